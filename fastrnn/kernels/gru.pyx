@@ -1,0 +1,191 @@
+"""Gated recurrent unit, with the reset gate after or before the recurrent product.
+
+For each step t, with the logistic function σ and elementwise products::
+
+    r = σ(x W_r + h' U_r + b_r)        reset gate
+    z = σ(x W_z + h' U_z + b_z)        update gate
+    q = h' U_n + b_q                   after the product:
+    n = tanh(x W_n + b_n + r q)            candidate
+    n = tanh(x W_n + b_n + (r h') U_n + b_q)   before the product: candidate
+    h = (1 - z) n + z h'               state and output
+
+where x = x_t, h' = h_{t-1} (times the recurrent dropout mask, for every h' that enters a product). b_q is
+the layers' parameter "b_n", the n block of b their input bias. Cho et al. (2014), arXiv 1406.1078, reset
+before the product; reset after the product, which is one product a step, is the form of PyTorch and
+cuDNN. In both the roles of z and 1 - z are those of these libraries.
+
+Backward; dh holds on entry to step t what later steps send to h_t, da is of the pre-activations::
+
+    dh += dy
+    da_z = dh (h' - n) z (1 - z)
+    da_n = dh (1 - z) (1 - n^2)
+  after the product:
+    dq = da_n r
+    da_r = da_n q r (1 - r)
+    dh' = dh z + [da_r da_z dq] U^T
+  before the product, with s = r h':
+    ds = da_n U_n^T
+    da_r = ds h' r (1 - r)
+    dh' = dh z + ds r + [da_r da_z] [U_r U_z]^T
+
+The elementwise lines stand in gru.h. Rows, alive and chunks are explained in recurrence.pxd.
+"""
+
+from cython cimport floating
+from libc.stdint cimport int64_t
+
+from fastrnn.kernels cimport vector_math
+from fastrnn.kernels._blas cimport gemm
+from fastrnn.kernels.recurrence cimport (
+    add_masked, add_parameter_gradients, chunk_end, chunk_start, copy_previous, masked, project,
+    propagate, transpose,
+)
+
+
+def gru_forward(
+    const floating[:, ::1] x,      # IN     (N, D)
+    const floating[:, ::1] W,      # IN     (D, 3H)
+    const floating[:, ::1] U,      # IN     (H, 3H)
+    const floating[::1] b,         # IN     (3H,)
+    const floating[::1] b_n,       # IN     (H,)
+    const int64_t[::1] alive,      # IN     (T,)
+    const floating[:, ::1] mask,   # IN     (B, H), or (0, H) without recurrent dropout
+    floating[:, ::1] h,            # INOUT  (B + N, H)
+    floating[:, ::1] gates,        # OUT    (N, 3H), or (R, 3H)
+    floating[:, ::1] q,            # OUT    (N, H), or (R, H)
+    floating[:, ::1] product,      # OUT    (B, 3H)
+    floating[:, ::1] scratch,      # OUT    (B, H)
+    int64_t chunk_rows,
+    bint keep,
+    bint reset_after,
+):
+    """Run a packed batch forward.
+
+    h : the initial state in the first B rows on entry; on return h_t in the rows of step t.
+    gates : on return the activated gates r | z | n, which `gru_backward` turns into gradients.
+    q : on return h' U_n + b_n (reset after the product) or r h' (before).
+    keep : False keeps no history: gates and q are room for one chunk, R = max(chunk_rows, alive[0]).
+    """
+    cdef:
+        int64_t N = x.shape[0], D = x.shape[1], H = U.shape[0], GH = U.shape[1]
+        int64_t T = alive.shape[0], B = h.shape[0] - N
+        int64_t t, start = 0, end, rows, before = B
+        int64_t row = 0             # packed row of the step
+        int64_t gate_row            # its row in gates and q
+        int64_t previous = 0        # row of h where the previous state stands
+        const floating* mask_rows = &mask[0, 0] if mask.shape[0] > 0 else NULL
+        const floating* h_in
+    with nogil:
+        while start < T:
+            end = chunk_end(&alive[0], T, start, chunk_rows, &rows)
+            gate_row = row if keep else 0
+            project(rows, D, GH, &x[row, 0], &W[0, 0], &b[0], &gates[gate_row, 0])
+            for t in range(start, end):
+                h_in = masked(alive[t] * H, &h[previous, 0], mask_rows, &scratch[0, 0])
+                if reset_after:
+                    # product = h_in @ U
+                    gemm(False, False, alive[t], GH, H, h_in, H, &U[0, 0], GH,
+                         <floating>0, &product[0, 0], GH)
+                    vector_math.gru_forward(
+                        alive[t], H, &gates[gate_row, 0], &product[0, 0], &b_n[0], &q[gate_row, 0],
+                        &h[previous, 0], &h[B + row, 0])
+                else:
+                    # gates[:, :2H] += h_in @ U[:, :2H]
+                    gemm(False, False, alive[t], 2 * H, H, h_in, H, &U[0, 0], GH,
+                         <floating>1, &gates[gate_row, 0], GH)
+                    vector_math.gru_before_forward_reset(
+                        alive[t], H, &gates[gate_row, 0], h_in, &q[gate_row, 0])
+                    # gates[:, 2H:] += q @ U[:, 2H:]
+                    gemm(False, False, alive[t], H, H, &q[gate_row, 0], H, &U[0, 2 * H], GH,
+                         <floating>1, &gates[gate_row, 2 * H], GH)
+                    vector_math.gru_before_forward_state(
+                        alive[t], H, &gates[gate_row, 0], &b_n[0], &h[previous, 0], &h[B + row, 0])
+                previous += before
+                before = alive[t]
+                row += alive[t]
+                gate_row += alive[t]
+            start = end
+
+
+def gru_backward(
+    const floating[:, ::1] x,      # IN     (N, D)
+    const floating[:, ::1] W,      # IN     (D, 3H)
+    const floating[:, ::1] U,      # IN     (H, 3H)
+    const int64_t[::1] alive,      # IN     (T,)
+    const floating[:, ::1] mask,   # IN     (B, H), or (0, H)
+    const floating[:, ::1] h,      # IN     (B + N, H)
+    floating[:, ::1] gates,        # INOUT  (N, 3H)
+    floating[:, ::1] q,            # INOUT  (N, H)
+    const floating[:, ::1] dy,     # IN     (N, H), or (0, H) if nothing comes from above
+    floating[:, ::1] dh,           # INOUT  (B, H)
+    floating[:, ::1] dx,           # OUT    (N, D), or (0, D) if not wanted
+    floating[:, ::1] dW,           # INOUT  (D, 3H)
+    floating[:, ::1] dU,           # INOUT  (H, 3H)
+    floating[::1] db,              # INOUT  (3H,)
+    floating[::1] db_n,            # INOUT  (H,)
+    floating[:, ::1] Ut,           # OUT    (3H, H), room for U.T
+    floating[:, ::1] previous,     # OUT    (R, H), room for one chunk
+    floating[:, ::1] dreset,       # OUT    (B, H)
+    floating[:, ::1] scratch,      # OUT    (B, H)
+    int64_t chunk_rows,
+    bint reset_after,
+):
+    """Run a packed batch backward, after `gru_forward` with ``keep``.
+
+    gates : the activated gates on entry, the gradient of their pre-activations on return.
+    q : as `gru_forward` left it on entry; its gradient on return (reset after), or untouched (before).
+    dh : on entry the gradient of each sequence's final state; on return that of its initial state.
+    dW, dU, db, db_n : added to.
+    """
+    cdef:
+        int64_t N = x.shape[0], D = x.shape[1], H = U.shape[0], GH = U.shape[1]
+        int64_t T = alive.shape[0], B = h.shape[0] - N
+        int64_t t, start, end = T, rows, before
+        int64_t row = N             # packed row of the step
+        const floating* mask_rows = &mask[0, 0] if mask.shape[0] > 0 else NULL
+        const floating* dy_rows
+        const floating* h_in
+    with nogil:
+        transpose(H, GH, &U[0, 0], GH, &Ut[0, 0])
+        while end > 0:
+            start = chunk_start(&alive[0], end, chunk_rows, &rows)
+            for t in range(end - 1, start - 1, -1):
+                row -= alive[t]
+                before = alive[t - 1] if t > 0 else B
+                dy_rows = &dy[row, 0] if dy.shape[0] > 0 else NULL
+                if reset_after:
+                    vector_math.gru_backward(
+                        alive[t], H, &gates[row, 0], &q[row, 0], &h[B + row - before, 0], dy_rows,
+                        &dh[0, 0])
+                    propagate(alive[t], H, H, &q[row, 0], H, &Ut[2 * H, 0], mask_rows,
+                              &previous[0, 0], True, &dh[0, 0])
+                else:
+                    vector_math.gru_before_backward_state(
+                        alive[t], H, &gates[row, 0], &h[B + row - before, 0], dy_rows, &dh[0, 0])
+                    # dreset = gates[:, 2H:] @ U[:, 2H:].T
+                    gemm(False, False, alive[t], H, H, &gates[row, 2 * H], GH, &Ut[2 * H, 0], H,
+                         <floating>0, &dreset[0, 0], H)
+                    h_in = masked(alive[t] * H, &h[B + row - before, 0], mask_rows, &scratch[0, 0])
+                    vector_math.gru_before_backward_reset(
+                        alive[t], H, &gates[row, 0], h_in, &dreset[0, 0])
+                    add_masked(alive[t] * H, &dreset[0, 0], mask_rows, &dh[0, 0])
+                propagate(alive[t], H, 2 * H, &gates[row, 0], GH, &Ut[0, 0], mask_rows,
+                          &previous[0, 0], True, &dh[0, 0])
+            add_parameter_gradients(
+                rows, D, GH, &x[row, 0], &W[0, 0], &gates[row, 0],
+                &dx[row, 0] if dx.shape[0] > 0 else NULL, &dW[0, 0], &db[0])
+            copy_previous(start, end, H, &alive[0], B, row, &h[0, 0], mask_rows, &previous[0, 0])
+            # dU[:, :2H] += previous.T @ gates[:, :2H]
+            gemm(True, False, H, 2 * H, rows, &previous[0, 0], H, &gates[row, 0], GH,
+                 <floating>1, &dU[0, 0], GH)
+            if reset_after:
+                # dU[:, 2H:] += previous.T @ q
+                gemm(True, False, H, H, rows, &previous[0, 0], H, &q[row, 0], H,
+                     <floating>1, &dU[0, 2 * H], GH)
+                vector_math.add_rows(rows, H, &q[row, 0], H, &db_n[0])
+            else:
+                # dU[:, 2H:] += q.T @ gates[:, 2H:]
+                gemm(True, False, H, H, rows, &q[row, 0], H, &gates[row, 2 * H], GH,
+                     <floating>1, &dU[0, 2 * H], GH)
+                vector_math.add_rows(rows, H, &gates[row, 2 * H], GH, &db_n[0])
+            end = start

@@ -1,0 +1,146 @@
+"""Long short-term memory.
+
+For each step t, with the logistic function σ and elementwise products::
+
+    i = σ(x W_i + h' U_i + b_i)        input gate
+    f = σ(x W_f + h' U_f + b_f)        forget gate
+    g = tanh(x W_g + h' U_g + b_g)     candidate
+    o = σ(x W_o + h' U_o + b_o)        output gate
+    c = f c' + i g                     memory cell
+    h = o tanh(c)                      state and output
+
+where x = x_t, h' = h_{t-1}, c' = c_{t-1} (times the recurrent dropout mask, for the h' in the products).
+Hochreiter and Schmidhuber (1997), Neural Computation 9(8) 1735-1780; forget gate: Gers, Schmidhuber and
+Cummins (2000), Neural Computation 12(10) 2451-2471.
+
+Backward, with dv for the gradient of the loss with respect to v; dh and dc hold on entry to step t what
+later steps send to h_t and c_t::
+
+    dh += dy
+    dc += dh o (1 - tanh(c)^2)
+    di = dc g i (1 - i)                of the pre-activations, as the next three
+    df = dc c' f (1 - f)
+    dg = dc i (1 - g^2)
+    do = dh tanh(c) o (1 - o)
+    dh' = [di df dg do] U^T
+    dc' = dc f
+
+The elementwise lines stand in lstm.h. Rows, alive and chunks are explained in recurrence.pxd.
+"""
+
+from cython cimport floating
+from libc.stdint cimport int64_t
+
+from fastrnn.kernels cimport vector_math
+from fastrnn.kernels._blas cimport gemm
+from fastrnn.kernels.recurrence cimport (
+    add_parameter_gradients, chunk_end, chunk_start, copy_previous, masked, project, propagate,
+    transpose,
+)
+
+
+def lstm_forward(
+    const floating[:, ::1] x,      # IN     (N, D)
+    const floating[:, ::1] W,      # IN     (D, 4H)
+    const floating[:, ::1] U,      # IN     (H, 4H)
+    const floating[::1] b,         # IN     (4H,)
+    const int64_t[::1] alive,      # IN     (T,)
+    const floating[:, ::1] mask,   # IN     (B, H), or (0, H) without recurrent dropout
+    floating[:, ::1] h,            # INOUT  (B + N, H)
+    floating[:, ::1] c,            # INOUT  (B + N, H), or (B, H)
+    floating[:, ::1] gates,        # OUT    (N, 4H), or (R, 4H)
+    floating[:, ::1] scratch,      # OUT    (B, H)
+    int64_t chunk_rows,
+    bint keep,
+):
+    """Run a packed batch forward.
+
+    h, c : the initial state in the first B rows on entry; on return h_t and c_t in the rows of step t.
+    gates : on return the activated gates i | f | g | o, which `lstm_backward` turns into gradients.
+    keep : False keeps no history: c has B rows and holds each sequence's last cell state on return, and
+        gates is room for one chunk, R = max(chunk_rows, alive[0]).
+    """
+    cdef:
+        int64_t N = x.shape[0], D = x.shape[1], H = U.shape[0], GH = U.shape[1]
+        int64_t T = alive.shape[0], B = h.shape[0] - N
+        int64_t t, start = 0, end, rows, before = B
+        int64_t row = 0             # packed row of the step
+        int64_t gate_row            # its row in gates
+        int64_t previous = 0        # row of h where the previous state stands
+        const floating* mask_rows = &mask[0, 0] if mask.shape[0] > 0 else NULL
+        const floating* h_in
+        const floating* c_previous
+        floating* c_new
+    with nogil:
+        while start < T:
+            end = chunk_end(&alive[0], T, start, chunk_rows, &rows)
+            gate_row = row if keep else 0
+            project(rows, D, GH, &x[row, 0], &W[0, 0], &b[0], &gates[gate_row, 0])
+            for t in range(start, end):
+                h_in = masked(alive[t] * H, &h[previous, 0], mask_rows, &scratch[0, 0])
+                # gates += h_in @ U
+                gemm(False, False, alive[t], GH, H, h_in, H, &U[0, 0], GH,
+                     <floating>1, &gates[gate_row, 0], GH)
+                c_previous = &c[previous, 0] if keep else &c[0, 0]
+                c_new = &c[B + row, 0] if keep else &c[0, 0]
+                vector_math.lstm_forward(
+                    alive[t], H, &gates[gate_row, 0], c_previous, c_new, &h[B + row, 0])
+                previous += before
+                before = alive[t]
+                row += alive[t]
+                gate_row += alive[t]
+            start = end
+
+
+def lstm_backward(
+    const floating[:, ::1] x,      # IN     (N, D)
+    const floating[:, ::1] W,      # IN     (D, 4H)
+    const floating[:, ::1] U,      # IN     (H, 4H)
+    const int64_t[::1] alive,      # IN     (T,)
+    const floating[:, ::1] mask,   # IN     (B, H), or (0, H)
+    const floating[:, ::1] h,      # IN     (B + N, H)
+    const floating[:, ::1] c,      # IN     (B + N, H)
+    floating[:, ::1] gates,        # INOUT  (N, 4H)
+    const floating[:, ::1] dy,     # IN     (N, H), or (0, H) if nothing comes from above
+    floating[:, ::1] dh,           # INOUT  (B, H)
+    floating[:, ::1] dc,           # INOUT  (B, H)
+    floating[:, ::1] dx,           # OUT    (N, D), or (0, D) if not wanted
+    floating[:, ::1] dW,           # INOUT  (D, 4H)
+    floating[:, ::1] dU,           # INOUT  (H, 4H)
+    floating[::1] db,              # INOUT  (4H,)
+    floating[:, ::1] Ut,           # OUT    (4H, H), room for U.T
+    floating[:, ::1] previous,     # OUT    (R, H), room for one chunk
+    int64_t chunk_rows,
+):
+    """Run a packed batch backward, after `lstm_forward` with ``keep``.
+
+    gates : the activated gates on entry, the gradient of their pre-activations on return.
+    dh, dc : on entry the gradient of each sequence's final state; on return that of its initial state.
+    dW, dU, db : added to.
+    """
+    cdef:
+        int64_t N = x.shape[0], D = x.shape[1], H = U.shape[0], GH = U.shape[1]
+        int64_t T = alive.shape[0], B = h.shape[0] - N
+        int64_t t, start, end = T, rows, before
+        int64_t row = N             # packed row of the step
+        const floating* mask_rows = &mask[0, 0] if mask.shape[0] > 0 else NULL
+    with nogil:
+        transpose(H, GH, &U[0, 0], GH, &Ut[0, 0])
+        while end > 0:
+            start = chunk_start(&alive[0], end, chunk_rows, &rows)
+            for t in range(end - 1, start - 1, -1):
+                row -= alive[t]
+                before = alive[t - 1] if t > 0 else B
+                vector_math.lstm_backward(
+                    alive[t], H, &gates[row, 0], &c[B + row - before, 0], &c[B + row, 0],
+                    &dy[row, 0] if dy.shape[0] > 0 else NULL, &dh[0, 0], &dc[0, 0])
+                propagate(alive[t], H, GH, &gates[row, 0], GH, &Ut[0, 0], mask_rows,
+                          &previous[0, 0], False, &dh[0, 0])
+            add_parameter_gradients(
+                rows, D, GH, &x[row, 0], &W[0, 0], &gates[row, 0],
+                &dx[row, 0] if dx.shape[0] > 0 else NULL, &dW[0, 0], &db[0])
+            copy_previous(start, end, H, &alive[0], B, row, &h[0, 0], mask_rows, &previous[0, 0])
+            # dU += previous.T @ dgates
+            gemm(True, False, H, GH, rows, &previous[0, 0], H, &gates[row, 0], GH,
+                 <floating>1, &dU[0, 0], GH)
+            end = start

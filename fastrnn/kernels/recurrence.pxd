@@ -1,0 +1,184 @@
+"""What all cells share: the way over the packed time steps, in chunks, and the products.
+
+Rows are packed time-major. Sequences are sorted by falling length; ``alive[t]`` of the B sequences are
+still running at step t, and they own rows ``first .. first + alive[t]`` of every (N, ...) array, where
+``first`` is the sum of ``alive[:t]``. A state array has its initial state in the first B rows, so that
+step t finds its previous state in the rows just before its own: rows ``B + first - alive[t - 1]`` on
+(for t = 0 rows 0 on), and writes to rows ``B + first`` on.
+
+Time is cut into chunks of steps small enough for their gates to stay in the processor's second-level
+cache: a chunk is projected (x W + b) and then stepped through; on the way back it is stepped through and
+then its rows are added to the gradients of the parameters.
+"""
+
+from cython cimport floating
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy
+
+from fastrnn.kernels cimport vector_math
+from fastrnn.kernels._blas cimport gemm
+
+
+cdef inline int64_t chunk_end(
+    const int64_t* alive,   # IN  (T,)
+    int64_t T,
+    int64_t start,
+    int64_t chunk_rows,
+    int64_t* rows,          # OUT  rows of the chunk
+) noexcept nogil:
+    """The step after the last of the chunk that begins at ``start``: it has at most ``chunk_rows`` rows,
+    or a single step."""
+    cdef int64_t t = start
+    rows[0] = 0
+    while t < T and (t == start or rows[0] + alive[t] <= chunk_rows):
+        rows[0] += alive[t]
+        t += 1
+    return t
+
+
+cdef inline int64_t chunk_start(
+    const int64_t* alive,   # IN  (T,)
+    int64_t end,
+    int64_t chunk_rows,
+    int64_t* rows,          # OUT  rows of the chunk
+) noexcept nogil:
+    """The first step of the chunk that ends before ``end``, likewise."""
+    cdef int64_t t = end
+    rows[0] = 0
+    while t > 0 and (t == end or rows[0] + alive[t - 1] <= chunk_rows):
+        t -= 1
+        rows[0] += alive[t]
+    return t
+
+
+cdef inline void project(
+    int64_t rows,
+    int64_t D,
+    int64_t GH,
+    const floating* x,   # IN   (rows, D)
+    const floating* W,   # IN   (D, GH)
+    const floating* b,   # IN   (GH,)
+    floating* gates,     # OUT  (rows, GH)
+) noexcept nogil:
+    """gates = x @ W + b"""
+    cdef int64_t row
+    for row in range(rows):
+        memcpy(gates + row * GH, b, GH * sizeof(floating))
+    # gates += x @ W
+    gemm(False, False, rows, GH, D, x, D, W, GH, <floating>1, gates, GH)
+
+
+cdef inline const floating* masked(
+    int64_t size,
+    const floating* h,      # IN   (size,)
+    const floating* mask,   # IN   (size,) or NULL
+    floating* scratch,      # OUT  (size,)
+) noexcept nogil:
+    """The state that enters the recurrent products: h, or h * mask written to scratch."""
+    cdef int64_t j
+    if mask == NULL:
+        return h
+    for j in range(size):
+        scratch[j] = h[j] * mask[j]
+    return scratch
+
+
+cdef inline void copy_previous(
+    int64_t start,
+    int64_t end,
+    int64_t H,
+    const int64_t* alive,   # IN   (T,)
+    int64_t B,              # sequences in the batch: rows of the initial state
+    int64_t first,          # first packed row of step start
+    const floating* h,      # IN   (B + N, H)
+    const floating* mask,   # IN   (B, H) or NULL
+    floating* previous,     # OUT  (rows of the chunk, H)
+) noexcept nogil:
+    """previous = the state that entered the recurrent products of steps start .. end"""
+    cdef:
+        int64_t t, j, size
+        int64_t before = alive[start - 1] if start > 0 else B
+        const floating* source = h + (B + first - before) * H
+    for t in range(start, end):
+        size = alive[t] * H
+        if mask == NULL:
+            memcpy(previous, source, size * sizeof(floating))
+        else:
+            for j in range(size):
+                previous[j] = source[j] * mask[j]
+        previous += size
+        source += before * H
+        before = alive[t]
+
+
+cdef inline void add_parameter_gradients(
+    int64_t rows,
+    int64_t D,
+    int64_t GH,
+    const floating* x,        # IN     (rows, D)
+    const floating* W,        # IN     (D, GH)
+    const floating* dgates,   # IN     (rows, GH)
+    floating* dx,             # OUT    (rows, D) or NULL
+    floating* dW,             # INOUT  (D, GH)
+    floating* db,             # INOUT  (GH,)
+) noexcept nogil:
+    """The gradients of ``project``: those of the parameters are added to, that of x is written."""
+    # dW += x.T @ dgates
+    gemm(True, False, D, GH, rows, x, D, dgates, GH, <floating>1, dW, GH)
+    # db += dgates.sum(axis=0)
+    vector_math.add_rows(rows, GH, dgates, GH, db)
+    if dx != NULL:
+        # dx = dgates @ W.T
+        gemm(False, True, rows, D, GH, dgates, GH, W, GH, <floating>0, dx, D)
+
+
+cdef inline void transpose(
+    int64_t rows,
+    int64_t columns,
+    const floating* A,   # IN   (rows, columns), row stride lda
+    int64_t lda,
+    floating* At,        # OUT  (columns, rows)
+) noexcept nogil:
+    """At = A.T"""
+    cdef int64_t i, j
+    for j in range(columns):
+        for i in range(rows):
+            At[j * rows + i] = A[i * lda + j]
+
+
+cdef inline void add_masked(
+    int64_t size,
+    const floating* d,      # IN     (size,)
+    const floating* mask,   # IN     (size,) or NULL
+    floating* dh,           # INOUT  (size,)
+) noexcept nogil:
+    """dh += d * mask"""
+    cdef int64_t j
+    for j in range(size):
+        dh[j] += d[j] * mask[j] if mask != NULL else d[j]
+
+
+cdef inline void propagate(
+    int64_t rows,
+    int64_t H,
+    int64_t K,
+    const floating* dgates,   # IN     (rows, K), row stride stride
+    int64_t stride,
+    const floating* Ut,       # IN     (K, H), these gates' rows of U.T
+    const floating* mask,     # IN     (rows, H) or NULL
+    floating* scratch,        # OUT    (rows, H)
+    bint add,                 # whether dh holds something to keep
+    floating* dh,             # INOUT  (rows, H)
+) noexcept nogil:
+    """dh = (dgates @ U.T) * mask, added to dh if asked."""
+    cdef int64_t j
+    if mask == NULL:
+        # dh = dgates @ U.T, or dh += dgates @ U.T
+        gemm(False, False, rows, H, K, dgates, stride, Ut, H, <floating>(1 if add else 0), dh, H)
+        return
+    # scratch = dgates @ U.T
+    gemm(False, False, rows, H, K, dgates, stride, Ut, H, <floating>0, scratch, H)
+    if not add:
+        for j in range(rows * H):
+            dh[j] = 0
+    add_masked(rows * H, scratch, mask, dh)

@@ -1,0 +1,120 @@
+"""The plain recurrent network (Elman 1990, Cognitive Science 14(2) 179-211).
+
+For each step t::
+
+    h = φ(x W + h' U + b)              φ is tanh, or relu if asked
+
+where x = x_t, h' = h_{t-1} (times the recurrent dropout mask).
+
+Backward; dh holds on entry to step t what later steps send to h_t::
+
+    da = (dh + dy) φ'                  φ' = 1 - h^2, or 1 where h > 0 and 0 elsewhere
+    dh' = da U^T
+
+The elementwise lines stand in rnn.h. Rows, alive and chunks are explained in recurrence.pxd.
+"""
+
+from cython cimport floating
+from libc.stdint cimport int64_t
+
+from fastrnn.kernels cimport vector_math
+from fastrnn.kernels._blas cimport gemm
+from fastrnn.kernels.recurrence cimport (
+    add_parameter_gradients, chunk_end, chunk_start, copy_previous, masked, project, propagate,
+    transpose,
+)
+
+
+def rnn_forward(
+    const floating[:, ::1] x,      # IN     (N, D)
+    const floating[:, ::1] W,      # IN     (D, H)
+    const floating[:, ::1] U,      # IN     (H, H)
+    const floating[::1] b,         # IN     (H,)
+    const int64_t[::1] alive,      # IN     (T,)
+    const floating[:, ::1] mask,   # IN     (B, H), or (0, H) without recurrent dropout
+    floating[:, ::1] h,            # INOUT  (B + N, H)
+    floating[:, ::1] scratch,      # OUT    (B, H)
+    int64_t chunk_rows,
+    bint relu,
+):
+    """Run a packed batch forward.
+
+    h : the initial state in the first B rows on entry; on return h_t in the rows of step t.
+    relu : whether the activation is relu instead of tanh.
+    """
+    cdef:
+        int64_t N = x.shape[0], D = x.shape[1], H = U.shape[0]
+        int64_t T = alive.shape[0], B = h.shape[0] - N
+        int64_t t, start = 0, end, rows, before = B
+        int64_t row = 0             # packed row of the step
+        int64_t previous = 0        # row of h where the previous state stands
+        const floating* mask_rows = &mask[0, 0] if mask.shape[0] > 0 else NULL
+        const floating* h_in
+    with nogil:
+        while start < T:
+            end = chunk_end(&alive[0], T, start, chunk_rows, &rows)
+            project(rows, D, H, &x[row, 0], &W[0, 0], &b[0], &h[B + row, 0])
+            for t in range(start, end):
+                h_in = masked(alive[t] * H, &h[previous, 0], mask_rows, &scratch[0, 0])
+                # h += h_in @ U
+                gemm(False, False, alive[t], H, H, h_in, H, &U[0, 0], H,
+                     <floating>1, &h[B + row, 0], H)
+                vector_math.rnn_forward(alive[t] * H, relu, &h[B + row, 0])
+                previous += before
+                before = alive[t]
+                row += alive[t]
+            start = end
+
+
+def rnn_backward(
+    const floating[:, ::1] x,      # IN     (N, D)
+    const floating[:, ::1] W,      # IN     (D, H)
+    const floating[:, ::1] U,      # IN     (H, H)
+    const int64_t[::1] alive,      # IN     (T,)
+    const floating[:, ::1] mask,   # IN     (B, H), or (0, H)
+    const floating[:, ::1] h,      # IN     (B + N, H)
+    const floating[:, ::1] dy,     # IN     (N, H), or (0, H) if nothing comes from above
+    floating[:, ::1] dh,           # INOUT  (B, H)
+    floating[:, ::1] dx,           # OUT    (N, D), or (0, D) if not wanted
+    floating[:, ::1] dW,           # INOUT  (D, H)
+    floating[:, ::1] dU,           # INOUT  (H, H)
+    floating[::1] db,              # INOUT  (H,)
+    floating[:, ::1] dgates,       # OUT    (R, H), room for one chunk, R = max(chunk_rows, alive[0])
+    floating[:, ::1] Ut,           # OUT    (H, H), room for U.T
+    floating[:, ::1] previous,     # OUT    (R, H), room for one chunk
+    int64_t chunk_rows,
+    bint relu,
+):
+    """Run a packed batch backward, after `rnn_forward`.
+
+    dh : on entry the gradient of each sequence's final state; on return that of its initial state.
+    dW, dU, db : added to.
+    """
+    cdef:
+        int64_t N = x.shape[0], D = x.shape[1], H = U.shape[0]
+        int64_t T = alive.shape[0], B = h.shape[0] - N
+        int64_t t, start, end = T, rows
+        int64_t row = N             # packed row of the step
+        int64_t chunk_row           # its row in dgates
+        const floating* mask_rows = &mask[0, 0] if mask.shape[0] > 0 else NULL
+    with nogil:
+        transpose(H, H, &U[0, 0], H, &Ut[0, 0])
+        while end > 0:
+            start = chunk_start(&alive[0], end, chunk_rows, &rows)
+            chunk_row = rows
+            for t in range(end - 1, start - 1, -1):
+                row -= alive[t]
+                chunk_row -= alive[t]
+                vector_math.rnn_backward(
+                    alive[t] * H, relu, &h[B + row, 0],
+                    &dy[row, 0] if dy.shape[0] > 0 else NULL, &dh[0, 0], &dgates[chunk_row, 0])
+                propagate(alive[t], H, H, &dgates[chunk_row, 0], H, &Ut[0, 0], mask_rows,
+                          &previous[0, 0], False, &dh[0, 0])
+            add_parameter_gradients(
+                rows, D, H, &x[row, 0], &W[0, 0], &dgates[0, 0],
+                &dx[row, 0] if dx.shape[0] > 0 else NULL, &dW[0, 0], &db[0])
+            copy_previous(start, end, H, &alive[0], B, row, &h[0, 0], mask_rows, &previous[0, 0])
+            # dU += previous.T @ dgates
+            gemm(True, False, H, H, rows, &previous[0, 0], H, &dgates[0, 0], H,
+                 <floating>1, &dU[0, 0], H)
+            end = start

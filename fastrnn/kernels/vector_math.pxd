@@ -1,0 +1,229 @@
+"""The chosen tables of vector functions, and one wrapper for each that picks the type.
+
+Arguments are explained where the functions stand: functions.h, lstm.h, carry_lstm.h, gru.h, rnn.h.
+"""
+
+from cython cimport floating
+from libc.stdint cimport int64_t
+
+
+cdef extern from "table.h" nogil:
+    ctypedef struct table_float:
+        void (*sigmoid)(int64_t, const float*, float*) noexcept nogil
+        void (*tanh)(int64_t, const float*, float*) noexcept nogil
+        void (*add_rows)(int64_t, int64_t, const float*, int64_t, float*) noexcept nogil
+        void (*lstm_forward)(int64_t, int64_t, float*, const float*, float*, float*) noexcept nogil
+        void (*lstm_backward)(
+            int64_t, int64_t, float*, const float*, const float*, const float*, const float*, float*
+        ) noexcept nogil
+        void (*carry_lstm_forward)(
+            int64_t, int64_t, int, float*, const float*, const float*, float*, float*
+        ) noexcept nogil
+        void (*carry_lstm_backward)(
+            int64_t, int64_t, int, float*, const float*, const float*, const float*, const float*,
+            float*, float*
+        ) noexcept nogil
+        void (*gru_forward)(
+            int64_t, int64_t, float*, const float*, const float*, float*, const float*, float*
+        ) noexcept nogil
+        void (*gru_backward)(
+            int64_t, int64_t, float*, float*, const float*, const float*, float*
+        ) noexcept nogil
+        void (*gru_before_forward_reset)(
+            int64_t, int64_t, float*, const float*, float*
+        ) noexcept nogil
+        void (*gru_before_backward_reset)(
+            int64_t, int64_t, float*, const float*, float*
+        ) noexcept nogil
+        void (*gru_before_forward_state)(
+            int64_t, int64_t, float*, const float*, const float*, float*
+        ) noexcept nogil
+        void (*gru_before_backward_state)(
+            int64_t, int64_t, float*, const float*, const float*, float*
+        ) noexcept nogil
+        void (*rnn_forward)(int64_t, int, float*) noexcept nogil
+        void (*rnn_backward)(
+            int64_t, int, const float*, const float*, const float*, float*
+        ) noexcept nogil
+
+    ctypedef struct table_double:
+        void (*sigmoid)(int64_t, const double*, double*) noexcept nogil
+        void (*tanh)(int64_t, const double*, double*) noexcept nogil
+        void (*add_rows)(int64_t, int64_t, const double*, int64_t, double*) noexcept nogil
+        void (*lstm_forward)(
+            int64_t, int64_t, double*, const double*, double*, double*
+        ) noexcept nogil
+        void (*lstm_backward)(
+            int64_t, int64_t, double*, const double*, const double*, const double*, const double*,
+            double*
+        ) noexcept nogil
+        void (*carry_lstm_forward)(
+            int64_t, int64_t, int, double*, const double*, const double*, double*, double*
+        ) noexcept nogil
+        void (*carry_lstm_backward)(
+            int64_t, int64_t, int, double*, const double*, const double*, const double*,
+            const double*, double*, double*
+        ) noexcept nogil
+        void (*gru_forward)(
+            int64_t, int64_t, double*, const double*, const double*, double*, const double*, double*
+        ) noexcept nogil
+        void (*gru_backward)(
+            int64_t, int64_t, double*, double*, const double*, const double*, double*
+        ) noexcept nogil
+        void (*gru_before_forward_reset)(
+            int64_t, int64_t, double*, const double*, double*
+        ) noexcept nogil
+        void (*gru_before_backward_reset)(
+            int64_t, int64_t, double*, const double*, double*
+        ) noexcept nogil
+        void (*gru_before_forward_state)(
+            int64_t, int64_t, double*, const double*, const double*, double*
+        ) noexcept nogil
+        void (*gru_before_backward_state)(
+            int64_t, int64_t, double*, const double*, const double*, double*
+        ) noexcept nogil
+        void (*rnn_forward)(int64_t, int, double*) noexcept nogil
+        void (*rnn_backward)(
+            int64_t, int, const double*, const double*, const double*, double*
+        ) noexcept nogil
+
+
+cdef const table_float* table_f
+cdef const table_double* table_d
+
+
+cdef inline void sigmoid(int64_t n, const floating* x, floating* y) noexcept nogil:
+    if floating is float:
+        table_f.sigmoid(n, x, y)
+    else:
+        table_d.sigmoid(n, x, y)
+
+
+cdef inline void tanh(int64_t n, const floating* x, floating* y) noexcept nogil:
+    if floating is float:
+        table_f.tanh(n, x, y)
+    else:
+        table_d.tanh(n, x, y)
+
+
+cdef inline void add_rows(
+    int64_t rows, int64_t n, const floating* x, int64_t stride, floating* total
+) noexcept nogil:
+    if floating is float:
+        table_f.add_rows(rows, n, x, stride, total)
+    else:
+        table_d.add_rows(rows, n, x, stride, total)
+
+
+cdef inline void lstm_forward(
+    int64_t rows, int64_t H, floating* gates, const floating* c_prev, floating* c, floating* h
+) noexcept nogil:
+    if floating is float:
+        table_f.lstm_forward(rows, H, gates, c_prev, c, h)
+    else:
+        table_d.lstm_forward(rows, H, gates, c_prev, c, h)
+
+
+cdef inline void lstm_backward(
+    int64_t rows, int64_t H, floating* gates, const floating* c_prev, const floating* c,
+    const floating* dy, const floating* dh, floating* dc
+) noexcept nogil:
+    if floating is float:
+        table_f.lstm_backward(rows, H, gates, c_prev, c, dy, dh, dc)
+    else:
+        table_d.lstm_backward(rows, H, gates, c_prev, c, dy, dh, dc)
+
+
+cdef inline void carry_lstm_forward(
+    int64_t rows, int64_t H, int candidate_tanh, floating* gates, const floating* h_prev,
+    const floating* c_prev, floating* c, floating* h
+) noexcept nogil:
+    if floating is float:
+        table_f.carry_lstm_forward(rows, H, candidate_tanh, gates, h_prev, c_prev, c, h)
+    else:
+        table_d.carry_lstm_forward(rows, H, candidate_tanh, gates, h_prev, c_prev, c, h)
+
+
+cdef inline void carry_lstm_backward(
+    int64_t rows, int64_t H, int candidate_tanh, floating* gates, const floating* h_prev,
+    const floating* c_prev, const floating* c, const floating* dy, floating* dh, floating* dc
+) noexcept nogil:
+    if floating is float:
+        table_f.carry_lstm_backward(rows, H, candidate_tanh, gates, h_prev, c_prev, c, dy, dh, dc)
+    else:
+        table_d.carry_lstm_backward(rows, H, candidate_tanh, gates, h_prev, c_prev, c, dy, dh, dc)
+
+
+cdef inline void gru_forward(
+    int64_t rows, int64_t H, floating* gates, const floating* product, const floating* b_n,
+    floating* q, const floating* h_prev, floating* h
+) noexcept nogil:
+    if floating is float:
+        table_f.gru_forward(rows, H, gates, product, b_n, q, h_prev, h)
+    else:
+        table_d.gru_forward(rows, H, gates, product, b_n, q, h_prev, h)
+
+
+cdef inline void gru_backward(
+    int64_t rows, int64_t H, floating* gates, floating* q, const floating* h_prev,
+    const floating* dy, floating* dh
+) noexcept nogil:
+    if floating is float:
+        table_f.gru_backward(rows, H, gates, q, h_prev, dy, dh)
+    else:
+        table_d.gru_backward(rows, H, gates, q, h_prev, dy, dh)
+
+
+cdef inline void gru_before_forward_reset(
+    int64_t rows, int64_t H, floating* gates, const floating* h_in, floating* reset
+) noexcept nogil:
+    if floating is float:
+        table_f.gru_before_forward_reset(rows, H, gates, h_in, reset)
+    else:
+        table_d.gru_before_forward_reset(rows, H, gates, h_in, reset)
+
+
+cdef inline void gru_before_backward_reset(
+    int64_t rows, int64_t H, floating* gates, const floating* h_in, floating* dreset
+) noexcept nogil:
+    if floating is float:
+        table_f.gru_before_backward_reset(rows, H, gates, h_in, dreset)
+    else:
+        table_d.gru_before_backward_reset(rows, H, gates, h_in, dreset)
+
+
+cdef inline void gru_before_forward_state(
+    int64_t rows, int64_t H, floating* gates, const floating* b_n, const floating* h_prev,
+    floating* h
+) noexcept nogil:
+    if floating is float:
+        table_f.gru_before_forward_state(rows, H, gates, b_n, h_prev, h)
+    else:
+        table_d.gru_before_forward_state(rows, H, gates, b_n, h_prev, h)
+
+
+cdef inline void gru_before_backward_state(
+    int64_t rows, int64_t H, floating* gates, const floating* h_prev, const floating* dy,
+    floating* dh
+) noexcept nogil:
+    if floating is float:
+        table_f.gru_before_backward_state(rows, H, gates, h_prev, dy, dh)
+    else:
+        table_d.gru_before_backward_state(rows, H, gates, h_prev, dy, dh)
+
+
+cdef inline void rnn_forward(int64_t n, int is_relu, floating* h) noexcept nogil:
+    if floating is float:
+        table_f.rnn_forward(n, is_relu, h)
+    else:
+        table_d.rnn_forward(n, is_relu, h)
+
+
+cdef inline void rnn_backward(
+    int64_t n, int is_relu, const floating* h, const floating* dy, const floating* dh,
+    floating* dgates
+) noexcept nogil:
+    if floating is float:
+        table_f.rnn_backward(n, is_relu, h, dy, dh, dgates)
+    else:
+        table_d.rnn_backward(n, is_relu, h, dy, dh, dgates)

@@ -1,0 +1,60 @@
+"""Vector functions for the processor at hand: the choice of instruction set, and the activations.
+
+The functions stand in C with compiler vector extensions (vector_math.h and a header for each cell),
+compiled for several instruction sets; this module chooses at import the highest one that the processor
+has. The environment variable FASTRNN_LEVEL forces a lower one: "v4" (AVX-512), "v3" (AVX2 and FMA) or
+"baseline".
+"""
+
+import os
+
+from cython cimport floating
+
+cdef extern from "levels.h":
+    int highest_level()
+    const table_float* float_table(int level)
+    const table_double* double_table(int level)
+
+LEVELS = {"baseline": 1, "v3": 3, "v4": 4}
+
+
+def _choose_level():
+    """The level to use: the highest of the processor, or the lower one that FASTRNN_LEVEL names."""
+    wanted = os.environ.get("FASTRNN_LEVEL")
+    if not wanted:
+        return highest_level()
+    if wanted not in LEVELS:
+        raise ImportError(f"FASTRNN_LEVEL must be one of {list(LEVELS)}, got {wanted!r}")
+    if LEVELS[wanted] > highest_level():
+        raise ImportError(f"FASTRNN_LEVEL={wanted!r} asks for more than this processor has")
+    return LEVELS[wanted]
+
+
+cdef int chosen = _choose_level()
+table_f = float_table(chosen)
+table_d = double_table(chosen)
+
+
+def level():
+    """Name of the instruction set in use: "v4", "v3" or "baseline"."""
+    return next(name for name, number in LEVELS.items() if number == chosen)
+
+
+def sigmoid_array(
+    const floating[::1] x,  # IN   (n,)
+    floating[::1] y,        # OUT  (n,), may be x
+):
+    """Logistic function 1 / (1 + exp(-x)) of every element."""
+    with nogil:
+        if x.shape[0] > 0:
+            sigmoid(x.shape[0], &x[0], &y[0])
+
+
+def tanh_array(
+    const floating[::1] x,  # IN   (n,)
+    floating[::1] y,        # OUT  (n,), may be x
+):
+    """Hyperbolic tangent of every element."""
+    with nogil:
+        if x.shape[0] > 0:
+            tanh(x.shape[0], &x[0], &y[0])

@@ -1,0 +1,232 @@
+"""The four recurrent layers: each names its gates and options and calls its kernels.
+
+The equations stand in the docstrings of `fastrnn.kernels.rnn`, `lstm`, `gru` and `carry_lstm`.
+"""
+
+from fastrnn.kernels import carry_lstm, gru, lstm, rnn
+from fastrnn.layers.recurrent import RecurrentLayer
+
+__all__ = ["GRU", "LSTM", "RNN", "CarryLSTM"]
+
+
+def _one_of(name, value, choices):
+    """An option that is one of a few words."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {list(choices)}, got {value!r}")
+    return value
+
+
+class RNN(RecurrentLayer):
+    """Plain recurrent layer: ``h_t = φ(x_t W + h_{t-1} U + b)``.
+
+    Parameters
+    ----------
+    input_size : int
+        D, features of each step.
+    hidden_size : int
+        H, hidden units of each direction.
+    activation : {"tanh", "relu"}, default="tanh"
+        φ.
+    **options
+        ``bidirectional``, ``dtype`` and ``random_state`` of `RecurrentLayer`.
+
+    References
+    ----------
+    J. L. Elman (1990), Finding structure in time, Cognitive Science 14(2) 179-211.
+    """
+
+    def __init__(self, input_size, hidden_size, *, activation="tanh", **options):
+        self.relu = _one_of("activation", activation, ("tanh", "relu")) == "relu"
+        super().__init__(input_size, hidden_size, **options)
+
+    def _cell_forward(self, params, tape, work, keep):
+        W, U, b = params["W"], params["U"], params["b"]
+        rnn.rnn_forward(
+            tape.x, W, U, b, tape.alive, tape.mask, tape.h,
+            work.take("scratch", (tape.n_sequences, self.hidden_size)),
+            self.chunk_rows, self.relu,
+        )  # fmt: skip
+        return ()
+
+    def _cell_backward(self, params, grads, tape, dy, dh, dc, dx, work):
+        room = self._chunk_room(tape)
+        rnn.rnn_backward(
+            tape.x, params["W"], params["U"], tape.alive, tape.mask, tape.h,
+            dy, dh, dx, grads["W"], grads["U"], grads["b"],
+            work.take("dgates", (room, self.hidden_size)),
+            work.take("Ut", (self.hidden_size, self.hidden_size)),
+            work.take("previous", (room, self.hidden_size)),
+            self.chunk_rows, self.relu,
+        )  # fmt: skip
+
+
+class LSTM(RecurrentLayer):
+    """Long short-term memory; gate blocks i, f, g, o.
+
+    Parameters
+    ----------
+    input_size : int
+        D, features of each step.
+    hidden_size : int
+        H, hidden units of each direction.
+    forget_bias_init : float, default=1.0
+        Start of the forget gate's bias, so that the cell begins by remembering.
+    **options
+        ``bidirectional``, ``dtype`` and ``random_state`` of `RecurrentLayer`.
+
+    References
+    ----------
+    S. Hochreiter and J. Schmidhuber (1997), Long short-term memory, Neural Computation 9(8) 1735-1780.
+    F. A. Gers, J. Schmidhuber and F. Cummins (2000), Learning to forget, Neural Computation 12(10)
+    2451-2471.
+    """
+
+    n_gates = 4
+    has_cell_state = True
+
+    def __init__(self, input_size, hidden_size, *, forget_bias_init=1.0, **options):
+        super().__init__(input_size, hidden_size, **options)
+        self._start_bias(1, forget_bias_init)
+
+    def _cell_forward(self, params, tape, work, keep):
+        gates = work.take(tape.key("gates"), (self._gate_rows(tape, keep), self._gates_size))
+        lstm.lstm_forward(
+            tape.x, params["W"], params["U"], params["b"], tape.alive, tape.mask, tape.h, tape.c,
+            gates, work.take("scratch", (tape.n_sequences, self.hidden_size)),
+            self.chunk_rows, keep,
+        )  # fmt: skip
+        return (gates,)
+
+    def _cell_backward(self, params, grads, tape, dy, dh, dc, dx, work):
+        (gates,) = tape.saved
+        lstm.lstm_backward(
+            tape.x, params["W"], params["U"], tape.alive, tape.mask, tape.h, tape.c, gates,
+            dy, dh, dc, dx, grads["W"], grads["U"], grads["b"],
+            work.take("Ut", (self._gates_size, self.hidden_size)),
+            work.take("previous", (self._chunk_room(tape), self.hidden_size)),
+            self.chunk_rows,
+        )  # fmt: skip
+
+
+class GRU(RecurrentLayer):
+    """Gated recurrent unit; gate blocks r, z, n.
+
+    The n block of ``params["b"]`` is the input bias of the candidate; its recurrent bias is
+    ``params["b_n"]`` of shape (H,). With ``reset_after=False`` the two are simply added, as in ONNX.
+
+    Parameters
+    ----------
+    input_size : int
+        D, features of each step.
+    hidden_size : int
+        H, hidden units of each direction.
+    reset_after : bool, default=True
+        Whether the reset gate acts after the recurrent product (PyTorch, cuDNN) or on the state before it
+        (Cho et al. 2014).
+    **options
+        ``bidirectional``, ``dtype`` and ``random_state`` of `RecurrentLayer`.
+
+    References
+    ----------
+    K. Cho et al. (2014), Learning phrase representations using RNN encoder-decoder for statistical machine
+    translation, arXiv 1406.1078.
+    """
+
+    n_gates = 3
+
+    def __init__(self, input_size, hidden_size, *, reset_after=True, **options):
+        self.reset_after = bool(reset_after)
+        super().__init__(input_size, hidden_size, **options)
+
+    def _shapes(self):
+        return {**super()._shapes(), "b_n": (self.hidden_size,)}
+
+    def _cell_forward(self, params, tape, work, keep):
+        rows = self._gate_rows(tape, keep)
+        gates = work.take(tape.key("gates"), (rows, self._gates_size))
+        q = work.take(tape.key("q"), (rows, self.hidden_size))
+        gru.gru_forward(
+            tape.x, params["W"], params["U"], params["b"], params["b_n"], tape.alive, tape.mask, tape.h,
+            gates, q, work.take("product", (tape.n_sequences, self._gates_size)),
+            work.take("scratch", (tape.n_sequences, self.hidden_size)),
+            self.chunk_rows, keep, self.reset_after,
+        )  # fmt: skip
+        return gates, q
+
+    def _cell_backward(self, params, grads, tape, dy, dh, dc, dx, work):
+        gates, q = tape.saved
+        gru.gru_backward(
+            tape.x, params["W"], params["U"], tape.alive, tape.mask, tape.h, gates, q,
+            dy, dh, dx, grads["W"], grads["U"], grads["b"], grads["b_n"],
+            work.take("Ut", (self._gates_size, self.hidden_size)),
+            work.take("previous", (self._chunk_room(tape), self.hidden_size)),
+            work.take("dreset", (tape.n_sequences, self.hidden_size)),
+            work.take("scratch", (tape.n_sequences, self.hidden_size)),
+            self.chunk_rows, self.reset_after,
+        )  # fmt: skip
+
+
+class CarryLSTM(RecurrentLayer):
+    """LSTM with a carry gate β that passes the previous state on; gate blocks i, f, γ, o, β.
+
+    ``h_t = o_t tanh(c_t) + β_t h_{t-1}``, so that a state can cross many steps unchanged. Its states are
+    bounded only while β stays below 1.
+
+    Parameters
+    ----------
+    input_size : int
+        D, features of each step.
+    hidden_size : int
+        H, hidden units of each direction.
+    candidate_activation : {"sigmoid", "tanh"}, default="sigmoid"
+        Activation of the candidate γ.
+    forget_bias_init : float, default=1.0
+        Start of the forget gate's bias.
+    carry_bias_init : float, default=2.0
+        Start of the carry gate's bias. With 0 the cell loses its first steps and may not learn.
+    **options
+        ``bidirectional``, ``dtype`` and ``random_state`` of `RecurrentLayer`.
+
+    References
+    ----------
+    The carry is a relative of the residual connection of FastRNN: A. Kusupati et al. (2018), FastGRNN, arXiv
+    1901.02358.
+    """
+
+    n_gates = 5
+    has_cell_state = True
+
+    def __init__(
+        self,
+        input_size,
+        hidden_size,
+        *,
+        candidate_activation="sigmoid",
+        forget_bias_init=1.0,
+        carry_bias_init=2.0,
+        **options,
+    ):
+        activation = _one_of("candidate_activation", candidate_activation, ("sigmoid", "tanh"))
+        self.candidate_tanh = activation == "tanh"
+        super().__init__(input_size, hidden_size, **options)
+        self._start_bias(1, forget_bias_init)
+        self._start_bias(4, carry_bias_init)
+
+    def _cell_forward(self, params, tape, work, keep):
+        gates = work.take(tape.key("gates"), (self._gate_rows(tape, keep), self._gates_size))
+        carry_lstm.carry_lstm_forward(
+            tape.x, params["W"], params["U"], params["b"], tape.alive, tape.mask, tape.h, tape.c,
+            gates, work.take("scratch", (tape.n_sequences, self.hidden_size)),
+            self.chunk_rows, keep, self.candidate_tanh,
+        )  # fmt: skip
+        return (gates,)
+
+    def _cell_backward(self, params, grads, tape, dy, dh, dc, dx, work):
+        (gates,) = tape.saved
+        carry_lstm.carry_lstm_backward(
+            tape.x, params["W"], params["U"], tape.alive, tape.mask, tape.h, tape.c, gates,
+            dy, dh, dc, dx, grads["W"], grads["U"], grads["b"],
+            work.take("Ut", (self._gates_size, self.hidden_size)),
+            work.take("previous", (self._chunk_room(tape), self.hidden_size)),
+            self.chunk_rows, self.candidate_tanh,
+        )  # fmt: skip

@@ -1,0 +1,572 @@
+"""Recurrent layers: arrays in, arrays out, gradients by backpropagation through time.
+
+A layer holds its parameters in one flat vector with named views. It runs packed batches
+(`forward_packed`, `backward_packed`), which is what `fastrnn.network` stacks, and padded arrays of shape
+(T, B, D) (`forward`, `backward`), which it packs first. What a forward pass keeps for the backward pass is
+a list of tapes, one for each direction; the layer itself is only read, so threads may share it.
+"""
+
+import operator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fastrnn import threads
+from fastrnn.batches import PackedBatch, pack_shards
+from fastrnn.kernels import packing
+from fastrnn.workspace import Workspace
+
+CHUNK_BYTES = 256 * 1024
+"""Gates of one chunk of time steps: they should stay in a second-level cache (recurrence.pxd)."""
+
+
+@dataclass(frozen=True)
+class Tape:
+    """What one direction of a layer keeps from forward to backward, in packed rows.
+
+    Attributes
+    ----------
+    direction : int
+        0, or 1 for the direction that reads from the end.
+    alive : ndarray of shape (T,), int64
+        Sequences running at each step.
+    x : ndarray of shape (N, D)
+        Input, in this direction's order of time.
+    mask : ndarray of shape (B, H), or (0, H) without recurrent dropout
+        Factors of the state where it enters the recurrent products.
+    h : ndarray of shape (B + N, H)
+        Initial state, then the state after every step.
+    c : ndarray of shape (B + N, H), or (B, H) of a forward pass that keeps nothing; or None
+        Likewise the cell state, of cells that have one.
+    saved : tuple of ndarray
+        What else the cell's kernels want back: activated gates and products.
+    """
+
+    direction: int
+    alive: np.ndarray
+    x: np.ndarray
+    mask: np.ndarray
+    h: np.ndarray
+    c: np.ndarray | None
+    saved: tuple = ()
+
+    @property
+    def n_sequences(self):
+        """B, rows of the initial state."""
+        return len(self.h) - len(self.x)
+
+    def key(self, name):
+        """Name in a workspace of an array that each direction has for itself."""
+        return name, self.direction
+
+    def steps(self, start, stop):
+        """The same tape for the steps start .. stop, whose initial state is that of step start - 1."""
+        if start == 0 and stop == len(self.alive):
+            return self
+        first, end = int(self.alive[:start].sum()), int(self.alive[:stop].sum())
+        before = int(self.alive[start - 1]) if start else self.n_sequences
+        states = slice(self.n_sequences + first - before, self.n_sequences + end)
+        return Tape(
+            self.direction,
+            self.alive[start:stop],
+            self.x[first:end],
+            self.mask,
+            self.h[states],
+            None if self.c is None else self.c[states],
+            tuple(array[first:end] for array in self.saved),
+        )
+
+
+def glorot_uniform(rng, shape):
+    """Uniform weights of variance 2 / (fan_in + fan_out) (Glorot and Bengio 2010, AISTATS, eq. 16)."""
+    bound = np.sqrt(6 / sum(shape))
+    return rng.uniform(-bound, bound, size=shape)
+
+
+def _orthogonal(rng, size):
+    """A random orthogonal matrix, uniform over all of them (Mezzadri 2007, arXiv math-ph/0609050)."""
+    q, r = np.linalg.qr(rng.normal(size=(size, size)))
+    return q * np.sign(np.diag(r))
+
+
+class RecurrentLayer:
+    """What all recurrent layers share; use one of its subclasses.
+
+    Input weights start Glorot-uniform and recurrent weights orthogonal, each gate for itself; biases
+    start at zero where a subclass does not say otherwise.
+
+    Parameters
+    ----------
+    input_size : int
+        D, features of each step.
+    hidden_size : int
+        H, hidden units of each direction.
+    bidirectional : bool, default=False
+        Whether a second set of units reads the sequences from their ends.
+    dtype : {"float32", "float64"}, default="float32"
+        Type of parameters and arithmetic.
+    random_state : None, int or numpy.random.Generator, default=None
+        Source of the initial weights.
+
+    Attributes
+    ----------
+    params : dict of str to ndarray
+        "W" (D, G·H), "U" (H, G·H) and "b" (G·H,), for G gates; the keys of a second direction end in
+        "_reverse". They are views of ``theta``: writing into them changes the layer.
+    grads : dict of str to ndarray
+        Gradients under the same names and shapes, overwritten by each `backward`.
+    theta, grad : ndarray of shape (P,)
+        All parameters, and all gradients, in one vector.
+    """
+
+    n_gates = 1
+    has_cell_state = False
+
+    def __init__(
+        self, input_size, hidden_size, *, bidirectional=False, dtype="float32", random_state=None
+    ):
+        self.input_size = _positive_integer("input_size", input_size)
+        self.hidden_size = _positive_integer("hidden_size", hidden_size)
+        self.bidirectional = bool(bidirectional)
+        self.dtype = np.dtype(dtype)
+        if self.dtype not in (np.float32, np.float64):
+            raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
+        self.suffixes = ("", "_reverse") if self.bidirectional else ("",)
+        self.n_directions = len(self.suffixes)
+        self.output_size = self.hidden_size * self.n_directions
+        self.chunk_rows = max(1, CHUNK_BYTES // (self._gates_size * self.dtype.itemsize))
+        self.bind(*np.zeros((2, self.n_parameters), dtype=self.dtype))
+        self._initialize(np.random.default_rng(random_state))
+        self._forward_pass = None
+
+    @property
+    def _gates_size(self):
+        """G·H, the columns of W and U."""
+        return self.n_gates * self.hidden_size
+
+    def _shapes(self):
+        """Names and shapes of the parameters of one direction."""
+        width = self._gates_size
+        return {"W": (self.input_size, width), "U": (self.hidden_size, width), "b": (width,)}
+
+    @property
+    def n_parameters(self):
+        """Number of parameters of all directions."""
+        return self.n_directions * sum(int(np.prod(shape)) for shape in self._shapes().values())
+
+    def views(self, flat):
+        """Named views of a flat vector.
+
+        Parameters
+        ----------
+        flat : ndarray of shape (P,)
+            A vector laid out as ``theta``.
+
+        Returns
+        -------
+        dict of str to ndarray
+        """
+        named, begin = {}, 0
+        for suffix in self.suffixes:
+            for name, shape in self._shapes().items():
+                end = begin + int(np.prod(shape))
+                named[name + suffix] = flat[begin:end].reshape(shape)
+                begin = end
+        return named
+
+    def bind(self, theta, grad):
+        """Let the parameters and gradients live in given vectors; their values are kept as they are.
+
+        Parameters
+        ----------
+        theta, grad : ndarray of shape (P,)
+            C-contiguous, of the layer's dtype.
+        """
+        self.theta, self.grad = theta, grad
+        self.params, self.grads = self.views(theta), self.views(grad)
+
+    def _initialize(self, rng):
+        """Draw the initial weights."""
+        for suffix in self.suffixes:
+            W, U = self.params["W" + suffix], self.params["U" + suffix]
+            for gate in range(self.n_gates):
+                block = self._block(gate)
+                W[:, block] = glorot_uniform(rng, (self.input_size, self.hidden_size))
+                U[:, block] = _orthogonal(rng, self.hidden_size)
+
+    def _block(self, gate):
+        """Columns of a gate in W, U and b."""
+        return slice(gate * self.hidden_size, (gate + 1) * self.hidden_size)
+
+    def _start_bias(self, gate, value):
+        """Set the bias of a gate in all directions."""
+        for suffix in self.suffixes:
+            self.params["b" + suffix][self._block(gate)] = value
+
+    def _chunk_room(self, tape):
+        """Rows that one chunk of steps of a tape may have."""
+        return max(self.chunk_rows, int(tape.alive[0]))
+
+    def _gate_rows(self, tape, keep):
+        """Rows of gates that a forward pass needs: all steps to keep them, else those of a chunk."""
+        return len(tape.x) if keep else min(len(tape.x), self._chunk_room(tape))
+
+    def _cell_forward(self, params, tape, work, keep):
+        """Run a cell's kernel over a tape whose x, mask, h and c stand; return what goes to saved."""
+        raise AssertionError("RecurrentLayer is abstract")
+
+    def _cell_backward(self, params, grads, tape, dy, dh, dc, dx, work):
+        """Run a cell's kernel back over a tape."""
+        raise AssertionError("RecurrentLayer is abstract")
+
+    def forward_packed(self, x, batch, work, *, state=None, mask=None, keep=False):
+        """Run a packed batch forward.
+
+        Parameters
+        ----------
+        x : ndarray of shape (N, D)
+            Packed input; kept by reference.
+        batch : PackedBatch
+            Its layout.
+        work : Workspace
+            Memory of this layer and thread. The tapes stand in it: they last until its next use.
+        state : tuple of ndarray of shape (directions, B, H), optional
+            Initial state (h,) or (h, c), in packed order; zero by default.
+        mask : ndarray of shape (directions, B, H), optional
+            Recurrent dropout: factors of the state where it enters the recurrent products.
+        keep : bool, default=False
+            Whether to keep what `backward_packed` needs.
+
+        Returns
+        -------
+        list of Tape
+            One for each direction.
+        """
+        n_rows, n_sequences, size = len(x), len(batch.order), self.hidden_size
+        tapes = []
+        for d, suffix in enumerate(self.suffixes):
+            if d == 1:
+                reversed_x = work.take("x_reverse", x.shape)
+                packing.take_rows(x, 0, batch.reverse, reversed_x)
+                x = reversed_x
+            h = work.take(("h", d), (n_sequences + n_rows, size))
+            h[:n_sequences] = 0 if state is None else state[0][d]
+            c = None
+            if self.has_cell_state:
+                c = work.take(("c", d), (n_sequences + (n_rows if keep else 0), size))
+                c[:n_sequences] = 0 if state is None else state[1][d]
+            dropout = work.take("no mask", (0, size)) if mask is None else mask[d]
+            tape = Tape(d, batch.alive, x, dropout, h, c)
+            params = {name: self.params[name + suffix] for name in self._shapes()}
+            saved = self._cell_forward(params, tape, work, keep)
+            tapes.append(replace(tape, saved=saved))
+        return tapes
+
+    def outputs(self, tapes, batch, work):
+        """The states of all steps of both directions side by side, each at its own time.
+
+        Parameters
+        ----------
+        tapes : list of Tape
+            From `forward_packed`.
+        batch : PackedBatch
+            Its layout.
+        work : Workspace
+            Where the array is taken from if there are two directions.
+
+        Returns
+        -------
+        ndarray of shape (N, directions · H)
+        """
+        n_sequences = len(batch.order)
+        if not self.bidirectional:
+            return tapes[0].h[n_sequences:]
+        y = work.take("y", (len(batch.rows), self.output_size))
+        y[:, : self.hidden_size] = tapes[0].h[n_sequences:]
+        packing.put_rows(tapes[1].h[n_sequences:], batch.reverse, y, self.hidden_size)
+        return y
+
+    def final_state(self, tapes, batch):
+        """The state of each sequence after its own last step.
+
+        Parameters
+        ----------
+        tapes : list of Tape
+            From `forward_packed`.
+        batch : PackedBatch
+            Its layout.
+
+        Returns
+        -------
+        tuple of ndarray of shape (directions, B, H)
+            (h,) or (h, c), in packed order.
+        """
+        n_sequences = len(batch.order)
+        last = n_sequences + batch.last
+        h = np.stack([tape.h[last] for tape in tapes])
+        if not self.has_cell_state:
+            return (h,)
+        return h, np.stack(
+            [tape.c if len(tape.c) == n_sequences else tape.c[last] for tape in tapes]
+        )
+
+    def backward_packed(
+        self, tapes, batch, work, grads, *, dy=None, dstate=None, want_dx=True, bptt_steps=None
+    ):
+        """Run a packed batch backward.
+
+        Parameters
+        ----------
+        tapes : list of Tape
+            From `forward_packed` with ``keep``; used up.
+        batch : PackedBatch
+            Its layout.
+        work : Workspace
+            The same as in `forward_packed`.
+        grads : dict of str to ndarray
+            Gradients of the parameters, added to.
+        dy : ndarray of shape (N, directions · H), optional
+            Gradient of `outputs`; zero by default.
+        dstate : tuple of ndarray of shape (directions, B, H), optional
+            Gradient of `final_state`; zero by default.
+        want_dx : bool, default=True
+            Whether the gradient of x is computed.
+        bptt_steps : int, optional
+            Cut time into pieces of so many steps, counted from where each direction starts reading, and
+            let no gradient cross from a piece to the one before.
+
+        Returns
+        -------
+        dx : ndarray of shape (N, D), or None
+            Gradient of x; stands in ``work``.
+        dinitial : tuple of ndarray of shape (directions, B, H)
+            Gradient of the initial state.
+        """
+        n_rows, n_sequences, size = len(batch.rows), len(batch.order), self.hidden_size
+        n_steps = len(batch.alive)
+        n_states = 2 if self.has_cell_state else 1
+        dstate = [
+            np.zeros((self.n_directions, n_sequences, size), dtype=self.dtype)
+            if dstate is None
+            else np.array(dstate[k], dtype=self.dtype, order="C")
+            for k in range(n_states)
+        ]
+        step = bptt_steps or n_steps
+        dx = work.take("dx", (n_rows if want_dx else 0, self.input_size))
+        for d, suffix in enumerate(self.suffixes):
+            dy_d = work.take("dy", (0 if dy is None else n_rows, size))
+            if dy is not None:
+                if not self.bidirectional:
+                    dy_d = dy
+                elif d == 0:
+                    dy_d[...] = dy[:, :size]
+                else:
+                    packing.take_rows(dy, size, batch.reverse, dy_d)
+            dx_d = dx if d == 0 else work.take("dx_reverse", dx.shape)
+            params = {name: self.params[name + suffix] for name in self._shapes()}
+            grads_d = {name: grads[name + suffix] for name in self._shapes()}
+            dh, dc = dstate[0][d], dstate[1][d] if n_states == 2 else None
+            for start in range((n_steps - 1) // step * step, -1, -step):
+                stop = min(start + step, n_steps)
+                if stop < n_steps:
+                    for array in dstate:
+                        array[d, : batch.alive[stop]] = 0
+                first, end = batch.rows_until(start), batch.rows_until(stop)
+                self._cell_backward(
+                    params, grads_d, tapes[d].steps(start, stop), dy_d[first:end], dh, dc,
+                    dx_d[first:end], work,
+                )  # fmt: skip
+            if d == 1 and want_dx:
+                packing.add_rows(dx_d, batch.reverse, dx)
+        return (dx if want_dx else None), tuple(dstate)
+
+    def forward(self, x, lengths=None, initial_state=None, training=False, n_jobs=None):
+        """Run sequences forward.
+
+        Parameters
+        ----------
+        x : array-like of shape (T, B, D)
+            Input of B sequences, padded to T steps; what stands in the padding is not read.
+        lengths : array-like of int of shape (B,), optional
+            Steps of each sequence, 1 to T, in any order; T by default.
+        initial_state : tuple of array-like of shape (directions, B, H), optional
+            (h,), or (h, c) for cells with a cell state; zero by default.
+        training : bool, default=False
+            Whether to keep what `backward` needs.
+        n_jobs : int or None, default=None
+            Threads, for this call and its `backward`; None is one, -1 all processors. Results are the
+            same bits for any number.
+
+        Returns
+        -------
+        y : ndarray of shape (T, B, directions · H)
+            State after every step, zero from a sequence's length on.
+        state : tuple of ndarray of shape (directions, B, H)
+            (h,) or (h, c) after each sequence's own last step; of the second direction, after its first.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument has a wrong shape or cannot be converted to the layer's dtype.
+        """
+        x = self._as_array("x", x, (None, None, self.input_size))
+        n_steps, n_sequences = x.shape[:2]
+        lengths = _check_lengths(lengths, n_steps, n_sequences)
+        state_shape = (self.n_directions, n_sequences, self.hidden_size)
+        if initial_state is not None:
+            initial_state = self._as_states("initial_state", initial_state, state_shape)
+        shards = pack_shards(np.arange(n_sequences), lengths, n_sequences)
+        works = [Workspace(self.dtype) for _ in shards]
+        if training and self._forward_pass is not None:
+            works = self._forward_pass.works[: len(shards)] + works[len(self._forward_pass.works) :]
+            self._forward_pass = None
+        source = x.reshape(n_steps * n_sequences, self.input_size)
+        make = np.empty if (lengths == n_steps).all() else np.zeros
+        y = make((n_steps, n_sequences, self.output_size), dtype=self.dtype)
+        target = y.reshape(n_steps * n_sequences, self.output_size)
+        state = tuple(
+            np.empty(state_shape, dtype=self.dtype) for _ in range(2 if self.has_cell_state else 1)
+        )
+
+        def run_shard(k):
+            batch, work = shards[k], works[k]
+            packed = work.take("x", (len(batch.rows), self.input_size))
+            packing.take_rows(source, 0, batch.rows, packed)
+            start = initial_state and tuple(array[:, batch.order] for array in initial_state)
+            tapes = self.forward_packed(packed, batch, work, state=start, keep=training)
+            for d, tape in enumerate(tapes):
+                rows = batch.rows[batch.reverse] if d else batch.rows
+                packing.put_rows(tape.h[len(batch.order) :], rows, target, d * self.hidden_size)
+            for array, packed_array in zip(state, self.final_state(tapes, batch), strict=True):
+                array[:, batch.order] = packed_array
+            return tapes
+
+        tapes = threads.run(run_shard, range(len(shards)), n_jobs)
+        if training:
+            self._forward_pass = _ForwardPass(shards, works, tapes, n_steps, n_sequences, n_jobs)
+        return y, state
+
+    def backward(self, dy, dstate=None):
+        """Propagate gradients back through the last ``forward(training=True)``.
+
+        Parameters
+        ----------
+        dy : array-like of shape (T, B, directions · H)
+            Gradient of the loss with respect to y; what stands in the padding is not read.
+        dstate : tuple of array-like of shape (directions, B, H), optional
+            Gradient with respect to the final state; zero by default.
+
+        Returns
+        -------
+        dx : ndarray of shape (T, B, D)
+            Gradient with respect to x, zero from a sequence's length on.
+        dinitial_state : tuple of ndarray of shape (directions, B, H)
+            Gradient with respect to the initial state.
+
+        Raises
+        ------
+        RuntimeError
+            If there was no ``forward(training=True)`` since the last `backward`.
+        ValueError, TypeError
+            If an argument has a wrong shape or cannot be converted to the layer's dtype.
+        """
+        if self._forward_pass is None or self._forward_pass.tapes is None:
+            raise RuntimeError("backward needs a call of forward with training=True before it")
+        done = self._forward_pass
+        n_steps, n_sequences = done.n_steps, done.n_sequences
+        dy = self._as_array("dy", dy, (n_steps, n_sequences, self.output_size))
+        state_shape = (self.n_directions, n_sequences, self.hidden_size)
+        if dstate is not None:
+            dstate = self._as_states("dstate", dstate, state_shape)
+        source = dy.reshape(n_steps * n_sequences, self.output_size)
+        dx = np.zeros((n_steps, n_sequences, self.input_size), dtype=self.dtype)
+        target = dx.reshape(n_steps * n_sequences, self.input_size)
+        dinitial = tuple(
+            np.empty(state_shape, dtype=self.dtype) for _ in range(2 if self.has_cell_state else 1)
+        )
+
+        def run_shard(k):
+            batch, work = done.shards[k], done.works[k]
+            packed = work.take("dy_packed", (len(batch.rows), self.output_size))
+            packing.take_rows(source, 0, batch.rows, packed)
+            grad = work.zeros("grad", self.theta.shape)
+            dlast = dstate and tuple(array[:, batch.order] for array in dstate)
+            dx_packed, dfirst = self.backward_packed(
+                done.tapes[k], batch, work, self.views(grad), dy=packed, dstate=dlast
+            )
+            packing.put_rows(dx_packed, batch.rows, target, 0)
+            for array, packed_array in zip(dinitial, dfirst, strict=True):
+                array[:, batch.order] = packed_array
+            return grad
+
+        shard_grads = threads.run(run_shard, range(len(done.shards)), done.n_jobs)
+        self.grad[...] = 0
+        for grad in shard_grads:
+            self.grad += grad
+        done.tapes = None
+        return dx, dinitial
+
+    def _as_array(self, name, array, shape):
+        """An argument as a C-contiguous array of the layer's dtype and a shape (None: any size > 0)."""
+        array = np.asarray(array)
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
+        fits = array.ndim == len(shape) and all(
+            size == expected or (expected is None and size > 0)
+            for size, expected in zip(array.shape, shape, strict=True)
+        )
+        if not fits:
+            expected = "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"
+            raise ValueError(f"{name} must have shape {expected}, got {array.shape}")
+        return np.ascontiguousarray(array, dtype=self.dtype)
+
+    def _as_states(self, name, states, shape):
+        """A tuple (h,) or (h, c) of arrays of one shape."""
+        names = ("h", "c") if self.has_cell_state else ("h",)
+        if not isinstance(states, tuple | list) or len(states) != len(names):
+            got = (
+                f"{len(states)} items"
+                if isinstance(states, tuple | list)
+                else type(states).__name__
+            )
+            raise ValueError(f"{name} must be a tuple ({', '.join(names)}), got {got}")
+        return tuple(self._as_array(f"{name}[{k}]", array, shape) for k, array in enumerate(states))
+
+
+@dataclass
+class _ForwardPass:
+    """What `RecurrentLayer.forward` with training=True leaves for `backward`."""
+
+    shards: list[PackedBatch]
+    works: list[Workspace]
+    tapes: list | None
+    n_steps: int
+    n_sequences: int
+    n_jobs: int | None
+
+
+def _positive_integer(name, value):
+    """A size as an int."""
+    try:
+        value = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {value!r}") from None
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")
+    return value
+
+
+def _check_lengths(lengths, n_steps, n_sequences):
+    """Lengths of sequences as an int64 array."""
+    if lengths is None:
+        return np.full(n_sequences, n_steps, dtype=np.int64)
+    lengths = np.asarray(lengths)
+    if lengths.dtype.kind not in "iu":
+        raise TypeError(f"lengths must be integers, got dtype {lengths.dtype}")
+    if lengths.shape != (n_sequences,):
+        raise ValueError(f"lengths must have shape ({n_sequences},), got {lengths.shape}")
+    wrong = np.flatnonzero((lengths < 1) | (lengths > n_steps))
+    if len(wrong):
+        n = wrong[0]
+        raise ValueError(f"lengths[{n}] must be from 1 to {n_steps}, got {lengths[n]}")
+    return lengths.astype(np.int64)

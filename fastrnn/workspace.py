@@ -1,0 +1,50 @@
+"""Arrays that are kept from call to call, because fresh memory costs page faults at every minibatch."""
+
+import math
+
+import numpy as np
+
+
+class Workspace:
+    """Hands out arrays by name; an array of a name is reused, and replaced when it is too small.
+
+    Two arrays of one name share memory, and an array holds whatever its last user left in it. A
+    workspace belongs to one thread at a time.
+
+    Parameters
+    ----------
+    dtype : numpy.dtype
+        Element type of all its arrays, unless `take` asks for another.
+    """
+
+    def __init__(self, dtype):
+        self.dtype = np.dtype(dtype)
+        self._buffers = {}
+
+    def take(self, name, shape, dtype=None):
+        """An uninitialized C-contiguous array.
+
+        Parameters
+        ----------
+        name : hashable
+            What the array is for.
+        shape : tuple of int
+            Its shape.
+        dtype : numpy.dtype, optional
+            Its type, always the same for a name.
+
+        Returns
+        -------
+        ndarray
+        """
+        size = math.prod(shape)
+        buffer = self._buffers.get(name)
+        if buffer is None or buffer.size < size:
+            buffer = self._buffers[name] = np.empty(size, dtype=dtype or self.dtype)
+        return buffer[:size].reshape(shape)
+
+    def zeros(self, name, shape):
+        """The same, filled with zeros."""
+        array = self.take(name, shape)
+        array[...] = 0
+        return array
