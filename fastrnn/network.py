@@ -254,7 +254,8 @@ class Network:
     def _outputs(self, shard, memory):
         """The head's outputs, shape (B, K)."""
         outputs = memory.network.take("outputs", (len(shard.batch.order), self.n_outputs))
-        dense.dense_forward(shard.pooled, self.head["W"], self.head["b"], outputs)
+        packed = memory.network.packed("W", self.n_pooled, self.n_outputs)
+        dense.dense_forward(shard.pooled, self.head["W"], self.head["b"], outputs, packed)
         return outputs
 
     def _backward(self, shard, doutputs, slot, bptt_steps):
@@ -262,7 +263,14 @@ class Network:
         batch, memory = shard.batch, slot.memory
         dpooled = memory.network.take("dpooled", shard.pooled.shape)
         dense.dense_backward(
-            shard.pooled, self.head["W"], doutputs, dpooled, slot.head["W"], slot.head["b"]
+            shard.pooled,
+            self.head["W"],
+            doutputs,
+            dpooled,
+            slot.head["W"],
+            slot.head["b"],
+            memory.network.packed("W.T", self.n_outputs, self.n_pooled),
+            memory.network.packed("packed doutputs", len(doutputs), self.n_outputs),
         )
         self._drop_backward(shard, dpooled)
         layer = self.layers[-1]

@@ -1,8 +1,13 @@
-"""Arrays that are kept from call to call, because fresh memory costs page faults at every minibatch."""
+"""Arrays that are kept from call to call: fresh memory costs page faults at every minibatch."""
 
 import math
 
 import numpy as np
+
+from fastrnn.kernels.vector_math import packed_size
+
+ALIGNMENT = 64
+"""Bytes: the widest vector, and a line of the cache."""
 
 
 class Workspace:
@@ -40,7 +45,7 @@ class Workspace:
         size = math.prod(shape)
         buffer = self._buffers.get(name)
         if buffer is None or buffer.size < size:
-            buffer = self._buffers[name] = np.empty(size, dtype=dtype or self.dtype)
+            buffer = self._buffers[name] = _aligned(size, np.dtype(dtype or self.dtype))
         return buffer[:size].reshape(shape)
 
     def zeros(self, name, shape):
@@ -48,3 +53,28 @@ class Workspace:
         array = self.take(name, shape)
         array[...] = 0
         return array
+
+    def packed(self, name, n_rows, n_columns):
+        """Room for a factor of a matrix product in packed form.
+
+        Parameters
+        ----------
+        name : hashable
+            What the array is for.
+        n_rows, n_columns : int
+            Shape of the factor.
+
+        Returns
+        -------
+        ndarray
+            One-dimensional.
+        """
+        return self.take(name, (packed_size(n_rows, n_columns),))
+
+
+def _aligned(size, dtype):
+    """An uninitialized vector that begins at a multiple of ALIGNMENT."""
+    spare = ALIGNMENT // dtype.itemsize
+    buffer = np.empty(size + spare, dtype=dtype)
+    begin = -buffer.ctypes.data % ALIGNMENT // dtype.itemsize
+    return buffer[begin : begin + size]

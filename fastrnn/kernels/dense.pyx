@@ -1,8 +1,10 @@
 """The affine map y = x W + b, forward and backward: the head of a network."""
 
 from cython cimport floating
+from libc.stdint cimport int64_t
 
-from fastrnn.kernels.recurrence cimport add_parameter_gradients, project
+from fastrnn.kernels cimport vector_math
+from fastrnn.kernels.products cimport add_product_transposed, pack, pack_transposed, product
 
 
 def dense_forward(
@@ -10,10 +12,13 @@ def dense_forward(
     const floating[:, ::1] W,   # IN   (D, K)
     const floating[::1] b,      # IN   (K,)
     floating[:, ::1] y,         # OUT  (N, K)
+    floating[::1] packed,       # OUT  room for W, packed
 ):
-    """y = x @ W + b"""
+    """y = b + x @ W"""
+    cdef int64_t N = x.shape[0], D = x.shape[1], K = W.shape[1]
     with nogil:
-        project(x.shape[0], x.shape[1], W.shape[1], &x[0, 0], &W[0, 0], &b[0], &y[0, 0])
+        pack(D, K, &W[0, 0], K, &packed[0])
+        product(N, K, D, &x[0, 0], D, &packed[0], &b[0], 0, &y[0, 0], K)
 
 
 def dense_backward(
@@ -23,9 +28,17 @@ def dense_backward(
     floating[:, ::1] dx,         # OUT    (N, D)
     floating[:, ::1] dW,         # INOUT  (D, K), added to
     floating[::1] db,            # INOUT  (K,), added to
+    floating[::1] packed_Wt,     # OUT    room for W.T, packed
+    floating[::1] packed_dy,     # OUT    room for dy, packed
 ):
     """The gradients of `dense_forward`."""
+    cdef int64_t N = x.shape[0], D = x.shape[1], K = W.shape[1]
     with nogil:
-        add_parameter_gradients(
-            x.shape[0], x.shape[1], W.shape[1], &x[0, 0], &W[0, 0], &dy[0, 0], &dx[0, 0],
-            &dW[0, 0], &db[0])
+        # dx = dy @ W.T
+        pack_transposed(K, D, &W[0, 0], K, &packed_Wt[0])
+        product(N, D, K, &dy[0, 0], K, &packed_Wt[0], <const floating*>NULL, 0, &dx[0, 0], D)
+        # dW += x.T @ dy
+        pack(N, K, &dy[0, 0], K, &packed_dy[0])
+        add_product_transposed(D, K, N, &x[0, 0], D, &packed_dy[0], &dW[0, 0], K)
+        # db += dy.sum(axis=0)
+        vector_math.add_rows(N, K, &dy[0, 0], K, &db[0])

@@ -27,6 +27,8 @@ static TARGET void NAME(add_rows)(int64_t rows, int64_t n, const REAL *x, int64_
     }
 }
 
+#include "product.h"
+
 #include "carry_lstm.h"
 #include "gru.h"
 #include "lstm.h"
@@ -36,6 +38,9 @@ static const TABLE NAME(table) = {
     NAME(sigmoid_array),
     NAME(tanh_array),
     NAME(add_rows),
+    NAME(pack),
+    NAME(pack_transposed),
+    NAME(product),
     NAME(lstm_forward),
     NAME(lstm_backward),
     NAME(carry_lstm_forward),

@@ -1,17 +1,17 @@
 /* The pointwise passes of one GRU step (equations in gru.pyx). Included by levels.h. */
 
 /* Reset after the product.
-   gates (rows, 3H): x W + b on entry, r | z | n on return; product (rows, 3H): h U on entry;
+   gates (rows, 3H): x W + b on entry, r | z | n on return; h_U (rows, 3H): the recurrent product;
    b_n (H,); q (rows, H) receives h U_n + b_n; h_prev, h (rows, H). */
-static TARGET void NAME(gru_forward)(int64_t rows, int64_t H, REAL *gates, const REAL *product,
+static TARGET void NAME(gru_forward)(int64_t rows, int64_t H, REAL *gates, const REAL *h_U,
                                      const REAL *b_n, REAL *q, const REAL *h_prev, REAL *h)
 {
-    for (; rows > 0; rows--, gates += 3 * H, product += 3 * H, q += H, h_prev += H, h += H) {
+    for (; rows > 0; rows--, gates += 3 * H, h_U += 3 * H, q += H, h_prev += H, h += H) {
         for (int64_t j = 0; j < H; j += LANES) {
             int64_t n = H - j;
-            vec r = NAME(sigmoid)(NAME(load)(gates + j, n) + NAME(load)(product + j, n));
-            vec z = NAME(sigmoid)(NAME(load)(gates + H + j, n) + NAME(load)(product + H + j, n));
-            vec q_t = NAME(load)(product + 2 * H + j, n) + NAME(load)(b_n + j, n);
+            vec r = NAME(sigmoid)(NAME(load)(gates + j, n) + NAME(load)(h_U + j, n));
+            vec z = NAME(sigmoid)(NAME(load)(gates + H + j, n) + NAME(load)(h_U + H + j, n));
+            vec q_t = NAME(load)(h_U + 2 * H + j, n) + NAME(load)(b_n + j, n);
             vec new = NAME(tanh)(NAME(load)(gates + 2 * H + j, n) + r * q_t);
             NAME(store)(gates + j, r, n);
             NAME(store)(gates + H + j, z, n);

@@ -35,10 +35,9 @@ from cython cimport floating
 from libc.stdint cimport int64_t
 
 from fastrnn.kernels cimport vector_math
-from fastrnn.kernels._blas cimport gemm
+from fastrnn.kernels.products cimport add_product_transposed, pack, pack_transposed, product
 from fastrnn.kernels.recurrence cimport (
-    add_masked, add_parameter_gradients, chunk_end, chunk_start, copy_previous, masked, project,
-    propagate, transpose,
+    add_masked, chunk_end, chunk_start, copy_previous, masked, propagate,
 )
 
 
@@ -53,8 +52,11 @@ def gru_forward(
     floating[:, ::1] h,            # INOUT  (B + N, H)
     floating[:, ::1] gates,        # OUT    (N, 3H), or (R, 3H)
     floating[:, ::1] q,            # OUT    (N, H), or (R, H)
-    floating[:, ::1] product,      # OUT    (B, 3H)
+    floating[:, ::1] h_U,          # OUT    (B, 3H)
     floating[:, ::1] scratch,      # OUT    (B, H)
+    floating[::1] packed_W,        # OUT    room for W, packed
+    floating[::1] packed_U,        # OUT    room for U, or its r and z blocks, packed
+    floating[::1] packed_U_n,      # OUT    room for the n block of U, packed
     int64_t chunk_rows,
     bint keep,
     bint reset_after,
@@ -76,28 +78,35 @@ def gru_forward(
         const floating* mask_rows = &mask[0, 0] if mask.shape[0] > 0 else NULL
         const floating* h_in
     with nogil:
+        pack(D, GH, &W[0, 0], GH, &packed_W[0])
+        if reset_after:
+            pack(H, GH, &U[0, 0], GH, &packed_U[0])
+        else:
+            pack(H, 2 * H, &U[0, 0], GH, &packed_U[0])
+            pack(H, H, &U[0, 2 * H], GH, &packed_U_n[0])
         while start < T:
             end = chunk_end(&alive[0], T, start, chunk_rows, &rows)
             gate_row = row if keep else 0
-            project(rows, D, GH, &x[row, 0], &W[0, 0], &b[0], &gates[gate_row, 0])
+            # gates = b + x @ W
+            product(rows, GH, D, &x[row, 0], D, &packed_W[0], &b[0], 0, &gates[gate_row, 0], GH)
             for t in range(start, end):
                 h_in = masked(alive[t] * H, &h[previous, 0], mask_rows, &scratch[0, 0])
                 if reset_after:
-                    # product = h_in @ U
-                    gemm(False, False, alive[t], GH, H, h_in, H, &U[0, 0], GH,
-                         <floating>0, &product[0, 0], GH)
+                    # h_U = h_in @ U
+                    product(alive[t], GH, H, h_in, H, &packed_U[0], <const floating*>NULL, 0,
+                            &h_U[0, 0], GH)
                     vector_math.gru_forward(
-                        alive[t], H, &gates[gate_row, 0], &product[0, 0], &b_n[0], &q[gate_row, 0],
+                        alive[t], H, &gates[gate_row, 0], &h_U[0, 0], &b_n[0], &q[gate_row, 0],
                         &h[previous, 0], &h[B + row, 0])
                 else:
                     # gates[:, :2H] += h_in @ U[:, :2H]
-                    gemm(False, False, alive[t], 2 * H, H, h_in, H, &U[0, 0], GH,
-                         <floating>1, &gates[gate_row, 0], GH)
+                    product(alive[t], 2 * H, H, h_in, H, &packed_U[0], &gates[gate_row, 0], GH,
+                            &gates[gate_row, 0], GH)
                     vector_math.gru_before_forward_reset(
                         alive[t], H, &gates[gate_row, 0], h_in, &q[gate_row, 0])
                     # gates[:, 2H:] += q @ U[:, 2H:]
-                    gemm(False, False, alive[t], H, H, &q[gate_row, 0], H, &U[0, 2 * H], GH,
-                         <floating>1, &gates[gate_row, 2 * H], GH)
+                    product(alive[t], H, H, &q[gate_row, 0], H, &packed_U_n[0],
+                            &gates[gate_row, 2 * H], GH, &gates[gate_row, 2 * H], GH)
                     vector_math.gru_before_forward_state(
                         alive[t], H, &gates[gate_row, 0], &b_n[0], &h[previous, 0], &h[B + row, 0])
                 previous += before
@@ -123,8 +132,11 @@ def gru_backward(
     floating[:, ::1] dU,           # INOUT  (H, 3H)
     floating[::1] db,              # INOUT  (3H,)
     floating[::1] db_n,            # INOUT  (H,)
-    floating[:, ::1] Ut,           # OUT    (3H, H), room for U.T
     floating[:, ::1] previous,     # OUT    (R, H), room for one chunk
+    floating[::1] packed_Wt,       # OUT    room for W.T, packed
+    floating[::1] packed_Ut,       # OUT    room for the transpose of the r and z blocks of U, packed
+    floating[::1] packed_gates,    # OUT    room for the gates of one chunk, packed
+    floating[::1] packed_Ut_n,     # OUT    room for the transpose of the n block of U, packed
     floating[:, ::1] dreset,       # OUT    (B, H)
     floating[:, ::1] scratch,      # OUT    (B, H)
     int64_t chunk_rows,
@@ -146,7 +158,10 @@ def gru_backward(
         const floating* dy_rows
         const floating* h_in
     with nogil:
-        transpose(H, GH, &U[0, 0], GH, &Ut[0, 0])
+        if dx.shape[0] > 0:
+            pack_transposed(GH, D, &W[0, 0], GH, &packed_Wt[0])
+        pack_transposed(2 * H, H, &U[0, 0], GH, &packed_Ut[0])
+        pack_transposed(H, H, &U[0, 2 * H], GH, &packed_Ut_n[0])
         while end > 0:
             start = chunk_start(&alive[0], end, chunk_rows, &rows)
             for t in range(end - 1, start - 1, -1):
@@ -157,35 +172,44 @@ def gru_backward(
                     vector_math.gru_backward(
                         alive[t], H, &gates[row, 0], &q[row, 0], &h[B + row - before, 0], dy_rows,
                         &dh[0, 0])
-                    propagate(alive[t], H, H, &q[row, 0], H, &Ut[2 * H, 0], mask_rows,
+                    propagate(alive[t], H, H, &q[row, 0], H, &packed_Ut_n[0], mask_rows,
                               &previous[0, 0], True, &dh[0, 0])
                 else:
                     vector_math.gru_before_backward_state(
                         alive[t], H, &gates[row, 0], &h[B + row - before, 0], dy_rows, &dh[0, 0])
                     # dreset = gates[:, 2H:] @ U[:, 2H:].T
-                    gemm(False, False, alive[t], H, H, &gates[row, 2 * H], GH, &Ut[2 * H, 0], H,
-                         <floating>0, &dreset[0, 0], H)
+                    product(alive[t], H, H, &gates[row, 2 * H], GH, &packed_Ut_n[0],
+                            <const floating*>NULL, 0, &dreset[0, 0], H)
                     h_in = masked(alive[t] * H, &h[B + row - before, 0], mask_rows, &scratch[0, 0])
                     vector_math.gru_before_backward_reset(
                         alive[t], H, &gates[row, 0], h_in, &dreset[0, 0])
                     add_masked(alive[t] * H, &dreset[0, 0], mask_rows, &dh[0, 0])
-                propagate(alive[t], H, 2 * H, &gates[row, 0], GH, &Ut[0, 0], mask_rows,
+                propagate(alive[t], H, 2 * H, &gates[row, 0], GH, &packed_Ut[0], mask_rows,
                           &previous[0, 0], True, &dh[0, 0])
-            add_parameter_gradients(
-                rows, D, GH, &x[row, 0], &W[0, 0], &gates[row, 0],
-                &dx[row, 0] if dx.shape[0] > 0 else NULL, &dW[0, 0], &db[0])
-            copy_previous(start, end, H, &alive[0], B, row, &h[0, 0], mask_rows, &previous[0, 0])
+            if dx.shape[0] > 0:
+                # dx = gates @ W.T
+                product(rows, D, GH, &gates[row, 0], GH, &packed_Wt[0], <const floating*>NULL, 0,
+                        &dx[row, 0], D)
+            # db += gates.sum(axis=0)
+            vector_math.add_rows(rows, GH, &gates[row, 0], GH, &db[0])
+            # dW += x.T @ gates
+            pack(rows, GH, &gates[row, 0], GH, &packed_gates[0])
+            add_product_transposed(D, GH, rows, &x[row, 0], D, &packed_gates[0], &dW[0, 0], GH)
             # dU[:, :2H] += previous.T @ gates[:, :2H]
-            gemm(True, False, H, 2 * H, rows, &previous[0, 0], H, &gates[row, 0], GH,
-                 <floating>1, &dU[0, 0], GH)
+            copy_previous(start, end, H, &alive[0], B, row, &h[0, 0], mask_rows, &previous[0, 0])
+            pack(rows, 2 * H, &gates[row, 0], GH, &packed_gates[0])
+            add_product_transposed(
+                H, 2 * H, rows, &previous[0, 0], H, &packed_gates[0], &dU[0, 0], GH)
             if reset_after:
-                # dU[:, 2H:] += previous.T @ q
-                gemm(True, False, H, H, rows, &previous[0, 0], H, &q[row, 0], H,
-                     <floating>1, &dU[0, 2 * H], GH)
+                # dU[:, 2H:] += previous.T @ q; db_n += q.sum(axis=0)
+                pack(rows, H, &q[row, 0], H, &packed_gates[0])
+                add_product_transposed(
+                    H, H, rows, &previous[0, 0], H, &packed_gates[0], &dU[0, 2 * H], GH)
                 vector_math.add_rows(rows, H, &q[row, 0], H, &db_n[0])
             else:
-                # dU[:, 2H:] += q.T @ gates[:, 2H:]
-                gemm(True, False, H, H, rows, &q[row, 0], H, &gates[row, 2 * H], GH,
-                     <floating>1, &dU[0, 2 * H], GH)
+                # dU[:, 2H:] += q.T @ gates[:, 2H:]; db_n += gates[:, 2H:].sum(axis=0)
+                pack(rows, H, &gates[row, 2 * H], GH, &packed_gates[0])
+                add_product_transposed(
+                    H, H, rows, &q[row, 0], H, &packed_gates[0], &dU[0, 2 * H], GH)
                 vector_math.add_rows(rows, H, &gates[row, 2 * H], GH, &db_n[0])
             end = start

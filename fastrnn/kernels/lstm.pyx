@@ -32,11 +32,8 @@ from cython cimport floating
 from libc.stdint cimport int64_t
 
 from fastrnn.kernels cimport vector_math
-from fastrnn.kernels._blas cimport gemm
-from fastrnn.kernels.recurrence cimport (
-    add_parameter_gradients, chunk_end, chunk_start, copy_previous, masked, project, propagate,
-    transpose,
-)
+from fastrnn.kernels.products cimport add_product_transposed, pack, pack_transposed, product
+from fastrnn.kernels.recurrence cimport chunk_end, chunk_start, copy_previous, masked, propagate
 
 
 def lstm_forward(
@@ -50,6 +47,8 @@ def lstm_forward(
     floating[:, ::1] c,            # INOUT  (B + N, H), or (B, H)
     floating[:, ::1] gates,        # OUT    (N, 4H), or (R, 4H)
     floating[:, ::1] scratch,      # OUT    (B, H)
+    floating[::1] packed_W,        # OUT    room for W, packed
+    floating[::1] packed_U,        # OUT    room for U, packed
     int64_t chunk_rows,
     bint keep,
 ):
@@ -72,15 +71,18 @@ def lstm_forward(
         const floating* c_previous
         floating* c_new
     with nogil:
+        pack(D, GH, &W[0, 0], GH, &packed_W[0])
+        pack(H, GH, &U[0, 0], GH, &packed_U[0])
         while start < T:
             end = chunk_end(&alive[0], T, start, chunk_rows, &rows)
             gate_row = row if keep else 0
-            project(rows, D, GH, &x[row, 0], &W[0, 0], &b[0], &gates[gate_row, 0])
+            # gates = b + x @ W
+            product(rows, GH, D, &x[row, 0], D, &packed_W[0], &b[0], 0, &gates[gate_row, 0], GH)
             for t in range(start, end):
                 h_in = masked(alive[t] * H, &h[previous, 0], mask_rows, &scratch[0, 0])
                 # gates += h_in @ U
-                gemm(False, False, alive[t], GH, H, h_in, H, &U[0, 0], GH,
-                     <floating>1, &gates[gate_row, 0], GH)
+                product(alive[t], GH, H, h_in, H, &packed_U[0], &gates[gate_row, 0], GH,
+                        &gates[gate_row, 0], GH)
                 c_previous = &c[previous, 0] if keep else &c[0, 0]
                 c_new = &c[B + row, 0] if keep else &c[0, 0]
                 vector_math.lstm_forward(
@@ -108,8 +110,10 @@ def lstm_backward(
     floating[:, ::1] dW,           # INOUT  (D, 4H)
     floating[:, ::1] dU,           # INOUT  (H, 4H)
     floating[::1] db,              # INOUT  (4H,)
-    floating[:, ::1] Ut,           # OUT    (4H, H), room for U.T
     floating[:, ::1] previous,     # OUT    (R, H), room for one chunk
+    floating[::1] packed_Wt,       # OUT    room for W.T, packed
+    floating[::1] packed_Ut,       # OUT    room for U.T, packed
+    floating[::1] packed_gates,    # OUT    room for the gates of one chunk, packed
     int64_t chunk_rows,
 ):
     """Run a packed batch backward, after `lstm_forward` with ``keep``.
@@ -125,7 +129,9 @@ def lstm_backward(
         int64_t row = N             # packed row of the step
         const floating* mask_rows = &mask[0, 0] if mask.shape[0] > 0 else NULL
     with nogil:
-        transpose(H, GH, &U[0, 0], GH, &Ut[0, 0])
+        if dx.shape[0] > 0:
+            pack_transposed(GH, D, &W[0, 0], GH, &packed_Wt[0])
+        pack_transposed(GH, H, &U[0, 0], GH, &packed_Ut[0])
         while end > 0:
             start = chunk_start(&alive[0], end, chunk_rows, &rows)
             for t in range(end - 1, start - 1, -1):
@@ -134,13 +140,18 @@ def lstm_backward(
                 vector_math.lstm_backward(
                     alive[t], H, &gates[row, 0], &c[B + row - before, 0], &c[B + row, 0],
                     &dy[row, 0] if dy.shape[0] > 0 else NULL, &dh[0, 0], &dc[0, 0])
-                propagate(alive[t], H, GH, &gates[row, 0], GH, &Ut[0, 0], mask_rows,
+                propagate(alive[t], H, GH, &gates[row, 0], GH, &packed_Ut[0], mask_rows,
                           &previous[0, 0], False, &dh[0, 0])
-            add_parameter_gradients(
-                rows, D, GH, &x[row, 0], &W[0, 0], &gates[row, 0],
-                &dx[row, 0] if dx.shape[0] > 0 else NULL, &dW[0, 0], &db[0])
+            if dx.shape[0] > 0:
+                # dx = gates @ W.T
+                product(rows, D, GH, &gates[row, 0], GH, &packed_Wt[0], <const floating*>NULL, 0,
+                        &dx[row, 0], D)
+            # db += gates.sum(axis=0)
+            vector_math.add_rows(rows, GH, &gates[row, 0], GH, &db[0])
+            pack(rows, GH, &gates[row, 0], GH, &packed_gates[0])
+            # dW += x.T @ gates
+            add_product_transposed(D, GH, rows, &x[row, 0], D, &packed_gates[0], &dW[0, 0], GH)
             copy_previous(start, end, H, &alive[0], B, row, &h[0, 0], mask_rows, &previous[0, 0])
-            # dU += previous.T @ dgates
-            gemm(True, False, H, GH, rows, &previous[0, 0], H, &gates[row, 0], GH,
-                 <floating>1, &dU[0, 0], GH)
+            # dU += previous.T @ gates
+            add_product_transposed(H, GH, rows, &previous[0, 0], H, &packed_gates[0], &dU[0, 0], GH)
             end = start

@@ -8,15 +8,14 @@ step t finds its previous state in the rows just before its own: rows ``B + firs
 
 Time is cut into chunks of steps small enough for their gates to stay in the processor's second-level
 cache: a chunk is projected (x W + b) and then stepped through; on the way back it is stepped through and
-then its rows are added to the gradients of the parameters.
+then its rows are added to the gradients of the parameters. Weights are packed once a call.
 """
 
 from cython cimport floating
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from fastrnn.kernels cimport vector_math
-from fastrnn.kernels._blas cimport gemm
+from fastrnn.kernels.products cimport product
 
 
 cdef inline int64_t chunk_end(
@@ -49,23 +48,6 @@ cdef inline int64_t chunk_start(
         t -= 1
         rows[0] += alive[t]
     return t
-
-
-cdef inline void project(
-    int64_t rows,
-    int64_t D,
-    int64_t GH,
-    const floating* x,   # IN   (rows, D)
-    const floating* W,   # IN   (D, GH)
-    const floating* b,   # IN   (GH,)
-    floating* gates,     # OUT  (rows, GH)
-) noexcept nogil:
-    """gates = x @ W + b"""
-    cdef int64_t row
-    for row in range(rows):
-        memcpy(gates + row * GH, b, GH * sizeof(floating))
-    # gates += x @ W
-    gemm(False, False, rows, GH, D, x, D, W, GH, <floating>1, gates, GH)
 
 
 cdef inline const floating* masked(
@@ -111,41 +93,6 @@ cdef inline void copy_previous(
         before = alive[t]
 
 
-cdef inline void add_parameter_gradients(
-    int64_t rows,
-    int64_t D,
-    int64_t GH,
-    const floating* x,        # IN     (rows, D)
-    const floating* W,        # IN     (D, GH)
-    const floating* dgates,   # IN     (rows, GH)
-    floating* dx,             # OUT    (rows, D) or NULL
-    floating* dW,             # INOUT  (D, GH)
-    floating* db,             # INOUT  (GH,)
-) noexcept nogil:
-    """The gradients of ``project``: those of the parameters are added to, that of x is written."""
-    # dW += x.T @ dgates
-    gemm(True, False, D, GH, rows, x, D, dgates, GH, <floating>1, dW, GH)
-    # db += dgates.sum(axis=0)
-    vector_math.add_rows(rows, GH, dgates, GH, db)
-    if dx != NULL:
-        # dx = dgates @ W.T
-        gemm(False, True, rows, D, GH, dgates, GH, W, GH, <floating>0, dx, D)
-
-
-cdef inline void transpose(
-    int64_t rows,
-    int64_t columns,
-    const floating* A,   # IN   (rows, columns), row stride lda
-    int64_t lda,
-    floating* At,        # OUT  (columns, rows)
-) noexcept nogil:
-    """At = A.T"""
-    cdef int64_t i, j
-    for j in range(columns):
-        for i in range(rows):
-            At[j * rows + i] = A[i * lda + j]
-
-
 cdef inline void add_masked(
     int64_t size,
     const floating* d,      # IN     (size,)
@@ -164,7 +111,7 @@ cdef inline void propagate(
     int64_t K,
     const floating* dgates,   # IN     (rows, K), row stride stride
     int64_t stride,
-    const floating* Ut,       # IN     (K, H), these gates' rows of U.T
+    const floating* Ut,       # IN     (K, H), the transpose of these gates' columns of U, packed
     const floating* mask,     # IN     (rows, H) or NULL
     floating* scratch,        # OUT    (rows, H)
     bint add,                 # whether dh holds something to keep
@@ -174,10 +121,10 @@ cdef inline void propagate(
     cdef int64_t j
     if mask == NULL:
         # dh = dgates @ U.T, or dh += dgates @ U.T
-        gemm(False, False, rows, H, K, dgates, stride, Ut, H, <floating>(1 if add else 0), dh, H)
+        product(rows, H, K, dgates, stride, Ut, <const floating*>dh if add else NULL, H, dh, H)
         return
     # scratch = dgates @ U.T
-    gemm(False, False, rows, H, K, dgates, stride, Ut, H, <floating>0, scratch, H)
+    product(rows, H, K, dgates, stride, Ut, <const floating*>NULL, H, scratch, H)
     if not add:
         for j in range(rows * H):
             dh[j] = 0

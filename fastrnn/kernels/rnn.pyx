@@ -18,11 +18,8 @@ from cython cimport floating
 from libc.stdint cimport int64_t
 
 from fastrnn.kernels cimport vector_math
-from fastrnn.kernels._blas cimport gemm
-from fastrnn.kernels.recurrence cimport (
-    add_parameter_gradients, chunk_end, chunk_start, copy_previous, masked, project, propagate,
-    transpose,
-)
+from fastrnn.kernels.products cimport add_product_transposed, pack, pack_transposed, product
+from fastrnn.kernels.recurrence cimport chunk_end, chunk_start, copy_previous, masked, propagate
 
 
 def rnn_forward(
@@ -34,6 +31,8 @@ def rnn_forward(
     const floating[:, ::1] mask,   # IN     (B, H), or (0, H) without recurrent dropout
     floating[:, ::1] h,            # INOUT  (B + N, H)
     floating[:, ::1] scratch,      # OUT    (B, H)
+    floating[::1] packed_W,        # OUT    room for W, packed
+    floating[::1] packed_U,        # OUT    room for U, packed
     int64_t chunk_rows,
     bint relu,
 ):
@@ -51,14 +50,16 @@ def rnn_forward(
         const floating* mask_rows = &mask[0, 0] if mask.shape[0] > 0 else NULL
         const floating* h_in
     with nogil:
+        pack(D, H, &W[0, 0], H, &packed_W[0])
+        pack(H, H, &U[0, 0], H, &packed_U[0])
         while start < T:
             end = chunk_end(&alive[0], T, start, chunk_rows, &rows)
-            project(rows, D, H, &x[row, 0], &W[0, 0], &b[0], &h[B + row, 0])
+            # h = b + x @ W
+            product(rows, H, D, &x[row, 0], D, &packed_W[0], &b[0], 0, &h[B + row, 0], H)
             for t in range(start, end):
                 h_in = masked(alive[t] * H, &h[previous, 0], mask_rows, &scratch[0, 0])
                 # h += h_in @ U
-                gemm(False, False, alive[t], H, H, h_in, H, &U[0, 0], H,
-                     <floating>1, &h[B + row, 0], H)
+                product(alive[t], H, H, h_in, H, &packed_U[0], &h[B + row, 0], H, &h[B + row, 0], H)
                 vector_math.rnn_forward(alive[t] * H, relu, &h[B + row, 0])
                 previous += before
                 before = alive[t]
@@ -80,8 +81,10 @@ def rnn_backward(
     floating[:, ::1] dU,           # INOUT  (H, H)
     floating[::1] db,              # INOUT  (H,)
     floating[:, ::1] dgates,       # OUT    (R, H), room for one chunk, R = max(chunk_rows, alive[0])
-    floating[:, ::1] Ut,           # OUT    (H, H), room for U.T
     floating[:, ::1] previous,     # OUT    (R, H), room for one chunk
+    floating[::1] packed_Wt,       # OUT    room for W.T, packed
+    floating[::1] packed_Ut,       # OUT    room for U.T, packed
+    floating[::1] packed_gates,    # OUT    room for the gates of one chunk, packed
     int64_t chunk_rows,
     bint relu,
 ):
@@ -98,7 +101,9 @@ def rnn_backward(
         int64_t chunk_row           # its row in dgates
         const floating* mask_rows = &mask[0, 0] if mask.shape[0] > 0 else NULL
     with nogil:
-        transpose(H, H, &U[0, 0], H, &Ut[0, 0])
+        if dx.shape[0] > 0:
+            pack_transposed(H, D, &W[0, 0], H, &packed_Wt[0])
+        pack_transposed(H, H, &U[0, 0], H, &packed_Ut[0])
         while end > 0:
             start = chunk_start(&alive[0], end, chunk_rows, &rows)
             chunk_row = rows
@@ -108,13 +113,18 @@ def rnn_backward(
                 vector_math.rnn_backward(
                     alive[t] * H, relu, &h[B + row, 0],
                     &dy[row, 0] if dy.shape[0] > 0 else NULL, &dh[0, 0], &dgates[chunk_row, 0])
-                propagate(alive[t], H, H, &dgates[chunk_row, 0], H, &Ut[0, 0], mask_rows,
+                propagate(alive[t], H, H, &dgates[chunk_row, 0], H, &packed_Ut[0], mask_rows,
                           &previous[0, 0], False, &dh[0, 0])
-            add_parameter_gradients(
-                rows, D, H, &x[row, 0], &W[0, 0], &dgates[0, 0],
-                &dx[row, 0] if dx.shape[0] > 0 else NULL, &dW[0, 0], &db[0])
+            if dx.shape[0] > 0:
+                # dx = dgates @ W.T
+                product(rows, D, H, &dgates[0, 0], H, &packed_Wt[0], <const floating*>NULL, 0,
+                        &dx[row, 0], D)
+            # db += dgates.sum(axis=0)
+            vector_math.add_rows(rows, H, &dgates[0, 0], H, &db[0])
+            pack(rows, H, &dgates[0, 0], H, &packed_gates[0])
+            # dW += x.T @ dgates
+            add_product_transposed(D, H, rows, &x[row, 0], D, &packed_gates[0], &dW[0, 0], H)
             copy_previous(start, end, H, &alive[0], B, row, &h[0, 0], mask_rows, &previous[0, 0])
             # dU += previous.T @ dgates
-            gemm(True, False, H, H, rows, &previous[0, 0], H, &dgates[0, 0], H,
-                 <floating>1, &dU[0, 0], H)
+            add_product_transposed(H, H, rows, &previous[0, 0], H, &packed_gates[0], &dU[0, 0], H)
             end = start

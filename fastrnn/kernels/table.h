@@ -10,6 +10,11 @@
         void (*sigmoid)(int64_t n, const REAL *x, REAL *y);                                          \
         void (*tanh)(int64_t n, const REAL *x, REAL *y);                                             \
         void (*add_rows)(int64_t rows, int64_t n, const REAL *x, int64_t stride, REAL *total);       \
+        void (*pack)(int64_t K, int64_t N, const REAL *B, int64_t ldb, REAL *packed);                \
+        void (*pack_transposed)(int64_t K, int64_t N, const REAL *B, int64_t ldb, REAL *packed);     \
+        void (*product)(int64_t M, int64_t N, int64_t K, const REAL *A, int64_t row_stride,          \
+                        int64_t column_stride, const REAL *packed, const REAL *start,                \
+                        int64_t start_stride, REAL *C, int64_t ldc);                                 \
         void (*lstm_forward)(int64_t rows, int64_t H, REAL *gates, const REAL *c_prev, REAL *c,      \
                              REAL *h);                                                               \
         void (*lstm_backward)(int64_t rows, int64_t H, REAL *gates, const REAL *c_prev,              \
@@ -19,7 +24,7 @@
         void (*carry_lstm_backward)(int64_t rows, int64_t H, int candidate_tanh, REAL *gates,        \
                                     const REAL *h_prev, const REAL *c_prev, const REAL *c,           \
                                     const REAL *dy, REAL *dh, REAL *dc);                             \
-        void (*gru_forward)(int64_t rows, int64_t H, REAL *gates, const REAL *product,               \
+        void (*gru_forward)(int64_t rows, int64_t H, REAL *gates, const REAL *h_U,                   \
                             const REAL *b_n, REAL *q, const REAL *h_prev, REAL *h);                  \
         void (*gru_backward)(int64_t rows, int64_t H, REAL *gates, REAL *q, const REAL *h_prev,      \
                              const REAL *dy, REAL *dh);                                              \

@@ -1,6 +1,6 @@
 """The chosen tables of vector functions, and one wrapper for each that picks the type.
 
-Arguments are explained where the functions stand: functions.h, lstm.h, carry_lstm.h, gru.h, rnn.h.
+Arguments are explained where the functions stand: functions.h, product.h, lstm.h, carry_lstm.h, gru.h, rnn.h.
 """
 
 from cython cimport floating
@@ -12,6 +12,12 @@ cdef extern from "table.h" nogil:
         void (*sigmoid)(int64_t, const float*, float*) noexcept nogil
         void (*tanh)(int64_t, const float*, float*) noexcept nogil
         void (*add_rows)(int64_t, int64_t, const float*, int64_t, float*) noexcept nogil
+        void (*pack)(int64_t, int64_t, const float*, int64_t, float*) noexcept nogil
+        void (*pack_transposed)(int64_t, int64_t, const float*, int64_t, float*) noexcept nogil
+        void (*product)(
+            int64_t, int64_t, int64_t, const float*, int64_t, int64_t, const float*, const float*,
+            int64_t, float*, int64_t
+        ) noexcept nogil
         void (*lstm_forward)(int64_t, int64_t, float*, const float*, float*, float*) noexcept nogil
         void (*lstm_backward)(
             int64_t, int64_t, float*, const float*, const float*, const float*, const float*, float*
@@ -50,6 +56,12 @@ cdef extern from "table.h" nogil:
         void (*sigmoid)(int64_t, const double*, double*) noexcept nogil
         void (*tanh)(int64_t, const double*, double*) noexcept nogil
         void (*add_rows)(int64_t, int64_t, const double*, int64_t, double*) noexcept nogil
+        void (*pack)(int64_t, int64_t, const double*, int64_t, double*) noexcept nogil
+        void (*pack_transposed)(int64_t, int64_t, const double*, int64_t, double*) noexcept nogil
+        void (*product)(
+            int64_t, int64_t, int64_t, const double*, int64_t, int64_t, const double*, const double*,
+            int64_t, double*, int64_t
+        ) noexcept nogil
         void (*lstm_forward)(
             int64_t, int64_t, double*, const double*, double*, double*
         ) noexcept nogil
@@ -90,6 +102,7 @@ cdef extern from "table.h" nogil:
 
 cdef const table_float* table_f
 cdef const table_double* table_d
+cdef bint use_blas
 
 
 cdef inline void sigmoid(int64_t n, const floating* x, floating* y) noexcept nogil:
@@ -113,6 +126,36 @@ cdef inline void add_rows(
         table_f.add_rows(rows, n, x, stride, total)
     else:
         table_d.add_rows(rows, n, x, stride, total)
+
+
+cdef inline void pack(
+    int64_t K, int64_t N, const floating* B, int64_t ldb, floating* packed
+) noexcept nogil:
+    if floating is float:
+        table_f.pack(K, N, B, ldb, packed)
+    else:
+        table_d.pack(K, N, B, ldb, packed)
+
+
+cdef inline void pack_transposed(
+    int64_t K, int64_t N, const floating* B, int64_t ldb, floating* packed
+) noexcept nogil:
+    if floating is float:
+        table_f.pack_transposed(K, N, B, ldb, packed)
+    else:
+        table_d.pack_transposed(K, N, B, ldb, packed)
+
+
+cdef inline void product(
+    int64_t M, int64_t N, int64_t K, const floating* A, int64_t row_stride, int64_t column_stride,
+    const floating* packed, const floating* start, int64_t start_stride, floating* C, int64_t ldc
+) noexcept nogil:
+    if floating is float:
+        table_f.product(
+            M, N, K, A, row_stride, column_stride, packed, start, start_stride, C, ldc)
+    else:
+        table_d.product(
+            M, N, K, A, row_stride, column_stride, packed, start, start_stride, C, ldc)
 
 
 cdef inline void lstm_forward(
@@ -155,13 +198,13 @@ cdef inline void carry_lstm_backward(
 
 
 cdef inline void gru_forward(
-    int64_t rows, int64_t H, floating* gates, const floating* product, const floating* b_n,
+    int64_t rows, int64_t H, floating* gates, const floating* h_U, const floating* b_n,
     floating* q, const floating* h_prev, floating* h
 ) noexcept nogil:
     if floating is float:
-        table_f.gru_forward(rows, H, gates, product, b_n, q, h_prev, h)
+        table_f.gru_forward(rows, H, gates, h_U, b_n, q, h_prev, h)
     else:
-        table_d.gru_forward(rows, H, gates, product, b_n, q, h_prev, h)
+        table_d.gru_forward(rows, H, gates, h_U, b_n, q, h_prev, h)
 
 
 cdef inline void gru_backward(

@@ -3,7 +3,8 @@
 The functions stand in C with compiler vector extensions (vector_math.h and a header for each cell),
 compiled for several instruction sets; this module chooses at import the highest one that the processor
 has. The environment variable FASTRNN_LEVEL forces a lower one: "v4" (AVX-512), "v3" (AVX2 and FMA) or
-"baseline".
+"baseline". Matrix products are those of product.h from v3 on and BLAS below; FASTRNN_PRODUCTS=blas
+forces BLAS (products.pxd).
 """
 
 import os
@@ -33,6 +34,21 @@ def _choose_level():
 cdef int chosen = _choose_level()
 table_f = float_table(chosen)
 table_d = double_table(chosen)
+
+
+if os.environ.get("FASTRNN_PRODUCTS", "packed") not in ("packed", "blas"):
+    raise ImportError("FASTRNN_PRODUCTS must be 'packed' or 'blas'")
+use_blas = chosen < 3 or os.environ.get("FASTRNN_PRODUCTS") == "blas"
+
+
+def packed_size(K, N):
+    """Elements of a (K, N) factor when packed: whole panels, of the widest kind."""
+    return K * ((N + 63) // 64 * 64)
+
+
+def products():
+    """Which matrix products are in use: "packed" or "blas"."""
+    return "blas" if use_blas else "packed"
 
 
 def level():

@@ -43,7 +43,7 @@ class RNN(RecurrentLayer):
         W, U, b = params["W"], params["U"], params["b"]
         rnn.rnn_forward(
             tape.x, W, U, b, tape.alive, tape.mask, tape.h,
-            work.take("scratch", (tape.n_sequences, self.hidden_size)),
+            work.take("scratch", (tape.n_sequences, self.hidden_size)), *self._packed_weights(work),
             self.chunk_rows, self.relu,
         )  # fmt: skip
         return ()
@@ -54,8 +54,7 @@ class RNN(RecurrentLayer):
             tape.x, params["W"], params["U"], tape.alive, tape.mask, tape.h,
             dy, dh, dx, grads["W"], grads["U"], grads["b"],
             work.take("dgates", (room, self.hidden_size)),
-            work.take("Ut", (self.hidden_size, self.hidden_size)),
-            work.take("previous", (room, self.hidden_size)),
+            work.take("previous", (room, self.hidden_size)), *self._packed_back(tape, work),
             self.chunk_rows, self.relu,
         )  # fmt: skip
 
@@ -93,7 +92,7 @@ class LSTM(RecurrentLayer):
         lstm.lstm_forward(
             tape.x, params["W"], params["U"], params["b"], tape.alive, tape.mask, tape.h, tape.c,
             gates, work.take("scratch", (tape.n_sequences, self.hidden_size)),
-            self.chunk_rows, keep,
+            *self._packed_weights(work), self.chunk_rows, keep,
         )  # fmt: skip
         return (gates,)
 
@@ -102,9 +101,8 @@ class LSTM(RecurrentLayer):
         lstm.lstm_backward(
             tape.x, params["W"], params["U"], tape.alive, tape.mask, tape.h, tape.c, gates,
             dy, dh, dc, dx, grads["W"], grads["U"], grads["b"],
-            work.take("Ut", (self._gates_size, self.hidden_size)),
             work.take("previous", (self._chunk_room(tape), self.hidden_size)),
-            self.chunk_rows,
+            *self._packed_back(tape, work), self.chunk_rows,
         )  # fmt: skip
 
 
@@ -147,8 +145,9 @@ class GRU(RecurrentLayer):
         q = work.take(tape.key("q"), (rows, self.hidden_size))
         gru.gru_forward(
             tape.x, params["W"], params["U"], params["b"], params["b_n"], tape.alive, tape.mask, tape.h,
-            gates, q, work.take("product", (tape.n_sequences, self._gates_size)),
+            gates, q, work.take("h_U", (tape.n_sequences, self._gates_size)),
             work.take("scratch", (tape.n_sequences, self.hidden_size)),
+            *self._packed_weights(work), work.packed("U_n", self.hidden_size, self.hidden_size),
             self.chunk_rows, keep, self.reset_after,
         )  # fmt: skip
         return gates, q
@@ -158,8 +157,9 @@ class GRU(RecurrentLayer):
         gru.gru_backward(
             tape.x, params["W"], params["U"], tape.alive, tape.mask, tape.h, gates, q,
             dy, dh, dx, grads["W"], grads["U"], grads["b"], grads["b_n"],
-            work.take("Ut", (self._gates_size, self.hidden_size)),
             work.take("previous", (self._chunk_room(tape), self.hidden_size)),
+            *self._packed_back(tape, work),
+            work.packed("U_n.T", self.hidden_size, self.hidden_size),
             work.take("dreset", (tape.n_sequences, self.hidden_size)),
             work.take("scratch", (tape.n_sequences, self.hidden_size)),
             self.chunk_rows, self.reset_after,
@@ -217,7 +217,7 @@ class CarryLSTM(RecurrentLayer):
         carry_lstm.carry_lstm_forward(
             tape.x, params["W"], params["U"], params["b"], tape.alive, tape.mask, tape.h, tape.c,
             gates, work.take("scratch", (tape.n_sequences, self.hidden_size)),
-            self.chunk_rows, keep, self.candidate_tanh,
+            *self._packed_weights(work), self.chunk_rows, keep, self.candidate_tanh,
         )  # fmt: skip
         return (gates,)
 
@@ -226,7 +226,6 @@ class CarryLSTM(RecurrentLayer):
         carry_lstm.carry_lstm_backward(
             tape.x, params["W"], params["U"], tape.alive, tape.mask, tape.h, tape.c, gates,
             dy, dh, dc, dx, grads["W"], grads["U"], grads["b"],
-            work.take("Ut", (self._gates_size, self.hidden_size)),
             work.take("previous", (self._chunk_room(tape), self.hidden_size)),
-            self.chunk_rows, self.candidate_tanh,
+            *self._packed_back(tape, work), self.chunk_rows, self.candidate_tanh,
         )  # fmt: skip

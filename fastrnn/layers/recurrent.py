@@ -211,6 +211,21 @@ class RecurrentLayer:
         """Rows of gates that a forward pass needs: all steps to keep them, else those of a chunk."""
         return len(tape.x) if keep else min(len(tape.x), self._chunk_room(tape))
 
+    def _packed_weights(self, work):
+        """Room for W and U in packed form."""
+        return (
+            work.packed("W", self.input_size, self._gates_size),
+            work.packed("U", self.hidden_size, self._gates_size),
+        )
+
+    def _packed_back(self, tape, work):
+        """Room for what goes back in packed form: W.T, U.T, and the gates of a chunk."""
+        return (
+            work.packed("W.T", self._gates_size, self.input_size),
+            work.packed("U.T", self._gates_size, self.hidden_size),
+            work.packed("gates", self._chunk_room(tape), self._gates_size),
+        )
+
     def _cell_forward(self, params, tape, work, keep):
         """Run a cell's kernel over a tape whose x, mask, h and c stand; return what goes to saved."""
         raise AssertionError("RecurrentLayer is abstract")
