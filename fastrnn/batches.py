@@ -1,8 +1,8 @@
-"""Packed batches: where each row of a set of ragged sequences stands, time-major and without padding.
+"""Packed batches: where each row of a set of ragged sequences stands, without padding.
 
-The sequences of a batch are sorted by falling length, so that at every step the ones still running are
-the first ones. Step t owns ``alive[t]`` packed rows; a batch of equal lengths is the dense case and needs
-no code of its own.
+The sequences of a batch are sorted by falling length, so that at every step the ones still running
+are the first ones. Step t owns ``alive[t]`` packed rows; a batch of equal lengths is the dense case
+and needs no code of its own.
 """
 
 from dataclasses import dataclass
@@ -57,7 +57,8 @@ def pack(starts, lengths, stride, order=None):
     lengths : ndarray of shape (n,), int64
         Steps of each sequence, at least 1.
     stride : int
-        Source rows from one step to the next: 1 for concatenated sequences, B for a (T, B, D) array.
+        Source rows from one step to the next: 1 for concatenated sequences, B for a (T, B, D)
+        array.
     order : ndarray of shape (B,), int64, optional
         The sequences to pack, by falling length. By default all of them.
 

@@ -1,8 +1,8 @@
 """Layers stacked, pooled and read by a linear head: outputs, loss and exact gradient.
 
 A minibatch is cut into shards, by the lengths alone. Each shard goes forward and
-backward with memory and a gradient of its own, on one of several threads if asked, and the gradients
-are added in the order of the shards: the same bits on any number of threads.
+backward with memory and a gradient of its own, on one of several threads if asked, and the
+gradients are added in the order of the shards: the same bits on any number of threads.
 """
 
 from dataclasses import dataclass, field

@@ -1,8 +1,8 @@
 """Threads over independent pieces of work, with BLAS held to one thread meanwhile.
 
-The kernels release the GIL, so plain Python threads run them side by side. BLAS would start threads of
-its own inside every small product; it is held to one thread while fastrnn works, which is also what makes
-results the same bits on any number of threads, and set back afterwards.
+The kernels release the GIL, so plain Python threads run them side by side. BLAS would start threads
+of its own inside every small product; it is held to one thread while fastrnn works, which is also
+what makes results the same bits on any number of threads, and set back afterwards.
 """
 
 import ctypes
@@ -112,7 +112,7 @@ _pools_lock = threading.Lock()
 
 
 def _pool(n_threads):
-    """The pool of so many threads; it is kept, because starting threads costs more than a minibatch."""
+    """The pool of so many threads, kept because starting them costs more than a minibatch."""
     with _pools_lock:
         if n_threads not in _pools:
             _pools[n_threads] = ThreadPoolExecutor(n_threads, thread_name_prefix="fastrnn")

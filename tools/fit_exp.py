@@ -1,8 +1,8 @@
 """Fit the polynomials of fastrnn/kernels/vector_math.h and print them as C constants.
 
-exp(r) - 1 = r + r^2 q(r) on |r| <= ln 2 / 2. q interpolates (exp(r) - 1 - r) / r^2 at the zeros of a
-Chebyshev polynomial, in 60-digit decimals, which is within a small factor of the best polynomial of
-its degree. Needs the standard library only:
+exp(r) - 1 = r + r^2 q(r) on |r| <= ln 2 / 2. q interpolates (exp(r) - 1 - r) / r^2 at the zeros of
+a Chebyshev polynomial, in 60-digit decimals, which is within a small factor of the best polynomial
+of its degree. Needs the standard library only:
 
     python tools/fit_exp.py
 """

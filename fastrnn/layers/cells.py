@@ -75,9 +75,9 @@ class LSTM(RecurrentLayer):
 
     References
     ----------
-    S. Hochreiter and J. Schmidhuber (1997), Long short-term memory, Neural Computation 9(8) 1735-1780.
-    F. A. Gers, J. Schmidhuber and F. Cummins (2000), Learning to forget, Neural Computation 12(10)
-    2451-2471.
+    S. Hochreiter and J. Schmidhuber (1997), Long short-term memory, Neural Computation 9(8).
+
+    F. A. Gers, J. Schmidhuber and F. Cummins (2000), Learning to forget, Neural Computation 12(10).
     """
 
     n_gates = 4
@@ -110,7 +110,8 @@ class GRU(RecurrentLayer):
     """Gated recurrent unit; gate blocks r, z, n.
 
     The n block of ``params["b"]`` is the input bias of the candidate; its recurrent bias is
-    ``params["b_n"]`` of shape (H,). With ``reset_after=False`` the two are simply added, as in ONNX.
+    ``params["b_n"]`` of shape (H,). With ``reset_after=False`` the two are simply added, as in
+    ONNX.
 
     Parameters
     ----------
@@ -119,15 +120,15 @@ class GRU(RecurrentLayer):
     hidden_size : int
         H, hidden units of each direction.
     reset_after : bool, default=True
-        Whether the reset gate acts after the recurrent product (PyTorch, cuDNN) or on the state before it
-        (Cho et al. 2014).
+        Whether the reset gate acts after the recurrent product (PyTorch, cuDNN) or on the state
+        before it (Cho et al. 2014).
     **options
         ``bidirectional``, ``dtype`` and ``random_state`` of `RecurrentLayer`.
 
     References
     ----------
-    K. Cho et al. (2014), Learning phrase representations using RNN encoder-decoder for statistical machine
-    translation, arXiv 1406.1078.
+    K. Cho et al. (2014), Learning phrase representations using RNN encoder-decoder for statistical
+    machine translation, arXiv 1406.1078.
     """
 
     n_gates = 3
@@ -144,8 +145,8 @@ class GRU(RecurrentLayer):
         gates = work.take(tape.key("gates"), (rows, self._gates_size))
         q = work.take(tape.key("q"), (rows, self.hidden_size))
         gru.gru_forward(
-            tape.x, params["W"], params["U"], params["b"], params["b_n"], tape.alive, tape.mask, tape.h,
-            gates, q, work.take("h_U", (tape.n_sequences, self._gates_size)),
+            tape.x, params["W"], params["U"], params["b"], params["b_n"], tape.alive, tape.mask,
+            tape.h, gates, q, work.take("h_U", (tape.n_sequences, self._gates_size)),
             work.take("scratch", (tape.n_sequences, self.hidden_size)),
             *self._packed_weights(work), work.packed("U_n", self.hidden_size, self.hidden_size),
             self.chunk_rows, keep, self.reset_after,
@@ -167,10 +168,10 @@ class GRU(RecurrentLayer):
 
 
 class CarryLSTM(RecurrentLayer):
-    """LSTM with a carry gate β that passes the previous state on; gate blocks i, f, γ, o, β.
+    """LSTM with a carry gate that passes the previous state on; gate blocks i, f, γ, o, β.
 
-    ``h_t = o_t tanh(c_t) + β_t h_{t-1}``, so that a state can cross many steps unchanged. Its states are
-    bounded only while β stays below 1.
+    ``h_t = o_t tanh(c_t) + β_t h_{t-1}``, so that a state can cross many steps unchanged. Its
+    states are bounded only while β stays below 1.
 
     Parameters
     ----------
@@ -189,8 +190,8 @@ class CarryLSTM(RecurrentLayer):
 
     References
     ----------
-    The carry is a relative of the residual connection of FastRNN: A. Kusupati et al. (2018), FastGRNN, arXiv
-    1901.02358.
+    The carry is a relative of the residual connection of FastRNN: A. Kusupati et al. (2018),
+    FastGRNN, arXiv 1901.02358.
     """
 
     n_gates = 5

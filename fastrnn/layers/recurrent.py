@@ -1,9 +1,10 @@
 """Recurrent layers: arrays in, arrays out, gradients by backpropagation through time.
 
 A layer holds its parameters in one flat vector with named views. It runs packed batches
-(`forward_packed`, `backward_packed`), which is what `fastrnn.network` stacks, and padded arrays of shape
-(T, B, D) (`forward`, `backward`), which it packs first. What a forward pass keeps for the backward pass is
-a list of tapes, one for each direction; the layer itself is only read, so threads may share it.
+(`forward_packed`, `backward_packed`), which is what `fastrnn.network` stacks, and padded arrays of
+shape (T, B, D) (`forward`, `backward`), which it packs first. What a forward pass keeps for the
+backward pass is a list of tapes, one for each direction; the layer itself is only read, so threads
+may share it.
 """
 
 import operator
@@ -60,7 +61,7 @@ class Tape:
         return name, self.direction
 
     def steps(self, start, stop):
-        """The same tape for the steps start .. stop, whose initial state is that of step start - 1."""
+        """The tape of steps start .. stop, whose initial state is that of step start - 1."""
         if start == 0 and stop == len(self.alive):
             return self
         first, end = int(self.alive[:start].sum()), int(self.alive[:stop].sum())
@@ -78,13 +79,13 @@ class Tape:
 
 
 def glorot_uniform(rng, shape):
-    """Uniform weights of variance 2 / (fan_in + fan_out) (Glorot and Bengio 2010, AISTATS, eq. 16)."""
+    """Uniform weights of variance 2 / (fan_in + fan_out) (Glorot and Bengio 2010, eq. 16)."""
     bound = np.sqrt(6 / sum(shape))
     return rng.uniform(-bound, bound, size=shape)
 
 
 def _orthogonal(rng, size):
-    """A random orthogonal matrix, uniform over all of them (Mezzadri 2007, arXiv math-ph/0609050)."""
+    """A random orthogonal matrix, uniform over all (Mezzadri 2007, arXiv math-ph/0609050)."""
     q, r = np.linalg.qr(rng.normal(size=(size, size)))
     return q * np.sign(np.diag(r))
 
@@ -92,8 +93,8 @@ def _orthogonal(rng, size):
 class RecurrentLayer:
     """What all recurrent layers share; use one of its subclasses.
 
-    Input weights start Glorot-uniform and recurrent weights orthogonal, each gate for itself; biases
-    start at zero where a subclass does not say otherwise.
+    Input weights start Glorot-uniform and recurrent weights orthogonal, each gate for itself;
+    biases start at zero where a subclass does not say otherwise.
 
     Parameters
     ----------
@@ -111,8 +112,8 @@ class RecurrentLayer:
     Attributes
     ----------
     params : dict of str to ndarray
-        "W" (D, G·H), "U" (H, G·H) and "b" (G·H,), for G gates; the keys of a second direction end in
-        "_reverse". They are views of ``theta``: writing into them changes the layer.
+        "W" (D, G·H), "U" (H, G·H) and "b" (G·H,), for G gates; the keys of a second direction end
+        in "_reverse". They are views of ``theta``: writing into them changes the layer.
     grads : dict of str to ndarray
         Gradients under the same names and shapes, overwritten by each `backward`.
     theta, grad : ndarray of shape (P,)
@@ -175,7 +176,7 @@ class RecurrentLayer:
         return named
 
     def bind(self, theta, grad):
-        """Let the parameters and gradients live in given vectors; their values are kept as they are.
+        """Let the parameters and gradients live in given vectors, whose values stay.
 
         Parameters
         ----------
@@ -208,7 +209,7 @@ class RecurrentLayer:
         return max(self.chunk_rows, int(tape.alive[0]))
 
     def _gate_rows(self, tape, keep):
-        """Rows of gates that a forward pass needs: all steps to keep them, else those of a chunk."""
+        """Rows of gates that a forward pass needs: all to keep them, else those of a chunk."""
         return len(tape.x) if keep else min(len(tape.x), self._chunk_room(tape))
 
     def _packed_weights(self, work):
@@ -227,7 +228,7 @@ class RecurrentLayer:
         )
 
     def _cell_forward(self, params, tape, work, keep):
-        """Run a cell's kernel over a tape whose x, mask, h and c stand; return what goes to saved."""
+        """Run the cell's kernel over a tape but for its saved arrays; return those."""
         raise AssertionError("RecurrentLayer is abstract")
 
     def _cell_backward(self, params, grads, tape, dy, dh, dc, dx, work):
@@ -347,8 +348,8 @@ class RecurrentLayer:
         want_dx : bool, default=True
             Whether the gradient of x is computed.
         bptt_steps : int, optional
-            Cut time into pieces of so many steps, counted from where each direction starts reading, and
-            let no gradient cross from a piece to the one before.
+            Cut time into pieces of so many steps, counted from where each direction starts reading,
+            and let no gradient cross from a piece to the one before.
 
         Returns
         -------
@@ -409,15 +410,16 @@ class RecurrentLayer:
         training : bool, default=False
             Whether to keep what `backward` needs.
         n_jobs : int or None, default=None
-            Threads, for this call and its `backward`; None is one, -1 all processors. Results are the
-            same bits for any number.
+            Threads, for this call and its `backward`; None is one, -1 all processors. Results are
+            the same bits for any number.
 
         Returns
         -------
         y : ndarray of shape (T, B, directions · H)
             State after every step, zero from a sequence's length on.
         state : tuple of ndarray of shape (directions, B, H)
-            (h,) or (h, c) after each sequence's own last step; of the second direction, after its first.
+            (h,) or (h, c) after each sequence's own last step; of the second direction, after its
+            first.
 
         Raises
         ------
@@ -522,7 +524,7 @@ class RecurrentLayer:
         return dx, dinitial
 
     def _as_array(self, name, array, shape):
-        """An argument as a C-contiguous array of the layer's dtype and a shape (None: any size > 0)."""
+        """An argument as a contiguous array of the layer's dtype and a shape (None: any > 0)."""
         array = np.asarray(array)
         if array.dtype.kind not in "fiub":
             raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")

@@ -1,0 +1,32 @@
+"""Recurrent neural networks on CPUs, with scikit-learn's manners.
+
+The estimators are imported when they are first used, so that ``import fastrnn``
+costs next to nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastrnn import datasets as datasets
+    from fastrnn import estimators as estimators
+    from fastrnn import layers as layers
+    from fastrnn.estimators import RNNClassifier, RNNRegressor
+
+__version__ = "0.1.0"
+
+__all__ = ["RNNClassifier", "RNNRegressor"]
+
+_SUBMODULES = ["datasets", "estimators", "layers"]
+
+
+def __getattr__(name):
+    if name in __all__:
+        return getattr(importlib.import_module("fastrnn.estimators"), name)
+    if name in _SUBMODULES:
+        return importlib.import_module(f"fastrnn.{name}")
+    raise AttributeError(f"module 'fastrnn' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *__all__, *_SUBMODULES])

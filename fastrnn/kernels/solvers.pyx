@@ -1,0 +1,226 @@
+"""Steps of the stochastic solvers, in place on flat vectors.
+
+Each step is one loop over the parameters; what does not depend on the parameter is computed once,
+in double. The vectors of a solver's state (moments, velocity) belong to the caller and start
+at zero. One call is one whole step: an interrupt cannot leave half of it.
+
+Adam (Kingma & Ba 2015, algorithm 1), step t = 1, 2, …:
+
+    m     = beta_1 m + (1 - beta_1) g
+    v     = beta_2 v + (1 - beta_2) g^2
+    theta = theta - eta m / (1 - beta_1^t) / (sqrt(v / (1 - beta_2^t)) + epsilon)
+
+AdamW (Loshchilov & Hutter 2019, algorithm 2): before that, theta = theta - eta decay theta.
+
+SGD with momentum (Polyak 1964), and with Nesterov's (Sutskever et al. 2013):
+
+    velocity = momentum velocity - eta g
+    theta    = theta + velocity                         classical
+    theta    = theta + momentum velocity - eta g        Nesterov
+
+RMSprop (Tieleman & Hinton 2012), epsilon outside the root:
+
+    v     = decay v + (1 - decay) g^2
+    theta = theta - eta g / (sqrt(v) + epsilon)
+
+References
+----------
+Kingma, D. P. & Ba, J. (2015). Adam: a method for stochastic optimization. ICLR.
+Loshchilov, I. & Hutter, F. (2019). Decoupled weight decay regularization. ICLR.
+Polyak, B. T. (1964). Some methods of speeding up the convergence of iteration methods.
+Sutskever, I., Martens, J., Dahl, G. & Hinton, G. (2013). On the importance of initialization and
+momentum in deep learning. ICML.
+Tieleman, T. & Hinton, G. (2012). Lecture 6.5, RMSprop. Coursera.
+"""
+
+from cython cimport floating
+from libc.float cimport DBL_MAX
+from libc.math cimport pow, sqrt
+
+
+def adam_step(
+    floating[::1] theta,         # (P,) INOUT
+    const floating[::1] grad,    # (P,) IN
+    floating[::1] m,             # (P,) INOUT
+    floating[::1] v,             # (P,) INOUT
+    double learning_rate,
+    double beta_1,
+    double beta_2,
+    double epsilon,
+    Py_ssize_t t,
+):
+    """One step of Adam.
+
+    Parameters
+    ----------
+    theta : ndarray of shape (P,)
+        Parameters; moved by one step.
+    grad : ndarray of shape (P,)
+        Gradient of the loss with respect to ``theta``.
+    m, v : ndarray of shape (P,)
+        Running means of the gradient and of its square, 0 before the first step; updated.
+    learning_rate, beta_1, beta_2, epsilon : float
+        eta, both decay rates in [0, 1), and what is added to the root.
+    t : int
+        Number of this step, from 1.
+    """
+    cdef:
+        Py_ssize_t i
+        floating keep_m = <floating> beta_1, add_m = <floating> (1.0 - beta_1)
+        floating keep_v = <floating> beta_2, add_v = <floating> (1.0 - beta_2)
+        floating eta = <floating> (learning_rate / (1.0 - pow(beta_1, <double> t)))
+        floating correction = <floating> (1.0 / sqrt(1.0 - pow(beta_2, <double> t)))
+        floating eps = <floating> epsilon, root
+    with nogil:
+        for i in range(theta.shape[0]):
+            m[i] = keep_m * m[i] + add_m * grad[i]
+            v[i] = keep_v * v[i] + add_v * grad[i] * grad[i]
+            root = <floating> sqrt(v[i])
+            theta[i] -= eta * m[i] / (correction * root + eps)
+
+
+def adamw_step(
+    floating[::1] theta,         # (P,) INOUT
+    const floating[::1] grad,    # (P,) IN
+    floating[::1] m,             # (P,) INOUT
+    floating[::1] v,             # (P,) INOUT
+    const floating[::1] decay,   # (P,) IN
+    double learning_rate,
+    double beta_1,
+    double beta_2,
+    double epsilon,
+    Py_ssize_t t,
+):
+    """One step of Adam with decoupled weight decay.
+
+    Parameters
+    ----------
+    theta, grad, m, v, learning_rate, beta_1, beta_2, epsilon, t
+        As in `adam_step`.
+    decay : ndarray of shape (P,)
+        Weight decay of each parameter, 0 for those that do not decay.
+    """
+    cdef:
+        Py_ssize_t i
+        floating keep_m = <floating> beta_1, add_m = <floating> (1.0 - beta_1)
+        floating keep_v = <floating> beta_2, add_v = <floating> (1.0 - beta_2)
+        floating eta = <floating> learning_rate
+        floating eta_m = <floating> (learning_rate / (1.0 - pow(beta_1, <double> t)))
+        floating correction = <floating> (1.0 / sqrt(1.0 - pow(beta_2, <double> t)))
+        floating eps = <floating> epsilon, root
+    with nogil:
+        for i in range(theta.shape[0]):
+            m[i] = keep_m * m[i] + add_m * grad[i]
+            v[i] = keep_v * v[i] + add_v * grad[i] * grad[i]
+            root = <floating> sqrt(v[i])
+            theta[i] -= eta * decay[i] * theta[i] + eta_m * m[i] / (correction * root + eps)
+
+
+def sgd_step(
+    floating[::1] theta,         # (P,) INOUT
+    const floating[::1] grad,    # (P,) IN
+    floating[::1] velocity,      # (P,) INOUT
+    double learning_rate,
+    double momentum,
+    bint nesterov,
+):
+    """One step of stochastic gradient descent with momentum, as in MLPClassifier.
+
+    Parameters
+    ----------
+    theta : ndarray of shape (P,)
+        Parameters; moved by one step.
+    grad : ndarray of shape (P,)
+        Gradient of the loss with respect to ``theta``.
+    velocity : ndarray of shape (P,)
+        The last change of ``theta`` by momentum, 0 before the first step; updated.
+    learning_rate, momentum : float
+        eta, and the part of the velocity that is kept, in [0, 1).
+    nesterov : bool
+        Look one step of momentum ahead.
+    """
+    cdef:
+        Py_ssize_t i
+        floating eta = <floating> learning_rate
+        floating keep = <floating> momentum
+        # theta += ahead * velocity - ahead_eta * grad is either rule, without a branch.
+        floating ahead = keep if nesterov else 1
+        floating ahead_eta = eta if nesterov else 0
+    with nogil:
+        for i in range(theta.shape[0]):
+            velocity[i] = keep * velocity[i] - eta * grad[i]
+            theta[i] += ahead * velocity[i] - ahead_eta * grad[i]
+
+
+def rmsprop_step(
+    floating[::1] theta,         # (P,) INOUT
+    const floating[::1] grad,    # (P,) IN
+    floating[::1] v,             # (P,) INOUT
+    double learning_rate,
+    double decay,
+    double epsilon,
+):
+    """One step of RMSprop.
+
+    Parameters
+    ----------
+    theta : ndarray of shape (P,)
+        Parameters; moved by one step.
+    grad : ndarray of shape (P,)
+        Gradient of the loss with respect to ``theta``.
+    v : ndarray of shape (P,)
+        Running mean of the squared gradient, 0 before the first step; updated.
+    learning_rate, decay, epsilon : float
+        eta, the part of ``v`` that is kept, in [0, 1), and what is added to the root.
+    """
+    cdef:
+        Py_ssize_t i
+        floating eta = <floating> learning_rate
+        floating keep = <floating> decay, add = <floating> (1.0 - decay)
+        floating eps = <floating> epsilon, root
+    with nogil:
+        for i in range(theta.shape[0]):
+            v[i] = keep * v[i] + add * grad[i] * grad[i]
+            root = <floating> sqrt(v[i])
+            theta[i] -= eta * grad[i] / (root + eps)
+
+
+def clip_by_global_norm(
+    floating[::1] grad,          # (P,) INOUT
+    double max_norm,
+):
+    """Shorten the gradient to a given Euclidean length if it is longer.
+
+    Parameters
+    ----------
+    grad : ndarray of shape (P,)
+        The gradient. Scaled when its norm is finite and above ``max_norm``; else left as it is.
+    max_norm : float
+        Largest norm, above 0; inf never clips.
+
+    Returns
+    -------
+    float
+        The norm on entry, accumulated in double.
+    """
+    cdef:
+        Py_ssize_t P = grad.shape[0], i, lane
+        double[8] partial
+        double scale, norm = 0.0
+    with nogil:
+        # Eight running sums let the compiler use vector registers: it may not reorder one.
+        for lane in range(8):
+            partial[lane] = 0.0
+        for i in range(0, P - 7, 8):
+            for lane in range(8):
+                partial[lane] += <double> grad[i + lane] * <double> grad[i + lane]
+        for i in range(P - P % 8, P):
+            partial[0] += <double> grad[i] * <double> grad[i]
+        for lane in range(8):
+            norm += partial[lane]
+        norm = sqrt(norm)
+        if max_norm < norm <= DBL_MAX:
+            scale = max_norm / norm
+            for i in range(P):
+                grad[i] = <floating> (scale * grad[i])
+    return norm

@@ -1,0 +1,48 @@
+"""The losses a network can be trained on, by name.
+
+A loss joins what belongs together: the kernel that gives its value and gradient, and the link
+that turns the outputs of the head into what `Network.predict` returns.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fastrnn.kernels.losses import softmax, softmax_log_loss, squared_error
+
+__all__ = ["LOSSES", "Loss"]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss and the way its predictions are read.
+
+    Attributes
+    ----------
+    name : str
+        Its name, which is also its key in `LOSSES`.
+    kernel : callable
+        ``kernel(outputs, target, weight, doutputs)`` returns the sum over the rows of weight
+        times loss as a float and fills ``doutputs`` (B, K) with its gradient. It may turn
+        ``outputs`` (B, K) into predictions on the way: see `fastrnn.kernels.losses`.
+    link : callable
+        ``link(outputs)`` turns the outputs (n, K) of the head into predictions, in place.
+    """
+
+    name: str
+    kernel: Callable
+    link: Callable
+
+
+def _identity(outputs):
+    """Leave the outputs as they are."""
+
+
+LOSSES = {
+    loss.name: loss
+    for loss in (
+        # Classes: target is (B,) int64, predictions are probabilities.
+        Loss("log_loss", softmax_log_loss, softmax),
+        # Values: target is (B, K) of the network's dtype, predictions are the outputs.
+        Loss("squared_error", squared_error, _identity),
+    )
+}

@@ -1,0 +1,215 @@
+"""What the network promises besides its gradient: conventions, dropout, and independence."""
+
+import numpy as np
+import pytest
+
+from fastrnn.network import Network
+from fastrnn.sequences import as_sequences
+
+CELLS = pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", "carry_lstm"])
+POOLINGS = pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+
+
+def make_network(loss="log_loss", D=3, sizes=(5,), K=4, **options):
+    return Network(D, sizes, K, loss=loss, random_state=0, **options)
+
+
+def make_sequences(lengths, D=3, dtype="float32", seed=0):
+    rng = np.random.default_rng(seed)
+    return as_sequences([rng.standard_normal((length, D)).astype(dtype) for length in lengths])
+
+
+def task(n, loss="log_loss", K=4, dtype="float32"):
+    rng = np.random.default_rng(1)
+    target = rng.integers(K, size=n) if loss == "log_loss" else rng.standard_normal((n, K))
+    return target if loss == "log_loss" else target.astype(dtype), rng.uniform(0.5, 2, n).astype(
+        dtype
+    )
+
+
+def test_parameters_are_one_vector_with_views():
+    network = make_network(sizes=(5, 2), bidirectional=True, cell="gru")
+    layers = [layer.params for layer in network.layers]
+    named = [item for params in (*layers, network.head) for item in params.items()]
+    pieces = [array for _, array in named]
+    assert sum(array.size for array in pieces) == network.theta.size
+    assert all(np.shares_memory(array, network.theta) for array in pieces)
+    np.testing.assert_array_equal(np.concatenate([a.ravel() for a in pieces]), network.theta)
+    biases = sum(array.size for name, array in named if name.startswith("b"))
+    assert np.count_nonzero(~network.decayed) == biases
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
+def test_loss_is_the_weighted_mean_of_the_samples_losses(loss):
+    network = make_network(loss, dtype="float64")
+    sequences = make_sequences([3, 1, 6, 2], dtype="float64")
+    target, weight = task(4, loss, dtype="float64")
+    predictions = network.predict(sequences)
+    if loss == "log_loss":
+        np.testing.assert_allclose(predictions.sum(axis=1), 1, rtol=1e-12)
+        losses = -np.log(predictions[np.arange(4), target])
+    else:
+        losses = 0.5 * np.mean((predictions - target) ** 2, axis=1)
+    expected = np.average(losses, weights=weight)
+    indices = np.array([2, 0, 3, 1])
+    actual = network.loss_and_grad(sequences, indices, target[indices], weight[indices])
+    assert actual == pytest.approx(expected, rel=1e-12)
+    assert network.data_loss(sequences, target, weight) == pytest.approx(expected, rel=1e-12)
+
+
+def test_penalty_is_that_of_mlpclassifier():
+    sequences = make_sequences([3, 1, 6, 2], dtype="float64")
+    target, weight = task(4, dtype="float64")
+    indices = np.arange(4)
+    losses, grads = [], []
+    for alpha in (0.0, 0.3):
+        network = make_network(alpha=alpha, dtype="float64")
+        network.theta += 0.1
+        losses.append(network.loss_and_grad(sequences, indices, target, weight))
+        grads.append(network.grad.copy())
+    weights = network.theta * network.decayed
+    assert losses[1] - losses[0] == pytest.approx(0.5 * 0.3 * np.sum(weights**2) / 4, rel=1e-10)
+    np.testing.assert_allclose(grads[1] - grads[0], 0.3 * weights / 4, rtol=1e-10, atol=1e-15)
+    assert network.data_loss(sequences, target, weight) == pytest.approx(losses[0], rel=1e-12)
+
+
+@CELLS
+@POOLINGS
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_sequence_does_not_depend_on_its_batch_mates(cell, pooling, bidirectional):
+    lengths = np.random.default_rng(3).integers(1, 40, size=150)
+    sequences = make_sequences(lengths)
+    network = make_network(cell=cell, pooling=pooling, bidirectional=bidirectional, sizes=(7, 4))
+    methods = (network.predict, network.final_states)
+    together = [method(sequences) for method in methods]
+    states = network.hidden_states(sequences)
+    order = np.random.default_rng(4).permutation(150)
+    for method, all_at_once in zip(methods, together, strict=True):
+        shuffled = method(sequences.take(order))
+        np.testing.assert_allclose(shuffled, all_at_once[order], rtol=0, atol=1e-6)
+    for n in (0, 77, 149):
+        alone = sequences.take([n])
+        for method, all_at_once in zip(methods, together, strict=True):
+            np.testing.assert_allclose(method(alone)[0], all_at_once[n], rtol=0, atol=1e-6)
+        rows = slice(sequences.offsets[n], sequences.offsets[n + 1])
+        np.testing.assert_allclose(network.hidden_states(alone), states[rows], rtol=0, atol=1e-6)
+
+
+def test_pooled_states_are_those_of_the_steps():
+    lengths = [4, 1, 7]
+    sequences = make_sequences(lengths, dtype="float64")
+    network = make_network(bidirectional=True, dtype="float64", sizes=(3, 2))
+    states = np.split(network.hidden_states(sequences), np.cumsum(lengths)[:-1])
+    final = network.final_states(sequences)
+    for state, last in zip(states, final, strict=True):
+        np.testing.assert_allclose(last[:2], state[-1, :2], rtol=1e-12)
+        np.testing.assert_allclose(last[2:], state[0, 2:], rtol=1e-12)
+    pooled = {
+        "last": final,
+        "mean": np.array([state.mean(axis=0) for state in states]),
+        "max": np.array([state.max(axis=0) for state in states]),
+    }
+    for pooling, expected in pooled.items():
+        network.pooling = pooling
+        logits = expected @ network.head["W"] + network.head["b"]
+        odds = np.exp(logits)
+        np.testing.assert_allclose(
+            network.predict(sequences), odds / odds.sum(axis=1, keepdims=True), rtol=1e-12
+        )
+
+
+@pytest.mark.parametrize("n", [20, 33, 64, 200])
+def test_same_bits_on_any_number_of_threads(n):
+    sequences = make_sequences(np.random.default_rng(n).integers(1, 30, size=n))
+    network = make_network(sizes=(8, 6), bidirectional=True, dropout=0.2, recurrent_dropout=0.2)
+    target, weight = task(n)
+    results = []
+    for n_jobs in (None, 1, 2, 4):
+        rng = np.random.default_rng(5)
+        loss = network.loss_and_grad(
+            sequences, np.arange(n), target, weight, rng=rng, n_jobs=n_jobs
+        )
+        prediction = network.predict(sequences, n_jobs=n_jobs)
+        results.append((loss, network.grad.tobytes(), prediction.tobytes()))
+    assert len(set(results)) == 1
+
+
+def test_predicting_leaves_the_network_alone():
+    sequences = make_sequences([3, 5])
+    network = make_network()
+    before = network.theta.copy(), network.grad.copy(), dict(vars(network))
+    network.predict(sequences)
+    network.final_states(sequences)
+    network.hidden_states(sequences)
+    np.testing.assert_array_equal(network.theta, before[0])
+    np.testing.assert_array_equal(network.grad, before[1])
+    assert vars(network) == before[2]
+
+
+def test_dropout_keeps_the_expectation_and_only_acts_with_an_rng():
+    network = make_network(dropout=0.4, dtype="float64")
+    mask = network._dropout_mask(np.random.default_rng(0), (200, 500), 0.4)
+    assert set(np.unique(mask)) == {0.0, 1 / 0.6}
+    assert np.mean(mask == 0) == pytest.approx(0.4, abs=0.01)
+    sequences, indices = make_sequences([3, 5], dtype="float64"), np.arange(2)
+    target, weight = task(2, dtype="float64")
+    plain = network.loss_and_grad(sequences, indices, target, weight)
+    assert plain == network.loss_and_grad(sequences, indices, target, weight)
+    dropped = {
+        network.loss_and_grad(sequences, indices, target, weight, rng=np.random.default_rng(seed))
+        for seed in range(5)
+    }
+    assert len(dropped | {plain}) == 6
+
+
+def test_dropout_acts_between_layers_and_before_the_head():
+    """With factors of 1 / 2 in every place the states halve there and nowhere else."""
+    network = make_network("squared_error", cell="rnn", sizes=(3, 2), dropout=0.5, dtype="float64")
+    network._dropout_mask = lambda rng, shape, rate: np.full(shape, 0.5)
+    sequences = make_sequences([4], dtype="float64")
+    lower, upper = (layer.params for layer in network.layers)
+    h, states = np.zeros(3), []
+    for x in sequences[0]:
+        h = np.tanh(x @ lower["W"] + h @ lower["U"] + lower["b"])
+        states.append(h)
+    h = np.zeros(2)
+    for x in states:
+        h = np.tanh(0.5 * x @ upper["W"] + h @ upper["U"] + upper["b"])
+    outputs = 0.5 * h @ network.head["W"] + network.head["b"]
+    loss = network.loss_and_grad(
+        sequences, np.arange(1), np.zeros((1, 4)), np.ones(1), rng=np.random.default_rng(0)
+    )
+    assert loss == pytest.approx(0.5 * np.mean(outputs**2), rel=1e-12)
+
+
+def test_recurrent_dropout_has_one_mask_for_all_steps_of_a_sequence():
+    network = make_network("squared_error", cell="rnn", recurrent_dropout=0.5, dtype="float64")
+    masks = []
+
+    def draw(rng, shape, rate):
+        masks.append(type(network)._dropout_mask(network, rng, shape, rate))
+        return masks[-1]
+
+    network._dropout_mask = draw
+    sequences = make_sequences([4, 7], dtype="float64")
+    loss = network.loss_and_grad(
+        sequences, np.arange(2), np.zeros((2, 4)), np.ones(2), rng=np.random.default_rng(0)
+    )
+    (mask,) = masks
+    assert mask.shape == (1, 2, 5)
+    assert not np.array_equal(mask[0, 0], mask[0, 1])
+    params = network.layers[0].params
+    losses = []
+    for factors, sequence in ((mask[0, 1], sequences[0]), (mask[0, 0], sequences[1])):
+        h = np.zeros(5)
+        for x in sequence:
+            h = np.tanh(x @ params["W"] + (h * factors) @ params["U"] + params["b"])
+        losses.append(0.5 * np.mean((h @ network.head["W"] + network.head["b"]) ** 2))
+    assert loss == pytest.approx(np.mean(losses), rel=1e-12)
+
+
+def test_random_state_gives_the_same_start():
+    thetas = [make_network(sizes=(4, 3)).theta for _ in range(2)]
+    np.testing.assert_array_equal(*thetas)
+    other = Network(3, (4, 3), 4, loss="log_loss", random_state=1)
+    assert np.mean(other.theta == thetas[0]) < 0.5
