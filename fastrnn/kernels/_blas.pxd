@@ -1,5 +1,6 @@
-"""Row-major matrix products through BLAS: the one place that knows about s and d, Fortran order and the
-width of BLAS integers. The caller makes sure that every size fits an int."""
+"""Row-major matrix products through BLAS: the one place that knows about s and d, Fortran order and
+the width of BLAS integers. The caller makes sure that every size fits an int.
+"""
 
 from cython cimport floating
 from libc.stdint cimport int64_t

@@ -13,8 +13,9 @@ INLINE vec NAME(candidate_slope)(vec g, int is_tanh)
 
 /* gates (rows, 5H): x W + h U + b on entry, i | f | gamma | o | beta on return.
    h_prev, c_prev, c, h (rows, H); c may be c_prev. */
-static TARGET void NAME(carry_lstm_forward)(int64_t rows, int64_t H, int candidate_tanh, REAL *gates,
-                                            const REAL *h_prev, const REAL *c_prev, REAL *c, REAL *h)
+static TARGET void NAME(carry_lstm_forward)(int64_t rows, int64_t H, int candidate_tanh,
+                                            REAL *gates, const REAL *h_prev, const REAL *c_prev,
+                                            REAL *c, REAL *h)
 {
     for (; rows > 0; rows--, gates += 5 * H, h_prev += H, c_prev += H, c += H, h += H) {
         for (int64_t j = 0; j < H; j += LANES) {
@@ -36,13 +37,12 @@ static TARGET void NAME(carry_lstm_forward)(int64_t rows, int64_t H, int candida
     }
 }
 
-/* gates: activated on entry, the gradient of their pre-activations on return.
-   dy (rows, H) or NULL: gradient of h_t from above; dh (rows, H): of h_t from step t + 1 on entry, its
-   part that reaches h_{t-1} through the carry on return; dc (rows, H): of c_t on entry, of c_{t-1} on
-   return. */
-static TARGET void NAME(carry_lstm_backward)(int64_t rows, int64_t H, int candidate_tanh, REAL *gates,
-                                             const REAL *h_prev, const REAL *c_prev, const REAL *c,
-                                             const REAL *dy, REAL *dh, REAL *dc)
+/* gates: activated on entry, the gradient of their pre-activations on return. dy (rows, H) or NULL:
+   gradient of h_t from above; dh (rows, H): of h_t from step t + 1 on entry, its part that reaches
+   h_{t-1} through the carry on return; dc (rows, H): of c_t on entry, of c_{t-1} on return. */
+static TARGET void NAME(carry_lstm_backward)(int64_t rows, int64_t H, int candidate_tanh,
+                                             REAL *gates, const REAL *h_prev, const REAL *c_prev,
+                                             const REAL *c, const REAL *dy, REAL *dh, REAL *dc)
 {
     for (; rows > 0; rows--, gates += 5 * H, h_prev += H, c_prev += H, c += H, dh += H, dc += H) {
         for (int64_t j = 0; j < H; j += LANES) {

@@ -10,15 +10,15 @@ For each step t, with the logistic function σ and elementwise products::
     β = σ(x W_β + h' U_β + b_β)        (6) carry gate
     h = o tanh(c) + β h'               (7) state and output
 
-where x = x_t, h' = h_{t-1}, c' = c_{t-1} (times the recurrent dropout mask, for the h' in the products;
-the carried h' of (7) is not masked). The blocks stand in the order i, f, γ, o, β. The carry is a gated
-straight path for the state, a relative of the residual connection of FastRNN (Kusupati et al. 2018,
-arXiv 1901.02358). It gives up a bound: with the LSTM |h| < 1, here |h| is bounded only while β stays
-below 1, by 1 / (1 - max β) from a zero start.
+where x = x_t, h' = h_{t-1}, c' = c_{t-1} (times the recurrent dropout mask, for the h' in the
+products; the carried h' of (7) is not masked). The blocks stand in the order i, f, γ, o, β. The
+carry is a gated straight path for the state, a relative of the residual connection of FastRNN
+(Kusupati et al. 2018, arXiv 1901.02358). It gives up a bound: with the LSTM |h| < 1, here |h| is
+bounded only while β stays below 1, by 1 / (1 - max β) from a zero start.
 
 Backward. Let dh and dc hold on entry to step t what later steps send to h_t and c_t. From (7), h_t
-reaches the loss through o, c, β and h'; from (4), c_t through f, c', i and γ; and every gate through its
-pre-activation a, with dσ/da = σ (1 - σ)::
+reaches the loss through o, c, β and h'; from (4), c_t through f, c', i and γ; and every gate
+through its pre-activation a, with dσ/da = σ (1 - σ)::
 
     dh += dy
     do = dh tanh(c)                    (7)
@@ -31,8 +31,8 @@ pre-activation a, with dσ/da = σ (1 - σ)::
     dh' = dh β + da U^T                (7) and (1-3, 5, 6)
     dc' = dc f                         (4)
 
-with φ' = γ (1 - γ), or 1 - γ^2 for tanh. The elementwise lines stand in carry_lstm.h. Rows, alive and
-chunks are explained in recurrence.pxd.
+with φ' = γ (1 - γ), or 1 - γ^2 for tanh. The elementwise lines stand in carry_lstm.h. Rows, alive
+and chunks are explained in recurrence.pxd.
 """
 
 from cython cimport floating
@@ -62,10 +62,12 @@ def carry_lstm_forward(
 ):
     """Run a packed batch forward.
 
-    h, c : the initial state in the first B rows on entry; on return h_t and c_t in the rows of step t.
-    gates : on return the activated gates i | f | γ | o | β, which `carry_lstm_backward` turns into gradients.
-    keep : False keeps no history: c has B rows and holds each sequence's last cell state on return, and
-        gates is room for one chunk, R = max(chunk_rows, alive[0]).
+    h, c : the initial state in the first B rows on entry; on return h_t and c_t in the rows of
+        step t.
+    gates : on return the activated gates i | f | γ | o | β, which `carry_lstm_backward` turns into
+        gradients.
+    keep : False keeps no history: c has B rows and holds each sequence's last cell state on return,
+        and gates is room for one chunk, R = max(chunk_rows, alive[0]).
     candidate_tanh : whether the candidate's activation is tanh instead of the logistic function.
     """
     cdef:
@@ -130,7 +132,8 @@ def carry_lstm_backward(
     """Run a packed batch backward, after `carry_lstm_forward` with ``keep``.
 
     gates : the activated gates on entry, the gradient of their pre-activations on return.
-    dh, dc : on entry the gradient of each sequence's final state; on return that of its initial state.
+    dh, dc : on entry the gradient of each sequence's final state; on return that of its initial
+        state.
     dW, dU, db : added to.
     """
     cdef:

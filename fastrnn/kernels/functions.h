@@ -1,5 +1,5 @@
-/* All vector functions for one instruction set and one type, and the table of them. Included by level.h,
-   which says what is defined. */
+/* All vector functions for one instruction set and one type, and the table of them. Included by
+   level.h, which says what is defined. */
 
 #include "vector_math.h"
 

@@ -17,14 +17,14 @@ static TARGET void NAME(gru_forward)(int64_t rows, int64_t H, REAL *gates, const
             NAME(store)(gates + H + j, z, n);
             NAME(store)(gates + 2 * H + j, new, n);
             NAME(store)(q + j, q_t, n);
-            NAME(store)(h + j, new + z * (NAME(load)(h_prev + j, n) - new), n);
+            NAME(store)(h + j, new + z *(NAME(load)(h_prev + j, n) - new), n);
         }
     }
 }
 
-/* gates: r | z | n on entry, the gradient of their pre-activations on return; q: h U_n + b_n on entry,
-   its gradient on return; dy (rows, H) or NULL: gradient of h_t from above; dh (rows, H): of h_t from
-   step t + 1 on entry, its part that reaches h_{t-1} through z on return. */
+/* gates: r | z | n on entry, the gradient of their pre-activations on return; q: h U_n + b_n on
+   entry, its gradient on return; dy (rows, H) or NULL: gradient of h_t from above; dh (rows, H): of
+   h_t from step t + 1 on entry, its part that reaches h_{t-1} through z on return. */
 static TARGET void NAME(gru_backward)(int64_t rows, int64_t H, REAL *gates, REAL *q,
                                       const REAL *h_prev, const REAL *dy, REAL *dh)
 {
@@ -37,7 +37,7 @@ static TARGET void NAME(gru_backward)(int64_t rows, int64_t H, REAL *gates, REAL
             if (dy)
                 dh_t += NAME(load)(dy + j, n);
             vec dz = dh_t * (NAME(load)(h_prev + j, n) - new);
-            vec dnew = dh_t * (1 - z) * (1 - new * new);
+            vec dnew = dh_t * (1 - z) * (1 - new *new);
             NAME(store)(gates + j, dnew * NAME(load)(q + j, n) * r * (1 - r), n);
             NAME(store)(gates + H + j, dz * z * (1 - z), n);
             NAME(store)(gates + 2 * H + j, dnew, n);
@@ -49,9 +49,8 @@ static TARGET void NAME(gru_backward)(int64_t rows, int64_t H, REAL *gates, REAL
     }
 }
 
-/* Reset before the product, first half.
-   gates: r and z blocks hold x W + h U + b on entry, r | z on return; h_in (rows, H): the state that
-   enters the products; reset (rows, H) receives r * h_in. */
+/* Reset before the product, first half. gates: r and z blocks hold x W + h U + b on entry, r | z on
+   return; h_in (rows, H): the state that enters the products; reset (rows, H) receives r * h_in. */
 static TARGET void NAME(gru_before_forward_reset)(int64_t rows, int64_t H, REAL *gates,
                                                   const REAL *h_in, REAL *reset)
 {
@@ -66,8 +65,9 @@ static TARGET void NAME(gru_before_forward_reset)(int64_t rows, int64_t H, REAL 
     }
 }
 
-/* The gradient of the first half. gates: r in its block on entry, the gradient of its pre-activation on
-   return; dreset (rows, H): gradient of r * h_in on entry, its part that reaches h_in on return. */
+/* The gradient of the first half. gates: r in its block on entry, the gradient of its
+   pre-activation on return; dreset (rows, H): gradient of r * h_in on entry, its part that reaches
+   h_in on return. */
 static TARGET void NAME(gru_before_backward_reset)(int64_t rows, int64_t H, REAL *gates,
                                                    const REAL *h_in, REAL *dreset)
 {
@@ -92,13 +92,13 @@ static TARGET void NAME(gru_before_forward_state)(int64_t rows, int64_t H, REAL 
             vec z = NAME(load)(gates + H + j, n);
             vec new = NAME(tanh)(NAME(load)(gates + 2 * H + j, n) + NAME(load)(b_n + j, n));
             NAME(store)(gates + 2 * H + j, new, n);
-            NAME(store)(h + j, new + z * (NAME(load)(h_prev + j, n) - new), n);
+            NAME(store)(h + j, new + z *(NAME(load)(h_prev + j, n) - new), n);
         }
     }
 }
 
-/* The gradient of the second half. gates: z and n on entry, the gradients of their pre-activations on
-   return, r untouched; dy, dh as in gru_backward. */
+/* The gradient of the second half. gates: z and n on entry, the gradients of their pre-activations
+   on return, r untouched; dy, dh as in gru_backward. */
 static TARGET void NAME(gru_before_backward_state)(int64_t rows, int64_t H, REAL *gates,
                                                    const REAL *h_prev, const REAL *dy, REAL *dh)
 {
@@ -110,7 +110,7 @@ static TARGET void NAME(gru_before_backward_state)(int64_t rows, int64_t H, REAL
             if (dy)
                 dh_t += NAME(load)(dy + j, n);
             NAME(store)(gates + H + j, dh_t * (NAME(load)(h_prev + j, n) - new) * z * (1 - z), n);
-            NAME(store)(gates + 2 * H + j, dh_t * (1 - z) * (1 - new * new), n);
+            NAME(store)(gates + 2 * H + j, dh_t * (1 - z) * (1 - new *new), n);
             NAME(store)(dh + j, dh_t * z, n);
         }
         if (dy)

@@ -9,10 +9,10 @@ For each step t, with the logistic function σ and elementwise products::
     n = tanh(x W_n + b_n + (r h') U_n + b_q)   before the product: candidate
     h = (1 - z) n + z h'               state and output
 
-where x = x_t, h' = h_{t-1} (times the recurrent dropout mask, for every h' that enters a product). b_q is
-the layers' parameter "b_n", the n block of b their input bias. Cho et al. (2014), arXiv 1406.1078, reset
-before the product; reset after the product, which is one product a step, is the form of PyTorch and
-cuDNN. In both the roles of z and 1 - z are those of these libraries.
+where x = x_t, h' = h_{t-1} (times the recurrent dropout mask, for every h' that enters a product).
+b_q is the layers' parameter "b_n", the n block of b their input bias. Cho et al. (2014), arXiv
+1406.1078, reset before the product; reset after the product, which is one product a step, is the
+form of PyTorch and cuDNN. In both the roles of z and 1 - z are those of these libraries.
 
 Backward; dh holds on entry to step t what later steps send to h_t, da is of the pre-activations::
 
@@ -66,7 +66,8 @@ def gru_forward(
     h : the initial state in the first B rows on entry; on return h_t in the rows of step t.
     gates : on return the activated gates r | z | n, which `gru_backward` turns into gradients.
     q : on return h' U_n + b_n (reset after the product) or r h' (before).
-    keep : False keeps no history: gates and q are room for one chunk, R = max(chunk_rows, alive[0]).
+    keep : False keeps no history: gates and q are room for one chunk, R = max(chunk_rows, alive[0])
+        rows.
     """
     cdef:
         int64_t N = x.shape[0], D = x.shape[1], H = U.shape[0], GH = U.shape[1]
@@ -134,9 +135,9 @@ def gru_backward(
     floating[::1] db_n,            # INOUT  (H,)
     floating[:, ::1] previous,     # OUT    (R, H), room for one chunk
     floating[::1] packed_Wt,       # OUT    room for W.T, packed
-    floating[::1] packed_Ut,       # OUT    room for the transpose of the r and z blocks of U, packed
+    floating[::1] packed_Ut,       # OUT    room for the r and z blocks of U.T, packed
     floating[::1] packed_gates,    # OUT    room for the gates of one chunk, packed
-    floating[::1] packed_Ut_n,     # OUT    room for the transpose of the n block of U, packed
+    floating[::1] packed_Ut_n,     # OUT    room for the n block of U.T, packed
     floating[:, ::1] dreset,       # OUT    (B, H)
     floating[:, ::1] scratch,      # OUT    (B, H)
     int64_t chunk_rows,
@@ -145,7 +146,8 @@ def gru_backward(
     """Run a packed batch backward, after `gru_forward` with ``keep``.
 
     gates : the activated gates on entry, the gradient of their pre-activations on return.
-    q : as `gru_forward` left it on entry; its gradient on return (reset after), or untouched (before).
+    q : as `gru_forward` left it on entry; its gradient on return (reset after), or untouched
+        (before).
     dh : on entry the gradient of each sequence's final state; on return that of its initial state.
     dW, dU, db, db_n : added to.
     """

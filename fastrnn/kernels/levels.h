@@ -1,9 +1,10 @@
 /* The instruction sets, and the choice among them at run time.
 
    On x86-64 every vector function exists three times: for AVX-512 (x86-64-v4), for AVX2 and FMA
-   (x86-64-v3), and for the compiler's baseline. Elsewhere there is the baseline alone, which on aarch64
-   is NEON. The functions carry their instruction set as an attribute, so the package is compiled with
-   ordinary flags and runs on any processor of its architecture. Only vector_math.pyx includes this. */
+   (x86-64-v3), and for the compiler's baseline. Elsewhere there is the baseline alone, which on
+   aarch64 is NEON. The functions carry their instruction set as an attribute, so the package is
+   compiled with ordinary flags and runs on any processor of its architecture. Only vector_math.pyx
+   includes this. */
 
 #include <string.h>
 #include "table.h"
@@ -13,7 +14,7 @@
 
 #define LEVEL 4
 #define VECTOR_BYTES 64
-#define TARGET                                                                                       \
+#define TARGET                                                                                     \
     __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,fma,prefer-vector-width=512")))
 #include "level.h"
 

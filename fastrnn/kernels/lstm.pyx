@@ -9,12 +9,12 @@ For each step t, with the logistic function σ and elementwise products::
     c = f c' + i g                     memory cell
     h = o tanh(c)                      state and output
 
-where x = x_t, h' = h_{t-1}, c' = c_{t-1} (times the recurrent dropout mask, for the h' in the products).
-Hochreiter and Schmidhuber (1997), Neural Computation 9(8) 1735-1780; forget gate: Gers, Schmidhuber and
-Cummins (2000), Neural Computation 12(10) 2451-2471.
+where x = x_t, h' = h_{t-1}, c' = c_{t-1} (times the recurrent dropout mask, for the h' in the
+products). Hochreiter and Schmidhuber (1997), Neural Computation 9(8) 1735-1780; forget gate: Gers,
+Schmidhuber and Cummins (2000), Neural Computation 12(10) 2451-2471.
 
-Backward, with dv for the gradient of the loss with respect to v; dh and dc hold on entry to step t what
-later steps send to h_t and c_t::
+Backward, with dv for the gradient of the loss with respect to v; dh and dc hold on entry to step t
+what later steps send to h_t and c_t::
 
     dh += dy
     dc += dh o (1 - tanh(c)^2)
@@ -54,10 +54,11 @@ def lstm_forward(
 ):
     """Run a packed batch forward.
 
-    h, c : the initial state in the first B rows on entry; on return h_t and c_t in the rows of step t.
+    h, c : the initial state in the first B rows on entry; on return h_t and c_t in the rows of
+        step t.
     gates : on return the activated gates i | f | g | o, which `lstm_backward` turns into gradients.
-    keep : False keeps no history: c has B rows and holds each sequence's last cell state on return, and
-        gates is room for one chunk, R = max(chunk_rows, alive[0]).
+    keep : False keeps no history: c has B rows and holds each sequence's last cell state on return,
+        and gates is room for one chunk, R = max(chunk_rows, alive[0]).
     """
     cdef:
         int64_t N = x.shape[0], D = x.shape[1], H = U.shape[0], GH = U.shape[1]
@@ -119,7 +120,8 @@ def lstm_backward(
     """Run a packed batch backward, after `lstm_forward` with ``keep``.
 
     gates : the activated gates on entry, the gradient of their pre-activations on return.
-    dh, dc : on entry the gradient of each sequence's final state; on return that of its initial state.
+    dh, dc : on entry the gradient of each sequence's final state; on return that of its initial
+        state.
     dW, dU, db : added to.
     """
     cdef:

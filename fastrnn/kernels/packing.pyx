@@ -1,6 +1,7 @@
 """Between sequences and packed batches: where each row goes, moving rows, and pooling over time.
 
-Packed rows are time-major over sequences sorted by falling length; recurrence.pxd explains the layout.
+Packed rows are time-major over sequences sorted by falling length; recurrence.pxd explains the
+layout.
 """
 
 from cython cimport floating
@@ -136,7 +137,7 @@ def max_forward(
     const floating[:, ::1] y,   # IN   (N, F)
     const int64_t[::1] alive,   # IN   (T,)
     floating[:, ::1] pooled,    # OUT  (B, F)
-    int64_t[:, ::1] row_of,     # OUT  (B, F) packed row that holds the maximum, the first of equal ones
+    int64_t[:, ::1] row_of,     # OUT  (B, F) packed row of the maximum, the first of equal ones
 ):
     """Maximum of each sequence's rows, feature by feature; a NaN wins over every number."""
     cdef int64_t n, t, k, row = 0, F = y.shape[1]

@@ -1,9 +1,9 @@
 """Matrix products whose second factor is packed once and used many times.
 
-Two paths, chosen here and nowhere else. The packed kernels of product.h run at the peak of the processor
-from a few rows on, because the factor is laid out once and not at every time step; they need AVX2 or
-AVX-512. BLAS serves everywhere else, and as their reference in the tests: its "packed" factor is a plain
-row-major copy.
+Two paths, chosen here and nowhere else. The packed kernels of product.h run at the peak of the
+processor from a few rows on, because the factor is laid out once and not at every time step; they
+need AVX2 or AVX-512. BLAS serves everywhere else, and as their reference in the tests: its "packed"
+factor is a plain row-major copy.
 """
 
 from cython cimport floating

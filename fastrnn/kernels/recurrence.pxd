@@ -1,14 +1,15 @@
 """What all cells share: the way over the packed time steps, in chunks, and the products.
 
-Rows are packed time-major. Sequences are sorted by falling length; ``alive[t]`` of the B sequences are
-still running at step t, and they own rows ``first .. first + alive[t]`` of every (N, ...) array, where
-``first`` is the sum of ``alive[:t]``. A state array has its initial state in the first B rows, so that
-step t finds its previous state in the rows just before its own: rows ``B + first - alive[t - 1]`` on
-(for t = 0 rows 0 on), and writes to rows ``B + first`` on.
+Rows are packed time-major. Sequences are sorted by falling length; ``alive[t]`` of the B sequences
+are still running at step t, and they own rows ``first .. first + alive[t]`` of every (N, ...)
+array, where ``first`` is the sum of ``alive[:t]``. A state array has its initial state in the first
+B rows, so that step t finds its previous state in the rows just before its own: rows ``B + first -
+alive[t - 1]`` on (for t = 0 rows 0 on), and writes to rows ``B + first`` on.
 
-Time is cut into chunks of steps small enough for their gates to stay in the processor's second-level
-cache: a chunk is projected (x W + b) and then stepped through; on the way back it is stepped through and
-then its rows are added to the gradients of the parameters. Weights are packed once a call.
+Time is cut into chunks of steps small enough for their gates to stay in the processor's
+second-level cache: a chunk is projected (x W + b) and then stepped through; on the way back it is
+stepped through and then its rows are added to the gradients of the parameters. Weights are packed
+once a call.
 """
 
 from cython cimport floating
@@ -25,8 +26,8 @@ cdef inline int64_t chunk_end(
     int64_t chunk_rows,
     int64_t* rows,          # OUT  rows of the chunk
 ) noexcept nogil:
-    """The step after the last of the chunk that begins at ``start``: it has at most ``chunk_rows`` rows,
-    or a single step."""
+    """The step after the last of the chunk that begins at ``start``: it has at most ``chunk_rows``
+    rows, or a single step."""
     cdef int64_t t = start
     rows[0] = 0
     while t < T and (t == start or rows[0] + alive[t] <= chunk_rows):

@@ -16,8 +16,8 @@ static TARGET void NAME(rnn_forward)(int64_t n, int is_relu, REAL *h)
     }
 }
 
-/* dgates (n,) receives the gradient of the pre-activation, from the state h, its gradient dy from above
-   (or NULL) and dh from step t + 1. The slope of relu at 0 is 0. */
+/* dgates (n,) receives the gradient of the pre-activation, from the state h, its gradient dy from
+   above (or NULL) and dh from step t + 1. The slope of relu at 0 is 0. */
 static TARGET void NAME(rnn_backward)(int64_t n, int is_relu, const REAL *h, const REAL *dy,
                                       const REAL *dh, REAL *dgates)
 {

@@ -80,7 +80,7 @@ def rnn_backward(
     floating[:, ::1] dW,           # INOUT  (D, H)
     floating[:, ::1] dU,           # INOUT  (H, H)
     floating[::1] db,              # INOUT  (H,)
-    floating[:, ::1] dgates,       # OUT    (R, H), room for one chunk, R = max(chunk_rows, alive[0])
+    floating[:, ::1] dgates,       # OUT    (R, H), room for a chunk, R = max(chunk_rows, alive[0])
     floating[:, ::1] previous,     # OUT    (R, H), room for one chunk
     floating[::1] packed_Wt,       # OUT    room for W.T, packed
     floating[::1] packed_Ut,       # OUT    room for U.T, packed

@@ -4,13 +4,13 @@
        REAL, INTEGER    the element type and the signed integer of its width
        IS_FLOAT         1 for float, 0 for double
        VECTOR_BYTES     width of a vector
-       LEVEL            4 (AVX-512), 3 (AVX2 and FMA), 1 (whatever the compiler takes as its baseline)
-       TARGET           the function attribute that allows these instructions
-       NAME(f)          f with a suffix of its own in this inclusion
+       LEVEL            4 (AVX-512), 3 (AVX2 and FMA), 1 (whatever the compiler takes as its
+   baseline) TARGET           the function attribute that allows these instructions NAME(f) f with a
+   suffix of its own in this inclusion
 
-   Everything rests on one reduction (Cody and Waite 1980): x = n ln 2 + r with |r| <= ln 2 / 2, and a
-   polynomial p(r) for exp(r) - 1, so that exp(x) - 1 = 2^n p + (2^n - 1) loses no digits near zero. The
-   coefficients come from tools/fit_exp.py. Errors over the whole range, measured by
+   Everything rests on one reduction (Cody and Waite 1980): x = n ln 2 + r with |r| <= ln 2 / 2, and
+   a polynomial p(r) for exp(r) - 1, so that exp(x) - 1 = 2^n p + (2^n - 1) loses no digits near
+   zero. The coefficients come from tools/fit_exp.py. Errors over the whole range, measured by
    tests/test_vector_math.py: float 3 ulp, double 6e-16 absolute. */
 
 typedef REAL NAME(vec) __attribute__((vector_size(VECTOR_BYTES)));

@@ -1,6 +1,7 @@
 """The chosen tables of vector functions, and one wrapper for each that picks the type.
 
-Arguments are explained where the functions stand: functions.h, product.h, lstm.h, carry_lstm.h, gru.h, rnn.h.
+Arguments are explained where the functions stand: functions.h, product.h, lstm.h, carry_lstm.h,
+gru.h, rnn.h.
 """
 
 from cython cimport floating
@@ -15,8 +16,8 @@ cdef extern from "table.h" nogil:
         void (*pack)(int64_t, int64_t, const float*, int64_t, float*) noexcept nogil
         void (*pack_transposed)(int64_t, int64_t, const float*, int64_t, float*) noexcept nogil
         void (*product)(
-            int64_t, int64_t, int64_t, const float*, int64_t, int64_t, const float*, const float*,
-            int64_t, float*, int64_t
+            int64_t, int64_t, int64_t, const float*, int64_t, int64_t, const float*,
+            const float*, int64_t, float*, int64_t
         ) noexcept nogil
         void (*lstm_forward)(int64_t, int64_t, float*, const float*, float*, float*) noexcept nogil
         void (*lstm_backward)(
@@ -59,8 +60,8 @@ cdef extern from "table.h" nogil:
         void (*pack)(int64_t, int64_t, const double*, int64_t, double*) noexcept nogil
         void (*pack_transposed)(int64_t, int64_t, const double*, int64_t, double*) noexcept nogil
         void (*product)(
-            int64_t, int64_t, int64_t, const double*, int64_t, int64_t, const double*, const double*,
-            int64_t, double*, int64_t
+            int64_t, int64_t, int64_t, const double*, int64_t, int64_t, const double*,
+            const double*, int64_t, double*, int64_t
         ) noexcept nogil
         void (*lstm_forward)(
             int64_t, int64_t, double*, const double*, double*, double*

@@ -129,9 +129,7 @@ class RecurrentLayer:
         self.input_size = _positive_integer("input_size", input_size)
         self.hidden_size = _positive_integer("hidden_size", hidden_size)
         self.bidirectional = bool(bidirectional)
-        self.dtype = np.dtype(dtype)
-        if self.dtype not in (np.float32, np.float64):
-            raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
+        self.dtype = _floating_dtype(dtype)
         self.suffixes = ("", "_reverse") if self.bidirectional else ("",)
         self.n_directions = len(self.suffixes)
         self.output_size = self.hidden_size * self.n_directions
@@ -571,6 +569,14 @@ def _positive_integer(name, value):
     if value < 1:
         raise ValueError(f"{name} must be at least 1, got {value}")
     return value
+
+
+def _floating_dtype(dtype):
+    """A numpy dtype, float32 or float64."""
+    for name in ("float32", "float64"):
+        if dtype is not None and dtype == np.dtype(name):
+            return np.dtype(name)
+    raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
 
 
 def _check_lengths(lengths, n_steps, n_sequences):
