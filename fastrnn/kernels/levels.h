@@ -14,8 +14,7 @@
 
 #define LEVEL 4
 #define VECTOR_BYTES 64
-#define TARGET                                                                                     \
-    __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,fma,prefer-vector-width=512")))
+#define TARGET __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,fma")))
 #include "level.h"
 
 #define LEVEL 3

@@ -13,7 +13,11 @@
 #endif
 #define TILE_ROWS 6
 #define PANEL (TILE_VECTORS * LANES)
+#if defined(__clang__)
+#define EACH(i, n) _Pragma("clang loop unroll(full)") for (int i = 0; i < (n); i++)
+#else
 #define EACH(i, n) _Pragma("GCC unroll 8") for (int i = 0; i < (n); i++)
+#endif
 
 /* packed = the panels of B (K, N), row stride ldb. */
 static TARGET void NAME(pack)(int64_t K, int64_t N, const REAL *B, int64_t ldb, REAL *packed)
