@@ -20,6 +20,9 @@ from fastrnn.workspace import Workspace
 CHUNK_BYTES = 256 * 1024
 """Gates of one chunk of time steps: they should stay in a second-level cache (recurrence.pxd)."""
 
+CHUNK_MIN_ROWS = 128
+"""But the gradient of U, which may be larger still, is read and written once for every chunk."""
+
 
 @dataclass(frozen=True)
 class Tape:
@@ -133,7 +136,8 @@ class RecurrentLayer:
         self.suffixes = ("", "_reverse") if self.bidirectional else ("",)
         self.n_directions = len(self.suffixes)
         self.output_size = self.hidden_size * self.n_directions
-        self.chunk_rows = max(1, CHUNK_BYTES // (self._gates_size * self.dtype.itemsize))
+        row_bytes = self._gates_size * self.dtype.itemsize
+        self.chunk_rows = max(CHUNK_MIN_ROWS, CHUNK_BYTES // row_bytes)
         self.bind(*np.zeros((2, self.n_parameters), dtype=self.dtype))
         self._initialize(np.random.default_rng(random_state))
         self._forward_pass = None
