@@ -111,23 +111,37 @@ class Network:
             self.layers.append(layer)
             width = layer.output_size
         self.n_pooled = width
-        head = glorot_uniform(rng, (width, n_outputs))
+        self._join({"W": glorot_uniform(rng, (width, n_outputs)), "b": np.zeros(n_outputs)})
 
+    def _join(self, head):
+        """Move the parameters of the layers and of a head into one vector."""
         sizes = [layer.n_parameters for layer in self.layers]
-        n_parameters = sum(sizes) + (width + 1) * n_outputs
-        self.theta, self.grad = np.zeros((2, n_parameters), dtype=self.dtype)
         self._bounds = np.cumsum([0, *sizes])
+        n_parameters = self._bounds[-1] + (self.n_pooled + 1) * self.n_outputs
+        self.theta, self.grad = np.zeros((2, n_parameters), dtype=self.dtype)
         for layer, begin, end in self._layer_ranges():
             self.theta[begin:end] = layer.theta
             layer.bind(self.theta[begin:end], self.grad[begin:end])
         self.head = self._head_views(self.theta)
-        self.head["W"][...] = head
+        for name, values in head.items():
+            self.head[name][...] = values
 
         self.decayed = np.zeros(n_parameters, dtype=bool)
         for views in (*self._layer_views(self.decayed), self._head_views(self.decayed)):
             for name, view in views.items():
                 view[...] = not name.startswith("b")
         self._slots = []
+
+    def __getstate__(self):
+        """What copy and pickle take: every parameter once, no gradient, no memory."""
+        left_out = ("theta", "grad", "decayed", "_bounds", "_slots")
+        state = {name: value for name, value in vars(self).items() if name not in left_out}
+        return {**state, "loss": self.loss.name}
+
+    def __setstate__(self, state):
+        """Views do not survive a copy: join the parameters anew."""
+        vars(self).update({**state, "loss": LOSSES[state["loss"]]})
+        self._join(state["head"])
 
     def _layer_ranges(self):
         """Each layer with the range of its parameters in theta."""

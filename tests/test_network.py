@@ -1,5 +1,8 @@
 """What the network promises besides its gradient: conventions, dropout, and independence."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -213,3 +216,36 @@ def test_random_state_gives_the_same_start():
     np.testing.assert_array_equal(*thetas)
     other = Network(3, (4, 3), 4, loss="log_loss", random_state=1)
     assert np.mean(other.theta == thetas[0]) < 0.5
+
+
+@pytest.mark.parametrize("clone", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_a_copy_is_whole_and_its_own(clone):
+    network = make_network(sizes=(5, 2), bidirectional=True, dropout=0.1)
+    sequences = make_sequences([3, 1, 6])
+    target, weight = task(3)
+    loss = network.loss_and_grad(sequences, np.arange(3), target, weight)
+    other = clone(network)
+    np.testing.assert_array_equal(other.theta, network.theta)
+    np.testing.assert_array_equal(other.decayed, network.decayed)
+    assert other.loss_and_grad(sequences, np.arange(3), target, weight) == loss
+    np.testing.assert_array_equal(other.grad, network.grad)
+    before = network.predict(sequences)
+    other.theta[...] = 0
+    np.testing.assert_allclose(other.predict(sequences), 1 / 4, rtol=1e-6)
+    np.testing.assert_array_equal(network.predict(sequences), before)
+
+
+def test_a_pickle_holds_every_parameter_once_and_no_memory():
+    network = make_network(sizes=(64,))
+    network.loss_and_grad(make_sequences([30] * 40), np.arange(40), *task(40))
+    assert len(pickle.dumps(network)) < network.theta.nbytes + 4000
+
+
+def test_a_copy_of_a_layer_is_whole_and_its_own():
+    layer = make_network().layers[0]
+    other = copy.deepcopy(layer)
+    x = np.random.default_rng(0).standard_normal((4, 2, 3)).astype("float32")
+    np.testing.assert_array_equal(other.forward(x)[0], layer.forward(x)[0])
+    other.params["W"][...] = 0
+    assert not np.array_equal(other.forward(x)[0], layer.forward(x)[0])
+    assert np.shares_memory(other.params["W"], other.theta)

@@ -188,6 +188,17 @@ class RecurrentLayer:
         self.theta, self.grad = theta, grad
         self.params, self.grads = self.views(theta), self.views(grad)
 
+    def __getstate__(self):
+        """What copy and pickle take: the parameters, no gradient, no memory."""
+        left_out = ("params", "grad", "grads", "_forward_pass")
+        return {name: value for name, value in vars(self).items() if name not in left_out}
+
+    def __setstate__(self, state):
+        """Views do not survive a copy: make them anew."""
+        vars(self).update(state)
+        self.bind(self.theta, np.zeros_like(self.theta))
+        self._forward_pass = None
+
     def _initialize(self, rng):
         """Draw the initial weights."""
         for suffix in self.suffixes:
