@@ -1,0 +1,418 @@
+"""Training of a network: the loop over epochs and minibatches, lbfgs, and when to stop.
+
+`train` changes ``network.theta`` in place, by the stochastic solvers of `fastrnn.solvers` in
+`_train_on_minibatches`, or by `scipy.optimize` in `_train_on_full_batch`.
+
+The class ``fastrnn.training.ConvergenceWarning`` is made when it is first asked for: a subclass of
+scikit-learn's warning of that name where scikit-learn is installed, so that filters on either
+class work, and of UserWarning elsewhere. Importing this module does not import scikit-learn.
+"""
+
+import functools
+import math
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+import scipy.optimize
+
+from fastrnn.kernels.solvers import clip_by_global_norm
+from fastrnn.progress import Progress
+from fastrnn.solvers import SCHEDULES, SOLVERS
+
+__all__ = ["History", "Settings", "train"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How a network is trained. Values are not checked here: the estimators do that.
+
+    Parameters
+    ----------
+    solver : {"adam", "adamw", "sgd", "rmsprop", "lbfgs"}, default="adam"
+        The first four step after every minibatch, "lbfgs" works on all sequences at once.
+    learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
+        Schedule of the learning rate, for every solver but "lbfgs" (in MLPClassifier only for
+        "sgd"):
+
+        - "constant": always ``learning_rate_init``.
+        - "invscaling": ``learning_rate_init / (t + 1) ** power_t`` with t the number of samples
+          seen before the epoch.
+        - "adaptive": ``learning_rate_init``, divided by 5 each time training stalls (see
+          ``n_iter_no_change``); when it stalls at a rate of 1e-6 or less, training stops.
+        - "cosine": half a cosine wave from ``learning_rate_init`` down to 0 over ``max_iter``
+          epochs, changed at every minibatch.
+    learning_rate_init : float, default=0.001
+        Learning rate of the first minibatch.
+    power_t : float, default=0.5
+        Exponent of "invscaling".
+    momentum : float, default=0.9
+        Momentum of "sgd".
+    nesterovs_momentum : bool, default=True
+        Whether the momentum of "sgd" is Nesterov's.
+    beta_1, beta_2 : float, default=0.9, 0.999
+        Decay rates of the two running means of "adam" and "adamw".
+    epsilon : float, default=1e-8
+        Added to the root in "adam", "adamw" and "rmsprop".
+    alpha : float, default=0.0
+        Decoupled weight decay of "adamw", per unit of learning rate. The other solvers get
+        theirs as a part of the network's loss.
+    batch_size : int, default=200
+        Sequences in a minibatch; the last one of an epoch may be smaller.
+    max_iter : int, default=200
+        Largest number of epochs, or of iterations of "lbfgs".
+    shuffle : bool, default=True
+        Whether every epoch has an order of its own.
+    tol : float, default=1e-4
+        Training stalls when the loss has not fallen (with early stopping: the validation score
+        has not risen) by at least ``tol`` over its best for ``n_iter_no_change`` epochs in a
+        row. "lbfgs" stops when no element of the gradient is larger.
+    n_iter_no_change : int, default=10
+        See ``tol``.
+    early_stopping : bool, default=False
+        Whether training stops by the validation score, and ends with the weights that had the
+        best one.
+    clip_norm : float or None, default=None
+        Largest Euclidean norm of a minibatch's gradient; a longer one is scaled down to it. Not
+        used by "lbfgs".
+    bptt_steps : int or None, default=None
+        Length of the chunks of truncated backpropagation through time; None goes back to the
+        start of the sequence.
+    verbose : bool, default=False
+        Whether to print one line an epoch, and on a terminal a progress bar meanwhile.
+    max_fun : int, default=15000
+        Largest number of evaluations of the loss by "lbfgs".
+    n_jobs : int or None, default=None
+        Threads; None is 1, -1 is all. Any number gives the same bits.
+    """
+
+    solver: str = "adam"
+    learning_rate: str = "constant"
+    learning_rate_init: float = 0.001
+    power_t: float = 0.5
+    momentum: float = 0.9
+    nesterovs_momentum: bool = True
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    alpha: float = 0.0
+    batch_size: int = 200
+    max_iter: int = 200
+    shuffle: bool = True
+    tol: float = 1e-4
+    n_iter_no_change: int = 10
+    early_stopping: bool = False
+    clip_norm: float | None = None
+    bptt_steps: int | None = None
+    verbose: bool = False
+    max_fun: int = 15000
+    n_jobs: int | None = None
+
+
+@dataclass
+class History:
+    """What happened during training. Lists have one entry for each finished epoch.
+
+    After an interrupt before the end of the first epoch they are empty, ``n_iter`` is 0,
+    ``loss`` NaN and ``best_loss`` infinite.
+
+    Attributes
+    ----------
+    n_samples : int
+        Number of samples of an epoch; those of weight 0 are left out.
+    loss_curve : list of float
+        Mean over the minibatches of the loss before the step.
+    validation_scores : list of float or None
+        Validation score at the end of the epoch; None without early stopping.
+    gradient_norms : list of float
+        Mean over the minibatches of the gradient's norm before clipping.
+    best_validation_score : float or None
+        Highest validation score; None without one.
+    """
+
+    n_samples: int
+    loss_curve: list[float] = field(default_factory=list)
+    validation_scores: list[float] | None = None
+    gradient_norms: list[float] = field(default_factory=list)
+    best_validation_score: float | None = None
+
+    @property
+    def n_iter(self):
+        """Number of finished epochs (or iterations of "lbfgs")."""
+        return len(self.loss_curve)
+
+    @property
+    def t(self):
+        """Number of samples seen in them."""
+        return self.n_iter * self.n_samples
+
+    @property
+    def loss(self):
+        """Loss of the last finished epoch."""
+        return self.loss_curve[-1] if self.loss_curve else math.nan
+
+    @property
+    def best_loss(self):
+        """Lowest loss of all finished epochs."""
+        return min(self.loss_curve, default=math.inf)
+
+
+def train(network, sequences, target, weight, settings, rng, *, validate=None):
+    """Train a network in place.
+
+    Ctrl-C ends training early: what was learned so far is kept, and a UserWarning says so. It
+    cannot leave half a step in ``network.theta``, since a step is one call of a kernel.
+
+    Parameters
+    ----------
+    network : Network
+        On entry its ``theta`` is the starting point, on return the trained parameters: the last
+        ones, or those of the best validation score with early stopping.
+    sequences : Sequences
+        The n training sequences.
+    target : ndarray of shape (n,) or (n, K)
+        What `Network.loss_and_grad` takes.
+    weight : ndarray of shape (n,)
+        Weight of each sequence, of the network's dtype. Sequences of weight 0 are left out.
+    settings : Settings
+        Solver, schedule, stopping.
+    rng : numpy.random.Generator
+        Draws the order of the sequences and the dropout masks.
+    validate : callable or None, default=None
+        ``validate()`` returns the score of the network on held-out data, higher is better;
+        called once an epoch. Required with early stopping, and only then.
+
+    Returns
+    -------
+    History
+        Losses, scores and gradient norms, epoch by epoch.
+
+    Raises
+    ------
+    ValueError
+        If the loss, its gradient or the parameters become NaN or infinite (``network.theta``
+        is then of no use), or if no sequence has a weight.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If training ended at ``max_iter`` (or ``max_fun``) although it had not stalled. Schedule
+        "cosine" is meant to end there and does not warn.
+    UserWarning
+        If training was interrupted.
+    """
+    if settings.early_stopping != (validate is not None):
+        raise ValueError("validate must be given with early_stopping=True, and only then")
+    kept = np.flatnonzero(weight)
+    if not kept.size:
+        raise ValueError("no sequence to train on: all sample weights are 0")
+    loss_and_grad = functools.partial(
+        network.loss_and_grad, sequences, bptt_steps=settings.bptt_steps, n_jobs=settings.n_jobs
+    )
+    progress = Progress(settings)
+    stopping = _Stopping(settings, network.theta, len(kept), validate)
+    common = (network, loss_and_grad, kept, target, weight, settings, stopping, progress)
+    try:
+        if settings.solver == "lbfgs":
+            warning = _train_on_full_batch(*common)
+        else:
+            warning = _train_on_minibatches(*common, rng)
+    except KeyboardInterrupt:
+        stopping.forget_unfinished_epoch()
+        warning = UserWarning(
+            f"Training was interrupted in epoch {stopping.history.n_iter + 1} at a loss of "
+            f"{progress.loss:.6g}. The model trained so far is kept."
+        )
+    finally:
+        progress.close()
+    stopping.restore_best()
+    if warning:
+        warnings.warn(warning, stacklevel=3)  # the line that called an estimator's fit
+    return stopping.history
+
+
+def _train_on_minibatches(
+    network, loss_and_grad, kept, target, weight, settings, stopping, progress, rng
+):
+    """Step after every minibatch until training stalls; return a warning or None."""
+    theta, grad, history = network.theta, network.grad, stopping.history
+    solver = SOLVERS[settings.solver](network, settings)
+    schedule = SCHEDULES[settings.learning_rate]
+    max_norm = math.inf if settings.clip_norm is None else settings.clip_norm
+    starts = range(0, history.n_samples, settings.batch_size)
+    rate, step, last_step = settings.learning_rate_init, 0, settings.max_iter * len(starts)
+
+    for epoch in range(1, settings.max_iter + 1):
+        progress.start_epoch(epoch, len(starts))
+        order = rng.permutation(kept) if settings.shuffle else kept
+        targets, weights = target[order], weight[order]
+        loss_sum = norm_sum = 0.0
+        for minibatch, start in enumerate(starts, 1):
+            batch = slice(start, start + settings.batch_size)
+            loss = loss_and_grad(order[batch], targets[batch], weights[batch], rng=rng)
+            norm = clip_by_global_norm(grad, max_norm)
+            if not math.isfinite(loss + norm):
+                raise _diverged(f"minibatch {minibatch} of epoch {epoch}", loss, norm, settings)
+            solver.step(theta, grad, schedule(rate, settings, history.t, step / last_step))
+            step += 1
+            loss_sum += loss * min(settings.batch_size, history.n_samples - start)
+            norm_sum += norm
+            progress.minibatch(minibatch, loss)
+        if not np.isfinite(theta).all():
+            raise _diverged(f"the last step of epoch {epoch}", loss, norm, settings)
+
+        stalled = stopping.epoch_ends(loss_sum / history.n_samples, norm_sum / len(starts))
+        progress.end_epoch(history)
+        if stalled and (settings.learning_rate != "adaptive" or rate <= 1e-6):
+            progress.note(f"{stopping.reason} Stopping.")
+            return None
+        if stalled:
+            rate /= 5.0
+            stopping.n_stalled = 0
+            progress.note(f"{stopping.reason} Learning rate is now {rate:.3g}.")
+    if settings.learning_rate == "cosine":
+        return None
+    return _convergence_warning()(
+        f"Training stopped at max_iter={settings.max_iter} before the loss converged. "
+        "Increase max_iter, or learning_rate_init if the loss falls slowly."
+    )
+
+
+def _train_on_full_batch(
+    network, loss_and_grad, kept, target, weight, settings, stopping, progress
+):
+    """Minimize with L-BFGS-B, without dropout; return a warning or None.
+
+    Its vectors are float64, whatever the network's dtype.
+    """
+    theta, history = network.theta, stopping.history
+    target, weight = target[kept], weight[kept]
+    last_iterate, norm, stalled = theta.copy(), math.nan, False
+
+    def objective(x):
+        nonlocal norm
+        theta[:] = x
+        loss = loss_and_grad(kept, target, weight, rng=None)
+        norm = clip_by_global_norm(network.grad, math.inf)
+        if not math.isfinite(loss + norm):
+            raise _diverged(f"iteration {history.n_iter + 1}", loss, norm, settings)
+        progress.loss = loss
+        return loss, network.grad.astype(np.float64)
+
+    def iteration_ends(intermediate_result):
+        nonlocal last_iterate, stalled
+        theta[:] = intermediate_result.x
+        last_iterate = theta.copy()
+        stalled = stopping.epoch_ends(float(intermediate_result.fun), norm)
+        stalled = stalled and settings.early_stopping
+        progress.end_epoch(history)
+        if stalled:
+            progress.note(f"{stopping.reason} Stopping.")
+            raise StopIteration
+        progress.start_epoch(history.n_iter + 1, 1)
+
+    progress.start_epoch(1, 1)
+    try:
+        result = scipy.optimize.minimize(
+            objective,
+            theta.astype(np.float64),
+            method="L-BFGS-B",
+            jac=True,
+            callback=iteration_ends,
+            options={
+                "maxiter": settings.max_iter,
+                "maxfun": settings.max_fun,
+                "gtol": settings.tol,
+                # Smaller relative changes of the loss are rounding.
+                "ftol": max(2.2e-9, float(np.finfo(theta.dtype).eps)),
+            },
+        )
+        theta[:] = result.x
+    except KeyboardInterrupt:
+        theta[:] = last_iterate
+        raise
+    if not history.n_iter:
+        # The starting point was a minimum: its evaluation is the only iteration.
+        stopping.epoch_ends(float(result.fun), norm)
+        progress.end_epoch(history)
+    if stalled or result.status == 0:
+        return None
+    if result.status == 1:
+        return _convergence_warning()(
+            f"Training stopped at max_iter={settings.max_iter} or max_fun={settings.max_fun} "
+            f"before the loss converged ({result.nit} iterations, {result.nfev} evaluations). "
+            "Increase them, or scale the inputs."
+        )
+    return _convergence_warning()(
+        f"Training stopped after {result.nit} iterations: lbfgs found no lower loss along its "
+        "search direction. Near a minimum that is rounding: try dtype='float64'."
+    )
+
+
+def _diverged(where, loss, norm, settings):
+    return ValueError(
+        f"Training diverged in {where} (loss {loss:.6g}, gradient norm {norm:.6g}): there are "
+        f"numbers that are not finite. Lower learning_rate_init (now "
+        f"{settings.learning_rate_init}), set clip_norm (now {settings.clip_norm}; 1.0 is a good "
+        "start), scale the inputs to about unit size, or use dtype='float64'."
+    )
+
+
+class _Stopping:
+    """Writes the history, and tells from it when training has stalled.
+
+    The criterion is the validation score with early stopping (then the best parameters are kept
+    too), else minus the loss. NaN is no improvement.
+    """
+
+    def __init__(self, settings, theta, n_samples, validate):
+        self.settings, self.theta, self.validate = settings, theta, validate
+        self.history = History(n_samples, validation_scores=[] if validate else None)
+        self.best, self.best_theta, self.n_stalled = -math.inf, None, 0
+        self.reason = (
+            f"{'Validation score' if validate else 'Training loss'} did not improve by "
+            f"tol={settings.tol:g} for {settings.n_iter_no_change} epochs."
+        )
+
+    def epoch_ends(self, loss, norm):
+        """Record an epoch; return whether training has stalled."""
+        history, value = self.history, -loss
+        if self.validate:
+            value = float(self.validate())
+            history.validation_scores.append(value)
+        self.n_stalled = 0 if value >= self.best + self.settings.tol else self.n_stalled + 1
+        if value > self.best:
+            if self.validate:
+                self.best_theta = self.theta.copy()
+                history.best_validation_score = value
+            self.best = value
+        history.gradient_norms.append(norm)
+        history.loss_curve.append(loss)
+        return self.n_stalled >= self.settings.n_iter_no_change
+
+    def forget_unfinished_epoch(self):
+        """Cut all lists to the length of the loss curve, which is written last."""
+        for values in (self.history.validation_scores, self.history.gradient_norms):
+            if values is not None:
+                del values[self.history.n_iter :]
+
+    def restore_best(self):
+        """Go back to the parameters of the best validation score, if there are any."""
+        if self.best_theta is not None:
+            self.theta[:] = self.best_theta
+
+
+@functools.cache
+def _convergence_warning():
+    try:
+        from sklearn.exceptions import ConvergenceWarning as base
+    except ImportError:
+        base = UserWarning
+    doc = "Training ended before the loss converged."
+    return type("ConvergenceWarning", (base,), {"__module__": __name__, "__doc__": doc})
+
+
+def __getattr__(name):
+    if name == "ConvergenceWarning":
+        return _convergence_warning()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,196 @@
+"""Losses: values against plain numpy, gradients against central differences, extreme inputs."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from fastrnn.kernels.losses import softmax, softmax_log_loss, squared_error
+from fastrnn.losses import LOSSES
+
+# One output, fewer than the kernel's eight lanes, exactly eight, several blocks and a rest.
+SHAPES = [(1, 1), (4, 3), (2, 8), (5, 19)]
+TOLERANCE = {"float32": 1e-6, "float64": 1e-14}
+
+
+def log_loss_problem(B, K, dtype, seed=0):
+    rng = np.random.default_rng(seed)
+    logits = (3.0 * rng.standard_normal((B, K))).astype(dtype)
+    return logits, rng.integers(0, K, B), rng.uniform(0.5, 2.0, B).astype(dtype)
+
+
+def plain_softmax(logits):
+    exps = np.exp(logits.astype(float) - logits.max(axis=1, keepdims=True))
+    return exps / exps.sum(axis=1, keepdims=True)
+
+
+def central_differences(function, x, step=1e-5):
+    gradient = np.empty_like(x)
+    for index in np.ndindex(x.shape):
+        above, below = x.copy(), x.copy()
+        above[index] += step
+        below[index] -= step
+        gradient[index] = (function(above) - function(below)) / (2.0 * step)
+    return gradient
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("B", "K"), SHAPES)
+def test_softmax_log_loss_is_the_formula(B, K, dtype):
+    logits, target, weight = log_loss_problem(B, K, dtype)
+    p = plain_softmax(logits)
+    dlogits = np.full_like(logits, np.nan)
+    buffer = logits.copy()
+    loss = softmax_log_loss(buffer, target, weight, dlogits)
+    tolerance = TOLERANCE[dtype]
+    assert_allclose(
+        loss, -(weight * np.log(p[np.arange(B), target])).sum(), rtol=tolerance, atol=tolerance
+    )
+    assert_allclose(buffer, p, rtol=10 * tolerance, atol=tolerance)
+    assert_allclose(dlogits, weight[:, None] * (p - np.eye(K)[target]), rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize(("B", "K"), SHAPES)
+def test_softmax_log_loss_gradient_is_exact(B, K):
+    logits, target, weight = log_loss_problem(B, K, "float64", seed=1)
+    dlogits = np.empty_like(logits)
+
+    def loss(z):
+        return softmax_log_loss(z.copy(), target, weight, np.empty_like(z))
+
+    softmax_log_loss(logits.copy(), target, weight, dlogits)
+    assert_allclose(dlogits, central_differences(loss, logits), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("peak", range(19))
+def test_the_largest_logit_is_found_wherever_it_is(peak, dtype):
+    # Were it missed, exp of the difference would overflow.
+    logits = np.zeros((2, 19), dtype)
+    logits[:, peak] = 1e4
+    softmax(logits)
+    assert_array_equal(logits, np.tile(np.eye(19, dtype=dtype)[peak], (2, 1)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_extreme_logits_are_exact(dtype):
+    top = np.finfo(dtype).max
+    logits = np.array(
+        [[1e30, -1e30, 0], [-1e30, -1e30, -1e30], [top, -top, top], [-top, top, -top]], dtype
+    )
+    p = np.array([[1, 0, 0], [1 / 3, 1 / 3, 1 / 3], [0.5, 0, 0.5], [0, 1, 0]], dtype)
+    weight = np.array([1, 2, 1, 1], dtype)
+    target = np.array([0, 2, 2, 1])
+    dlogits = np.empty_like(logits)
+    loss = softmax_log_loss(logits, target, weight, dlogits)
+    assert_allclose(loss, 2 * np.log(3.0) + np.log(2.0), rtol=1e-15)
+    assert_allclose(logits, p, rtol=1e-7)
+    assert_allclose(dlogits, weight[:, None] * (p - np.eye(3, dtype=dtype)[target]), rtol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_wrong_class_at_extreme_logits_costs_much_but_is_not_nan(dtype):
+    top = np.finfo(dtype).max
+    weight, target = np.array([1, 0], dtype), np.array([1, 1])
+    for size in (1e30, top):
+        logits = np.array([[size, -size], [size, -size]], dtype)
+        dlogits = np.empty_like(logits)
+        loss = softmax_log_loss(logits, target, weight, dlogits)
+        # The second row has no weight: it adds nothing, although its own loss is as large.
+        assert loss >= 1.9e30
+        assert_array_equal(logits, [[1, 0], [1, 0]])
+        assert_array_equal(dlogits, [[1, -1], [0, 0]])
+        alone = softmax_log_loss(
+            np.array([[size, -size]], dtype), target[1:], weight[1:], dlogits[1:]
+        )
+        assert alone == 0.0
+
+
+def test_loss_of_a_far_class_keeps_its_digits_in_float32():
+    # log p underflows to log 0 when it is taken of the probability.
+    logits = np.array([[0, 200]], "float32")
+    loss = softmax_log_loss(
+        logits, np.array([0]), np.ones(1, "float32"), np.empty((1, 2), "float32")
+    )
+    assert loss == 200.0
+
+
+def test_sums_are_accumulated_in_double():
+    rng = np.random.default_rng(2)
+    B, K = 20, 50_000
+    logits = rng.uniform(-1.0, 1.0, (B, K)).astype("float32")
+    target, weight = rng.integers(0, K, B), np.ones(B, "float32")
+    expected = -np.log(plain_softmax(logits)[np.arange(B), target]).sum()
+    loss = softmax_log_loss(logits, target, weight, np.empty_like(logits))
+    assert_allclose(loss, expected, rtol=1e-8)
+    assert_allclose(logits.sum(axis=1, dtype=float), 1.0, rtol=1e-6)
+
+
+def test_nan_stays_nan_in_its_row():
+    logits = np.zeros((2, 9))
+    logits[0, 4] = np.nan
+    softmax(logits)
+    assert np.isnan(logits[0]).all()
+    assert_allclose(logits[1], 1 / 9, rtol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("B", "K"), SHAPES)
+def test_softmax_is_what_the_log_loss_leaves(B, K, dtype):
+    logits, target, weight = log_loss_problem(B, K, dtype, seed=3)
+    p = logits.copy()
+    softmax(p)
+    softmax_log_loss(logits, target, weight, np.empty_like(logits))
+    assert_array_equal(p, logits)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("B", "K"), SHAPES)
+def test_squared_error_is_the_formula(B, K, dtype):
+    rng = np.random.default_rng(4)
+    outputs = rng.standard_normal((B, K)).astype(dtype)
+    target = rng.standard_normal((B, K)).astype(dtype)
+    weight = rng.uniform(0.5, 2.0, B).astype(dtype)
+    doutputs = np.full_like(outputs, np.nan)
+    for array in (outputs, target, weight):
+        array.flags.writeable = False
+    loss = squared_error(outputs, target, weight, doutputs)
+    difference = outputs.astype(float) - target
+    expected = (weight * 0.5 * (difference**2).mean(axis=1)).sum()
+    assert_allclose(loss, expected, rtol=1e-14)
+    assert_allclose(doutputs, weight[:, None] * difference / K, rtol=TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize(("B", "K"), SHAPES)
+def test_squared_error_gradient_is_exact(B, K):
+    rng = np.random.default_rng(5)
+    outputs, target = rng.standard_normal((2, B, K))
+    weight, doutputs = rng.uniform(0.5, 2.0, B), np.empty((B, K))
+
+    def loss(o):
+        return squared_error(o, target, weight, np.empty((B, K)))
+
+    squared_error(outputs, target, weight, doutputs)
+    assert_allclose(doutputs, central_differences(loss, outputs), rtol=0, atol=1e-9)
+
+
+def test_squared_error_of_large_float32_does_not_overflow():
+    outputs, target = np.array([[1e30], [1e30]], "float32"), np.array([[-1e30], [0]], "float32")
+    weight, doutputs = np.array([1, 0], "float32"), np.empty((2, 1), "float32")
+    assert_allclose(squared_error(outputs, target, weight, doutputs), 2e60, rtol=1e-6)
+    assert_allclose(doutputs, [[2e30], [0]], rtol=1e-6)
+
+
+def test_losses_by_name():
+    assert set(LOSSES) == {"log_loss", "squared_error"}
+    assert all(loss.name == name for name, loss in LOSSES.items())
+    assert LOSSES["log_loss"].kernel is softmax_log_loss
+    assert LOSSES["squared_error"].kernel is squared_error
+
+
+def test_links_work_in_place():
+    outputs = np.random.default_rng(6).standard_normal((3, 4))
+    probabilities, values = outputs.copy(), outputs.copy()
+    LOSSES["log_loss"].link(probabilities)
+    LOSSES["squared_error"].link(values)
+    assert_allclose(probabilities, plain_softmax(outputs), rtol=1e-14)
+    assert_array_equal(values, outputs)
