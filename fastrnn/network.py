@@ -15,7 +15,7 @@ from fastrnn.kernels import dense, packing
 from fastrnn.layers import GRU, LSTM, RNN, CarryLSTM
 from fastrnn.layers.recurrent import glorot_uniform
 from fastrnn.losses import LOSSES
-from fastrnn.workspace import Workspace
+from fastrnn.workspace import Workspace, take_spare
 
 CELLS = {"rnn": RNN, "lstm": LSTM, "gru": GRU, "carry_lstm": CarryLSTM}
 POOLINGS = ("last", "mean", "max")
@@ -421,10 +421,13 @@ class Network:
         lengths = sequences.lengths
         order = sort_by_length(lengths)
 
+        spare = []
+
         def run_lot(begin):
             batch = pack(sequences.offsets[:-1], lengths, 1, order[begin : begin + PREDICT_SIZE])
-            memory = _Memory(self)
+            memory = take_spare(spare, lambda: _Memory(self))
             collect(batch, self._forward(sequences.values, batch, memory, keep=False), memory)
+            spare.append(memory)
 
         threads.run(run_lot, range(0, len(order), PREDICT_SIZE), n_jobs)
 

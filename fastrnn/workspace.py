@@ -78,3 +78,23 @@ def _aligned(size, dtype):
     buffer = np.empty(size + spare, dtype=dtype)
     begin = -buffer.ctypes.data % ALIGNMENT // dtype.itemsize
     return buffer[begin : begin + size]
+
+
+def take_spare(spare, make):
+    """Something that is not in use, from a list that threads may share, or a new one.
+
+    Parameters
+    ----------
+    spare : list
+        What is not in use; whoever takes from it brings back what he took.
+    make : callable
+        Makes a new one.
+
+    Returns
+    -------
+    object
+    """
+    try:
+        return spare.pop()
+    except IndexError:
+        return make()

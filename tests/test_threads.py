@@ -110,3 +110,24 @@ def test_a_forked_child_can_use_threads_too():
     finally:
         child.kill()
         child.join()
+
+
+def test_threads_may_share_a_layer():
+    layer = LSTM(3, 8, random_state=0)
+    inputs = [np.random.default_rng(k).standard_normal((20, 5 + k, 3)) for k in range(8)]
+    expected = [layer.forward(x)[0] for x in inputs]
+    for _ in range(5):
+        outputs = threads.run(lambda x: layer.forward(x)[0], inputs, 4)
+        for y, wanted in zip(outputs, expected, strict=True):
+            np.testing.assert_array_equal(y, wanted)
+
+
+def test_forward_between_forward_and_backward_changes_nothing():
+    layer = LSTM(3, 8, dtype="float64", random_state=0)
+    x, other = np.random.default_rng(0).standard_normal((2, 20, 40, 3))
+    layer.forward(x, training=True)
+    dx, _ = layer.backward(np.ones((20, 40, 8)))
+    layer.forward(x, training=True)
+    layer.forward(other)
+    again, _ = layer.backward(np.ones((20, 40, 8)))
+    np.testing.assert_array_equal(again, dx)

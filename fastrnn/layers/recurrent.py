@@ -15,7 +15,7 @@ import numpy as np
 from fastrnn import threads
 from fastrnn.batches import PackedBatch, pack_shards
 from fastrnn.kernels import packing
-from fastrnn.workspace import Workspace
+from fastrnn.workspace import Workspace, take_spare
 
 CHUNK_BYTES = 256 * 1024
 """Gates of one chunk of time steps: they should stay in a second-level cache (recurrence.pxd)."""
@@ -141,6 +141,7 @@ class RecurrentLayer:
         self.bind(*np.zeros((2, self.n_parameters), dtype=self.dtype))
         self._initialize(np.random.default_rng(random_state))
         self._forward_pass = None
+        self._spare = []
 
     @property
     def _gates_size(self):
@@ -190,7 +191,7 @@ class RecurrentLayer:
 
     def __getstate__(self):
         """What copy and pickle take: the parameters, no gradient, no memory."""
-        left_out = ("params", "grad", "grads", "_forward_pass")
+        left_out = ("params", "grad", "grads", "_forward_pass", "_spare")
         return {name: value for name, value in vars(self).items() if name not in left_out}
 
     def __setstate__(self, state):
@@ -198,6 +199,7 @@ class RecurrentLayer:
         vars(self).update(state)
         self.bind(self.theta, np.zeros_like(self.theta))
         self._forward_pass = None
+        self._spare = []
 
     def _initialize(self, rng):
         """Draw the initial weights."""
@@ -446,10 +448,10 @@ class RecurrentLayer:
         if initial_state is not None:
             initial_state = self._as_states("initial_state", initial_state, state_shape)
         shards = pack_shards(np.arange(n_sequences), lengths, n_sequences)
-        works = [Workspace(self.dtype) for _ in shards]
         if training and self._forward_pass is not None:
-            works = self._forward_pass.works[: len(shards)] + works[len(self._forward_pass.works) :]
+            self._spare.extend(self._forward_pass.works)
             self._forward_pass = None
+        works = [take_spare(self._spare, lambda: Workspace(self.dtype)) for _ in shards]
         source = x.reshape(n_steps * n_sequences, self.input_size)
         make = np.empty if (lengths == n_steps).all() else np.zeros
         y = make((n_steps, n_sequences, self.output_size), dtype=self.dtype)
@@ -474,6 +476,8 @@ class RecurrentLayer:
         tapes = threads.run(run_shard, range(len(shards)), n_jobs)
         if training:
             self._forward_pass = _ForwardPass(shards, works, tapes, n_steps, n_sequences, n_jobs)
+        else:
+            self._spare.extend(works)
         return y, state
 
     def backward(self, dy, dstate=None):
@@ -500,7 +504,7 @@ class RecurrentLayer:
         ValueError, TypeError
             If an argument has a wrong shape or cannot be converted to the layer's dtype.
         """
-        if self._forward_pass is None or self._forward_pass.tapes is None:
+        if self._forward_pass is None:
             raise RuntimeError("backward needs a call of forward with training=True before it")
         done = self._forward_pass
         n_steps, n_sequences = done.n_steps, done.n_sequences
@@ -533,7 +537,8 @@ class RecurrentLayer:
         self.grad[...] = 0
         for grad in shard_grads:
             self.grad += grad
-        done.tapes = None
+        self._spare.extend(done.works)
+        self._forward_pass = None
         return dx, dinitial
 
     def _as_array(self, name, array, shape):
@@ -569,7 +574,7 @@ class _ForwardPass:
 
     shards: list[PackedBatch]
     works: list[Workspace]
-    tapes: list | None
+    tapes: list
     n_steps: int
     n_sequences: int
     n_jobs: int | None
