@@ -65,6 +65,14 @@ class _SingleBlasThread:
                 if self.users == 0 and self.found != 1:
                     set_threads(self.found)
 
+    def forget_users(self):
+        """Begin anew in a forked child, where the threads that used it do not exist."""
+        self.lock = threading.Lock()
+        functions = _blas_thread_functions() if self.users else None
+        self.users = 0
+        if functions and self.found != 1:
+            functions[0](self.found)
+
 
 single_blas_thread = _SingleBlasThread()
 """Context manager: BLAS runs on one thread inside, on as many as before afterwards."""
@@ -124,7 +132,7 @@ def _forget_after_fork():
     global _pools_lock
     _pools_lock = threading.Lock()
     _pools.clear()
-    single_blas_thread.lock = threading.Lock()
+    single_blas_thread.forget_users()
 
 
 if hasattr(os, "register_at_fork"):

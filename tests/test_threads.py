@@ -12,6 +12,11 @@ import pytest
 from fastrnn import threads
 from fastrnn.layers import LSTM
 
+CAN_FORK = pytest.mark.skipif(
+    not hasattr(os, "fork") or sys.platform == "darwin", reason="forking is not safe here"
+)
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+
 
 @pytest.mark.parametrize("n_jobs", [None, 1, 2, 4, -1])
 def test_results_come_in_the_order_of_the_items(n_jobs):
@@ -85,6 +90,15 @@ def test_blas_runs_on_one_thread_inside_and_as_before_afterwards():
         set_threads(found)
 
 
+def send_blas_threads(connection):
+    _, get_threads = threads._blas_thread_functions()
+    found = get_threads()
+    with threads.single_blas_thread():
+        inside = get_threads()
+    connection.send((threads.single_blas_thread.users, found, inside, get_threads()))
+    connection.close()
+
+
 def run_layer():
     x = np.random.default_rng(0).standard_normal((5, 64, 3))
     return LSTM(3, 4, dtype="float64", random_state=0).forward(x, n_jobs=2)[0]
@@ -95,21 +109,42 @@ def send_layer(connection):
     connection.close()
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="forking is not possible here")
-@pytest.mark.skipif(sys.platform == "darwin", reason="forking is not safe on macOS")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_forked_child_can_use_threads_too():
-    expected = run_layer()
+def answer_of_a_forked_child(target):
+    """What a function sends from a forked child."""
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=send_layer, args=(sender,))
+    child = context.Process(target=target, args=(sender,))
     child.start()
     try:
         assert receiver.poll(60), "the child hangs"
-        np.testing.assert_array_equal(receiver.recv(), expected)
+        return receiver.recv()
     finally:
         child.kill()
         child.join()
+
+
+@CAN_FORK
+def test_a_forked_child_can_use_threads_too():
+    expected = run_layer()
+    np.testing.assert_array_equal(answer_of_a_forked_child(send_layer), expected)
+
+
+@CAN_FORK
+def test_a_child_forked_in_the_middle_of_work_begins_anew():
+    functions = threads._blas_thread_functions()
+    if functions is None:
+        pytest.skip("the BLAS under scipy has no known function for its number of threads")
+    set_threads, get_threads = functions
+    found = get_threads()
+    try:
+        set_threads(2)
+        if get_threads() != 2:
+            pytest.skip("this BLAS is built for one thread")
+        with threads.single_blas_thread():
+            answer = answer_of_a_forked_child(send_blas_threads)
+        assert answer == (0, 2, 1, 2)
+    finally:
+        set_threads(found)
 
 
 def test_threads_may_share_a_layer():

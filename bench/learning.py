@@ -1,0 +1,91 @@
+"""Measure what networks learn, over several seeds: Japanese Vowels, first-token recall, adding.
+
+Each seed draws new start weights, a new order of minibatches and, where a task is generated, new
+data to learn from and to test on. The settings are those of `fastrnn demo` for the first two tasks.
+"""
+
+import argparse
+import json
+import time
+from statistics import mean
+
+import numpy as np
+from measuring import describe, print_description, settle
+
+from fastrnn import RNNClassifier, RNNRegressor
+from fastrnn.cli import FIRST_TOKEN_RECALL, JAPANESE_VOWELS, RECALL_LENGTH, RECALL_TOKENS
+from fastrnn.datasets import (
+    load_japanese_vowels,
+    make_adding_problem,
+    make_first_token_recall,
+)
+
+ADDING_LENGTH = 100
+ADDING_PROBLEM = {
+    "hidden_layer_sizes": 32,
+    "cell": "lstm",
+    "learning_rate": "cosine",
+    "learning_rate_init": 0.01,
+    "batch_size": 32,
+    "max_iter": 10,
+}
+
+
+def japanese_vowels(**params):
+    """Return the test accuracy: 270 utterances to learn from, 370 to test, nine speakers."""
+    X_train, y_train, X_test, y_test = load_japanese_vowels()
+    model = RNNClassifier(**JAPANESE_VOWELS, **params)
+    return model.fit(X_train, y_train).score(X_test, y_test)
+
+
+def first_token_recall(random_state, **params):
+    """Return the test accuracy: 3200 sequences to learn from, 1000 to test, chance 0.1."""
+    X, y = make_first_token_recall(4200, RECALL_LENGTH, RECALL_TOKENS, random_state=random_state)
+    model = RNNClassifier(**FIRST_TOKEN_RECALL, random_state=random_state, **params)
+    return model.fit(X[:3200], y[:3200]).score(X[3200:], y[3200:])
+
+
+def adding_problem(random_state, **params):
+    """Return the test error: 10000 sequences to learn from, 2000 to test, variance 1/6."""
+    X, y = make_adding_problem(12000, ADDING_LENGTH, random_state=random_state)
+    model = RNNRegressor(**ADDING_PROBLEM, random_state=random_state, **params)
+    model.fit(X[:10000], y[:10000])
+    return float(np.mean((model.predict(X[10000:]) - y[10000:]) ** 2))
+
+
+# Name, function, figure, the mean that is asked for.
+TASKS = [
+    ("Japanese Vowels, gru", japanese_vowels, "accuracy", ">= 0.975"),
+    (f"first of {RECALL_LENGTH} tokens, carry_lstm", first_token_recall, "accuracy", ">= 0.99"),
+    (f"adding, {ADDING_LENGTH} steps, lstm", adding_problem, "squared error", "<= 0.005"),
+]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seeds", type=int, default=5, help="number of fits for each task")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each fit")
+    parser.add_argument("--json", metavar="FILE", help="write all figures to FILE")
+    arguments = parser.parse_args()
+    settle(arguments.threads)
+    description = describe(arguments.threads, [])
+    print_description(description)
+
+    tables = []
+    for name, run, figure, asked in TASKS:
+        results, seconds = [], []
+        for seed in range(arguments.seeds):
+            start = time.perf_counter()
+            results.append(run(random_state=seed, n_jobs=arguments.threads))
+            seconds.append(time.perf_counter() - start)
+        tables.append({"task": name, "figure": figure, "results": results, "seconds": seconds})
+        print(f"\n{name}: mean test {figure} {mean(results):.5f}, asked for {asked}")
+        print("seeds:   " + " ".join(f"{result:8.5f}" for result in results))
+        print("seconds: " + " ".join(f"{second:8.1f}" for second in seconds), flush=True)
+    if arguments.json:
+        with open(arguments.json, "w") as file:
+            json.dump({"machine": description, "tables": tables}, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()
