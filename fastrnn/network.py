@@ -54,7 +54,8 @@ class Network:
         training, the same units at all steps of a sequence (Gal and Ghahramani 2016, arXiv
         1512.05287).
     alpha : float, default=0.0
-        L2 penalty: ``0.5 * alpha * sum(weights ** 2) / B`` is added to the loss of B sequences.
+        L2 penalty: ``0.5 * alpha * sum(weights ** 2) / total`` is added to the loss of a minibatch
+        whose sequences have that total weight (their number, if they all have weight 1).
     dtype : {"float32", "float64"}, default="float32"
         Type of parameters and arithmetic.
     random_state : None, int or numpy.random.Generator, default=None
@@ -184,7 +185,8 @@ class Network:
         float
             ``sum(weight * loss) / sum(weight)`` and the L2 penalty.
         """
-        weight = weight / weight.sum(dtype=np.float64).astype(self.dtype)
+        total = float(weight.sum(dtype=np.float64))
+        weight = weight / self.dtype.type(total)
         starts = sequences.offsets[indices]
         lengths = sequences.offsets[indices + 1] - starts
         shards = pack_shards(starts, lengths, 1)
@@ -212,10 +214,14 @@ class Network:
             self.grad += slot.grad
         if self.alpha:
             weights = self.theta * self.decayed
-            loss += 0.5 * self.alpha * float(weights @ weights) / len(indices)
-            weights *= self.dtype.type(self.alpha / len(indices))
+            loss += 0.5 * self.alpha * float(weights @ weights) / total
+            weights *= self.dtype.type(self.alpha / total)
             self.grad += weights
         return loss
+
+    def release_memory(self):
+        """Give back what `loss_and_grad` keeps from call to call; the next call takes it again."""
+        self._slots.clear()
 
     def _forward(self, values, batch, memory, *, keep, rng=None):
         """Run a packed batch through the layers and the pooling."""

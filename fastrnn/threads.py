@@ -115,7 +115,7 @@ def count_threads(n_jobs):
     return max(1, available + 1 + n_jobs)
 
 
-_pools = {}
+_pools: dict[int, ThreadPoolExecutor] = {}
 _pools_lock = threading.Lock()
 
 

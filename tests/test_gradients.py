@@ -181,14 +181,16 @@ class TestExact:
         np.testing.assert_array_equal(grad, expected[1])
 
     def test_l2_penalty(self):
-        """0.5 * alpha * sum(weights ** 2) / B, of weights and not of biases."""
+        """0.5 * alpha * sum(weights ** 2) / total weight, of weights and not of biases."""
         task = make_task(B=4)
         loss, grad = loss_and_grad(make_network("gru", bidirectional=True), task)
         network = make_network("gru", bidirectional=True, alpha=0.3)
         penalized, penalized_grad = loss_and_grad(network, task)
-        weights = np.where(network.decayed, network.theta, 0.0)
-        np.testing.assert_allclose(penalized - loss, 0.5 * 0.3 * weights @ weights / 4, rtol=1e-10)
-        np.testing.assert_allclose(penalized_grad - grad, 0.3 * weights / 4, rtol=0, atol=1e-14)
+        weights, total = np.where(network.decayed, network.theta, 0.0), task.weight.sum()
+        np.testing.assert_allclose(
+            penalized - loss, 0.5 * 0.3 * weights @ weights / total, rtol=1e-10
+        )
+        np.testing.assert_allclose(penalized_grad - grad, 0.3 * weights / total, rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize("pooling", ["last", "mean"])

@@ -70,9 +70,9 @@ def test_penalty_is_that_of_mlpclassifier():
         network.theta += 0.1
         losses.append(network.loss_and_grad(sequences, indices, target, weight))
         grads.append(network.grad.copy())
-    weights = network.theta * network.decayed
-    assert losses[1] - losses[0] == pytest.approx(0.5 * 0.3 * np.sum(weights**2) / 4, rel=1e-10)
-    np.testing.assert_allclose(grads[1] - grads[0], 0.3 * weights / 4, rtol=1e-10, atol=1e-15)
+    weights, total = network.theta * network.decayed, weight.sum()
+    assert losses[1] - losses[0] == pytest.approx(0.5 * 0.3 * np.sum(weights**2) / total, rel=1e-10)
+    np.testing.assert_allclose(grads[1] - grads[0], 0.3 * weights / total, rtol=1e-10, atol=1e-15)
     assert network.data_loss(sequences, target, weight) == pytest.approx(losses[0], rel=1e-12)
 
 
@@ -249,3 +249,24 @@ def test_a_copy_of_a_layer_is_whole_and_its_own():
     other.params["W"][...] = 0
     assert not np.array_equal(other.forward(x)[0], layer.forward(x)[0])
     assert np.shares_memory(other.params["W"], other.theta)
+
+
+def test_integer_weights_are_repetition():
+    network = make_network(alpha=0.5, dtype="float64", sizes=(4, 3))
+    sequences = make_sequences([3, 1, 6], dtype="float64")
+    target, _ = task(3, dtype="float64")
+    weight = np.array([2.0, 1.0, 3.0])
+    loss = network.loss_and_grad(sequences, np.arange(3), target, weight)
+    grad = network.grad.copy()
+    indices = np.repeat(np.arange(3), [2, 1, 3])
+    repeated = network.loss_and_grad(sequences, indices, target[indices], np.ones(6))
+    assert repeated == pytest.approx(loss, rel=1e-12)
+    np.testing.assert_allclose(network.grad, grad, rtol=1e-10, atol=1e-14)
+
+
+def test_released_memory_changes_nothing():
+    network = make_network()
+    arguments = make_sequences([3, 5, 2]), np.arange(3), *task(3)
+    loss = network.loss_and_grad(*arguments)
+    network.release_memory()
+    assert network.loss_and_grad(*arguments) == loss

@@ -25,19 +25,48 @@ class RNN(RecurrentLayer):
         D, features of each step.
     hidden_size : int
         H, hidden units of each direction.
+    bidirectional : bool, default=False
+        Whether a second set of units reads the sequences from their ends.
+    dtype : {"float32", "float64"}, default="float32"
+        Type of parameters and arithmetic.
+    random_state : None, int or numpy.random.Generator, default=None
+        Source of the initial weights.
     activation : {"tanh", "relu"}, default="tanh"
         φ.
-    **options
-        ``bidirectional``, ``dtype`` and ``random_state`` of `RecurrentLayer`.
+
+    Attributes
+    ----------
+    params, grads : dict of str to ndarray
+        "W" (D, H), "U" (H, H) and "b" (H,) and their gradients.
+        The keys of a second direction end in "_reverse". Writing into ``params`` changes the
+        layer.
 
     References
     ----------
     J. L. Elman (1990), Finding structure in time, Cognitive Science 14(2) 179-211.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastrnn.layers import RNN
+    >>> layer = RNN(3, 5, activation="relu", random_state=0)
+    >>> y, (h,) = layer.forward(np.ones((7, 2, 3)))    # 7 steps of 2 sequences
+    >>> y.shape, h.shape
+    ((7, 2, 5), (1, 2, 5))
     """
 
-    def __init__(self, input_size, hidden_size, *, activation="tanh", **options):
+    def __init__(
+        self,
+        input_size,
+        hidden_size,
+        *,
+        bidirectional=False,
+        dtype="float32",
+        random_state=None,
+        activation="tanh",
+    ):
         self.relu = _one_of("activation", activation, ("tanh", "relu")) == "relu"
-        super().__init__(input_size, hidden_size, **options)
+        super().__init__(input_size, hidden_size, bidirectional, dtype, random_state)
 
     def _cell_forward(self, params, tape, work, keep):
         W, U, b = params["W"], params["U"], params["b"]
@@ -68,23 +97,55 @@ class LSTM(RecurrentLayer):
         D, features of each step.
     hidden_size : int
         H, hidden units of each direction.
+    bidirectional : bool, default=False
+        Whether a second set of units reads the sequences from their ends.
+    dtype : {"float32", "float64"}, default="float32"
+        Type of parameters and arithmetic.
+    random_state : None, int or numpy.random.Generator, default=None
+        Source of the initial weights.
     forget_bias_init : float, default=1.0
         Start of the forget gate's bias, so that the cell begins by remembering.
-    **options
-        ``bidirectional``, ``dtype`` and ``random_state`` of `RecurrentLayer`.
+
+    Attributes
+    ----------
+    params, grads : dict of str to ndarray
+        "W" (D, 4H), "U" (H, 4H) and "b" (4H,) and their gradients.
+        The keys of a second direction end in "_reverse". Writing into ``params`` changes the
+        layer.
 
     References
     ----------
     S. Hochreiter and J. Schmidhuber (1997), Long short-term memory, Neural Computation 9(8).
 
     F. A. Gers, J. Schmidhuber and F. Cummins (2000), Learning to forget, Neural Computation 12(10).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastrnn.layers import LSTM
+    >>> layer = LSTM(3, 5, bidirectional=True, random_state=0)
+    >>> y, (h, c) = layer.forward(np.ones((7, 2, 3)), lengths=[7, 4], training=True)
+    >>> y.shape, h.shape, c.shape
+    ((7, 2, 10), (2, 2, 5), (2, 2, 5))
+    >>> dx, (dh, dc) = layer.backward(np.ones_like(y))
+    >>> dx.shape, sorted(layer.grads)
+    ((7, 2, 3), ['U', 'U_reverse', 'W', 'W_reverse', 'b', 'b_reverse'])
     """
 
     n_gates = 4
     has_cell_state = True
 
-    def __init__(self, input_size, hidden_size, *, forget_bias_init=1.0, **options):
-        super().__init__(input_size, hidden_size, **options)
+    def __init__(
+        self,
+        input_size,
+        hidden_size,
+        *,
+        bidirectional=False,
+        dtype="float32",
+        random_state=None,
+        forget_bias_init=1.0,
+    ):
+        super().__init__(input_size, hidden_size, bidirectional, dtype, random_state)
         self._start_bias(1, forget_bias_init)
 
     def _cell_forward(self, params, tape, work, keep):
@@ -119,23 +180,54 @@ class GRU(RecurrentLayer):
         D, features of each step.
     hidden_size : int
         H, hidden units of each direction.
+    bidirectional : bool, default=False
+        Whether a second set of units reads the sequences from their ends.
+    dtype : {"float32", "float64"}, default="float32"
+        Type of parameters and arithmetic.
+    random_state : None, int or numpy.random.Generator, default=None
+        Source of the initial weights.
     reset_after : bool, default=True
         Whether the reset gate acts after the recurrent product (PyTorch, cuDNN) or on the state
         before it (Cho et al. 2014).
-    **options
-        ``bidirectional``, ``dtype`` and ``random_state`` of `RecurrentLayer`.
+
+    Attributes
+    ----------
+    params, grads : dict of str to ndarray
+        "W" (D, 3H), "U" (H, 3H), "b" (3H,) and "b_n" (H,) and their gradients.
+        The keys of a second direction end in "_reverse". Writing into ``params`` changes the
+        layer.
 
     References
     ----------
     K. Cho et al. (2014), Learning phrase representations using RNN encoder-decoder for statistical
     machine translation, arXiv 1406.1078.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastrnn.layers import GRU
+    >>> layer = GRU(3, 5, reset_after=False, random_state=0)
+    >>> y, (h,) = layer.forward(np.ones((7, 2, 3)))
+    >>> y.shape, h.shape
+    ((7, 2, 5), (1, 2, 5))
+    >>> {name: array.shape for name, array in layer.params.items()}
+    {'W': (3, 15), 'U': (5, 15), 'b': (15,), 'b_n': (5,)}
     """
 
     n_gates = 3
 
-    def __init__(self, input_size, hidden_size, *, reset_after=True, **options):
+    def __init__(
+        self,
+        input_size,
+        hidden_size,
+        *,
+        bidirectional=False,
+        dtype="float32",
+        random_state=None,
+        reset_after=True,
+    ):
         self.reset_after = bool(reset_after)
-        super().__init__(input_size, hidden_size, **options)
+        super().__init__(input_size, hidden_size, bidirectional, dtype, random_state)
 
     def _shapes(self):
         return {**super()._shapes(), "b_n": (self.hidden_size,)}
@@ -179,19 +271,41 @@ class CarryLSTM(RecurrentLayer):
         D, features of each step.
     hidden_size : int
         H, hidden units of each direction.
+    bidirectional : bool, default=False
+        Whether a second set of units reads the sequences from their ends.
+    dtype : {"float32", "float64"}, default="float32"
+        Type of parameters and arithmetic.
+    random_state : None, int or numpy.random.Generator, default=None
+        Source of the initial weights.
     candidate_activation : {"sigmoid", "tanh"}, default="sigmoid"
         Activation of the candidate γ.
     forget_bias_init : float, default=1.0
         Start of the forget gate's bias.
     carry_bias_init : float, default=2.0
         Start of the carry gate's bias. With 0 the cell loses its first steps and may not learn.
-    **options
-        ``bidirectional``, ``dtype`` and ``random_state`` of `RecurrentLayer`.
+
+    Attributes
+    ----------
+    params, grads : dict of str to ndarray
+        "W" (D, 5H), "U" (H, 5H) and "b" (5H,) and their gradients.
+        The keys of a second direction end in "_reverse". Writing into ``params`` changes the
+        layer.
 
     References
     ----------
     The carry is a relative of the residual connection of FastRNN: A. Kusupati et al. (2018),
     FastGRNN, arXiv 1901.02358.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastrnn.layers import CarryLSTM
+    >>> layer = CarryLSTM(3, 5, candidate_activation="tanh", random_state=0)
+    >>> y, (h, c) = layer.forward(np.ones((7, 2, 3)))
+    >>> y.shape, h.shape, c.shape
+    ((7, 2, 5), (1, 2, 5), (1, 2, 5))
+    >>> layer.params["b"].reshape(5, 5)[:, 0]    # i, f, γ, o, β: forget bias 1, carry bias 2
+    array([0., 1., 0., 0., 2.], dtype=float32)
     """
 
     n_gates = 5
@@ -202,14 +316,16 @@ class CarryLSTM(RecurrentLayer):
         input_size,
         hidden_size,
         *,
+        bidirectional=False,
+        dtype="float32",
+        random_state=None,
         candidate_activation="sigmoid",
         forget_bias_init=1.0,
         carry_bias_init=2.0,
-        **options,
     ):
         activation = _one_of("candidate_activation", candidate_activation, ("sigmoid", "tanh"))
         self.candidate_tanh = activation == "tanh"
-        super().__init__(input_size, hidden_size, **options)
+        super().__init__(input_size, hidden_size, bidirectional, dtype, random_state)
         self._start_bias(1, forget_bias_init)
         self._start_bias(4, carry_bias_init)
 

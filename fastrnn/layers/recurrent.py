@@ -105,11 +105,11 @@ class RecurrentLayer:
         D, features of each step.
     hidden_size : int
         H, hidden units of each direction.
-    bidirectional : bool, default=False
+    bidirectional : bool
         Whether a second set of units reads the sequences from their ends.
-    dtype : {"float32", "float64"}, default="float32"
+    dtype : {"float32", "float64"}
         Type of parameters and arithmetic.
-    random_state : None, int or numpy.random.Generator, default=None
+    random_state : None, int or numpy.random.Generator
         Source of the initial weights.
 
     Attributes
@@ -126,9 +126,7 @@ class RecurrentLayer:
     n_gates = 1
     has_cell_state = False
 
-    def __init__(
-        self, input_size, hidden_size, *, bidirectional=False, dtype="float32", random_state=None
-    ):
+    def __init__(self, input_size, hidden_size, bidirectional, dtype, random_state):
         self.input_size = _positive_integer("input_size", input_size)
         self.hidden_size = _positive_integer("hidden_size", hidden_size)
         self.bidirectional = bool(bidirectional)

@@ -1,0 +1,141 @@
+"""RNNRegressor: one or several numbers for every sequence."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastrnn.estimators.base import RNNBase
+from fastrnn.estimators.bridge import RegressorMixin
+from fastrnn.estimators.targets import Target, as_numbers, as_sample_weight, check_same_length
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class RNNRegressor(RegressorMixin, RNNBase):  # numpydoc ignore=PR02
+    r"""Predict one or several numbers for each sequence with a recurrent network.
+
+    A network of recurrent layers reads each sequence; a linear layer on what they remember gives
+    the numbers. It is trained to minimize the squared error plus an L2 penalty. Sequences may have
+    unequal lengths; nothing is padded. Inside, every output is scaled to mean 0 and standard
+    deviation 1 over the training sequences, so that the units of `y` do not matter.
+
+    Attributes
+    ----------
+    y_mean_ : ndarray of shape (n_outputs,)
+        Weighted mean of each output over the training sequences.
+    y_scale_ : ndarray of shape (n_outputs,)
+        Weighted standard deviation of each output; 1 for an output that does not vary.
+
+    See Also
+    --------
+    RNNClassifier : Predicts labels instead of numbers.
+
+    Notes
+    -----
+    With scaled targets :math:`y_{nk}`, predictions :math:`o_{nk}` and weight :math:`w_n` of each
+    sequence in a minibatch, the loss is
+
+    .. math:: \frac{\sum_n w_n \frac{1}{2K} \sum_k (o_{nk} - y_{nk})^2}{\sum_n w_n}
+        + \frac{\alpha}{2 \sum_n w_n} \|W\|^2 .
+
+    Examples
+    --------
+    >>> from fastrnn import RNNRegressor
+    >>> from fastrnn.datasets import make_adding_problem
+    >>> X, y = make_adding_problem(1200, 10, random_state=0)
+    >>> reg = RNNRegressor(16, learning_rate="cosine", learning_rate_init=0.02, batch_size=20,
+    ...                    max_iter=15, random_state=0)
+    >>> reg.fit(X[:1000], y[:1000]).score(X[1000:], y[1000:]) > 0.9
+    True
+    """
+
+    _loss = "squared_error"
+
+    def predict(self, X):
+        """Predict the numbers of each sequence.
+
+        Parameters
+        ----------
+        X : list of ndarray, or array
+            The sequences, as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_sequences,) or (n_sequences, n_outputs), float64
+            One number for each sequence if `y` was one-dimensional in `fit`, else a row.
+        """
+        values = self._values(self._read(X))
+        return values[:, 0] if self._y_ndim == 1 else values
+
+    def score(self, X, y, sample_weight=None):
+        """Return the coefficient of determination R², the mean over the outputs.
+
+        Parameters
+        ----------
+        X : list of ndarray, or array
+            The sequences, as in `fit`.
+        y : array-like of shape (n_sequences,) or (n_sequences, n_outputs)
+            The true numbers.
+        sample_weight : array-like of shape (n_sequences,), default=None
+            Weight of each sequence; None gives all the same weight.
+
+        Returns
+        -------
+        float
+            1 for perfect predictions, 0 for always predicting the mean of `y`; NaN, with a
+            warning, for fewer than two sequences.
+        """
+        sequences = self._read(X)
+        y = as_numbers(y)
+        check_same_length(sequences, "y", y)
+        weight = as_sample_weight(sample_weight, sequences)
+        y = y.reshape(len(y), -1)
+        if y.shape[1] != self.n_outputs_:
+            raise ValueError(
+                f"y has {y.shape[1]} outputs, but the model predicts {self.n_outputs_}"
+            )
+        return _r2(y, self._values(sequences), weight)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def _values(self, sequences):
+        return self._outputs(sequences) * self.y_scale_ + self.y_mean_
+
+    def _encode(self, y, sequences, weight, goes_on):
+        y = as_numbers(y)
+        check_same_length(sequences, "y", y)
+        columns = y.reshape(len(y), -1)
+        if goes_on and columns.shape[1] == self.n_outputs_:
+            mean, scale = self.y_mean_, self.y_scale_
+        else:
+            mean = np.average(columns, axis=0, weights=weight)
+            scale = np.sqrt(np.average((columns - mean) ** 2, axis=0, weights=weight))
+            scale[scale <= 1e-12 * np.abs(mean)] = 1.0  # an output that does not vary
+        return Target(
+            values=((columns - mean) / scale).astype(self.dtype),
+            weight=weight.astype(self.dtype),
+            n_outputs=columns.shape[1],
+            groups=np.zeros(len(y), dtype=np.int64),
+            attributes={"y_mean_": mean, "y_scale_": scale, "_y_ndim": y.ndim},
+        )
+
+    def _score(self, outputs, values, weight):
+        return _r2(values, outputs, weight)
+
+
+def _r2(y, prediction, weight):
+    """Return R² of (n, K) predictions, the mean over K."""
+    if len(y) < 2:
+        warnings.warn("R² is not defined for fewer than two sequences", UserWarning, stacklevel=3)
+        return np.nan
+    weight = np.asarray(weight, dtype=np.float64)[:, np.newaxis]
+    y = y.astype(np.float64)
+    error = (weight * (y - prediction) ** 2).sum(axis=0)
+    spread = (weight * (y - np.average(y, axis=0, weights=weight[:, 0])) ** 2).sum(axis=0)
+    varies = spread > 0
+    score = np.where(error == 0, 1.0, 0.0)  # what is left to say of an output that does not vary
+    score[varies] = 1.0 - error[varies] / spread[varies]
+    return float(score.mean())

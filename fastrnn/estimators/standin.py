@@ -1,0 +1,110 @@
+"""What the estimators need of scikit-learn's base classes, for machines without it.
+
+The same names with the same behaviour, as far as an estimator without nested estimators goes.
+"""
+
+import inspect
+
+
+class NotFittedError(ValueError, AttributeError):
+    """Raised when a method that needs a fitted model is called before `fit`."""
+
+
+class DataConversionWarning(UserWarning):
+    """Given when the shape of an argument had to be changed."""
+
+
+class BaseEstimator:
+    """Parameters by name, and a `repr` that shows those which differ from their default."""
+
+    def get_params(self, deep=True):
+        """Return the parameters of the constructor.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Accepted for compatibility: no parameter of these estimators is an estimator.
+
+        Returns
+        -------
+        dict
+            The name of every parameter and its value.
+        """
+        return {name: getattr(self, name) for name in _defaults(self)}
+
+    def set_params(self, **params):
+        """Set parameters of the constructor.
+
+        Parameters
+        ----------
+        **params : dict
+            Names and new values. They are checked at the next `fit`.
+
+        Returns
+        -------
+        object
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If a name is not a parameter of this estimator; nothing is changed then.
+        """
+        names = list(_defaults(self))
+        for name in params:
+            if name not in names:
+                raise ValueError(
+                    f"Invalid parameter {name!r} for estimator {self}. Valid parameters are: "
+                    f"{names!r}."
+                )
+        for name, value in params.items():
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self):
+        changed = [
+            f"{name}={getattr(self, name)!r}"
+            for name, default in _defaults(self).items()
+            if repr(getattr(self, name)) != repr(default)
+        ]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+
+class ClassifierMixin:
+    """Marks a classifier."""
+
+    _estimator_type = "classifier"
+
+
+class RegressorMixin:
+    """Marks a regressor."""
+
+    _estimator_type = "regressor"
+
+
+class TransformerMixin:
+    """Adds `fit_transform`."""
+
+    def fit_transform(self, X, y=None, **fit_params):
+        """Fit to the data, then transform it.
+
+        Parameters
+        ----------
+        X : list of ndarray, or array
+            The sequences.
+        y : array-like, default=None
+            The targets.
+        **fit_params : dict
+            Further arguments of `fit`.
+
+        Returns
+        -------
+        ndarray
+            What `transform` gives for `X`.
+        """
+        return self.fit(X, y, **fit_params).transform(X)
+
+
+def _defaults(estimator):
+    parameters = inspect.signature(type(estimator)).parameters
+    return {name: parameters[name].default for name in sorted(parameters)}

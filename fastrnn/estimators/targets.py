@@ -1,0 +1,253 @@
+"""What stands beside X: labels, numbers and weights, checked, encoded and split."""
+
+import math
+import warnings
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from fastrnn.estimators.bridge import DataConversionWarning
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a network is trained towards.
+
+    Attributes
+    ----------
+    values : ndarray
+        Class numbers (n,) int64, or values (n, K) of the network's dtype.
+    weight : ndarray of shape (n,)
+        Weight of each sequence, of the network's dtype.
+    n_outputs : int
+        Number of outputs K of the network.
+    groups : ndarray of shape (n,)
+        The group of each sequence; the same share of each group is held out.
+    attributes : dict
+        Fitted attributes that come from the targets, to be set when training has succeeded.
+    """
+
+    values: np.ndarray
+    weight: np.ndarray
+    n_outputs: int
+    groups: np.ndarray
+    attributes: dict[str, Any]
+
+
+def as_labels(y):
+    """Read class labels.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        All strings or all whole numbers. A column (n, 1) is accepted with a warning.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        The labels as given.
+
+    Raises
+    ------
+    ValueError
+        If `y` is missing, has another shape or holds anything else.
+    """
+    y = _as_array(y)
+    if y.ndim == 2 and y.shape[1] == 1:
+        warnings.warn(
+            "A column-vector y was passed when a 1d array was expected: pass y.ravel()",
+            DataConversionWarning,
+            stacklevel=4,
+        )
+        y = y.ravel()
+    if y.ndim != 1:
+        raise ValueError(f"y must have one label for each sequence, got shape {y.shape}")
+    if y.dtype.kind == "O":
+        y = _from_objects(y)
+    if y.dtype.kind not in "biufUSO":
+        raise ValueError(f"Unknown label type: y has dtype {y.dtype}, expected strings or integers")
+    if y.dtype.kind == "f":
+        wrong = np.flatnonzero(~np.isfinite(y) | (y != np.round(y)))
+        if wrong.size:
+            raise ValueError(
+                f"Unknown label type: y is continuous, sequence {wrong[0]} has {y[wrong[0]]}; "
+                "a classifier needs labels (strings or whole numbers)"
+            )
+    return y
+
+
+def as_numbers(y):
+    """Read what a regressor predicts.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,) or (n, n_outputs)
+        Real numbers.
+
+    Returns
+    -------
+    ndarray of shape (n,) or (n, n_outputs), float64
+        The numbers.
+
+    Raises
+    ------
+    TypeError
+        If `y` holds anything but numbers.
+    ValueError
+        If `y` is missing, has another shape, is complex, or holds NaN, infinity or a number too
+        large to be squared.
+    """
+    y = _as_array(y)
+    if y.dtype.kind == "c":
+        raise ValueError("Complex data not supported: y is complex, expected real numbers")
+    try:
+        if y.dtype.kind not in "biufO":
+            raise TypeError
+        y = y.astype(np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"y must be numbers, got an array of dtype {y.dtype}") from None
+    if y.ndim not in (1, 2) or 0 in y.shape[1:]:
+        raise ValueError(f"y must have shape (n,) or (n, n_outputs), got {y.shape}")
+    wrong = np.argwhere(~(np.abs(y) < 1e150))
+    if wrong.size:
+        raise ValueError(
+            f"y must be finite (neither NaN nor inf) and below 1e150, "
+            f"sequence {wrong[0][0]} has {y[tuple(wrong[0])]}"
+        )
+    return y
+
+
+def as_sample_weight(sample_weight, sequences):
+    """Read the weights of the sequences.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n,) or None
+        None gives all the same weight.
+    sequences : Sequences
+        The n sequences.
+
+    Returns
+    -------
+    ndarray of shape (n,), float64
+        The weights as given.
+
+    Raises
+    ------
+    TypeError
+        If the weights are no numbers.
+    ValueError
+        If there is not one for each sequence, if one is negative, infinite or NaN, or if all are
+        zero.
+    """
+    if sample_weight is None:
+        return np.ones(len(sequences))
+    weight = np.asarray(sample_weight)
+    if weight.dtype.kind not in "biuf":
+        raise TypeError(f"sample_weight must be numbers, got an array of dtype {weight.dtype}")
+    if weight.ndim != 1:
+        raise ValueError(
+            f"sample_weight must have one number for each sequence, got shape {weight.shape}"
+        )
+    check_same_length(sequences, "sample_weight", weight)
+    largest = np.finfo(sequences.values.dtype).max
+    wrong = np.flatnonzero(~((weight >= 0) & (weight <= largest)))
+    if wrong.size:
+        raise ValueError(
+            f"sample_weight must be from 0 to {largest:.3g}, "
+            f"sequence {wrong[0]} has {weight[wrong[0]]}"
+        )
+    if not weight.any():
+        raise ValueError("sample_weight is zero for every sequence: nothing to learn from")
+    return weight.astype(np.float64)
+
+
+def check_same_length(sequences, name, values):
+    """Check that there is one value for each sequence.
+
+    Parameters
+    ----------
+    sequences : Sequences
+        The sequences.
+    name : str
+        What the values are, for the error message.
+    values : ndarray of shape (n, ...)
+        The values.
+
+    Raises
+    ------
+    ValueError
+        If the numbers differ.
+    """
+    if len(values) != len(sequences):
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: X has {len(sequences)} "
+            f"sequences, {name} has {len(values)} entries"
+        )
+
+
+def hold_out(target, fraction, rng):
+    """Choose the sequences that early stopping scores, the same share of every group.
+
+    Parameters
+    ----------
+    target : Target
+        Sequences of weight zero are not chosen.
+    fraction : float
+        Share of the others to choose, in (0, 1). One of each group always stays.
+    rng : numpy.random.Generator
+        Makes the choice.
+
+    Returns
+    -------
+    ndarray of int
+        Which sequences to hold out.
+
+    Raises
+    ------
+    ValueError
+        If that would be fewer than two.
+    """
+    members = [
+        np.flatnonzero((target.groups == group) & (target.weight > 0))
+        for group in np.unique(target.groups)
+    ]
+    sizes = np.array([len(group) for group in members])
+    shares = fraction * sizes
+    counts = np.floor(shares).astype(int)
+    missing = math.ceil(fraction * sizes.sum()) - counts.sum()
+    counts[np.argsort(counts - shares, kind="stable")[:missing]] += 1
+    counts = np.minimum(counts, np.maximum(sizes - 1, 0))
+    if counts.sum() < 2:
+        raise ValueError(
+            f"early_stopping=True with validation_fraction={fraction} holds out {counts.sum()} of "
+            f"{sizes.sum()} sequences, but a score needs 2: give more sequences, or a larger "
+            "validation_fraction"
+        )
+    return np.concatenate(
+        [rng.permutation(group)[:n] for group, n in zip(members, counts, strict=True)]
+    )
+
+
+def _as_array(y):
+    if y is None:
+        raise ValueError("fit requires y to be passed, but the target y is None")
+    try:
+        return np.asarray(y)
+    except ValueError:
+        raise ValueError(
+            "y must be an array with one entry for each sequence, got entries of unequal length"
+        ) from None
+
+
+def _from_objects(y):
+    """Turn an array of objects into one of numbers, or leave it if it holds strings."""
+    for kinds in (str, bytes):
+        if all(isinstance(label, kinds) for label in y):
+            return y
+    if all(isinstance(label, Real) for label in y):
+        return np.array(y.tolist())
+    kinds = ", ".join(sorted({type(label).__name__ for label in y}))
+    raise ValueError(f"Unknown label type: y holds {kinds}, expected all strings or all integers")

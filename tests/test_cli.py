@@ -1,0 +1,151 @@
+"""The command `fastrnn`, also as `python -m fastrnn`."""
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import fastrnn
+from fastrnn import cli
+from fastrnn.datasets import load_japanese_vowels
+
+
+def run(*arguments):
+    """Run ``python -m fastrnn`` where neither scikit-learn nor matplotlib can be imported."""
+    program = (
+        "import runpy, sys; sys.modules.update(sklearn=None, matplotlib=None); "
+        "runpy.run_module('fastrnn', run_name='__main__')"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def demo():
+    """Return what the demonstration prints, line by line."""
+    process = run("demo")
+    assert process.returncode == 0, process.stderr
+    assert process.stderr == ""
+    return process.stdout.splitlines()
+
+
+def figures(lines, pattern):
+    """Return the numbers that a pattern finds in the lines."""
+    return [float(match[1]) for line in lines if (match := re.search(pattern, line))]
+
+
+def test_demo_learns(demo):
+    vowels, recall = figures(demo, r"^test accuracy (\d\.\d+)")
+    assert vowels >= 0.97
+    assert recall >= 0.99
+    assert figures(demo, r"by chance (\d\.\d+)") == [0.1]
+
+
+def test_demo_tells_time_and_progress(demo):
+    assert len(figures(demo, r"trained in (\d+\.\d) s$")) == 2
+    epochs = cli.JAPANESE_VOWELS["max_iter"] + cli.FIRST_TOKEN_RECALL["max_iter"]
+    for what in ("loss", "gradient norm"):
+        values = figures(demo, rf"^epoch.*{what} (\S+)")
+        assert len(values) == epochs
+        assert np.all(np.array(values) > 0)
+
+
+def test_demo_confusion_matrix(demo):
+    start = demo.index("speaker  recognized as")
+    assert demo[start + 1].split() == [str(speaker) for speaker in range(1, 10)]
+    rows = [line.replace(".", "0").split() for line in demo[start + 2 : start + 11]]
+    table = np.array(rows, dtype=int)
+    *_, y_test = load_japanese_vowels()
+    speakers, counts = np.unique(y_test, return_counts=True)
+    np.testing.assert_array_equal(table[:, 0], speakers)
+    np.testing.assert_array_equal(table[:, 1:].sum(axis=1), counts)
+    accuracy = np.trace(table[:, 1:]) / len(y_test)
+    assert figures(demo, r"^test accuracy (\d\.\d+)")[0] == pytest.approx(accuracy, abs=5e-4)
+
+
+def test_demo_fits_a_terminal(demo):
+    assert max(map(len, demo)) <= 80
+
+
+def test_seed_and_threads(monkeypatch, capsys):
+    monkeypatch.setitem(cli.JAPANESE_VOWELS, "max_iter", 1)
+    monkeypatch.setitem(cli.FIRST_TOKEN_RECALL, "max_iter", 1)
+
+    def losses(*arguments):
+        assert cli.main(["demo", *arguments]) == 0
+        return figures(capsys.readouterr().out.splitlines(), r"loss (\S+)")
+
+    first = losses("--seed", "0")
+    assert len(first) == 2
+    assert losses("--n-jobs", "2") == first
+    different = losses("--seed", "1")
+    assert different[0] != first[0] and different[1] != first[1]
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit, match=r"^0$"):
+        cli.main(["--version"])
+    assert capsys.readouterr().out == f"fastrnn {fastrnn.__version__}\n"
+    assert run("--version").stdout == f"fastrnn {fastrnn.__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["demo", "--help"]])
+def test_help_has_an_example(arguments, capsys):
+    with pytest.raises(SystemExit, match=r"^0$"):
+        cli.main(arguments)
+    assert "Example: fastrnn demo" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the following arguments are required: command"),
+        (["dance"], "invalid choice: 'dance'"),
+        (["demo", "--seed", "-1"], "argument --seed: expected a whole number >= 0, got '-1'"),
+        (["demo", "--seed", "one"], "argument --seed: expected a whole number >= 0, got 'one'"),
+        (["demo", "--n-jobs", "0"], "argument --n-jobs: expected a whole number other than 0"),
+        (["demo", "--n-jobs", "-"], "argument --n-jobs: expected"),
+        (["demo", "--fast"], "unrecognized arguments: --fast"),
+    ],
+)
+def test_wrong_arguments(arguments, message, capsys):
+    with pytest.raises(SystemExit, match=r"^2$"):
+        cli.main(arguments)
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("fastrnn") and message in output.err
+    assert output.err.count("\n") == 1
+
+
+def test_error_is_one_sentence(monkeypatch, capsys):
+    def fail():
+        raise OSError("the data are missing")
+
+    monkeypatch.setattr(cli, "load_japanese_vowels", fail)
+    assert cli.main(["demo"]) == 1
+    assert capsys.readouterr().err == "fastrnn: the data are missing\n"
+
+
+def test_ctrl_c(monkeypatch):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "load_japanese_vowels", interrupt)
+    assert cli.main(["demo"]) == 130
+
+
+def test_reader_that_stops_early():
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fastrnn", "demo"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert "Japanese Vowels" in process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1

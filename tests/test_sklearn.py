@@ -1,0 +1,169 @@
+"""The estimators among scikit-learn's tools: its own checks, and ragged lists everywhere."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn")
+
+from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.ensemble import StackingClassifier, VotingClassifier
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    cross_val_predict,
+    cross_validate,
+    train_test_split,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.validation import check_is_fitted
+
+from fastrnn import RNNClassifier, RNNRegressor
+from fastrnn.estimators import bridge, standin
+
+pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
+
+ESTIMATORS = [RNNClassifier, RNNRegressor]
+
+# float64 because some checks ask for 9 equal digits. One compares a weight of 2 with a sequence
+# given twice, to 7 digits after training: without a penalty, because that is divided by the number
+# of sequences, and with the cell whose training makes little of the rounding on the way.
+CHECKED = {"learning_rate_init": 0.02, "max_iter": 60, "dtype": "float64"}
+
+
+@parametrize_with_checks(
+    [RNNClassifier(8, cell="gru", **CHECKED), RNNRegressor(8, cell="lstm", **CHECKED)]
+)
+def test_sklearn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def ragged():
+    """Return 80 sequences of 3 to 8 steps, and labels by the mean of their first feature."""
+    rng = np.random.default_rng(0)
+    X = [rng.normal(size=(rng.integers(3, 9), 2)) for _ in range(80)]
+    return X, np.array([["down", "up"][int(x[:, 0].mean() > 0)] for x in X])
+
+
+def learner(**params):
+    """Return a classifier that learns these labels in a moment."""
+    defaults = {"hidden_layer_sizes": 8, "pooling": "mean", "learning_rate_init": 0.03}
+    return RNNClassifier(**{**defaults, "max_iter": 40, "random_state": 0, **params})
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_standin_says_what_sklearn_says(estimator):
+    for params in ({}, {"hidden_layer_sizes": (8, 4), "cell": "gru", "clip_norm": np.inf}):
+        model = estimator(**params)
+        assert standin.BaseEstimator.get_params(model) == model.get_params()
+        assert list(standin.BaseEstimator.get_params(model)) == list(model.get_params())
+        assert standin.BaseEstimator.__repr__(model) == repr(model)
+    messages = []
+    for base in (bridge.BaseEstimator, standin.BaseEstimator):
+        with pytest.raises(ValueError, match="Invalid parameter") as caught:
+            base.set_params(model, colour="red")
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
+
+
+def test_html_shows_the_parameters():
+    html = RNNClassifier(cell="gru", alpha=0.25)._repr_html_()
+    assert "alpha" in html and "0.25" in html
+
+
+def test_kinds():
+    assert is_classifier(RNNClassifier()) and not is_regressor(RNNClassifier())
+    assert is_regressor(RNNRegressor()) and not is_classifier(RNNRegressor())
+
+
+def test_clone_is_not_fitted(ragged):
+    model = learner(class_weight={"up": 2.0}).fit(*ragged)
+    twin = clone(model)
+    assert twin.get_params() == model.get_params()
+    with pytest.raises(NotFittedError):
+        check_is_fitted(twin)
+    check_is_fitted(model)
+
+
+def test_convergence_warning_is_that_of_sklearn(ragged):
+    with pytest.warns(ConvergenceWarning, match="max_iter=2"):
+        learner(max_iter=2).fit(*ragged)
+
+
+def test_scores_are_those_of_sklearn(ragged):
+    X, y = ragged
+    weight = np.random.default_rng(1).uniform(size=len(X))
+    model = learner(max_iter=5).fit(X, y)
+    for w in (None, weight):
+        expected = accuracy_score(y, model.predict(X), sample_weight=w)
+        assert model.score(X, y, sample_weight=w) == pytest.approx(expected, rel=1e-12)
+    targets = np.array([[x[:, 0].mean(), x[:, 1].max(), 1.0] for x in X])
+    model = RNNRegressor(8, max_iter=5, random_state=0).fit(X, targets)
+    for w in (None, weight):
+        expected = r2_score(targets, model.predict(X), sample_weight=w)
+        assert model.score(X, targets, sample_weight=w) == pytest.approx(expected, rel=1e-12)
+
+
+def test_ragged_cross_validation(ragged):
+    results = cross_validate(learner(), *ragged, cv=4, scoring=["accuracy", "neg_log_loss"])
+    assert results["test_accuracy"].mean() > 0.8
+    assert np.isfinite(results["test_neg_log_loss"]).all()
+    predicted = cross_val_predict(learner(), *ragged, cv=4, method="predict_proba")
+    assert predicted.shape == (80, 2)
+
+
+def test_ragged_grid_search(ragged):
+    X, y = ragged
+    X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0, stratify=y)
+    grid = {"cell": ["gru", "lstm"], "hidden_layer_sizes": [4, (8, 4)]}
+    search = GridSearchCV(learner(), grid, cv=2, n_jobs=2).fit(X_train, y_train)
+    assert search.score(X_test, y_test) > 0.8
+    assert len(search.cv_results_["params"]) == 4
+
+
+def test_ragged_pipeline(ragged):
+    X, y = ragged
+    pipeline = make_pipeline(learner(), LogisticRegression()).fit(X, y)
+    assert pipeline.score(X, y) > 0.8
+    assert pipeline[:-1].get_feature_names_out()[-1] == "rnnclassifier7"
+    alone = make_pipeline(learner()).set_params(rnnclassifier__max_iter=30).fit(X, y)
+    np.testing.assert_array_equal(alone.predict(X), learner(max_iter=30).fit(X, y).predict(X))
+
+
+def test_ragged_ensembles(ragged):
+    models = [("gru", learner(cell="gru")), ("rnn", learner(cell="rnn"))]
+    assert VotingClassifier(models, voting="soft").fit(*ragged).score(*ragged) > 0.8
+    assert StackingClassifier(models, cv=2).fit(*ragged).score(*ragged) > 0.8
+
+
+def test_transform_into_a_data_frame(ragged):
+    pandas = pytest.importorskip("pandas")
+    X, y = ragged
+    model = learner(bidirectional=True).fit(X, y)
+    states = model.transform(X)
+    frame = model.set_output(transform="pandas").transform(X)
+    assert isinstance(frame, pandas.DataFrame)
+    assert list(frame.columns) == list(model.get_feature_names_out())
+    np.testing.assert_array_equal(frame.to_numpy(), states)
+
+
+def test_pickled_model_predicts_in_a_grid_search(ragged):
+    X, y = ragged
+    search = GridSearchCV(learner(), {"cell": ["gru"]}, cv=2).fit(X, y)
+    twin = pickle.loads(pickle.dumps(search))
+    np.testing.assert_array_equal(twin.predict_proba(X), search.predict_proba(X))
+
+
+def test_fold_of_equal_lengths_is_not_a_table():
+    # By chance all training sequences have 4 steps, and all others 6.
+    rng = np.random.default_rng(0)
+    X = [rng.normal(size=(4 if i < 20 else 6, 1)) for i in range(30)]
+    y = np.arange(30) % 2
+    folds = [(np.arange(20), np.arange(20, 30))]
+    results = cross_validate(learner(max_iter=2), X, y, cv=folds)
+    assert np.isfinite(results["test_score"]).all()
