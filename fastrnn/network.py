@@ -202,7 +202,7 @@ class Network:
             batch, slot = shards[k], self._slots[k]
             slot.grad[...] = 0
             shard = self._forward(sequences.values, batch, slot.memory, keep=True, rng=rngs[k])
-            outputs = self._outputs(shard, slot.memory)
+            outputs = self._outputs(shard, slot.memory, rngs[k])
             doutputs = slot.memory.network.take("doutputs", outputs.shape)
             loss = self.loss.kernel(outputs, target[batch.order], weight[batch.order], doutputs)
             self._backward(shard, doutputs, slot, bptt_steps)
@@ -223,8 +223,8 @@ class Network:
         """Give back what `loss_and_grad` keeps from call to call; the next call takes it again."""
         self._slots.clear()
 
-    def _forward(self, values, batch, memory, *, keep, rng=None):
-        """Run a packed batch through the layers and the pooling."""
+    def _forward(self, values, batch, memory, *, keep, rng=None, outputs=True):
+        """Run a packed batch through the layers; without ``outputs`` only to its final state."""
         x = memory.network.take("x", (len(batch.rows), values.shape[1]))
         packing.take_rows(values, 0, batch.rows, x)
         shard = _Shard(batch)
@@ -233,12 +233,14 @@ class Network:
             if rng is not None and self.recurrent_dropout:
                 shape = (layer.n_directions, len(batch.order), layer.hidden_size)
                 mask = self._dropout_mask(rng, shape, self.recurrent_dropout)
-            tapes = layer.forward_packed(x, batch, work, mask=mask, keep=keep)
+            is_top = k == len(self.layers) - 1
+            tapes = layer.forward_packed(
+                x, batch, work, mask=mask, keep=keep, outputs=outputs or not is_top
+            )
             shard.tapes.append(tapes)
-            if k < len(self.layers) - 1:
+            if not is_top:
                 x = layer.outputs(tapes, batch, work)
                 x = self._drop(shard, x, rng, work)
-        shard.pooled = self._drop(shard, self._pool(shard, memory), rng, memory.network)
         return shard
 
     def _dropout_mask(self, rng, shape, rate):
@@ -271,8 +273,9 @@ class Network:
             packing.max_forward(y, batch.alive, pooled, shard.row_of)
         return pooled
 
-    def _outputs(self, shard, memory):
+    def _outputs(self, shard, memory, rng=None):
         """The head's outputs, shape (B, K)."""
+        shard.pooled = self._drop(shard, self._pool(shard, memory), rng, memory.network)
         outputs = memory.network.take("outputs", (len(shard.batch.order), self.n_outputs))
         packed = memory.network.packed("W", self.n_pooled, self.n_outputs)
         dense.dense_forward(shard.pooled, self.head["W"], self.head["b"], outputs, packed)
@@ -385,7 +388,7 @@ class Network:
             h = self.layers[-1].final_state(shard.tapes[-1], batch)[0]
             states[batch.order] = h.transpose(1, 0, 2).reshape(len(batch.order), -1)
 
-        self._for_all(sequences, n_jobs, collect)
+        self._for_all(sequences, n_jobs, collect, outputs=False)
         return states
 
     def hidden_states(self, sequences, *, n_jobs=None):
@@ -419,10 +422,10 @@ class Network:
         def collect(batch, shard, memory):
             outputs[batch.order] = self._outputs(shard, memory)
 
-        self._for_all(sequences, n_jobs, collect)
+        self._for_all(sequences, n_jobs, collect, outputs=self.pooling != "last")
         return outputs
 
-    def _for_all(self, sequences, n_jobs, collect):
+    def _for_all(self, sequences, n_jobs, collect, *, outputs=True):
         """Run all sequences forward, those of equal length together; collect takes each lot."""
         lengths = sequences.lengths
         order = sort_by_length(lengths)
@@ -432,7 +435,9 @@ class Network:
         def run_lot(begin):
             batch = pack(sequences.offsets[:-1], lengths, 1, order[begin : begin + PREDICT_SIZE])
             memory = take_spare(spare, lambda: _Memory(self))
-            collect(batch, self._forward(sequences.values, batch, memory, keep=False), memory)
+            values = sequences.values
+            shard = self._forward(values, batch, memory, keep=False, outputs=outputs)
+            collect(batch, shard, memory)
             spare.append(memory)
 
         threads.run(run_lot, range(0, len(order), PREDICT_SIZE), n_jobs)

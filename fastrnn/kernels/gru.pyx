@@ -49,7 +49,7 @@ def gru_forward(
     const floating[::1] b_n,       # IN     (H,)
     const int64_t[::1] alive,      # IN     (T,)
     const floating[:, ::1] mask,   # IN     (B, H), or (0, H) without recurrent dropout
-    floating[:, ::1] h,            # INOUT  (B + N, H)
+    floating[:, ::1] h,            # INOUT  (B + N, H), or (B, H)
     floating[:, ::1] gates,        # OUT    (N, 3H), or (R, 3H)
     floating[:, ::1] q,            # OUT    (N, H), or (R, H)
     floating[:, ::1] h_U,          # OUT    (B, 3H)
@@ -59,25 +59,30 @@ def gru_forward(
     floating[::1] packed_U_n,      # OUT    room for the n block of U, packed
     int64_t chunk_rows,
     bint keep,
+    bint outputs,
     bint reset_after,
 ):
     """Run a packed batch forward.
 
-    h : the initial state in the first B rows on entry; on return h_t in the rows of step t.
+    h : the initial state in the first B rows on entry; on return h_t in the rows of step t, or each
+        sequence's last state if there are only B rows.
     gates : on return the activated gates r | z | n, which `gru_backward` turns into gradients.
     q : on return h' U_n + b_n (reset after the product) or r h' (before).
-    keep : False keeps no history: gates and q are room for one chunk, R = max(chunk_rows, alive[0])
-        rows.
+    keep : False keeps nothing for the way back: gates and q are room for one chunk,
+        R = max(chunk_rows, alive[0]).
+    outputs : False keeps no outputs either: h has B rows.
     """
     cdef:
         int64_t N = x.shape[0], D = x.shape[1], H = U.shape[0], GH = U.shape[1]
-        int64_t T = alive.shape[0], B = h.shape[0] - N
+        int64_t T = alive.shape[0], B = h.shape[0] - N if outputs else h.shape[0]
         int64_t t, start = 0, end, rows, before = B
         int64_t row = 0             # packed row of the step
         int64_t gate_row            # its row in gates and q
         int64_t previous = 0        # row of h where the previous state stands
         const floating* mask_rows = &mask[0, 0] if mask.shape[0] > 0 else NULL
         const floating* h_in
+        floating* h_previous
+        floating* h_new
     with nogil:
         pack(D, GH, &W[0, 0], GH, &packed_W[0])
         if reset_after:
@@ -91,14 +96,16 @@ def gru_forward(
             # gates = b + x @ W
             product(rows, GH, D, &x[row, 0], D, &packed_W[0], &b[0], 0, &gates[gate_row, 0], GH)
             for t in range(start, end):
-                h_in = masked(alive[t] * H, &h[previous, 0], mask_rows, &scratch[0, 0])
+                h_previous = &h[previous if outputs else 0, 0]
+                h_new = &h[B + row if outputs else 0, 0]
+                h_in = masked(alive[t] * H, h_previous, mask_rows, &scratch[0, 0])
                 if reset_after:
                     # h_U = h_in @ U
                     product(alive[t], GH, H, h_in, H, &packed_U[0], <const floating*>NULL, 0,
                             &h_U[0, 0], GH)
                     vector_math.gru_forward(
                         alive[t], H, &gates[gate_row, 0], &h_U[0, 0], &b_n[0], &q[gate_row, 0],
-                        &h[previous, 0], &h[B + row, 0])
+                        h_previous, h_new)
                 else:
                     # gates[:, :2H] += h_in @ U[:, :2H]
                     product(alive[t], 2 * H, H, h_in, H, &packed_U[0], &gates[gate_row, 0], GH,
@@ -109,7 +116,7 @@ def gru_forward(
                     product(alive[t], H, H, &q[gate_row, 0], H, &packed_U_n[0],
                             &gates[gate_row, 2 * H], GH, &gates[gate_row, 2 * H], GH)
                     vector_math.gru_before_forward_state(
-                        alive[t], H, &gates[gate_row, 0], &b_n[0], &h[previous, 0], &h[B + row, 0])
+                        alive[t], H, &gates[gate_row, 0], &b_n[0], h_previous, h_new)
                 previous += before
                 before = alive[t]
                 row += alive[t]

@@ -43,7 +43,7 @@ def lstm_forward(
     const floating[::1] b,         # IN     (4H,)
     const int64_t[::1] alive,      # IN     (T,)
     const floating[:, ::1] mask,   # IN     (B, H), or (0, H) without recurrent dropout
-    floating[:, ::1] h,            # INOUT  (B + N, H)
+    floating[:, ::1] h,            # INOUT  (B + N, H), or (B, H)
     floating[:, ::1] c,            # INOUT  (B + N, H), or (B, H)
     floating[:, ::1] gates,        # OUT    (N, 4H), or (R, 4H)
     floating[:, ::1] scratch,      # OUT    (B, H)
@@ -51,25 +51,29 @@ def lstm_forward(
     floating[::1] packed_U,        # OUT    room for U, packed
     int64_t chunk_rows,
     bint keep,
+    bint outputs,
 ):
     """Run a packed batch forward.
 
     h, c : the initial state in the first B rows on entry; on return h_t and c_t in the rows of
-        step t.
+        step t, or each sequence's last state if there are only B rows.
     gates : on return the activated gates i | f | g | o, which `lstm_backward` turns into gradients.
-    keep : False keeps no history: c has B rows and holds each sequence's last cell state on return,
-        and gates is room for one chunk, R = max(chunk_rows, alive[0]).
+    keep : False keeps nothing for the way back: c has B rows, and gates is room for one chunk,
+        R = max(chunk_rows, alive[0]).
+    outputs : False keeps no outputs either: h has B rows.
     """
     cdef:
         int64_t N = x.shape[0], D = x.shape[1], H = U.shape[0], GH = U.shape[1]
-        int64_t T = alive.shape[0], B = h.shape[0] - N
+        int64_t T = alive.shape[0], B = h.shape[0] - N if outputs else h.shape[0]
         int64_t t, start = 0, end, rows, before = B
         int64_t row = 0             # packed row of the step
         int64_t gate_row            # its row in gates
-        int64_t previous = 0        # row of h where the previous state stands
+        int64_t previous = 0        # row of h and c where the previous state stands
         const floating* mask_rows = &mask[0, 0] if mask.shape[0] > 0 else NULL
         const floating* h_in
-        const floating* c_previous
+        floating* h_previous
+        floating* h_new
+        floating* c_previous
         floating* c_new
     with nogil:
         pack(D, GH, &W[0, 0], GH, &packed_W[0])
@@ -80,14 +84,16 @@ def lstm_forward(
             # gates = b + x @ W
             product(rows, GH, D, &x[row, 0], D, &packed_W[0], &b[0], 0, &gates[gate_row, 0], GH)
             for t in range(start, end):
-                h_in = masked(alive[t] * H, &h[previous, 0], mask_rows, &scratch[0, 0])
+                h_previous = &h[previous if outputs else 0, 0]
+                h_new = &h[B + row if outputs else 0, 0]
+                c_previous = &c[previous if keep else 0, 0]
+                c_new = &c[B + row if keep else 0, 0]
+                h_in = masked(alive[t] * H, h_previous, mask_rows, &scratch[0, 0])
                 # gates += h_in @ U
                 product(alive[t], GH, H, h_in, H, &packed_U[0], &gates[gate_row, 0], GH,
                         &gates[gate_row, 0], GH)
-                c_previous = &c[previous, 0] if keep else &c[0, 0]
-                c_new = &c[B + row, 0] if keep else &c[0, 0]
                 vector_math.lstm_forward(
-                    alive[t], H, &gates[gate_row, 0], c_previous, c_new, &h[B + row, 0])
+                    alive[t], H, &gates[gate_row, 0], c_previous, c_new, h_new)
                 previous += before
                 before = alive[t]
                 row += alive[t]

@@ -7,11 +7,11 @@ INLINE vec NAME(relu)(vec x)
     return (vec)(~negative & (ivec)x);
 }
 
-/* h (n,): x W + h U + b on entry, the activated state on return. */
-static TARGET void NAME(rnn_forward)(int64_t n, int is_relu, REAL *h)
+/* h (n,) receives the activation of gates (n,), which holds x W + h U + b. */
+static TARGET void NAME(rnn_forward)(int64_t n, int is_relu, const REAL *gates, REAL *h)
 {
-    for (; n > 0; n -= LANES, h += LANES) {
-        vec a = NAME(load)(h, n);
+    for (; n > 0; n -= LANES, gates += LANES, h += LANES) {
+        vec a = NAME(load)(gates, n);
         NAME(store)(h, is_relu ? NAME(relu)(a) : NAME(tanh)(a), n);
     }
 }

@@ -29,41 +29,54 @@ def rnn_forward(
     const floating[::1] b,         # IN     (H,)
     const int64_t[::1] alive,      # IN     (T,)
     const floating[:, ::1] mask,   # IN     (B, H), or (0, H) without recurrent dropout
-    floating[:, ::1] h,            # INOUT  (B + N, H)
+    floating[:, ::1] h,            # INOUT  (B + N, H), or (B, H)
+    floating[:, ::1] gates,        # OUT    (R, H)
     floating[:, ::1] scratch,      # OUT    (B, H)
     floating[::1] packed_W,        # OUT    room for W, packed
     floating[::1] packed_U,        # OUT    room for U, packed
     int64_t chunk_rows,
     bint relu,
+    bint outputs,
 ):
     """Run a packed batch forward.
 
-    h : the initial state in the first B rows on entry; on return h_t in the rows of step t.
+    h : the initial state in the first B rows on entry; on return h_t in the rows of step t, or each
+        sequence's last state if there are only B rows.
+    gates : room for the pre-activations of one chunk, R = max(chunk_rows, alive[0]).
     relu : whether the activation is relu instead of tanh.
+    outputs : False keeps no outputs: h has B rows.
     """
     cdef:
         int64_t N = x.shape[0], D = x.shape[1], H = U.shape[0]
-        int64_t T = alive.shape[0], B = h.shape[0] - N
+        int64_t T = alive.shape[0], B = h.shape[0] - N if outputs else h.shape[0]
         int64_t t, start = 0, end, rows, before = B
         int64_t row = 0             # packed row of the step
+        int64_t gate_row            # its row in gates
         int64_t previous = 0        # row of h where the previous state stands
         const floating* mask_rows = &mask[0, 0] if mask.shape[0] > 0 else NULL
         const floating* h_in
+        floating* h_previous
+        floating* h_new
     with nogil:
         pack(D, H, &W[0, 0], H, &packed_W[0])
         pack(H, H, &U[0, 0], H, &packed_U[0])
         while start < T:
             end = chunk_end(&alive[0], T, start, chunk_rows, &rows)
-            # h = b + x @ W
-            product(rows, H, D, &x[row, 0], D, &packed_W[0], &b[0], 0, &h[B + row, 0], H)
+            gate_row = 0
+            # gates = b + x @ W
+            product(rows, H, D, &x[row, 0], D, &packed_W[0], &b[0], 0, &gates[0, 0], H)
             for t in range(start, end):
-                h_in = masked(alive[t] * H, &h[previous, 0], mask_rows, &scratch[0, 0])
-                # h += h_in @ U
-                product(alive[t], H, H, h_in, H, &packed_U[0], &h[B + row, 0], H, &h[B + row, 0], H)
-                vector_math.rnn_forward(alive[t] * H, relu, &h[B + row, 0])
+                h_previous = &h[previous if outputs else 0, 0]
+                h_new = &h[B + row if outputs else 0, 0]
+                h_in = masked(alive[t] * H, h_previous, mask_rows, &scratch[0, 0])
+                # gates += h_in @ U
+                product(alive[t], H, H, h_in, H, &packed_U[0], &gates[gate_row, 0], H,
+                        &gates[gate_row, 0], H)
+                vector_math.rnn_forward(alive[t] * H, relu, &gates[gate_row, 0], h_new)
                 previous += before
                 before = alive[t]
                 row += alive[t]
+                gate_row += alive[t]
             start = end
 
 

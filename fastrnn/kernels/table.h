@@ -36,7 +36,7 @@
                                          const REAL *h_prev, REAL *h);                             \
         void (*gru_before_backward_state)(int64_t rows, int64_t H, REAL *gates,                    \
                                           const REAL *h_prev, const REAL *dy, REAL *dh);           \
-        void (*rnn_forward)(int64_t n, int is_relu, REAL *h);                                      \
+        void (*rnn_forward)(int64_t n, int is_relu, const REAL *gates, REAL *h);                   \
         void (*rnn_backward)(int64_t n, int is_relu, const REAL *h, const REAL *dy,                \
                              const REAL *dh, REAL *dgates);                                        \
     }

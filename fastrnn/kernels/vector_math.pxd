@@ -48,7 +48,7 @@ cdef extern from "table.h" nogil:
         void (*gru_before_backward_state)(
             int64_t, int64_t, float*, const float*, const float*, float*
         ) noexcept nogil
-        void (*rnn_forward)(int64_t, int, float*) noexcept nogil
+        void (*rnn_forward)(int64_t, int, const float*, float*) noexcept nogil
         void (*rnn_backward)(
             int64_t, int, const float*, const float*, const float*, float*
         ) noexcept nogil
@@ -95,7 +95,7 @@ cdef extern from "table.h" nogil:
         void (*gru_before_backward_state)(
             int64_t, int64_t, double*, const double*, const double*, double*
         ) noexcept nogil
-        void (*rnn_forward)(int64_t, int, double*) noexcept nogil
+        void (*rnn_forward)(int64_t, int, const double*, double*) noexcept nogil
         void (*rnn_backward)(
             int64_t, int, const double*, const double*, const double*, double*
         ) noexcept nogil
@@ -256,11 +256,13 @@ cdef inline void gru_before_backward_state(
         table_d.gru_before_backward_state(rows, H, gates, h_prev, dy, dh)
 
 
-cdef inline void rnn_forward(int64_t n, int is_relu, floating* h) noexcept nogil:
+cdef inline void rnn_forward(
+    int64_t n, int is_relu, const floating* gates, floating* h
+) noexcept nogil:
     if floating is float:
-        table_f.rnn_forward(n, is_relu, h)
+        table_f.rnn_forward(n, is_relu, gates, h)
     else:
-        table_d.rnn_forward(n, is_relu, h)
+        table_d.rnn_forward(n, is_relu, gates, h)
 
 
 cdef inline void rnn_backward(

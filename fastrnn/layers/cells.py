@@ -68,12 +68,13 @@ class RNN(RecurrentLayer):
         self.relu = _one_of("activation", activation, ("tanh", "relu")) == "relu"
         super().__init__(input_size, hidden_size, bidirectional, dtype, random_state)
 
-    def _cell_forward(self, params, tape, work, keep):
+    def _cell_forward(self, params, tape, work, keep, outputs):
         W, U, b = params["W"], params["U"], params["b"]
         rnn.rnn_forward(
             tape.x, W, U, b, tape.alive, tape.mask, tape.h,
+            work.take("gates", (self._chunk_room(tape), self.hidden_size)),
             work.take("scratch", (tape.n_sequences, self.hidden_size)), *self._packed_weights(work),
-            self.chunk_rows, self.relu,
+            self.chunk_rows, self.relu, outputs,
         )  # fmt: skip
         return ()
 
@@ -148,12 +149,12 @@ class LSTM(RecurrentLayer):
         super().__init__(input_size, hidden_size, bidirectional, dtype, random_state)
         self._start_bias(1, forget_bias_init)
 
-    def _cell_forward(self, params, tape, work, keep):
+    def _cell_forward(self, params, tape, work, keep, outputs):
         gates = work.take(tape.key("gates"), (self._gate_rows(tape, keep), self._gates_size))
         lstm.lstm_forward(
             tape.x, params["W"], params["U"], params["b"], tape.alive, tape.mask, tape.h, tape.c,
             gates, work.take("scratch", (tape.n_sequences, self.hidden_size)),
-            *self._packed_weights(work), self.chunk_rows, keep,
+            *self._packed_weights(work), self.chunk_rows, keep, outputs,
         )  # fmt: skip
         return (gates,)
 
@@ -232,7 +233,7 @@ class GRU(RecurrentLayer):
     def _shapes(self):
         return {**super()._shapes(), "b_n": (self.hidden_size,)}
 
-    def _cell_forward(self, params, tape, work, keep):
+    def _cell_forward(self, params, tape, work, keep, outputs):
         rows = self._gate_rows(tape, keep)
         gates = work.take(tape.key("gates"), (rows, self._gates_size))
         q = work.take(tape.key("q"), (rows, self.hidden_size))
@@ -241,7 +242,7 @@ class GRU(RecurrentLayer):
             tape.h, gates, q, work.take("h_U", (tape.n_sequences, self._gates_size)),
             work.take("scratch", (tape.n_sequences, self.hidden_size)),
             *self._packed_weights(work), work.packed("U_n", self.hidden_size, self.hidden_size),
-            self.chunk_rows, keep, self.reset_after,
+            self.chunk_rows, keep, outputs, self.reset_after,
         )  # fmt: skip
         return gates, q
 
@@ -329,12 +330,12 @@ class CarryLSTM(RecurrentLayer):
         self._start_bias(1, forget_bias_init)
         self._start_bias(4, carry_bias_init)
 
-    def _cell_forward(self, params, tape, work, keep):
+    def _cell_forward(self, params, tape, work, keep, outputs):
         gates = work.take(tape.key("gates"), (self._gate_rows(tape, keep), self._gates_size))
         carry_lstm.carry_lstm_forward(
             tape.x, params["W"], params["U"], params["b"], tape.alive, tape.mask, tape.h, tape.c,
             gates, work.take("scratch", (tape.n_sequences, self.hidden_size)),
-            *self._packed_weights(work), self.chunk_rows, keep, self.candidate_tanh,
+            *self._packed_weights(work), self.chunk_rows, keep, outputs, self.candidate_tanh,
         )  # fmt: skip
         return (gates,)
 

@@ -38,8 +38,8 @@ class Tape:
         Input, in this direction's order of time.
     mask : ndarray of shape (B, H), or (0, H) without recurrent dropout
         Factors of the state where it enters the recurrent products.
-    h : ndarray of shape (B + N, H)
-        Initial state, then the state after every step.
+    h : ndarray of shape (B + N, H), or (B, H) without outputs
+        Initial state, then the state after every step; without outputs the last state.
     c : ndarray of shape (B + N, H), or (B, H) of a forward pass that keeps nothing; or None
         Likewise the cell state, of cells that have one.
     saved : tuple of ndarray
@@ -56,8 +56,8 @@ class Tape:
 
     @property
     def n_sequences(self):
-        """B, rows of the initial state."""
-        return len(self.h) - len(self.x)
+        """B; every sequence has a first step."""
+        return int(self.alive[0])
 
     def key(self, name):
         """Name in a workspace of an array that each direction has for itself."""
@@ -240,7 +240,7 @@ class RecurrentLayer:
             work.packed("gates", self._chunk_room(tape), self._gates_size),
         )
 
-    def _cell_forward(self, params, tape, work, keep):
+    def _cell_forward(self, params, tape, work, keep, outputs):
         """Run the cell's kernel over a tape but for its saved arrays; return those."""
         raise AssertionError("RecurrentLayer is abstract")
 
@@ -248,7 +248,7 @@ class RecurrentLayer:
         """Run a cell's kernel back over a tape."""
         raise AssertionError("RecurrentLayer is abstract")
 
-    def forward_packed(self, x, batch, work, *, state=None, mask=None, keep=False):
+    def forward_packed(self, x, batch, work, *, state=None, mask=None, keep=False, outputs=True):
         """Run a packed batch forward.
 
         Parameters
@@ -265,6 +265,8 @@ class RecurrentLayer:
             Recurrent dropout: factors of the state where it enters the recurrent products.
         keep : bool, default=False
             Whether to keep what `backward_packed` needs.
+        outputs : bool, default=True
+            Whether to keep the state of every step; without it there is only the final state.
 
         Returns
         -------
@@ -278,7 +280,7 @@ class RecurrentLayer:
                 reversed_x = work.take("x_reverse", x.shape)
                 packing.take_rows(x, 0, batch.reverse, reversed_x)
                 x = reversed_x
-            h = work.take(("h", d), (n_sequences + n_rows, size))
+            h = work.take(("h", d), (n_sequences + (n_rows if outputs else 0), size))
             h[:n_sequences] = 0 if state is None else state[0][d]
             c = None
             if self.has_cell_state:
@@ -287,7 +289,7 @@ class RecurrentLayer:
             dropout = work.take("no mask", (0, size)) if mask is None else mask[d]
             tape = Tape(d, batch.alive, x, dropout, h, c)
             params = {name: self.params[name + suffix] for name in self._shapes()}
-            saved = self._cell_forward(params, tape, work, keep)
+            saved = self._cell_forward(params, tape, work, keep, outputs)
             tapes.append(replace(tape, saved=saved))
         return tapes
 
@@ -331,12 +333,13 @@ class RecurrentLayer:
             (h,) or (h, c), in packed order.
         """
         n_sequences = len(batch.order)
+        states = [[tape.h for tape in tapes]]
+        if self.has_cell_state:
+            states.append([tape.c for tape in tapes])
         last = n_sequences + batch.last
-        h = np.stack([tape.h[last] for tape in tapes])
-        if not self.has_cell_state:
-            return (h,)
-        return h, np.stack(
-            [tape.c if len(tape.c) == n_sequences else tape.c[last] for tape in tapes]
+        return tuple(
+            np.stack([rows if len(rows) == n_sequences else rows[last] for rows in arrays])
+            for arrays in states
         )
 
     def backward_packed(
