@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -270,3 +271,17 @@ def test_released_memory_changes_nothing():
     loss = network.loss_and_grad(*arguments)
     network.release_memory()
     assert network.loss_and_grad(*arguments) == loss
+
+
+@CELLS
+def test_predicting_from_the_last_state_keeps_no_history(cell):
+    sequences = make_sequences([4000] * 8, D=1)
+    network = make_network(D=1, sizes=(64,), cell=cell)
+    history = 8 * 4000 * 64 * 4
+    tracemalloc.start()
+    try:
+        network.predict(sequences)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.5 * history

@@ -38,7 +38,7 @@ and chunks are explained in recurrence.pxd.
 from cython cimport floating
 from libc.stdint cimport int64_t
 
-from fastrnn.kernels cimport vector_math
+cimport fastrnn.kernels.vector_math as vector_math
 from fastrnn.kernels.products cimport add_product_transposed, pack, pack_transposed, product
 from fastrnn.kernels.recurrence cimport chunk_end, chunk_start, copy_previous, masked, propagate
 

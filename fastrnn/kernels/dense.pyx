@@ -3,7 +3,7 @@
 from cython cimport floating
 from libc.stdint cimport int64_t
 
-from fastrnn.kernels cimport vector_math
+cimport fastrnn.kernels.vector_math as vector_math
 from fastrnn.kernels.products cimport add_product_transposed, pack, pack_transposed, product
 
 

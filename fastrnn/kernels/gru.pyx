@@ -34,7 +34,7 @@ The elementwise lines stand in gru.h. Rows, alive and chunks are explained in re
 from cython cimport floating
 from libc.stdint cimport int64_t
 
-from fastrnn.kernels cimport vector_math
+cimport fastrnn.kernels.vector_math as vector_math
 from fastrnn.kernels.products cimport add_product_transposed, pack, pack_transposed, product
 from fastrnn.kernels.recurrence cimport (
     add_masked, chunk_end, chunk_start, copy_previous, masked, propagate,

@@ -10,7 +10,7 @@ from cython cimport floating
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from fastrnn.kernels cimport vector_math
+cimport fastrnn.kernels.vector_math as vector_math
 from fastrnn.kernels._blas cimport gemm
 
 
