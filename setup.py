@@ -1,0 +1,132 @@
+"""Build fastrnn's kernels: every fastrnn/kernels/*.pyx becomes one compiled module.
+
+All other settings are in pyproject.toml. The environment variables heard here are
+
+FASTRNN_DEBUG=1
+    Check every index, wraparound and memoryview, and keep debug symbols.
+FASTRNN_JOBS
+    How many kernels are built at the same time (default: the number of CPUs).
+CC, CFLAGS, LDFLAGS
+    As everywhere; CFLAGS are passed to the linker too, as the sanitizers need it.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+KERNELS = "fastrnn/kernels"
+# What Cython needs for memoryviews stands in one module that all kernels share. With a copy in each
+# they took three times as long to compile and were three times as large.
+SHARED = "fastrnn.kernels._memoryviews"
+DEBUG = os.environ.get("FASTRNN_DEBUG", "0") not in ("", "0")
+JOBS = int(os.environ.get("FASTRNN_JOBS") or os.cpu_count() or 1)
+
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": DEBUG,
+    "wraparound": DEBUG,
+    "initializedcheck": DEBUG,
+    "cdivision": True,
+}
+# No -ffast-math, which breaks NaN and denormals; no -march, which breaks on other people's CPUs.
+EXACT_MATH = ["-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
+COMPILE_ARGS = [*(["-O1", "-g"] if DEBUG else ["-O3", "-g0"]), *EXACT_MATH]
+LINK_ARGS = ["-Wl,-s"] if sys.platform.startswith("linux") and not DEBUG else []
+
+
+def kernels():
+    """Return the shared module and one Extension for every .pyx of the kernels' folder."""
+    folder = Path(KERNELS)
+    headers = sorted(path.as_posix() for path in [*folder.glob("*.pxd"), *folder.glob("*.h")])
+    extensions = [Extension(SHARED, sources=[])]  # cythonize writes its source
+    for path in sorted(folder.glob("*.pyx")):
+        extensions.append(
+            Extension(
+                f"fastrnn.kernels.{path.stem}",
+                sources=[path.as_posix()],
+                depends=headers,
+                include_dirs=[KERNELS],
+            )
+        )
+    return extensions
+
+
+def advice_without_toolchain(compiler):
+    """Return what to install if `compiler` cannot compile for Python, else None."""
+    includes = [f"-I{folder}" for folder in compiler.include_dirs]
+    command = [*compiler.compiler_so, *includes, "-fsyntax-only", "-x", "c", "-"]
+    try:
+        trial = subprocess.run(
+            command,
+            input="#include <Python.h>\n",
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except OSError:
+        problem = f"the C compiler {command[0]!r} was not found"
+    else:
+        if trial.returncode == 0:
+            return None
+        error = next((line for line in trial.stderr.splitlines() if "error" in line), "no message")
+        problem = f"the C compiler cannot compile a file that includes Python.h ({error.strip()})"
+    return (
+        f"fastrnn cannot be built because {problem}; on Debian and Ubuntu, "
+        "`sudo apt-get install build-essential python3-dev` installs what is missing."
+    )
+
+
+class BuildKernels(build_ext):
+    """Translate the kernels to C and compile them, several at a time."""
+
+    def build_extensions(self):
+        """Build all kernels; stop with one sentence where there is no compiler."""
+        toolchain = [sys.version]
+        if self.compiler.compiler_type == "unix":
+            if advice := advice_without_toolchain(self.compiler):
+                raise SystemExit(advice)
+            toolchain += [self.compiler.compiler_so, self.compiler.linker_so]
+            for extension in self.extensions:
+                extension.extra_compile_args = COMPILE_ARGS
+                extension.extra_link_args = LINK_ARGS
+
+        from Cython import __version__ as cython_version
+        from Cython.Build import cythonize
+
+        # Time stamps do not tell a debug build from a release build: this file does.
+        settings = repr([*toolchain, cython_version, DIRECTIVES, COMPILE_ARGS, LINK_ARGS])
+        stamp = Path(self.build_temp, "settings.txt")
+        if not stamp.exists() or stamp.read_text() != settings:
+            shutil.rmtree(self.build_temp, ignore_errors=True)
+            for extension in self.extensions:
+                Path(self.get_ext_fullpath(extension.name)).unlink(missing_ok=True)
+            stamp.parent.mkdir(parents=True, exist_ok=True)
+            stamp.write_text(settings)
+
+        translated = cythonize(
+            self.extensions,
+            build_dir=self.build_temp,
+            compiler_directives=DIRECTIVES,
+            shared_utility_qualified_name=SHARED,
+            force=self.force,
+            nthreads=JOBS if JOBS > 1 else 0,
+        )
+        for extension, c_extension in zip(self.extensions, translated, strict=True):
+            extension.sources = c_extension.sources
+        self.parallel = JOBS
+        super().build_extensions()
+
+    def copy_extensions_to_source(self):
+        """Copy the modules into the source tree, also over newer ones of another build."""
+        self.force = True
+        super().copy_extensions_to_source()
+
+
+if __name__ == "__main__":
+    setup(ext_modules=kernels(), cmdclass={"build_ext": BuildKernels})

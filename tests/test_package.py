@@ -1,0 +1,108 @@
+"""The package as such: its names, its version, and the advice it gives when it is not built."""
+
+import importlib.metadata
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import fastrnn
+
+PACKAGE = Path(fastrnn.__path__[0])
+SETUP = Path(__file__).parents[1] / "setup.py"
+
+
+def test_version_is_that_of_the_installed_package():
+    try:
+        version = importlib.metadata.version("fastrnn")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("fastrnn is built in place, not installed")
+    assert fastrnn.__version__ == version
+
+
+@pytest.mark.parametrize("name", fastrnn.__all__)
+def test_public_classes_are_found_and_listed(name):
+    assert getattr(fastrnn, name).__name__ == name
+    assert name in dir(fastrnn)
+
+
+def test_submodules_are_found_without_importing_them():
+    names = ["datasets", "estimators", "layers"]
+    found = "; ".join(f"assert fastrnn.{name}.__name__ == 'fastrnn.{name}'" for name in names)
+    subprocess.run([sys.executable, "-c", f"import fastrnn; {found}"], check=True)
+    assert set(names) <= set(dir(fastrnn))
+
+
+def test_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'RNNOracle'"):
+        fastrnn.RNNOracle  # noqa: B018
+
+
+def test_package_is_typed():
+    assert (PACKAGE / "py.typed").is_file()
+
+
+@pytest.mark.parametrize("statement", ["import fastrnn.layers", "import fastrnn.training"])
+def test_missing_kernels_give_advice(tmp_path, statement):
+    without_kernels = shutil.ignore_patterns("*.so", "*.pyd", "__pycache__")
+    shutil.copytree(PACKAGE, tmp_path / "fastrnn", ignore=without_kernels)
+    run = subprocess.run(
+        [sys.executable, "-c", statement], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 1
+    last_line = run.stderr.splitlines()[-1]
+    assert last_line.startswith("ImportError")
+    assert "pip install -e ." in last_line
+
+
+@pytest.fixture(scope="module")
+def build():
+    """Return setup.py as a module."""
+    if not SETUP.is_file():
+        pytest.skip("setup.py is not here: the tests run outside of the source tree")
+    pytest.importorskip("setuptools", reason="setup.py needs setuptools")
+    spec = importlib.util.spec_from_file_location("fastrnn_setup", SETUP)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def compiler(*command):
+    """Return what setup.py sees of a C compiler, here any program."""
+    return SimpleNamespace(compiler_type="unix", compiler_so=list(command), include_dirs=[])
+
+
+NO_HEADER = "import sys; sys.exit('x.c:1:10: fatal error: Python.h: No such file or directory')"
+
+
+@pytest.mark.parametrize(
+    ("command", "problem"),
+    [
+        (["/nonexistent/gcc"], "'/nonexistent/gcc' was not found"),
+        ([sys.executable, "-c", NO_HEADER], "fatal error: Python.h: No such file"),
+        ([sys.executable, "-c", "raise SystemExit(1)"], "no message"),
+    ],
+)
+def test_advice_without_toolchain(build, command, problem):
+    advice = build.advice_without_toolchain(compiler(*command))
+    assert problem in advice
+    assert "sudo apt-get install build-essential python3-dev" in advice
+    assert "\n" not in advice
+
+
+def test_no_advice_with_toolchain(build):
+    assert build.advice_without_toolchain(compiler(sys.executable, "-c", "pass")) is None
+
+
+def test_build_without_toolchain_stops_with_the_advice(build):
+    from setuptools import Distribution
+
+    command = build.BuildKernels(Distribution())
+    command.compiler = compiler("/nonexistent/gcc")
+    command.extensions = build.kernels()
+    with pytest.raises(SystemExit, match="apt-get install build-essential"):
+        command.build_extensions()
