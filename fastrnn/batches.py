@@ -78,7 +78,7 @@ def pack(starts, lengths, stride, order=None):
 
 
 def sort_by_length(lengths):
-    """Numbers of the sequences by falling length, equal ones in their order."""
+    """Order sequences by falling length, equal ones as they come."""
     return np.argsort(-lengths, kind="stable")
 
 
@@ -90,7 +90,11 @@ def pack_shards(starts, lengths, stride):
 
     Parameters
     ----------
-    starts, lengths, stride
+    starts : ndarray of shape (n,), int64
+        As for `pack`.
+    lengths : ndarray of shape (n,), int64
+        As for `pack`.
+    stride : int
         As for `pack`.
 
     Returns

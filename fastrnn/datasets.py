@@ -34,7 +34,7 @@ _REBER = [
 
 
 def load_japanese_vowels():
-    """Load the Japanese Vowels: which of nine men said /ae/?
+    """Load the Japanese Vowels: recordings of nine men who say /ae/.
 
     Each sequence is one utterance, 7 to 29 frames (25.6 ms long, 6.4 ms apart) of 12 LPC cepstrum
     coefficients, from speech sampled at 10 kHz. 270 utterances are for training, 30 of each

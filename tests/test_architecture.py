@@ -26,7 +26,9 @@ FLOORS = [
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
 
-CYTHON_IMPORT = re.compile(r"^\s*(?:from\s+(\S+)\s+c?import\s+(.+)|c?import\s+(.+))$", re.MULTILINE)
+CYTHON_IMPORT = re.compile(
+    r"^\s*(?:from\s+(\S+)\s+c?import\s+(\([^)]*\)|.+)|c?import\s+(.+))$", re.MULTILINE
+)
 
 
 def module_name(path):
@@ -50,7 +52,7 @@ def imported_names(path):
     text = path.read_text(encoding="utf-8")
     if path.suffix != ".py":
         for origin, names, modules in CYTHON_IMPORT.findall(text):
-            for name in re.sub(r"[()\s]|#.*", "", names or modules).split(","):
+            for name in re.sub(r"\s+as\s+\w+|[()\s]|#.*", "", names or modules).split(","):
                 yield f"{origin}.{name}" if origin else name
         return
     package = ["fastrnn", *path.relative_to(PACKAGE).parent.parts]

@@ -15,7 +15,10 @@ from fastrnn.layers import LSTM
 CAN_FORK = pytest.mark.skipif(
     not hasattr(os, "fork") or sys.platform == "darwin", reason="forking is not safe here"
 )
-pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.*fork.*:RuntimeWarning"),  # JAX's, if a test imported it
+]
 
 
 @pytest.mark.parametrize("n_jobs", [None, 1, 2, 4, -1])
