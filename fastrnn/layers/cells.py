@@ -4,7 +4,7 @@ The equations stand in the docstrings of `fastrnn.kernels.rnn`, `lstm`, `gru` an
 """
 
 from fastrnn.kernels import carry_lstm, gru, lstm, rnn
-from fastrnn.layers.recurrent import RecurrentLayer
+from fastrnn.layers.padded import PaddedLayer
 
 __all__ = ["GRU", "LSTM", "RNN", "CarryLSTM"]
 
@@ -16,7 +16,7 @@ def _one_of(name, value, choices):
     return value
 
 
-class RNN(RecurrentLayer):
+class RNN(PaddedLayer):
     """Plain recurrent layer: ``h_t = φ(x_t W + h_{t-1} U + b)``.
 
     Parameters
@@ -89,7 +89,7 @@ class RNN(RecurrentLayer):
         )  # fmt: skip
 
 
-class LSTM(RecurrentLayer):
+class LSTM(PaddedLayer):
     """Long short-term memory; gate blocks i, f, g, o.
 
     Parameters
@@ -168,7 +168,7 @@ class LSTM(RecurrentLayer):
         )  # fmt: skip
 
 
-class GRU(RecurrentLayer):
+class GRU(PaddedLayer):
     """Gated recurrent unit; gate blocks r, z, n.
 
     The n block of ``params["b"]`` is the input bias of the candidate; its recurrent bias is
@@ -260,7 +260,7 @@ class GRU(RecurrentLayer):
         )  # fmt: skip
 
 
-class CarryLSTM(RecurrentLayer):
+class CarryLSTM(PaddedLayer):
     """LSTM with a carry gate that passes the previous state on; gate blocks i, f, γ, o, β.
 
     ``h_t = o_t tanh(c_t) + β_t h_{t-1}``, so that a state can cross many steps unchanged. Its

@@ -1,8 +1,6 @@
-"""Recurrent layers: arrays in, arrays out, gradients by backpropagation through time.
+"""A recurrent layer: its parameters, and packed batches forward and backward through it.
 
-A layer holds its parameters in one flat vector with named views. It runs packed batches
-(`forward_packed`, `backward_packed`), which is what `fastrnn.network` stacks, and padded arrays of
-shape (T, B, D) (`forward`, `backward`), which it packs first. What a forward pass keeps for the
+A layer holds its parameters in one flat vector with named views. What a forward pass keeps for the
 backward pass is a list of tapes, one for each direction; the layer itself is only read, so threads
 may share it.
 """
@@ -12,10 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fastrnn import threads
-from fastrnn.batches import PackedBatch, pack_shards
 from fastrnn.kernels import packing
-from fastrnn.workspace import Workspace, take_spare
 
 CHUNK_BYTES = 256 * 1024
 """Gates of one chunk of time steps: they should stay in a second-level cache (recurrence.pxd)."""
@@ -94,7 +89,7 @@ def _orthogonal(rng, size):
 
 
 class RecurrentLayer:
-    """What all recurrent layers share; use one of its subclasses.
+    """What all recurrent layers share; a cell adds its gates and its kernels.
 
     Input weights start Glorot-uniform and recurrent weights orthogonal, each gate for itself;
     biases start at zero where a subclass does not say otherwise.
@@ -118,7 +113,7 @@ class RecurrentLayer:
         "W" (D, G·H), "U" (H, G·H) and "b" (G·H,), for G gates; the keys of a second direction end
         in "_reverse". They are views of ``theta``: writing into them changes the layer.
     grads : dict of str to ndarray
-        Gradients under the same names and shapes, overwritten by each `backward`.
+        Gradients under the same names and shapes.
     theta, grad : ndarray of shape (P,)
         All parameters, and all gradients, in one vector.
     """
@@ -138,8 +133,6 @@ class RecurrentLayer:
         self.chunk_rows = max(CHUNK_MIN_ROWS, CHUNK_BYTES // row_bytes)
         self.bind(*np.zeros((2, self.n_parameters), dtype=self.dtype))
         self._initialize(np.random.default_rng(random_state))
-        self._forward_pass = None
-        self._spare = []
 
     @property
     def _gates_size(self):
@@ -189,15 +182,13 @@ class RecurrentLayer:
 
     def __getstate__(self):
         """What copy and pickle take: the parameters, no gradient, no memory."""
-        left_out = ("params", "grad", "grads", "_forward_pass", "_spare")
+        left_out = ("params", "grad", "grads")
         return {name: value for name, value in vars(self).items() if name not in left_out}
 
     def __setstate__(self, state):
         """Views do not survive a copy: make them anew."""
         vars(self).update(state)
         self.bind(self.theta, np.zeros_like(self.theta))
-        self._forward_pass = None
-        self._spare = []
 
     def _initialize(self, rng):
         """Draw the initial weights."""
@@ -412,174 +403,6 @@ class RecurrentLayer:
                 packing.add_rows(dx_d, batch.reverse, dx)
         return (dx if want_dx else None), tuple(dstate)
 
-    def forward(self, x, lengths=None, initial_state=None, training=False, n_jobs=None):
-        """Run sequences forward.
-
-        Parameters
-        ----------
-        x : array-like of shape (T, B, D)
-            Input of B sequences, padded to T steps; what stands in the padding is not read.
-        lengths : array-like of int of shape (B,), optional
-            Steps of each sequence, 1 to T, in any order; T by default.
-        initial_state : tuple of array-like of shape (directions, B, H), optional
-            (h,), or (h, c) for cells with a cell state; zero by default.
-        training : bool, default=False
-            Whether to keep what `backward` needs.
-        n_jobs : int or None, default=None
-            Threads, for this call and its `backward`; None is one, -1 all processors. Results are
-            the same bits for any number.
-
-        Returns
-        -------
-        y : ndarray of shape (T, B, directions · H)
-            State after every step, zero from a sequence's length on.
-        state : tuple of ndarray of shape (directions, B, H)
-            (h,) or (h, c) after each sequence's own last step; of the second direction, after its
-            first.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument has a wrong shape or cannot be converted to the layer's dtype.
-        """
-        x = self._as_array("x", x, (None, None, self.input_size))
-        n_steps, n_sequences = x.shape[:2]
-        lengths = _check_lengths(lengths, n_steps, n_sequences)
-        state_shape = (self.n_directions, n_sequences, self.hidden_size)
-        if initial_state is not None:
-            initial_state = self._as_states("initial_state", initial_state, state_shape)
-        shards = pack_shards(np.arange(n_sequences), lengths, n_sequences)
-        if training and self._forward_pass is not None:
-            self._spare.extend(self._forward_pass.works)
-            self._forward_pass = None
-        works = [take_spare(self._spare, lambda: Workspace(self.dtype)) for _ in shards]
-        source = x.reshape(n_steps * n_sequences, self.input_size)
-        make = np.empty if (lengths == n_steps).all() else np.zeros
-        y = make((n_steps, n_sequences, self.output_size), dtype=self.dtype)
-        target = y.reshape(n_steps * n_sequences, self.output_size)
-        state = tuple(
-            np.empty(state_shape, dtype=self.dtype) for _ in range(2 if self.has_cell_state else 1)
-        )
-
-        def run_shard(k):
-            batch, work = shards[k], works[k]
-            packed = work.take("x", (len(batch.rows), self.input_size))
-            packing.take_rows(source, 0, batch.rows, packed)
-            start = initial_state and tuple(array[:, batch.order] for array in initial_state)
-            tapes = self.forward_packed(packed, batch, work, state=start, keep=training)
-            for d, tape in enumerate(tapes):
-                rows = batch.rows[batch.reverse] if d else batch.rows
-                packing.put_rows(tape.h[len(batch.order) :], rows, target, d * self.hidden_size)
-            for array, packed_array in zip(state, self.final_state(tapes, batch), strict=True):
-                array[:, batch.order] = packed_array
-            return tapes
-
-        tapes = threads.run(run_shard, range(len(shards)), n_jobs)
-        if training:
-            self._forward_pass = _ForwardPass(shards, works, tapes, n_steps, n_sequences, n_jobs)
-        else:
-            self._spare.extend(works)
-        return y, state
-
-    def backward(self, dy, dstate=None):
-        """Propagate gradients back through the last ``forward(training=True)``.
-
-        Parameters
-        ----------
-        dy : array-like of shape (T, B, directions · H)
-            Gradient of the loss with respect to y; what stands in the padding is not read.
-        dstate : tuple of array-like of shape (directions, B, H), optional
-            Gradient with respect to the final state; zero by default.
-
-        Returns
-        -------
-        dx : ndarray of shape (T, B, D)
-            Gradient with respect to x, zero from a sequence's length on.
-        dinitial_state : tuple of ndarray of shape (directions, B, H)
-            Gradient with respect to the initial state.
-
-        Raises
-        ------
-        RuntimeError
-            If there was no ``forward(training=True)`` since the last `backward`.
-        ValueError, TypeError
-            If an argument has a wrong shape or cannot be converted to the layer's dtype.
-        """
-        if self._forward_pass is None:
-            raise RuntimeError("backward needs a call of forward with training=True before it")
-        done = self._forward_pass
-        n_steps, n_sequences = done.n_steps, done.n_sequences
-        dy = self._as_array("dy", dy, (n_steps, n_sequences, self.output_size))
-        state_shape = (self.n_directions, n_sequences, self.hidden_size)
-        if dstate is not None:
-            dstate = self._as_states("dstate", dstate, state_shape)
-        source = dy.reshape(n_steps * n_sequences, self.output_size)
-        dx = np.zeros((n_steps, n_sequences, self.input_size), dtype=self.dtype)
-        target = dx.reshape(n_steps * n_sequences, self.input_size)
-        dinitial = tuple(
-            np.empty(state_shape, dtype=self.dtype) for _ in range(2 if self.has_cell_state else 1)
-        )
-
-        def run_shard(k):
-            batch, work = done.shards[k], done.works[k]
-            packed = work.take("dy_packed", (len(batch.rows), self.output_size))
-            packing.take_rows(source, 0, batch.rows, packed)
-            grad = work.zeros("grad", self.theta.shape)
-            dlast = dstate and tuple(array[:, batch.order] for array in dstate)
-            dx_packed, dfirst = self.backward_packed(
-                done.tapes[k], batch, work, self.views(grad), dy=packed, dstate=dlast
-            )
-            packing.put_rows(dx_packed, batch.rows, target, 0)
-            for array, packed_array in zip(dinitial, dfirst, strict=True):
-                array[:, batch.order] = packed_array
-            return grad
-
-        shard_grads = threads.run(run_shard, range(len(done.shards)), done.n_jobs)
-        self.grad[...] = 0
-        for grad in shard_grads:
-            self.grad += grad
-        self._spare.extend(done.works)
-        self._forward_pass = None
-        return dx, dinitial
-
-    def _as_array(self, name, array, shape):
-        """An argument as a contiguous array of the layer's dtype and a shape (None: any > 0)."""
-        array = np.asarray(array)
-        if array.dtype.kind not in "fiub":
-            raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
-        fits = array.ndim == len(shape) and all(
-            size == expected or (expected is None and size > 0)
-            for size, expected in zip(array.shape, shape, strict=True)
-        )
-        if not fits:
-            expected = "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"
-            raise ValueError(f"{name} must have shape {expected}, got {array.shape}")
-        return np.ascontiguousarray(array, dtype=self.dtype)
-
-    def _as_states(self, name, states, shape):
-        """A tuple (h,) or (h, c) of arrays of one shape."""
-        names = ("h", "c") if self.has_cell_state else ("h",)
-        if not isinstance(states, tuple | list) or len(states) != len(names):
-            got = (
-                f"{len(states)} items"
-                if isinstance(states, tuple | list)
-                else type(states).__name__
-            )
-            raise ValueError(f"{name} must be a tuple ({', '.join(names)}), got {got}")
-        return tuple(self._as_array(f"{name}[{k}]", array, shape) for k, array in enumerate(states))
-
-
-@dataclass
-class _ForwardPass:
-    """What `RecurrentLayer.forward` with training=True leaves for `backward`."""
-
-    shards: list[PackedBatch]
-    works: list[Workspace]
-    tapes: list
-    n_steps: int
-    n_sequences: int
-    n_jobs: int | None
-
 
 def _positive_integer(name, value):
     """A size as an int."""
@@ -598,19 +421,3 @@ def _floating_dtype(dtype):
         if dtype is not None and dtype == np.dtype(name):
             return np.dtype(name)
     raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
-
-
-def _check_lengths(lengths, n_steps, n_sequences):
-    """Lengths of sequences as an int64 array."""
-    if lengths is None:
-        return np.full(n_sequences, n_steps, dtype=np.int64)
-    lengths = np.asarray(lengths)
-    if lengths.dtype.kind not in "iu":
-        raise TypeError(f"lengths must be integers, got dtype {lengths.dtype}")
-    if lengths.shape != (n_sequences,):
-        raise ValueError(f"lengths must have shape ({n_sequences},), got {lengths.shape}")
-    wrong = np.flatnonzero((lengths < 1) | (lengths > n_steps))
-    if len(wrong):
-        n = wrong[0]
-        raise ValueError(f"lengths[{n}] must be from 1 to {n_steps}, got {lengths[n]}")
-    return lengths.astype(np.int64)
