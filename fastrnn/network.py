@@ -191,7 +191,8 @@ class Network:
         lengths = sequences.offsets[indices + 1] - starts
         shards = pack_shards(starts, lengths, 1)
         while len(self._slots) < len(shards):
-            self._slots.append(_Slot(self))
+            grad = np.empty_like(self.grad) if self._slots else self.grad
+            self._slots.append(_Slot(self, grad))
         if rng is None or not (self.dropout or self.recurrent_dropout):
             rngs = [None] * len(shards)
         else:
@@ -209,7 +210,6 @@ class Network:
             return loss
 
         loss = sum(threads.run(run_shard, range(len(shards)), n_jobs))
-        self.grad[...] = self._slots[0].grad
         for slot in self._slots[1 : len(shards)]:
             self.grad += slot.grad
         if self.alpha:
@@ -452,11 +452,14 @@ class _Memory:
 
 
 class _Slot:
-    """Where one shard of a minibatch works: memory, and a gradient with its views."""
+    """Where one shard of a minibatch works: memory, and a gradient with its views.
 
-    def __init__(self, network):
+    The first shard adds to the network's own gradient, the others to one of their own.
+    """
+
+    def __init__(self, network, grad):
         self.memory = _Memory(network)
-        self.grad = np.zeros_like(network.theta)
+        self.grad = grad
         self.layers = network._layer_views(self.grad)
         self.head = network._head_views(self.grad)
 

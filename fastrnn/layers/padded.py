@@ -165,7 +165,7 @@ class PaddedLayer(RecurrentLayer):
             batch, work = done.shards[k], done.works[k]
             packed = work.take("dy_packed", (len(batch.rows), self.output_size))
             packing.take_rows(source, 0, batch.rows, packed)
-            grad = work.zeros("grad", self.theta.shape)
+            grad = work.zeros("grad", self.theta.shape) if k else self.grad
             dlast = dstate and tuple(array[:, batch.order] for array in dstate)
             dx_packed, dfirst = self.backward_packed(
                 done.tapes[k], batch, work, self.views(grad), dy=packed, dstate=dlast
@@ -175,9 +175,8 @@ class PaddedLayer(RecurrentLayer):
                 array[:, batch.order] = packed_array
             return grad
 
-        shard_grads = threads.run(run_shard, range(len(done.shards)), done.n_jobs)
         self.grad[...] = 0
-        for grad in shard_grads:
+        for grad in threads.run(run_shard, range(len(done.shards)), done.n_jobs)[1:]:
             self.grad += grad
         self._spare.extend(done.works)
         self._forward_pass = None
