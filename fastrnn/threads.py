@@ -146,8 +146,8 @@ def run(function, items, n_jobs=None):
     ----------
     function : callable
         Called with one item; must not call `run`.
-    items : list
-        The pieces of work.
+    items : list or range
+        The pieces of work, at least one. The calling thread does its share.
     n_jobs : int or None, default=None
         As for `count_threads`.
 
@@ -157,9 +157,17 @@ def run(function, items, n_jobs=None):
         The results, in the order of the items. The first exception is raised after all calls ended.
     """
     n_threads = min(count_threads(n_jobs), len(items))
+
+    def run_share(k):
+        return [function(item) for item in items[k::n_threads]]
+
+    results = [None] * len(items)
     with single_blas_thread():
-        if n_threads <= 1:
-            return [function(item) for item in items]
-        futures = [_pool(n_threads).submit(function, item) for item in items]
-        wait(futures)
-        return [future.result() for future in futures]
+        futures = [_pool(n_threads - 1).submit(run_share, k) for k in range(1, n_threads)]
+        try:
+            results[::n_threads] = run_share(0)
+        finally:
+            wait(futures)
+        for k, future in enumerate(futures, start=1):
+            results[k::n_threads] = future.result()
+    return results
