@@ -158,7 +158,16 @@ class Network:
         return {"W": W.reshape(self.n_pooled, self.n_outputs), "b": b}
 
     def loss_and_grad(
-        self, sequences, indices, target, weight, *, rng=None, bptt_steps=None, n_jobs=None
+        self,
+        sequences,
+        indices,
+        target,
+        weight,
+        *,
+        theta=None,
+        rng=None,
+        bptt_steps=None,
+        n_jobs=None,
     ):
         """Loss of a minibatch; its gradient goes to ``grad``.
 
@@ -172,6 +181,8 @@ class Network:
             Class numbers for "log_loss", values of the network's dtype for "squared_error".
         weight : ndarray of shape (B,)
             Weight of each sequence, of the network's dtype.
+        theta : ndarray of shape (P,), optional
+            Where to evaluate: these become the network's parameters. By default they stay.
         rng : numpy.random.Generator, optional
             Draws the dropout; without it there is none.
         bptt_steps : int, optional
@@ -185,6 +196,8 @@ class Network:
         float
             ``sum(weight * loss) / sum(weight)`` and the L2 penalty.
         """
+        if theta is not None:
+            self.theta[...] = theta
         total = float(weight.sum(dtype=np.float64))
         weight = weight / self.dtype.type(total)
         starts = sequences.offsets[indices]

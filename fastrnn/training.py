@@ -291,8 +291,7 @@ def _train_on_full_batch(
 
     def objective(x):
         nonlocal norm
-        theta[:] = x
-        loss = loss_and_grad(kept, target, weight, rng=None)
+        loss = loss_and_grad(kept, target, weight, theta=x)
         norm = clip_by_global_norm(network.grad, math.inf)
         if not math.isfinite(loss + norm):
             raise _diverged(f"iteration {history.n_iter + 1}", loss, norm, settings)

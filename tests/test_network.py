@@ -285,3 +285,14 @@ def test_predicting_from_the_last_state_keeps_no_history(cell):
     finally:
         tracemalloc.stop()
     assert peak < 0.5 * history
+
+
+def test_loss_is_a_function_of_theta():
+    network = make_network(dtype="float64", sizes=(4, 3))
+    sequences, indices = make_sequences([3, 1, 6], dtype="float64"), np.arange(3)
+    target, weight = task(3, dtype="float64")
+    theta = network.theta + 0.1
+    loss = network.loss_and_grad(sequences, indices, target, weight, theta=theta)
+    np.testing.assert_array_equal(network.theta, theta)
+    assert network.loss_and_grad(sequences, indices, target, weight) == loss
+    assert network.loss_and_grad(sequences, indices, target, weight, theta=theta - 0.1) != loss

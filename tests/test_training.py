@@ -46,8 +46,19 @@ class MeanNetwork:
         return means, means @ W + self.theta[~self.decayed]
 
     def loss_and_grad(
-        self, sequences, indices, target, weight, *, rng=None, bptt_steps=None, n_jobs=None
+        self,
+        sequences,
+        indices,
+        target,
+        weight,
+        *,
+        theta=None,
+        rng=None,
+        bptt_steps=None,
+        n_jobs=None,
     ):
+        if theta is not None:
+            self.theta[:] = theta
         assert len(indices) == len(target) == len(weight)
         self.minibatches.append((indices.copy(), target.copy(), weight.copy()))
         self.calls.append((rng, bptt_steps, n_jobs))
