@@ -6,6 +6,7 @@ may share it.
 """
 
 import operator
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -88,7 +89,7 @@ def _orthogonal(rng, size):
     return q * np.sign(np.diag(r))
 
 
-class RecurrentLayer:
+class RecurrentLayer(ABC):
     """What all recurrent layers share; a cell adds its gates and its kernels.
 
     Input weights start Glorot-uniform and recurrent weights orthogonal, each gate for itself;
@@ -231,13 +232,13 @@ class RecurrentLayer:
             work.packed("gates", self._chunk_room(tape), self._gates_size),
         )
 
+    @abstractmethod
     def _cell_forward(self, params, tape, work, keep, outputs):
         """Run the cell's kernel over a tape but for its saved arrays; return those."""
-        raise AssertionError("RecurrentLayer is abstract")
 
+    @abstractmethod
     def _cell_backward(self, params, grads, tape, dy, dh, dc, dx, work):
-        """Run a cell's kernel back over a tape."""
-        raise AssertionError("RecurrentLayer is abstract")
+        """Run the cell's kernel back over a tape."""
 
     def forward_packed(self, x, batch, work, *, state=None, mask=None, keep=False, outputs=True):
         """Run a packed batch forward.
@@ -377,14 +378,7 @@ class RecurrentLayer:
         step = bptt_steps or n_steps
         dx = work.take("dx", (n_rows if want_dx else 0, self.input_size))
         for d, suffix in enumerate(self.suffixes):
-            dy_d = work.take("dy", (0 if dy is None else n_rows, size))
-            if dy is not None:
-                if not self.bidirectional:
-                    dy_d = dy
-                elif d == 0:
-                    dy_d[...] = dy[:, :size]
-                else:
-                    packing.take_rows(dy, size, batch.reverse, dy_d)
+            dy_d = self._dy_of_direction(dy, d, batch, work)
             dx_d = dx if d == 0 else work.take("dx_reverse", dx.shape)
             params = {name: self.params[name + suffix] for name in self._shapes()}
             grads_d = {name: grads[name + suffix] for name in self._shapes()}
@@ -402,6 +396,20 @@ class RecurrentLayer:
             if d == 1 and want_dx:
                 packing.add_rows(dx_d, batch.reverse, dx)
         return (dx if want_dx else None), tuple(dstate)
+
+    def _dy_of_direction(self, dy, d, batch, work):
+        """The columns of dy that belong to a direction, in its order of time; (0, H) for None."""
+        size = self.hidden_size
+        if dy is None:
+            return work.take("dy", (0, size))
+        if not self.bidirectional:
+            return dy
+        dy_d = work.take("dy", (len(dy), size))
+        if d == 0:
+            dy_d[...] = dy[:, :size]
+        else:
+            packing.take_rows(dy, size, batch.reverse, dy_d)
+        return dy_d
 
 
 def _positive_integer(name, value):
