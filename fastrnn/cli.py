@@ -9,7 +9,8 @@ import numpy as np
 from fastrnn import RNNClassifier, __version__
 from fastrnn.datasets import load_japanese_vowels, make_first_token_recall
 
-# What the demonstration trains, and what bench/learning.py measures over several seeds.
+# What the demonstration trains, and what bench/learning.py measures over several seeds. The setting
+# for Japanese Vowels was chosen by its test accuracy, which is therefore a little too favourable.
 JAPANESE_VOWELS = {
     "hidden_layer_sizes": (64, 64),
     "cell": "gru",

@@ -360,26 +360,6 @@ class Network:
         self.loss.link(predictions)
         return predictions
 
-    def data_loss(self, sequences, target, weight, *, n_jobs=None):
-        """The weighted mean loss without the L2 penalty and without dropout.
-
-        Parameters
-        ----------
-        sequences : Sequences
-            Values of the network's dtype.
-        target, weight : ndarray
-            As for `loss_and_grad`, for all sequences.
-        n_jobs : int or None, default=None
-            Threads.
-
-        Returns
-        -------
-        float
-        """
-        outputs = self._raw_outputs(sequences, n_jobs)
-        total = weight.sum(dtype=np.float64)
-        return self.loss.kernel(outputs, target, weight, np.empty_like(outputs)) / total
-
     def final_states(self, sequences, *, n_jobs=None):
         """State of the top layer at the end of each sequence.
 

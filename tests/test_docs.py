@@ -23,7 +23,9 @@ def test_python_blocks_run(document, tmp_path, monkeypatch):
         pytest.importorskip("sklearn", reason="the examples use scikit-learn")
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "__main__"}
-    for block in PYTHON_BLOCK.finditer(text):
+    blocks = list(PYTHON_BLOCK.finditer(text))
+    assert len(blocks) == text.count("```python"), "a Python block was not recognized"
+    for block in blocks:
         # Empty lines in front, so that a traceback has the line number of the document.
         source = "\n" * text.count("\n", 0, block.start(1)) + block[1]
         exec(compile(source, str(document), "exec"), namespace)

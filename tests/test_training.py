@@ -322,7 +322,11 @@ def test_max_iter_warns():
 
 def test_stalling_in_the_last_epoch_does_not_warn():
     settings = Settings(max_iter=3, batch_size=23, n_iter_no_change=2)
-    train(scripted([1.0, 1.0, 1.0]), *problem(), settings, np.random.default_rng(0))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        history = train(scripted([1.0, 1.0, 1.0]), *problem(), settings, np.random.default_rng(0))
+    assert history.n_iter == 3
+    assert not caught
 
 
 def test_cosine_ends_at_max_iter_without_a_warning():

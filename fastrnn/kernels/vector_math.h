@@ -10,8 +10,8 @@
 
    Everything rests on one reduction (Cody and Waite 1980): x = n ln 2 + r with |r| <= ln 2 / 2, and
    a polynomial p(r) for exp(r) - 1, so that exp(x) - 1 = 2^n p + (2^n - 1) loses no digits near
-   zero. The coefficients come from tools/fit_exp.py. Errors over the whole range, measured by
-   tests/test_vector_math.py: float 3 ulp, double 6e-16 absolute. */
+   zero. The coefficients come from tools/fit_exp.py. tests/test_vector_math.py holds them, over
+   the whole range, to 4 ulp for float and 1e-15 absolute for double. */
 
 typedef REAL NAME(vec) __attribute__((vector_size(VECTOR_BYTES)));
 typedef INTEGER NAME(ivec) __attribute__((vector_size(VECTOR_BYTES)));
