@@ -2,7 +2,8 @@
 
 Each seed draws new start weights, a new order of minibatches and, where a task is generated, new
 data to learn from and to test on. The settings are those of `fastrnn demo` for the first two tasks.
-That for Japanese Vowels was chosen by its test accuracy, which is therefore a little too favourable.
+That for Japanese Vowels was chosen by its test accuracy, which is therefore a little too
+favourable.
 """
 
 import argparse

@@ -1,17 +1,18 @@
 /* Vectors for one instruction set and one type: loads and stores, exponentials, activations.
 
    level.h includes this file once for every instruction set and type, and defines before that
-       REAL, INTEGER    the element type and the signed integer of its width
-       IS_FLOAT         1 for float, 0 for double
-       VECTOR_BYTES     width of a vector
-       LEVEL            4 (AVX-512), 3 (AVX2 and FMA), 1 (whatever the compiler takes as its
-   baseline) TARGET           the function attribute that allows these instructions NAME(f) f with a
-   suffix of its own in this inclusion
+
+       REAL, INTEGER   the element type and the signed integer of its width
+       IS_FLOAT        1 for float, 0 for double
+       VECTOR_BYTES    width of a vector
+       LEVEL           4 (AVX-512), 3 (AVX2 and FMA), 1 (the compiler's baseline)
+       TARGET          the function attribute that allows these instructions
+       NAME(f)         f with a suffix of its own in this inclusion
 
    Everything rests on one reduction (Cody and Waite 1980): x = n ln 2 + r with |r| <= ln 2 / 2, and
    a polynomial p(r) for exp(r) - 1, so that exp(x) - 1 = 2^n p + (2^n - 1) loses no digits near
-   zero. The coefficients come from tools/fit_exp.py. tests/test_vector_math.py holds them, over
-   the whole range, to 4 ulp for float and 1e-15 absolute for double. */
+   zero. The coefficients come from tools/fit_exp.py. tests/test_vector_math.py bounds the errors
+   over the whole range: 4 ulp for float, 1e-15 absolute for double. */
 
 typedef REAL NAME(vec) __attribute__((vector_size(VECTOR_BYTES)));
 typedef INTEGER NAME(ivec) __attribute__((vector_size(VECTOR_BYTES)));
