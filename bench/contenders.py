@@ -167,11 +167,11 @@ class TorchPacked(Torch):
 
 
 class OnnxRuntime:
-    """A model of one node, inference only."""
+    """A model of one node, inference only; `keep_state` makes the state an input and an output."""
 
     name = "onnxruntime"
 
-    def __init__(self, work):
+    def __init__(self, work, keep_state=False):
         import onnxruntime
         from onnx import helper, numpy_helper
 
@@ -188,15 +188,28 @@ class OnnxRuntime:
         if work.cell == "gru":
             recurrent_bias[-work.H :] = work.weights["b_n"]
         attributes = {"linear_before_reset": 1} if work.cell == "gru" else {}
+        states = ["h", "c"][: 2 if work.cell == "lstm" else 1] if keep_state else []
         node = helper.make_node(
-            work.cell.upper(), ["x", "W", "R", "B"], ["y"], hidden_size=work.H, **attributes
+            work.cell.upper(),
+            ["x", "W", "R", "B", *(["", *states] if keep_state else [])],
+            ["y", *(f"last_{state}" for state in states)],
+            hidden_size=work.H,
+            **attributes,
         )
         weights = {"W": W.T, "R": U.T, "B": np.concatenate([b, recurrent_bias])}
+
+        def value(name, shape):
+            return helper.make_tensor_value_info(name, 1, shape)
+
+        state_shape = (1, work.B, work.H)
         graph = helper.make_graph(
             [node],
             "one_layer",
-            [helper.make_tensor_value_info("x", 1, work.x.shape)],
-            [helper.make_tensor_value_info("y", 1, (work.T, 1, work.B, work.H))],
+            [value("x", work.x.shape), *(value(state, state_shape) for state in states)],
+            [
+                value("y", (work.T, 1, work.B, work.H)),
+                *(value(f"last_{state}", state_shape) for state in states),
+            ],
             [
                 numpy_helper.from_array(np.ascontiguousarray(value[None]), name)
                 for name, value in weights.items()
@@ -211,6 +224,7 @@ class OnnxRuntime:
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
         self.x = work.x
+        self.state = {state: np.zeros(state_shape, "float32") for state in states}
 
     def infer(self):
         (y,) = self.session.run(None, {"x": self.x})

@@ -4,16 +4,19 @@ Every contender gets the same weights and the same input; that their outputs and
 checked before anything is timed. They run in turns in one process, pinned to as many cores as it
 has threads. A training step is a forward and a backward pass with the gradients of the weights and
 of the input; ragged batches have lengths uniform in [T/10, T].
+
+A ratio is the time of the fastest of some contenders by fastrnn's: of all peers, and of PyTorch
+alone (packed or padded, whichever is faster). carry_lstm, which no peer has, is compared with
+fastrnn's own lstm. The machine's peak is the best so far of NumPy's product of two 2048 x 2048
+matrices on as many threads, measured before each table.
 """
 
-import argparse
 import importlib.util
-import json
 from statistics import geometric_mean, median
 
 import numpy as np
 from contenders import GATES, PEERS, Fastrnn, FastrnnLSTM, Unavailable, Work
-from measuring import describe, interleave, print_description, settle
+from measuring import argument_parser, begin, interleave, products_peak, save
 
 # (T, B, D, H): time steps, sequences, inputs, hidden units.
 SHAPES = [
@@ -26,6 +29,7 @@ SHAPES = [
     (35, 20, 650, 650),
     (50, 64, 500, 500),
 ]
+QUICK_SHAPES = [SHAPES[0], SHAPES[2]]
 MODES = ["training", "inference", "ragged"]
 TOLERANCE = 1e-4
 
@@ -43,8 +47,23 @@ def check_agreement(work, ours, theirs, name):
             raise SystemExit(f"{name} and fastrnn disagree in {what} by {error:.1e}: {work.cell}")
 
 
+def compare(seconds):
+    """Return, for every group of contenders that is there, its fastest time by fastrnn's."""
+    ours = seconds["fastrnn"]
+    groups = {
+        "peers": [name for name in seconds if not name.startswith("fastrnn")],
+        "torch": [name for name in seconds if name.startswith("torch")],
+        "lstm": [name for name in seconds if name == FastrnnLSTM.name],
+    }
+    return {
+        group: min(seconds[name] for name in names) / ours
+        for group, names in groups.items()
+        if names
+    }
+
+
 def run_case(work, peers, rounds, seconds, skipped):
-    """Time one case; a dict of its shape, median milliseconds, GFLOP/s and ratio."""
+    """Time one case; a dict of its shape, milliseconds, GFLOP/s and ratios."""
     task = "infer" if work.mode == "inference" else "train"
     calls = {"fastrnn": getattr(Fastrnn(work), task)}
     ours = [np.array(value) for value in calls["fastrnn"]()]
@@ -62,74 +81,95 @@ def run_case(work, peers, rounds, seconds, skipped):
                 check_agreement(work, ours, calls[contender.name](), contender.name)
     times = interleave(calls, rounds, seconds)
     medians = {name: median(values) for name, values in times.items()}
-    others = [value for name, value in medians.items() if name != "fastrnn"]
     return {
         "shape": work.shape,
         "milliseconds": {name: 1e3 * value for name, value in medians.items()},
-        "rounds": {name: [1e3 * value for value in values] for name, values in times.items()},
+        "fastest": {name: 1e3 * min(values) for name, values in times.items()},
         "gflops": work.flops() / medians["fastrnn"] / 1e9,
-        "ratio": min(others) / medians["fastrnn"] if others else None,
+        "ratios": compare(medians),
     }
 
 
-def run_table(cell, mode, arguments, skipped):
+def summarize(cases):
+    """Return the geometric mean, the least and the largest of every kind of ratio."""
+    summary = {}
+    for group in cases[0]["ratios"]:
+        ratios = [case["ratios"][group] for case in cases]
+        summary[group] = {
+            "geometric mean": geometric_mean(ratios),
+            "minimum": min(ratios),
+            "maximum": max(ratios),
+        }
+    return summary
+
+
+def run_table(cell, mode, peak, arguments, skipped):
     """Time and print one cell in one mode at every shape."""
-    print(f"\n{cell}, {mode}, {arguments.dtype}, {arguments.threads} thread(s); milliseconds")
+    print(
+        f"\n{cell}, {mode}, {arguments.dtype}, {arguments.threads} thread(s); milliseconds; "
+        f"peak {peak:.1f} GFLOP/s"
+    )
     cases = []
-    for shape in SHAPES[:4] if arguments.quick else SHAPES:
+    for shape in QUICK_SHAPES if arguments.quick else SHAPES:
         work = Work.draw(cell, mode, arguments.dtype, arguments.threads, shape)
         rounds, seconds = (3, 0.005) if arguments.quick else (arguments.rounds, 0.03)
         case = run_case(work, arguments.peers, rounds, seconds, skipped)
+        times, ratios = case["milliseconds"], case["ratios"]
         if not cases:
-            names = "".join(f"{name:>14}" for name in case["milliseconds"])
-            print(f"{'T':>4}{'B':>4}{'D':>5}{'H':>5}{names}{'GFLOP/s':>10}{'ratio':>8}")
+            print(
+                f"{'T':>4}{'B':>4}{'D':>5}{'H':>5}"
+                + "".join(f"{name:>14}" for name in times)
+                + f"{'GFLOP/s':>10}{'of peak':>9}"
+                + "".join(f"{group + ' /':>9}" for group in ratios)
+            )
         cases.append(case)
         T, B, D, H = shape
-        times = "".join(f"{value:14.3f}" for value in case["milliseconds"].values())
-        ratio = "" if case["ratio"] is None else f"{case['ratio']:8.2f}"
-        print(f"{T:4}{B:4}{D:5}{H:5}{times}{case['gflops']:10.1f}{ratio}", flush=True)
-    table = {"cell": cell, "mode": mode, "cases": cases}
-    ratios = [case["ratio"] for case in cases if case["ratio"] is not None]
-    if ratios:
-        table |= {"geometric mean": geometric_mean(ratios), "minimum": min(ratios)}
-        print(f"geometric mean {table['geometric mean']:.2f}, minimum {table['minimum']:.2f}")
-    return table
+        print(
+            f"{T:4}{B:4}{D:5}{H:5}"
+            + "".join(f"{value:14.3f}" for value in times.values())
+            + f"{case['gflops']:10.1f}{case['gflops'] / peak:9.2f}"
+            + "".join(f"{value:9.2f}" for value in ratios.values()),
+            flush=True,
+        )
+    summary = summarize(cases)
+    for group, figures in summary.items():
+        print(f"{group} / fastrnn: " + ", ".join(f"{k} {v:.2f}" for k, v in figures.items()))
+        if group == "lstm":
+            mean, worst = 1 / figures["geometric mean"], 1 / figures["minimum"]
+            print(f"carry_lstm / lstm: geometric mean {mean:.2f}, maximum {worst:.2f}")
+    return {
+        "cell": cell,
+        "mode": mode,
+        "dtype": arguments.dtype,
+        "cases": cases,
+        "summary": summary,
+    }
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--threads", type=int, default=1, help="threads of every contender")
+    parser = argument_parser(__doc__)
     parser.add_argument("--cells", nargs="+", choices=GATES, default=list(GATES))
     parser.add_argument("--modes", nargs="+", choices=MODES, default=MODES)
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS))
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
-    parser.add_argument("--rounds", type=int, default=9, help="turns of each contender")
-    parser.add_argument("--quick", action="store_true", help="4 shapes, 3 short rounds")
-    parser.add_argument("--json", metavar="FILE", help="write all figures to FILE")
-    parser.add_argument(
-        "--keep-openblas-env", action="store_true", help="leave OPENBLAS_* variables in force"
-    )
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each contender")
     arguments = parser.parse_args()
-    settle(arguments.threads, arguments.keep_openblas_env)
+    machine = begin(arguments, arguments.peers)
     skipped = {
         peer: "it is not installed"
         for peer in arguments.peers
         if importlib.util.find_spec(peer) is None
     }
     arguments.peers = [peer for peer in arguments.peers if peer not in skipped]
-    description = describe(arguments.threads, arguments.peers)
-    print_description(description)
-    print("ratio: fastest peer / fastrnn (carry_lstm: fastrnn's own lstm / carry_lstm)")
-    tables = [
-        run_table(cell, mode, arguments, skipped)
-        for cell in arguments.cells
-        for mode in arguments.modes
-    ]
+    tables, peak = [], 0.0
+    for cell in arguments.cells:
+        for mode in arguments.modes:
+            peak = max(peak, products_peak(arguments.dtype))
+            tables.append(run_table(cell, mode, peak, arguments, skipped))
     for peer, reason in skipped.items():
         print(f"skipped {peer}: {reason}")
     if arguments.json:
-        with open(arguments.json, "w") as file:
-            json.dump({"machine": description, "tables": tables}, file, indent=1)
+        save(arguments.json, machine=machine, peak=peak, tables=tables)
 
 
 if __name__ == "__main__":

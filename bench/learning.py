@@ -6,13 +6,11 @@ That for Japanese Vowels was chosen by its test accuracy, which is therefore a l
 favourable.
 """
 
-import argparse
-import json
 import time
 from statistics import mean
 
 import numpy as np
-from measuring import describe, print_description, settle
+from measuring import argument_parser, begin, save
 
 from fastrnn import RNNClassifier, RNNRegressor
 from fastrnn.cli import FIRST_TOKEN_RECALL, JAPANESE_VOWELS, RECALL_LENGTH, RECALL_TOKENS
@@ -64,14 +62,10 @@ TASKS = [
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argument_parser(__doc__)
     parser.add_argument("--seeds", type=int, default=5, help="number of fits for each task")
-    parser.add_argument("--threads", type=int, default=1, help="threads of each fit")
-    parser.add_argument("--json", metavar="FILE", help="write all figures to FILE")
     arguments = parser.parse_args()
-    settle(arguments.threads)
-    description = describe(arguments.threads, [])
-    print_description(description)
+    machine = begin(arguments, [])
 
     tables = []
     for name, run, figure, asked in TASKS:
@@ -85,8 +79,7 @@ def main():
         print("seeds:   " + " ".join(f"{result:8.5f}" for result in results))
         print("seconds: " + " ".join(f"{second:8.1f}" for second in seconds), flush=True)
     if arguments.json:
-        with open(arguments.json, "w") as file:
-            json.dump({"machine": description, "tables": tables}, file, indent=1)
+        save(arguments.json, machine=machine, tables=tables)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """What the benchmarks share: a settled process, a description of the machine, interleaved timing.
 
-The programs of this folder are run as ``python bench/<name>.py``.
+The programs of this folder are run as ``python bench/<name>.py``; ``bench/run.py`` runs them all.
 """
 
+import argparse
 import gc
 import importlib.metadata
+import json
 import os
 import platform
+import re
 import sys
 import time
 from pathlib import Path
@@ -14,11 +17,56 @@ from pathlib import Path
 import numpy
 import scipy
 
+from fastrnn.kernels import vector_math
+
 OPENBLAS_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
+# What holds every contender but ONNX Runtime, which has no such switch, to one instruction set.
+INSTRUCTION_SETS = {
+    "avx2": {
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "FASTRNN_LEVEL": "v3",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "OPENBLAS_CORETYPE": "Haswell",
+        "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
+    }
+}
 
-def settle(threads, keep_openblas_env=False):
-    """Pin the process to `threads` cores and let OpenBLAS see the real machine.
+# Variables that decide how fast a contender is.
+VARIABLES = (
+    *OPENBLAS_VARIABLES,
+    *(name for name in INSTRUCTION_SETS["avx2"] if name != "OPENBLAS_CORETYPE"),
+    "FASTRNN_PRODUCTS",
+    "MKL_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+)
+
+
+def argument_parser(purpose):
+    """Return a parser with the arguments of every benchmark; `purpose` is its docstring."""
+    parser = argparse.ArgumentParser(description=purpose.partition("\n")[0])
+    parser.add_argument("--threads", type=int, default=1, help="threads of every contender")
+    parser.add_argument("--quick", action="store_true", help="less of everything, in seconds")
+    parser.add_argument("--json", metavar="FILE", help="write all figures to FILE")
+    parser.add_argument("--isa", choices=INSTRUCTION_SETS, help="hold all contenders to it")
+    parser.add_argument(
+        "--keep-openblas-env", action="store_true", help="leave OPENBLAS_* variables in force"
+    )
+    return parser
+
+
+def begin(arguments, packages):
+    """Settle the process as the arguments say; describe, print and return what it runs on."""
+    settle(arguments.threads, arguments.keep_openblas_env, arguments.isa)
+    description = describe(arguments.threads, packages)
+    print_description(description)
+    return description
+
+
+def settle(threads, keep_openblas_env=False, isa=None):
+    """Pin the process to `threads` cores and set the environment in which libraries are loaded.
 
     Libraries size their thread pools and choose their kernels when they are loaded, so the process
     replaces itself by a fresh one unless it already is as wanted.
@@ -28,13 +76,16 @@ def settle(threads, keep_openblas_env=False):
     threads : int
         Number of cores to keep.
     keep_openblas_env : bool, default=False
-        Leave OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE as they are. Otherwise both are unset: they
-        choose OpenBLAS's kernel and its block size together.
+        Leave OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE as they are. Otherwise both are unset, so that
+        OpenBLAS sees the real machine: they choose its kernel and its block size together.
+    isa : str, optional
+        Key of INSTRUCTION_SETS: hold every contender to it.
     """
     environment = dict(os.environ)
     if not keep_openblas_env:
         for name in OPENBLAS_VARIABLES:
             environment.pop(name, None)
+    environment |= INSTRUCTION_SETS.get(isa, {})
     changed = environment != dict(os.environ)
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
@@ -89,13 +140,14 @@ def describe(threads, packages):
         except importlib.metadata.PackageNotFoundError:
             versions[name] = getattr(sys.modules.get(name), "__version__", "not installed")
     pinned = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else "no"
-    kept = {name: os.environ[name] for name in OPENBLAS_VARIABLES if name in os.environ}
+    in_force = {name: os.environ[name] for name in VARIABLES if name in os.environ}
     return {
         "cpu": cpu_model(),
         "threads": threads,
         "pinned to cores": pinned,
         "blas": blas_libraries(),
-        "openblas variables": kept or "unset",
+        "fastrnn level": vector_math.level(),
+        "environment": in_force or "no variable set",
         "versions": versions,
     }
 
@@ -109,6 +161,39 @@ def print_description(description):
             print(f"{name}: {line}")
 
 
+def save(file, **figures):
+    """Write the figures as JSON, floats to five digits, lists of numbers on one line."""
+
+    def rounded(value):
+        if isinstance(value, dict):
+            return {key: rounded(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [rounded(item) for item in value]
+        return float(f"{value:.5g}") if isinstance(value, float) else value
+
+    text = json.dumps(rounded(figures), indent=1, ensure_ascii=False)
+    text = re.sub(r"\[[^][{}\"]+\]", lambda found: " ".join(found[0].split()), text)
+    Path(file).write_text(text + "\n", encoding="utf-8")
+
+
+def products_peak(dtype, size=2048, repeats=6):
+    """Best GFLOP/s of NumPy's product of two square matrices: what the machine can do now."""
+    a = numpy.ones((size, size), dtype)
+    out = numpy.empty_like(a)
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        numpy.matmul(a, a, out=out)
+        seconds.append(time.perf_counter() - start)
+    return 2 * size**3 / min(seconds) / 1e9
+
+
+# Seconds: a call that takes longer is not preceded by one to warm the caches,
+LONG = 0.1
+# and a call is not made more often than fits into this, but three times at least.
+BUDGET = 1.5
+
+
 def interleave(calls, rounds, seconds):
     """Time every call in turns, so that a drift of the machine meets all of them alike.
 
@@ -117,30 +202,36 @@ def interleave(calls, rounds, seconds):
     calls : dict of str to callable
         What to time.
     rounds : int
-        Number of turns of each call.
+        Number of turns of each call; fewer of one that takes long.
     seconds : float
         Aimed length of a turn; a call that takes longer is made once a turn.
 
     Returns
     -------
     dict of str to list of float
-        Seconds per call, one entry per round.
+        Seconds per call, one entry per turn.
     """
-    repeats = {}
+    once = {}
     for name, call in calls.items():
-        call()
-        start = time.perf_counter()
-        call()
-        repeats[name] = max(1, round(seconds / (time.perf_counter() - start)))
+        for _ in range(2):  # the first call makes ready; one that took long is not made again
+            if once.get(name, 0) < BUDGET:
+                start = time.perf_counter()
+                call()
+                once[name] = time.perf_counter() - start
+    repeats = {name: max(1, round(seconds / duration)) for name, duration in once.items()}
+    turns = {name: max(3, min(rounds, int(BUDGET / duration))) for name, duration in once.items()}
     times = {name: [] for name in calls}
     gc.collect()
     gc.disable()
     try:
-        for _ in range(rounds):
+        for turn in range(max(turns.values())):
             for name, call in calls.items():
-                # Threads of the one before stop spinning; the first call warms the caches.
+                if turn >= turns[name]:
+                    continue
+                # Threads of the one before stop spinning; a first call warms the caches.
                 time.sleep(0.005)
-                call()
+                if once[name] < LONG:
+                    call()
                 start = time.perf_counter()
                 for _ in range(repeats[name]):
                     call()

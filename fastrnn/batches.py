@@ -5,7 +5,9 @@ are the first ones. Step t owns ``alive[t]`` packed rows; a batch of equal lengt
 and needs no code of its own.
 """
 
-from dataclasses import dataclass
+import functools
+import itertools
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,7 +17,7 @@ SHARD_SIZE = 16
 """Sequences in a shard, at least: a batch of fewer than twice as many is not cut."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class PackedBatch:
     """Indices of a packed batch of B sequences and N = sum of lengths rows.
 
@@ -33,6 +35,8 @@ class PackedBatch:
         Packed row of the same sequence with time reversed; its own inverse.
     last : ndarray of shape (B,), int64
         Packed row of each sequence's last step.
+    span : slice or None
+        Of sequences of equal length that stand side by side in the caller's batch: where.
     """
 
     order: np.ndarray
@@ -41,6 +45,7 @@ class PackedBatch:
     rows: np.ndarray
     reverse: np.ndarray
     last: np.ndarray
+    span: slice | None = None
 
     def rows_until(self, t):
         """Packed rows before step t."""
@@ -68,25 +73,44 @@ def pack(starts, lengths, stride, order=None):
     """
     if order is None:
         order = sort_by_length(lengths)
+    order = np.ascontiguousarray(order)
     lengths = lengths[order]
-    n_rows, n_steps = int(lengths.sum()), int(lengths[0])
-    alive, first = np.empty((2, n_steps), dtype=np.int64)
-    rows, reverse = np.empty((2, n_rows), dtype=np.int64)
-    last = np.empty(len(order), dtype=np.int64)
-    packing.pack_rows(starts[order], lengths, stride, alive, first, rows, reverse, last)
-    return PackedBatch(order, lengths, alive, rows, reverse, last)
+    n_rows, n_steps = packing.count_rows(lengths), int(lengths[0])
+    # One array and one call for all indices: they are most of the work around a small minibatch.
+    indices = np.empty(2 * n_steps + 2 * n_rows + len(order), dtype=np.int64)
+    packing.pack_rows(starts, order, lengths, stride, n_rows, indices)
+    after_steps = 2 * n_steps
+    after_rows = after_steps + n_rows
+    after_reverse = after_rows + n_rows
+    return PackedBatch(
+        order,
+        lengths,
+        indices[:n_steps],
+        indices[after_steps:after_rows],
+        indices[after_rows:after_reverse],
+        indices[after_reverse:],
+    )
 
 
 def sort_by_length(lengths):
     """Order sequences by falling length, equal ones as they come."""
+    if packing.are_falling(lengths):
+        return np.arange(len(lengths))
     return np.argsort(-lengths, kind="stable")
 
 
-def pack_shards(starts, lengths, stride):
+def count_shards(n_sequences):
+    """Number of shards of a batch whose gradients are added.
+
+    It depends on nothing else, so that sums are the same bits on any number of threads.
+    """
+    return max(1, n_sequences // SHARD_SIZE)
+
+
+def pack_shards(starts, lengths, stride, n_shards=None):
     """Cut a batch into shards of about equal work, and pack each.
 
-    The cut depends on nothing but the lengths, so that results are the same bits on any number of
-    threads. Sequences are dealt out by falling length like cards.
+    Sequences are dealt out by falling length like cards.
 
     Parameters
     ----------
@@ -96,11 +120,36 @@ def pack_shards(starts, lengths, stride):
         As for `pack`.
     stride : int
         As for `pack`.
+    n_shards : int, optional
+        At most n; by default that of `count_shards`.
 
     Returns
     -------
     list of PackedBatch
     """
     order = sort_by_length(lengths)
-    n_shards = max(1, len(order) // SHARD_SIZE)
+    n_shards = n_shards or count_shards(len(order))
     return [pack(starts, lengths, stride, order[k::n_shards]) for k in range(n_shards)]
+
+
+@functools.lru_cache(maxsize=8)
+def pack_dense(n_steps, n_sequences, n_shards):
+    """Cut a (T, B, D) array without padding into shards of sequences side by side, and pack each.
+
+    Parameters
+    ----------
+    n_steps, n_sequences : int
+        T and B.
+    n_shards : int
+        At most B.
+
+    Returns
+    -------
+    tuple of PackedBatch
+        They are kept for the next call, and not to be changed.
+    """
+    starts = np.arange(n_sequences)
+    lengths = np.full(n_sequences, n_steps)
+    bounds = [n_sequences * k // n_shards for k in range(n_shards + 1)]
+    spans = [slice(begin, end) for begin, end in itertools.pairwise(bounds)]
+    return tuple(replace(pack(starts, lengths, n_sequences, starts[s]), span=s) for s in spans)

@@ -21,9 +21,10 @@ class Loss:
     name : str
         Its name, which is also its key in `LOSSES`.
     kernel : callable
-        ``kernel(outputs, target, weight, doutputs)`` returns the sum over the rows of weight
-        times loss as a float and fills ``doutputs`` (B, K) with its gradient. It may turn
-        ``outputs`` (B, K) into predictions on the way: see `fastrnn.kernels.losses`.
+        ``kernel(outputs, target, weight, order, total, doutputs)`` returns the sum over the rows
+        of weight times loss, divided by ``total``, and fills ``doutputs`` (B, K) with its
+        gradient. Row n has target and weight ``order[n]``. ``outputs`` (B, K) may be turned into
+        predictions on the way: see `fastrnn.kernels.losses`.
     link : callable
         ``link(outputs)`` turns the outputs (n, K) of the head into predictions, in place.
     """

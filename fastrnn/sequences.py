@@ -7,6 +7,7 @@ Whether ``X`` is ragged is never guessed from its shape as an array. A list is r
 so its sequences mean the same whether or not they happen to agree in length.
 """
 
+import functools
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ class Sequences:
     offsets: np.ndarray
     n_columns: int | None = None
 
-    @property
+    @functools.cached_property
     def lengths(self) -> np.ndarray:
         """Number of time steps of each sequence, shape (n_sequences,), int64."""
         return np.diff(self.offsets)

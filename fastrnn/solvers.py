@@ -2,7 +2,8 @@
 
 A solver holds the state of one training (moments, velocity) and hands it to its kernel in
 `fastrnn.kernels.solvers`, where the formulas are. ``SOLVERS[name](network, settings)`` makes one;
-``solver.step(theta, grad, learning_rate)`` moves ``theta`` (P,) in place.
+``solver.step(theta, grad, scale, learning_rate)`` moves ``theta`` (P,) in place, by the gradient
+times ``scale``: that is how it is clipped.
 
 A schedule is a function ``schedule(rate, settings, t, progress)`` that returns the learning rate
 of the next step from the base rate, the number of samples seen before the epoch, and the part of
@@ -25,9 +26,9 @@ class _Adam:
         self.constants = (settings.beta_1, settings.beta_2, settings.epsilon)
         self.t = 0
 
-    def step(self, theta, grad, learning_rate):
+    def step(self, theta, grad, scale, learning_rate):
         self.t += 1
-        adam_step(theta, grad, self.m, self.v, learning_rate, *self.constants, self.t)
+        adam_step(theta, grad, self.m, self.v, scale, learning_rate, *self.constants, self.t)
 
 
 class _AdamW(_Adam):
@@ -35,9 +36,10 @@ class _AdamW(_Adam):
         super().__init__(network, settings)
         self.decay = settings.alpha * network.decayed.astype(network.theta.dtype)
 
-    def step(self, theta, grad, learning_rate):
+    def step(self, theta, grad, scale, learning_rate):
         self.t += 1
-        adamw_step(theta, grad, self.m, self.v, self.decay, learning_rate, *self.constants, self.t)
+        moments = (self.m, self.v, self.decay)
+        adamw_step(theta, grad, *moments, scale, learning_rate, *self.constants, self.t)
 
 
 class _SGD:
@@ -45,8 +47,8 @@ class _SGD:
         self.velocity = np.zeros_like(network.theta)
         self.constants = (settings.momentum, settings.nesterovs_momentum)
 
-    def step(self, theta, grad, learning_rate):
-        sgd_step(theta, grad, self.velocity, learning_rate, *self.constants)
+    def step(self, theta, grad, scale, learning_rate):
+        sgd_step(theta, grad, self.velocity, scale, learning_rate, *self.constants)
 
 
 class _RMSprop:
@@ -56,8 +58,8 @@ class _RMSprop:
         self.v = np.zeros_like(network.theta)
         self.epsilon = settings.epsilon
 
-    def step(self, theta, grad, learning_rate):
-        rmsprop_step(theta, grad, self.v, learning_rate, self.decay, self.epsilon)
+    def step(self, theta, grad, scale, learning_rate):
+        rmsprop_step(theta, grad, self.v, scale, learning_rate, self.decay, self.epsilon)
 
 
 SOLVERS = {"adam": _Adam, "adamw": _AdamW, "sgd": _SGD, "rmsprop": _RMSprop}

@@ -1,18 +1,32 @@
-"""Threads over independent pieces of work, with BLAS held to one thread meanwhile.
+"""Threads over independent pieces of work, each of which runs on one thread.
 
-The kernels release the GIL, so plain Python threads run them side by side. BLAS would start threads
-of its own inside every small product; it is held to one thread while fastrnn works, which is also
-what makes results the same bits on any number of threads, and set back afterwards.
+The kernels release the GIL, so plain Python threads run them side by side. They are kept from call
+to call, and stay awake for a moment after each because the next one often follows at once; then
+they sleep. Starting a thread costs more than a small minibatch, and waking one nearly as much.
+
+Where the kernels call BLAS, it would start threads of its own inside every small product; it is
+held to one thread while fastrnn works, which is also what makes results the same bits on any number
+of threads, and set back afterwards.
 """
 
 import ctypes
 import functools
+import math
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import nullcontext, suppress
 
 import scipy.linalg.cython_blas
+
+from fastrnn.kernels.handover import Handover, wait_for_all
+from fastrnn.kernels.vector_math import products
+
+WATCH_NANOSECONDS = 200_000
+"""How long a thread that waits stays awake: a few times what it takes to wake it."""
+
+WORTHWHILE_FLOPS = 16e6
+"""Arithmetic of an item, in floating-point operations, that is worth another thread: with less,
+handing it over and taking turns at the GIL cost more than is won."""
 
 # Pairs of functions that set and get the number of threads, by the libraries scipy is built with.
 _THREAD_FUNCTIONS = [
@@ -28,8 +42,9 @@ _THREAD_FUNCTIONS = [
 @functools.cache
 def _blas_thread_functions():
     """The functions (set, get) of the BLAS under scipy.linalg.cython_blas, or None if unknown."""
-    # Opening the extension module itself also looks into the libraries it is linked with.
-    library = ctypes.CDLL(scipy.linalg.cython_blas.__file__)
+    # Opening the extension module itself also looks into the libraries it is linked with. PyDLL
+    # keeps the GIL, which other threads would make us wait for.
+    library = ctypes.PyDLL(scipy.linalg.cython_blas.__file__)
     for set_name, get_name in _THREAD_FUNCTIONS:
         if hasattr(library, set_name) and hasattr(library, get_name):
             return getattr(library, set_name), getattr(library, get_name)
@@ -44,26 +59,22 @@ class _SingleBlasThread:
         self.users = 0
         self.found = 1
 
-    @contextmanager
-    def __call__(self):
-        functions = _blas_thread_functions()
-        if functions is None:
-            yield
-            return
-        set_threads, get_threads = functions
-        with self.lock:
-            if self.users == 0:
-                self.found = get_threads()
-                if self.found != 1:
-                    set_threads(1)
-            self.users += 1
-        try:
-            yield
-        finally:
+    def __enter__(self):
+        if functions := _blas_thread_functions():
+            set_threads, get_threads = functions
+            with self.lock:
+                if self.users == 0:
+                    self.found = get_threads()
+                    if self.found != 1:
+                        set_threads(1)
+                self.users += 1
+
+    def __exit__(self, *exception):
+        if functions := _blas_thread_functions():
             with self.lock:
                 self.users -= 1
                 if self.users == 0 and self.found != 1:
-                    set_threads(self.found)
+                    functions[0](self.found)
 
     def forget_users(self):
         """Begin anew in a forked child, where the threads that used it do not exist."""
@@ -76,6 +87,9 @@ class _SingleBlasThread:
 
 single_blas_thread = _SingleBlasThread()
 """Context manager: BLAS runs on one thread inside, on as many as before afterwards."""
+
+_blas_of_kernels = single_blas_thread if products() == "blas" else nullcontext()
+"""What the kernels run in: where they call no BLAS there is nothing to hold."""
 
 
 def count_threads(n_jobs):
@@ -115,23 +129,49 @@ def count_threads(n_jobs):
     return max(1, available + 1 + n_jobs)
 
 
-_pools: dict[int, ThreadPoolExecutor] = {}
-_pools_lock = threading.Lock()
+class _Pool:
+    """Threads that wait for calls, or work for someone who called `run`."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.idle = []
+        self.n_working = 0
+
+    def take(self, n):
+        """Handovers to n threads, fewer if the system gives no more; how long to watch.
+
+        That is not at all where there are more threads at work than processors for them.
+        """
+        with self.lock:
+            with suppress(RuntimeError):  # "can't start new thread"
+                while len(self.idle) < n:
+                    self.idle.append(_start_thread())
+            taken = [self.idle.pop() for _ in range(min(n, len(self.idle)))]
+            self.n_working += len(taken) + 1
+            return taken, WATCH_NANOSECONDS if self.n_working <= count_threads(-1) else 0
+
+    def give_back(self, taken):
+        """End a use of threads."""
+        with self.lock:
+            self.idle.extend(taken)
+            self.n_working -= len(taken) + 1
 
 
-def _pool(n_threads):
-    """The pool of so many threads, kept because starting them costs more than a minibatch."""
-    with _pools_lock:
-        if n_threads not in _pools:
-            _pools[n_threads] = ThreadPoolExecutor(n_threads, thread_name_prefix="fastrnn")
-        return _pools[n_threads]
+def _start_thread():
+    """Start a thread that carries out calls for ever; the way to hand them over."""
+    handover = Handover()
+    # A daemon, so that no one waits for it when the program ends.
+    threading.Thread(target=handover.serve, name="fastrnn", daemon=True).start()
+    return handover
+
+
+_pool = _Pool()
 
 
 def _forget_after_fork():
     """In a forked child the threads are gone and locks may be held: begin anew."""
-    global _pools_lock
-    _pools_lock = threading.Lock()
-    _pools.clear()
+    global _pool
+    _pool = _Pool()
     single_blas_thread.forget_users()
 
 
@@ -139,35 +179,55 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_after_fork)
 
 
-def run(function, items, n_jobs=None):
+def run(function, items, n_jobs=None, flops=math.inf):
     """Call a function on every item, on several threads if asked.
 
     Parameters
     ----------
     function : callable
-        Called with one item; must not call `run`.
+        Called with one item.
     items : list or range
-        The pieces of work, at least one. The calling thread does its share.
+        The pieces of work. Each thread, the calling one too, takes the next as soon as it can.
     n_jobs : int or None, default=None
         As for `count_threads`.
+    flops : float, default=math.inf
+        Roughly the floating-point operations of an item; below `WORTHWHILE_FLOPS` all are done by
+        the calling thread.
 
     Returns
     -------
     list
-        The results, in the order of the items. The first exception is raised after all calls ended.
+        The results, in the order of the items. After an exception no further item is begun; that
+        of the first item that raised one is raised when all calls have ended.
     """
     n_threads = min(count_threads(n_jobs), len(items))
-
-    def run_share(k):
-        return [function(item) for item in items[k::n_threads]]
-
+    if n_threads <= 1 or flops < WORTHWHILE_FLOPS:
+        with _blas_of_kernels:
+            return [function(item) for item in items]
     results = [None] * len(items)
-    with single_blas_thread():
-        futures = [_pool(n_threads - 1).submit(run_share, k) for k in range(1, n_threads)]
-        try:
-            results[::n_threads] = run_share(0)
-        finally:
-            wait(futures)
-        for k, future in enumerate(futures, start=1):
-            results[k::n_threads] = future.result()
+    errors = {}
+    todo = iter(enumerate(items))
+
+    def work():
+        while not errors and (taken := next(todo, None)):
+            k, item = taken
+            try:
+                results[k] = function(item)
+            except BaseException as error:
+                errors[k] = error
+
+    pool = _pool
+    handovers, watch = pool.take(n_threads - 1)
+    try:
+        with _blas_of_kernels:
+            try:
+                for handover in handovers:
+                    handover.begin(work, watch)
+                work()
+            finally:
+                wait_for_all(handovers, watch)
+    finally:
+        pool.give_back(handovers)
+    if errors:
+        raise errors[min(errors)]
     return results

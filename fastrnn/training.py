@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import scipy.optimize
 
-from fastrnn.kernels.solvers import clip_by_global_norm
+from fastrnn.kernels.solvers import global_norm
 from fastrnn.progress import Progress
 from fastrnn.solvers import SCHEDULES, SOLVERS
 
@@ -250,10 +250,12 @@ def _train_on_minibatches(
         for minibatch, start in enumerate(starts, 1):
             batch = slice(start, start + settings.batch_size)
             loss = loss_and_grad(order[batch], targets[batch], weights[batch], rng=rng)
-            norm = clip_by_global_norm(grad, max_norm)
+            norm = global_norm(grad)
             if not math.isfinite(loss + norm):
                 raise _diverged(f"minibatch {minibatch} of epoch {epoch}", loss, norm, settings)
-            solver.step(theta, grad, schedule(rate, settings, history.t, step / last_step))
+            scale = max_norm / norm if norm > max_norm else 1.0
+            rate_now = schedule(rate, settings, history.t, step / last_step)
+            solver.step(theta, grad, scale, rate_now)
             step += 1
             loss_sum += loss * min(settings.batch_size, history.n_samples - start)
             norm_sum += norm
@@ -292,7 +294,7 @@ def _train_on_full_batch(
     def objective(x):
         nonlocal norm
         loss = loss_and_grad(kept, target, weight, theta=x)
-        norm = clip_by_global_norm(network.grad, math.inf)
+        norm = global_norm(network.grad)
         if not math.isfinite(loss + norm):
             raise _diverged(f"iteration {history.n_iter + 1}", loss, norm, settings)
         progress.loss = loss

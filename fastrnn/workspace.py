@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from fastrnn.kernels.vector_math import packed_size
+from fastrnn.kernels.vector_math import packed_left_size, packed_size
 
 ALIGNMENT = 64
 """Bytes: the widest vector, and a line of the cache."""
@@ -25,6 +25,7 @@ class Workspace:
     def __init__(self, dtype):
         self.dtype = np.dtype(dtype)
         self._buffers = {}
+        self._views = {}
 
     def take(self, name, shape, dtype=None):
         """An uninitialized C-contiguous array.
@@ -42,20 +43,26 @@ class Workspace:
         -------
         ndarray
         """
+        view = self._views.get(name)
+        if view is not None and view.shape == shape:
+            return view
         size = math.prod(shape)
         buffer = self._buffers.get(name)
         if buffer is None or buffer.size < size:
+            # Let go of the old memory before there is new.
+            self._buffers[name] = self._views[name] = view = buffer = None
             buffer = self._buffers[name] = _aligned(size, np.dtype(dtype or self.dtype))
-        return buffer[:size].reshape(shape)
+        view = self._views[name] = buffer[:size].reshape(shape)
+        return view
 
     def zeros(self, name, shape):
         """The same, filled with zeros."""
         array = self.take(name, shape)
-        array[...] = 0
+        array.fill(0)
         return array
 
     def packed(self, name, n_rows, n_columns):
-        """Room for a factor of a matrix product in packed form.
+        """Room for the second factor of a matrix product in packed form.
 
         Parameters
         ----------
@@ -70,6 +77,23 @@ class Workspace:
             One-dimensional.
         """
         return self.take(name, (packed_size(n_rows, n_columns),))
+
+    def packed_left(self, name, n_rows, n_columns):
+        """Room for a first factor that enters transposed, in packed form.
+
+        Parameters
+        ----------
+        name : hashable
+            What the array is for.
+        n_rows, n_columns : int
+            Shape of the factor.
+
+        Returns
+        -------
+        ndarray
+            One-dimensional.
+        """
+        return self.take(name, (packed_left_size(n_rows, n_columns),))
 
 
 def _aligned(size, dtype):

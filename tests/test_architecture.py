@@ -19,7 +19,7 @@ FLOORS = [
     "kernels sequences batches threads workspace losses solvers progress datasets",
     "layers",
     "network",
-    "training",
+    "training memory",
     "estimators",
     "cli",
     "__main__",

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastrnn.batches import SHARD_SIZE, pack, pack_shards
+from fastrnn.batches import SHARD_SIZE, pack, pack_dense, pack_shards
 from fastrnn.kernels import packing
 
 LENGTHS = [[1], [4], [1, 1, 1], [3, 3], [2, 5, 1, 5, 3], list(range(1, 30))]
@@ -56,6 +56,33 @@ def test_shards_hold_every_sequence_once_and_share_the_work(n):
     assert max(rows) - min(rows) <= lengths.max()
 
 
+@pytest.mark.parametrize(("n", "n_shards"), [(1, 1), (31, 1), (32, 2), (100, 6)])
+def test_dense_sequences_stand_side_by_side(n, n_shards):
+    shards = pack_dense(5, n, n_shards)
+    assert pack_dense(5, n, n_shards) is shards
+    assert len(shards) == n_shards
+    np.testing.assert_array_equal(np.concatenate([s.order for s in shards]), np.arange(n))
+    for shard in shards:
+        np.testing.assert_array_equal(np.arange(n)[shard.span], shard.order)
+        expected = pack(np.arange(n), np.full(n, 5), n, shard.order)
+        for name in ("order", "lengths", "alive", "rows", "reverse", "last"):
+            np.testing.assert_array_equal(getattr(shard, name), getattr(expected, name))
+    sizes = [len(shard.order) for shard in shards]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_last_states_are_put_in_their_places():
+    batch = pack(np.array([0, 1, 2]), np.array([2, 1, 3]), 3)
+    h = np.arange(2.0 * (3 + 6)).reshape(9, 2)
+    rows = {n: row for row, n, _ in steps(batch)}  # the last one of each sequence
+    target = np.zeros((3, 2))
+    packing.put_last(h, batch.last, batch.order, target)
+    for n, number in enumerate(batch.order):
+        np.testing.assert_array_equal(target[number], h[3 + rows[n]])
+    packing.put_last(h[:3], batch.last, batch.order, target)
+    np.testing.assert_array_equal(target[batch.order], h[:3])
+
+
 def test_rows_are_moved():
     rng = np.random.default_rng(0)
     source = rng.standard_normal((7, 5))
@@ -76,9 +103,42 @@ def test_rows_are_moved():
 
 def test_max_takes_the_first_of_equal_values_and_keeps_nan():
     batch = pack(np.array([0]), np.array([4]), 1)
-    y = np.array([[1.0, 2.0], [3.0, np.nan], [3.0, 5.0], [0.0, 7.0]])
+    h = np.array([[9.0, 9.0], [1.0, 2.0], [3.0, np.nan], [3.0, 5.0], [0.0, 7.0]])
     pooled, row_of = np.empty((1, 2)), np.empty((1, 2), dtype=np.int64)
-    packing.max_forward(y, batch.alive, pooled, row_of)
-    assert pooled[0, 0] == 3.0
+    packing.max_forward(h, batch.alive, 0, pooled, row_of)
+    np.testing.assert_array_equal(pooled, [[3.0, np.nan]])
     assert row_of[0, 0] == 1
-    assert np.isnan(pooled[0, 1])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_pooling_reads_and_writes_its_own_columns(dtype):
+    lengths = np.array([2, 4, 1])
+    batch = pack(np.array([0, 2, 6]), lengths, 1)
+    h = np.random.default_rng(0).standard_normal((3 + 7, 2)).astype(dtype)
+    states = np.empty((7, 2), dtype)
+    states[batch.rows] = h[3:]
+    parts = [part[:, None] for part in np.split(states, [2, 6])]
+    expected = {
+        "last": np.concatenate([part[-1] for part in parts]),
+        "mean": np.concatenate([part.mean(axis=0) for part in parts]),
+        "max": np.concatenate([part.max(axis=0) for part in parts]),
+    }
+    row_of = np.full((3, 4), -1)
+    arguments = {
+        "last": (packing.last_forward, (h, batch.last), ()),
+        "mean": (packing.mean_forward, (h, batch.alive, batch.lengths), ()),
+        "max": (packing.max_forward, (h, batch.alive), (row_of,)),
+    }
+    for pooling, (function, before, after) in arguments.items():
+        pooled = np.full((3, 4), 8.0, dtype)
+        function(*before, 1, pooled, *after)
+        np.testing.assert_allclose(pooled[:, 1:3], expected[pooling][batch.order], rtol=1e-6)
+        assert (pooled[:, [0, 3]] == 8.0).all()
+    assert (row_of[:, [0, 3]] == -1).all()
+
+
+def test_last_states_alone_are_taken_as_they_are():
+    batch = pack(np.array([0, 2]), np.array([2, 1]), 1)
+    h, pooled = np.arange(4.0).reshape(2, 2), np.empty((2, 2))
+    packing.last_forward(h, batch.last, 0, pooled)
+    np.testing.assert_array_equal(pooled, h)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,12 +11,20 @@ import numpy as np
 import pytest
 
 import fastrnn
+from fastrnn.kernels import vector_math
 
-BENCH = Path(__file__).parents[1] / "bench"
+ROOT = Path(__file__).parents[1]
+BENCH = ROOT / "bench"
 
 pytestmark = pytest.mark.skipif(
     not BENCH.is_dir(), reason="the benchmarks are not beside the tests"
 )
+
+
+@pytest.fixture(autouse=True)
+def bench_path(monkeypatch):
+    """Let tests import the programs."""
+    monkeypatch.syspath_prepend(BENCH)
 
 
 def run(program, *arguments, **environment):
@@ -32,76 +41,369 @@ def run(program, *arguments, **environment):
     return process.stdout
 
 
-@pytest.mark.parametrize("keep", [False, True])
-def test_layers(tmp_path, keep):
-    file = tmp_path / "figures.json"
-    arguments = ["--quick", "--cells", "carry_lstm", "--modes", "ragged", "--json", file]
-    output = run(
-        "layers.py",
-        *arguments,
-        *["--keep-openblas-env"] * keep,
-        OPENBLAS_CORETYPE="Haswell",
-        OPENBLAS_L2_SIZE="512",
+def run_part(name, file):
+    """Run a part of the whole, quickly; its figures, after a look at the page."""
+    import page
+
+    run("run.py", "--quick", "--parts", name, "--json", file)
+    parts = json.loads(file.read_text(encoding="utf-8"))
+    assert parts[name]["quick"]
+    assert file.with_suffix(".md").read_text(encoding="utf-8") == page.render(parts, file.stem)
+    return parts[name]
+
+
+class TestLayers:
+    @pytest.mark.parametrize("keep", [False, True])
+    def test_figures(self, tmp_path, keep):
+        file = tmp_path / "figures.json"
+        arguments = ["--quick", "--cells", "carry_lstm", "--modes", "ragged", "--json", file]
+        output = run(
+            "layers.py",
+            *arguments,
+            *["--keep-openblas-env"] * keep,
+            OPENBLAS_CORETYPE="Haswell",
+            OPENBLAS_L2_SIZE="512",
+        )
+        figures = json.loads(file.read_text())
+        names = {"OPENBLAS_CORETYPE": "Haswell", "OPENBLAS_L2_SIZE": "512"}
+        in_force = figures["machine"]["environment"]
+        found = {name: in_force[name] for name in names if name in in_force}
+        assert found == (names if keep else {})
+        (table,) = figures["tables"]
+        assert [case["shape"] for case in table["cases"]] == [[50, 1, 16, 64], [100, 32, 16, 64]]
+        ratios = [case["ratios"]["lstm"] for case in table["cases"]]
+        summary = table["summary"]["lstm"]
+        assert (summary["minimum"], summary["maximum"]) == (min(ratios), max(ratios))
+        np.testing.assert_allclose(
+            np.log(summary["geometric mean"]), np.mean(np.log(ratios)), atol=1e-4
+        )
+        for case in table["cases"]:
+            times = case["milliseconds"]
+            np.testing.assert_allclose(
+                case["ratios"]["lstm"], times["fastrnn lstm"] / times["fastrnn"], rtol=1e-4
+            )
+            assert all(case["fastest"][name] <= times[name] for name in times)
+        assert figures["peak"] > 0
+        assert f"carry_lstm / lstm: geometric mean {1 / summary['geometric mean']:.2f}" in output
+
+    @pytest.mark.skipif(vector_math.level() == "baseline", reason="AVX2 is not there")
+    def test_isa_is_set_before_anything_is_loaded(self, tmp_path):
+        file = tmp_path / "figures.json"
+        arguments = ["--quick", "--cells", "lstm", "--modes", "inference", "--peers"]
+        run("layers.py", *arguments, "--isa", "avx2", "--json", file)
+        figures = json.loads(file.read_text())
+        in_force = figures["machine"]["environment"]
+        for name, value in {
+            "ONEDNN_MAX_CPU_ISA": "AVX2",
+            "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+            "ATEN_CPU_CAPABILITY": "avx2",
+            "OPENBLAS_CORETYPE": "Haswell",
+            "FASTRNN_LEVEL": "v3",
+        }.items():
+            assert in_force[name] == value
+        assert figures["machine"]["fastrnn level"] == "v3"
+        # Without a peer there are times and no ratios.
+        (table,) = figures["tables"]
+        assert table["summary"] == {}
+        assert all(case["milliseconds"]["fastrnn"] > 0 for case in table["cases"])
+
+    def test_ratios_are_against_the_fastest_of_each_group(self):
+        import layers
+
+        seconds = {"fastrnn": 2.0, "torch packed": 8.0, "torch padded": 6.0, "jax padded": 5.0}
+        assert layers.compare(seconds) == {"peers": 2.5, "torch": 3.0}
+        assert layers.compare({"fastrnn": 2.0, "fastrnn lstm": 1.0}) == {"lstm": 0.5}
+        assert layers.compare({"fastrnn": 2.0}) == {}
+
+    @pytest.mark.parametrize("mode", ["training", "inference", "ragged"])
+    @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+    @pytest.mark.parametrize("peer", ["torch", "onnxruntime", "jax"])
+    def test_contenders_agree(self, peer, cell, mode):
+        pytest.importorskip(peer, reason=f"{peer} is not installed")
+        import contenders
+        import layers
+
+        work = contenders.Work.draw(cell, mode, "float32", 1, (12, 5, 3, 20))
+        task = "infer" if mode == "inference" else "train"
+        ours = getattr(contenders.Fastrnn(work), task)()
+        for contender_class in contenders.PEERS[peer].get(mode, []):
+            contender = contender_class(work)
+            theirs = [np.asarray(value) for value in getattr(contender, task)()]
+            layers.check_agreement(work, ours, theirs, contender.name)
+            for k in range(len(theirs)):
+                wrong = [*theirs]
+                wrong[k] = 1.001 * theirs[k]
+                with pytest.raises(SystemExit, match="disagree"):
+                    layers.check_agreement(work, ours, wrong, contender.name)
+
+    def test_flops_count_real_steps_only(self):
+        import contenders
+
+        draw = contenders.Work.draw
+        assert draw("lstm", "inference", "float32", 1, (7, 5, 3, 4)).flops() == 40 * 4 * 7 * 7
+        assert draw("gru", "training", "float32", 1, (7, 5, 3, 4)).flops() == 90 * 4 * 7 * 7
+        ragged = draw("rnn", "ragged", "float32", 1, (70, 5, 3, 4))
+        assert ragged.flops() == 6 * 4 * 7 * ragged.lengths.sum()
+        assert ragged.lengths.min() >= 7
+
+
+class TestFit:
+    @pytest.fixture(params=[False, True])
+    def task(self, request):
+        import fit
+
+        rng = np.random.default_rng(0)
+        X = [rng.standard_normal((n, 3)).astype("float32") for n in rng.integers(1, 9, 40)]
+        y = np.arange(40) % 4
+        return fit.Task(X[:30], y[:30], X[30:], y[30:], request.param, 8, 2)
+
+    def test_pytorch_packed_and_padded_learn_the_same(self, task):
+        torch = pytest.importorskip("torch", reason="torch is not installed")
+        import fit
+
+        logits = []
+        for contender in [fit.TorchPacked(task, 1), fit.TorchPadded(task, 1)]:
+            contender.fit(seed=3, epochs=2)
+            order = np.argsort(-contender.test_data[1], kind="stable")
+            with torch.inference_mode():
+                logits.append(contender.logits(contender.test_data, order).numpy())
+        np.testing.assert_allclose(*logits, rtol=1e-4, atol=1e-5)
+        assert np.ptp(logits[0], axis=0).min() > 0
+
+    def test_figures(self, tmp_path):
+        file = tmp_path / "figures.json"
+        run("fit.py", "--quick", "--json", file)
+        vowels, ragged = json.loads(file.read_text())["tables"]
+        assert (vowels["sequences"], ragged["sequences"]) == (270, 500)
+        assert vowels["test accuracy"]["fastrnn"][0] > 0.5
+        for task in (vowels, ragged):
+            assert all(len(values) == 1 for values in task["seconds"].values())
+            for name, value in task["ratios"].items():
+                (theirs,), (ours,) = task["seconds"][name], task["seconds"]["fastrnn"]
+                np.testing.assert_allclose(value, theirs / ours, rtol=1e-4)
+
+    def test_ragged_task_is_the_one_described(self):
+        import fit
+
+        task = fit.ragged(quick=False)
+        lengths = [len(x) for x in task.X_train]
+        assert len(lengths) == 5000
+        assert (min(lengths), max(lengths)) == (10, 100)
+        assert {x.shape[1] for x in task.X_train} == {8}
+        assert task.n_classes == 5
+
+
+class TestRun:
+    """`bench/run.py` with its parts and the page."""
+
+    def test_latency(self, tmp_path):
+        part = run_part("latency", tmp_path / "figures.json")
+        assert [case["cell"] for case in part["cases"]] == ["lstm"] * 2 + ["gru"] * 2 + ["rnn"] * 2
+        for case in part["cases"]:
+            assert all(case["99.9 %"][name] >= value > 0 for name, value in case["median"].items())
+
+    def test_latency_refuses_contenders_that_disagree(self, monkeypatch):
+        pytest.importorskip("torch", reason="torch is not installed")
+        import contenders
+        import latency
+
+        work = contenders.Work.draw("gru", "inference", "float32", 1, (1, 1, 3, 4))
+        assert latency.make_contenders(work)[0].name == "fastrnn"
+        # A contender that forgets its state answers the first call alone as the others.
+        step = latency.Torch.step
+
+        def forget(self, x):
+            self.state = None
+            return step(self, x)
+
+        monkeypatch.setattr(latency.Torch, "step", forget)
+        with pytest.raises(SystemExit, match="disagree"):
+            latency.make_contenders(work)
+
+    @pytest.mark.skipif(
+        not Path("/proc/self/clear_refs").exists(), reason="resident sizes are read from /proc"
     )
-    figures = json.loads(file.read_text())
-    expected = {"OPENBLAS_CORETYPE": "Haswell", "OPENBLAS_L2_SIZE": "512"} if keep else "unset"
-    assert figures["machine"]["openblas variables"] == expected
-    (table,) = figures["tables"]
-    assert [case["shape"] for case in table["cases"]] == [
-        [50, 1, 16, 64],
-        [28, 32, 28, 128],
-        [100, 32, 16, 64],
-        [100, 64, 64, 128],
-    ]
-    ratios = [case["ratio"] for case in table["cases"]]
-    assert table["minimum"] == min(ratios)
-    np.testing.assert_allclose(np.log(table["geometric mean"]), np.mean(np.log(ratios)), atol=1e-12)
-    for case in table["cases"]:
-        times = case["milliseconds"]
-        np.testing.assert_allclose(case["ratio"], times["fastrnn lstm"] / times["fastrnn"])
-        assert all(len(rounds) == 3 for rounds in case["rounds"].values())
-        assert times["fastrnn"] == np.median(case["rounds"]["fastrnn"])
-    assert f"minimum {table['minimum']:.2f}" in output
+    def test_memory(self, tmp_path):
+        part = run_part("memory", tmp_path / "figures.json")
+        (case,) = part["cases"]
+        T, B, _, H = case["shape"]
+        # Outputs and gates at least, and nothing like what was there before.
+        assert 5e-6 * 4 * T * B * H < case["megabytes"]["fastrnn"] < 1000
+
+    @pytest.mark.skipif(
+        not Path("/proc/self/clear_refs").exists(), reason="resident sizes are read from /proc"
+    )
+    def test_memory_is_that_of_the_call_alone(self):
+        program = """
+import numpy as np, memory, contenders
+
+class Hungry(contenders.Fastrnn):
+    name = "hungry"
+
+    def infer(self):
+        return np.ones(self.work.H * 1_000_000, np.uint8)
+
+np.ones(300_000_000, np.uint8)  # a peak before, as imports have it
+work = contenders.Work.draw("lstm", "inference", "float32", 1, (3, 2, 1, 50))
+print(*memory.measure_here(Hungry, work))
+"""
+        path = os.pathsep.join([str(Path(fastrnn.__file__).parents[1]), str(BENCH)])
+        output = subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONPATH": path},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        ).stdout
+        name, peak = output.split()
+        assert name == "hungry"
+        assert 48e6 < int(peak) < 60e6
+
+    def test_install(self, tmp_path):
+        import install
+
+        part = run_part("install", tmp_path / "figures.json")
+        assert part["seconds"]["import fastrnn"] > 0
+        assert part["megabytes"]["fastrnn"]["packages"] == ["fastrnn", "numpy", "scipy"]
+        assert part["megabytes"]["fastrnn"]["alone"] > 0.1
+        names = {path.name for path in install.own_files("fastrnn")}
+        assert {"__init__.py", "py.typed", "japanese_vowels.npz"} <= names
+        assert not [name for name in names if name.endswith((".pyx", ".pxd", ".h", ".c"))]
+
+    def test_growth_is_merged_into_what_is_there(self, tmp_path):
+        file = tmp_path / "figures.json"
+        before = json.loads((ROOT / "docs" / "performance.json").read_text(encoding="utf-8"))
+        other = {name: part for name, part in before.items() if name != "growth"}
+        file.write_text(json.dumps(other), encoding="utf-8")
+        part = run_part("growth", file)
+        after = json.loads(file.read_text(encoding="utf-8"))
+        assert {name: part for name, part in after.items() if name != "growth"} == other
+        assert [series["quantity"] for series in part["series"]] == ["T", "B", "H", "ΣT"]
+        assert all(len(series["slopes"]) == 3 for series in part["series"])
+
+    def test_slopes(self):
+        import growth
+
+        each, overall = growth.slopes([1, 2, 4, 8, 16], [5, 6, 8, 16, 32])
+        np.testing.assert_allclose(each[2:], 1, atol=1e-12)
+        np.testing.assert_allclose(each[0], np.log2(6 / 5), atol=1e-12)
+        np.testing.assert_allclose(overall, 1, atol=1e-12)
+
+    def test_failed_part_leaves_the_file_as_it_was(self, tmp_path, monkeypatch):
+        monkeypatch.delitem(sys.modules, "run", raising=False)
+        import run as run_all
+
+        file = tmp_path / "figures.json"
+        shutil.copy(ROOT / "docs" / "performance.json", file)
+        before = file.read_text(encoding="utf-8")
+        broken = run_all.Part("install.py", arguments=["--no-such-argument"])
+        monkeypatch.setattr(run_all, "PARTS", {"install": broken})
+        monkeypatch.setattr(sys, "argv", ["run.py", "--json", str(file)])
+        with pytest.raises(SystemExit, match="failed: install"):
+            run_all.main()
+        assert file.read_text(encoding="utf-8") == before
+
+    def test_part_that_needs_more_cores_is_skipped(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.delitem(sys.modules, "run", raising=False)
+        import run as run_all
+
+        monkeypatch.setattr(run_all, "CORES", 1)
+        file = tmp_path / "figures.json"
+        monkeypatch.setattr(sys, "argv", ["run.py", "--parts", "fit-2", "--json", str(file)])
+        run_all.main()
+        assert "skipped: it needs 2 cores" in capsys.readouterr().out
+        assert not file.exists()
 
 
-@pytest.mark.parametrize("mode", ["training", "inference", "ragged"])
-@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
-@pytest.mark.parametrize("peer", ["torch", "onnxruntime", "jax"])
-def test_contenders_agree(monkeypatch, peer, cell, mode):
-    pytest.importorskip(peer, reason=f"{peer} is not installed")
-    monkeypatch.syspath_prepend(BENCH)
-    import contenders
-    import layers
+class TestPage:
+    @pytest.fixture
+    def parts(self):
+        """What a run on another machine might have written."""
+        machine = {
+            "cpu": "Z80",
+            "threads": 1,
+            "blas": ["numpy: openblas"],
+            "fastrnn level": "v3",
+            "environment": "no variable set",
+            "versions": {"fastrnn": "0.1"},
+        }
+        cases = [
+            {
+                "shape": [28, 32, 28, 128],
+                "milliseconds": {"fastrnn": 10.0, "torch": 10.0 * ratio, "jax": 12.0 * ratio},
+                "gflops": gflops,
+                "ratios": {"peers": ratio, "torch": ratio},
+            }
+            for ratio, gflops in [(0.8, 70.0), (3.2, 90.0)]
+        ]
+        summary = {"geometric mean": 1.6, "minimum": 0.8, "maximum": 3.2}
+        table = {
+            "cell": "lstm",
+            "mode": "training",
+            "dtype": "float32",
+            "cases": cases,
+            "summary": {"peers": summary, "torch": summary},
+        }
+        part = {"date": "2000-01-01", "quick": False, "took": 60, "machine": machine, "peak": 100.0}
+        return {"layers-1": {**part, "tables": [table]}}
 
-    work = contenders.Work.draw(cell, mode, "float32", 1, (12, 5, 3, 20))
-    task = "infer" if mode == "inference" else "train"
-    ours = getattr(contenders.Fastrnn(work), task)()
-    for contender_class in contenders.PEERS[peer].get(mode, []):
-        contender = contender_class(work)
-        theirs = [np.asarray(value) for value in getattr(contender, task)()]
-        layers.check_agreement(work, ours, theirs, contender.name)
-        for k in range(len(theirs)):
-            wrong = [*theirs]
-            wrong[k] = 1.001 * theirs[k]
-            with pytest.raises(SystemExit, match="disagree"):
-                layers.check_agreement(work, ours, wrong, contender.name)
+    def test_aims_and_losses_are_shown_plainly(self, parts):
+        import page
+
+        text = page.render(parts, "x")
+        assert "| LSTM training, 1 thread | 1.60 | 1.6 | **0.80** | 1.00 |" in text
+        assert "least share of the peak | **0.70** | ≥ 0.75 |" in text
+        assert "In 1 of 2 cases" in text
+        assert "| lstm, training, float32, 1 thread | 28, 32, 28, 128 | torch | 0.80 |" in text
+        assert (
+            "| 28, 32, 28, 128 | 10.0 | 8.00 | 9.60 | 70.0 | 0.70 | **0.80** | **0.80** |" in text
+        )
+        assert "| 28, 32, 28, 128 | 10.0 | 32.0 | 38.4 | 90.0 | 0.90 | 3.20 | 3.20 |" in text
+        assert "- Processor: Z80" in text
+        assert "in a hurry" not in text
+        parts["layers-1"]["quick"] = True
+        assert "in a hurry, so roughly: `layers-1`." in page.render(parts, "x")
+
+    def test_aims_without_a_shape_to_judge_by_are_left_out(self, parts):
+        import page
+
+        for case in parts["layers-1"]["tables"][0]["cases"]:
+            case["shape"] = [50, 1, 16, 64]
+        assert "share of the peak |" not in page.render(parts, "x")
+
+    def test_committed_page_is_that_of_the_committed_figures(self):
+        import page
+
+        figures = ROOT / "docs" / "performance.json"
+        parts = json.loads(figures.read_text(encoding="utf-8"))
+        committed = figures.with_suffix(".md").read_text(encoding="utf-8")
+        assert committed == page.render(parts, "performance"), "run bench/page.py on the JSON file"
+
+    def test_plots(self, tmp_path):
+        pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+        import page
+
+        file = tmp_path / "figures.json"
+        shutil.copy(ROOT / "docs" / "performance.json", file)
+        written = page.write(file)
+        assert [path.name for path in written] == [
+            "figures.md",
+            "figures.png",
+            "figures-growth.png",
+        ]
+        for path in written[1:]:
+            assert path.read_bytes().startswith(b"\x89PNG")
+            assert path.name in written[0].read_text(encoding="utf-8")
 
 
-def test_flops_count_real_steps_only(monkeypatch):
-    monkeypatch.syspath_prepend(BENCH)
-    import contenders
+def test_figures_are_saved_with_five_digits(tmp_path):
+    import measuring
 
-    draw = contenders.Work.draw
-    assert draw("lstm", "inference", "float32", 1, (7, 5, 3, 4)).flops() == 2 * 4 * 5 * 4 * 7 * 7
-    assert draw("gru", "training", "float32", 1, (7, 5, 3, 4)).flops() == 6 * 3 * 5 * 4 * 7 * 7
-    ragged = draw("rnn", "ragged", "float32", 1, (70, 5, 3, 4))
-    assert ragged.flops() == 6 * 4 * 7 * ragged.lengths.sum()
-    assert ragged.lengths.min() >= 7
-
-
-def test_fit(tmp_path):
     file = tmp_path / "figures.json"
-    run("fit.py", "--seeds", "1", "--json", file)
-    figures = json.loads(file.read_text())
-    assert figures["test accuracy"]["fastrnn"][0] > 0.9
-    assert len(figures["seconds"]["fastrnn"]) == 1
+    measuring.save(file, a=[1.23456789, 2], b={"c": "x", "d": (3, 4.0)}, e=None)
+    assert json.loads(file.read_text()) == {
+        "a": [1.2346, 2],
+        "b": {"c": "x", "d": [3, 4.0]},
+        "e": None,
+    }
+    assert "[ 1.2346, 2 ]" in file.read_text()

@@ -4,12 +4,22 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fastrnn.kernels.losses import softmax, softmax_log_loss, squared_error
+from fastrnn.kernels.losses import softmax, softmax_log_loss, squared_error, sum_of_weights
 from fastrnn.losses import LOSSES
 
 # One output, fewer than the kernel's eight lanes, exactly eight, several blocks and a rest.
 SHAPES = [(1, 1), (4, 3), (2, 8), (5, 19)]
 TOLERANCE = {"float32": 1e-6, "float64": 1e-14}
+
+
+def log_loss(logits, target, weight, dlogits):
+    """The loss of a batch that is not cut, weights as they are."""
+    return softmax_log_loss(logits, target, weight, np.arange(len(logits)), 1.0, dlogits)
+
+
+def square_loss(outputs, target, weight, doutputs):
+    """Likewise."""
+    return squared_error(outputs, target, weight, np.arange(len(outputs)), 1.0, doutputs)
 
 
 def log_loss_problem(B, K, dtype, seed=0):
@@ -40,7 +50,7 @@ def test_softmax_log_loss_is_the_formula(B, K, dtype):
     p = plain_softmax(logits)
     dlogits = np.full_like(logits, np.nan)
     buffer = logits.copy()
-    loss = softmax_log_loss(buffer, target, weight, dlogits)
+    loss = log_loss(buffer, target, weight, dlogits)
     tolerance = TOLERANCE[dtype]
     assert_allclose(
         loss, -(weight * np.log(p[np.arange(B), target])).sum(), rtol=tolerance, atol=tolerance
@@ -55,9 +65,9 @@ def test_softmax_log_loss_gradient_is_exact(B, K):
     dlogits = np.empty_like(logits)
 
     def loss(z):
-        return softmax_log_loss(z.copy(), target, weight, np.empty_like(z))
+        return log_loss(z.copy(), target, weight, np.empty_like(z))
 
-    softmax_log_loss(logits.copy(), target, weight, dlogits)
+    log_loss(logits.copy(), target, weight, dlogits)
     assert_allclose(dlogits, central_differences(loss, logits), rtol=0, atol=1e-9)
 
 
@@ -81,7 +91,7 @@ def test_extreme_logits_are_exact(dtype):
     weight = np.array([1, 2, 1, 1], dtype)
     target = np.array([0, 2, 2, 1])
     dlogits = np.empty_like(logits)
-    loss = softmax_log_loss(logits, target, weight, dlogits)
+    loss = log_loss(logits, target, weight, dlogits)
     assert_allclose(loss, 2 * np.log(3.0) + np.log(2.0), rtol=1e-15)
     assert_allclose(logits, p, rtol=1e-7)
     assert_allclose(dlogits, weight[:, None] * (p - np.eye(3, dtype=dtype)[target]), rtol=1e-7)
@@ -94,23 +104,19 @@ def test_wrong_class_at_extreme_logits_costs_much_but_is_not_nan(dtype):
     for size in (1e30, top):
         logits = np.array([[size, -size], [size, -size]], dtype)
         dlogits = np.empty_like(logits)
-        loss = softmax_log_loss(logits, target, weight, dlogits)
+        loss = log_loss(logits, target, weight, dlogits)
         # The second row has no weight: it adds nothing, although its own loss is as large.
         assert loss >= 1.9e30
         assert_array_equal(logits, [[1, 0], [1, 0]])
         assert_array_equal(dlogits, [[1, -1], [0, 0]])
-        alone = softmax_log_loss(
-            np.array([[size, -size]], dtype), target[1:], weight[1:], dlogits[1:]
-        )
+        alone = log_loss(np.array([[size, -size]], dtype), target[1:], weight[1:], dlogits[1:])
         assert alone == 0.0
 
 
 def test_loss_of_a_far_class_keeps_its_digits_in_float32():
     # log p underflows to log 0 when it is taken of the probability.
     logits = np.array([[0, 200]], "float32")
-    loss = softmax_log_loss(
-        logits, np.array([0]), np.ones(1, "float32"), np.empty((1, 2), "float32")
-    )
+    loss = log_loss(logits, np.array([0]), np.ones(1, "float32"), np.empty((1, 2), "float32"))
     assert loss == 200.0
 
 
@@ -120,7 +126,7 @@ def test_sums_are_accumulated_in_double():
     logits = rng.uniform(-1.0, 1.0, (B, K)).astype("float32")
     target, weight = rng.integers(0, K, B), np.ones(B, "float32")
     expected = -np.log(plain_softmax(logits)[np.arange(B), target]).sum()
-    loss = softmax_log_loss(logits, target, weight, np.empty_like(logits))
+    loss = log_loss(logits, target, weight, np.empty_like(logits))
     assert_allclose(loss, expected, rtol=1e-8)
     assert_allclose(logits.sum(axis=1, dtype=float), 1.0, rtol=1e-6)
 
@@ -139,7 +145,7 @@ def test_softmax_is_what_the_log_loss_leaves(B, K, dtype):
     logits, target, weight = log_loss_problem(B, K, dtype, seed=3)
     p = logits.copy()
     softmax(p)
-    softmax_log_loss(logits, target, weight, np.empty_like(logits))
+    log_loss(logits, target, weight, np.empty_like(logits))
     assert_array_equal(p, logits)
 
 
@@ -153,7 +159,7 @@ def test_squared_error_is_the_formula(B, K, dtype):
     doutputs = np.full_like(outputs, np.nan)
     for array in (outputs, target, weight):
         array.flags.writeable = False
-    loss = squared_error(outputs, target, weight, doutputs)
+    loss = square_loss(outputs, target, weight, doutputs)
     difference = outputs.astype(float) - target
     expected = (weight * 0.5 * (difference**2).mean(axis=1)).sum()
     assert_allclose(loss, expected, rtol=1e-14)
@@ -167,16 +173,39 @@ def test_squared_error_gradient_is_exact(B, K):
     weight, doutputs = rng.uniform(0.5, 2.0, B), np.empty((B, K))
 
     def loss(o):
-        return squared_error(o, target, weight, np.empty((B, K)))
+        return square_loss(o, target, weight, np.empty((B, K)))
 
-    squared_error(outputs, target, weight, doutputs)
+    square_loss(outputs, target, weight, doutputs)
     assert_allclose(doutputs, central_differences(loss, outputs), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["log_loss", "squared_error"])
+def test_rows_find_their_target_and_weight(name, dtype):
+    rng = np.random.default_rng(7)
+    outputs = rng.standard_normal((3, 4)).astype(dtype)
+    targets = {"log_loss": rng.integers(0, 4, 6), "squared_error": rng.standard_normal((6, 4))}
+    target = targets[name] if name == "log_loss" else targets[name].astype(dtype)
+    weight, order = rng.uniform(0.5, 2.0, 6).astype(dtype), np.array([4, 0, 5])
+    whole = {"log_loss": log_loss, "squared_error": square_loss}[name]
+    gradient, expected = np.empty((2, 3, 4), dtype)
+    loss = LOSSES[name].kernel(outputs.copy(), target, weight, order, 2.5, gradient)
+    share = (weight / weight.dtype.type(2.5))[order]
+    tolerance = TOLERANCE[dtype]
+    assert_allclose(loss, whole(outputs, target[order], share, expected), rtol=10 * tolerance)
+    assert_allclose(gradient, expected, rtol=10 * tolerance)
+
+
+def test_weights_are_summed_in_double():
+    weight = np.full(1000, 0.1, "float32")
+    weight[0] = 1e8
+    assert_allclose(sum_of_weights(weight), weight.sum(dtype=float), rtol=1e-12)
 
 
 def test_squared_error_of_large_float32_does_not_overflow():
     outputs, target = np.array([[1e30], [1e30]], "float32"), np.array([[-1e30], [0]], "float32")
     weight, doutputs = np.array([1, 0], "float32"), np.empty((2, 1), "float32")
-    assert_allclose(squared_error(outputs, target, weight, doutputs), 2e60, rtol=1e-6)
+    assert_allclose(square_loss(outputs, target, weight, doutputs), 2e60, rtol=1e-6)
     assert_allclose(doutputs, [[2e30], [0]], rtol=1e-6)
 
 

@@ -7,8 +7,11 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from fastrnn.kernels.dropout import dropout
 from fastrnn.network import Network
+from fastrnn.progress import Progress
 from fastrnn.sequences import as_sequences
+from fastrnn.training import Settings, train
 
 CELLS = pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", "carry_lstm"])
 POOLINGS = pytest.mark.parametrize("pooling", ["last", "mean", "max"])
@@ -148,11 +151,8 @@ def test_predicting_leaves_the_network_alone():
     assert vars(network) == before[2]
 
 
-def test_dropout_keeps_the_expectation_and_only_acts_with_an_rng():
+def test_dropout_only_acts_with_an_rng():
     network = make_network(dropout=0.4, dtype="float64")
-    mask = network._dropout_mask(np.random.default_rng(0), (200, 500), 0.4)
-    assert set(np.unique(mask)) == {0.0, 1 / 0.6}
-    assert np.mean(mask == 0) == pytest.approx(0.4, abs=0.01)
     sequences, indices = make_sequences([3, 5], dtype="float64"), np.arange(2)
     target, weight = task(2, dtype="float64")
     plain = network.loss_and_grad(sequences, indices, target, weight)
@@ -164,10 +164,10 @@ def test_dropout_keeps_the_expectation_and_only_acts_with_an_rng():
     assert len(dropped | {plain}) == 6
 
 
-def test_dropout_acts_between_layers_and_before_the_head():
+def test_dropout_acts_between_layers_and_before_the_head(monkeypatch):
     """With factors of 1 / 2 in every place the states halve there and nowhere else."""
+    monkeypatch.setattr("fastrnn.network.dropout", lambda x, rate, seed, y: np.divide(x, 2, out=y))
     network = make_network("squared_error", cell="rnn", sizes=(3, 2), dropout=0.5, dtype="float64")
-    network._dropout_mask = lambda rng, shape, rate: np.full(shape, 0.5)
     sequences = make_sequences([4], dtype="float64")
     lower, upper = (layer.params for layer in network.layers)
     h, states = np.zeros(3), []
@@ -184,21 +184,20 @@ def test_dropout_acts_between_layers_and_before_the_head():
     assert loss == pytest.approx(0.5 * np.mean(outputs**2), rel=1e-12)
 
 
-def test_recurrent_dropout_has_one_mask_for_all_steps_of_a_sequence():
+def test_recurrent_dropout_has_one_mask_for_all_steps_of_a_sequence(monkeypatch):
     network = make_network("squared_error", cell="rnn", recurrent_dropout=0.5, dtype="float64")
     masks = []
 
-    def draw(rng, shape, rate):
-        masks.append(type(network)._dropout_mask(network, rng, shape, rate))
-        return masks[-1]
+    def draw(x, rate, seed, y):
+        dropout(x, rate, seed, y)
+        masks.append(y.reshape(1, 2, 5).copy())
 
-    network._dropout_mask = draw
+    monkeypatch.setattr("fastrnn.network.dropout", draw)
     sequences = make_sequences([4, 7], dtype="float64")
     loss = network.loss_and_grad(
         sequences, np.arange(2), np.zeros((2, 4)), np.ones(2), rng=np.random.default_rng(0)
     )
     (mask,) = masks
-    assert mask.shape == (1, 2, 5)
     assert not np.array_equal(mask[0, 0], mask[0, 1])
     params = network.layers[0].params
     losses = []
@@ -208,6 +207,25 @@ def test_recurrent_dropout_has_one_mask_for_all_steps_of_a_sequence():
             h = np.tanh(x @ params["W"] + (h * factors) @ params["U"] + params["b"])
         losses.append(0.5 * np.mean((h @ network.head["W"] + network.head["b"]) ** 2))
     assert loss == pytest.approx(np.mean(losses), rel=1e-12)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_every_layer_direction_and_shard_has_masks_of_its_own(bidirectional, monkeypatch):
+    network = make_network(
+        sizes=(6, 6), bidirectional=bidirectional, dropout=0.5, recurrent_dropout=0.5
+    )
+    seeds = []
+
+    def draw(x, rate, seed, y):
+        seeds.append(seed)
+        dropout(x, rate, seed, y)
+
+    monkeypatch.setattr("fastrnn.network.dropout", draw)
+    sequences = make_sequences([4] * 40)
+    network.loss_and_grad(sequences, np.arange(40), *task(40), rng=np.random.default_rng(0))
+    forth_and_back = 2 * 2 * 2  # shards, layers, and dropout that is gone back through
+    assert len(seeds) == forth_and_back + 2 * 2
+    assert len(set(seeds)) == 2 * 2 * 2
 
 
 def test_random_state_gives_the_same_start():
@@ -294,3 +312,44 @@ def test_loss_is_a_function_of_theta():
     np.testing.assert_array_equal(network.theta, theta)
     assert network.loss_and_grad(sequences, indices, target, weight) == loss
     assert network.loss_and_grad(sequences, indices, target, weight, theta=theta - 0.1) != loss
+
+
+@CELLS
+@pytest.mark.parametrize(
+    ("solver", "options"),
+    [
+        ("adam", {"alpha": 1e-4}),
+        ("adamw", {"pooling": "mean", "dropout": 0.3, "recurrent_dropout": 0.3}),
+        ("sgd", {"pooling": "max", "bidirectional": True, "sizes": (64, 48), "dropout": 0.3}),
+        ("rmsprop", {"bidirectional": True, "recurrent_dropout": 0.3}),
+    ],
+)
+def test_nothing_large_is_allocated_after_the_first_epoch(cell, solver, options, monkeypatch):
+    """Beside the indices of its rows, a minibatch makes nothing that grows with it."""
+    network = make_network(cell=cell, **({"sizes": (64,)} | options))
+    sequences = make_sequences([60] * 64)
+    made = []
+
+    class Recorder(Progress):
+        def start_epoch(self, epoch, n_minibatches):
+            super().start_epoch(epoch, n_minibatches)
+            tracemalloc.reset_peak()
+            self.before = tracemalloc.get_traced_memory()[0]
+
+        def minibatch(self, number, loss):
+            super().minibatch(number, loss)
+            made.append(tracemalloc.get_traced_memory()[1] - self.before)
+
+    monkeypatch.setattr("fastrnn.training.Progress", Recorder)
+    settings = Settings(
+        solver=solver, batch_size=32, max_iter=3, clip_norm=1e-3, learning_rate="cosine"
+    )
+    tracemalloc.start()
+    try:
+        train(network, sequences, *task(64), settings, np.random.default_rng(0))
+    finally:
+        tracemalloc.stop()
+    per_epoch = 64 * 8 * 4  # order, targets and weights of an epoch
+    indices = 32 * 60 * 8 * 3  # of the rows of a minibatch
+    assert max(made[2:]) < per_epoch + indices + 16_000
+    assert made[0] > 16 * 60 * 64 * 4

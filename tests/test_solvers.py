@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fastrnn.kernels.solvers import clip_by_global_norm
+from fastrnn.kernels.solvers import add_penalty, global_norm
 from fastrnn.solvers import SCHEDULES, SOLVERS
 from fastrnn.training import Settings
 
@@ -55,12 +55,12 @@ def problem(size, dtype, steps=6):
     return theta, grads, rng.random(size) < 0.5
 
 
-def our_steps(theta, grads, decayed, settings):
+def our_steps(theta, grads, decayed, settings, scale=1.0):
     theta = theta.copy()
     solver = SOLVERS[settings.solver](SimpleNamespace(theta=theta, decayed=decayed), settings)
     for grad in grads:
         grad.flags.writeable = False
-        solver.step(theta, grad, RATE)
+        solver.step(theta, grad, scale, RATE)
     return theta
 
 
@@ -113,37 +113,46 @@ def test_adamw_decays_only_what_is_decayed():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_a_scaled_step_is_that_of_the_scaled_gradient(options, dtype):
+    theta, grads, decayed = problem(100, dtype)
+    settings = Settings(**options)
+    ours = our_steps(theta, grads, decayed, settings, scale=0.25)
+    assert_array_equal(ours, our_steps(theta, grads * grads.dtype.type(0.25), decayed, settings))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("size", SIZES)
-def test_clipping_scales_a_long_gradient(size, dtype):
+def test_global_norm(size, dtype):
     grad = np.random.default_rng(size).standard_normal(size).astype(dtype)
-    before, norm = grad.copy(), np.linalg.norm(grad.astype(float))
-    assert_allclose(clip_by_global_norm(grad, norm / 3), norm, rtol=1e-14)
-    assert_allclose(grad, before / 3, rtol=TOLERANCE[dtype])
-
-
-@pytest.mark.parametrize("max_norm", [5.0, 5.0001, math.inf])
-def test_clipping_leaves_a_short_gradient(max_norm):
-    grad = np.array([3.0, 4.0])
-    assert clip_by_global_norm(grad, max_norm) == 5.0
-    assert_array_equal(grad, [3.0, 4.0])
+    assert_allclose(global_norm(grad), np.linalg.norm(grad.astype(float)), rtol=1e-14)
 
 
 def test_norm_is_accumulated_in_double():
     # The squares overflow float32, and 1e-4 is lost beside a float32 sum of 1e4.
-    assert_allclose(clip_by_global_norm(np.full(4, 1e30, "float32"), 1.0), 2e30, rtol=1e-7)
+    assert_allclose(global_norm(np.full(4, 1e30, "float32")), 2e30, rtol=1e-7)
     grad = np.full(1_000_001, 0.01, "float32")
     grad[0] = 100.0
-    expected = np.linalg.norm(grad.astype(float))
-    assert_allclose(clip_by_global_norm(grad, math.inf), expected, rtol=1e-12)
+    assert_allclose(global_norm(grad), np.linalg.norm(grad.astype(float)), rtol=1e-12)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_clipping_reports_what_is_not_finite_and_leaves_it(bad):
+def test_norm_tells_what_is_not_finite(bad):
     grad = np.ones(10)
     grad[3] = bad
-    before = grad.copy()
-    assert_array_equal(clip_by_global_norm(grad, 1.0), abs(bad))
-    assert_array_equal(grad, before)
+    assert_array_equal(global_norm(grad), abs(bad))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", SIZES)
+def test_penalty_and_its_gradient(size, dtype):
+    theta, (before, *_), decayed = problem(size, dtype)
+    grad = before.copy()
+    penalty = add_penalty(theta, decayed.view(np.uint8), 0.3, grad)
+    kept = np.where(decayed, theta.astype(float), 0.0)
+    assert_allclose(penalty, 0.15 * (kept**2).sum(), rtol=1e-14)
+    tolerance = TOLERANCE[dtype]
+    assert_allclose(grad, before + 0.3 * kept, rtol=tolerance, atol=tolerance)
 
 
 def test_schedules():

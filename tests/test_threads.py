@@ -2,14 +2,19 @@
 
 import multiprocessing
 import os
+import signal
+import subprocess
 import sys
+import textwrap
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
 
 from fastrnn import threads
+from fastrnn.kernels import vector_math
 from fastrnn.layers import LSTM
 
 CAN_FORK = pytest.mark.skipif(
@@ -51,6 +56,186 @@ def test_an_error_is_raised(n_jobs):
         threads.run(fail, range(3), n_jobs)
 
 
+@pytest.mark.parametrize("n_jobs", [1, 2, 3])
+def test_the_error_of_the_first_item_that_fails_is_raised(n_jobs):
+    def fail(item):
+        time.sleep(0.02 * (item == 1))  # the others fail earlier
+        if item:
+            raise ZeroDivisionError(f"item {item}")
+
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError, match="item 1"):
+            threads.run(fail, range(6), n_jobs)
+
+
+def test_after_an_error_all_calls_are_ended_and_none_is_begun():
+    begun, ended = [], []
+    both = threading.Barrier(2, timeout=30)
+
+    def fail(item):
+        begun.append(item)
+        both.wait()
+        if item == 0:
+            raise ZeroDivisionError
+        time.sleep(0.05)
+        ended.append(item)
+
+    with pytest.raises(ZeroDivisionError):
+        threads.run(fail, range(10), 2)
+    assert sorted(begun) == [0, 1]
+    assert ended == [1]
+
+
+def send_interrupt(seconds):
+    """Press Ctrl-C after a while."""
+    threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+
+@pytest.mark.parametrize("caller_is_busy", [True, False])
+def test_ctrl_c_is_raised_when_all_calls_have_ended(caller_is_busy):
+    ended = []
+    both = threading.Barrier(2, timeout=30)
+
+    def call(item):
+        both.wait()
+        if threading.current_thread() is not threading.main_thread():
+            time.sleep(0.3)
+            ended.append(item)
+        elif caller_is_busy:
+            time.sleep(10)
+
+    send_interrupt(0.1)
+    with pytest.raises(KeyboardInterrupt):
+        threads.run(call, range(2), 2)
+        time.sleep(10)
+    assert len(ended) == 1
+    assert threads.run(abs, [-1, -2], 2) == [1, 2]
+
+
+def fastrnn_threads():
+    """The threads that wait for work."""
+    return {thread for thread in threading.enumerate() if thread.name == "fastrnn"}
+
+
+def test_threads_are_kept():
+    barrier = threading.Barrier(3, timeout=30)
+    threads.run(lambda item: barrier.wait(), range(3), 3)
+    kept = fastrnn_threads()
+    assert len(kept) >= 2
+    for _ in range(10):
+        threads.run(lambda item: barrier.wait(), range(3), 3)
+    assert fastrnn_threads() == kept
+
+
+def test_several_threads_may_call_at_once():
+    def many(offset):
+        for _ in range(50):
+            wanted = list(range(offset, offset + 5))
+            assert threads.run(lambda item: item, wanted, 3) == wanted
+        return offset
+
+    assert threads.run(many, range(4), 4) == [0, 1, 2, 3]
+    assert threads._pool.n_working == 0
+
+
+def test_what_was_worked_on_is_let_go():
+    class Memory:
+        pass
+
+    memory = Memory()
+    gone = weakref.ref(memory)
+    both = threading.Barrier(2, timeout=30)
+    threads.run(lambda item, memory=memory: both.wait(), range(2), 2)
+    del memory
+    assert gone() is None
+
+
+def test_no_one_watches_where_processors_are_short():
+    available = threads.count_threads(-1)
+    pool = threads._Pool()
+    handovers, watch = pool.take(available - 1)
+    assert watch == threads.WATCH_NANOSECONDS
+    others, watch = pool.take(0)
+    assert watch == 0
+    pool.give_back(others)
+    pool.give_back(handovers)
+    handovers, watch = pool.take(available)
+    assert watch == 0
+    pool.give_back(handovers)
+    assert pool.n_working == 0
+
+
+def test_work_is_done_though_no_thread_can_be_started(monkeypatch):
+    def fail():
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threads, "_pool", threads._Pool())
+    monkeypatch.setattr(threads, "_start_thread", fail)
+    assert threads.run(abs, [-1, -2, -3], 3) == [1, 2, 3]
+
+
+def test_small_work_stays_in_the_calling_thread(monkeypatch):
+    monkeypatch.setattr(threads, "WORTHWHILE_FLOPS", 1000)
+
+    def slow(item):
+        time.sleep(0.01)
+        return threading.get_ident()
+
+    assert set(threads.run(slow, range(8), 2, 999)) == {threading.get_ident()}
+    both = threading.Barrier(2, timeout=30)
+    threads.run(lambda item: both.wait(), range(2), 2, 1000)
+
+
+def run_script(script):
+    """What a Python program prints, which must end well and quietly."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_idle_threads_use_no_processor():
+    spent = run_script(
+        """
+        import time
+        from fastrnn import threads
+
+        threads.run(time.sleep, [0.01] * 4, 2)
+        time.sleep(0.05)
+        start = time.process_time()
+        time.sleep(1)
+        print(time.process_time() - start)
+        """
+    )
+    assert float(spent) < 0.02
+
+
+@pytest.mark.parametrize("left", ["nothing", "work", "calls"])
+def test_threads_do_not_delay_or_disturb_the_end_of_the_program(left):
+    """Whatever is left when it ends: threads that watch, work that goes on, or calls of `run`."""
+    run_script(
+        f"""
+        import threading, time
+        from fastrnn import threads
+
+        def call_for_ever():
+            while True:
+                threads.run(abs, range(4), 2)
+
+        threads.run(abs, range(4), 2)
+        if "{left}" == "work":
+            start = lambda: threads.run(time.sleep, [100, 100], 2)
+            threading.Thread(target=start, daemon=True).start()
+            time.sleep(0.1)
+        elif "{left}" == "calls":
+            threading.Thread(target=call_for_ever, daemon=True).start()
+            time.sleep(0.1)
+        """
+    )
+
+
 def test_number_of_threads():
     available = threads.count_threads(-1)
     assert available >= 1
@@ -78,16 +263,17 @@ def test_blas_runs_on_one_thread_inside_and_as_before_afterwards():
         set_threads(2)
         if get_threads() != 2:
             pytest.skip("this BLAS is built for one thread")
-        with threads.single_blas_thread():
+        with threads.single_blas_thread:
             assert get_threads() == 1
-            with threads.single_blas_thread():
+            with threads.single_blas_thread:
                 assert get_threads() == 1
             assert get_threads() == 1
         assert get_threads() == 2
-        with pytest.raises(KeyError), threads.single_blas_thread():
+        with pytest.raises(KeyError), threads.single_blas_thread:
             raise KeyError
         assert get_threads() == 2
-        assert threads.run(lambda item: get_threads(), range(2), 2) == [1, 1]
+        inside = 1 if vector_math.products() == "blas" else 2  # where no BLAS runs, all stays
+        assert threads.run(lambda item: get_threads(), range(2), 2) == [inside, inside]
         assert get_threads() == 2
     finally:
         set_threads(found)
@@ -96,7 +282,7 @@ def test_blas_runs_on_one_thread_inside_and_as_before_afterwards():
 def send_blas_threads(connection):
     _, get_threads = threads._blas_thread_functions()
     found = get_threads()
-    with threads.single_blas_thread():
+    with threads.single_blas_thread:
         inside = get_threads()
     connection.send((threads.single_blas_thread.users, found, inside, get_threads()))
     connection.close()
@@ -143,7 +329,7 @@ def test_a_child_forked_in_the_middle_of_work_begins_anew():
         set_threads(2)
         if get_threads() != 2:
             pytest.skip("this BLAS is built for one thread")
-        with threads.single_blas_thread():
+        with threads.single_blas_thread:
             answer = answer_of_a_forked_child(send_blas_threads)
         assert answer == (0, 2, 1, 2)
     finally:
@@ -169,3 +355,46 @@ def test_forward_between_forward_and_backward_changes_nothing():
     layer.forward(other)
     again, _ = layer.backward(np.ones((20, 40, 8)))
     np.testing.assert_array_equal(again, dx)
+
+
+def test_both_directions_run_at_once():
+    layer = LSTM(3, 4, bidirectional=True, random_state=0)
+    both = threading.Barrier(2, timeout=30)
+    forward, backward = layer._cell_forward, layer._cell_backward
+    layer._cell_forward = lambda *a: (both.wait(), forward(*a))[1]
+    layer._cell_backward = lambda *a: (both.wait(), backward(*a))[1]
+    y, _ = layer.forward(np.ones((5, 1, 3)), training=True, n_jobs=2)
+    layer.backward(np.ones_like(y))
+
+
+def test_inference_is_cut_only_where_each_thread_has_enough_to_do(monkeypatch):
+    layer = LSTM(3, 4, random_state=0)
+    shards = []
+    forward = layer.forward_direction
+    monkeypatch.setattr(
+        layer, "forward_direction", lambda *a, **k: (shards.append(1), forward(*a, **k))[1]
+    )
+    x = np.ones((5, 64, 3))
+    flops = 2 * 5 * 64 * (3 + 4) * 16
+    for worthwhile, n_shards in (flops, 1), (flops / 2, 2), (flops / 3, 3), (flops / 9, 4):
+        shards.clear()
+        monkeypatch.setattr(threads, "WORTHWHILE_FLOPS", worthwhile)
+        layer.forward(x, n_jobs=4)
+        assert len(shards) == (4 if vector_math.products() == "blas" else n_shards)
+
+
+@pytest.mark.parametrize("n_sequences", [1, 40])
+def test_what_becomes_of_x_and_y_does_not_matter_to_backward(n_sequences):
+    layer = LSTM(3, 8, dtype="float64", random_state=0)
+    original = np.random.default_rng(0).standard_normal((20, n_sequences, 3))
+    gradients = []
+    for spoil in False, True:
+        x = original.copy()
+        y, (h, c) = layer.forward(x, training=True)
+        if spoil:
+            for array in x, y, h, c:
+                array.fill(np.nan)
+        dx, _ = layer.backward(np.ones_like(y))
+        gradients.append([dx, *(grad.copy() for grad in layer.grads.values())])
+    for array, spoilt in zip(*gradients, strict=True):
+        np.testing.assert_array_equal(array, spoilt)

@@ -120,7 +120,7 @@ def rates(monkeypatch):
         def __init__(self, network, settings):
             pass
 
-        def step(self, theta, grad, learning_rate):
+        def step(self, theta, grad, scale, learning_rate):
             recorded.append(learning_rate)
 
     monkeypatch.setitem(SOLVERS, "recorder", Recorder)

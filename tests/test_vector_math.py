@@ -1,4 +1,4 @@
-"""Logistic function and tanh: accuracy over the whole range, at every dispatch level."""
+"""Logistic function, tanh and exp: accuracy over the whole range, at every dispatch level."""
 
 import importlib.util
 import os
@@ -64,6 +64,18 @@ def test_tanh_is_relatively_accurate_near_zero(dtype):
     y = run(vector_math.tanh_array, x)
     expected = np.tanh(x.astype(np.longdouble))
     np.testing.assert_allclose(y, expected, rtol=4 * np.finfo(dtype).eps, atol=0)
+
+
+@pytest.mark.parametrize(("dtype", "top"), [(np.float32, 88.3), (np.float64, 709.4)])
+def test_exp(dtype, top):
+    x = np.linspace(-87 if dtype == np.float32 else -708, top, 200_001, dtype=dtype)
+    expected = np.exp(x.astype(np.longdouble))
+    y = run(vector_math.exp_array, x)
+    np.testing.assert_allclose(y, expected, rtol=2 * np.finfo(dtype).eps, atol=0)
+    x = np.array([0, -0.0, -800, -np.inf, np.inf, np.finfo(dtype).max, np.nan], dtype=dtype)
+    np.testing.assert_array_equal(
+        run(vector_math.exp_array, x), np.array([1, 1, 0, 0, np.inf, np.inf, np.nan], dtype=dtype)
+    )
 
 
 @DTYPES

@@ -16,6 +16,7 @@ import numpy as np
 from fastrnn.estimators.bridge import BaseEstimator, NotFittedError, TransformerMixin
 from fastrnn.estimators.parameters import cell_options, check_parameters, plain_values
 from fastrnn.estimators.targets import as_sample_weight, hold_out
+from fastrnn.memory import estimate_memory, refuse_if_too_large
 from fastrnn.network import Network
 from fastrnn.sequences import as_sequences
 from fastrnn.training import Settings, train
@@ -123,7 +124,8 @@ class RNNBase(TransformerMixin, BaseEstimator):  # numpydoc ignore=PR02
         means no limit. "lbfgs" never clips.
     bptt_steps : int or None, default=None
         Number of time steps after which backpropagation through time is cut; the state itself goes
-        on. None means exact gradients over whole sequences.
+        on. None means exact gradients over whole sequences. With ``pooling="last"`` in one
+        direction, memory is then needed for so many steps only, and time for little more.
     dtype : {"float32", "float64"}, default="float32"
         Kind of number to compute with.
     n_jobs : int or None, default=None
@@ -232,6 +234,8 @@ class RNNBase(TransformerMixin, BaseEstimator):  # numpydoc ignore=PR02
             If a parameter, `X`, `y` or `sample_weight` has a value it may not have, if their
             lengths differ, if a warm start does not fit the model, or if training diverged. A
             model fitted before is then as it was.
+        MemoryError
+            If training needs more memory than there is; nothing has been taken then.
 
         Warns
         -----
@@ -243,9 +247,10 @@ class RNNBase(TransformerMixin, BaseEstimator):  # numpydoc ignore=PR02
         sequences = as_sequences(X, dtype=self.dtype)
         weight = as_sample_weight(sample_weight, sequences)
         target = self._encode(y, sequences, weight, goes_on)
-        architecture = self._describe(sequences, target)
+        architecture = self._describe(sequences, target.n_outputs)
         if goes_on:
             _check_same_architecture(self._architecture, architecture)
+        self._refuse_if_too_large(sequences, architecture)
 
         rng = _generator(self.random_state)
         network = self._build(architecture, rng)
@@ -271,6 +276,41 @@ class RNNBase(TransformerMixin, BaseEstimator):  # numpydoc ignore=PR02
             setattr(self, name, value)
         self._set_history(history, goes_on)
         return self
+
+    def estimate_memory(self, X, y=None):
+        """Say how much memory `fit` would take at its peak.
+
+        Counted are the parameters with their gradients, what the solver keeps of them, what one
+        shard of a minibatch keeps for the way back, once for each thread, and the copy of `X` if
+        one is made. Not counted is what Python and its libraries take.
+
+        `fit` itself refuses to begin when that is more than there is. What saves memory:
+        ``dtype="float32"``; fewer threads; a `batch_size` below 16, while larger ones are worked
+        through in shards of 16 to 31 sequences anyway; and `bptt_steps`, with ``pooling="last"``
+        in one direction.
+
+        Parameters
+        ----------
+        X : list of ndarray, or array
+            The sequences, as in `fit`.
+        y : array-like, default=None
+            The targets, as in `fit`. Without them one output is counted.
+
+        Returns
+        -------
+        int
+            Bytes. With sequences of unequal length a likely value, since it is by chance which of
+            them come together in a minibatch.
+        """
+        check_parameters(self)
+        sequences = as_sequences(X, dtype=self.dtype)
+        n_outputs = 1
+        if y is not None:
+            weight = as_sample_weight(None, sequences)
+            n_outputs = self._encode(y, sequences, weight, False).n_outputs
+        shares = isinstance(X, np.ndarray) and np.may_share_memory(sequences.values, X)
+        copy = 0 if shares else sequences.values.nbytes
+        return copy + self._estimate(sequences, self._describe(sequences, n_outputs))
 
     def transform(self, X):
         """Return the final hidden states of the top layer, as features for another model.
@@ -302,7 +342,7 @@ class RNNBase(TransformerMixin, BaseEstimator):  # numpydoc ignore=PR02
         list of ndarray of shape (T_i, n_hidden)
             One array for each sequence, in the order of `X`.
         """
-        sequences = self._read(X)
+        sequences = self._read(X, every_step=True)
         states = self.network_.hidden_states(sequences, n_jobs=self.n_jobs)
         return np.split(states, sequences.offsets[1:-1])
 
@@ -339,24 +379,70 @@ class RNNBase(TransformerMixin, BaseEstimator):  # numpydoc ignore=PR02
                 "appropriate arguments before using this estimator."
             )
 
-    def _read(self, X):
+    def _read(self, X, *, every_step=False):
         self._check_fitted()
-        return as_sequences(
+        sequences = as_sequences(
             X,
             dtype=self._architecture["dtype"],
             n_features=self._architecture["n_features"],
             n_columns=self._n_columns,
         )
+        lengths, n_jobs = sequences.lengths, self.n_jobs
+        needed = _estimate(lengths, self._architecture, training=False, n_jobs=n_jobs)
+        if every_step:
+            needed += len(sequences.values) * self.network_.n_pooled * sequences.values.itemsize
+        refuse_if_too_large(needed, "Prediction")
+        return sequences
+
+    def _estimate(self, sequences, architecture, **changes):
+        """Bytes that fit takes with these sequences; changes are of parameters."""
+        options = {
+            "solver": self.solver,
+            "dropout": self.dropout,
+            "batch_size": 200 if self.batch_size == "auto" else self.batch_size,
+            "bptt_steps": self.bptt_steps,
+            "n_jobs": self.n_jobs,
+        }
+        lengths = sequences.lengths
+        if not self.early_stopping:
+            return _estimate(lengths, architecture, **(options | changes))
+        n_held_out = math.ceil(float(self.validation_fraction) * len(lengths))
+        n_held_out = min(n_held_out, len(lengths) - 1)
+        held_out, rest = np.split(lengths, [n_held_out])
+        copy = int(held_out.sum()) * sequences.values[0].nbytes
+        return (
+            copy
+            + _estimate(held_out, architecture, training=False, n_jobs=self.n_jobs)
+            + _estimate(rest, architecture, **(options | changes))
+        )
+
+    def _refuse_if_too_large(self, sequences, architecture):
+        changes = [{"dtype": "float32"}, {"n_jobs": 1}]
+        if self.solver == "lbfgs":
+            changes.append({"solver": "adam"})
+        else:
+            changes += [{"batch_size": 8}, {"bptt_steps": 50}]
+        refuse_if_too_large(
+            self._estimate(sequences, architecture),
+            "Training",
+            (
+                (
+                    ", ".join(f"{name}={value!r}" for name, value in change.items()),
+                    self._estimate(sequences, architecture, **change),
+                )
+                for change in changes
+            ),
+        )
 
     def _outputs(self, sequences):
         return self.network_.predict(sequences, n_jobs=self.n_jobs)
 
-    def _describe(self, sequences, target):
+    def _describe(self, sequences, n_outputs):
         sizes = self.hidden_layer_sizes
         sizes = [sizes] if isinstance(sizes, Integral) else sizes
         return {
             "n_features": sequences.n_features,
-            "n_outputs": target.n_outputs,
+            "n_outputs": n_outputs,
             "hidden_layer_sizes": tuple(int(size) for size in sizes),
             "cell": self.cell,
             "cell_options": cell_options(self),
@@ -414,6 +500,12 @@ def _insert_sections(doc, shared):
     doc = doc.replace(parameters, parameters + shared_parameters)
     doc = doc.replace(attributes, f"{attributes}{shared_attributes}\n")
     return f"\n{doc}\n"
+
+
+def _estimate(lengths, architecture, **options):
+    """Bytes that a network takes with sequences of these lengths."""
+    described = {name: value for name, value in architecture.items() if name != "cell_options"}
+    return estimate_memory(lengths, **(described | options))
 
 
 def _generator(random_state):

@@ -32,7 +32,13 @@ static TARGET void NAME(carry_lstm_forward)(int64_t rows, int64_t H, int candida
             NAME(store)(gates + 3 * H + j, o, n);
             NAME(store)(gates + 4 * H + j, beta, n);
             NAME(store)(c + j, cell, n);
-            NAME(store)(h + j, o * NAME(tanh)(cell) + beta * NAME(load)(h_prev + j, n), n);
+        }
+        /* A loop of its own: the chain of activations would be too long to overlap the next one. */
+        for (int64_t j = 0; j < H; j += LANES) {
+            int64_t n = H - j;
+            vec o = NAME(load)(gates + 3 * H + j, n), beta = NAME(load)(gates + 4 * H + j, n);
+            vec carried = beta * NAME(load)(h_prev + j, n);
+            NAME(store)(h + j, o * NAME(tanh)(NAME(load)(c + j, n)) + carried, n);
         }
     }
 }

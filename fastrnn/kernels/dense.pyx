@@ -1,10 +1,34 @@
-"""The affine map y = x W + b, forward and backward: the head of a network."""
+"""The affine map y = x W + b, forward and backward: the head of a network. And weights of recurrent
+layers in packed form, which is made once for many calls of their kernels."""
 
 from cython cimport floating
 from libc.stdint cimport int64_t
 
-cimport fastrnn.kernels.vector_math as vector_math
-from fastrnn.kernels.products cimport add_product_transposed, pack, pack_transposed, product
+from fastrnn.kernels.products cimport (
+    add_product_transposed, pack, pack_left, pack_right, pack_transposed, product,
+)
+
+
+def pack_weights(
+    const floating[:, ::1] W,   # IN   (D, K or more)
+    int64_t column,             # first of the K columns to pack
+    int64_t K,
+    floating[::1] packed,       # OUT  room for (D, K), packed
+):
+    """packed = W[:, column : column + K] as the second factor of products"""
+    with nogil:
+        pack(W.shape[0], K, &W[0, column], W.shape[1], &packed[0])
+
+
+def pack_weights_transposed(
+    const floating[:, ::1] W,   # IN   (D, K or more)
+    int64_t column,             # first of the K columns to pack
+    int64_t K,
+    floating[::1] packed,       # OUT  room for (K, D), packed
+):
+    """packed = W[:, column : column + K].T as the second factor of products"""
+    with nogil:
+        pack_transposed(K, W.shape[0], &W[0, column], W.shape[1], &packed[0])
 
 
 def dense_forward(
@@ -29,6 +53,7 @@ def dense_backward(
     floating[:, ::1] dW,         # INOUT  (D, K), added to
     floating[::1] db,            # INOUT  (K,), added to
     floating[::1] packed_Wt,     # OUT    room for W.T, packed
+    floating[::1] packed_x,      # OUT    room for x, packed
     floating[::1] packed_dy,     # OUT    room for dy, packed
 ):
     """The gradients of `dense_forward`."""
@@ -37,8 +62,7 @@ def dense_backward(
         # dx = dy @ W.T
         pack_transposed(K, D, &W[0, 0], K, &packed_Wt[0])
         product(N, D, K, &dy[0, 0], K, &packed_Wt[0], <const floating*>NULL, 0, &dx[0, 0], D)
-        # dW += x.T @ dy
-        pack(N, K, &dy[0, 0], K, &packed_dy[0])
-        add_product_transposed(D, K, N, &x[0, 0], D, &packed_dy[0], &dW[0, 0], K)
-        # db += dy.sum(axis=0)
-        vector_math.add_rows(N, K, &dy[0, 0], K, &db[0])
+        # dW += x.T @ dy; db += dy.sum(axis=0)
+        pack_left(N, D, &x[0, 0], <const floating*>NULL, N, 0, &packed_x[0])
+        pack_right(N, K, &dy[0, 0], K, &packed_dy[0], &db[0])
+        add_product_transposed(D, K, N, &packed_x[0], &packed_dy[0], K, &dW[0, 0], K)

@@ -15,6 +15,12 @@ static TARGET void NAME(tanh_array)(int64_t n, const REAL *x, REAL *y)
         NAME(store)(y, NAME(tanh)(NAME(load)(x, n)), n);
 }
 
+static TARGET void NAME(exp_array)(int64_t n, const REAL *x, REAL *y)
+{
+    for (; n > 0; n -= LANES, x += LANES, y += LANES)
+        NAME(store)(y, NAME(exp)(NAME(load)(x, n)), n);
+}
+
 /* total (n,) += the sum of the rows of x (rows, n), which stand stride apart. */
 static TARGET void NAME(add_rows)(int64_t rows, int64_t n, const REAL *x, int64_t stride,
                                   REAL *total)
@@ -36,11 +42,16 @@ static TARGET void NAME(add_rows)(int64_t rows, int64_t n, const REAL *x, int64_
 
 static const TABLE NAME(table) = {
     NAME(sigmoid_array),
+    NAME(exp_array),
     NAME(tanh_array),
     NAME(add_rows),
     NAME(pack),
     NAME(pack_transposed),
+    NAME(pack_panels),
+    NAME(pack_strips),
     NAME(product),
+    NAME(product_pair),
+    NAME(product_transposed),
     NAME(lstm_forward),
     NAME(lstm_backward),
     NAME(carry_lstm_forward),

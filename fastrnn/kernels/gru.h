@@ -11,12 +11,17 @@ static TARGET void NAME(gru_forward)(int64_t rows, int64_t H, REAL *gates, const
             int64_t n = H - j;
             vec r = NAME(sigmoid)(NAME(load)(gates + j, n) + NAME(load)(h_U + j, n));
             vec z = NAME(sigmoid)(NAME(load)(gates + H + j, n) + NAME(load)(h_U + H + j, n));
-            vec q_t = NAME(load)(h_U + 2 * H + j, n) + NAME(load)(b_n + j, n);
-            vec new = NAME(tanh)(NAME(load)(gates + 2 * H + j, n) + r * q_t);
             NAME(store)(gates + j, r, n);
             NAME(store)(gates + H + j, z, n);
+            NAME(store)(q + j, NAME(load)(h_U + 2 * H + j, n) + NAME(load)(b_n + j, n), n);
+        }
+        /* A loop of its own: the chain of activations would be too long to overlap the next one. */
+        for (int64_t j = 0; j < H; j += LANES) {
+            int64_t n = H - j;
+            vec z = NAME(load)(gates + H + j, n), reset = NAME(load)(gates + j, n);
+            reset *= NAME(load)(q + j, n);
+            vec new = NAME(tanh)(NAME(load)(gates + 2 * H + j, n) + reset);
             NAME(store)(gates + 2 * H + j, new, n);
-            NAME(store)(q + j, q_t, n);
             NAME(store)(h + j, new + z *(NAME(load)(h_prev + j, n) - new), n);
         }
     }

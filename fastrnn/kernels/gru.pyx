@@ -35,16 +35,16 @@ from cython cimport floating
 from libc.stdint cimport int64_t
 
 cimport fastrnn.kernels.vector_math as vector_math
-from fastrnn.kernels.products cimport add_product_transposed, pack, pack_transposed, product
+from fastrnn.kernels.products cimport (
+    add_product_transposed, pack_left, pack_right, product,
+)
 from fastrnn.kernels.recurrence cimport (
-    add_masked, chunk_end, chunk_start, copy_previous, masked, propagate,
+    add_masked, chunk_end, chunk_start, masked, pack_previous, propagate,
 )
 
 
 def gru_forward(
     const floating[:, ::1] x,      # IN     (N, D)
-    const floating[:, ::1] W,      # IN     (D, 3H)
-    const floating[:, ::1] U,      # IN     (H, 3H)
     const floating[::1] b,         # IN     (3H,)
     const floating[::1] b_n,       # IN     (H,)
     const int64_t[::1] alive,      # IN     (T,)
@@ -54,9 +54,9 @@ def gru_forward(
     floating[:, ::1] q,            # OUT    (N, H), or (R, H)
     floating[:, ::1] h_U,          # OUT    (B, 3H)
     floating[:, ::1] scratch,      # OUT    (B, H)
-    floating[::1] packed_W,        # OUT    room for W, packed
-    floating[::1] packed_U,        # OUT    room for U, or its r and z blocks, packed
-    floating[::1] packed_U_n,      # OUT    room for the n block of U, packed
+    const floating[::1] packed_W,  # IN     W, packed
+    const floating[::1] packed_U,  # IN     U, or its r and z blocks, packed
+    const floating[::1] packed_U_n,  # IN   the n block of U, packed, for reset before
     int64_t chunk_rows,
     bint keep,
     bint outputs,
@@ -73,7 +73,7 @@ def gru_forward(
     outputs : False keeps no outputs either: h has B rows.
     """
     cdef:
-        int64_t N = x.shape[0], D = x.shape[1], H = U.shape[0], GH = U.shape[1]
+        int64_t N = x.shape[0], D = x.shape[1], H = h.shape[1], GH = gates.shape[1]
         int64_t T = alive.shape[0], B = h.shape[0] - N if outputs else h.shape[0]
         int64_t t, start = 0, end, rows, before = B
         int64_t row = 0             # packed row of the step
@@ -84,12 +84,6 @@ def gru_forward(
         floating* h_previous
         floating* h_new
     with nogil:
-        pack(D, GH, &W[0, 0], GH, &packed_W[0])
-        if reset_after:
-            pack(H, GH, &U[0, 0], GH, &packed_U[0])
-        else:
-            pack(H, 2 * H, &U[0, 0], GH, &packed_U[0])
-            pack(H, H, &U[0, 2 * H], GH, &packed_U_n[0])
         while start < T:
             end = chunk_end(&alive[0], T, start, chunk_rows, &rows)
             gate_row = row if keep else 0
@@ -126,8 +120,6 @@ def gru_forward(
 
 def gru_backward(
     const floating[:, ::1] x,      # IN     (N, D)
-    const floating[:, ::1] W,      # IN     (D, 3H)
-    const floating[:, ::1] U,      # IN     (H, 3H)
     const int64_t[::1] alive,      # IN     (T,)
     const floating[:, ::1] mask,   # IN     (B, H), or (0, H)
     const floating[:, ::1] h,      # IN     (B + N, H)
@@ -140,11 +132,11 @@ def gru_backward(
     floating[:, ::1] dU,           # INOUT  (H, 3H)
     floating[::1] db,              # INOUT  (3H,)
     floating[::1] db_n,            # INOUT  (H,)
-    floating[:, ::1] previous,     # OUT    (R, H), room for one chunk
-    floating[::1] packed_Wt,       # OUT    room for W.T, packed
-    floating[::1] packed_Ut,       # OUT    room for the r and z blocks of U.T, packed
+    const floating[::1] packed_Wt,  # IN     W.T, packed, if dx is wanted
+    const floating[::1] packed_Ut,  # IN     the r and z blocks of U.T, packed
+    const floating[::1] packed_Ut_n,  # IN  the n block of U.T, packed
+    floating[::1] packed_left,     # OUT    room for x or h of one chunk, packed
     floating[::1] packed_gates,    # OUT    room for the gates of one chunk, packed
-    floating[::1] packed_Ut_n,     # OUT    room for the n block of U.T, packed
     floating[:, ::1] dreset,       # OUT    (B, H)
     floating[:, ::1] scratch,      # OUT    (B, H)
     int64_t chunk_rows,
@@ -159,7 +151,7 @@ def gru_backward(
     dW, dU, db, db_n : added to.
     """
     cdef:
-        int64_t N = x.shape[0], D = x.shape[1], H = U.shape[0], GH = U.shape[1]
+        int64_t N = x.shape[0], D = x.shape[1], H = h.shape[1], GH = gates.shape[1]
         int64_t T = alive.shape[0], B = h.shape[0] - N
         int64_t t, start, end = T, rows, before
         int64_t row = N             # packed row of the step
@@ -167,10 +159,6 @@ def gru_backward(
         const floating* dy_rows
         const floating* h_in
     with nogil:
-        if dx.shape[0] > 0:
-            pack_transposed(GH, D, &W[0, 0], GH, &packed_Wt[0])
-        pack_transposed(2 * H, H, &U[0, 0], GH, &packed_Ut[0])
-        pack_transposed(H, H, &U[0, 2 * H], GH, &packed_Ut_n[0])
         while end > 0:
             start = chunk_start(&alive[0], end, chunk_rows, &rows)
             for t in range(end - 1, start - 1, -1):
@@ -182,7 +170,7 @@ def gru_backward(
                         alive[t], H, &gates[row, 0], &q[row, 0], &h[B + row - before, 0], dy_rows,
                         &dh[0, 0])
                     propagate(alive[t], H, H, &q[row, 0], H, &packed_Ut_n[0], mask_rows,
-                              &previous[0, 0], True, &dh[0, 0])
+                              &scratch[0, 0], True, &dh[0, 0])
                 else:
                     vector_math.gru_before_backward_state(
                         alive[t], H, &gates[row, 0], &h[B + row - before, 0], dy_rows, &dh[0, 0])
@@ -194,31 +182,29 @@ def gru_backward(
                         alive[t], H, &gates[row, 0], h_in, &dreset[0, 0])
                     add_masked(alive[t] * H, &dreset[0, 0], mask_rows, &dh[0, 0])
                 propagate(alive[t], H, 2 * H, &gates[row, 0], GH, &packed_Ut[0], mask_rows,
-                          &previous[0, 0], True, &dh[0, 0])
+                          &scratch[0, 0], True, &dh[0, 0])
             if dx.shape[0] > 0:
                 # dx = gates @ W.T
                 product(rows, D, GH, &gates[row, 0], GH, &packed_Wt[0], <const floating*>NULL, 0,
                         &dx[row, 0], D)
             # db += gates.sum(axis=0)
-            vector_math.add_rows(rows, GH, &gates[row, 0], GH, &db[0])
+            pack_right(rows, GH, &gates[row, 0], GH, &packed_gates[0], &db[0])
             # dW += x.T @ gates
-            pack(rows, GH, &gates[row, 0], GH, &packed_gates[0])
-            add_product_transposed(D, GH, rows, &x[row, 0], D, &packed_gates[0], &dW[0, 0], GH)
+            pack_left(rows, D, &x[row, 0], <const floating*>NULL, rows, 0, &packed_left[0])
+            add_product_transposed(D, GH, rows, &packed_left[0], &packed_gates[0], GH,
+                                   &dW[0, 0], GH)
             # dU[:, :2H] += previous.T @ gates[:, :2H]
-            copy_previous(start, end, H, &alive[0], B, row, &h[0, 0], mask_rows, &previous[0, 0])
-            pack(rows, 2 * H, &gates[row, 0], GH, &packed_gates[0])
-            add_product_transposed(
-                H, 2 * H, rows, &previous[0, 0], H, &packed_gates[0], &dU[0, 0], GH)
+            pack_previous(start, end, rows, H, &alive[0], B, row, &h[0, 0], mask_rows,
+                          &packed_left[0])
+            add_product_transposed(H, 2 * H, rows, &packed_left[0], &packed_gates[0], GH,
+                                   &dU[0, 0], GH)
             if reset_after:
                 # dU[:, 2H:] += previous.T @ q; db_n += q.sum(axis=0)
-                pack(rows, H, &q[row, 0], H, &packed_gates[0])
-                add_product_transposed(
-                    H, H, rows, &previous[0, 0], H, &packed_gates[0], &dU[0, 2 * H], GH)
-                vector_math.add_rows(rows, H, &q[row, 0], H, &db_n[0])
+                pack_right(rows, H, &q[row, 0], H, &packed_gates[0], &db_n[0])
             else:
                 # dU[:, 2H:] += q.T @ gates[:, 2H:]; db_n += gates[:, 2H:].sum(axis=0)
-                pack(rows, H, &gates[row, 2 * H], GH, &packed_gates[0])
-                add_product_transposed(
-                    H, H, rows, &q[row, 0], H, &packed_gates[0], &dU[0, 2 * H], GH)
-                vector_math.add_rows(rows, H, &gates[row, 2 * H], GH, &db_n[0])
+                pack_right(rows, H, &gates[row, 2 * H], GH, &packed_gates[0], &db_n[0])
+                pack_left(rows, H, &q[row, 0], <const floating*>NULL, rows, 0, &packed_left[0])
+            add_product_transposed(H, H, rows, &packed_left[0], &packed_gates[0], H,
+                                   &dU[0, 2 * H], GH)
             end = start

@@ -12,8 +12,8 @@ Squared error, one row of K outputs o and targets y:
     do_k   = (o_k - y_k) / K
 
 Every row has a weight, which multiplies its loss and its gradient. Sums over outputs and rows are
-accumulated in double. Neither function divides by the number of rows: the caller knows the sum
-of all weights when the batch was cut into shards.
+accumulated in double. The rows may be a part of a batch, in any order: ``order`` says where their
+targets and weights stand in the batch, and ``total`` is the sum of all its weights.
 
 References
 ----------
@@ -23,15 +23,10 @@ with relationships to statistical pattern recognition. Neurocomputing, NATO ASI 
 
 from cython cimport floating
 from libc.float cimport DBL_MAX
-from libc.math cimport exp, expf, fmax, log
+from libc.math cimport fmax, log
 from libc.stdint cimport int64_t
 
-
-cdef inline floating _exp(floating x) noexcept nogil:
-    if floating is float:
-        return expf(x)
-    else:
-        return exp(x)
+cimport fastrnn.kernels.vector_math as vector_math
 
 
 cdef inline floating _maximum(
@@ -56,25 +51,60 @@ cdef inline floating _maximum(
     return best
 
 
-cdef inline double _exp_rows(
+cdef inline double _exp_row(
     floating[:, ::1] z,          # (B, K) INOUT
     Py_ssize_t n,
     floating maximum,
 ) noexcept nogil:
     # z[n] = exp(z[n] - maximum); return z[n].sum()
     cdef:
-        Py_ssize_t k
+        Py_ssize_t K = z.shape[1], k, lane
+        double[8] partial
         double total = 0.0
-    for k in range(z.shape[1]):
-        z[n, k] = _exp(z[n, k] - maximum)
-        total += z[n, k]
+    for k in range(K):
+        z[n, k] -= maximum
+    vector_math.exp(K, &z[n, 0], &z[n, 0])
+    for lane in range(8):
+        partial[lane] = 0.0
+    for k in range(0, K - 7, 8):
+        for lane in range(8):
+            partial[lane] += z[n, k + lane]
+    for k in range(K - K % 8, K):
+        partial[0] += z[n, k]
+    for lane in range(8):
+        total += partial[lane]
+    return total
+
+
+def sum_of_weights(
+    const floating[::1] weight,  # (B,) IN
+):
+    """Sum in double.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (B,)
+        Weight of each row.
+
+    Returns
+    -------
+    float
+    """
+    cdef:
+        Py_ssize_t n
+        double total = 0.0
+    with nogil:
+        for n in range(weight.shape[0]):
+            total += weight[n]
     return total
 
 
 def softmax_log_loss(
     floating[:, ::1] logits,     # (B, K) INOUT
-    const int64_t[::1] target,   # (B,)   IN
-    const floating[::1] weight,  # (B,)   IN
+    const int64_t[::1] target,   # (n,)   IN
+    const floating[::1] weight,  # (n,)   IN
+    const int64_t[:] order,      # (B,)   IN
+    double total,
     floating[:, ::1] dlogits,    # (B, K) OUT
 ):
     """Weighted log-loss of softmax probabilities, and its gradient.
@@ -85,35 +115,42 @@ def softmax_log_loss(
     ----------
     logits : ndarray of shape (B, K)
         On entry the logits, on return the probabilities, each row summing to 1.
-    target : ndarray of shape (B,), int64
-        Class of each row, in [0, K).
-    weight : ndarray of shape (B,)
-        Weight of each row, not negative.
+    target : ndarray of shape (n,), int64
+        Classes, in [0, K).
+    weight : ndarray of shape (n,)
+        Weights, not negative.
+    order : ndarray of shape (B,), int64
+        Where each row has its target and weight.
+    total : float
+        What weights are divided by.
     dlogits : ndarray of shape (B, K)
-        On return ``weight[n] * (p[n] - onehot(target[n]))``; not read.
+        On return ``w[n] * (p[n] - onehot(y[n]))`` with ``y = target[order]`` and
+        ``w = weight[order] / total``; not read.
 
     Returns
     -------
     float
-        ``sum_n weight[n] * -log p[n, target[n]]``.
+        ``sum_n w[n] * -log p[n, y[n]]``.
     """
     cdef:
         Py_ssize_t B = logits.shape[0], K = logits.shape[1], n, k
+        int64_t y
         floating maximum, scale, w
-        double margin, total, loss = 0.0
+        double margin, mass, loss = 0.0
     with nogil:
         for n in range(B):
-            w = weight[n]
+            y = target[order[n]]
+            w = <floating> (weight[order[n]] / total)
             maximum = _maximum(logits, n)
             # Bounded, so that a row of weight 0 adds 0 even where the difference overflows.
-            margin = fmax(<double> logits[n, target[n]] - <double> maximum, -DBL_MAX)
-            total = _exp_rows(logits, n, maximum)
-            loss += w * (log(total) - margin)
-            scale = <floating> (1.0 / total)
+            margin = fmax(<double> logits[n, y] - <double> maximum, -DBL_MAX)
+            mass = _exp_row(logits, n, maximum)
+            loss += w * (log(mass) - margin)
+            scale = <floating> (1.0 / mass)
             for k in range(K):
                 logits[n, k] *= scale
                 dlogits[n, k] = w * logits[n, k]
-            dlogits[n, target[n]] -= w
+            dlogits[n, y] -= w
     return loss
 
 
@@ -132,15 +169,17 @@ def softmax(
         floating scale
     with nogil:
         for n in range(B):
-            scale = <floating> (1.0 / _exp_rows(logits, n, _maximum(logits, n)))
+            scale = <floating> (1.0 / _exp_row(logits, n, _maximum(logits, n)))
             for k in range(K):
                 logits[n, k] *= scale
 
 
 def squared_error(
     const floating[:, ::1] outputs,  # (B, K) IN
-    const floating[:, ::1] target,   # (B, K) IN
-    const floating[::1] weight,      # (B,)   IN
+    const floating[:, ::1] target,   # (n, K) IN
+    const floating[::1] weight,      # (n,)   IN
+    const int64_t[:] order,          # (B,)   IN
+    double total,
     floating[:, ::1] doutputs,       # (B, K) OUT
 ):
     """Weighted half squared error, averaged over the outputs of a row, and its gradient.
@@ -149,26 +188,33 @@ def squared_error(
     ----------
     outputs : ndarray of shape (B, K)
         What the network predicts.
-    target : ndarray of shape (B, K)
+    target : ndarray of shape (n, K)
         What it should predict.
-    weight : ndarray of shape (B,)
-        Weight of each row, not negative.
+    weight : ndarray of shape (n,)
+        Weights, not negative.
+    order : ndarray of shape (B,), int64
+        Where each row has its target and weight.
+    total : float
+        What weights are divided by.
     doutputs : ndarray of shape (B, K)
-        On return ``weight[n] * (outputs[n] - target[n]) / K``; not read.
+        On return ``w[n] * (outputs[n] - y[n]) / K`` with ``y = target[order]`` and
+        ``w = weight[order] / total``; not read.
 
     Returns
     -------
     float
-        ``sum_n weight[n] * 0.5 * mean_k (outputs[n, k] - target[n, k]) ** 2``.
+        ``sum_n w[n] * 0.5 * mean_k (outputs[n, k] - y[n, k]) ** 2``.
     """
     cdef:
         Py_ssize_t B = outputs.shape[0], K = outputs.shape[1], n, k
+        int64_t row
         double difference, gradient, w, loss = 0.0
     with nogil:
         for n in range(B):
-            w = weight[n] / <double> K
+            row = order[n]
+            w = weight[row] / (total * <double> K)
             for k in range(K):
-                difference = <double> outputs[n, k] - <double> target[n, k]
+                difference = <double> outputs[n, k] - <double> target[row, k]
                 gradient = w * difference
                 doutputs[n, k] = <floating> gradient
                 loss += 0.5 * gradient * difference

@@ -18,7 +18,12 @@ static TARGET void NAME(lstm_forward)(int64_t rows, int64_t H, REAL *gates, cons
             NAME(store)(gates + 2 * H + j, g, n);
             NAME(store)(gates + 3 * H + j, o, n);
             NAME(store)(c + j, cell, n);
-            NAME(store)(h + j, o * NAME(tanh)(cell), n);
+        }
+        /* A loop of its own: the chain of activations would be too long to overlap the next one. */
+        for (int64_t j = 0; j < H; j += LANES) {
+            int64_t n = H - j;
+            vec o = NAME(load)(gates + 3 * H + j, n);
+            NAME(store)(h + j, o * NAME(tanh)(NAME(load)(c + j, n)), n);
         }
     }
 }

@@ -32,14 +32,16 @@ from cython cimport floating
 from libc.stdint cimport int64_t
 
 cimport fastrnn.kernels.vector_math as vector_math
-from fastrnn.kernels.products cimport add_product_transposed, pack, pack_transposed, product
-from fastrnn.kernels.recurrence cimport chunk_end, chunk_start, copy_previous, masked, propagate
+from fastrnn.kernels.products cimport (
+    add_product_transposed, pack_left, pack_right, product, product_pair,
+)
+from fastrnn.kernels.recurrence cimport (
+    chunk_end, chunk_start, masked, pack_previous, projects_stepwise, propagate,
+)
 
 
 def lstm_forward(
     const floating[:, ::1] x,      # IN     (N, D)
-    const floating[:, ::1] W,      # IN     (D, 4H)
-    const floating[:, ::1] U,      # IN     (H, 4H)
     const floating[::1] b,         # IN     (4H,)
     const int64_t[::1] alive,      # IN     (T,)
     const floating[:, ::1] mask,   # IN     (B, H), or (0, H) without recurrent dropout
@@ -47,8 +49,8 @@ def lstm_forward(
     floating[:, ::1] c,            # INOUT  (B + N, H), or (B, H)
     floating[:, ::1] gates,        # OUT    (N, 4H), or (R, 4H)
     floating[:, ::1] scratch,      # OUT    (B, H)
-    floating[::1] packed_W,        # OUT    room for W, packed
-    floating[::1] packed_U,        # OUT    room for U, packed
+    const floating[::1] packed_W,  # IN     W, packed
+    const floating[::1] packed_U,  # IN     U, packed
     int64_t chunk_rows,
     bint keep,
     bint outputs,
@@ -63,11 +65,12 @@ def lstm_forward(
     outputs : False keeps no outputs either: h has B rows.
     """
     cdef:
-        int64_t N = x.shape[0], D = x.shape[1], H = U.shape[0], GH = U.shape[1]
+        int64_t N = x.shape[0], D = x.shape[1], H = h.shape[1], GH = gates.shape[1]
         int64_t T = alive.shape[0], B = h.shape[0] - N if outputs else h.shape[0]
         int64_t t, start = 0, end, rows, before = B
         int64_t row = 0             # packed row of the step
         int64_t gate_row            # its row in gates
+        bint stepwise
         int64_t previous = 0        # row of h and c where the previous state stands
         const floating* mask_rows = &mask[0, 0] if mask.shape[0] > 0 else NULL
         const floating* h_in
@@ -76,22 +79,27 @@ def lstm_forward(
         floating* c_previous
         floating* c_new
     with nogil:
-        pack(D, GH, &W[0, 0], GH, &packed_W[0])
-        pack(H, GH, &U[0, 0], GH, &packed_U[0])
         while start < T:
             end = chunk_end(&alive[0], T, start, chunk_rows, &rows)
             gate_row = row if keep else 0
-            # gates = b + x @ W
-            product(rows, GH, D, &x[row, 0], D, &packed_W[0], &b[0], 0, &gates[gate_row, 0], GH)
+            stepwise = projects_stepwise(D, alive[start])
+            if not stepwise:
+                # gates = b + x @ W
+                product(rows, GH, D, &x[row, 0], D, &packed_W[0], &b[0], 0, &gates[gate_row, 0], GH)
             for t in range(start, end):
                 h_previous = &h[previous if outputs else 0, 0]
                 h_new = &h[B + row if outputs else 0, 0]
                 c_previous = &c[previous if keep else 0, 0]
                 c_new = &c[B + row if keep else 0, 0]
                 h_in = masked(alive[t] * H, h_previous, mask_rows, &scratch[0, 0])
-                # gates += h_in @ U
-                product(alive[t], GH, H, h_in, H, &packed_U[0], &gates[gate_row, 0], GH,
-                        &gates[gate_row, 0], GH)
+                if stepwise:
+                    # gates = b + x @ W + h_in @ U
+                    product_pair(alive[t], GH, D, &x[row, 0], D, &packed_W[0], H, h_in, H,
+                                 &packed_U[0], &b[0], 0, &gates[gate_row, 0], GH)
+                else:
+                    # gates += h_in @ U
+                    product(alive[t], GH, H, h_in, H, &packed_U[0], &gates[gate_row, 0], GH,
+                            &gates[gate_row, 0], GH)
                 vector_math.lstm_forward(
                     alive[t], H, &gates[gate_row, 0], c_previous, c_new, h_new)
                 previous += before
@@ -103,8 +111,6 @@ def lstm_forward(
 
 def lstm_backward(
     const floating[:, ::1] x,      # IN     (N, D)
-    const floating[:, ::1] W,      # IN     (D, 4H)
-    const floating[:, ::1] U,      # IN     (H, 4H)
     const int64_t[::1] alive,      # IN     (T,)
     const floating[:, ::1] mask,   # IN     (B, H), or (0, H)
     const floating[:, ::1] h,      # IN     (B + N, H)
@@ -117,9 +123,10 @@ def lstm_backward(
     floating[:, ::1] dW,           # INOUT  (D, 4H)
     floating[:, ::1] dU,           # INOUT  (H, 4H)
     floating[::1] db,              # INOUT  (4H,)
-    floating[:, ::1] previous,     # OUT    (R, H), room for one chunk
-    floating[::1] packed_Wt,       # OUT    room for W.T, packed
-    floating[::1] packed_Ut,       # OUT    room for U.T, packed
+    floating[:, ::1] scratch,      # OUT    (B, H)
+    const floating[::1] packed_Wt,  # IN     W.T, packed, if dx is wanted
+    const floating[::1] packed_Ut,  # IN     U.T, packed
+    floating[::1] packed_left,     # OUT    room for x or h of one chunk, packed
     floating[::1] packed_gates,    # OUT    room for the gates of one chunk, packed
     int64_t chunk_rows,
 ):
@@ -131,15 +138,12 @@ def lstm_backward(
     dW, dU, db : added to.
     """
     cdef:
-        int64_t N = x.shape[0], D = x.shape[1], H = U.shape[0], GH = U.shape[1]
+        int64_t N = x.shape[0], D = x.shape[1], H = h.shape[1], GH = gates.shape[1]
         int64_t T = alive.shape[0], B = h.shape[0] - N
         int64_t t, start, end = T, rows, before
         int64_t row = N             # packed row of the step
         const floating* mask_rows = &mask[0, 0] if mask.shape[0] > 0 else NULL
     with nogil:
-        if dx.shape[0] > 0:
-            pack_transposed(GH, D, &W[0, 0], GH, &packed_Wt[0])
-        pack_transposed(GH, H, &U[0, 0], GH, &packed_Ut[0])
         while end > 0:
             start = chunk_start(&alive[0], end, chunk_rows, &rows)
             for t in range(end - 1, start - 1, -1):
@@ -149,17 +153,20 @@ def lstm_backward(
                     alive[t], H, &gates[row, 0], &c[B + row - before, 0], &c[B + row, 0],
                     &dy[row, 0] if dy.shape[0] > 0 else NULL, &dh[0, 0], &dc[0, 0])
                 propagate(alive[t], H, GH, &gates[row, 0], GH, &packed_Ut[0], mask_rows,
-                          &previous[0, 0], False, &dh[0, 0])
+                          &scratch[0, 0], False, &dh[0, 0])
             if dx.shape[0] > 0:
                 # dx = gates @ W.T
                 product(rows, D, GH, &gates[row, 0], GH, &packed_Wt[0], <const floating*>NULL, 0,
                         &dx[row, 0], D)
             # db += gates.sum(axis=0)
-            vector_math.add_rows(rows, GH, &gates[row, 0], GH, &db[0])
-            pack(rows, GH, &gates[row, 0], GH, &packed_gates[0])
+            pack_right(rows, GH, &gates[row, 0], GH, &packed_gates[0], &db[0])
             # dW += x.T @ gates
-            add_product_transposed(D, GH, rows, &x[row, 0], D, &packed_gates[0], &dW[0, 0], GH)
-            copy_previous(start, end, H, &alive[0], B, row, &h[0, 0], mask_rows, &previous[0, 0])
+            pack_left(rows, D, &x[row, 0], <const floating*>NULL, rows, 0, &packed_left[0])
+            add_product_transposed(D, GH, rows, &packed_left[0], &packed_gates[0], GH,
+                                   &dW[0, 0], GH)
             # dU += previous.T @ gates
-            add_product_transposed(H, GH, rows, &previous[0, 0], H, &packed_gates[0], &dU[0, 0], GH)
+            pack_previous(start, end, rows, H, &alive[0], B, row, &h[0, 0], mask_rows,
+                          &packed_left[0])
+            add_product_transposed(H, GH, rows, &packed_left[0], &packed_gates[0], GH,
+                                   &dU[0, 0], GH)
             end = start

@@ -9,19 +9,55 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 
-def pack_rows(
-    const int64_t[::1] starts,    # IN   (B,) source row of each sequence's first step
-    const int64_t[::1] lengths,   # IN   (B,) falling
-    int64_t stride,               # source rows from one step to the next
-    int64_t[::1] alive,           # OUT  (T,) sequences still running at each step, T = lengths[0]
-    int64_t[::1] first,           # OUT  (T,) packed row where each step begins
-    int64_t[::1] rows,            # OUT  (N,) source row of each packed row
-    int64_t[::1] reverse,         # OUT  (N,) packed row of the same sequence with time reversed
-    int64_t[::1] last,            # OUT  (B,) packed row of each sequence's last step
+def are_falling(
+    const int64_t[:] lengths,   # IN   (B,)
 ):
-    """Fill the indices of a packed batch."""
+    """Whether no length is greater than the one before."""
     cdef:
-        int64_t T = alive.shape[0]
+        int64_t n
+        bint falling = True
+    with nogil:
+        for n in range(1, lengths.shape[0]):
+            if lengths[n] > lengths[n - 1]:
+                falling = False
+                break
+    return falling
+
+
+def count_rows(
+    const int64_t[::1] lengths,   # IN   (B,)
+):
+    """Sum of the lengths."""
+    cdef int64_t n, total = 0
+    with nogil:
+        for n in range(lengths.shape[0]):
+            total += lengths[n]
+    return total
+
+
+def pack_rows(
+    const int64_t[::1] starts,    # IN   (any,) source row of the first step of each sequence
+    const int64_t[::1] order,     # IN   (B,) the sequences to pack
+    const int64_t[::1] lengths,   # IN   (B,) their steps, falling
+    int64_t stride,               # source rows from one step to the next
+    int64_t N,                    # sum of the lengths
+    int64_t[::1] indices,         # OUT  (2T + 2N + B,), T = lengths[0]
+):
+    """Fill the indices of a packed batch. One after the other they are
+
+    - alive (T,), sequences still running at each step,
+    - first (T,), packed row where each step begins,
+    - rows (N,), source row of each packed row,
+    - reverse (N,), packed row of the same sequence with time reversed,
+    - last (B,), packed row of each sequence's last step.
+    """
+    cdef:
+        int64_t T = lengths[0]
+        int64_t* alive = &indices[0]
+        int64_t* first = alive + T
+        int64_t* rows = first + T
+        int64_t* reverse = rows + N
+        int64_t* last = reverse + N
         int64_t n, t, row = 0, running = lengths.shape[0]
     with nogil:
         for t in range(T):
@@ -32,7 +68,7 @@ def pack_rows(
             row += running
         for t in range(T):
             for n in range(alive[t]):
-                rows[first[t] + n] = starts[n] + t * stride
+                rows[first[t] + n] = starts[order[n]] + t * stride
                 reverse[first[t] + n] = first[lengths[n] - 1 - t] + n
         for n in range(lengths.shape[0]):
             last[n] = first[lengths[n] - 1] + n
@@ -82,31 +118,74 @@ def add_rows(
                 y[k] += x[k]
 
 
-def mean_forward(
-    const floating[:, ::1] y,       # IN   (N, F)
-    const int64_t[::1] alive,       # IN   (T,)
-    const int64_t[::1] lengths,     # IN   (B,)
-    floating[:, ::1] pooled,        # OUT  (B, F)
+def last_forward(
+    const floating[:, ::1] h,       # IN     (B + N, H), or (B, H) with the last states alone
+    const int64_t[::1] last,        # IN     (B,) packed row of each sequence's last step
+    int64_t column,                 # first of the H columns to write
+    floating[:, ::1] pooled,        # INOUT  (B, F), F at least column + H
 ):
-    """Mean of each sequence's rows."""
+    """State of each sequence after its last step."""
     cdef:
-        int64_t n, t, k, row = 0, F = y.shape[1]
+        int64_t n, B = pooled.shape[0], size = h.shape[1] * sizeof(floating)
+        bint only_last = h.shape[0] == B
+    with nogil:
+        for n in range(B):
+            memcpy(&pooled[n, column], &h[n if only_last else B + last[n], 0], size)
+
+
+def put_last(
+    const floating[:, ::1] h,       # IN     (B + N, H), or (B, H) with the last states alone
+    const int64_t[::1] last,        # IN     (B,) packed row of each sequence's last step
+    const int64_t[::1] order,       # IN     (B,) row of the target for each sequence
+    floating[:, ::1] target,        # INOUT  (any, H)
+):
+    """target[order] = state of each sequence after its last step"""
+    cdef:
+        int64_t n, B = order.shape[0], size = h.shape[1] * sizeof(floating)
+        bint only_last = h.shape[0] == B
+    with nogil:
+        for n in range(B):
+            memcpy(&target[order[n], 0], &h[n if only_last else B + last[n], 0], size)
+
+
+def last_backward(
+    const floating[:, ::1] dpooled,   # IN   (B, F)
+    int64_t column,                   # first of the H columns to read
+    floating[:, ::1] dh,              # OUT  (B, H)
+):
+    """Gradient of `last_forward`, with respect to the last states."""
+    cdef int64_t n, size = dh.shape[1] * sizeof(floating)
+    with nogil:
+        for n in range(dh.shape[0]):
+            memcpy(&dh[n, 0], &dpooled[n, column], size)
+
+
+def mean_forward(
+    const floating[:, ::1] h,       # IN     (B + N, H), the first B rows are not read
+    const int64_t[::1] alive,       # IN     (T,)
+    const int64_t[::1] lengths,     # IN     (B,)
+    int64_t column,                 # first of the H columns to write
+    floating[:, ::1] pooled,        # INOUT  (B, F), F at least column + H
+):
+    """Mean of each sequence's states."""
+    cdef:
+        int64_t n, t, k, row = pooled.shape[0], H = h.shape[1]
         const floating* x
         floating* total
         floating scale
     with nogil:
-        pooled[:, :] = 0
+        pooled[:, column : column + H] = 0
         for t in range(alive.shape[0]):
             for n in range(alive[t]):
-                x = &y[row + n, 0]
-                total = &pooled[n, 0]
-                for k in range(F):
+                x = &h[row + n, 0]
+                total = &pooled[n, column]
+                for k in range(H):
                     total[k] += x[k]
             row += alive[t]
         for n in range(lengths.shape[0]):
             scale = <floating>1 / lengths[n]
-            total = &pooled[n, 0]
-            for k in range(F):
+            total = &pooled[n, column]
+            for k in range(H):
                 total[k] *= scale
 
 
@@ -114,11 +193,12 @@ def mean_backward(
     const floating[:, ::1] dpooled,   # IN   (B, F)
     const int64_t[::1] alive,         # IN   (T,)
     const int64_t[::1] lengths,       # IN   (B,)
-    floating[:, ::1] dy,              # OUT  (N, F)
+    int64_t column,                   # first of the H columns to read
+    floating[:, ::1] dy,              # OUT  (N, H)
 ):
     """Gradient of `mean_forward`."""
     cdef:
-        int64_t n, t, k, row = 0, F = dy.shape[1]
+        int64_t n, t, k, row = 0, H = dy.shape[1]
         const floating* d
         floating* x
         floating scale
@@ -126,40 +206,49 @@ def mean_backward(
         for t in range(alive.shape[0]):
             for n in range(alive[t]):
                 scale = <floating>1 / lengths[n]
-                d = &dpooled[n, 0]
+                d = &dpooled[n, column]
                 x = &dy[row + n, 0]
-                for k in range(F):
+                for k in range(H):
                     x[k] = d[k] * scale
             row += alive[t]
 
 
 def max_forward(
-    const floating[:, ::1] y,   # IN   (N, F)
-    const int64_t[::1] alive,   # IN   (T,)
-    floating[:, ::1] pooled,    # OUT  (B, F)
-    int64_t[:, ::1] row_of,     # OUT  (B, F) packed row of the maximum, the first of equal ones
+    const floating[:, ::1] h,   # IN     (B + N, H), the first B rows are not read
+    const int64_t[::1] alive,   # IN     (T,)
+    int64_t column,             # first of the H columns to write
+    floating[:, ::1] pooled,    # INOUT  (B, F), F at least column + H
+    int64_t[:, ::1] row_of,     # INOUT  (B, F) packed row of the maximum, the first of equal ones
 ):
-    """Maximum of each sequence's rows, feature by feature; a NaN wins over every number."""
-    cdef int64_t n, t, k, row = 0, F = y.shape[1]
+    """Maximum of each sequence's states, unit by unit; a NaN wins over every number."""
+    cdef:
+        int64_t n, t, k, row = 0, B = pooled.shape[0], H = h.shape[1]
+        const floating* x
+        floating* best
+        int64_t* best_row
     with nogil:
         for t in range(alive.shape[0]):
             for n in range(alive[t]):
-                for k in range(F):
-                    if t == 0 or y[row + n, k] > pooled[n, k] or y[row + n, k] != y[row + n, k]:
-                        pooled[n, k] = y[row + n, k]
-                        row_of[n, k] = row + n
+                x = &h[B + row + n, 0]
+                best = &pooled[n, column]
+                best_row = &row_of[n, column]
+                for k in range(H):
+                    if t == 0 or x[k] > best[k] or x[k] != x[k]:
+                        best[k] = x[k]
+                        best_row[k] = row + n
             row += alive[t]
 
 
 def max_backward(
     const floating[:, ::1] dpooled,   # IN   (B, F)
     const int64_t[:, ::1] row_of,     # IN   (B, F)
-    floating[:, ::1] dy,              # OUT  (N, F)
+    int64_t column,                   # first of the H columns to read
+    floating[:, ::1] dy,              # OUT  (N, H)
 ):
     """Gradient of `max_forward`."""
     cdef int64_t n, k
     with nogil:
         dy[:, :] = 0
         for n in range(dpooled.shape[0]):
-            for k in range(dpooled.shape[1]):
-                dy[row_of[n, k], k] = dpooled[n, k]
+            for k in range(dy.shape[1]):
+                dy[row_of[n, column + k], k] = dpooled[n, column + k]

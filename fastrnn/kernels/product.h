@@ -1,10 +1,15 @@
-/* Matrix products with a packed second factor. Included by functions.h.
+/* Matrix products with packed factors. Included by functions.h.
 
    BLAS packs its factors anew at every call. In a recurrent network the second factor is the same
    at every time step, so here it is packed once: in panels of TILE_VECTORS vectors of columns,
-   [K][width] each, the last one filled up with zeros. A tile of TILE_ROWS rows by one panel is
-   summed in registers over all of K. Every element of the result is one sum in the order of k,
-   whatever the number of rows: a sequence's result does not depend on its batch mates. */
+   [K][PANEL] each, the last one filled up with zeros. A tile of at most TILE_ROWS rows by one panel
+   is summed in registers over all of K; of one or two rows several panels go together, so that
+   enough sums are under way to hide the latency of a multiplication. A second factor of so few
+   columns that most of a vector would be zeros is packed as [N][K], and products with it are sums
+   along rows. A first factor that enters transposed is packed too, in strips [K][TILE_ROWS].
+
+   Every element of a result is one sum whose order is fixed by K and N alone: a sequence's result
+   does not depend on its batch mates. */
 
 #if LEVEL == 4
 #define TILE_VECTORS 4 /* 24 accumulators of 32 registers */
@@ -12,104 +17,318 @@
 #define TILE_VECTORS 2 /* 12 accumulators of 16 registers */
 #endif
 #define TILE_ROWS 6
+#define MAX_VECTORS 8 /* side by side in a tile of one row */
 #define PANEL (TILE_VECTORS * LANES)
+#define NARROW (LANES / 2)
+/* Panels that stay in a first-level cache while all rows pass by. */
+#define CACHED_PANELS_BYTES (16 * 1024)
+/* A result larger than this is fetched ahead of the tile that adds to it. */
+#define CACHED_RESULT_BYTES (256 * 1024)
 #if defined(__clang__)
 #define EACH(i, n) _Pragma("clang loop unroll(full)") for (int i = 0; i < (n); i++)
 #else
 #define EACH(i, n) _Pragma("GCC unroll 8") for (int i = 0; i < (n); i++)
 #endif
 
-/* packed = the panels of B (K, N), row stride ldb. */
-static TARGET void NAME(pack)(int64_t K, int64_t N, const REAL *B, int64_t ldb, REAL *packed)
+/* Elements of two vectors side by side, by number. */
+#if defined(__clang__) || __GNUC__ >= 12
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+typedef INTEGER NAME(four_numbers) __attribute__((vector_size(4 * sizeof(INTEGER))));
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (NAME(four_numbers)){__VA_ARGS__})
+#endif
+
+/* packed = the panels of B (K, N), row stride ldb. Unless it is NULL, total (N,) += the sum of the
+   rows of B. */
+static TARGET void NAME(pack_panels)(int64_t K, int64_t N, const REAL *B, int64_t ldb, REAL *packed,
+                                     REAL *total)
 {
-    for (int64_t column = 0; column < N; column += PANEL)
+    for (int64_t column = 0; column < N; column += PANEL) {
+        vec sum[TILE_VECTORS];
+        EACH(j, TILE_VECTORS) sum[j] = (vec){0};
         for (int64_t k = 0; k < K; k++, packed += PANEL)
-            for (int64_t j = 0; j < PANEL; j += LANES) {
-                int64_t n = N - column - j;
+            EACH(j, TILE_VECTORS)
+            {
+                int64_t n = N - column - j * LANES;
                 vec b = {0};
                 if (n > 0)
-                    b = NAME(load)(B + k * ldb + column + j, n);
-                memcpy(packed + j, &b, sizeof b);
+                    b = NAME(load)(B + k * ldb + column + j * LANES, n);
+                sum[j] += b;
+                memcpy(packed + j * LANES, &b, sizeof b);
             }
-}
-
-/* packed = the panels of the transpose of B (N, K), row stride ldb. */
-static TARGET void NAME(pack_transposed)(int64_t K, int64_t N, const REAL *B, int64_t ldb,
-                                         REAL *packed)
-{
-    const int64_t block = 16; /* of k, so that what is written stays in the first-level cache */
-    for (int64_t column = 0; column < N; column += PANEL, packed += K * PANEL) {
-        int64_t width = N - column < PANEL ? N - column : PANEL;
-        if (width < PANEL)
-            memset(packed, 0, K * PANEL * sizeof(REAL));
-        for (int64_t begin = 0; begin < K; begin += block) {
-            int64_t end = begin + block < K ? begin + block : K;
-            for (int64_t j = 0; j < width; j++)
-                for (int64_t k = begin; k < end; k++)
-                    packed[k * PANEL + j] = B[(column + j) * ldb + k];
+        EACH(j, TILE_VECTORS)
+        {
+            int64_t n = N - column - j * LANES;
+            if (total && n > 0) {
+                REAL *t = total + column + j * LANES;
+                NAME(store)(t, NAME(load)(t, n) + sum[j], n);
+            }
         }
     }
 }
 
-/* C = start + A B for rows rows and one panel, of which n columns are wanted. */
-INLINE void NAME(tile)(const int rows, int64_t n, int64_t K, const REAL *A, int64_t row_stride,
-                       int64_t column_stride, const REAL *panel, const REAL *start,
-                       int64_t start_stride, REAL *C, int64_t ldc)
+/* packed = B (K, N), row stride ldb, as the second factor of a product. */
+static TARGET void NAME(pack)(int64_t K, int64_t N, const REAL *B, int64_t ldb, REAL *packed)
 {
-    vec sum[TILE_ROWS][TILE_VECTORS];
-    EACH(i, rows) EACH(j, TILE_VECTORS)
+    if (N > NARROW) {
+        NAME(pack_panels)(K, N, B, ldb, packed, 0);
+        return;
+    }
+    for (int64_t n = 0; n < N; n++)
+        for (int64_t k = 0; k < K; k++)
+            packed[n * K + k] = B[k * ldb + n];
+}
+
+/* The four vectors of four at B, ldb apart, transposed: to packed, PANEL apart. */
+INLINE void NAME(transpose_4x4)(const REAL *B, int64_t ldb, REAL *packed)
+{
+    typedef REAL four __attribute__((vector_size(4 * sizeof(REAL))));
+    four row[4], low[2], high[2];
+    EACH(i, 4) memcpy(&row[i], B + i * ldb, sizeof row[i]);
+    EACH(i, 2)
+    {
+        low[i] = SHUFFLE(row[i], row[i + 2], 0, 4, 1, 5);
+        high[i] = SHUFFLE(row[i], row[i + 2], 2, 6, 3, 7);
+    }
+    row[0] = SHUFFLE(low[0], low[1], 0, 4, 1, 5);
+    row[1] = SHUFFLE(low[0], low[1], 2, 6, 3, 7);
+    row[2] = SHUFFLE(high[0], high[1], 0, 4, 1, 5);
+    row[3] = SHUFFLE(high[0], high[1], 2, 6, 3, 7);
+    EACH(i, 4) memcpy(packed + i * PANEL, &row[i], sizeof row[i]);
+}
+
+/* packed = the transpose of B (N, K), row stride ldb, as the second factor of a product. */
+static TARGET void NAME(pack_transposed)(int64_t K, int64_t N, const REAL *B, int64_t ldb,
+                                         REAL *packed)
+{
+    if (N <= NARROW) {
+        for (int64_t n = 0; n < N; n++)
+            memcpy(packed + n * K, B + n * ldb, K * sizeof(REAL));
+        return;
+    }
+    for (int64_t column = 0; column < N; column += PANEL, packed += K * PANEL) {
+        int64_t width = N - column < PANEL ? N - column : PANEL, k = 0, j;
+        if (width < PANEL)
+            memset(packed, 0, K * PANEL * sizeof(REAL));
+        for (; k + 4 <= K; k += 4) {
+            for (j = 0; j + 4 <= width; j += 4)
+                NAME(transpose_4x4)(B + (column + j) * ldb + k, ldb, packed + k * PANEL + j);
+            for (; j < width; j++)
+                for (int64_t i = k; i < k + 4; i++)
+                    packed[i * PANEL + j] = B[(column + j) * ldb + i];
+        }
+        for (; k < K; k++)
+            for (j = 0; j < width; j++)
+                packed[k * PANEL + j] = B[(column + j) * ldb + k];
+    }
+}
+
+/* strips (K rows of them) from row first on = A (rows, M), times mask (rows, M) unless that is
+   NULL, as the transposed first factor of product_transposed. */
+static TARGET void NAME(pack_strips)(int64_t rows, int64_t M, const REAL *A, const REAL *mask,
+                                     int64_t K, int64_t first, REAL *strips)
+{
+    for (int64_t m = 0; m < M; m += TILE_ROWS) {
+        REAL *strip = strips + (m / TILE_ROWS * K + first) * TILE_ROWS;
+        int64_t width = M - m < TILE_ROWS ? M - m : TILE_ROWS;
+        if (width == TILE_ROWS && !mask)
+            for (int64_t k = 0; k < rows; k++)
+                memcpy(strip + k * TILE_ROWS, A + k * M + m, TILE_ROWS * sizeof(REAL));
+        else
+            for (int64_t k = 0; k < rows; k++)
+                for (int64_t i = 0; i < width; i++)
+                    strip[k * TILE_ROWS + i] = A[k * M + m + i] * (mask ? mask[k * M + m + i] : 1);
+    }
+}
+
+/* One product A B of those that a result is the sum of; K may be 0. */
+typedef struct {
+    int64_t K;
+    const REAL *A; /* first row of the tile */
+    int64_t row_stride, column_stride;
+    const REAL *packed; /* B from the first panel of the tile on */
+} NAME(factors);
+#define factors NAME(factors)
+
+/* sum += A B for rows rows and panels panels. */
+INLINE void NAME(accumulate)(const int rows, const int panels, factors f,
+                             vec sum[TILE_ROWS][MAX_VECTORS])
+{
+    const int vectors = panels * TILE_VECTORS;
+    const REAL *a_k = f.A, *b_k = f.packed;
+    for (int64_t k = 0; k < f.K; k++, a_k += f.column_stride, b_k += PANEL) {
+        vec b[MAX_VECTORS];
+        EACH(j, vectors)
+        b[j] = NAME(load)(b_k + j / TILE_VECTORS * f.K * PANEL + j % TILE_VECTORS * LANES, LANES);
+        EACH(i, rows)
+        {
+            vec a = a_k[i * f.row_stride] - (vec){0};
+            EACH(j, vectors) sum[i][j] += a * b[j];
+        }
+    }
+}
+
+/* C = start + the products, for rows rows and panels panels, of which n columns are wanted. */
+INLINE void NAME(tile)(const int rows, const int panels, int64_t n, const factors *first,
+                       const factors *second, const REAL *start, int64_t start_stride, REAL *C,
+                       int64_t ldc)
+{
+    const int vectors = panels * TILE_VECTORS;
+    vec sum[TILE_ROWS][MAX_VECTORS];
+    EACH(i, rows) EACH(j, vectors)
     {
         sum[i][j] = (vec){0};
         if (start && n > j * LANES)
             sum[i][j] = NAME(load)(start + i * start_stride + j * LANES, n - j * LANES);
     }
-    for (int64_t k = 0; k < K; k++, A += column_stride, panel += PANEL) {
-        vec b[TILE_VECTORS];
-        EACH(j, TILE_VECTORS) b[j] = NAME(load)(panel + j * LANES, LANES);
-        EACH(i, rows)
-        {
-            vec a = A[i * row_stride] - (vec){0};
-            EACH(j, TILE_VECTORS) sum[i][j] += a * b[j];
-        }
-    }
-    EACH(i, rows) EACH(j, TILE_VECTORS)
+    NAME(accumulate)(rows, panels, *first, sum);
+    NAME(accumulate)(rows, panels, *second, sum);
+    EACH(i, rows) EACH(j, vectors)
     {
         if (n > j * LANES)
             NAME(store)(C + i * ldc + j * LANES, sum[i][j], n - j * LANES);
     }
 }
 
-/* C (M, N), row stride ldc = start + A B. A (M, K) has any row and column stride; packed holds the
-   panels of B (K, N); start (M, N) has the row stride start_stride, which may be 0 for one row that
-   all rows start from; it is NULL for zeros, and may be C. */
-static TARGET void NAME(product)(int64_t M, int64_t N, int64_t K, const REAL *A, int64_t row_stride,
-                                 int64_t column_stride, const REAL *packed, const REAL *start,
-                                 int64_t start_stride, REAL *C, int64_t ldc)
+/* The first panels of B, as many as go together for so few rows: returns how many. There are panels
+   for n columns. */
+static TARGET int64_t NAME(some_panels)(int64_t rows, int64_t n, const factors *first,
+                                        const factors *second, const REAL *start,
+                                        int64_t start_stride, REAL *C, int64_t ldc)
 {
-#define TILE(rows)                                                                                 \
-    NAME(tile)(rows, n, K, a, row_stride, column_stride, packed, s, start_stride, c, ldc)
-    for (int64_t column = 0; column < N; column += PANEL, packed += K * PANEL) {
-        const REAL *a = A, *s = start ? start + column : 0;
-        REAL *c = C + column;
-        int64_t rest = M, n = N - column;
-        for (; rest >= TILE_ROWS; rest -= TILE_ROWS) {
-            TILE(TILE_ROWS);
-            a += TILE_ROWS * row_stride;
-            c += TILE_ROWS * ldc;
-            s = s ? s + TILE_ROWS * start_stride : 0;
+#define TILE(rows, panels)                                                                         \
+    NAME(tile)(rows, panels, n, first, second, start, start_stride, C, ldc);                       \
+    return panels;
+    switch (rows) {
+    case 6: TILE(6, 1)
+    case 5: TILE(5, 1)
+    case 4: TILE(4, 1)
+    case 3: TILE(3, 1)
+    case 2:
+        if (TILE_VECTORS == 2 && n > PANEL) {
+            TILE(2, 2)
         }
-        switch (rest) {
-        case 5: TILE(5); break;
-        case 4: TILE(4); break;
-        case 3: TILE(3); break;
-        case 2: TILE(2); break;
-        case 1: TILE(1); break;
+        TILE(2, 1)
+    default:
+        if (n > MAX_VECTORS * LANES - PANEL) {
+            TILE(1, MAX_VECTORS / TILE_VECTORS)
         }
+        TILE(1, 1)
     }
 #undef TILE
 }
 
+/* The factors of the tile at row m and column `column`. */
+INLINE factors NAME(factors_at)(factors f, int64_t m, int64_t column)
+{
+    f.A += m * f.row_stride;
+    f.packed += column * f.K;
+    return f;
+}
+
+/* C = start + the products, tile by tile. With is_strips the A of the first, alone, is in strips.
+ */
+INLINE void NAME(all_tiles)(const int is_strips, int64_t M, int64_t N, factors first,
+                            factors second, const REAL *start, int64_t start_stride, REAL *C,
+                            int64_t ldc)
+{
+    /* Rows are dealt out evenly, as few of them make a slow tile; strips are as they are. */
+    int64_t tiles = (M + TILE_ROWS - 1) / TILE_ROWS;
+    int64_t width = CACHED_PANELS_BYTES / ((first.K + second.K) * (int64_t)sizeof(REAL));
+    int is_large = M * N * (int64_t)sizeof(REAL) > CACHED_RESULT_BYTES;
+    width = width < PANEL ? PANEL : width / PANEL * PANEL;
+    if (tiles == 1)
+        width = N;
+    for (int64_t begin = 0; begin < N; begin += width) {
+        int64_t end = begin + width < N ? begin + width : N;
+        for (int64_t tile = 0, m = 0, rows; tile < tiles; tile++, m += rows) {
+            rows = M / tiles + (tile < M % tiles);
+            if (is_strips)
+                rows = M - m < TILE_ROWS ? M - m : TILE_ROWS;
+            for (int64_t column = begin; column < end;) {
+                REAL *c = C + m * ldc + column;
+                if (is_strips && is_large)
+                    for (int64_t i = 0; i < rows; i++)
+                        for (int64_t j = 0; j < PANEL; j += 64 / (int64_t)sizeof(REAL))
+                            __builtin_prefetch(c + (rows + i) * ldc + j, 1);
+                factors one = NAME(factors_at)(first, m, column);
+                factors two = NAME(factors_at)(second, m, column);
+                if (is_strips)
+                    one.A = first.A + m * first.K;
+                const REAL *s = start ? start + m * start_stride + column : 0;
+                column += PANEL * NAME(some_panels)(rows, end - column, &one, &two, s, start_stride,
+                                                    c, ldc);
+            }
+        }
+    }
+}
+
+/* C = start + A B for B of at most NARROW columns. */
+static TARGET void NAME(narrow_product)(int64_t M, int64_t N, int64_t K, const REAL *A, int64_t lda,
+                                        const REAL *packed, const REAL *start, int64_t start_stride,
+                                        REAL *C, int64_t ldc)
+{
+    for (int64_t m = 0; m < M; m++)
+        for (int64_t n = 0; n < N; n++) {
+            vec sum[4] = {{0}};
+            REAL total = start ? start[m * start_stride + n] : 0;
+            for (int64_t k = 0; k < K; k += 4 * LANES)
+                EACH(j, 4)
+            if (k + j * LANES < K)
+                sum[j] += NAME(load)(A + m * lda + k + j * LANES, K - k - j * LANES) *
+                          NAME(load)(packed + n * K + k + j * LANES, K - k - j * LANES);
+            vec all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+            for (int64_t j = 0; j < LANES; j++)
+                total += all[j];
+            C[m * ldc + n] = total;
+        }
+}
+
+/* C (M, N), row stride ldc = start + A B. A (M, K) has the row stride lda; packed holds B (K, N);
+   start (M, N) has the row stride start_stride, which may be 0 for one row that all rows start
+   from; it is NULL for zeros, and may be C. */
+static TARGET void NAME(product)(int64_t M, int64_t N, int64_t K, const REAL *A, int64_t lda,
+                                 const REAL *packed, const REAL *start, int64_t start_stride,
+                                 REAL *C, int64_t ldc)
+{
+    if (N <= NARROW) {
+        NAME(narrow_product)(M, N, K, A, lda, packed, start, start_stride, C, ldc);
+        return;
+    }
+    factors first = {K, A, lda, 1, packed}, none = {0};
+    NAME(all_tiles)(0, M, N, first, none, start, start_stride, C, ldc);
+}
+
+/* C = start + A B + A2 B2, with arguments as above; the same bits as one after the other. */
+static TARGET void NAME(product_pair)(int64_t M, int64_t N, int64_t K, const REAL *A, int64_t lda,
+                                      const REAL *packed, int64_t K2, const REAL *A2, int64_t lda2,
+                                      const REAL *packed2, const REAL *start, int64_t start_stride,
+                                      REAL *C, int64_t ldc)
+{
+    if (N <= NARROW) {
+        NAME(narrow_product)(M, N, K, A, lda, packed, start, start_stride, C, ldc);
+        NAME(narrow_product)(M, N, K2, A2, lda2, packed2, C, ldc, C, ldc);
+        return;
+    }
+    factors first = {K, A, lda, 1, packed}, second = {K2, A2, lda2, 1, packed2};
+    NAME(all_tiles)(0, M, N, first, second, start, start_stride, C, ldc);
+}
+
+/* C (M, N), row stride ldc += A' B for A (K, M) in strips and B (K, N) in panels. */
+static TARGET void NAME(product_transposed)(int64_t M, int64_t N, int64_t K, const REAL *strips,
+                                            const REAL *packed, REAL *C, int64_t ldc)
+{
+    factors first = {K, strips, 1, TILE_ROWS, packed}, none = {0};
+    NAME(all_tiles)(1, M, N, first, none, C, ldc, C, ldc);
+}
+
+#undef factors
 #undef TILE_VECTORS
 #undef TILE_ROWS
+#undef MAX_VECTORS
 #undef PANEL
+#undef NARROW
+#undef CACHED_PANELS_BYTES
+#undef CACHED_RESULT_BYTES
 #undef EACH
+#undef SHUFFLE

@@ -62,7 +62,7 @@ cdef inline void product(
     """C = start + A @ B"""
     cdef int64_t row
     if not vector_math.use_blas:
-        vector_math.product(M, N, K, A, lda, 1, packed, start, start_stride, C, ldc)
+        vector_math.product(M, N, K, A, lda, packed, start, start_stride, C, ldc)
         return
     if start != NULL and start != C:
         for row in range(M):
@@ -70,18 +70,80 @@ cdef inline void product(
     gemm(False, False, M, N, K, A, lda, packed, N, <floating>(start != NULL), C, ldc)
 
 
+cdef inline void product_pair(
+    int64_t M,
+    int64_t N,
+    int64_t K,
+    const floating* A,         # IN     (M, K), row stride lda
+    int64_t lda,
+    const floating* packed,    # IN     (K, N), packed
+    int64_t K2,
+    const floating* A2,        # IN     (M, K2), row stride lda2
+    int64_t lda2,
+    const floating* packed2,   # IN     (K2, N), packed
+    const floating* start,     # IN     as for product, but not C
+    int64_t start_stride,
+    floating* C,               # OUT    (M, N), row stride ldc
+    int64_t ldc,
+) noexcept nogil:
+    """C = start + A @ B + A2 @ B2"""
+    if not vector_math.use_blas:
+        vector_math.product_pair(
+            M, N, K, A, lda, packed, K2, A2, lda2, packed2, start, start_stride, C, ldc)
+        return
+    product(M, N, K, A, lda, packed, start, start_stride, C, ldc)
+    product(M, N, K2, A2, lda2, packed2, <const floating*>C, ldc, C, ldc)
+
+
+cdef inline void pack_left(
+    int64_t rows,
+    int64_t M,
+    const floating* A,       # IN   (rows, M)
+    const floating* mask,    # IN   (rows, M) or NULL
+    int64_t K,               # rows of the factor in all
+    int64_t first,           # where these rows begin in it
+    floating* packed,        # OUT  vector_math.packed_left_size(K, M) elements
+) noexcept nogil:
+    """Lay out A, times mask if there is one, as rows of the first factor of
+    `add_product_transposed`."""
+    cdef int64_t j
+    if not vector_math.use_blas:
+        vector_math.pack_strips(rows, M, A, mask, K, first, packed)
+        return
+    for j in range(rows * M):
+        packed[first * M + j] = A[j] * mask[j] if mask != NULL else A[j]
+
+
+cdef inline void pack_right(
+    int64_t K,
+    int64_t N,
+    const floating* B,       # IN     (K, N), row stride ldb
+    int64_t ldb,
+    floating* packed,        # OUT    vector_math.packed_size(K, N) elements
+    floating* total,         # INOUT  (N,)
+) noexcept nogil:
+    """Lay out B as the second factor of `add_product_transposed`; total += B.sum(axis=0)"""
+    cdef int64_t k
+    if not vector_math.use_blas:
+        vector_math.pack_panels(K, N, B, ldb, packed, total)
+        return
+    for k in range(K):
+        memcpy(packed + k * N, B + k * ldb, N * sizeof(floating))
+    vector_math.add_rows(K, N, B, ldb, total)
+
+
 cdef inline void add_product_transposed(
     int64_t M,
     int64_t N,
     int64_t K,
-    const floating* A,    # IN     (K, M), row stride lda
-    int64_t lda,
-    const floating* packed,    # IN  (K, N), packed
-    floating* C,          # INOUT  (M, N), row stride ldc
+    const floating* A,         # IN     (K, M), from pack_left
+    const floating* B,         # IN     (K, N), from pack_right
+    int64_t ldb,               # columns that were packed there, of which these are the first N
+    floating* C,               # INOUT  (M, N), row stride ldc
     int64_t ldc,
 ) noexcept nogil:
     """C += A.T @ B"""
     if vector_math.use_blas:
-        gemm(True, False, M, N, K, A, lda, packed, N, <floating>1, C, ldc)
+        gemm(True, False, M, N, K, A, M, B, ldb, <floating>1, C, ldc)
     else:
-        vector_math.product(M, N, K, A, 1, lda, packed, C, ldc, C, ldc)
+        vector_math.product_transposed(M, N, K, A, B, C, ldc)

@@ -14,9 +14,8 @@ once a call.
 
 from cython cimport floating
 from libc.stdint cimport int64_t
-from libc.string cimport memcpy
 
-from fastrnn.kernels.products cimport product
+from fastrnn.kernels.products cimport pack_left, product
 
 
 cdef inline int64_t chunk_end(
@@ -51,6 +50,12 @@ cdef inline int64_t chunk_start(
     return t
 
 
+cdef inline bint projects_stepwise(int64_t D, int64_t rows) noexcept nogil:
+    """Whether x W is best added up together with h U, step by step: a product of its own over a
+    chunk spends much of its time on its result if D is small, but one over few rows on W."""
+    return D <= 64 and rows >= 6
+
+
 cdef inline const floating* masked(
     int64_t size,
     const floating* h,      # IN   (size,)
@@ -66,30 +71,27 @@ cdef inline const floating* masked(
     return scratch
 
 
-cdef inline void copy_previous(
+cdef inline void pack_previous(
     int64_t start,
     int64_t end,
+    int64_t rows,            # of the chunk
     int64_t H,
-    const int64_t* alive,   # IN   (T,)
-    int64_t B,              # sequences in the batch: rows of the initial state
-    int64_t first,          # first packed row of step start
-    const floating* h,      # IN   (B + N, H)
-    const floating* mask,   # IN   (B, H) or NULL
-    floating* previous,     # OUT  (rows of the chunk, H)
+    const int64_t* alive,    # IN   (T,)
+    int64_t B,               # sequences in the batch: rows of the initial state
+    int64_t first,           # first packed row of step start
+    const floating* h,       # IN   (B + N, H)
+    const floating* mask,    # IN   (B, H) or NULL
+    floating* packed,        # OUT  room for (rows, H), packed
 ) noexcept nogil:
-    """previous = the state that entered the recurrent products of steps start .. end"""
+    """packed = the state that entered the recurrent products of steps start .. end, as the first
+    factor of `add_product_transposed`"""
     cdef:
-        int64_t t, j, size
+        int64_t t, row = 0
         int64_t before = alive[start - 1] if start > 0 else B
         const floating* source = h + (B + first - before) * H
     for t in range(start, end):
-        size = alive[t] * H
-        if mask == NULL:
-            memcpy(previous, source, size * sizeof(floating))
-        else:
-            for j in range(size):
-                previous[j] = source[j] * mask[j]
-        previous += size
+        pack_left(alive[t], H, source, mask, rows, row, packed)
+        row += alive[t]
         source += before * H
         before = alive[t]
 

@@ -18,22 +18,24 @@ from cython cimport floating
 from libc.stdint cimport int64_t
 
 cimport fastrnn.kernels.vector_math as vector_math
-from fastrnn.kernels.products cimport add_product_transposed, pack, pack_transposed, product
-from fastrnn.kernels.recurrence cimport chunk_end, chunk_start, copy_previous, masked, propagate
+from fastrnn.kernels.products cimport (
+    add_product_transposed, pack_left, pack_right, product, product_pair,
+)
+from fastrnn.kernels.recurrence cimport (
+    chunk_end, chunk_start, masked, pack_previous, projects_stepwise, propagate,
+)
 
 
 def rnn_forward(
     const floating[:, ::1] x,      # IN     (N, D)
-    const floating[:, ::1] W,      # IN     (D, H)
-    const floating[:, ::1] U,      # IN     (H, H)
     const floating[::1] b,         # IN     (H,)
     const int64_t[::1] alive,      # IN     (T,)
     const floating[:, ::1] mask,   # IN     (B, H), or (0, H) without recurrent dropout
     floating[:, ::1] h,            # INOUT  (B + N, H), or (B, H)
     floating[:, ::1] gates,        # OUT    (R, H)
     floating[:, ::1] scratch,      # OUT    (B, H)
-    floating[::1] packed_W,        # OUT    room for W, packed
-    floating[::1] packed_U,        # OUT    room for U, packed
+    const floating[::1] packed_W,  # IN     W, packed
+    const floating[::1] packed_U,  # IN     U, packed
     int64_t chunk_rows,
     bint relu,
     bint outputs,
@@ -47,31 +49,37 @@ def rnn_forward(
     outputs : False keeps no outputs: h has B rows.
     """
     cdef:
-        int64_t N = x.shape[0], D = x.shape[1], H = U.shape[0]
+        int64_t N = x.shape[0], D = x.shape[1], H = h.shape[1]
         int64_t T = alive.shape[0], B = h.shape[0] - N if outputs else h.shape[0]
         int64_t t, start = 0, end, rows, before = B
         int64_t row = 0             # packed row of the step
         int64_t gate_row            # its row in gates
+        bint stepwise
         int64_t previous = 0        # row of h where the previous state stands
         const floating* mask_rows = &mask[0, 0] if mask.shape[0] > 0 else NULL
         const floating* h_in
         floating* h_previous
         floating* h_new
     with nogil:
-        pack(D, H, &W[0, 0], H, &packed_W[0])
-        pack(H, H, &U[0, 0], H, &packed_U[0])
         while start < T:
             end = chunk_end(&alive[0], T, start, chunk_rows, &rows)
             gate_row = 0
-            # gates = b + x @ W
-            product(rows, H, D, &x[row, 0], D, &packed_W[0], &b[0], 0, &gates[0, 0], H)
+            stepwise = projects_stepwise(D, alive[start])
+            if not stepwise:
+                # gates = b + x @ W
+                product(rows, H, D, &x[row, 0], D, &packed_W[0], &b[0], 0, &gates[0, 0], H)
             for t in range(start, end):
                 h_previous = &h[previous if outputs else 0, 0]
                 h_new = &h[B + row if outputs else 0, 0]
                 h_in = masked(alive[t] * H, h_previous, mask_rows, &scratch[0, 0])
-                # gates += h_in @ U
-                product(alive[t], H, H, h_in, H, &packed_U[0], &gates[gate_row, 0], H,
-                        &gates[gate_row, 0], H)
+                if stepwise:
+                    # gates = b + x @ W + h_in @ U
+                    product_pair(alive[t], H, D, &x[row, 0], D, &packed_W[0], H, h_in, H,
+                                 &packed_U[0], &b[0], 0, &gates[gate_row, 0], H)
+                else:
+                    # gates += h_in @ U
+                    product(alive[t], H, H, h_in, H, &packed_U[0], &gates[gate_row, 0], H,
+                            &gates[gate_row, 0], H)
                 vector_math.rnn_forward(alive[t] * H, relu, &gates[gate_row, 0], h_new)
                 previous += before
                 before = alive[t]
@@ -82,8 +90,6 @@ def rnn_forward(
 
 def rnn_backward(
     const floating[:, ::1] x,      # IN     (N, D)
-    const floating[:, ::1] W,      # IN     (D, H)
-    const floating[:, ::1] U,      # IN     (H, H)
     const int64_t[::1] alive,      # IN     (T,)
     const floating[:, ::1] mask,   # IN     (B, H), or (0, H)
     const floating[:, ::1] h,      # IN     (B + N, H)
@@ -94,9 +100,10 @@ def rnn_backward(
     floating[:, ::1] dU,           # INOUT  (H, H)
     floating[::1] db,              # INOUT  (H,)
     floating[:, ::1] dgates,       # OUT    (R, H), room for a chunk, R = max(chunk_rows, alive[0])
-    floating[:, ::1] previous,     # OUT    (R, H), room for one chunk
-    floating[::1] packed_Wt,       # OUT    room for W.T, packed
-    floating[::1] packed_Ut,       # OUT    room for U.T, packed
+    floating[:, ::1] scratch,      # OUT    (B, H)
+    const floating[::1] packed_Wt,  # IN     W.T, packed, if dx is wanted
+    const floating[::1] packed_Ut,  # IN     U.T, packed
+    floating[::1] packed_left,     # OUT    room for x or h of one chunk, packed
     floating[::1] packed_gates,    # OUT    room for the gates of one chunk, packed
     int64_t chunk_rows,
     bint relu,
@@ -107,16 +114,13 @@ def rnn_backward(
     dW, dU, db : added to.
     """
     cdef:
-        int64_t N = x.shape[0], D = x.shape[1], H = U.shape[0]
+        int64_t N = x.shape[0], D = x.shape[1], H = h.shape[1]
         int64_t T = alive.shape[0], B = h.shape[0] - N
         int64_t t, start, end = T, rows
         int64_t row = N             # packed row of the step
         int64_t chunk_row           # its row in dgates
         const floating* mask_rows = &mask[0, 0] if mask.shape[0] > 0 else NULL
     with nogil:
-        if dx.shape[0] > 0:
-            pack_transposed(H, D, &W[0, 0], H, &packed_Wt[0])
-        pack_transposed(H, H, &U[0, 0], H, &packed_Ut[0])
         while end > 0:
             start = chunk_start(&alive[0], end, chunk_rows, &rows)
             chunk_row = rows
@@ -127,17 +131,20 @@ def rnn_backward(
                     alive[t] * H, relu, &h[B + row, 0],
                     &dy[row, 0] if dy.shape[0] > 0 else NULL, &dh[0, 0], &dgates[chunk_row, 0])
                 propagate(alive[t], H, H, &dgates[chunk_row, 0], H, &packed_Ut[0], mask_rows,
-                          &previous[0, 0], False, &dh[0, 0])
+                          &scratch[0, 0], False, &dh[0, 0])
             if dx.shape[0] > 0:
                 # dx = dgates @ W.T
                 product(rows, D, H, &dgates[0, 0], H, &packed_Wt[0], <const floating*>NULL, 0,
                         &dx[row, 0], D)
             # db += dgates.sum(axis=0)
-            vector_math.add_rows(rows, H, &dgates[0, 0], H, &db[0])
-            pack(rows, H, &dgates[0, 0], H, &packed_gates[0])
+            pack_right(rows, H, &dgates[0, 0], H, &packed_gates[0], &db[0])
             # dW += x.T @ dgates
-            add_product_transposed(D, H, rows, &x[row, 0], D, &packed_gates[0], &dW[0, 0], H)
-            copy_previous(start, end, H, &alive[0], B, row, &h[0, 0], mask_rows, &previous[0, 0])
+            pack_left(rows, D, &x[row, 0], <const floating*>NULL, rows, 0, &packed_left[0])
+            add_product_transposed(D, H, rows, &packed_left[0], &packed_gates[0], H,
+                                   &dW[0, 0], H)
             # dU += previous.T @ dgates
-            add_product_transposed(H, H, rows, &previous[0, 0], H, &packed_gates[0], &dU[0, 0], H)
+            pack_previous(start, end, rows, H, &alive[0], B, row, &h[0, 0], mask_rows,
+                          &packed_left[0])
+            add_product_transposed(H, H, rows, &packed_left[0], &packed_gates[0], H,
+                                   &dU[0, 0], H)
             end = start

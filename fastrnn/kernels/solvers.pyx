@@ -2,7 +2,9 @@
 
 Each step is one loop over the parameters; what does not depend on the parameter is computed once,
 in double. The vectors of a solver's state (moments, velocity) belong to the caller and start
-at zero. One call is one whole step: an interrupt cannot leave half of it.
+at zero. One call is one whole step: an interrupt cannot leave half of it. Every step scales the
+gradient g as it reads it: clipping needs the norm of the whole gradient first, but no pass of its
+own.
 
 Adam (Kingma & Ba 2015, algorithm 1), step t = 1, 2, …:
 
@@ -34,7 +36,6 @@ Tieleman, T. & Hinton, G. (2012). Lecture 6.5, RMSprop. Coursera.
 """
 
 from cython cimport floating
-from libc.float cimport DBL_MAX
 from libc.math cimport pow, sqrt
 
 
@@ -43,6 +44,7 @@ def adam_step(
     const floating[::1] grad,    # (P,) IN
     floating[::1] m,             # (P,) INOUT
     floating[::1] v,             # (P,) INOUT
+    double scale,
     double learning_rate,
     double beta_1,
     double beta_2,
@@ -59,6 +61,8 @@ def adam_step(
         Gradient of the loss with respect to ``theta``.
     m, v : ndarray of shape (P,)
         Running means of the gradient and of its square, 0 before the first step; updated.
+    scale : float
+        Factor of the gradient.
     learning_rate, beta_1, beta_2, epsilon : float
         eta, both decay rates in [0, 1), and what is added to the root.
     t : int
@@ -70,11 +74,12 @@ def adam_step(
         floating keep_v = <floating> beta_2, add_v = <floating> (1.0 - beta_2)
         floating eta = <floating> (learning_rate / (1.0 - pow(beta_1, <double> t)))
         floating correction = <floating> (1.0 / sqrt(1.0 - pow(beta_2, <double> t)))
-        floating eps = <floating> epsilon, root
+        floating factor = <floating> scale, eps = <floating> epsilon, g, root
     with nogil:
         for i in range(theta.shape[0]):
-            m[i] = keep_m * m[i] + add_m * grad[i]
-            v[i] = keep_v * v[i] + add_v * grad[i] * grad[i]
+            g = factor * grad[i]
+            m[i] = keep_m * m[i] + add_m * g
+            v[i] = keep_v * v[i] + add_v * g * g
             root = <floating> sqrt(v[i])
             theta[i] -= eta * m[i] / (correction * root + eps)
 
@@ -85,6 +90,7 @@ def adamw_step(
     floating[::1] m,             # (P,) INOUT
     floating[::1] v,             # (P,) INOUT
     const floating[::1] decay,   # (P,) IN
+    double scale,
     double learning_rate,
     double beta_1,
     double beta_2,
@@ -95,7 +101,7 @@ def adamw_step(
 
     Parameters
     ----------
-    theta, grad, m, v, learning_rate, beta_1, beta_2, epsilon, t
+    theta, grad, m, v, scale, learning_rate, beta_1, beta_2, epsilon, t
         As in `adam_step`.
     decay : ndarray of shape (P,)
         Weight decay of each parameter, 0 for those that do not decay.
@@ -107,11 +113,12 @@ def adamw_step(
         floating eta = <floating> learning_rate
         floating eta_m = <floating> (learning_rate / (1.0 - pow(beta_1, <double> t)))
         floating correction = <floating> (1.0 / sqrt(1.0 - pow(beta_2, <double> t)))
-        floating eps = <floating> epsilon, root
+        floating factor = <floating> scale, eps = <floating> epsilon, g, root
     with nogil:
         for i in range(theta.shape[0]):
-            m[i] = keep_m * m[i] + add_m * grad[i]
-            v[i] = keep_v * v[i] + add_v * grad[i] * grad[i]
+            g = factor * grad[i]
+            m[i] = keep_m * m[i] + add_m * g
+            v[i] = keep_v * v[i] + add_v * g * g
             root = <floating> sqrt(v[i])
             theta[i] -= eta * decay[i] * theta[i] + eta_m * m[i] / (correction * root + eps)
 
@@ -120,6 +127,7 @@ def sgd_step(
     floating[::1] theta,         # (P,) INOUT
     const floating[::1] grad,    # (P,) IN
     floating[::1] velocity,      # (P,) INOUT
+    double scale,
     double learning_rate,
     double momentum,
     bint nesterov,
@@ -134,6 +142,8 @@ def sgd_step(
         Gradient of the loss with respect to ``theta``.
     velocity : ndarray of shape (P,)
         The last change of ``theta`` by momentum, 0 before the first step; updated.
+    scale : float
+        Factor of the gradient.
     learning_rate, momentum : float
         eta, and the part of the velocity that is kept, in [0, 1).
     nesterov : bool
@@ -143,19 +153,22 @@ def sgd_step(
         Py_ssize_t i
         floating eta = <floating> learning_rate
         floating keep = <floating> momentum
-        # theta += ahead * velocity - ahead_eta * grad is either rule, without a branch.
+        # theta += ahead * velocity - ahead_eta * g is either rule, without a branch.
         floating ahead = keep if nesterov else 1
         floating ahead_eta = eta if nesterov else 0
+        floating factor = <floating> scale, g
     with nogil:
         for i in range(theta.shape[0]):
-            velocity[i] = keep * velocity[i] - eta * grad[i]
-            theta[i] += ahead * velocity[i] - ahead_eta * grad[i]
+            g = factor * grad[i]
+            velocity[i] = keep * velocity[i] - eta * g
+            theta[i] += ahead * velocity[i] - ahead_eta * g
 
 
 def rmsprop_step(
     floating[::1] theta,         # (P,) INOUT
     const floating[::1] grad,    # (P,) IN
     floating[::1] v,             # (P,) INOUT
+    double scale,
     double learning_rate,
     double decay,
     double epsilon,
@@ -170,6 +183,8 @@ def rmsprop_step(
         Gradient of the loss with respect to ``theta``.
     v : ndarray of shape (P,)
         Running mean of the squared gradient, 0 before the first step; updated.
+    scale : float
+        Factor of the gradient.
     learning_rate, decay, epsilon : float
         eta, the part of ``v`` that is kept, in [0, 1), and what is added to the root.
     """
@@ -177,36 +192,34 @@ def rmsprop_step(
         Py_ssize_t i
         floating eta = <floating> learning_rate
         floating keep = <floating> decay, add = <floating> (1.0 - decay)
-        floating eps = <floating> epsilon, root
+        floating factor = <floating> scale, eps = <floating> epsilon, g, root
     with nogil:
         for i in range(theta.shape[0]):
-            v[i] = keep * v[i] + add * grad[i] * grad[i]
+            g = factor * grad[i]
+            v[i] = keep * v[i] + add * g * g
             root = <floating> sqrt(v[i])
-            theta[i] -= eta * grad[i] / (root + eps)
+            theta[i] -= eta * g / (root + eps)
 
 
-def clip_by_global_norm(
-    floating[::1] grad,          # (P,) INOUT
-    double max_norm,
+def global_norm(
+    const floating[::1] grad,    # (P,) IN
 ):
-    """Shorten the gradient to a given Euclidean length if it is longer.
+    """Euclidean norm of the gradient.
 
     Parameters
     ----------
     grad : ndarray of shape (P,)
-        The gradient. Scaled when its norm is finite and above ``max_norm``; else left as it is.
-    max_norm : float
-        Largest norm, above 0; inf never clips.
+        The gradient.
 
     Returns
     -------
     float
-        The norm on entry, accumulated in double.
+        The norm, accumulated in double, in an order that depends on P alone.
     """
     cdef:
         Py_ssize_t P = grad.shape[0], i, lane
         double[8] partial
-        double scale, norm = 0.0
+        double norm = 0.0
     with nogil:
         # Eight running sums let the compiler use vector registers: it may not reorder one.
         for lane in range(8):
@@ -218,9 +231,50 @@ def clip_by_global_norm(
             partial[0] += <double> grad[i] * <double> grad[i]
         for lane in range(8):
             norm += partial[lane]
-        norm = sqrt(norm)
-        if max_norm < norm <= DBL_MAX:
-            scale = max_norm / norm
-            for i in range(P):
-                grad[i] = <floating> (scale * grad[i])
-    return norm
+    return sqrt(norm)
+
+
+def add_penalty(
+    const floating[::1] theta,          # (P,) IN
+    const unsigned char[::1] decayed,   # (P,) IN
+    double strength,
+    floating[::1] grad,                 # (P,) INOUT
+):
+    """Add the gradient of an L2 penalty, ``0.5 * strength * sum(decayed * theta ** 2)``.
+
+    Parameters
+    ----------
+    theta : ndarray of shape (P,)
+        Parameters.
+    decayed : ndarray of shape (P,), uint8
+        1 for those that the penalty holds for, 0 for the others.
+    strength : float
+        Factor of the penalty.
+    grad : ndarray of shape (P,)
+        Gradient of the loss; added to.
+
+    Returns
+    -------
+    float
+        The penalty, accumulated in double.
+    """
+    cdef:
+        Py_ssize_t P = theta.shape[0], i, lane
+        double[8] partial
+        double total = 0.0
+        floating factor = <floating> strength, kept
+    with nogil:
+        for lane in range(8):
+            partial[lane] = 0.0
+        for i in range(0, P - 7, 8):
+            for lane in range(8):
+                kept = decayed[i + lane] * theta[i + lane]
+                grad[i + lane] += factor * kept
+                partial[lane] += <double> kept * <double> kept
+        for i in range(P - P % 8, P):
+            kept = decayed[i] * theta[i]
+            grad[i] += factor * kept
+            partial[0] += <double> kept * <double> kept
+        for lane in range(8):
+            total += partial[lane]
+    return 0.5 * strength * total

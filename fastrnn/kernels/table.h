@@ -8,13 +8,24 @@
 #define FASTRNN_TABLE(REAL)                                                                        \
     {                                                                                              \
         void (*sigmoid)(int64_t n, const REAL *x, REAL *y);                                        \
+        void (*exp)(int64_t n, const REAL *x, REAL *y);                                            \
         void (*tanh)(int64_t n, const REAL *x, REAL *y);                                           \
         void (*add_rows)(int64_t rows, int64_t n, const REAL *x, int64_t stride, REAL *total);     \
         void (*pack)(int64_t K, int64_t N, const REAL *B, int64_t ldb, REAL *packed);              \
         void (*pack_transposed)(int64_t K, int64_t N, const REAL *B, int64_t ldb, REAL *packed);   \
-        void (*product)(int64_t M, int64_t N, int64_t K, const REAL *A, int64_t row_stride,        \
-                        int64_t column_stride, const REAL *packed, const REAL *start,              \
-                        int64_t start_stride, REAL *C, int64_t ldc);                               \
+        void (*pack_panels)(int64_t K, int64_t N, const REAL *B, int64_t ldb, REAL *packed,        \
+                            REAL *total);                                                          \
+        void (*pack_strips)(int64_t rows, int64_t M, const REAL *A, const REAL *mask, int64_t K,   \
+                            int64_t first, REAL *strips);                                          \
+        void (*product)(int64_t M, int64_t N, int64_t K, const REAL *A, int64_t lda,               \
+                        const REAL *packed, const REAL *start, int64_t start_stride, REAL *C,      \
+                        int64_t ldc);                                                              \
+        void (*product_pair)(int64_t M, int64_t N, int64_t K, const REAL *A, int64_t lda,          \
+                             const REAL *packed, int64_t K2, const REAL *A2, int64_t lda2,         \
+                             const REAL *packed2, const REAL *start, int64_t start_stride,         \
+                             REAL *C, int64_t ldc);                                                \
+        void (*product_transposed)(int64_t M, int64_t N, int64_t K, const REAL *strips,            \
+                                   const REAL *packed, REAL *C, int64_t ldc);                      \
         void (*lstm_forward)(int64_t rows, int64_t H, REAL *gates, const REAL *c_prev, REAL *c,    \
                              REAL *h);                                                             \
         void (*lstm_backward)(int64_t rows, int64_t H, REAL *gates, const REAL *c_prev,            \

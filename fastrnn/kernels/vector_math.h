@@ -21,6 +21,23 @@ typedef INTEGER NAME(ivec) __attribute__((vector_size(VECTOR_BYTES)));
 #define LANES ((int64_t)(VECTOR_BYTES / sizeof(REAL)))
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
+#if LEVEL == 3
+/* A mask of the first n lanes, 0 <= n < LANES. */
+INLINE ivec NAME(first_lanes)(int64_t n)
+{
+    static const INTEGER lanes[2 * LANES] = {-1, -1, -1,
+                                             -1,
+#if IS_FLOAT
+                                             -1, -1, -1,
+                                             -1
+#endif
+    };
+    ivec mask;
+    memcpy(&mask, lanes + LANES - n, sizeof mask);
+    return mask;
+}
+#endif
+
 /* The first n elements at p (all LANES of them if n is larger); the other lanes are 0. */
 INLINE vec NAME(load)(const REAL *p, int64_t n)
 {
@@ -33,6 +50,10 @@ INLINE vec NAME(load)(const REAL *p, int64_t n)
     return (vec)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1u), p);
 #elif LEVEL == 4
     return (vec)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1u), p);
+#elif LEVEL == 3 && IS_FLOAT
+    return (vec)_mm256_maskload_ps(p, (__m256i)NAME(first_lanes)(n));
+#elif LEVEL == 3
+    return (vec)_mm256_maskload_pd(p, (__m256i)NAME(first_lanes)(n));
 #else
     for (int64_t j = 0; j < n; j++)
         x[j] = p[j];
@@ -50,6 +71,10 @@ INLINE void NAME(store)(REAL *p, vec x, int64_t n)
     _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1u), (__m512)x);
 #elif LEVEL == 4
     _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1u), (__m512d)x);
+#elif LEVEL == 3 && IS_FLOAT
+    _mm256_maskstore_ps(p, (__m256i)NAME(first_lanes)(n), (__m256)x);
+#elif LEVEL == 3
+    _mm256_maskstore_pd(p, (__m256i)NAME(first_lanes)(n), (__m256d)x);
 #else
     for (int64_t j = 0; j < n; j++)
         p[j] = x[j];
@@ -60,10 +85,20 @@ INLINE void NAME(store)(REAL *p, vec x, int64_t n)
 INLINE vec NAME(clamp)(vec x, REAL low, REAL high)
 {
     vec l = low - (vec){0}, u = high - (vec){0};
+#if LEVEL == 4 && IS_FLOAT
+    return (vec)_mm512_min_ps((__m512)u, _mm512_max_ps((__m512)l, (__m512)x));
+#elif LEVEL == 4
+    return (vec)_mm512_min_pd((__m512d)u, _mm512_max_pd((__m512d)l, (__m512d)x));
+#elif LEVEL == 3 && IS_FLOAT
+    return (vec)_mm256_min_ps((__m256)u, _mm256_max_ps((__m256)l, (__m256)x));
+#elif LEVEL == 3
+    return (vec)_mm256_min_pd((__m256d)u, _mm256_max_pd((__m256d)l, (__m256d)x));
+#else
     ivec below = (ivec)(x < l);
     x = (vec)((below & (ivec)l) | (~below & (ivec)x));
     ivec above = (ivec)(x > u);
     return (vec)((above & (ivec)u) | (~above & (ivec)x));
+#endif
 }
 
 /* exp(x) - 1 = scale * p + (scale - 1), for x whose n = round(x / ln 2) makes 2^n representable. */
@@ -103,6 +138,21 @@ INLINE vec NAME(reduced_expm1)(vec x, vec *scale)
     *scale = (vec)(((ivec)shifted << 52) + (1023LL << 52));
 #endif
     return q * (r * r) + r;
+}
+
+/* exp(x); 0 below the lower bound of the clamp. 2^n, and so the result, is infinite from 88.4
+   (float) or 709.5 (double) on. */
+INLINE vec NAME(exp)(vec x)
+{
+    vec scale;
+#if IS_FLOAT
+    const REAL low = -87.0f, high = 88.8f;
+#else
+    const REAL low = -708.0, high = 709.9;
+#endif
+    vec p = NAME(reduced_expm1)(NAME(clamp)(x, low, high), &scale);
+    ivec below = (ivec)(x < low - (vec){0});
+    return (vec)(~below & (ivec)(scale + scale * p));
 }
 
 /* 1 / (1 + exp(-x)). Beyond the upper bound of the clamp 2^n is infinite, and the result is 0. */

@@ -11,13 +11,27 @@ from libc.stdint cimport int64_t
 cdef extern from "table.h" nogil:
     ctypedef struct table_float:
         void (*sigmoid)(int64_t, const float*, float*) noexcept nogil
+        void (*exp)(int64_t, const float*, float*) noexcept nogil
         void (*tanh)(int64_t, const float*, float*) noexcept nogil
         void (*add_rows)(int64_t, int64_t, const float*, int64_t, float*) noexcept nogil
         void (*pack)(int64_t, int64_t, const float*, int64_t, float*) noexcept nogil
         void (*pack_transposed)(int64_t, int64_t, const float*, int64_t, float*) noexcept nogil
+        void (*pack_panels)(
+            int64_t, int64_t, const float*, int64_t, float*, float*
+        ) noexcept nogil
+        void (*pack_strips)(
+            int64_t, int64_t, const float*, const float*, int64_t, int64_t, float*
+        ) noexcept nogil
         void (*product)(
-            int64_t, int64_t, int64_t, const float*, int64_t, int64_t, const float*,
+            int64_t, int64_t, int64_t, const float*, int64_t, const float*,
             const float*, int64_t, float*, int64_t
+        ) noexcept nogil
+        void (*product_pair)(
+            int64_t, int64_t, int64_t, const float*, int64_t, const float*,
+            int64_t, const float*, int64_t, const float*, const float*, int64_t, float*, int64_t
+        ) noexcept nogil
+        void (*product_transposed)(
+            int64_t, int64_t, int64_t, const float*, const float*, float*, int64_t
         ) noexcept nogil
         void (*lstm_forward)(int64_t, int64_t, float*, const float*, float*, float*) noexcept nogil
         void (*lstm_backward)(
@@ -55,13 +69,27 @@ cdef extern from "table.h" nogil:
 
     ctypedef struct table_double:
         void (*sigmoid)(int64_t, const double*, double*) noexcept nogil
+        void (*exp)(int64_t, const double*, double*) noexcept nogil
         void (*tanh)(int64_t, const double*, double*) noexcept nogil
         void (*add_rows)(int64_t, int64_t, const double*, int64_t, double*) noexcept nogil
         void (*pack)(int64_t, int64_t, const double*, int64_t, double*) noexcept nogil
         void (*pack_transposed)(int64_t, int64_t, const double*, int64_t, double*) noexcept nogil
+        void (*pack_panels)(
+            int64_t, int64_t, const double*, int64_t, double*, double*
+        ) noexcept nogil
+        void (*pack_strips)(
+            int64_t, int64_t, const double*, const double*, int64_t, int64_t, double*
+        ) noexcept nogil
         void (*product)(
-            int64_t, int64_t, int64_t, const double*, int64_t, int64_t, const double*,
+            int64_t, int64_t, int64_t, const double*, int64_t, const double*,
             const double*, int64_t, double*, int64_t
+        ) noexcept nogil
+        void (*product_pair)(
+            int64_t, int64_t, int64_t, const double*, int64_t, const double*,
+            int64_t, const double*, int64_t, const double*, const double*, int64_t, double*, int64_t
+        ) noexcept nogil
+        void (*product_transposed)(
+            int64_t, int64_t, int64_t, const double*, const double*, double*, int64_t
         ) noexcept nogil
         void (*lstm_forward)(
             int64_t, int64_t, double*, const double*, double*, double*
@@ -113,6 +141,13 @@ cdef inline void sigmoid(int64_t n, const floating* x, floating* y) noexcept nog
         table_d.sigmoid(n, x, y)
 
 
+cdef inline void exp(int64_t n, const floating* x, floating* y) noexcept nogil:
+    if floating is float:
+        table_f.exp(n, x, y)
+    else:
+        table_d.exp(n, x, y)
+
+
 cdef inline void tanh(int64_t n, const floating* x, floating* y) noexcept nogil:
     if floating is float:
         table_f.tanh(n, x, y)
@@ -147,16 +182,56 @@ cdef inline void pack_transposed(
         table_d.pack_transposed(K, N, B, ldb, packed)
 
 
-cdef inline void product(
-    int64_t M, int64_t N, int64_t K, const floating* A, int64_t row_stride, int64_t column_stride,
-    const floating* packed, const floating* start, int64_t start_stride, floating* C, int64_t ldc
+cdef inline void pack_panels(
+    int64_t K, int64_t N, const floating* B, int64_t ldb, floating* packed, floating* total
 ) noexcept nogil:
     if floating is float:
-        table_f.product(
-            M, N, K, A, row_stride, column_stride, packed, start, start_stride, C, ldc)
+        table_f.pack_panels(K, N, B, ldb, packed, total)
     else:
-        table_d.product(
-            M, N, K, A, row_stride, column_stride, packed, start, start_stride, C, ldc)
+        table_d.pack_panels(K, N, B, ldb, packed, total)
+
+
+cdef inline void pack_strips(
+    int64_t rows, int64_t M, const floating* A, const floating* mask, int64_t K, int64_t first,
+    floating* strips
+) noexcept nogil:
+    if floating is float:
+        table_f.pack_strips(rows, M, A, mask, K, first, strips)
+    else:
+        table_d.pack_strips(rows, M, A, mask, K, first, strips)
+
+
+cdef inline void product(
+    int64_t M, int64_t N, int64_t K, const floating* A, int64_t lda, const floating* packed,
+    const floating* start, int64_t start_stride, floating* C, int64_t ldc
+) noexcept nogil:
+    if floating is float:
+        table_f.product(M, N, K, A, lda, packed, start, start_stride, C, ldc)
+    else:
+        table_d.product(M, N, K, A, lda, packed, start, start_stride, C, ldc)
+
+
+cdef inline void product_pair(
+    int64_t M, int64_t N, int64_t K, const floating* A, int64_t lda, const floating* packed,
+    int64_t K2, const floating* A2, int64_t lda2, const floating* packed2,
+    const floating* start, int64_t start_stride, floating* C, int64_t ldc
+) noexcept nogil:
+    if floating is float:
+        table_f.product_pair(
+            M, N, K, A, lda, packed, K2, A2, lda2, packed2, start, start_stride, C, ldc)
+    else:
+        table_d.product_pair(
+            M, N, K, A, lda, packed, K2, A2, lda2, packed2, start, start_stride, C, ldc)
+
+
+cdef inline void product_transposed(
+    int64_t M, int64_t N, int64_t K, const floating* strips, const floating* packed, floating* C,
+    int64_t ldc
+) noexcept nogil:
+    if floating is float:
+        table_f.product_transposed(M, N, K, strips, packed, C, ldc)
+    else:
+        table_d.product_transposed(M, N, K, strips, packed, C, ldc)
 
 
 cdef inline void lstm_forward(

@@ -42,8 +42,13 @@ use_blas = chosen < 3 or os.environ.get("FASTRNN_PRODUCTS") == "blas"
 
 
 def packed_size(K, N):
-    """Elements of a (K, N) factor when packed: whole panels, of the widest kind."""
+    """Elements of a (K, N) second factor when packed: whole panels, of the widest kind."""
     return K * ((N + 63) // 64 * 64)
+
+
+def packed_left_size(K, M):
+    """Elements of a (K, M) first factor that enters transposed when packed: whole strips."""
+    return K * ((M + 5) // 6 * 6)
 
 
 def products():
@@ -64,6 +69,16 @@ def sigmoid_array(
     with nogil:
         if x.shape[0] > 0:
             sigmoid(x.shape[0], &x[0], &y[0])
+
+
+def exp_array(
+    const floating[::1] x,  # IN   (n,)
+    floating[::1] y,        # OUT  (n,), may be x
+):
+    """Exponential of every element."""
+    with nogil:
+        if x.shape[0] > 0:
+            exp(x.shape[0], &x[0], &y[0])
 
 
 def tanh_array(

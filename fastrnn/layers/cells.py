@@ -68,23 +68,23 @@ class RNN(PaddedLayer):
         self.relu = _one_of("activation", activation, ("tanh", "relu")) == "relu"
         super().__init__(input_size, hidden_size, bidirectional, dtype, random_state)
 
-    def _cell_forward(self, params, tape, work, keep, outputs):
-        W, U, b = params["W"], params["U"], params["b"]
+    def _cell_forward(self, params, weights, tape, work, keep, outputs):
         rnn.rnn_forward(
-            tape.x, W, U, b, tape.alive, tape.mask, tape.h,
+            tape.x, params["b"], tape.alive, tape.mask, tape.h,
             work.take("gates", (self._chunk_room(tape), self.hidden_size)),
-            work.take("scratch", (tape.n_sequences, self.hidden_size)), *self._packed_weights(work),
+            work.take("scratch", (tape.n_sequences, self.hidden_size)), *weights,
             self.chunk_rows, self.relu, outputs,
         )  # fmt: skip
         return ()
 
-    def _cell_backward(self, params, grads, tape, dy, dh, dc, dx, work):
+    def _cell_backward(self, weights, grads, tape, dy, dh, dc, dx, work):
         room = self._chunk_room(tape)
         rnn.rnn_backward(
-            tape.x, params["W"], params["U"], tape.alive, tape.mask, tape.h,
+            tape.x, tape.alive, tape.mask, tape.h,
             dy, dh, dx, grads["W"], grads["U"], grads["b"],
             work.take("dgates", (room, self.hidden_size)),
-            work.take("previous", (room, self.hidden_size)), *self._packed_back(tape, work),
+            work.take("scratch", (tape.n_sequences, self.hidden_size)),
+            *weights, *self._packed_chunk(tape, work),
             self.chunk_rows, self.relu,
         )  # fmt: skip
 
@@ -149,22 +149,22 @@ class LSTM(PaddedLayer):
         super().__init__(input_size, hidden_size, bidirectional, dtype, random_state)
         self._start_bias(1, forget_bias_init)
 
-    def _cell_forward(self, params, tape, work, keep, outputs):
+    def _cell_forward(self, params, weights, tape, work, keep, outputs):
         gates = work.take(tape.key("gates"), (self._gate_rows(tape, keep), self._gates_size))
         lstm.lstm_forward(
-            tape.x, params["W"], params["U"], params["b"], tape.alive, tape.mask, tape.h, tape.c,
+            tape.x, params["b"], tape.alive, tape.mask, tape.h, tape.c,
             gates, work.take("scratch", (tape.n_sequences, self.hidden_size)),
-            *self._packed_weights(work), self.chunk_rows, keep, outputs,
+            *weights, self.chunk_rows, keep, outputs,
         )  # fmt: skip
         return (gates,)
 
-    def _cell_backward(self, params, grads, tape, dy, dh, dc, dx, work):
+    def _cell_backward(self, weights, grads, tape, dy, dh, dc, dx, work):
         (gates,) = tape.saved
         lstm.lstm_backward(
-            tape.x, params["W"], params["U"], tape.alive, tape.mask, tape.h, tape.c, gates,
+            tape.x, tape.alive, tape.mask, tape.h, tape.c, gates,
             dy, dh, dc, dx, grads["W"], grads["U"], grads["b"],
-            work.take("previous", (self._chunk_room(tape), self.hidden_size)),
-            *self._packed_back(tape, work), self.chunk_rows,
+            work.take("scratch", (tape.n_sequences, self.hidden_size)),
+            *weights, *self._packed_chunk(tape, work), self.chunk_rows,
         )  # fmt: skip
 
 
@@ -233,27 +233,35 @@ class GRU(PaddedLayer):
     def _shapes(self):
         return {**super()._shapes(), "b_n": (self.hidden_size,)}
 
-    def _cell_forward(self, params, tape, work, keep, outputs):
+    def _forward_factors(self, params):
+        H, W, U = self.hidden_size, params["W"], params["U"]
+        if self.reset_after:
+            return [(W, 0, 3 * H), (U, 0, 3 * H), (U, 0, 0)]
+        return [(W, 0, 3 * H), (U, 0, 2 * H), (U, 2 * H, H)]
+
+    def _backward_factors(self, params):
+        H, W, U = self.hidden_size, params["W"], params["U"]
+        return [(W, 0, 3 * H), (U, 0, 2 * H), (U, 2 * H, H)]
+
+    def _cell_forward(self, params, weights, tape, work, keep, outputs):
         rows = self._gate_rows(tape, keep)
         gates = work.take(tape.key("gates"), (rows, self._gates_size))
         q = work.take(tape.key("q"), (rows, self.hidden_size))
         gru.gru_forward(
-            tape.x, params["W"], params["U"], params["b"], params["b_n"], tape.alive, tape.mask,
+            tape.x, params["b"], params["b_n"], tape.alive, tape.mask,
             tape.h, gates, q, work.take("h_U", (tape.n_sequences, self._gates_size)),
             work.take("scratch", (tape.n_sequences, self.hidden_size)),
-            *self._packed_weights(work), work.packed("U_n", self.hidden_size, self.hidden_size),
+            *weights,
             self.chunk_rows, keep, outputs, self.reset_after,
         )  # fmt: skip
         return gates, q
 
-    def _cell_backward(self, params, grads, tape, dy, dh, dc, dx, work):
+    def _cell_backward(self, weights, grads, tape, dy, dh, dc, dx, work):
         gates, q = tape.saved
         gru.gru_backward(
-            tape.x, params["W"], params["U"], tape.alive, tape.mask, tape.h, gates, q,
+            tape.x, tape.alive, tape.mask, tape.h, gates, q,
             dy, dh, dx, grads["W"], grads["U"], grads["b"], grads["b_n"],
-            work.take("previous", (self._chunk_room(tape), self.hidden_size)),
-            *self._packed_back(tape, work),
-            work.packed("U_n.T", self.hidden_size, self.hidden_size),
+            *weights, *self._packed_chunk(tape, work),
             work.take("dreset", (tape.n_sequences, self.hidden_size)),
             work.take("scratch", (tape.n_sequences, self.hidden_size)),
             self.chunk_rows, self.reset_after,
@@ -330,20 +338,20 @@ class CarryLSTM(PaddedLayer):
         self._start_bias(1, forget_bias_init)
         self._start_bias(4, carry_bias_init)
 
-    def _cell_forward(self, params, tape, work, keep, outputs):
+    def _cell_forward(self, params, weights, tape, work, keep, outputs):
         gates = work.take(tape.key("gates"), (self._gate_rows(tape, keep), self._gates_size))
         carry_lstm.carry_lstm_forward(
-            tape.x, params["W"], params["U"], params["b"], tape.alive, tape.mask, tape.h, tape.c,
+            tape.x, params["b"], tape.alive, tape.mask, tape.h, tape.c,
             gates, work.take("scratch", (tape.n_sequences, self.hidden_size)),
-            *self._packed_weights(work), self.chunk_rows, keep, outputs, self.candidate_tanh,
+            *weights, self.chunk_rows, keep, outputs, self.candidate_tanh,
         )  # fmt: skip
         return (gates,)
 
-    def _cell_backward(self, params, grads, tape, dy, dh, dc, dx, work):
+    def _cell_backward(self, weights, grads, tape, dy, dh, dc, dx, work):
         (gates,) = tape.saved
         carry_lstm.carry_lstm_backward(
-            tape.x, params["W"], params["U"], tape.alive, tape.mask, tape.h, tape.c, gates,
+            tape.x, tape.alive, tape.mask, tape.h, tape.c, gates,
             dy, dh, dc, dx, grads["W"], grads["U"], grads["b"],
-            work.take("previous", (self._chunk_room(tape), self.hidden_size)),
-            *self._packed_back(tape, work), self.chunk_rows, self.candidate_tanh,
+            work.take("scratch", (tape.n_sequences, self.hidden_size)),
+            *weights, *self._packed_chunk(tape, work), self.chunk_rows, self.candidate_tanh,
         )  # fmt: skip

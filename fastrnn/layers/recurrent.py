@@ -5,22 +5,24 @@ backward pass is a list of tapes, one for each direction; the layer itself is on
 may share it.
 """
 
+import math
 import operator
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from fastrnn.kernels import packing
+from fastrnn.kernels.dense import pack_weights, pack_weights_transposed
 
 CHUNK_BYTES = 256 * 1024
 """Gates of one chunk of time steps: they should stay in a second-level cache (recurrence.pxd)."""
 
-CHUNK_MIN_ROWS = 128
+CHUNK_MIN_ROWS = 256
 """But the gradient of U, which may be larger still, is read and written once for every chunk."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Tape:
     """What one direction of a layer keeps from forward to backward, in packed rows.
 
@@ -130,15 +132,12 @@ class RecurrentLayer(ABC):
         self.suffixes = ("", "_reverse") if self.bidirectional else ("",)
         self.n_directions = len(self.suffixes)
         self.output_size = self.hidden_size * self.n_directions
+        self.n_states = 2 if self.has_cell_state else 1
+        self._gates_size = self.n_gates * self.hidden_size  # G·H, the columns of W and U
         row_bytes = self._gates_size * self.dtype.itemsize
         self.chunk_rows = max(CHUNK_MIN_ROWS, CHUNK_BYTES // row_bytes)
         self.bind(*np.zeros((2, self.n_parameters), dtype=self.dtype))
         self._initialize(np.random.default_rng(random_state))
-
-    @property
-    def _gates_size(self):
-        """G·H, the columns of W and U."""
-        return self.n_gates * self.hidden_size
 
     def _shapes(self):
         """Names and shapes of the parameters of one direction."""
@@ -148,7 +147,7 @@ class RecurrentLayer(ABC):
     @property
     def n_parameters(self):
         """Number of parameters of all directions."""
-        return self.n_directions * sum(int(np.prod(shape)) for shape in self._shapes().values())
+        return self.n_directions * sum(math.prod(shape) for shape in self._shapes().values())
 
     def views(self, flat):
         """Named views of a flat vector.
@@ -162,13 +161,47 @@ class RecurrentLayer(ABC):
         -------
         dict of str to ndarray
         """
+        parts = flat.reshape(self.n_directions, -1)
+        return {
+            name + suffix: view
+            for suffix, part in zip(self.suffixes, parts, strict=True)
+            for name, view in self.views_of_direction(part).items()
+        }
+
+    def views_of_direction(self, flat):
+        """Named views of the part of a flat vector that belongs to a direction.
+
+        Parameters
+        ----------
+        flat : ndarray of shape (P / directions,)
+            Half of a vector laid out as ``theta`` if there are two directions, else all of it.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Without the ending of the keys.
+        """
         named, begin = {}, 0
-        for suffix in self.suffixes:
-            for name, shape in self._shapes().items():
-                end = begin + int(np.prod(shape))
-                named[name + suffix] = flat[begin:end].reshape(shape)
-                begin = end
+        for name, shape in self._shapes().items():
+            end = begin + math.prod(shape)
+            named[name] = flat[begin:end].reshape(shape)
+            begin = end
         return named
+
+    def by_direction(self, named):
+        """Named views, apart for each direction.
+
+        Parameters
+        ----------
+        named : dict of str to ndarray
+            From `views`.
+
+        Returns
+        -------
+        list of dict of str to ndarray
+            One for each direction, without the ending of the keys.
+        """
+        return [{name: named[name + suffix] for name in self._shapes()} for suffix in self.suffixes]
 
     def bind(self, theta, grad):
         """Let the parameters and gradients live in given vectors, whose values stay.
@@ -180,10 +213,11 @@ class RecurrentLayer(ABC):
         """
         self.theta, self.grad = theta, grad
         self.params, self.grads = self.views(theta), self.views(grad)
+        self._params, self._grads = self.by_direction(self.params), self.by_direction(self.grads)
 
     def __getstate__(self):
         """What copy and pickle take: the parameters, no gradient, no memory."""
-        left_out = ("params", "grad", "grads")
+        left_out = ("params", "grad", "grads", "_params", "_grads")
         return {name: value for name, value in vars(self).items() if name not in left_out}
 
     def __setstate__(self, state):
@@ -217,30 +251,125 @@ class RecurrentLayer(ABC):
         """Rows of gates that a forward pass needs: all to keep them, else those of a chunk."""
         return len(tape.x) if keep else min(len(tape.x), self._chunk_room(tape))
 
-    def _packed_weights(self, work):
-        """Room for W and U in packed form."""
+    def _packed_chunk(self, tape, work):
+        """Room for x or h, and for the gates, of one chunk in packed form."""
+        room = self._chunk_room(tape)
         return (
-            work.packed("W", self.input_size, self._gates_size),
-            work.packed("U", self.hidden_size, self._gates_size),
+            work.packed_left("left", room, max(self.input_size, self.hidden_size)),
+            work.packed("gates", room, self._gates_size),
         )
 
-    def _packed_back(self, tape, work):
-        """Room for what goes back in packed form: W.T, U.T, and the gates of a chunk."""
-        return (
-            work.packed("W.T", self._gates_size, self.input_size),
-            work.packed("U.T", self._gates_size, self.hidden_size),
-            work.packed("gates", self._chunk_room(tape), self._gates_size),
-        )
+    def _forward_factors(self, params):
+        """What a forward pass multiplies by: matrices, first columns, numbers of columns."""
+        return [(params["W"], 0, self._gates_size), (params["U"], 0, self._gates_size)]
+
+    def _backward_factors(self, params):
+        """What a backward pass multiplies by the transposes of, likewise; W stands first."""
+        return self._forward_factors(params)
+
+    def pack_forward(self, work):
+        """Pack the weights for forward passes, once for many shards.
+
+        Parameters
+        ----------
+        work : Workspace
+            Where they stand.
+
+        Returns
+        -------
+        list of list of ndarray
+            The factors of each direction.
+        """
+        weights, factors = self.plan_forward(work)
+        for factor in factors:
+            pack_weights(*factor)
+        return weights
+
+    def plan_forward(self, work):
+        """What `pack_forward` does, for a caller that does it again and again.
+
+        Parameters
+        ----------
+        work : Workspace
+            As for `pack_forward`.
+
+        Returns
+        -------
+        weights : list of list of ndarray
+            What `pack_forward` returns, with nothing in it yet.
+        factors : list of tuple
+            Arguments of the calls of `pack_weights` that fill it. They stay the same until `bind`.
+        """
+        weights, factors = [], []
+        for d, params in enumerate(self._params):
+            weights.append([])
+            for k, (matrix, column, width) in enumerate(self._forward_factors(params)):
+                packed = work.packed(("forward", d, k), len(matrix), width)
+                weights[d].append(packed)
+                if width:
+                    factors.append((matrix, column, width, packed))
+        return weights, factors
+
+    def pack_backward(self, work, *, want_dx=True):
+        """Pack the transposed weights for backward passes, likewise.
+
+        Parameters
+        ----------
+        work : Workspace
+            Where they stand.
+        want_dx : bool, default=True
+            Whether W is needed, too.
+
+        Returns
+        -------
+        list of list of ndarray
+            The factors of each direction.
+        """
+        weights, factors = self.plan_backward(work, want_dx=want_dx)
+        for factor in factors:
+            pack_weights_transposed(*factor)
+        return weights
+
+    def plan_backward(self, work, *, want_dx=True):
+        """What `pack_backward` does, for a caller that does it again and again.
+
+        Parameters
+        ----------
+        work : Workspace
+            As for `pack_backward`.
+        want_dx : bool, default=True
+            As for `pack_backward`.
+
+        Returns
+        -------
+        weights : list of list of ndarray
+            What `pack_backward` returns, with nothing in it yet.
+        factors : list of tuple
+            Arguments of the calls of `pack_weights_transposed` that fill it, likewise.
+        """
+        weights, factors = [], []
+        for d, params in enumerate(self._params):
+            weights.append([])
+            for k, (matrix, column, width) in enumerate(self._backward_factors(params)):
+                if k == 0 and not want_dx:
+                    width = 0
+                packed = work.packed(("backward", d, k), width, len(matrix))
+                weights[d].append(packed)
+                if width:
+                    factors.append((matrix, column, width, packed))
+        return weights, factors
 
     @abstractmethod
-    def _cell_forward(self, params, tape, work, keep, outputs):
+    def _cell_forward(self, params, weights, tape, work, keep, outputs):
         """Run the cell's kernel over a tape but for its saved arrays; return those."""
 
     @abstractmethod
-    def _cell_backward(self, params, grads, tape, dy, dh, dc, dx, work):
+    def _cell_backward(self, weights, grads, tape, dy, dh, dc, dx, work):
         """Run the cell's kernel back over a tape."""
 
-    def forward_packed(self, x, batch, work, *, state=None, mask=None, keep=False, outputs=True):
+    def forward_packed(
+        self, x, batch, work, weights, *, state=None, mask=None, keep=False, outputs=True
+    ):
         """Run a packed batch forward.
 
         Parameters
@@ -251,6 +380,8 @@ class RecurrentLayer(ABC):
             Its layout.
         work : Workspace
             Memory of this layer and thread. The tapes stand in it: they last until its next use.
+        weights : list of list of ndarray
+            From `pack_forward`.
         state : tuple of ndarray of shape (directions, B, H), optional
             Initial state (h,) or (h, c), in packed order; zero by default.
         mask : ndarray of shape (directions, B, H), optional
@@ -265,25 +396,79 @@ class RecurrentLayer(ABC):
         list of Tape
             One for each direction.
         """
-        n_rows, n_sequences, size = len(x), len(batch.order), self.hidden_size
         tapes = []
-        for d, suffix in enumerate(self.suffixes):
+        for d in range(self.n_directions):
             if d == 1:
                 reversed_x = work.take("x_reverse", x.shape)
                 packing.take_rows(x, 0, batch.reverse, reversed_x)
                 x = reversed_x
-            h = work.take(("h", d), (n_sequences + (n_rows if outputs else 0), size))
-            h[:n_sequences] = 0 if state is None else state[0][d]
-            c = None
-            if self.has_cell_state:
-                c = work.take(("c", d), (n_sequences + (n_rows if keep else 0), size))
-                c[:n_sequences] = 0 if state is None else state[1][d]
-            dropout = work.take("no mask", (0, size)) if mask is None else mask[d]
-            tape = Tape(d, batch.alive, x, dropout, h, c)
-            params = {name: self.params[name + suffix] for name in self._shapes()}
-            saved = self._cell_forward(params, tape, work, keep, outputs)
-            tapes.append(replace(tape, saved=saved))
+            state_d = state and tuple(array[d] for array in state)
+            mask_d = None if mask is None else mask[d]
+            tape = self.forward_direction(
+                d, x, batch, work, weights[d],
+                state=state_d, mask=mask_d, keep=keep, outputs=outputs,
+            )  # fmt: skip
+            tapes.append(tape)
         return tapes
+
+    def forward_direction(
+        self,
+        direction,
+        x,
+        batch,
+        work,
+        weights,
+        *,
+        state=None,
+        mask=None,
+        keep=False,
+        outputs=True,
+        h=None,
+    ):
+        """Run a packed batch forward in one direction.
+
+        Parameters
+        ----------
+        direction : int
+            0, or 1 for the one that reads from the end.
+        x : ndarray of shape (N, D)
+            Packed input, in this direction's order of time; kept by reference.
+        batch : PackedBatch
+            Its layout.
+        work : Workspace
+            Memory of this layer and thread. The tape stands in it: it lasts until the next use for
+            this direction.
+        weights : list of ndarray
+            The direction's, from `pack_forward`.
+        state : tuple of ndarray of shape (B, H), optional
+            Initial state (h,) or (h, c), in packed order; zero by default.
+        mask : ndarray of shape (B, H), optional
+            Recurrent dropout: factors of the state where it enters the recurrent products.
+        keep : bool, default=False
+            Whether to keep what `backward_direction` needs.
+        outputs : bool, default=True
+            Whether to keep the state of every step; without it there is only the final state.
+        h : ndarray of shape (B + N, H), optional
+            Where the states go, behind the initial ones; by default into ``work``.
+
+        Returns
+        -------
+        Tape
+        """
+        n_rows, n_sequences, size = len(x), len(batch.order), self.hidden_size
+        if h is None:
+            h = work.take(("h", direction), (n_sequences + (n_rows if outputs else 0), size))
+        h[:n_sequences] = 0 if state is None else state[0]
+        c = None
+        if self.has_cell_state:
+            c = work.take(("c", direction), (n_sequences + (n_rows if keep else 0), size))
+            c[:n_sequences] = 0 if state is None else state[1]
+        if mask is None:
+            mask = work.take("no mask", (0, size))
+        tape = Tape(direction, batch.alive, x, mask, h, c)
+        params = self._params[direction]
+        tape.saved = self._cell_forward(params, weights, tape, work, keep, outputs)
+        return tape
 
     def outputs(self, tapes, batch, work):
         """The states of all steps of both directions side by side, each at its own time.
@@ -324,18 +509,25 @@ class RecurrentLayer(ABC):
         tuple of ndarray of shape (directions, B, H)
             (h,) or (h, c), in packed order.
         """
-        n_sequences = len(batch.order)
-        states = [[tape.h for tape in tapes]]
-        if self.has_cell_state:
-            states.append([tape.c for tape in tapes])
-        last = n_sequences + batch.last
-        return tuple(
-            np.stack([rows if len(rows) == n_sequences else rows[last] for rows in arrays])
-            for arrays in states
-        )
+        shape = (self.n_directions, len(batch.order), self.hidden_size)
+        state = tuple(np.empty(shape, dtype=self.dtype) for _ in range(self.n_states))
+        for tape in tapes:
+            for array, rows in zip(state, (tape.h, tape.c), strict=False):
+                packing.last_forward(rows, batch.last, 0, array[tape.direction])
+        return state
 
     def backward_packed(
-        self, tapes, batch, work, grads, *, dy=None, dstate=None, want_dx=True, bptt_steps=None
+        self,
+        tapes,
+        batch,
+        work,
+        weights,
+        grads,
+        *,
+        dy=None,
+        dstate=None,
+        want_dx=True,
+        bptt_steps=None,
     ):
         """Run a packed batch backward.
 
@@ -347,12 +539,15 @@ class RecurrentLayer(ABC):
             Its layout.
         work : Workspace
             The same as in `forward_packed`.
-        grads : dict of str to ndarray
-            Gradients of the parameters, added to.
-        dy : ndarray of shape (N, directions · H), optional
-            Gradient of `outputs`; zero by default.
+        weights : list of list of ndarray
+            From `pack_backward`.
+        grads : list of dict of str to ndarray
+            Gradients of the parameters, by direction, added to.
+        dy : ndarray of shape (N, directions · H), or callable, optional
+            Gradient of `outputs`; zero by default. A callable is given the number of a direction,
+            and returns that direction's part (N, H) in its own order of time.
         dstate : tuple of ndarray of shape (directions, B, H), optional
-            Gradient of `final_state`; zero by default.
+            Gradient of `final_state`, used up; zero by default, and for the states it leaves out.
         want_dx : bool, default=True
             Whether the gradient of x is computed.
         bptt_steps : int, optional
@@ -364,44 +559,72 @@ class RecurrentLayer(ABC):
         dx : ndarray of shape (N, D), or None
             Gradient of x; stands in ``work``.
         dinitial : tuple of ndarray of shape (directions, B, H)
-            Gradient of the initial state.
+            Gradient of the initial state; stands in ``dstate`` or ``work``.
         """
-        n_rows, n_sequences, size = len(batch.rows), len(batch.order), self.hidden_size
-        n_steps = len(batch.alive)
-        n_states = 2 if self.has_cell_state else 1
-        dstate = [
-            np.zeros((self.n_directions, n_sequences, size), dtype=self.dtype)
-            if dstate is None
-            else np.array(dstate[k], dtype=self.dtype, order="C")
-            for k in range(n_states)
-        ]
-        step = bptt_steps or n_steps
-        dx = work.take("dx", (n_rows if want_dx else 0, self.input_size))
-        for d, suffix in enumerate(self.suffixes):
-            dy_d = self._dy_of_direction(dy, d, batch, work)
+        shape = (self.n_directions, len(batch.order), self.hidden_size)
+        dstate = [np.ascontiguousarray(array) for array in dstate or ()]
+        for k in range(len(dstate), self.n_states):
+            dstate.append(work.zeros(("dstate", k), shape))
+        dx = work.take("dx", (len(batch.rows) if want_dx else 0, self.input_size))
+        for d in range(self.n_directions):
             dx_d = dx if d == 0 else work.take("dx_reverse", dx.shape)
-            params = {name: self.params[name + suffix] for name in self._shapes()}
-            grads_d = {name: grads[name + suffix] for name in self._shapes()}
-            dh, dc = dstate[0][d], dstate[1][d] if n_states == 2 else None
-            for start in range((n_steps - 1) // step * step, -1, -step):
-                stop = min(start + step, n_steps)
-                if stop < n_steps:
-                    for array in dstate:
-                        array[d, : batch.alive[stop]] = 0
-                first, end = batch.rows_until(start), batch.rows_until(stop)
-                self._cell_backward(
-                    params, grads_d, tapes[d].steps(start, stop), dy_d[first:end], dh, dc,
-                    dx_d[first:end], work,
-                )  # fmt: skip
+            self.backward_direction(
+                tapes[d], batch, work, weights[d], grads[d],
+                dy=self._dy_of_direction(dy, d, batch, work),
+                dstate=[array[d] for array in dstate], dx=dx_d, bptt_steps=bptt_steps,
+            )  # fmt: skip
             if d == 1 and want_dx:
                 packing.add_rows(dx_d, batch.reverse, dx)
         return (dx if want_dx else None), tuple(dstate)
+
+    def backward_direction(
+        self, tape, batch, work, weights, grads, *, dy, dstate, dx, bptt_steps=None
+    ):
+        """Run a packed batch backward in one direction.
+
+        Parameters
+        ----------
+        tape : Tape
+            From `forward_direction` with ``keep``; used up.
+        batch : PackedBatch
+            Its layout.
+        work : Workspace
+            The same as in `forward_direction`.
+        weights : list of ndarray
+            The direction's, from `pack_backward`.
+        grads : dict of str to ndarray
+            Gradients of the direction's parameters, added to.
+        dy : ndarray of shape (N, H), or (0, H) if there is none
+            Gradient of the states of all steps, in this direction's order of time.
+        dstate : list of ndarray of shape (B, H)
+            Gradient of the final state on entry, of the initial state on return.
+        dx : ndarray of shape (N, D), or (0, D) if it is not wanted
+            Filled with the gradient of x, in this direction's order of time.
+        bptt_steps : int, optional
+            As for `backward_packed`.
+        """
+        n_steps = len(batch.alive)
+        dh, dc = dstate if self.has_cell_state else (dstate[0], None)
+        step = bptt_steps or n_steps
+        end = len(batch.rows)
+        for start in range((n_steps - 1) // step * step, -1, -step):
+            stop = min(start + step, n_steps)
+            if stop < n_steps:
+                for array in dstate:
+                    array[: batch.alive[stop]] = 0
+            first = batch.rows_until(start) if start else 0
+            self._cell_backward(
+                weights, grads, tape.steps(start, stop), dy[first:end], dh, dc, dx[first:end], work
+            )
+            end = first
 
     def _dy_of_direction(self, dy, d, batch, work):
         """The columns of dy that belong to a direction, in its order of time; (0, H) for None."""
         size = self.hidden_size
         if dy is None:
-            return work.take("dy", (0, size))
+            return work.take("no dy", (0, size))
+        if callable(dy):
+            return dy(d)
         if not self.bidirectional:
             return dy
         dy_d = work.take("dy", (len(dy), size))

@@ -1,0 +1,99 @@
+"""Show how the time of a training step of `layers.LSTM` grows, and what a second thread gives.
+
+One quantity at a time is doubled, the others stay. Slopes are those of the logarithms: 1 means that
+twice the work takes twice the time. The last slope is that of a line through all points from the
+third on, where what a call costs beside its work no longer counts. Sizes are timed in turns and the
+fastest time of each is taken, as everything else on a machine only ever adds to it.
+
+With ``--threads`` above 1 the step of every cell is also timed on one thread and on that many, in
+turns.
+"""
+
+import numpy as np
+from contenders import GATES, Fastrnn, Work
+from measuring import argument_parser, begin, interleave, save
+
+# Quantity, its values, the case (T, B, D, H) of a value, and the mode.
+SERIES = {
+    "T": ([25, 50, 100, 200, 400, 800], lambda T: ((T, 32, 16, 64), "training")),
+    "B": ([4, 8, 16, 32, 64, 128, 256], lambda B: ((100, B, 16, 64), "training")),
+    "H": ([16, 32, 64, 128, 256, 512], lambda H: ((100, 32, 16, H), "training")),
+    "ΣT": ([25, 50, 100, 200, 400, 800], lambda T: ((T, 64, 16, 64), "ragged")),
+}
+SETTLED = 2  # index of the first value that counts for the last slope
+# (T, B, D, H) of the steps that are run on several threads.
+THREADED = [(28, 32, 28, 128), (100, 32, 16, 64), (100, 64, 64, 128), (784, 32, 1, 128)]
+
+
+def step(cell, mode, shape, threads=1):
+    """Return a function that makes one training step, and the number of its time steps."""
+    work = Work.draw(cell, mode, "float32", threads, shape)
+    steps = shape[0] * shape[1] if work.lengths is None else int(work.lengths.sum())
+    return Fastrnn(work).train, steps
+
+
+def slopes(values, seconds):
+    """Return the slope of every doubling and that of a line through all from SETTLED on."""
+    x, y = np.log(values), np.log(seconds)
+    overall = np.polyfit(x[SETTLED:], y[SETTLED:], 1)[0]
+    return (np.diff(y) / np.diff(x)).tolist(), float(overall)
+
+
+def run_series(name, quick):
+    """Time and print one series."""
+    values, case = SERIES[name]
+    values = values[: SETTLED + 2] if quick else values
+    made = [step("lstm", mode, shape) for shape, mode in map(case, values)]
+    calls = {str(value): call for value, (call, _) in zip(values, made, strict=True)}
+    times = interleave(calls, *((3, 0.005) if quick else (9, 0.03)))
+    seconds = [min(times[key]) for key in calls]
+    if name == "ΣT":
+        values = [steps for _, steps in made]
+    each, overall = slopes(values, seconds)
+    print(f"\n{name:12}" + "".join(f"{value:10}" for value in values))
+    print(f"{'milliseconds':12}" + "".join(f"{1e3 * value:10.3f}" for value in seconds))
+    print(f"{'slope':12}{'':10}" + "".join(f"{slope:10.2f}" for slope in each))
+    print(f"slope from {values[SETTLED]} on: {overall:.2f}", flush=True)
+    return {
+        "quantity": name,
+        "values": values,
+        "milliseconds": [1e3 * value for value in seconds],
+        "slopes": each,
+        "slope": overall,
+    }
+
+
+def run_threads(threads, quick):
+    """Time and print the training steps on one thread and on several."""
+    cases = []
+    print(f"\nspeed-up by {threads} threads: cell, (T, B, D, H), milliseconds")
+    for cell in ["lstm"] if quick else GATES:
+        for shape in THREADED[:2] if quick else THREADED:
+            calls = {str(n): step(cell, "training", shape, n)[0] for n in (1, threads)}
+            times = interleave(calls, *((3, 0.005) if quick else (9, 0.03)))
+            one, several = (1e3 * min(times[key]) for key in calls)
+            cases.append(
+                {
+                    "cell": cell,
+                    "shape": shape,
+                    "threads": threads,
+                    "milliseconds": [one, several],
+                    "speed-up": one / several,
+                }
+            )
+            row = f"{one:10.3f}{several:10.3f}{one / several:8.2f}"
+            print(f"{cell:12}{shape!s:20}{row}", flush=True)
+    return cases
+
+
+def main():
+    arguments = argument_parser(__doc__).parse_args()
+    machine = begin(arguments, [])
+    series = [run_series(name, arguments.quick) for name in SERIES]
+    threaded = run_threads(arguments.threads, arguments.quick) if arguments.threads > 1 else []
+    if arguments.json:
+        save(arguments.json, machine=machine, series=series, threads=threaded)
+
+
+if __name__ == "__main__":
+    main()

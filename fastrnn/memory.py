@@ -1,0 +1,302 @@
+"""How much memory training and prediction need, known before it is taken, and how much there is.
+
+What is counted is what the network allocates: parameters, gradients and the solver's vectors, for
+each thread the activations that one shard of a minibatch keeps for the way back, packed weights,
+and the indices of packed rows. `fastrnn.network` says when each is taken and given back.
+"""
+
+import math
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from fastrnn.batches import SHARD_SIZE
+from fastrnn.layers.recurrent import CHUNK_BYTES, CHUNK_MIN_ROWS
+from fastrnn.network import CELLS, PREDICT_SIZE
+from fastrnn.threads import count_threads
+
+__all__ = ["MemoryLimitError", "available_memory", "estimate_memory", "refuse_if_too_large"]
+
+# What the cells keep of every step besides the state, in widths of the state.
+_KEPT = {"rnn": 0, "gru": 4, "lstm": 5, "carry_lstm": 6}
+# Vectors of all parameters that solvers keep, in the network's dtype.
+_SOLVER_VECTORS = {"adam": 2, "adamw": 3, "sgd": 1, "rmsprop": 1, "lbfgs": 1}
+_LBFGS_VECTORS = 38  # float64: 10 pairs of corrections, and what scipy needs around them
+_INDEX_BYTES = 8
+_SMALL = 64 * 2**20  # less is not worth asking how much there is
+
+
+class MemoryLimitError(MemoryError):
+    """Raised before work begins that needs more memory than there is."""
+
+
+def estimate_memory(
+    lengths,
+    n_features,
+    hidden_layer_sizes,
+    n_outputs,
+    *,
+    training=True,
+    cell="lstm",
+    bidirectional=False,
+    pooling="last",
+    dropout=0.0,
+    dtype="float32",
+    solver="adam",
+    batch_size=200,
+    bptt_steps=None,
+    n_jobs=None,
+):
+    """Return the bytes that a network takes at its peak, in training or in prediction.
+
+    The sequences themselves are not counted, nor what Python and its libraries take.
+
+    Parameters
+    ----------
+    lengths : array-like of int of shape (n,)
+        Steps of each sequence.
+    n_features : int
+        D, features of each step.
+    hidden_layer_sizes : tuple of int
+        Hidden units of each layer and direction.
+    n_outputs : int
+        K, outputs of the head.
+    training : bool, default=True
+        Whether the network is trained; else it predicts.
+    cell : {"lstm", "gru", "rnn", "carry_lstm"}, default="lstm"
+        The recurrent layers.
+    bidirectional : bool, default=False
+        Whether every layer reads in both directions.
+    pooling : {"last", "mean", "max"}, default="last"
+        What the head sees.
+    dropout : float, default=0.0
+        Share of the outputs that are dropped in training.
+    dtype : {"float32", "float64"}, default="float32"
+        Type of parameters and arithmetic.
+    solver : {"adam", "adamw", "sgd", "rmsprop", "lbfgs"}, default="adam"
+        How it is trained; "lbfgs" takes all sequences as one batch.
+    batch_size : int, default=200
+        Sequences in a minibatch. A minibatch is worked through in shards of 16 to 31 sequences,
+        so that only a smaller one needs less memory.
+    bptt_steps : int or None, default=None
+        Steps of truncated backpropagation. They save memory with ``pooling="last"`` in one
+        direction; otherwise all steps are kept.
+    n_jobs : int or None, default=None
+        Threads. Each keeps a shard.
+
+    Returns
+    -------
+    int
+        Bytes. For sequences of unequal length a likely value, since it is by chance which of them
+        come together.
+
+    Examples
+    --------
+    >>> from fastrnn.memory import estimate_memory
+    >>> whole = estimate_memory([784] * 1000, 1, (128,), 10, batch_size=32)
+    >>> cut = estimate_memory([784] * 1000, 1, (128,), 10, batch_size=32, bptt_steps=50)
+    >>> 30e6 < whole < 60e6, cut < 0.2 * whole
+    (True, True)
+    """
+    sizes, lengths = tuple(hidden_layer_sizes), np.asarray(lengths)
+    itemsize = np.dtype(dtype).itemsize
+    n_directions = 2 if bidirectional else 1
+    widths = [n_features, *(n_directions * size for size in sizes)]
+    gates = CELLS[cell].n_gates
+    n_parameters = (widths[-1] + 1) * n_outputs
+    for width, size in zip(widths, sizes, strict=False):
+        extra = size if cell == "gru" else 0
+        n_parameters += n_directions * ((width + size + 1) * gates * size + extra)
+    if not training:
+        n_parameters = 0
+
+    n_shards, rows, n_sequences = _shard(lengths, batch_size, training, solver)
+    indices = 2 * _INDEX_BYTES * rows  # of packed rows: where they come from, and reversed
+    if training and bptt_steps and pooling == "last" and not bidirectional:
+        rows = min(rows, n_sequences * bptt_steps)
+    n_threads = min(count_threads(n_jobs), n_shards)
+
+    # Rows of width 1 that one thread holds, layer by layer: every step has a row in `per_row`.
+    per_row, fixed, weights = n_features, 0, 0
+    for k, (width, size) in enumerate(zip(widths, sizes, strict=False)):
+        top = k == len(sizes) - 1
+        state = size * (2 if CELLS[cell].has_cell_state else 1)
+        if bidirectional:
+            per_row += width  # the input in the other order
+        if training:
+            per_row += n_directions * size * (1 + _KEPT[cell])
+            if k > 0:
+                per_row += n_directions * width  # dx
+            if not top:
+                per_row += n_directions * size * (bidirectional + bool(dropout))
+            if bidirectional if not top else pooling != "last":
+                per_row += size  # dy of one direction
+        elif not top or pooling != "last":
+            per_row += n_directions * size * (1 + (bidirectional and not top))
+        room = max(CHUNK_MIN_ROWS, CHUNK_BYTES // (gates * size * itemsize), n_sequences)
+        room = room if training else min(room, rows)
+        fixed += n_sequences * n_directions * state * (3 if training else 1)
+        weights += n_directions * (width + size) * _panels(gates * size)
+        if training:
+            weights += n_directions * gates * size * (_panels(size) + (_panels(width) if k else 0))
+            fixed += room * (_panels(gates * size) + max(width, size))
+        if not training or cell == "rnn":
+            fixed += room * size * max(1, _KEPT[cell])
+        if cell == "gru":
+            fixed += n_sequences * gates * size
+    fixed += n_sequences * (3 * widths[-1] + 2 * n_outputs)
+    one_thread = itemsize * (rows * per_row + fixed)
+    weights *= itemsize
+    if not training:
+        outputs = len(lengths) * n_outputs * itemsize
+        return int(n_threads * (one_thread + indices) + weights + outputs)
+
+    vectors = 2 + _SOLVER_VECTORS[solver] + (n_threads if n_shards > 1 else 0)
+    parameters = n_parameters * (vectors * itemsize + 1)
+    if solver == "lbfgs":
+        parameters += 8 * _LBFGS_VECTORS * n_parameters
+    targets = len(lengths) * (4 * _INDEX_BYTES + 2 * itemsize * (1 + n_outputs))
+    return int(n_threads * one_thread + weights + n_shards * indices + parameters + targets)
+
+
+def _shard(lengths, batch_size, training, solver):
+    """How many shards a batch has, and rows and sequences of the largest shard of all batches."""
+    n = len(lengths)
+    falling = np.sort(lengths)[::-1]
+    if not training:
+        lot = falling[:PREDICT_SIZE]
+        return math.ceil(n / PREDICT_SIZE), int(lot.sum()), len(lot)
+    size = n if solver == "lbfgs" else min(batch_size, n)
+    shards = []
+    for batch in {size, n % size or size}:  # the last batch of an epoch may have larger shards
+        n_shards = max(1, batch // SHARD_SIZE)
+        rows = int(falling[:batch:n_shards].sum())
+        if batch < n:
+            # The batches are drawn: the largest of many has some deviations more than the mean.
+            drawn = batch * lengths.mean() + 3.0 * lengths.std() * math.sqrt(batch)
+            spread = (falling[0] - falling[-1]) / 2 if n_shards > 1 else 0
+            rows = min(rows, int(drawn / n_shards + spread))
+        shards.append((rows, math.ceil(batch / n_shards)))
+    return max(1, size // SHARD_SIZE), *max(shards)
+
+
+def _panels(n_columns):
+    """Columns of a packed factor: whole panels (fastrnn.kernels.vector_math.packed_size)."""
+    return math.ceil(n_columns / 64) * 64
+
+
+def refuse_if_too_large(needed, work, advice=()):
+    """Raise an error if there is less memory than wanted.
+
+    Parameters
+    ----------
+    needed : int
+        Bytes.
+    work : str
+        What they are for, as the subject of a sentence.
+    advice : iterable of (str, int)
+        What could be changed, and the bytes needed then; it is read only where memory is short,
+        and what would not help is left out.
+
+    Raises
+    ------
+    MemoryLimitError
+        If they are not available.
+    """
+    if needed < _SMALL:
+        return
+    available = available_memory()
+    if available is None or needed <= available:
+        return
+    cures = [f"{change} would need {_size(then)}" for change, then in advice if then < 0.9 * needed]
+    raise MemoryLimitError(
+        f"{work} needs about {_size(needed)} of memory, but only {_size(available)} are available"
+        + (f"; {', '.join(cures)}" if cures else "")
+    )
+
+
+def _size(n_bytes):
+    return f"{n_bytes / 2**30:.1f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:.0f} MiB"
+
+
+def available_memory(root="/"):
+    """Return the bytes that this process may still take.
+
+    The least of what the machine, the control groups (version 1 or 2) and the limit on address
+    space leave.
+
+    Parameters
+    ----------
+    root : str or Path, default="/"
+        Where proc and sys are found.
+
+    Returns
+    -------
+    int or None
+        None where nothing says it.
+    """
+    root = Path(root)
+    limits = [_of_machine(root), *_of_groups(root), _of_address_space(root)]
+    known = [limit for limit in limits if limit is not None]
+    return max(0, min(known)) if known else None
+
+
+def _of_machine(root):
+    """Free memory of the machine, and what the system would give up for it; else all it has."""
+    with suppress(OSError, ValueError):
+        for line in (root / "proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    with suppress(OSError, ValueError, AttributeError):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return None
+
+
+def _of_groups(root):
+    """What each control group of this process, and each above it, leaves."""
+    with suppress(OSError):
+        for line in (root / "proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers == "":
+                base, names = root / "sys/fs/cgroup", ("memory.max", "memory.current")
+                inactive = "inactive_file"
+            elif "memory" in controllers.split(","):
+                base = root / "sys/fs/cgroup/memory"
+                names = ("memory.limit_in_bytes", "memory.usage_in_bytes")
+                inactive = "total_inactive_file"
+            else:
+                continue
+            folder = base / path.lstrip("/")
+            for group in (folder, *folder.parents):
+                if group.is_relative_to(base):
+                    yield _of_group(group, *names, inactive)
+
+
+def _of_group(group, limit_name, usage_name, inactive):
+    """Limit less usage, but for pages of files that the system would drop."""
+    with suppress(OSError, ValueError):
+        limit = int((group / limit_name).read_text())  # "max" is no number: no limit
+        usage = int((group / usage_name).read_text())
+        for line in (group / "memory.stat").read_text().splitlines():
+            name, _, value = line.partition(" ")
+            if name == inactive:
+                usage -= int(value)
+        return limit - usage
+    return None
+
+
+def _of_address_space(root):
+    """What RLIMIT_AS leaves."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return None
+    with suppress(OSError, ValueError):
+        pages = int((root / "proc/self/statm").read_text().split()[0])
+        return limit - pages * resource.getpagesize()
+    return limit
