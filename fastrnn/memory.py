@@ -23,7 +23,7 @@ __all__ = ["MemoryLimitError", "available_memory", "estimate_memory", "refuse_if
 _KEPT = {"rnn": 0, "gru": 4, "lstm": 5, "carry_lstm": 6}
 # Vectors of all parameters that solvers keep, in the network's dtype.
 _SOLVER_VECTORS = {"adam": 2, "adamw": 3, "sgd": 1, "rmsprop": 1, "lbfgs": 1}
-_LBFGS_VECTORS = 38  # float64: 10 pairs of corrections, and what scipy needs around them
+_LBFGS_VECTORS = 43  # float64: 10 pairs of corrections, and what scipy keeps around them (18 to 29)
 _INDEX_BYTES = 8
 _SMALL = 64 * 2**20  # less is not worth asking how much there is
 
