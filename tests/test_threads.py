@@ -88,6 +88,8 @@ def test_after_an_error_all_calls_are_ended_and_none_is_begun():
 
 def send_interrupt(seconds):
     """Press Ctrl-C after a while."""
+    # The background jobs of a shell ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT)).start()
 
 
