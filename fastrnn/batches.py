@@ -14,7 +14,11 @@ import numpy as np
 from fastrnn.kernels import packing
 
 SHARD_SIZE = 16
-"""Sequences in a shard, at least: a batch of fewer than twice as many is not cut."""
+"""Sequences in a shard, at least, but for batches that are cut in two."""
+
+HALVED_FLOPS = 64e6
+"""Arithmetic of a forward pass, in floating-point operations, from which a batch of one to two
+times SHARD_SIZE sequences is cut in two: two threads win more than one loses."""
 
 
 @dataclass(slots=True)
@@ -99,15 +103,28 @@ def sort_by_length(lengths):
     return np.argsort(-lengths, kind="stable")
 
 
-def count_shards(n_sequences):
+def count_shards(n_sequences, flops):
     """Number of shards of a batch whose gradients are added.
 
     It depends on nothing else, so that sums are the same bits on any number of threads.
+
+    Parameters
+    ----------
+    n_sequences : int
+        B.
+    flops : float
+        Roughly the floating-point operations of a forward pass over the batch.
+
+    Returns
+    -------
+    int
     """
+    if flops >= HALVED_FLOPS and SHARD_SIZE <= n_sequences < 2 * SHARD_SIZE:
+        return 2
     return max(1, n_sequences // SHARD_SIZE)
 
 
-def pack_shards(starts, lengths, stride, n_shards=None):
+def pack_shards(starts, lengths, stride, n_shards):
     """Cut a batch into shards of about equal work, and pack each.
 
     Sequences are dealt out by falling length like cards.
@@ -120,15 +137,14 @@ def pack_shards(starts, lengths, stride, n_shards=None):
         As for `pack`.
     stride : int
         As for `pack`.
-    n_shards : int, optional
-        At most n; by default that of `count_shards`.
+    n_shards : int
+        At most n.
 
     Returns
     -------
     list of PackedBatch
     """
     order = sort_by_length(lengths)
-    n_shards = n_shards or count_shards(len(order))
     return [pack(starts, lengths, stride, order[k::n_shards]) for k in range(n_shards)]
 
 

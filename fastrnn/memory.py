@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastrnn.batches import SHARD_SIZE
+from fastrnn.batches import count_shards
 from fastrnn.layers.recurrent import CHUNK_BYTES, CHUNK_MIN_ROWS
 from fastrnn.network import CELLS, PREDICT_SIZE
 from fastrnn.threads import count_threads
@@ -78,7 +78,7 @@ def estimate_memory(
     solver : {"adam", "adamw", "sgd", "rmsprop", "lbfgs"}, default="adam"
         How it is trained; "lbfgs" takes all sequences as one batch.
     batch_size : int, default=200
-        Sequences in a minibatch. A minibatch is worked through in shards of 16 to 31 sequences,
+        Sequences in a minibatch. A minibatch is worked through in shards of 8 to 31 sequences,
         so that only a smaller one needs less memory.
     bptt_steps : int or None, default=None
         Steps of truncated backpropagation. They save memory with ``pooling="last"`` in one
@@ -109,10 +109,11 @@ def estimate_memory(
     for width, size in zip(widths, sizes, strict=False):
         extra = size if cell == "gru" else 0
         n_parameters += n_directions * ((width + size + 1) * gates * size + extra)
+    flops = 2 * (n_parameters - (widths[-1] + 1) * n_outputs)  # of a step forward
     if not training:
         n_parameters = 0
 
-    n_shards, rows, n_sequences = _shard(lengths, batch_size, training, solver)
+    n_shards, rows, n_sequences = _shard(lengths, batch_size, training, solver, flops)
     indices = 2 * _INDEX_BYTES * rows  # of packed rows: where they come from, and reversed
     if training and bptt_steps and pooling == "last" and not bidirectional:
         rows = min(rows, n_sequences * bptt_steps)
@@ -161,7 +162,7 @@ def estimate_memory(
     return int(n_threads * one_thread + weights + n_shards * indices + parameters + targets)
 
 
-def _shard(lengths, batch_size, training, solver):
+def _shard(lengths, batch_size, training, solver, flops):
     """How many shards a batch has, and rows and sequences of the largest shard of all batches."""
     n = len(lengths)
     falling = np.sort(lengths)[::-1]
@@ -171,7 +172,7 @@ def _shard(lengths, batch_size, training, solver):
     size = n if solver == "lbfgs" else min(batch_size, n)
     shards = []
     for batch in {size, n % size or size}:  # the last batch of an epoch may have larger shards
-        n_shards = max(1, batch // SHARD_SIZE)
+        n_shards = count_shards(batch, flops * batch * lengths.mean())
         rows = int(falling[:batch:n_shards].sum())
         if batch < n:
             # The batches are drawn: the largest of many has some deviations more than the mean.
@@ -179,7 +180,7 @@ def _shard(lengths, batch_size, training, solver):
             spread = (falling[0] - falling[-1]) / 2 if n_shards > 1 else 0
             rows = min(rows, int(drawn / n_shards + spread))
         shards.append((rows, math.ceil(batch / n_shards)))
-    return max(1, size // SHARD_SIZE), *max(shards)
+    return count_shards(size, flops * size * lengths.mean()), *max(shards)
 
 
 def _panels(n_columns):

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from fastrnn import threads
-from fastrnn.batches import pack, pack_shards, sort_by_length
+from fastrnn.batches import count_shards, pack, pack_shards, sort_by_length
 from fastrnn.kernels import dense, packing
 from fastrnn.kernels.dense import pack_weights, pack_weights_transposed
 from fastrnn.kernels.dropout import dropout
@@ -221,7 +221,8 @@ class Network:
         total = sum_of_weights(weight)
         starts = sequences.offsets[indices]
         lengths = sequences.lengths[indices]
-        shards = pack_shards(starts, lengths, 1)
+        n_shards = count_shards(len(lengths), self._forward_flops(int(lengths.sum())))
+        shards = pack_shards(starts, lengths, 1, n_shards)
         seeds = self._draw_seeds(rng, len(shards))
         if self._weights is None:
             self._weights = _PackedWeights(self)

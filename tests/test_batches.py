@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastrnn.batches import SHARD_SIZE, pack, pack_dense, pack_shards
+from fastrnn.batches import HALVED_FLOPS, count_shards, pack, pack_dense, pack_shards
 from fastrnn.kernels import packing
 
 LENGTHS = [[1], [4], [1, 1, 1], [3, 3], [2, 5, 1, 5, 3], list(range(1, 30))]
@@ -47,13 +47,22 @@ def test_indices(lengths, layout):
 @pytest.mark.parametrize("n", [1, 16, 31, 32, 33, 100])
 def test_shards_hold_every_sequence_once_and_share_the_work(n):
     lengths = np.random.default_rng(n).integers(1, 50, size=n)
-    shards = pack_shards(np.cumsum(lengths) - lengths, lengths, 1)
-    assert len(shards) == max(1, n // SHARD_SIZE)
+    n_shards = max(1, n // 16)
+    shards = pack_shards(np.cumsum(lengths) - lengths, lengths, 1, n_shards)
+    assert len(shards) == n_shards
     np.testing.assert_array_equal(
         np.sort(np.concatenate([shard.order for shard in shards])), np.arange(n)
     )
     rows = [len(shard.rows) for shard in shards]
     assert max(rows) - min(rows) <= lengths.max()
+
+
+@pytest.mark.parametrize(
+    ("n", "little", "much"), [(1, 1, 1), (15, 1, 1), (16, 1, 2), (31, 1, 2), (32, 2, 2), (50, 3, 3)]
+)
+def test_batches_of_much_work_are_cut_from_16_sequences_on(n, little, much):
+    assert count_shards(n, HALVED_FLOPS - 1) == little
+    assert count_shards(n, HALVED_FLOPS) == much
 
 
 @pytest.mark.parametrize(("n", "n_shards"), [(1, 1), (31, 1), (32, 2), (100, 6)])

@@ -286,7 +286,7 @@ class RNNBase(TransformerMixin, BaseEstimator):  # numpydoc ignore=PR02
 
         `fit` itself refuses to begin when that is more than there is. What saves memory:
         ``dtype="float32"``; fewer threads; a `batch_size` below 16, while larger ones are worked
-        through in shards of 16 to 31 sequences anyway; and `bptt_steps`, with ``pooling="last"``
+        through in shards of 8 to 31 sequences anyway; and `bptt_steps`, with ``pooling="last"``
         in one direction.
 
         Parameters

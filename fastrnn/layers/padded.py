@@ -110,12 +110,13 @@ class PaddedLayer(RecurrentLayer):
             initial_state = self._as_states("initial_state", initial_state, shape)
         if lengths is not None:
             lengths = _check_lengths(lengths, n_steps, n_sequences)
+        n_rows = n_steps * n_sequences if lengths is None else int(lengths.sum())
+        flops = self._flops(n_rows)
         if training or products() == "blas":
-            n_shards = count_shards(n_sequences)
+            n_shards = count_shards(n_sequences, flops)
         else:
             # No sum goes over the sequences, and packed products do not see batch mates.
-            n_rows = n_steps * n_sequences if lengths is None else int(lengths.sum())
-            worthwhile = int(self._flops(n_rows) // threads.WORTHWHILE_FLOPS)
+            worthwhile = int(flops // threads.WORTHWHILE_FLOPS)
             n_threads = min(threads.count_threads(n_jobs), worthwhile)
             n_shards = max(1, min(n_threads, n_sequences // SMALLEST_SHARD))
         if lengths is None:
