@@ -3,10 +3,11 @@
    BLAS packs its factors anew at every call. In a recurrent network the second factor is the same
    at every time step, so here it is packed once: in panels of TILE_VECTORS vectors of columns,
    [K][PANEL] each, the last one filled up with zeros. A tile of at most TILE_ROWS rows by one panel
-   is summed in registers over all of K; of one or two rows several panels go together, so that
-   enough sums are under way to hide the latency of a multiplication. A second factor of so few
-   columns that most of a vector would be zeros is packed as [N][K], and products with it are sums
-   along rows. A first factor that enters transposed is packed too, in strips [K][TILE_ROWS].
+   is summed in registers over all of K, of the last panel only the vectors that hold columns; of
+   one or two rows several panels go together, so that enough sums are under way to hide the latency
+   of a multiplication. A second factor of so few columns that most of a vector would be zeros is
+   packed as [N][K], and products with it are sums along rows. A first factor that enters transposed
+   is packed too, in strips [K][TILE_ROWS].
 
    Every element of a result is one sum whose order is fixed by K and N alone: a sequence's result
    does not depend on its batch mates. */
@@ -150,11 +151,10 @@ typedef struct {
 } NAME(factors);
 #define factors NAME(factors)
 
-/* sum += A B for rows rows and panels panels. */
-INLINE void NAME(accumulate)(const int rows, const int panels, factors f,
+/* sum += A B for rows rows and vectors vectors. */
+INLINE void NAME(accumulate)(const int rows, const int vectors, factors f,
                              vec sum[TILE_ROWS][MAX_VECTORS])
 {
-    const int vectors = panels * TILE_VECTORS;
     const REAL *a_k = f.A, *b_k = f.packed;
     for (int64_t k = 0; k < f.K; k++, a_k += f.column_stride, b_k += PANEL) {
         vec b[MAX_VECTORS];
@@ -168,12 +168,11 @@ INLINE void NAME(accumulate)(const int rows, const int panels, factors f,
     }
 }
 
-/* C = start + the products, for rows rows and panels panels, of which n columns are wanted. */
-INLINE void NAME(tile)(const int rows, const int panels, int64_t n, const factors *first,
+/* C = start + the products, for rows rows and vectors vectors, of which n columns are wanted. */
+INLINE void NAME(tile)(const int rows, const int vectors, int64_t n, const factors *first,
                        const factors *second, const REAL *start, int64_t start_stride, REAL *C,
                        int64_t ldc)
 {
-    const int vectors = panels * TILE_VECTORS;
     vec sum[TILE_ROWS][MAX_VECTORS];
     EACH(i, rows) EACH(j, vectors)
     {
@@ -181,8 +180,8 @@ INLINE void NAME(tile)(const int rows, const int panels, int64_t n, const factor
         if (start && n > j * LANES)
             sum[i][j] = NAME(load)(start + i * start_stride + j * LANES, n - j * LANES);
     }
-    NAME(accumulate)(rows, panels, *first, sum);
-    NAME(accumulate)(rows, panels, *second, sum);
+    NAME(accumulate)(rows, vectors, *first, sum);
+    NAME(accumulate)(rows, vectors, *second, sum);
     EACH(i, rows) EACH(j, vectors)
     {
         if (n > j * LANES)
@@ -190,32 +189,52 @@ INLINE void NAME(tile)(const int rows, const int panels, int64_t n, const factor
     }
 }
 
-/* The first panels of B, as many as go together for so few rows: returns how many. There are panels
-   for n columns. */
-static TARGET int64_t NAME(some_panels)(int64_t rows, int64_t n, const factors *first,
-                                        const factors *second, const REAL *start,
-                                        int64_t start_stride, REAL *C, int64_t ldc)
+/* The first vectors of B, as many as go together for so few rows: returns how many. There are n
+   columns left. */
+static TARGET int64_t NAME(some_vectors)(int64_t rows, int64_t n, const factors *first,
+                                         const factors *second, const REAL *start,
+                                         int64_t start_stride, REAL *C, int64_t ldc)
 {
-#define TILE(rows, panels)                                                                         \
-    NAME(tile)(rows, panels, n, first, second, start, start_stride, C, ldc);                       \
-    return panels;
+#define TILE(rows, vectors)                                                                        \
+    NAME(tile)(rows, vectors, n, first, second, start, start_stride, C, ldc);                      \
+    return vectors;
+#if TILE_VECTORS == 4
+#define TILES(rows)                                                                                \
+    if (n > 3 * LANES) {                                                                           \
+        TILE(rows, 4)                                                                              \
+    }                                                                                              \
+    if (n > 2 * LANES) {                                                                           \
+        TILE(rows, 3)                                                                              \
+    }                                                                                              \
+    if (n > LANES) {                                                                               \
+        TILE(rows, 2)                                                                              \
+    }                                                                                              \
+    TILE(rows, 1)
+#else
+#define TILES(rows)                                                                                \
+    if (n > LANES) {                                                                               \
+        TILE(rows, 2)                                                                              \
+    }                                                                                              \
+    TILE(rows, 1)
+#endif
     switch (rows) {
-    case 6: TILE(6, 1)
-    case 5: TILE(5, 1)
-    case 4: TILE(4, 1)
-    case 3: TILE(3, 1)
+    case 6: TILES(6)
+    case 5: TILES(5)
+    case 4: TILES(4)
+    case 3: TILES(3)
     case 2:
         if (TILE_VECTORS == 2 && n > PANEL) {
-            TILE(2, 2)
+            TILE(2, 2 * TILE_VECTORS)
         }
-        TILE(2, 1)
+        TILES(2)
     default:
         if (n > MAX_VECTORS * LANES - PANEL) {
-            TILE(1, MAX_VECTORS / TILE_VECTORS)
+            TILE(1, MAX_VECTORS)
         }
-        TILE(1, 1)
+        TILES(1)
     }
 #undef TILE
+#undef TILES
 }
 
 /* The factors of the tile at row m and column `column`. */
@@ -256,8 +275,8 @@ INLINE void NAME(all_tiles)(const int is_strips, int64_t M, int64_t N, factors f
                 if (is_strips)
                     one.A = first.A + m * first.K;
                 const REAL *s = start ? start + m * start_stride + column : 0;
-                column += PANEL * NAME(some_panels)(rows, end - column, &one, &two, s, start_stride,
-                                                    c, ldc);
+                column += LANES * NAME(some_vectors)(rows, end - column, &one, &two, s,
+                                                     start_stride, c, ldc);
             }
         }
     }
