@@ -1,7 +1,7 @@
 """Every accepted ``X`` becomes one ragged container, and every fault of ``X`` is found here.
 
-Whoever holds a `Sequences` may trust it: at least one feature, no empty sequence, nothing but
-finite float32 or float64 numbers, C-contiguous.
+Whoever holds a `Sequences` may trust it: at least one feature or id column, no empty sequence,
+nothing but finite float32 or float64 numbers and ids that have a row in an embedding, C-contiguous.
 
 Whether ``X`` is ragged is never guessed from its shape as an array. A list is read item by item,
 so its sequences mean the same whether or not they happen to agree in length.
@@ -10,11 +10,14 @@ so its sequences mean the same whether or not they happen to agree in length.
 import functools
 import operator
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from numbers import Real
 
 import numpy as np
+
+from fastrnn import frames
+from fastrnn.columns import Columns, choose
 
 _NUMERIC = "fiub"  # dtype.kind of what numpy converts to float without loss of meaning
 _REAL = (Real, Decimal, np.bool_)
@@ -29,14 +32,20 @@ class Sequences:
     Parameters
     ----------
     values : ndarray of shape (n_steps, n_features), float32 or float64
-        The time steps of all sequences, C-contiguous. `as_sequences` and `take` make it read-only,
-        for it may share memory with the ``X`` it came from.
+        The numbers of the time steps of all sequences, C-contiguous; ``n_features`` may be 0 if
+        there are ids. `as_sequences` and `take` make it read-only, for it may share memory with the
+        ``X`` it came from.
     offsets : ndarray of shape (n_sequences + 1,), int64
         Sequence ``i`` is ``values[offsets[i]:offsets[i + 1]]``.
     n_columns : int or None, default=None
         Number of columns of the table that the sequences came from, where each row was one
         univariate sequence; None if they did not come from a table. These columns are what
         scikit-learn calls features.
+    ids : ndarray of shape (n_steps, n_id_columns), int64, or None, default=None
+        The ids of the time steps, whole numbers >= 0, C-contiguous and read-only; None if no column
+        is one of ids.
+    columns : Columns or None, default=None
+        What was learned about the columns of ``X``.
 
     Examples
     --------
@@ -48,11 +57,15 @@ class Sequences:
     array([[5., 6.]])
     >>> sequences.take([1, 0, 1]).lengths
     array([1, 2, 1])
+    >>> as_sequences([[4, 2, 4], [0, 1]], categorical_features="all")
+    <2 sequences, lengths 2 to 3, 0 features, ids below 5, float64>
     """
 
     values: np.ndarray
     offsets: np.ndarray
     n_columns: int | None = None
+    ids: np.ndarray | None = None
+    columns: Columns | None = None
 
     @functools.cached_property
     def lengths(self) -> np.ndarray:
@@ -61,7 +74,7 @@ class Sequences:
 
     @property
     def n_features(self) -> int:
-        """Number of features of each time step."""
+        """Number of numeric features of each time step."""
         return self.values.shape[1]
 
     def __len__(self) -> int:
@@ -69,7 +82,7 @@ class Sequences:
         return len(self.offsets) - 1
 
     def __getitem__(self, index) -> np.ndarray:
-        """Sequence `index` as a view of shape (T, n_features)."""
+        """The numbers of sequence `index`, as a view of shape (T, n_features)."""
         i = operator.index(index)
         if not -len(self) <= i < len(self):
             raise IndexError(f"there is no sequence {i} among {len(self)}")
@@ -79,7 +92,10 @@ class Sequences:
     def __repr__(self) -> str:
         lengths = self.lengths
         extent = f"lengths {lengths.min()} to {lengths.max()}, " if len(self) else ""
-        return f"<{len(self)} sequences, {extent}{_features(self.n_features)}, {self.values.dtype}>"
+        content = _features(self.n_features)
+        if self.columns is not None and self.columns.ids:
+            content += f", ids below {', '.join(map(str, self.columns.n_categories))}"
+        return f"<{len(self)} sequences, {extent}{content}, {self.values.dtype}>"
 
     def take(self, indices) -> "Sequences":
         """Copy the chosen sequences, in the order of `indices`.
@@ -107,10 +123,22 @@ class Sequences:
         offsets = _offsets(lengths)
         rows = np.repeat(self.offsets[:-1][indices] - offsets[:-1], lengths)
         rows += np.arange(offsets[-1])
-        return Sequences(_read_only(self.values.take(rows, axis=0)), offsets, self.n_columns)
+        values, ids = self.values.take(rows, axis=0), self.ids
+        if ids is not None:
+            ids = _read_only(ids.take(rows, axis=0))
+        return Sequences(_read_only(values), offsets, self.n_columns, ids, self.columns)
 
 
-def as_sequences(X, dtype=None, *, n_features=None, n_columns=None) -> Sequences:
+def as_sequences(
+    X,
+    dtype=None,
+    *,
+    n_features=None,
+    n_columns=None,
+    categorical_features=None,
+    columns=None,
+    allow_nan=False,
+) -> Sequences:
     """Read sequences from everything that fastrnn accepts, and refuse everything else.
 
     Parameters
@@ -121,6 +149,7 @@ def as_sequences(X, dtype=None, *, n_features=None, n_columns=None) -> Sequences
         - a list or tuple, or an object array of one dimension, of arrays or nested lists of shape
           (T_i, n_features), or of shape (T_i,) for univariate sequences;
         - an array of shape (n_sequences, T, n_features);
+        - a list of data frames of T_i rows, one column for each feature, all with the same names;
         - a table, that is an array or a data frame of shape (n_sequences, T), each row one
           univariate sequence.
 
@@ -128,10 +157,20 @@ def as_sequences(X, dtype=None, *, n_features=None, n_columns=None) -> Sequences
     dtype : {"float32", "float64"} or None, default=None
         Kind of number wanted. None keeps float32 and makes everything else float64.
     n_features : int or None, default=None
-        Number of features that each time step must have, None for any.
+        Number of columns that each time step must have, ids included; None for any.
     n_columns : int or None, default=None
         Number of columns that ``X`` must have if it is a table, None for any. Lists are not asked:
         their sequences may have any length.
+    categorical_features : "all", "from_dtype", array-like or None, default=None
+        Which columns of each time step are ids: all; those of a categorical dtype (category, enum
+        or strings) in a list of data frames; those with these numbers or names; or those where a
+        mask with one entry for each column is True. None for none. Ids are whole numbers >= 0.
+        Categorical columns of data frames get theirs here, by the order of the sorted values.
+    columns : Columns or None, default=None
+        What was learned from an earlier ``X``, its ``sequences.columns``: names, ids and categories
+        must be among those. `n_features` and `categorical_features` are not used then.
+    allow_nan : bool, default=False
+        Whether NaN is a number, except among ids.
 
     Returns
     -------
@@ -142,10 +181,18 @@ def as_sequences(X, dtype=None, *, n_features=None, n_columns=None) -> Sequences
     Raises
     ------
     TypeError
-        If ``X`` is no container of sequences, is sparse, or holds anything but numbers.
+        If ``X`` is no container of sequences, is sparse, or holds anything but numbers and chosen
+        categorical columns.
     ValueError
         If ``X`` or a sequence is empty or has the wrong shape or number of features; if it holds
-        complex numbers, NaN, infinity, masked values, or numbers that do not fit into the dtype.
+        complex numbers, NaN, infinity, masked values, or numbers that do not fit into the dtype;
+        if an id is no whole number >= 0, or an id or a category is new; if data frames have other
+        column names; if `categorical_features` chooses a column that is not there.
+
+    Warns
+    -----
+    UserWarning
+        If only one of ``X`` and the earlier ``X`` has column names.
 
     Examples
     --------
@@ -164,7 +211,17 @@ def as_sequences(X, dtype=None, *, n_features=None, n_columns=None) -> Sequences
         if dtype not in ("float32", "float64", np.float32, np.float64):
             raise ValueError(f"dtype is {dtype!r}, expected 'float32', 'float64' or None")
         dtype = np.dtype(dtype)
+    if columns is not None:
+        n_features = columns.width
+    frame = X if frames.is_frame(X) else None
     X = _open(X)
+    wants_ids = bool(columns.ids) if columns is not None else categorical_features is not None
+    if frame is not None:
+        source = _Frames.of_table(frame, columns, wants_ids)
+    else:
+        source = _Frames.of_list(X, columns, n_features)
+    if source.numbers:
+        X = source.encode()
     is_table = isinstance(X, np.ndarray) and X.ndim == 2
     if is_table:
         _check_table(X.shape, n_features, n_columns)
@@ -187,15 +244,188 @@ def as_sequences(X, dtype=None, *, n_features=None, n_columns=None) -> Sequences
 
     if dtype is None:
         dtype = np.dtype(np.float32 if kinds == {("f", 4)} else np.float64)
-    with np.errstate(over="ignore"):  # reported by _check_finite, with its place
-        if isinstance(parts, list):
-            values = np.empty((lengths.sum(), parts[0].shape[1]), dtype)
-            np.concatenate(parts, out=values, casting="unsafe")
-        else:
-            values = np.ascontiguousarray(parts, dtype).reshape(-1, parts.shape[2])
     offsets = _offsets(lengths)
-    _check_finite(values, offsets, parts)
-    return Sequences(_read_only(values), offsets, int(lengths[0]) if is_table else None)
+    width = parts[0].shape[1]
+    chosen = columns.ids if columns is not None else source.choose(categorical_features, width)
+    numeric = [j for j in range(width) if j not in chosen]
+    with np.errstate(over="ignore"):  # reported by _check_finite, with its place
+        values = _join(parts, numeric, dtype)
+    _check_finite(values, offsets, parts, numeric, allow_nan)
+    ids = None
+    if chosen:
+        ids = _read_only(_read_ids(parts, offsets, chosen, columns, source))
+    if columns is None:
+        columns = source.learned(width, chosen, ids)
+    length = int(lengths[0]) if is_table else None
+    return Sequences(_read_only(values), offsets, length, ids, columns)
+
+
+@dataclass
+class _Frames:
+    """The data frames among `X`: one table, one for each sequence, or none.
+
+    `numbers` has for each categorical column the number of each of its values; in a table all
+    columns share those of column 0.
+    """
+
+    frames: list
+    is_table: bool = False
+    names: tuple[str, ...] | None = None
+    numbers: dict[int, dict] = field(default_factory=dict)
+
+    @classmethod
+    def of_table(cls, frame, columns, wants_ids):
+        """Read a table. Its columns are time steps: categorical all of them or none."""
+        self = cls([frame], True, frames.column_names(frame))
+        if columns is not None:
+            frames.check_names("X", self.names, columns.names)
+        if wants_ids:
+            is_categorical = [all(frames.categorical_columns(frame))]
+            self._number(
+                is_categorical,
+                columns,
+                lambda _: frames.learn_categories([frame], range(frame.shape[1])),
+            )
+        return self
+
+    @classmethod
+    def of_list(cls, X, columns, n_features):
+        """Read the frames of a list, where there are any."""
+        if (isinstance(X, np.ndarray) and X.ndim > 1) or not any(map(frames.is_frame, X)):
+            self = cls([])
+            if columns is not None:
+                frames.check_names("X", None, columns.names)
+                self._number([False] * columns.width, columns, None)
+            return self
+        for i, item in enumerate(X):
+            if not frames.is_frame(item):
+                raise TypeError(
+                    f"sequence {i} is of type {type(item).__name__}, expected a data frame as "
+                    "other sequences are"
+                )
+        items = list(X)
+        self = cls(items, False, frames.column_names(items[0]))
+        if columns is not None:
+            frames.check_names("sequence 0", self.names, columns.names)
+        for i, item in enumerate(items):
+            names = frames.column_names(item)
+            if names != self.names:
+                raise ValueError(
+                    f"sequence {i} has columns {list(item.columns)}, expected "
+                    f"{list(items[0].columns)} as in sequence 0"
+                )
+            _check_shape(i, item, n_features, first=items[0])
+        masks = [frames.categorical_columns(item) for item in items]
+        is_categorical = [any(mask[j] for mask in masks) for j in range(len(masks[0]))]
+        self._number(is_categorical, columns, lambda j: frames.learn_categories(items, [j]))
+        for i, mask in enumerate(masks):
+            for j in self.numbers:
+                if not mask[j]:
+                    raise TypeError(
+                        f"{self.place(i, j)} holds no categories, expected them "
+                        "as in other sequences"
+                    )
+        return self
+
+    def _number(self, is_categorical, columns, learn):
+        """Number the values of categorical columns: as in fit, or by their order."""
+        fitted = {} if columns is None else dict(zip(columns.ids, columns.categories, strict=True))
+        for j, is_ in enumerate(is_categorical):
+            categories = fitted.get(j)
+            if columns is None and is_:
+                categories = learn(j)
+            elif columns is not None and is_ != (categories is not None):
+                kinds = ("numbers", "categories") if is_ else ("categories", "numbers")
+                raise TypeError(
+                    f"{self.place(j)} of X holds {kinds[1]}, expected {kinds[0]} as in fit"
+                )
+            if categories is not None:
+                self.numbers[j] = {value: k for k, value in enumerate(categories)}
+
+    def encode(self):
+        """Return the frames with numbers for the values of categorical columns."""
+        if self.is_table:
+            (frame,) = self.frames
+            return frames.encode(frame, dict.fromkeys(range(frame.shape[1]), self.numbers[0]))
+        return [frames.encode(frame, self.numbers) for frame in self.frames]
+
+    def choose(self, wanted, width):
+        """Return which of the columns of a time step are ids."""
+        names = None if self.is_table else self.names
+        chosen = choose(wanted, width, names, self.numbers)
+        for j in self.numbers:
+            if j not in chosen:
+                raise TypeError(
+                    f"{self.place(0, j)} holds categories, expected numbers: name it in "
+                    "categorical_features to have them read as ids"
+                )
+        return chosen
+
+    def learned(self, width, chosen, ids):
+        """Return what a later X has to agree with."""
+        categories = tuple(tuple(self.numbers[j]) if j in self.numbers else None for j in chosen)
+        n_categories = tuple(
+            len(values) if values is not None else int(ids[:, k].max()) + 1
+            for k, values in enumerate(categories)
+        )
+        return Columns(width, self.names, chosen, n_categories, categories)
+
+    def place(self, *place):
+        """Name a place, which ends with a feature."""
+        *rest, j = place
+        named = "" if self.is_table or self.names is None else f" ({self.names[j]!r})"
+        return _name(*rest, feature=j) + named
+
+    def value_at(self, i, step, j):
+        """Say what stands at a place whose value has no number."""
+        if self.is_table:
+            return frames.value_at(self.frames[0], i, step)
+        return frames.value_at(self.frames[i], step, j)
+
+
+def _join(parts, columns, dtype=None):
+    """Return some columns of all sequences, one after the other."""
+    width = parts[0].shape[1]
+    if isinstance(parts, np.ndarray):
+        if len(columns) < width:
+            parts = parts[:, :, columns]
+        n_rows = parts.shape[0] * parts.shape[1]
+        return np.ascontiguousarray(parts, dtype).reshape(n_rows, len(columns))
+    if len(columns) < width:
+        parts = [part[:, columns] for part in parts]
+    if dtype is None:
+        return np.concatenate(parts)
+    values = np.empty((sum(map(len, parts)), len(columns)), dtype)
+    return np.concatenate(parts, out=values, casting="unsafe")
+
+
+def _read_ids(parts, offsets, chosen, columns, source):
+    """Return the id columns as whole numbers, all of them valid."""
+    given = _join(parts, list(chosen))
+    limits = np.iinfo(np.int64).max if columns is None else np.array(columns.n_categories)
+    with np.errstate(invalid="ignore"):
+        valid = (given >= 0) & (given < limits)
+        if given.dtype.kind == "f":
+            valid &= given == np.floor(given)
+    if not valid.all():
+        row, k = divmod(int(valid.argmin()), len(chosen))
+        i, step = _locate(row, offsets)
+        place = source.place(i, step, chosen[k])
+        if chosen[k] in source.numbers:
+            value = source.value_at(i, step, chosen[k])
+            known = ", ".join(map(repr, source.numbers[chosen[k]]))
+            raise ValueError(
+                f"{place} is {value}, expected one of the categories of fit: "
+                f"{known if len(known) < 200 else known[:200] + ' ...'}"
+            )
+        value = given[row, k]
+        if columns is not None and value == np.floor(value):
+            raise ValueError(
+                f"{place} is the id {value:.0f}, expected one from 0 to "
+                f"{columns.n_categories[k] - 1}, the ids that fit learned"
+            )
+        raise ValueError(f"{place} is {value!s}, expected an id: a whole number >= 0")
+    return np.ascontiguousarray(given, np.int64)
 
 
 def _open(X):
@@ -281,9 +511,10 @@ def _read_numbers(array, i):
         name = _name(i, *np.unravel_index(culprit, array.shape))
         if isinstance(value, complex | np.complexfloating):
             raise ValueError(f"Complex data not supported: {name} is {value}, expected a number")
+        advice = "; fastrnn.preprocessing.TokenEncoder makes ids of text"
         raise TypeError(
             f"{name} is of type {type(value).__name__}: the argument must be free of strings and "
-            "other objects, expected numbers"
+            f"other objects, expected numbers{advice if isinstance(value, str) else ''}"
         )
     try:
         return array.astype(np.float64)
@@ -321,28 +552,37 @@ def _check_shape(i, part, n_features, first=None):
         raise ValueError(f"sequence {i} has {_features(width)}, expected {expected}{origin}")
 
 
-def _check_finite(values, offsets, parts):
+def _check_finite(values, offsets, parts, numeric, allow_nan):
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(values.sum()):  # one pass without temporary; it may overflow, so look again
             return
     finite = np.isfinite(values)
+    if allow_nan:
+        finite |= np.isnan(values)
     if finite.all():
         return
-    row, feature = divmod(int(finite.argmin()), values.shape[1])
-    i = int(np.searchsorted(offsets, row, side="right")) - 1
-    step = row - int(offsets[i])
+    row, k = divmod(int(finite.argmin()), values.shape[1])
+    i, step = _locate(row, offsets)
+    feature = numeric[k]
     original = parts[i][step, feature]
     if np.isfinite(original):
         fault = f"{original!s}, which does not fit into {values.dtype}"
     else:
         fault = "NaN" if np.isnan(original) else str(original)
-    raise ValueError(
-        f"{_name(i, step, feature)} is {fault}, expected a finite number (neither NaN nor inf)"
-    )
+    expected = "or NaN (not inf)" if allow_nan else "(neither NaN nor inf)"
+    raise ValueError(f"{_name(i, step, feature)} is {fault}, expected a finite number {expected}")
 
 
-def _name(*place):
-    levels = zip(("sequence", "time step", "feature"), place, strict=False)
+def _locate(row, offsets):
+    """Return the sequence and the time step of a row."""
+    i = int(np.searchsorted(offsets, row, side="right")) - 1
+    return i, row - int(offsets[i])
+
+
+def _name(*place, feature=None):
+    levels = [*zip(("sequence", "time step", "feature"), place, strict=False)]
+    if feature is not None:
+        levels.append(("feature", feature))
     return ", ".join(f"{level} {index}" for level, index in levels) or "X"
 
 

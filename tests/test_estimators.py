@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from fastrnn.estimators import RNNClassifier, RNNRegressor, base, bridge, standin
+from fastrnn import bridge, standin
+from fastrnn.estimators import RNNClassifier, RNNRegressor, base
 from fastrnn.estimators.parameters import RULES, STOCHASTIC, USED_BY
 from fastrnn.estimators.targets import Target, hold_out
 

@@ -582,3 +582,283 @@ def test_take_refuses(indices):
 def test_repr():
     assert repr(as_sequences(RAGGED)) == "<3 sequences, lengths 1 to 3, 2 features, float64>"
     assert "1 feature," in repr(as_sequences([[1, 2]]))
+
+
+# Ids and categories.
+
+ID_RAGGED = [[[1, 0.5, 7], [0, 1.5, 2]], [[3, 2.5, 0]]]  # id, number, id
+
+
+def check_ids(sequences, ids, values):
+    assert sequences.ids.dtype == np.int64
+    assert sequences.ids.flags.c_contiguous and not sequences.ids.flags.writeable
+    np.testing.assert_array_equal(sequences.ids, ids)
+    np.testing.assert_array_equal(sequences.values, values)
+    check_invariants(sequences)
+
+
+@pytest.mark.parametrize("X", [[[4, 2, 4], [0]], [np.array([4.0, 2, 4]), np.array([0.0])]])
+def test_ids_alone(X):
+    sequences = as_sequences(X, "float32", categorical_features="all")
+    check_ids(sequences, [[4], [2], [4], [0]], np.empty((4, 0)))
+    assert sequences.values.dtype == np.float32
+    assert sequences.n_features == 0 and sequences.columns.n_categories == (5,)
+    assert repr(sequences) == "<2 sequences, lengths 1 to 3, 0 features, ids below 5, float32>"
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint64, np.float32, bool, object])
+def test_ids_of_every_dtype(dtype):
+    X = [np.array([[1, 0], [0, 1]], dtype), np.array([[1, 1]], dtype)]
+    check_ids(
+        as_sequences(X, categorical_features="all"), [[1, 0], [0, 1], [1, 1]], np.empty((3, 0))
+    )
+
+
+def test_ids_of_arrays():
+    X = np.arange(12).reshape(2, 3, 2)
+    check_ids(as_sequences(X, categorical_features="all"), X.reshape(6, 2), np.empty((6, 0)))
+    check_ids(
+        as_sequences(X, categorical_features=[1]), X.reshape(6, 2)[:, 1:], X.reshape(6, 2)[:, :1]
+    )
+    table = as_sequences(X[:, :, 0], categorical_features="all")
+    check_ids(table, X[:, :, 0].reshape(6, 1), np.empty((6, 0)))
+    assert table.n_columns == 3 and table.columns.ids == (0,)
+
+
+@pytest.mark.parametrize("chosen", [[0, 2], [2, 0], (0, 2), np.array([True, False, True])])
+def test_ids_beside_numbers(chosen):
+    sequences = as_sequences(ID_RAGGED, categorical_features=chosen)
+    check_ids(sequences, [[1, 7], [0, 2], [3, 0]], [[0.5], [1.5], [2.5]])
+    columns = sequences.columns
+    assert (columns.width, columns.ids, columns.n_categories) == (3, (0, 2), (4, 8))
+    again = as_sequences(ID_RAGGED[1:], columns=columns)
+    check_ids(again, [[3, 0]], [[2.5]])
+    assert again.columns is columns
+
+
+@pytest.mark.parametrize("chosen", [None, [], np.zeros(3, bool), "from_dtype"])
+def test_no_ids(chosen):
+    sequences = as_sequences(ID_RAGGED, categorical_features=chosen)
+    assert sequences.ids is None and sequences.columns.ids == () and sequences.n_features == 3
+
+
+def test_take_takes_ids():
+    sequences = as_sequences(ID_RAGGED, categorical_features=[0]).take([1, 0])
+    check_ids(sequences, [[3], [1], [0]], [[2.5, 0], [0.5, 7], [1.5, 2]])
+    assert sequences.columns.n_categories == (4,)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (
+            -1,
+            r"^sequence 1, time step 0, feature 2 is -1\.0, expected an id: a whole number >= 0$",
+        ),
+        (2.5, r"^sequence 1, time step 0, feature 2 is 2\.5, expected an id"),
+        (np.nan, r"^sequence 1, time step 0, feature 2 is nan, expected an id"),
+        (np.inf, r"^sequence 1, time step 0, feature 2 is inf, expected an id"),
+        (1e30, r"^sequence 1, time step 0, feature 2 is 1e\+30, expected an id"),
+    ],
+)
+def test_no_id(value, message):
+    X = arrays(ID_RAGGED)
+    X[1][0, 2] = value
+    for allow_nan in (False, True):
+        with pytest.raises(ValueError, match=message):
+            as_sequences(X, categorical_features=[0, 2], allow_nan=allow_nan)
+
+
+def test_id_that_fit_has_not_seen():
+    columns = as_sequences(ID_RAGGED, categorical_features=[0, 2]).columns
+    X = arrays(ID_RAGGED)
+    X[1][0, 0] = 4
+    message = r"^sequence 1, time step 0, feature 0 is the id 4, expected one from 0 to 3, the ids"
+    with pytest.raises(ValueError, match=message):
+        as_sequences(X, columns=columns)
+    X[1][0] = 3, np.nan, 7
+    with pytest.raises(ValueError, match=r"^sequence 1, time step 0, feature 1 is NaN"):
+        as_sequences(X, columns=columns)
+    with pytest.raises(ValueError, match=r"^sequence 0 has 2 features, expected 3$"):
+        as_sequences([np.zeros((1, 2))], columns=columns)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        (["a"], "has the name 'a', but X is no list of data frames"),
+        ([3], "has the column 3, but X has columns 0 to 2"),
+        ([-1], "has the column -1"),
+        ([0, 0], r"chooses a column twice: \[0, 0\]"),
+        ([0.5], r"is \[0.5\], expected 'all', 'from_dtype', a list"),
+        ("first", "is 'first', expected 'all'"),
+        ([[1]], r"is \[\[1\]\], expected 'all'"),
+        ([True], "is a mask of 1 entries, expected one for each of 3 columns"),
+        ([None], "has the entry None, expected numbers or names"),
+    ],
+)
+def test_wrong_choice_of_columns(chosen, message):
+    with pytest.raises(ValueError, match=f"^categorical_features {message}"):
+        as_sequences(ID_RAGGED, categorical_features=chosen)
+
+
+def test_text_is_told_of_the_encoder():
+    with pytest.raises(TypeError, match=r"^sequence 0 is of type str.*TokenEncoder makes ids"):
+        as_sequences(["to be", "or not"], categorical_features="all")
+
+
+def test_allow_nan():
+    X = [np.array([[1.0, np.nan]]), np.array([[np.nan, 2.0], [3.0, 4.0]])]
+    np.testing.assert_array_equal(as_sequences(X, allow_nan=True).values, np.concatenate(X))
+    X[1][1, 0] = np.inf
+    message = r"^sequence 1, time step 1, feature 0 is inf, expected a finite number or NaN"
+    with pytest.raises(ValueError, match=message):
+        as_sequences(X, allow_nan=True)
+
+
+@pytest.fixture(params=["pandas", "polars"])
+def make_frame(request):
+    """Return what makes a frame of a word, a number and a shape of declared categories."""
+    library = pytest.importorskip(request.param)
+
+    def make(words, numbers, shapes, order=("word", "number", "shape")):
+        if request.param == "pandas":
+            shapes = library.Categorical(shapes, categories=["round", "flat", "odd"])
+        else:
+            shapes = library.Series(shapes, dtype=library.Enum(["round", "flat", "odd"]))
+        columns = {"word": words, "number": numbers, "shape": shapes}
+        return library.DataFrame({name: columns[name] for name in order})
+
+    return make
+
+
+def test_frames(make_frame):
+    X = [make_frame(["b", "a"], [0.5, 1], ["odd", "round"]), make_frame(["c"], [2], ["round"])]
+    for chosen in ("from_dtype", ["shape", "word"], [True, False, True]):
+        sequences = as_sequences(X, categorical_features=chosen)
+        check_ids(sequences, [[1, 1], [0, 2], [2, 2]], [[0.5], [1], [2]])
+        columns = sequences.columns
+        assert columns.names == ("word", "number", "shape")
+        assert columns.ids == (0, 2) and columns.n_categories == (3, 3)
+        assert columns.categories == (("a", "b", "c"), ("flat", "odd", "round"))
+    # "flat" was declared, so it is known though fit has not seen it
+    later = as_sequences([make_frame(["c"], [1], ["flat"])], columns=columns)
+    check_ids(later, [[2, 0]], [[1]])
+    numbers = as_sequences([x[["number"]] for x in X])
+    assert numbers.columns.names == ("number",) and numbers.ids is None
+
+
+def test_frames_that_do_not_fit(make_frame):
+    good = make_frame(["b", "a"], [0.5, 1], ["odd", "round"])
+    columns = as_sequences([good], categorical_features="from_dtype").columns
+
+    def refuse(X, message, error=ValueError, **options):
+        with pytest.raises(error, match=message):
+            as_sequences(X, **(options or {"columns": columns}))
+
+    unknown = make_frame(["a", "z"], [1, 2], ["odd", "odd"])
+    refuse(
+        [good, unknown],
+        r"^sequence 1, time step 1, feature 0 \('word'\) is 'z', expected one of the categories of "
+        r"fit: 'a', 'b'$",
+    )
+    missing = make_frame(["a", "b"], [1, 2], ["odd", None])
+    message = r"^sequence 0, time step 1, feature 2 \('shape'\) is missing, expected one of"
+    refuse([missing], message)
+    refuse([missing], message, categorical_features="from_dtype")
+    swapped = make_frame(["a"], [1], ["odd"], ("number", "word", "shape"))
+    refuse([swapped], "^sequence 0: The feature names should match(.|\n)*must be in the same order")
+    refuse([good, swapped], r"^sequence 1 has columns \['number', .* as in sequence 0$")
+    refuse([good[["word", "number"]]], "^sequence 0: The(.|\n)*yet now missing:\n- shape")
+    refuse(
+        [
+            good.rename({"word": "w"})
+            if hasattr(good, "to_series")
+            else good.rename(columns={"word": "w"})
+        ],
+        "unseen at fit time:\n- w\n(.|\n)*missing:\n- word",
+    )
+    refuse(
+        [make_frame([1, 2], [1, 2], ["odd", "odd"])],
+        r"^feature 0 \('word'\) of X holds numbers, expected categories as in fit",
+        TypeError,
+    )
+    refuse(
+        [make_frame(["a"], ["b"], ["odd"])],
+        r"^feature 1 \('number'\) of X holds categories, expected numbers as in fit",
+        TypeError,
+    )
+    refuse(
+        [good, np.zeros((2, 3))], "^sequence 1 is of type ndarray, expected a data frame", TypeError
+    )
+    refuse(
+        [good],
+        r"^sequence 0, feature 2 \('shape'\) holds categories, expected numbers: name",
+        TypeError,
+        categorical_features=["word"],
+    )
+    refuse([good], r"^sequence 0, feature 0 \('word'\) holds", TypeError, dtype="float32")
+    refuse(
+        [good, make_frame([1], [1], ["odd"])],
+        r"^sequence 1, feature 0 \('word'\) holds no categories, expected them as in other",
+        TypeError,
+        categorical_features="from_dtype",
+    )
+    refuse([good], "has the name 'size', which 0 columns of X have", categorical_features=["size"])
+    with (
+        pytest.warns(UserWarning, match="^X does not have valid feature names, but the model was"),
+        pytest.raises(TypeError, match="of X holds numbers, expected categories"),
+    ):
+        as_sequences([np.zeros((2, 3))], columns=columns)
+
+
+def test_names_against_none(make_frame):
+    frame = make_frame(["a"], [1.5], ["odd"])[["number"]]
+    columns = as_sequences([np.zeros((1, 1))]).columns
+    assert columns.names is None
+    with pytest.warns(
+        UserWarning, match="^sequence 0 has feature names, but the model was fitted w"
+    ):
+        as_sequences([frame], columns=columns)
+    columns = as_sequences([frame]).columns
+    with pytest.warns(UserWarning, match="^X does not have valid feature names"):
+        assert as_sequences([[[1.0]]], columns=columns).values == 1.0
+
+
+def test_table_of_categories(make_frame):
+    table = make_frame(["b", "odd"], [1, 2], ["odd", "round"])[["word", "shape"]]
+    sequences = as_sequences(table, categorical_features="all")
+    check_ids(sequences, [[0], [2], [2], [3]], np.empty((4, 0)))
+    assert sequences.columns.categories == (("b", "flat", "odd", "round"),)
+    assert sequences.columns.names == ("word", "shape") and sequences.n_columns == 2
+    columns = sequences.columns
+    later = make_frame(["b", "z"], [1, 2], ["odd", "round"])[["word", "shape"]]
+    with pytest.raises(ValueError, match=r"^sequence 1, time step 0, feature 0 is 'z', expected"):
+        as_sequences(later, columns=columns)
+
+
+def test_names_of_a_table():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    columns = as_sequences(frame).columns
+    assert columns.names == ("a", "b") and columns.width == 1
+    with pytest.raises(ValueError, match=r"^X: The feature names should match"):
+        as_sequences(frame[["b", "a"]], columns=columns)
+    assert as_sequences(pandas.DataFrame([[1, 2]])).columns.names is None
+    with pytest.raises(TypeError, match=r"only supported if all input features have string names"):
+        as_sequences(pandas.DataFrame({"a": [1], 2: [3]}))
+    with pytest.raises(ValueError, match="which 2 columns of X have"):
+        doubled = pandas.DataFrame([[1, 2]], columns=["a", "a"])
+        as_sequences([doubled], categorical_features=["a"])
+
+
+def test_object_columns_of_pandas():
+    pandas = pytest.importorskip("pandas")
+    words = pandas.Series(["b", "a"], dtype=object)
+    frame = pandas.DataFrame({"word": words, "n": pandas.Series([1, 2], dtype="Int64")})
+    sequences = as_sequences([frame], categorical_features="from_dtype")
+    check_ids(sequences, [[1], [0]], [[1], [2]])
+    numbers = pandas.DataFrame({"k": pandas.Categorical([30, 10]), "x": np.float32([1, 2])})
+    sequences = as_sequences([numbers], categorical_features=["k"])
+    check_ids(sequences, [[1], [0]], [[1], [2]])
+    assert sequences.columns.categories == ((10, 30),)

@@ -22,8 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted
 
-from fastrnn import RNNClassifier, RNNRegressor
-from fastrnn.estimators import bridge, standin
+from fastrnn import RNNClassifier, RNNRegressor, bridge, standin
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 

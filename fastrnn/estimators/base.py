@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastrnn.estimators.bridge import BaseEstimator, NotFittedError, TransformerMixin
+from fastrnn.bridge import BaseEstimator, NotFittedError, TransformerMixin
 from fastrnn.estimators.parameters import cell_options, check_parameters, plain_values
 from fastrnn.estimators.targets import as_sample_weight, hold_out
 from fastrnn.memory import estimate_memory, refuse_if_too_large

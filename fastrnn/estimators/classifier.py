@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from fastrnn.bridge import ClassifierMixin
 from fastrnn.estimators.base import RNNBase
-from fastrnn.estimators.bridge import ClassifierMixin
 from fastrnn.estimators.targets import Target, as_labels, as_sample_weight, check_same_length
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastrnn.bridge import RegressorMixin
 from fastrnn.estimators.base import RNNBase
-from fastrnn.estimators.bridge import RegressorMixin
 from fastrnn.estimators.targets import Target, as_numbers, as_sample_weight, check_same_length
 
 

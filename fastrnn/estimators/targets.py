@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn.estimators.bridge import DataConversionWarning
+from fastrnn.bridge import DataConversionWarning
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """scikit-learn's base classes where it is installed, the stand-ins where it is not.
 
 The estimators import from here and nowhere else know the difference: with scikit-learn they
-are real ``BaseEstimator`` objects; without it `fastrnn.estimators.standin` keeps their
+are real ``BaseEstimator`` objects; without it `fastrnn.standin` keeps their
 `get_params`, `set_params`, `fit_transform` and `repr` working.
 """
 
@@ -9,7 +9,7 @@ try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
     from sklearn.exceptions import DataConversionWarning, NotFittedError
 except ImportError:
-    from fastrnn.estimators.standin import (
+    from fastrnn.standin import (
         BaseEstimator,
         ClassifierMixin,
         DataConversionWarning,

@@ -1,0 +1,219 @@
+"""What a data frame says about its columns, for pandas and polars, neither of which is imported.
+
+A column is categorical if its dtype is one of categories (pandas "category", polars Categorical
+and Enum) or of strings. Its values become numbers: their places among the sorted categories that
+fit learned.
+"""
+
+import re
+import warnings
+
+import numpy as np
+
+_CATEGORICAL = re.compile(r"(category|categorical|enum|(large_)?str(ing)?|utf8)\b", re.IGNORECASE)
+UNKNOWN = -1
+"""The number of a value that is missing or that fit has not seen."""
+
+
+def is_frame(X):
+    """Tell whether X is a data frame in memory.
+
+    Parameters
+    ----------
+    X : object
+        Anything.
+
+    Returns
+    -------
+    bool
+        True for data frames of pandas and polars and what behaves like them.
+    """
+    kind = type(X)  # asking the object itself would make a lazy frame compute
+    return all(hasattr(kind, name) for name in ("columns", "dtypes", "__array__"))
+
+
+def column_names(frame):
+    """Return the names of the columns.
+
+    Parameters
+    ----------
+    frame : data frame
+        The frame.
+
+    Returns
+    -------
+    tuple of str or None
+        None if they are no strings, such as the numbers that pandas gives by default.
+
+    Raises
+    ------
+    TypeError
+        If some are strings and others not.
+    """
+    names = tuple(frame.columns)
+    kinds = sorted({type(name).__name__ for name in names if not isinstance(name, str)})
+    if not kinds:
+        return tuple(str(name) for name in names)
+    if len(kinds) == len({type(name) for name in names}):
+        return None
+    raise TypeError(
+        "Feature names are only supported if all input features have string names, but the frame "
+        f"has names of type str and {', '.join(kinds)}"
+    )
+
+
+def check_names(place, names, expected):
+    """Check that the columns have the names that they had in fit.
+
+    Parameters
+    ----------
+    place : str
+        What has these columns, such as "sequence 2", for the message.
+    names : tuple of str or None
+        Names of the columns, None without any.
+    expected : tuple of str or None
+        Those of fit.
+
+    Raises
+    ------
+    ValueError
+        If both have names, and these are not the same in the same order.
+
+    Warns
+    -----
+    UserWarning
+        If only one of them has names.
+    """
+    if names == expected:
+        return
+    if names is None or expected is None:
+        what = "does not have valid" if names is None else "has"
+        how = "with" if names is None else "without"
+        warnings.warn(
+            f"{place} {what} feature names, but the model was fitted {how} feature names",
+            UserWarning,
+            stacklevel=5,
+        )
+        return
+    message = f"{place}: The feature names should match those that were passed during fit.\n"
+    unseen, missing = sorted(set(names) - set(expected)), sorted(set(expected) - set(names))
+    if unseen:
+        message += f"Feature names unseen at fit time:\n{_list(unseen)}"
+    if missing:
+        message += f"Feature names seen at fit time, yet now missing:\n{_list(missing)}"
+    if not unseen and not missing:
+        message += "Feature names must be in the same order as they were in fit.\n"
+    raise ValueError(message)
+
+
+def categorical_columns(frame):
+    """Tell which columns are categorical.
+
+    Parameters
+    ----------
+    frame : data frame
+        The frame.
+
+    Returns
+    -------
+    list of bool
+        One for each column.
+    """
+    return [_is_categorical(_column(frame, j)) for j in range(frame.shape[1])]
+
+
+def learn_categories(frames, columns):
+    """Return the values that categorical columns may have.
+
+    Parameters
+    ----------
+    frames : list of data frame
+        All frames.
+    columns : iterable of int
+        The columns.
+
+    Returns
+    -------
+    tuple
+        The declared values of pandas categories and polars enums, and all values that occur,
+        sorted.
+    """
+    known = {}
+    for column in (_column(frame, j) for frame in frames for j in columns):
+        declared = getattr(column.dtype, "categories", None)  # those of polars' Categorical: None
+        values = column.unique() if declared is None else declared
+        known.update(dict.fromkeys(values.tolist() if hasattr(values, "tolist") else values))
+    values = [value for value in known if not _is_missing(value)]
+    return tuple(sorted(values, key=lambda value: (type(value).__name__, value)))
+
+
+def encode(frame, numbers):
+    """Return the frame as an array with the values of categorical columns made numbers.
+
+    Parameters
+    ----------
+    frame : data frame
+        The frame.
+    numbers : dict of int to dict
+        For each categorical column the number of each of its values.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_columns)
+        `UNKNOWN` stands for values without a number.
+    """
+    if not numbers:
+        return np.asanyarray(frame)
+    others = [j for j in range(frame.shape[1]) if j not in numbers]
+    rest = np.asarray(_select(frame, others)) if others else np.empty((len(frame), 0), np.int64)
+    dtype = np.result_type(rest.dtype, np.int64) if rest.dtype.kind in "fiub" else object
+    array = np.empty(frame.shape, dtype)
+    array[:, others] = rest
+    for j, number in numbers.items():
+        values = _column(frame, j).to_list()
+        array[:, j] = [number.get(value, UNKNOWN) for value in values]
+    return array
+
+
+def value_at(frame, row, j):
+    """Say what stands in a categorical column.
+
+    Parameters
+    ----------
+    frame : data frame
+        The frame.
+    row, j : int
+        The place.
+
+    Returns
+    -------
+    str
+        The value as Python writes it, or "missing".
+    """
+    value = _column(frame, j).to_list()[row]
+    return "missing" if _is_missing(value) else repr(value)
+
+
+def _column(frame, j):
+    return frame.iloc[:, j] if hasattr(frame, "iloc") else frame.to_series(j)
+
+
+def _select(frame, columns):
+    return frame.iloc[:, columns] if hasattr(frame, "iloc") else frame[:, columns]
+
+
+def _is_categorical(column):
+    if str(column.dtype).lower() == "object":  # of pandas: strings, or anything
+        values = [value for value in column.to_list() if not _is_missing(value)]
+        return bool(values) and all(isinstance(value, str) for value in values)
+    return bool(_CATEGORICAL.match(str(column.dtype)))
+
+
+def _is_missing(value):
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
+
+
+def _list(names):
+    # As many as scikit-learn shows.
+    shown = [f"- {name}\n" for name in names[:5]]
+    return "".join(shown) + ("- ...\n" if len(names) > 5 else "")
