@@ -14,7 +14,7 @@ import numpy as np
 
 from fastrnn.batches import count_shards
 from fastrnn.layers.recurrent import CHUNK_BYTES, CHUNK_MIN_ROWS
-from fastrnn.network import CELLS, PREDICT_SIZE
+from fastrnn.network import CELLS, PREDICT_OUTPUTS, PREDICT_SIZE
 from fastrnn.threads import count_threads
 
 __all__ = ["MemoryLimitError", "available_memory", "estimate_memory", "refuse_if_too_large"]
@@ -42,6 +42,8 @@ def estimate_memory(
     cell="lstm",
     bidirectional=False,
     pooling="last",
+    embeddings=(),
+    tied=False,
     dropout=0.0,
     dtype="float32",
     solver="adam",
@@ -58,7 +60,7 @@ def estimate_memory(
     lengths : array-like of int of shape (n,)
         Steps of each sequence.
     n_features : int
-        D, features of each step.
+        D, numbers of each step.
     hidden_layer_sizes : tuple of int
         Hidden units of each layer and direction.
     n_outputs : int
@@ -69,8 +71,12 @@ def estimate_memory(
         The recurrent layers.
     bidirectional : bool, default=False
         Whether every layer reads in both directions.
-    pooling : {"last", "mean", "max"}, default="last"
+    pooling : {"last", "mean", "max", "steps"}, default="last"
         What the head sees.
+    embeddings : tuple of (int, int), default=()
+        Rows and columns of the table of each column of ids.
+    tied : bool, default=False
+        Whether the head's weights are the first table.
     dropout : float, default=0.0
         Share of the outputs that are dropped in training.
     dtype : {"float32", "float64"}, default="float32"
@@ -81,8 +87,8 @@ def estimate_memory(
         Sequences in a minibatch. A minibatch is worked through in shards of 8 to 31 sequences,
         so that only a smaller one needs less memory.
     bptt_steps : int or None, default=None
-        Steps of truncated backpropagation. They save memory with ``pooling="last"`` in one
-        direction; otherwise all steps are kept.
+        Steps of truncated backpropagation. They save memory with ``pooling="last"`` or
+        "steps" in one direction; otherwise all steps are kept.
     n_jobs : int or None, default=None
         Threads. Each keeps a shard.
 
@@ -103,24 +109,29 @@ def estimate_memory(
     sizes, lengths = tuple(hidden_layer_sizes), np.asarray(lengths)
     itemsize = np.dtype(dtype).itemsize
     n_directions = 2 if bidirectional else 1
-    widths = [n_features, *(n_directions * size for size in sizes)]
+    n_embedded = sum(width for _, width in embeddings)
+    widths = [n_features + n_embedded, *(n_directions * size for size in sizes)]
     gates = CELLS[cell].n_gates
-    n_parameters = (widths[-1] + 1) * n_outputs
+    n_layers = 0
     for width, size in zip(widths, sizes, strict=False):
         extra = size if cell == "gru" else 0
-        n_parameters += n_directions * ((width + size + 1) * gates * size + extra)
-    flops = 2 * (n_parameters - (widths[-1] + 1) * n_outputs)  # of a step forward
-    if not training:
-        n_parameters = 0
+        n_layers += n_directions * ((width + size + 1) * gates * size + extra)
+    flops = 2 * n_layers  # of a step forward
 
     n_shards, rows, n_sequences = _shard(lengths, batch_size, training, solver, flops)
     indices = 2 * _INDEX_BYTES * rows  # of packed rows: where they come from, and reversed
-    if training and bptt_steps and pooling == "last" and not bidirectional:
+    every_step = pooling == "steps"
+    head_rows = n_shards * (rows if every_step else n_sequences)  # of a minibatch
+    embedded_rows = n_shards * rows
+    apart = pooling in ("last", "steps") and not bidirectional
+    if training and bptt_steps and apart:
         rows = min(rows, n_sequences * bptt_steps)
+    if not training and every_step and apart:
+        rows = min(rows, n_sequences * max(1, PREDICT_OUTPUTS // (n_outputs * PREDICT_SIZE)))
     n_threads = min(count_threads(n_jobs), n_shards)
 
     # Rows of width 1 that one thread holds, layer by layer: every step has a row in `per_row`.
-    per_row, fixed, weights = n_features, 0, 0
+    per_row, fixed, weights = widths[0], 0, 0
     for k, (width, size) in enumerate(zip(widths, sizes, strict=False)):
         top = k == len(sizes) - 1
         state = size * (2 if CELLS[cell].has_cell_state else 1)
@@ -128,38 +139,60 @@ def estimate_memory(
             per_row += width  # the input in the other order
         if training:
             per_row += n_directions * size * (1 + _KEPT[cell])
-            if k > 0:
+            if k > 0 or embeddings:
                 per_row += n_directions * width  # dx
             if not top:
                 per_row += n_directions * size * (bidirectional + bool(dropout))
-            if bidirectional if not top else pooling != "last":
+            if bidirectional if not top or every_step else pooling not in ("last", "steps"):
                 per_row += size  # dy of one direction
         elif not top or pooling != "last":
-            per_row += n_directions * size * (1 + (bidirectional and not top))
+            joined = bidirectional and (not top or every_step)
+            per_row += n_directions * size * (1 + joined)
         room = max(CHUNK_MIN_ROWS, CHUNK_BYTES // (gates * size * itemsize), n_sequences)
         room = room if training else min(room, rows)
         fixed += n_sequences * n_directions * state * (3 if training else 1)
         weights += n_directions * (width + size) * _panels(gates * size)
         if training:
-            weights += n_directions * gates * size * (_panels(size) + (_panels(width) if k else 0))
+            weights += (
+                n_directions
+                * gates
+                * size
+                * (_panels(size) + (_panels(width) if k or embeddings else 0))
+            )
             fixed += room * (_panels(gates * size) + max(width, size))
         if not training or cell == "rnn":
             fixed += room * size * max(1, _KEPT[cell])
         if cell == "gru":
             fixed += n_sequences * gates * size
-    fixed += n_sequences * (3 * widths[-1] + 2 * n_outputs)
-    one_thread = itemsize * (rows * per_row + fixed)
-    weights *= itemsize
+    width = widths[-1]
+    weights += width * _panels(n_outputs)
+    if every_step and bidirectional:
+        per_row += width  # both directions side by side
     if not training:
-        outputs = len(lengths) * n_outputs * itemsize
-        return int(n_threads * (one_thread + indices) + weights + outputs)
+        read = rows if every_step else n_sequences
+        one_thread = itemsize * (rows * per_row + fixed + read * (width + n_outputs))
+        outputs = (lengths.sum() if every_step else len(lengths)) * n_outputs
+        return int(n_threads * (one_thread + indices) + itemsize * (weights + outputs))
 
-    vectors = 2 + _SOLVER_VECTORS[solver] + (n_threads if n_shards > 1 else 0)
-    parameters = n_parameters * (vectors * itemsize + 1)
+    per_row += width * every_step  # the gradient of what the head reads
+    fixed += n_sequences * width * (1 + bidirectional) * (not every_step)
+    one_thread = itemsize * (rows * per_row + fixed)
+    weights += n_outputs * _panels(width)
+    # What the head reads and its outputs, each also in packed form for the head's gradient.
+    head = head_rows * (2 * width + n_outputs + _panels(n_outputs))
+    if embeddings:
+        head += embedded_rows * widths[0]
+    n_tables = sum(rows * width for rows, width in embeddings)
+    n_parameters = n_layers + n_tables + (0 if tied else width * n_outputs) + n_outputs
+    parameters = n_parameters * ((2 + _SOLVER_VECTORS[solver]) * itemsize + 1)
+    if n_shards > 1:
+        parameters += n_threads * n_layers * itemsize
     if solver == "lbfgs":
         parameters += 8 * _LBFGS_VECTORS * n_parameters
-    targets = len(lengths) * (4 * _INDEX_BYTES + 2 * itemsize * (1 + n_outputs))
-    return int(n_threads * one_thread + weights + n_shards * indices + parameters + targets)
+    targets = (lengths.sum() if every_step else len(lengths)) * itemsize * 2
+    targets += len(lengths) * 4 * _INDEX_BYTES
+    shared = itemsize * (weights + head) + n_shards * indices + parameters + targets
+    return int(n_threads * one_thread + shared)
 
 
 def _shard(lengths, batch_size, training, solver, flops):

@@ -1,41 +1,63 @@
 """Layers stacked, pooled and read by a linear head: outputs, loss and exact gradient.
 
-A minibatch is cut into shards, by the lengths alone. Each shard goes forward and backward on one
-of several threads if asked, each of which has memory and a gradient of its own, and the gradients
-are added in the order of the shards: the same bits on any number of threads.
+A step's features are its numbers, and for each of its ids a row of a table that is learned. A
+minibatch is cut into shards, by the lengths alone. Each shard goes forward and backward on one of
+several threads if asked, each of which has memory and a gradient of the layers of its own, and
+these are added in the order of the shards: the same bits on any number of threads. The gradients of
+the head and of the tables, which may be large, are taken once for the whole minibatch.
 
-Truncated backpropagation cuts time into pieces. Where the head sees the last states alone and every
-layer reads forward, a piece goes forward and backward before the next one begins: only one piece
-is ever in memory, and a piece in which no sequence ends is not gone back through at all, for its
-gradient is zero. Otherwise the whole time is kept, and gradients stop at the borders of the pieces.
+Truncated backpropagation cuts time into pieces. Where every layer reads forward, and the head sees
+the last states alone or every step, a piece goes forward and backward before the next one begins:
+only one piece is ever in memory, and a piece of which the head sees nothing is not gone back
+through at all, for its gradient is zero. Otherwise the whole time is kept, and gradients stop at
+the borders of the pieces.
 """
 
 import functools
-import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
 from fastrnn import threads
 from fastrnn.batches import count_shards, pack, pack_shards, sort_by_length
 from fastrnn.kernels import dense, packing
-from fastrnn.kernels.dense import pack_weights, pack_weights_transposed
 from fastrnn.kernels.dropout import dropout
+from fastrnn.kernels.embedding import embedding_backward, embedding_forward
 from fastrnn.kernels.losses import sum_of_weights
 from fastrnn.kernels.solvers import add_penalty
 from fastrnn.layers import GRU, LSTM, RNN, CarryLSTM
 from fastrnn.layers.recurrent import glorot_uniform
 from fastrnn.losses import LOSSES
+from fastrnn.pooling import Pooling
+from fastrnn.shards import (
+    InOrder,
+    LayerGradients,
+    Memory,
+    Minibatch,
+    PackedWeights,
+    Piece,
+    Shard,
+    pack_head,
+    put_states,
+    running_totals,
+    take_states,
+)
 from fastrnn.workspace import Workspace, take_spare
 
 CELLS = {"rnn": RNN, "lstm": LSTM, "gru": GRU, "carry_lstm": CarryLSTM}
-POOLINGS = ("last", "mean", "max")
 
 _SEED_STEP = 0xD1342543DE82EF95
 """Odd, and no multiple of SplitMix64's own step: seeds of pieces of time are so far apart."""
 
 PREDICT_SIZE = 64
 """Sequences, of about equal length, that go through the network together when it predicts."""
+
+PREDICT_OUTPUTS = 2**22
+"""Outputs of a head that reads every step that are held at a time when the network predicts,
+roughly: time is cut into pieces for it, if the network reads in one direction."""
+
+HEAD_BLOCK = 256
+"""Columns of a head that are worth a thread of their own."""
 
 
 class Network:
@@ -44,7 +66,7 @@ class Network:
     Parameters
     ----------
     n_features : int
-        D, features of each step.
+        D, numbers of each step; 0 where there are only ids.
     hidden_layer_sizes : tuple of int
         Hidden units of each layer and direction, from the input up.
     n_outputs : int
@@ -57,9 +79,16 @@ class Network:
         Keyword arguments of their class, such as ``reset_after``.
     bidirectional : bool, default=False
         Whether every layer reads the sequences in both directions.
-    pooling : {"last", "mean", "max"}, default="last"
+    pooling : {"last", "mean", "max", "steps"}, default="last"
         What the head sees of the top layer: its state after each sequence's own last step (for the
-        second direction, after its first), or mean or maximum of its states over all steps.
+        second direction, after its first), mean or maximum of its states over all steps, or the
+        state of every step, so that every step has outputs of its own.
+    embeddings : tuple of (int, int), default=()
+        For each column of ids V and E: they are in [0, V), and each stands for E learned features.
+        The first layer reads the numbers of a step, then these.
+    tied : bool, default=False
+        Whether the weights of the head are the first table of embeddings, transposed (Press and
+        Wolf 2017, arXiv 1608.05859); then K = V, and the top layer has E outputs.
     dropout : float, default=0.0
         Fraction of the outputs of each layer that are set to 0 in training, before the next layer
         and before the head.
@@ -69,7 +98,7 @@ class Network:
         1512.05287).
     alpha : float, default=0.0
         L2 penalty: ``0.5 * alpha * sum(weights ** 2) / total`` is added to the loss of a minibatch
-        whose sequences have that total weight (their number, if they all have weight 1).
+        whose sequences (or steps, if the head sees every one) have that total weight.
     dtype : {"float32", "float64"}, default="float32"
         Type of parameters and arithmetic.
     random_state : None, int or numpy.random.Generator, default=None
@@ -83,8 +112,11 @@ class Network:
         True for weights, False for biases.
     layers : list of RecurrentLayer
         From the input up.
+    embeddings : list of ndarray of shape (V, E)
+        The tables, views of ``theta``. They start normal with variance 1, or 1 / E if tied.
     head : dict of str to ndarray
-        "W" (F, K) and "b" (K,), views of ``theta``; F is the width of the top layer.
+        "W" (F, K) and "b" (K,), views of ``theta``; F is the width of the top layer. Without "W" if
+        it is tied.
     """
 
     def __init__(
@@ -98,6 +130,8 @@ class Network:
         cell_options=None,
         bidirectional=False,
         pooling="last",
+        embeddings=(),
+        tied=False,
         dropout=0.0,
         recurrent_dropout=0.0,
         alpha=0.0,
@@ -105,15 +139,16 @@ class Network:
         random_state=None,
     ):
         self.loss = LOSSES[loss]
-        self.pooling = pooling
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
         self.alpha = alpha
         self.dtype = np.dtype(dtype)
+        self.n_features = n_features
         self.n_outputs = n_outputs
+        self.tied = tied
         rng = np.random.default_rng(random_state)
         self.layers = []
-        width = n_features
+        width = n_features + sum(size for _, size in embeddings)
         for size in hidden_layer_sizes:
             layer = CELLS[cell](
                 width,
@@ -125,57 +160,114 @@ class Network:
             )
             self.layers.append(layer)
             width = layer.output_size
-        self.n_pooled = width
-        self._join({"W": glorot_uniform(rng, (width, n_outputs)), "b": np.zeros(n_outputs)})
+        self.pooling = Pooling(pooling, self.layers[-1])
+        scale = embeddings[0][1] ** -0.5 if tied else 1.0
+        tables = [scale * rng.standard_normal(shape) for shape in embeddings]
+        head = {"b": np.zeros(n_outputs)}
+        if not tied:
+            head["W"] = glorot_uniform(rng, (width, n_outputs))
+        self._join(tables, head)
 
-    def _join(self, head):
-        """Move the parameters of the layers and of a head into one vector."""
+    def _join(self, tables, head):
+        """Move the parameters of the layers, and those of tables and a head, into one vector."""
         sizes = [layer.n_parameters for layer in self.layers]
         self._bounds = np.cumsum([0, *sizes])
-        n_parameters = self._bounds[-1] + (self.n_pooled + 1) * self.n_outputs
+        self.n_layer_parameters = int(self._bounds[-1])
+        self._table_shapes = [table.shape for table in tables]
+        self._head_begin = self.n_layer_parameters + sum(table.size for table in tables)
+        n_weights = 0 if self.tied else self.pooling.width * self.n_outputs
+        n_parameters = self._head_begin + n_weights + self.n_outputs
         self.theta, self.grad = np.zeros((2, n_parameters), dtype=self.dtype)
         for layer, begin, end in self._layer_ranges():
             self.theta[begin:end] = layer.theta
             layer.bind(self.theta[begin:end], self.grad[begin:end])
+        self.embeddings = self._table_views(self.theta)
+        for table, values in zip(self.embeddings, tables, strict=True):
+            table[...] = values
         self.head = self._head_views(self.theta)
         for name, values in head.items():
             self.head[name][...] = values
 
         self.decayed = np.zeros(n_parameters, dtype=bool)
-        for views in (*self._layer_views(self.decayed), self._head_views(self.decayed)):
+        for table in self._table_views(self.decayed):
+            table[...] = True
+        for views in (*self.layer_views(self.decayed), self._head_views(self.decayed)):
             for name, view in views.items():
                 view[...] = not name.startswith("b")
         self._decayed_bytes = self.decayed.view(np.uint8)
-        self._grads = _Gradients(self, self.grad)
+        self._dtables, self._dhead = self._table_views(self.grad), self._head_views(self.grad)
+        self._dlayers = LayerGradients(self, self.grad[: self.n_layer_parameters])
+        self.release_memory()
+
+    def release_memory(self):
+        """Give back what `loss_and_grad` keeps from call to call; the next call takes it again."""
         self._spare_memory, self._spare_gradients = [], []
-        self._weights = None
+        self._weights, self._work = None, Workspace(self.dtype)
 
     def __getstate__(self):
         """What copy and pickle take: every parameter once, no gradient, no memory."""
         left_out = (
-            *("theta", "grad", "decayed", "_decayed_bytes", "_bounds"),
-            *("_grads", "_spare_memory", "_spare_gradients", "_weights"),
+            *("theta", "grad", "decayed", "pooling"),
+            *("_bounds", "n_layer_parameters", "_table_shapes", "_head_begin", "_decayed_bytes"),
+            *("_dlayers", "_dtables", "_dhead"),
+            *("_spare_memory", "_spare_gradients", "_weights", "_work"),
         )
         state = {name: value for name, value in vars(self).items() if name not in left_out}
-        return {**state, "loss": self.loss.name}
+        return {**state, "loss": self.loss.name, "pooling": self.pooling.kind}
 
     def __setstate__(self, state):
         """Views do not survive a copy: join the parameters anew."""
         vars(self).update({**state, "loss": LOSSES[state["loss"]]})
-        self._join(state["head"])
+        self.pooling = Pooling(state["pooling"], self.layers[-1])
+        self._join(state["embeddings"], state["head"])
 
     def _layer_ranges(self):
         """Each layer with the range of its parameters in theta."""
         return zip(self.layers, self._bounds[:-1], self._bounds[1:], strict=True)
 
-    def _layer_views(self, flat):
-        """Named views of a vector laid out as theta, for each layer."""
+    def layer_views(self, flat):
+        """Named views of a vector that begins as theta, for each layer."""
         return [layer.views(flat[begin:end]) for layer, begin, end in self._layer_ranges()]
+
+    def _table_views(self, flat):
+        """Views of the tables' part of a vector laid out as theta."""
+        views, begin = [], self.n_layer_parameters
+        for shape in self._table_shapes:
+            end = begin + shape[0] * shape[1]
+            views.append(flat[begin:end].reshape(shape))
+            begin = end
+        return views
 
     def _head_views(self, flat):
         """Named views of the head's part of a vector laid out as theta."""
-        W, b = np.split(flat[self._bounds[-1] :], [self.n_pooled * self.n_outputs])
-        return {"W": W.reshape(self.n_pooled, self.n_outputs), "b": b}
+        flat = flat[self._head_begin :]
+        if self.tied:
+            return {"b": flat}
+        W, b = np.split(flat, [self.pooling.width * self.n_outputs])
+        return {"W": W.reshape(self.pooling.width, self.n_outputs), "b": b}
+
+    @property
+    def one_way(self):
+        """Whether every layer reads forward, so that states can be carried on."""
+        return not self.layers[0].bidirectional
+
+    def initial_states(self, n):
+        """States of n sequences before their first step, to be carried from window to window.
+
+        Parameters
+        ----------
+        n : int
+            Number of sequences.
+
+        Returns
+        -------
+        list of tuple of ndarray of shape (1, n, H)
+            For each layer (h,) or (h, c), zero.
+        """
+        return [
+            tuple(np.zeros((layer.n_states, 1, n, layer.hidden_size), dtype=self.dtype))
+            for layer in self.layers
+        ]
 
     def loss_and_grad(
         self,
@@ -186,6 +278,8 @@ class Network:
         *,
         theta=None,
         rng=None,
+        window=None,
+        states=None,
         bptt_steps=None,
         n_jobs=None,
     ):
@@ -197,14 +291,22 @@ class Network:
             Values of the network's dtype.
         indices : ndarray of shape (B,), int64
             The sequences of the minibatch.
-        target : ndarray of shape (B,), int64, or (B, K)
-            Class numbers for "log_loss", values of the network's dtype for "squared_error".
-        weight : ndarray of shape (B,)
-            Weight of each sequence, of the network's dtype.
+        target : ndarray of shape (n,), int64, or (n, K)
+            Of all sequences, not the minibatch alone (or of all steps as they stand in
+            ``sequences``, if the head sees every one): class numbers for "log_loss", values of the
+            network's dtype for "squared_error".
+        weight : ndarray of shape (n,)
+            Weight of each sequence (or step), of the network's dtype.
         theta : ndarray of shape (P,), optional
             Where to evaluate: these become the network's parameters. By default they stay.
         rng : numpy.random.Generator, optional
             Draws the dropout; without it there is none.
+        window : (int, int), optional
+            Only these steps of each sequence, from the first number up to the second; sequences
+            that have none are left out. All by default.
+        states : list of tuple of ndarray, optional
+            From `initial_states`, for all sequences: where they begin, and on return where they
+            end. Only for networks that read in one direction.
         bptt_steps : int, optional
             Truncated backpropagation: time is cut into pieces of so many steps, counted from where
             each direction starts to read; states cross from piece to piece, gradients do not.
@@ -214,50 +316,72 @@ class Network:
         Returns
         -------
         float
-            ``sum(weight * loss) / sum(weight)`` and the L2 penalty.
+            ``sum(weight * loss) / sum(weight)`` and the L2 penalty; 0 if all weights are 0.
         """
         if theta is not None:
             self.theta[...] = theta
-        total = sum_of_weights(weight)
-        starts = sequences.offsets[indices]
-        lengths = sequences.lengths[indices]
-        n_shards = count_shards(len(lengths), self._forward_flops(int(lengths.sum())))
-        shards = pack_shards(starts, lengths, 1, n_shards)
+        minibatch = self._minibatch(sequences, indices, weight, window)
+        self.grad[self.n_layer_parameters :] = 0
+        if not minibatch.total:
+            self.grad[: self.n_layer_parameters] = 0
+            return 0.0
+        shards = minibatch.shards
         seeds = self._draw_seeds(rng, len(shards))
         if self._weights is None:
-            self._weights = _PackedWeights(self)
-        forward, backward = self._weights.pack()
-        in_order = _InOrder(self._grads, self._spare_gradients) if len(shards) > 1 else None
+            self._weights = PackedWeights(self)
+        weights = self._weights
+        weights.pack()
+        pooled = self._work.take("pooled", (minibatch.head_rows[-1], self.pooling.width))
+        outputs = self._work.take("outputs", (minibatch.head_rows[-1], self.n_outputs))
+        dx = None
+        if self.embeddings:
+            dx = self._work.zeros("dx", (minibatch.step_rows[-1], self.layers[0].input_size))
+        in_order = InOrder(self._dlayers, self._spare_gradients) if len(shards) > 1 else None
 
         def run_shard(k):
-            memory = take_spare(self._spare_memory, lambda: _Memory(self))
-            gradients = self._grads  # the first shard's go where the sum is to be
+            memory = take_spare(self._spare_memory, lambda: Memory(self))
+            gradients = self._dlayers  # the first shard's go where the sum is to be
             if k > 0:
-                make = functools.partial(_Gradients, self)
+                make = functools.partial(LayerGradients, self)
                 gradients = take_spare(self._spare_gradients, make)
             gradients.flat.fill(0)
             loss = 0.0
-            states = None
-            for piece, piece_seeds, n_on in self._pieces(shards[k], seeds[k], bptt_steps):
-                n_here = len(piece.order)
+            members, here = minibatch.members[k], None
+            if states is not None:
+                here = take_states(states, members)
+            for piece in self._pieces(shards[k], seeds[k], bptt_steps):
+                batch, n_on = piece.batch, piece.n_on
+                if self.pooling.every_step:
+                    begin, n_unseen, places = piece.first, 0, batch.rows
+                else:
+                    begin, n_unseen, places = 0, n_on, members[: len(batch.order)]
+                is_read = n_unseen < len(places)
                 shard = self._forward(
-                    sequences.values, piece, memory, forward,
-                    keep=n_on < n_here, outputs=n_on < n_here, seeds=piece_seeds, states=states,
+                    sequences, batch, memory, weights.forward,
+                    keep=is_read, outputs=is_read, seeds=piece.seeds, states=here,
                 )  # fmt: skip
-                if n_on < n_here:
-                    outputs = self._outputs(shard, memory)
-                    doutputs = memory.network.take("doutputs", outputs.shape)
-                    if n_on:
-                        doutputs[:n_on] = 0
-                    loss += self.loss.kernel(
-                        outputs[n_on:], target, weight, piece.order[n_on:], total, doutputs[n_on:]
-                    )
-                    self._backward(shard, doutputs, memory, backward, gradients, bptt_steps)
-                if n_on:
-                    states = [
-                        tuple(state[:, :n_on] for state in layer.final_state(tapes, piece))
-                        for layer, tapes in zip(self.layers, shard.tapes, strict=True)
-                    ]
+                if n_on or states is not None:
+                    final = self._final_states(shard)
+                    if states is not None:
+                        put_states(final, members[: len(batch.order)], states)
+                    here = [tuple([array[:, :n_on] for array in layer]) for layer in final]
+                if not is_read:
+                    continue
+                begin += minibatch.head_rows[k]
+                rows = slice(begin, begin + len(places))
+                out = outputs[rows]
+                self._read_out(shard, memory, weights.head_forward, pooled[rows], out)
+                # From here on the gradient of the outputs; of sequences that go on there is none.
+                out[:n_unseen] = 0
+                loss += self.loss.kernel(
+                    out[n_unseen:], target, weight, places[n_unseen:], minibatch.total,
+                    out[n_unseen:],
+                )  # fmt: skip
+                dx_here = None
+                if dx is not None:
+                    begin = minibatch.step_rows[k] + piece.first
+                    dx_here = dx[begin : begin + len(batch.rows)]
+                self._backward(shard, out, memory, weights, gradients, bptt_steps, dx_here)
             self._spare_memory.append(memory)
             if in_order:
                 in_order.add(k, gradients)
@@ -265,19 +389,69 @@ class Network:
 
         flops = self._forward_flops(len(shards[0].rows))
         loss = sum(threads.run(run_shard, range(len(shards)), n_jobs, flops))
+        self._add_head_gradients(pooled, outputs, n_jobs)
+        for which, column in self._table_columns():
+            for shard, begin, end in minibatch.step_ranges():
+                embedding_backward(
+                    dx[begin:end], column, sequences.ids, which, shard.rows, self._dtables[which]
+                )
         if self.alpha:
-            loss += add_penalty(self.theta, self._decayed_bytes, self.alpha / total, self.grad)
+            penalty = self.alpha / minibatch.total
+            loss += add_penalty(self.theta, self._decayed_bytes, penalty, self.grad)
         return loss
 
-    def release_memory(self):
-        """Give back what `loss_and_grad` keeps from call to call; the next call takes it again."""
-        self._spare_memory.clear()
-        self._spare_gradients.clear()
-        self._weights = None
+    def mean_loss(self, sequences, target, weight, *, n_jobs=None):
+        """Mean loss of sequences, without dropout and penalty.
+
+        Parameters
+        ----------
+        sequences : Sequences
+            Values of the network's dtype.
+        target, weight : ndarray
+            As for `loss_and_grad`.
+        n_jobs : int or None, default=None
+            Threads.
+
+        Returns
+        -------
+        float
+            ``sum(weight * loss) / sum(weight)``.
+        """
+        every_step = self.pooling.every_step
+        total = sum_of_weights(weight, np.arange(len(weight)))
+        losses = {}
+
+        def collect(batch, outputs):
+            places = batch.rows if every_step else batch.order
+            loss = self.loss.kernel(outputs, target, weight, places, total, outputs)
+            losses[int(batch.order[0]), int(batch.rows[0])] = loss
+
+        self._for_all_outputs(sequences, n_jobs, collect)
+        return sum(losses[key] for key in sorted(losses))
+
+    def _minibatch(self, sequences, indices, weight, window):
+        """Cut a minibatch into shards."""
+        starts, lengths = sequences.offsets[indices], sequences.lengths[indices]
+        if window is not None:
+            lengths = np.minimum(lengths, window[1]) - window[0]
+            kept = lengths > 0
+            starts, lengths, indices = starts[kept] + window[0], lengths[kept], indices[kept]
+        n_shards = count_shards(len(lengths), self._forward_flops(int(lengths.sum())))
+        shards = pack_shards(starts, lengths, 1, n_shards)
+        members = [indices[shard.order] for shard in shards]
+        every_step = self.pooling.every_step
+        places = [shard.rows for shard in shards] if every_step else members
+        return Minibatch(
+            shards,
+            members,
+            running_totals([self.pooling.n_rows(shard) for shard in shards]),
+            running_totals([len(shard.rows) for shard in shards]),
+            sum([sum_of_weights(weight, rows) for rows in places]),
+        )
 
     def _forward_flops(self, n_rows):
         """Floating-point operations of the layers over so many packed rows, roughly."""
-        return 2 * n_rows * int(self._bounds[-1])
+        return 2 * n_rows * self.n_layer_parameters
 
     def _draw_seeds(self, rng, n_shards):
         """Seeds of each shard's dropout masks: recurrent and other of each layer; None for none."""
@@ -286,15 +460,11 @@ class Network:
         return rng.integers(2**63, size=(n_shards, 2 * len(self.layers))).tolist()
 
     def _pieces(self, batch, seeds, bptt_steps):
-        """Cut a shard in time, where pieces can go forward and backward one after the other.
-
-        Each piece comes with its seeds, and the number of its sequences that go on after it: they
-        are its first ones.
-        """
+        """Cut a shard in time, where pieces can go forward and backward one after the other."""
         n_steps = len(batch.alive)
-        one_way = self.pooling == "last" and not self.layers[0].bidirectional
-        if bptt_steps is None or bptt_steps >= n_steps or not one_way:
-            yield batch, seeds, 0
+        apart = self.one_way and self.pooling.kind in ("last", "steps")
+        if bptt_steps is None or bptt_steps >= n_steps or not apart:
+            yield Piece(batch, seeds)
             return
         for start in range(0, n_steps, bptt_steps):
             n_here, first = int(batch.alive[start]), batch.rows_until(start)
@@ -307,15 +477,14 @@ class Network:
                 seed if k % 2 == 0 else (seed + start * _SEED_STEP) % 2**64
                 for k, seed in enumerate(seeds)
             ]
-            yield replace(piece, order=batch.order[:n_here]), piece_seeds, n_on
+            yield Piece(replace(piece, order=batch.order[:n_here]), piece_seeds, n_on, first)
 
     def _forward(
-        self, values, batch, memory, weights, *, keep, seeds=None, outputs=True, states=None
+        self, sequences, batch, memory, weights, *, keep, seeds=None, outputs=True, states=None
     ):
         """Run a packed batch through the layers; without ``outputs`` only to its final state."""
-        x = memory.network.take("x", (len(batch.rows), values.shape[1]))
-        packing.take_rows(values, 0, batch.rows, x)
-        shard = _Shard(batch, seeds)
+        x = self._input(sequences, batch, memory.network)
+        shard = Shard(batch, seeds)
         top = len(self.layers) - 1
         for k, layer in enumerate(self.layers):
             work = memory.layers[k]
@@ -328,6 +497,30 @@ class Network:
             if k < top:
                 x = self._drop(shard, k, layer.outputs(tapes, batch, work), work)
         return shard
+
+    def _input(self, sequences, batch, work):
+        """What the first layer reads at each packed row: numbers, then learned features."""
+        x = work.take("x", (len(batch.rows), self.layers[0].input_size))
+        if self.n_features:
+            packing.take_rows(sequences.values, 0, batch.rows, x)
+        for which, column in self._table_columns():
+            table = self.embeddings[which]
+            embedding_forward(table, sequences.ids, which, batch.rows, x, column)
+        return x
+
+    def _table_columns(self):
+        """The number of each table with its first column in the input of the first layer."""
+        column = self.n_features
+        for which, (_, width) in enumerate(self._table_shapes):
+            yield which, column
+            column += width
+
+    def _final_states(self, shard):
+        """The state of each layer where each sequence ends, in packed order."""
+        return [
+            layer.final_state(tapes, shard.batch)
+            for layer, tapes in zip(self.layers, shard.tapes, strict=True)
+        ]
 
     def _recurrent_mask(self, shard, k, work):
         """Factors of the states of layer k, the same at all steps; None for none."""
@@ -353,93 +546,68 @@ class Network:
         if shard.seeds is not None and self.dropout:
             dropout(dx, self.dropout, shard.seeds[2 * k + 1], dx)
 
-    def _pool(self, shard, memory):
-        """What the head sees of the top layer, shape (B, F)."""
-        batch = shard.batch
-        pooled = memory.network.take("pooled", (len(batch.order), self.n_pooled))
-        if self.pooling == "max":
-            shard.row_of = memory.network.take("row_of", pooled.shape, dtype=np.int64)
-        for tape, column in self._columns(shard.tapes[-1]):
-            if self.pooling == "last":
-                packing.last_forward(tape.h, batch.last, column, pooled)
-            elif self.pooling == "mean":
-                packing.mean_forward(tape.h, batch.alive, batch.lengths, column, pooled)
-            else:
-                packing.max_forward(tape.h, batch.alive, column, pooled, shard.row_of)
-        return pooled
+    def _read_out(self, shard, memory, packed_head, pooled, outputs):
+        """The head's outputs, from what it reads; both are filled."""
+        top = len(self.layers) - 1
+        self.pooling.forward(shard.tapes[-1], shard.batch, memory.network, pooled)
+        if shard.seeds is not None and self.dropout:
+            dropout(pooled, self.dropout, shard.seeds[2 * top + 1], pooled)
+        dense.dense_forward(pooled, packed_head, self.head["b"], outputs)
 
-    def _columns(self, of_directions):
-        """Something of each direction of the top layer, with its first column in what is pooled."""
-        return zip(of_directions, range(0, self.n_pooled, self.layers[-1].hidden_size), strict=True)
-
-    def _pool_backward(self, shard, dpooled, memory):
-        """The gradient of `_pool`, as dy and dstate of `RecurrentLayer.backward_packed`."""
-        layer, batch = self.layers[-1], shard.batch
-        if self.pooling == "last" and layer.n_directions == 1:
-            return None, (dpooled[np.newaxis],)
-        if self.pooling == "last":
-            shape = (layer.n_directions, len(batch.order), layer.hidden_size)
-            dh = memory.network.take("dh", shape)
-            for dh_of_direction, column in self._columns(dh):
-                packing.last_backward(dpooled, column, dh_of_direction)
-            return None, (dh,)
-
-        def dy(direction):
-            column = direction * layer.hidden_size
-            dy = memory.network.take("dy", (len(batch.rows), layer.hidden_size))
-            if self.pooling == "mean":
-                packing.mean_backward(dpooled, batch.alive, batch.lengths, column, dy)
-            else:
-                packing.max_backward(dpooled, shard.row_of, column, dy)
-            return dy
-
-        return dy, None
-
-    def _outputs(self, shard, memory):
-        """The head's outputs, shape (B, K)."""
-        work, top = memory.network, len(self.layers) - 1
-        shard.pooled = self._drop(shard, top, self._pool(shard, memory), work)
-        outputs = work.take("outputs", (len(shard.batch.order), self.n_outputs))
-        packed = work.packed("W", self.n_pooled, self.n_outputs)
-        dense.dense_forward(shard.pooled, self.head["W"], self.head["b"], outputs, packed)
-        return outputs
-
-    def _backward(self, shard, doutputs, memory, weights, gradients, bptt_steps):
-        """Add the gradient of a shard, given that of its outputs."""
+    def _backward(self, shard, doutputs, memory, weights, gradients, bptt_steps, dx):
+        """Add the gradient of the layers of a shard, given that of its outputs."""
         batch, work = shard.batch, memory.network
         top = len(self.layers) - 1
-        dpooled = work.take("dpooled", shard.pooled.shape)
-        dense.dense_backward(
-            shard.pooled,
-            self.head["W"],
-            doutputs,
-            dpooled,
-            gradients.head["W"],
-            gradients.head["b"],
-            work.packed("W.T", self.n_outputs, self.n_pooled),
-            work.packed_left("packed pooled", *shard.pooled.shape),
-            work.packed("packed doutputs", len(doutputs), self.n_outputs),
-        )
+        dpooled = work.take("dpooled", (len(doutputs), self.pooling.width))
+        dense.dense_backward(doutputs, weights.head_backward, dpooled)
         self._drop_backward(shard, top, dpooled)
-        dy, dstate = self._pool_backward(shard, dpooled, memory)
+        dy, dstate = self.pooling.backward(dpooled, batch, work)
         for k in range(top, -1, -1):
             dy, _ = self.layers[k].backward_packed(
                 shard.tapes[k],
                 batch,
                 memory.layers[k],
-                weights[k],
+                weights.backward[k],
                 gradients.layers[k],
                 dy=dy,
                 dstate=dstate,
-                want_dx=k > 0,
+                want_dx=k > 0 or dx is not None,
                 bptt_steps=bptt_steps,
             )
             dstate = None
             if k > 0:
                 self._drop_backward(shard, k - 1, dy)
+        if dx is not None:
+            dx[...] = dy
+
+    def _add_head_gradients(self, pooled, doutputs, n_jobs):
+        """Add the gradient of the head, over all rows that it read; threads share its columns."""
+        x, dy, dW, db = pooled, doutputs, self._dhead.get("W"), self._dhead["b"]
+        if self.tied:  # that of the table, which is W transposed
+            x, dy, dW = doutputs, pooled, self._dtables[0]
+            db += doutputs.sum(axis=0)
+            db = self._work.take("no bias", (dW.shape[1],))
+        n_columns = dW.shape[1]
+        n_blocks = max(1, min(n_columns // HEAD_BLOCK, threads.count_threads(n_jobs)))
+        width = -(-n_columns // (64 * n_blocks)) * 64  # whole panels
+        packed = [
+            (
+                self._work.packed_left(("head rows", block), *x.shape),
+                self._work.packed(("head columns", block), len(dy), width),
+            )
+            for block in range(n_blocks)
+        ]
+
+        def add(block):
+            column = block * width
+            here = min(width, n_columns - column)
+            dense.dense_gradients(x, dy, column, here, dW, db, *packed[block])
+
+        flops = 2 * x.size * width
+        threads.run(add, range(-(-n_columns // width)), n_jobs, flops)
 
     def predict(self, sequences, *, n_jobs=None):
-        """What the network says of each sequence.
+        """What the network says of each sequence, or of each step if the head reads every one.
 
         Parameters
         ----------
@@ -450,11 +618,18 @@ class Network:
 
         Returns
         -------
-        ndarray of shape (n, K)
+        ndarray of shape (n, K), or (N, K) with rows as in ``sequences.values``
             Probabilities of the classes for "log_loss", values for "squared_error".
         """
-        predictions = self._raw_outputs(sequences, n_jobs)
-        self.loss.link(predictions)
+        every_step = self.pooling.every_step
+        n_rows = int(sequences.offsets[-1]) if every_step else len(sequences)
+        predictions = np.empty((n_rows, self.n_outputs), dtype=self.dtype)
+
+        def collect(batch, outputs):
+            self.loss.link(outputs)
+            packing.put_rows(outputs, batch.rows if every_step else batch.order, predictions, 0)
+
+        self._for_all_outputs(sequences, n_jobs, collect)
         return predictions
 
     def final_states(self, sequences, *, n_jobs=None):
@@ -472,13 +647,13 @@ class Network:
         ndarray of shape (n, directions · H)
             After the last step; of the second direction, which reads backward, after the first.
         """
-        states = np.empty((len(sequences), self.n_pooled), dtype=self.dtype)
+        last = Pooling("last", self.layers[-1])
+        states = np.empty((len(sequences), last.width), dtype=self.dtype)
 
-        def collect(batch, shard, memory):
-            last = memory.network.take("last", (len(batch.order), self.n_pooled))
-            for tape, column in self._columns(shard.tapes[-1]):
-                packing.last_forward(tape.h, batch.last, column, last)
-            states[batch.order] = last
+        def collect(shard, memory):
+            rows = memory.network.take("last", (len(shard.batch.order), last.width))
+            last.forward(shard.tapes[-1], shard.batch, memory.network, rows)
+            states[shard.batch.order] = rows
 
         self._for_all(sequences, n_jobs, collect, outputs=False)
         return states
@@ -498,27 +673,40 @@ class Network:
         ndarray of shape (N, directions · H)
             Rows as in ``sequences.values``.
         """
-        states = np.empty((len(sequences.values), self.n_pooled), dtype=self.dtype)
+        n_rows = int(sequences.offsets[-1])
+        states = np.empty((n_rows, self.pooling.width), dtype=self.dtype)
 
-        def collect(batch, shard, memory):
-            y = self.layers[-1].outputs(shard.tapes[-1], batch, memory.layers[-1])
-            packing.put_rows(y, batch.rows, states, 0)
+        def collect(shard, memory):
+            y = self.layers[-1].outputs(shard.tapes[-1], shard.batch, memory.layers[-1])
+            packing.put_rows(y, shard.batch.rows, states, 0)
 
         self._for_all(sequences, n_jobs, collect)
         return states
 
-    def _raw_outputs(self, sequences, n_jobs):
-        """The head's outputs for all sequences, in their order."""
-        outputs = np.empty((len(sequences), self.n_outputs), dtype=self.dtype)
+    def _for_all_outputs(self, sequences, n_jobs, collect):
+        """Run all sequences forward; collect takes a packed batch and the head's outputs."""
+        packed_head = pack_head(self, Workspace(self.dtype))
+        max_rows = max(1, PREDICT_OUTPUTS // self.n_outputs)
 
-        def collect(batch, shard, memory):
-            outputs[batch.order] = self._outputs(shard, memory)
+        def collect_outputs(shard, memory):
+            n_rows = self.pooling.n_rows(shard.batch)
+            pooled = memory.network.take("pooled", (n_rows, self.pooling.width))
+            outputs = memory.network.take("outputs", (n_rows, self.n_outputs))
+            self._read_out(shard, memory, packed_head, pooled, outputs)
+            collect(shard.batch, outputs)
 
-        self._for_all(sequences, n_jobs, collect, outputs=self.pooling != "last")
-        return outputs
+        steps = None
+        if self.pooling.every_step and self.one_way:
+            steps = max(1, max_rows // PREDICT_SIZE)
+        self._for_all(
+            sequences, n_jobs, collect_outputs, outputs=self.pooling.needs_outputs, steps=steps
+        )
 
-    def _for_all(self, sequences, n_jobs, collect, *, outputs=True):
-        """Run all sequences forward, those of equal length together; collect takes each lot."""
+    def _for_all(self, sequences, n_jobs, collect, *, outputs=True, steps=None):
+        """Run all sequences forward, those of equal length together, so many steps at a time.
+
+        collect takes each lot, or each piece of its time.
+        """
         lengths = sequences.lengths
         order = sort_by_length(lengths)
 
@@ -527,87 +715,17 @@ class Network:
 
         def run_lot(begin):
             batch = pack(sequences.offsets[:-1], lengths, 1, order[begin : begin + PREDICT_SIZE])
-            memory = take_spare(spare, lambda: _Memory(self))
-            values = sequences.values
-            shard = self._forward(values, batch, memory, weights, keep=False, outputs=outputs)
-            collect(batch, shard, memory)
+            memory = take_spare(spare, lambda: Memory(self))
+            states = None
+            for piece in self._pieces(batch, None, steps):
+                shard = self._forward(
+                    sequences, piece.batch, memory, weights,
+                    keep=False, outputs=outputs, states=states,
+                )  # fmt: skip
+                collect(shard, memory)
+                if piece.n_on:
+                    states = take_states(self._final_states(shard), slice(piece.n_on))
             spare.append(memory)
 
         flops = self._forward_flops(int(lengths[order[:PREDICT_SIZE]].sum()))
         threads.run(run_lot, range(0, len(order), PREDICT_SIZE), n_jobs, flops)
-
-
-class _Memory:
-    """Workspaces of one thread: one for each layer, one for what lies between."""
-
-    def __init__(self, network):
-        self.layers = [Workspace(network.dtype) for _ in network.layers]
-        self.network = Workspace(network.dtype)
-
-
-class _PackedWeights:
-    """The weights of every layer in packed form, to be packed anew for every minibatch."""
-
-    def __init__(self, network):
-        self.forward, self.backward = [], []
-        self.forward_factors, self.backward_factors = [], []
-        for k, layer in enumerate(network.layers):
-            work = Workspace(network.dtype)
-            weights, factors = layer.plan_forward(work)
-            self.forward.append(weights)
-            self.forward_factors += factors
-            weights, factors = layer.plan_backward(work, want_dx=k > 0)
-            self.backward.append(weights)
-            self.backward_factors += factors
-
-    def pack(self):
-        """The factors of all layers, for forward and backward passes."""
-        for factor in self.forward_factors:
-            pack_weights(*factor)
-        for factor in self.backward_factors:
-            pack_weights_transposed(*factor)
-        return self.forward, self.backward
-
-
-class _Gradients:
-    """A gradient of all parameters, with its views."""
-
-    def __init__(self, network, flat=None):
-        self.flat = flat = np.empty_like(network.theta) if flat is None else flat
-        self.layers = [
-            layer.by_direction(views)
-            for layer, views in zip(network.layers, network._layer_views(flat), strict=True)
-        ]
-        self.head = network._head_views(flat)
-
-
-class _InOrder:
-    """Adds the gradients of shards in their order to those of the first."""
-
-    def __init__(self, total, spare):
-        self.total, self.spare = total, spare
-        self.lock = threading.Lock()
-        self.waiting = {}
-        self.next = 0
-
-    def add(self, k, gradients):
-        """Add those of shard k now or, if one before it is missing, after that."""
-        with self.lock:
-            self.waiting[k] = gradients
-            while self.next in self.waiting:
-                gradients = self.waiting.pop(self.next)
-                if gradients is not self.total:
-                    self.total.flat += gradients.flat
-                    self.spare.append(gradients)
-                self.next += 1
-
-
-@dataclass(slots=True)
-class _Shard:
-    """What a forward pass leaves: seeds of the dropout, tapes of each layer, what the head saw."""
-
-    batch: object
-    seeds: list | None
-    tapes: list = field(default_factory=list)
-    pooled: np.ndarray | None = None
-    row_of: np.ndarray | None = None

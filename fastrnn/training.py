@@ -245,11 +245,10 @@ def _train_on_minibatches(
     for epoch in range(1, settings.max_iter + 1):
         progress.start_epoch(epoch, len(starts))
         order = rng.permutation(kept) if settings.shuffle else kept
-        targets, weights = target[order], weight[order]
         loss_sum = norm_sum = 0.0
         for minibatch, start in enumerate(starts, 1):
             batch = slice(start, start + settings.batch_size)
-            loss = loss_and_grad(order[batch], targets[batch], weights[batch], rng=rng)
+            loss = loss_and_grad(order[batch], target, weight, rng=rng)
             norm = global_norm(grad)
             if not math.isfinite(loss + norm):
                 raise _diverged(f"minibatch {minibatch} of epoch {epoch}", loss, norm, settings)
@@ -288,7 +287,6 @@ def _train_on_full_batch(
     Its vectors are float64, whatever the network's dtype.
     """
     theta, history = network.theta, stopping.history
-    target, weight = target[kept], weight[kept]
     last_iterate, norm, stalled = theta.copy(), math.nan, False
 
     def objective(x):

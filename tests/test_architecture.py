@@ -16,8 +16,8 @@ PACKAGE = Path(fastrnn.__path__[0])
 
 # The rooms, ground floor first. A new module is entered here.
 FLOORS = [
-    "kernels frames columns sequences batches threads workspace losses solvers progress datasets "
-    "standin bridge",
+    "kernels frames columns sequences batches threads workspace pooling shards losses solvers "
+    "progress datasets standin bridge",
     "layers preprocessing",
     "network",
     "training memory",

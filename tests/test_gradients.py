@@ -1,5 +1,6 @@
 """The gradient of the whole network: exact, truncated, with dropout, in both dtypes."""
 
+import copy
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from fastrnn.network import CELLS as LAYERS
 from fastrnn.network import Network
-from fastrnn.sequences import as_sequences
+from fastrnn.sequences import Sequences
 
 CELLS = {
     "rnn-tanh": ("rnn", {}),
@@ -20,7 +21,7 @@ CELLS = {
 }
 CELL = pytest.mark.parametrize("cell", CELLS)
 LOSS = pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
-POOLING = pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+POOLING = pytest.mark.parametrize("pooling", ["last", "mean", "max", "steps"])
 BOTH = pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both"])
 LAYER_SIZES = pytest.mark.parametrize("hidden_layer_sizes", [(4,), (4, 3)], ids=str)
 RAGGED = pytest.mark.parametrize("ragged", [False, True], ids=["dense", "ragged"])
@@ -46,20 +47,29 @@ def make_network(cell, D=2, hidden_layer_sizes=(4, 3), K=3, *, loss="log_loss", 
     return network
 
 
-def make_task(T=5, B=4, D=2, K=3, *, ragged=True, loss="log_loss", dtype="float64", seed=0):
-    """Sequences, and a minibatch of B of them out of order, with target and weight."""
+def make_task(
+    T=5, B=4, D=2, K=3, *, ragged=True, loss="log_loss", dtype="float64", seed=0, pooling="last"
+):
+    """Sequences with target and weight, and a minibatch of B of them out of order."""
     rng = np.random.default_rng([seed, T, B, D, K])
     n = B + 2
     lengths = np.linspace(1, T, n).round().astype(int) if ragged else np.full(n, T)
-    arrays = [rng.standard_normal((length, D)).astype(dtype) for length in lengths]
+    values = rng.standard_normal((lengths.sum(), D)).astype(dtype)
     indices = rng.permutation(n)[:B]
+    n = lengths.sum() if pooling == "steps" else n
     target = (
-        rng.integers(K, size=B) if loss == "log_loss" else rng.standard_normal((B, K)).astype(dtype)
+        rng.integers(K, size=n) if loss == "log_loss" else rng.standard_normal((n, K)).astype(dtype)
     )
-    weight = rng.uniform(0.2, 2.0, B).astype(dtype)
-    return SimpleNamespace(
-        sequences=as_sequences(arrays), indices=indices, target=target, weight=weight
-    )
+    weight = rng.uniform(0.2, 2.0, n).astype(dtype)
+    sequences = Sequences(values, np.cumsum([0, *lengths]))
+    return SimpleNamespace(sequences=sequences, indices=indices, target=target, weight=weight)
+
+
+def places_of(task, n, pooling):
+    """Where sequence n has its targets and weights."""
+    if pooling != "steps":
+        return [n]
+    return np.arange(task.sequences.offsets[n], task.sequences.offsets[n + 1])
 
 
 def loss_and_grad(network, task, *, seed=None, **options):
@@ -119,7 +129,7 @@ class TestExact:
             pooling=pooling,
             alpha=0.1,
         )
-        assert_gradient(network, make_task(ragged=ragged))
+        assert_gradient(network, make_task(ragged=ragged, pooling=pooling))
 
     @POOLING
     @LAYER_SIZES
@@ -128,7 +138,7 @@ class TestExact:
         network = make_network(
             cell, hidden_layer_sizes=hidden_layer_sizes, pooling=pooling, loss="squared_error"
         )
-        assert_gradient(network, make_task(loss="squared_error"))
+        assert_gradient(network, make_task(loss="squared_error", pooling=pooling))
 
     @pytest.mark.parametrize(
         ("T", "B", "D", "sizes", "K", "loss"),
@@ -173,9 +183,10 @@ class TestExact:
 
     def test_zero_weight_takes_a_sequence_out(self):
         network, task = make_network("lstm"), make_task()
-        task.weight[1] = 0
+        n = task.indices[1]
+        task.weight[n] = 0
         expected = loss_and_grad(network, task)
-        task.target[1] = (task.target[1] + 1) % 3
+        task.target[n] = (task.target[n] + 1) % 3
         loss, grad = loss_and_grad(network, task)
         assert loss == expected[0]
         np.testing.assert_array_equal(grad, expected[1])
@@ -186,7 +197,10 @@ class TestExact:
         loss, grad = loss_and_grad(make_network("gru", bidirectional=True), task)
         network = make_network("gru", bidirectional=True, alpha=0.3)
         penalized, penalized_grad = loss_and_grad(network, task)
-        weights, total = np.where(network.decayed, network.theta, 0.0), task.weight.sum()
+        weights, total = (
+            np.where(network.decayed, network.theta, 0.0),
+            task.weight[task.indices].sum(),
+        )
         np.testing.assert_allclose(
             penalized - loss, 0.5 * 0.3 * weights @ weights / total, rtol=1e-10
         )
@@ -210,7 +224,7 @@ def test_float32_follows_float64(cell, hidden_layer_sizes, bidirectional, poolin
         )
         network.theta[:] = network.theta.astype(np.float32)
         task = make_task(12, 40, dtype="float32")
-        task.sequences = as_sequences(list(task.sequences), dtype=dtype)
+        task.sequences = Sequences(task.sequences.values.astype(dtype), task.sequences.offsets)
         task.weight = task.weight.astype(dtype)
         results.append(loss_and_grad(network, task))
     (single, single_grad), (double, double_grad) = results
@@ -233,7 +247,7 @@ def test_same_bits_for_any_n_jobs(cell, bidirectional, pooling, bptt_steps):
         dtype="float32",
     )
     for B in 20, 33, 64, 200:
-        task = make_task(7, B, dtype="float32")
+        task = make_task(7, B, dtype="float32", pooling=pooling)
         expected, expected_grad = loss_and_grad(
             network, task, seed=0, bptt_steps=bptt_steps, n_jobs=1
         )
@@ -298,7 +312,7 @@ class CutByHand:
         return sum(results) if dy is not None else np.concatenate(results, axis=1)
 
     def add(self, x, label, weight, steps):
-        """Add the gradient of one sequence's weighted log-loss."""
+        """Add the gradient of one sequence's weighted log-loss, of one label or of one a step."""
         n_levels = len(self.stack) // len(self.directions)
         inputs = [x]
         for level in range(n_levels):
@@ -311,17 +325,20 @@ class CutByHand:
             picked[0, H:] = 1
         elif self.pooling == "mean":
             picked = np.full_like(y, 1 / T)
-        else:
+        elif self.pooling == "max":
             picked = (np.arange(T)[:, None] == y.argmax(axis=0)).astype(float)
-        pooled = (picked * y).sum(axis=0)
+        if self.pooling == "steps":
+            picked, pooled = 1, y
+        else:
+            pooled = (picked * y).sum(axis=0, keepdims=True)
         logits = pooled @ self.W + self.b
-        dlogits = np.exp(logits - logits.max())
-        dlogits /= dlogits.sum()
-        dlogits[label] -= 1
-        dlogits *= weight
-        self.grad[self.places_W] += np.outer(pooled, dlogits).ravel()
-        self.grad[self.places_b] += dlogits
-        dy = picked * (self.W @ dlogits)
+        dlogits = np.exp(logits - logits.max(axis=1, keepdims=True))
+        dlogits /= dlogits.sum(axis=1, keepdims=True)
+        dlogits[np.arange(len(label)), label] -= 1
+        dlogits *= weight[:, None]
+        self.grad[self.places_W] += (pooled.T @ dlogits).ravel()
+        self.grad[self.places_b] += dlogits.sum(axis=0)
+        dy = picked * (dlogits @ self.W.T)
         for level in reversed(range(n_levels)):
             dy = self.run_layer(level, inputs[level], dy, steps)
 
@@ -338,11 +355,13 @@ def test_truncated_gradient_is_cut_as_by_hand(
     network = make_network(
         cell, hidden_layer_sizes=hidden_layer_sizes, bidirectional=bidirectional, pooling=pooling
     )
-    task = make_task(11, 6)
+    task = make_task(11, 6, pooling=pooling)
     _, grad = loss_and_grad(network, task, bptt_steps=bptt_steps)
     reference = CutByHand(network, cell, hidden_layer_sizes, bidirectional, pooling, 2, 3)
-    weight = task.weight / task.weight.sum()
-    for n, label, share in zip(task.indices, task.target, weight, strict=True):
+    places = [places_of(task, n, pooling) for n in task.indices]
+    total = task.weight[np.concatenate(places)].sum()
+    for n, rows in zip(task.indices, places, strict=True):
+        label, share = task.target[rows], task.weight[rows] / total
         reference.add(task.sequences[n], label, share, bptt_steps)
     assert relative_error(grad, reference.grad) <= 1e-10
     if bptt_steps == 3 and pooling != "max":
@@ -369,19 +388,169 @@ def test_truncation_to_whole_sequences_changes_no_bit():
 @CELL
 def test_gradient_of_a_minibatch_is_that_of_its_sequences(cell, pooling):
     network = make_network(cell, bidirectional=True, pooling=pooling, dtype="float32")
-    task = make_task(9, 37, dtype="float32")
+    task = make_task(9, 37, dtype="float32", pooling=pooling)
     together, grad = loss_and_grad(network, task)
-    share = task.weight / task.weight.sum()
+    weight = [task.weight[places_of(task, n, pooling)].sum(dtype=float) for n in task.indices]
+    share = np.array(weight) / np.sum(weight)
     losses, grads = [], []
     for k in range(37):
-        one = SimpleNamespace(
-            sequences=task.sequences,
-            indices=task.indices[k : k + 1],
-            target=task.target[k : k + 1],
-            weight=task.weight[k : k + 1],
-        )
+        one = SimpleNamespace(**{**vars(task), "indices": task.indices[k : k + 1]})
         loss, one_grad = loss_and_grad(network, one)
         losses.append(loss)
         grads.append(one_grad)
     np.testing.assert_allclose(together, share @ losses, rtol=1e-6)
     assert relative_error(grad, np.average(grads, axis=0, weights=share)) <= 2e-6
+
+
+def with_ids(task, n_categories, seed=8):
+    """The task with columns of ids beside the numbers."""
+    rng = np.random.default_rng(seed)
+    sequences = task.sequences
+    ids = np.stack([rng.integers(V, size=len(sequences.values)) for V in n_categories], axis=1)
+    task.sequences = Sequences(sequences.values, sequences.offsets, ids=ids)
+    return task
+
+
+class TestEmbeddings:
+    @RAGGED
+    @POOLING
+    @BOTH
+    @CELL
+    def test_beside_numbers(self, cell, bidirectional, pooling, ragged):
+        network = make_network(
+            cell, bidirectional=bidirectional, pooling=pooling, embeddings=((4, 3), (3, 1))
+        )
+        assert_gradient(network, with_ids(make_task(ragged=ragged, pooling=pooling), (4, 3)))
+
+    @pytest.mark.parametrize("bptt_steps", [None, 2])
+    @POOLING
+    def test_alone_in_many_shards(self, pooling, bptt_steps):
+        network = make_network("gru", 0, embeddings=((9, 4),), pooling=pooling, dropout=0.2)
+        task = with_ids(make_task(B=36, D=0, pooling=pooling), (9,))
+        if bptt_steps is None:
+            assert_gradient(network, task, seed=3)
+            return
+        # Truncated, the table's gradient is that of its rows as numbers.
+        _, grad = loss_and_grad(network, task, bptt_steps=bptt_steps)
+        values = network.embeddings[0][task.sequences.ids[:, 0]]
+        numbers = SimpleNamespace(**vars(task))
+        numbers.sequences = Sequences(values, task.sequences.offsets)
+        plain = make_network("gru", 4, pooling=pooling)
+        n_layers = network.n_layer_parameters
+        plain.theta[:n_layers] = network.theta[:n_layers]
+        plain.theta[n_layers:] = network.theta[network._head_begin :]
+        _, expected = loss_and_grad(plain, numbers, bptt_steps=bptt_steps)
+        np.testing.assert_array_equal(grad[:n_layers], expected[:n_layers])
+        np.testing.assert_array_equal(grad[network._head_begin :], expected[n_layers:])
+
+    @pytest.mark.parametrize("B", [3, 40])
+    def test_tied_to_the_head(self, B):
+        network = make_network(
+            "lstm", 0, (5, 4), 7, embeddings=((7, 4),), tied=True, pooling="steps", alpha=0.1
+        )
+        assert set(network.head) == {"b"}
+        assert_gradient(network, with_ids(make_task(B=B, D=0, K=7, pooling="steps"), (7,)))
+
+    def test_unread_rows_get_no_gradient(self):
+        network = make_network("rnn-tanh", embeddings=((50, 3),))
+        task = with_ids(make_task(), (50,))
+        loss_and_grad(network, task)
+        rows = np.concatenate([places_of(task, n, "steps") for n in task.indices])
+        read = np.unique(task.sequences.ids[rows])
+        touched = np.flatnonzero(network._dtables[0].any(axis=1))
+        np.testing.assert_array_equal(touched, read)
+
+
+class TestWindows:
+    """Windows of time with carried states."""
+
+    def windows(self, network, task, steps, n_jobs=None):
+        """Weighted sum of losses and gradients of all windows; the states after the last."""
+        states = network.initial_states(len(task.sequences))
+        rng = np.random.default_rng(5)
+        for layer in states:
+            for array in layer:
+                array[...] = rng.standard_normal(array.shape)
+        losses, grads, totals = [], [], []
+        for start in range(0, int(task.sequences.lengths.max()), steps):
+            window = (start, start + steps)
+            loss, grad = loss_and_grad(network, task, window=window, states=states, n_jobs=n_jobs)
+            rows = [places_of(task, n, "steps")[slice(*window)] for n in task.indices]
+            totals.append(task.weight[np.concatenate(rows)].sum())
+            losses.append(loss)
+            grads.append(grad)
+        share = np.array(totals) / sum(totals)
+        return share @ losses, share @ np.array(grads), states
+
+    @pytest.mark.parametrize("B", [4, 36])
+    @CELL
+    def test_windows_are_the_pieces_of_truncation(self, cell, B):
+        network = make_network(cell, pooling="steps", embeddings=((5, 2),))
+        task = with_ids(make_task(11, B, pooling="steps"), (5,))
+        loss, grad, states = self.windows(network, task, 4)
+        once, whole, final = self.windows(network, task, 11)
+        assert loss == pytest.approx(once, rel=1e-12)
+        for layer, expected in zip(states, final, strict=True):
+            for array, wanted in zip(layer, expected, strict=True):
+                np.testing.assert_allclose(array, wanted, rtol=1e-12)
+        assert relative_error(grad, whole) > 1e-3
+        states = network.initial_states(len(task.sequences))
+        rng = np.random.default_rng(5)
+        for layer in states:
+            for array in layer:
+                array[...] = rng.standard_normal(array.shape)
+        _, cut = loss_and_grad(network, task, bptt_steps=4, states=states)
+        assert relative_error(grad, cut) <= 1e-12
+
+    @pytest.mark.parametrize("pooling", ["last", "steps"])
+    def test_gradient_from_given_states(self, pooling):
+        network = make_network("carry_lstm", pooling=pooling)
+        task = make_task(6, 5, pooling=pooling)
+        rng = np.random.default_rng(6)
+        begin = network.initial_states(len(task.sequences))
+        for layer in begin:
+            for array in layer:
+                array[...] = rng.standard_normal(array.shape)
+
+        class FromStates:
+            theta, decayed = network.theta, network.decayed
+
+            def loss_and_grad(self, *args, **options):
+                states = copy.deepcopy(begin)
+                loss = network.loss_and_grad(*args, states=states, window=(0, 6), **options)
+                self.grad = network.grad
+                return loss
+
+        assert_gradient(FromStates(), task)
+        zero, _ = loss_and_grad(network, task)
+        assert loss_and_grad(FromStates(), task)[0] != zero
+
+    def test_same_bits_for_any_n_jobs(self):
+        network = make_network("lstm", pooling="steps", K=600, dtype="float32")
+        task = make_task(9, 40, K=600, dtype="float32", pooling="steps")
+        results = [self.windows(network, task, 4, n_jobs) for n_jobs in (1, 2, 3)]
+        for loss, grad, states in results[1:]:
+            assert loss == results[0][0]
+            np.testing.assert_array_equal(grad, results[0][1])
+            np.testing.assert_array_equal(states[1][0], results[0][2][1][0])
+
+
+def test_mean_loss_is_the_loss_without_penalty():
+    for pooling in ("max", "steps"):
+        network, task = make_network("lstm", pooling=pooling, alpha=1.0), make_task(pooling=pooling)
+        task.indices = np.arange(len(task.sequences))
+        network.alpha = 0.0
+        loss, _ = loss_and_grad(network, task)
+        network.alpha = 1.0
+        mean = network.mean_loss(task.sequences, task.target, task.weight)
+        assert mean == pytest.approx(loss, rel=1e-12)
+
+
+def test_a_minibatch_without_weight_has_no_gradient():
+    network, task = make_network("gru", alpha=1.0, embeddings=((4, 2),)), make_task()
+    task = with_ids(task, (4,))
+    loss_and_grad(network, task)
+    task.weight[task.indices] = 0
+    loss, grad = loss_and_grad(network, task)
+    assert loss == 0
+    assert not grad.any()

@@ -9,7 +9,7 @@ import fastrnn.training
 from fastrnn import RNNClassifier, RNNRegressor
 from fastrnn.memory import MemoryLimitError, available_memory, estimate_memory, refuse_if_too_large
 from fastrnn.network import Network
-from fastrnn.sequences import as_sequences
+from fastrnn.sequences import Sequences
 from fastrnn.training import Settings, train
 
 CELLS = pytest.mark.parametrize("cell", ["rnn", "gru", "lstm", "carry_lstm"])
@@ -26,10 +26,14 @@ def peak(work):
         tracemalloc.stop()
 
 
-def make_task(lengths, D, K, dtype):
+def make_task(lengths, D, K, dtype, every_step=False, embeddings=()):
     rng = np.random.default_rng(0)
-    sequences = as_sequences([rng.standard_normal((T, D)).astype(dtype) for T in lengths])
-    return sequences, rng.integers(K, size=len(lengths)), np.ones(len(lengths), dtype)
+    offsets = np.cumsum([0, *lengths])
+    values = rng.standard_normal((offsets[-1], D)).astype(dtype)
+    ids = [rng.integers(n_ids, size=offsets[-1]) for n_ids, _ in embeddings]
+    sequences = Sequences(values, offsets, ids=np.stack(ids, axis=1) if ids else None)
+    n = offsets[-1] if every_step else len(lengths)
+    return sequences, rng.integers(K, size=n), np.ones(n, dtype)
 
 
 # To import the class of a warning takes memory: here and now.
@@ -40,7 +44,8 @@ def check(lengths, sizes, *, D=3, K=3, dtype="float32", training=True, n_jobs=No
     """An estimate within 20 % of what is taken."""
     names = ("solver", "batch_size", "bptt_steps")
     settings = {name: options.pop(name) for name in names if name in options}
-    task = make_task(lengths, D, K, dtype)
+    every_step = options.get("pooling") == "steps"
+    task = make_task(lengths, D, K, dtype, every_step, options.get("embeddings", ()))
     estimate = estimate_memory(
         lengths, D, sizes, K, dtype=dtype, training=training, n_jobs=n_jobs, **options, **settings
     )
@@ -85,16 +90,34 @@ class TestEstimates:
         check(RAGGED, (32,), D=8, cell=cell, bidirectional=True, pooling="max", batch_size=17)
 
     @pytest.mark.parametrize("bidirectional", [False, True])
-    @pytest.mark.parametrize("pooling", ["last", "mean"])
+    def test_every_step(self, cell, bidirectional):
+        check([60] * 40, (48, 32), cell=cell, bidirectional=bidirectional, pooling="steps", K=40)
+
+    def test_embeddings(self, cell):
+        check([60] * 40, (48,), cell=cell, D=0, embeddings=((3000, 20), (50, 5)))
+
+    @pytest.mark.parametrize("bidirectional", [False, True])
+    @pytest.mark.parametrize("pooling", ["last", "mean", "steps"])
     def test_prediction(self, cell, pooling, bidirectional):
         check(
             RAGGED, (64, 32), cell=cell, pooling=pooling, bidirectional=bidirectional,
             training=False,
         )  # fmt: skip
 
-    @pytest.mark.parametrize("options", [{}, {"pooling": "mean"}, {"bidirectional": True}])
+    @pytest.mark.parametrize(
+        "options", [{}, {"pooling": "mean"}, {"pooling": "steps"}, {"bidirectional": True}]
+    )
     def test_truncated(self, cell, options):
         check([300] * 20, (64,), cell=cell, bptt_steps=30, **options)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_large_vocabulary(tied):
+    check(
+        [40] * 20, (64,), D=0, K=4000, pooling="steps", embeddings=((4000, 64),), tied=tied,
+        solver="sgd", batch_size=8,
+    )  # fmt: skip
+    check([400] * 64, (64,), D=0, K=4000, pooling="steps", embeddings=((4000, 64),), training=False)
 
 
 @pytest.mark.filterwarnings("ignore:Training stopped at max_iter")

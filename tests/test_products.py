@@ -23,7 +23,9 @@ def forward(x, W, b):
     """x @ W + b through the kernel; rows behind the result must stay as they are."""
     N, K = len(x), W.shape[1]
     y = np.full((N + 1, K), 7, dtype=x.dtype)
-    dense.dense_forward(x, W, b, y[:N], room(*W.shape, x.dtype))
+    packed = room(*W.shape, x.dtype)
+    dense.pack_weights(W, 0, K, packed)
+    dense.dense_forward(x, packed, b, y[:N])
     assert np.all(y[N] == 7), "wrote beyond the end"
     return y[:N]
 
@@ -49,7 +51,10 @@ def test_backward(K, dtype, rtol):
             expected_dW = dW + x.astype(float).T @ dy
             expected_db = db + dy.sum(axis=0, dtype=float)
             left = np.full(vector_math.packed_left_size(N, D), np.nan, dtype=dtype)
-            dense.dense_backward(x, W, dy, dx, dW, db, room(K, D, dtype), left, room(N, K, dtype))
+            packed = room(K, D, dtype)
+            dense.pack_weights_transposed(W, 0, K, packed)
+            dense.dense_backward(dy, packed, dx)
+            dense.dense_gradients(x, dy, 0, K, dW, db, left, room(N, K, dtype))
             tolerances = {"rtol": rtol, "atol": rtol * 10}
             np.testing.assert_allclose(dx, dy.astype(float) @ W.T, **tolerances)
             np.testing.assert_allclose(dW, expected_dW, **tolerances)

@@ -390,7 +390,7 @@ class RNNBase(TransformerMixin, BaseEstimator):  # numpydoc ignore=PR02
         lengths, n_jobs = sequences.lengths, self.n_jobs
         needed = _estimate(lengths, self._architecture, training=False, n_jobs=n_jobs)
         if every_step:
-            needed += len(sequences.values) * self.network_.n_pooled * sequences.values.itemsize
+            needed += len(sequences.values) * self.network_.pooling.width * sequences.values.itemsize
         refuse_if_too_large(needed, "Prediction")
         return sequences
 

@@ -32,37 +32,42 @@ def pack_weights_transposed(
 
 
 def dense_forward(
-    const floating[:, ::1] x,   # IN   (N, D)
-    const floating[:, ::1] W,   # IN   (D, K)
-    const floating[::1] b,      # IN   (K,)
-    floating[:, ::1] y,         # OUT  (N, K)
-    floating[::1] packed,       # OUT  room for W, packed
+    const floating[:, ::1] x,        # IN   (N, D)
+    const floating[::1] packed_W,    # IN   W (D, K), packed
+    const floating[::1] b,           # IN   (K,)
+    floating[:, ::1] y,              # OUT  (N, K)
 ):
     """y = b + x @ W"""
-    cdef int64_t N = x.shape[0], D = x.shape[1], K = W.shape[1]
+    cdef int64_t N = x.shape[0], D = x.shape[1], K = y.shape[1]
     with nogil:
-        pack(D, K, &W[0, 0], K, &packed[0])
-        product(N, K, D, &x[0, 0], D, &packed[0], &b[0], 0, &y[0, 0], K)
+        product(N, K, D, &x[0, 0], D, &packed_W[0], &b[0], 0, &y[0, 0], K)
 
 
 def dense_backward(
-    const floating[:, ::1] x,    # IN     (N, D)
-    const floating[:, ::1] W,    # IN     (D, K)
-    const floating[:, ::1] dy,   # IN     (N, K)
-    floating[:, ::1] dx,         # OUT    (N, D)
-    floating[:, ::1] dW,         # INOUT  (D, K), added to
-    floating[::1] db,            # INOUT  (K,), added to
-    floating[::1] packed_Wt,     # OUT    room for W.T, packed
-    floating[::1] packed_x,      # OUT    room for x, packed
-    floating[::1] packed_dy,     # OUT    room for dy, packed
+    const floating[:, ::1] dy,       # IN   (N, K)
+    const floating[::1] packed_Wt,   # IN   W.T (K, D), packed
+    floating[:, ::1] dx,             # OUT  (N, D)
 ):
-    """The gradients of `dense_forward`."""
-    cdef int64_t N = x.shape[0], D = x.shape[1], K = W.shape[1]
+    """dx = dy @ W.T"""
+    cdef int64_t N = dy.shape[0], K = dy.shape[1], D = dx.shape[1]
     with nogil:
-        # dx = dy @ W.T
-        pack_transposed(K, D, &W[0, 0], K, &packed_Wt[0])
         product(N, D, K, &dy[0, 0], K, &packed_Wt[0], <const floating*>NULL, 0, &dx[0, 0], D)
-        # dW += x.T @ dy; db += dy.sum(axis=0)
+
+
+def dense_gradients(
+    const floating[:, ::1] x,        # IN     (N, D)
+    const floating[:, ::1] dy,       # IN     (N, K)
+    int64_t column,                  # first of the columns of dy, dW and db to work on
+    int64_t width,                   # how many of them
+    floating[:, ::1] dW,             # INOUT  (D, K), added to
+    floating[::1] db,                # INOUT  (K,), added to
+    floating[::1] packed_x,          # OUT    room for x, packed
+    floating[::1] packed_dy,         # OUT    room for the columns of dy, packed
+):
+    """dW += x.T @ dy; db += dy.sum(axis=0)"""
+    cdef int64_t N = x.shape[0], D = x.shape[1], K = dy.shape[1]
+    with nogil:
         pack_left(N, D, &x[0, 0], <const floating*>NULL, N, 0, &packed_x[0])
-        pack_right(N, K, &dy[0, 0], K, &packed_dy[0], &db[0])
-        add_product_transposed(D, K, N, &packed_x[0], &packed_dy[0], K, &dW[0, 0], K)
+        pack_right(N, width, &dy[0, column], K, &packed_dy[0], &db[column])
+        add_product_transposed(D, width, N, &packed_x[0], &packed_dy[0], width,
+                               &dW[0, column], K)

@@ -12,8 +12,9 @@ Squared error, one row of K outputs o and targets y:
     do_k   = (o_k - y_k) / K
 
 Every row has a weight, which multiplies its loss and its gradient. Sums over outputs and rows are
-accumulated in double. The rows may be a part of a batch, in any order: ``order`` says where their
-targets and weights stand in the batch, and ``total`` is the sum of all its weights.
+accumulated in double. The rows may be a part of a minibatch, in any order: ``order`` says where
+their targets and weights stand among all there are, and ``total`` is the sum of the minibatch's
+weights. The gradient may take the place of the outputs.
 
 References
 ----------
@@ -77,25 +78,29 @@ cdef inline double _exp_row(
 
 
 def sum_of_weights(
-    const floating[::1] weight,  # (B,) IN
+    const floating[::1] weight,  # (n,) IN
+    const int64_t[:] order,      # (B,) IN
 ):
     """Sum in double.
 
     Parameters
     ----------
-    weight : ndarray of shape (B,)
-        Weight of each row.
+    weight : ndarray of shape (n,)
+        Weights.
+    order : ndarray of shape (B,), int64
+        Where each row has its weight.
 
     Returns
     -------
     float
+        ``weight[order].sum()``.
     """
     cdef:
         Py_ssize_t n
         double total = 0.0
     with nogil:
-        for n in range(weight.shape[0]):
-            total += weight[n]
+        for n in range(order.shape[0]):
+            total += weight[order[n]]
     return total
 
 
