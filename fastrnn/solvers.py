@@ -1,9 +1,13 @@
 """Solvers and learning-rate schedules of stochastic training, by name.
 
-A solver holds the state of one training (moments, velocity) and hands it to its kernel in
-`fastrnn.kernels.solvers`, where the formulas are. ``SOLVERS[name](network, settings)`` makes one;
-``solver.step(theta, grad, scale, learning_rate)`` moves ``theta`` (P,) in place, by the gradient
-times ``scale``: that is how it is clipped.
+A solver hands its constants and its state (moments, velocity) to its kernel in
+`fastrnn.kernels.solvers`, where the formulas are. ``SOLVERS[name](network, settings, state)`` makes
+one; ``solver.step(theta, grad, scale, learning_rate)`` moves ``theta`` (P,) in place, by the
+gradient times ``scale``: that is how it is clipped.
+
+The state is a dict of numbers and of arrays of shape (P,) that belongs to the caller. Given empty,
+it is filled with the start; given as a solver of that name left it, the solver goes on from there.
+Every step updates it in place.
 
 A schedule is a function ``schedule(rate, settings, t, progress)`` that returns the learning rate
 of the next step from the base rate, the number of samples seen before the epoch, and the part of
@@ -19,47 +23,63 @@ from fastrnn.kernels.solvers import adam_step, adamw_step, rmsprop_step, sgd_ste
 __all__ = ["SCHEDULES", "SOLVERS"]
 
 
-class _Adam:
-    def __init__(self, network, settings):
-        self.m = np.zeros_like(network.theta)
-        self.v = np.zeros_like(network.theta)
+class _Solver:
+    vectors: tuple[str, ...]
+
+    def __init__(self, network, settings, state):
+        if not state:
+            state.update({name: np.zeros_like(network.theta) for name in self.vectors})
+        self.state = state
+
+
+class _Adam(_Solver):
+    vectors = ("m", "v")
+
+    def __init__(self, network, settings, state):
+        super().__init__(network, settings, state)
+        self.state.setdefault("t", 0)
         self.constants = (settings.beta_1, settings.beta_2, settings.epsilon)
-        self.t = 0
 
     def step(self, theta, grad, scale, learning_rate):
-        self.t += 1
-        adam_step(theta, grad, self.m, self.v, scale, learning_rate, *self.constants, self.t)
+        state = self.state
+        state["t"] += 1
+        numbers = (scale, learning_rate, *self.constants, state["t"])
+        adam_step(theta, grad, state["m"], state["v"], *numbers)
 
 
 class _AdamW(_Adam):
-    def __init__(self, network, settings):
-        super().__init__(network, settings)
+    def __init__(self, network, settings, state):
+        super().__init__(network, settings, state)
         self.decay = settings.alpha * network.decayed.astype(network.theta.dtype)
 
     def step(self, theta, grad, scale, learning_rate):
-        self.t += 1
-        moments = (self.m, self.v, self.decay)
-        adamw_step(theta, grad, *moments, scale, learning_rate, *self.constants, self.t)
+        state = self.state
+        state["t"] += 1
+        numbers = (scale, learning_rate, *self.constants, state["t"])
+        adamw_step(theta, grad, state["m"], state["v"], self.decay, *numbers)
 
 
-class _SGD:
-    def __init__(self, network, settings):
-        self.velocity = np.zeros_like(network.theta)
+class _SGD(_Solver):
+    vectors = ("velocity",)
+
+    def __init__(self, network, settings, state):
+        super().__init__(network, settings, state)
         self.constants = (settings.momentum, settings.nesterovs_momentum)
 
     def step(self, theta, grad, scale, learning_rate):
-        sgd_step(theta, grad, self.velocity, scale, learning_rate, *self.constants)
+        sgd_step(theta, grad, self.state["velocity"], scale, learning_rate, *self.constants)
 
 
-class _RMSprop:
+class _RMSprop(_Solver):
+    vectors = ("v",)
     decay = 0.99
 
-    def __init__(self, network, settings):
-        self.v = np.zeros_like(network.theta)
+    def __init__(self, network, settings, state):
+        super().__init__(network, settings, state)
         self.epsilon = settings.epsilon
 
     def step(self, theta, grad, scale, learning_rate):
-        rmsprop_step(theta, grad, self.v, scale, learning_rate, self.decay, self.epsilon)
+        rmsprop_step(theta, grad, self.state["v"], scale, learning_rate, self.decay, self.epsilon)
 
 
 SOLVERS = {"adam": _Adam, "adamw": _AdamW, "sgd": _SGD, "rmsprop": _RMSprop}

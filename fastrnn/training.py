@@ -1,7 +1,8 @@
 """Training of a network: the loop over epochs and minibatches, lbfgs, and when to stop.
 
 `train` changes ``network.theta`` in place, by the stochastic solvers of `fastrnn.solvers` in
-`_train_on_minibatches`, or by `scipy.optimize` in `_train_on_full_batch`.
+`_train_on_minibatches`, or by `scipy.optimize` in `_train_on_full_batch`. What else decides how
+training goes on lies in a `TrainingState`: a second call can carry on where the first ended.
 
 The class ``fastrnn.training.ConvergenceWarning`` is made when it is first asked for: a subclass of
 scikit-learn's warning of that name where scikit-learn is installed, so that filters on either
@@ -12,6 +13,7 @@ import functools
 import math
 import warnings
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import scipy.optimize
@@ -20,7 +22,7 @@ from fastrnn.kernels.solvers import global_norm
 from fastrnn.progress import Progress
 from fastrnn.solvers import SCHEDULES, SOLVERS
 
-__all__ = ["History", "Settings", "train"]
+__all__ = ["History", "Settings", "TrainingState", "train"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +112,44 @@ class Settings:
 
 
 @dataclass
+class TrainingState:
+    """Where training stands: all that decides, beside the parameters, how it goes on.
+
+    It holds numbers, arrays and the generator alone, so that it can be copied and saved. Between
+    two epochs it is complete. "lbfgs" starts anew in each call of `train`, and leaves it as it is.
+
+    Attributes
+    ----------
+    rng : numpy.random.Generator
+        Draws the order of the sequences and the dropout masks.
+    solver : str or None
+        Name of the solver that left `solver_state`; another one starts anew.
+    solver_state : dict
+        Its moments or velocity, see `fastrnn.solvers`.
+    epoch : int
+        Number of finished epochs.
+    t : int
+        Number of samples seen in them.
+    n_lowered : int
+        How often schedule "adaptive" has divided the learning rate.
+    best : float
+        Best value so far of what tells when training has stalled: the validation score with early
+        stopping, else minus the loss.
+    n_stalled : int
+        Number of epochs since that value has risen by ``tol``.
+    """
+
+    rng: np.random.Generator
+    solver: str | None = None
+    solver_state: dict[str, Any] = field(default_factory=dict)
+    epoch: int = 0
+    t: int = 0
+    n_lowered: int = 0
+    best: float = -math.inf
+    n_stalled: int = 0
+
+
+@dataclass
 class History:
     """What happened during training. Lists have one entry for each finished epoch.
 
@@ -123,11 +163,11 @@ class History:
     loss_curve : list of float
         Mean over the minibatches of the loss before the step.
     validation_scores : list of float or None
-        Validation score at the end of the epoch; None without early stopping.
+        Validation score at the end of the epoch; None without ``validate``.
     gradient_norms : list of float
         Mean over the minibatches of the gradient's norm before clipping.
     best_validation_score : float or None
-        Highest validation score; None without one.
+        Highest validation score; None without early stopping.
     """
 
     n_samples: int
@@ -157,7 +197,9 @@ class History:
         return min(self.loss_curve, default=math.inf)
 
 
-def train(network, sequences, target, weight, settings, rng, *, validate=None):
+def train(
+    network, sequences, target, weight, settings, state, *, n_epochs=None, validate=None, watch=None
+):
     """Train a network in place.
 
     Ctrl-C ends training early: what was learned so far is kept, and a UserWarning says so. It
@@ -176,11 +218,18 @@ def train(network, sequences, target, weight, settings, rng, *, validate=None):
         Weight of each sequence, of the network's dtype. Sequences of weight 0 are left out.
     settings : Settings
         Solver, schedule, stopping.
-    rng : numpy.random.Generator
-        Draws the order of the sequences and the dropout masks.
+    state : TrainingState
+        Where training stands; updated. ``TrainingState(rng)`` is the start.
+    n_epochs : int or None, default=None
+        Largest number of epochs of this call, or of iterations of "lbfgs"; None goes on until there
+        are ``settings.max_iter`` of them, and warns when training ends there.
     validate : callable or None, default=None
         ``validate()`` returns the score of the network on held-out data, higher is better;
-        called once an epoch. Required with early stopping, and only then.
+        called once an epoch. Required with early stopping; otherwise the scores are recorded and
+        nothing else.
+    watch : object or None, default=None
+        ``watch.epoch_starts()`` is called before each epoch and ``watch.epoch_ends()`` after it;
+        training stops if that returns True.
 
     Returns
     -------
@@ -201,8 +250,8 @@ def train(network, sequences, target, weight, settings, rng, *, validate=None):
     UserWarning
         If training was interrupted.
     """
-    if settings.early_stopping != (validate is not None):
-        raise ValueError("validate must be given with early_stopping=True, and only then")
+    if settings.early_stopping and validate is None:
+        raise ValueError("validate must be given with early_stopping=True")
     kept = np.flatnonzero(weight)
     if not kept.size:
         raise ValueError("no sequence to train on: all sample weights are 0")
@@ -210,17 +259,20 @@ def train(network, sequences, target, weight, settings, rng, *, validate=None):
         network.loss_and_grad, sequences, bptt_steps=settings.bptt_steps, n_jobs=settings.n_jobs
     )
     progress = Progress(settings)
-    stopping = _Stopping(settings, network.theta, len(kept), validate)
-    common = (network, loss_and_grad, kept, target, weight, settings, stopping, progress)
+    stopping = _Stopping(settings, network.theta, len(kept), state, validate, watch)
+    most = settings.max_iter - state.epoch if n_epochs is None else n_epochs
+    common = (network, loss_and_grad, kept, target, weight, settings, stopping, progress, most)
     try:
         if settings.solver == "lbfgs":
             warning = _train_on_full_batch(*common)
         else:
-            warning = _train_on_minibatches(*common, rng)
+            warning = _train_on_minibatches(*common, state)
+        if n_epochs is not None:
+            warning = None  # this end was asked for
     except KeyboardInterrupt:
         stopping.forget_unfinished_epoch()
         warning = UserWarning(
-            f"Training was interrupted in epoch {stopping.history.n_iter + 1} at a loss of "
+            f"Training was interrupted in epoch {state.epoch + 1} at a loss of "
             f"{progress.loss:.6g}. The model trained so far is kept."
         )
     finally:
@@ -232,17 +284,21 @@ def train(network, sequences, target, weight, settings, rng, *, validate=None):
 
 
 def _train_on_minibatches(
-    network, loss_and_grad, kept, target, weight, settings, stopping, progress, rng
+    network, loss_and_grad, kept, target, weight, settings, stopping, progress, n_epochs, state
 ):
     """Step after every minibatch until training stalls; return a warning or None."""
     theta, grad, history = network.theta, network.grad, stopping.history
-    solver = SOLVERS[settings.solver](network, settings)
+    if state.solver != settings.solver:
+        state.solver, state.solver_state = settings.solver, {}
+    solver = SOLVERS[settings.solver](network, settings, state.solver_state)
     schedule = SCHEDULES[settings.learning_rate]
     max_norm = math.inf if settings.clip_norm is None else settings.clip_norm
     starts = range(0, history.n_samples, settings.batch_size)
-    rate, step, last_step = settings.learning_rate_init, 0, settings.max_iter * len(starts)
+    rate, rng = settings.learning_rate_init / 5.0**state.n_lowered, state.rng
+    last_step = settings.max_iter * len(starts)
 
-    for epoch in range(1, settings.max_iter + 1):
+    for epoch in range(state.epoch + 1, state.epoch + n_epochs + 1):
+        stopping.epoch_starts()
         progress.start_epoch(epoch, len(starts))
         order = rng.permutation(kept) if settings.shuffle else kept
         loss_sum = norm_sum = 0.0
@@ -253,9 +309,9 @@ def _train_on_minibatches(
             if not math.isfinite(loss + norm):
                 raise _diverged(f"minibatch {minibatch} of epoch {epoch}", loss, norm, settings)
             scale = max_norm / norm if norm > max_norm else 1.0
-            rate_now = schedule(rate, settings, history.t, step / last_step)
+            step = (epoch - 1) * len(starts) + minibatch - 1
+            rate_now = schedule(rate, settings, state.t, min(step / last_step, 1.0))
             solver.step(theta, grad, scale, rate_now)
-            step += 1
             loss_sum += loss * min(settings.batch_size, history.n_samples - start)
             norm_sum += norm
             progress.minibatch(minibatch, loss)
@@ -264,12 +320,14 @@ def _train_on_minibatches(
 
         stalled = stopping.epoch_ends(loss_sum / history.n_samples, norm_sum / len(starts))
         progress.end_epoch(history)
+        if stopping.stopped:
+            return None
         if stalled and (settings.learning_rate != "adaptive" or rate <= 1e-6):
             progress.note(f"{stopping.reason} Stopping.")
             return None
         if stalled:
-            rate /= 5.0
-            stopping.n_stalled = 0
+            state.n_lowered, state.n_stalled = state.n_lowered + 1, 0
+            rate = settings.learning_rate_init / 5.0**state.n_lowered
             progress.note(f"{stopping.reason} Learning rate is now {rate:.3g}.")
     if settings.learning_rate == "cosine":
         return None
@@ -280,7 +338,7 @@ def _train_on_minibatches(
 
 
 def _train_on_full_batch(
-    network, loss_and_grad, kept, target, weight, settings, stopping, progress
+    network, loss_and_grad, kept, target, weight, settings, stopping, progress, n_epochs
 ):
     """Minimize with L-BFGS-B, without dropout; return a warning or None.
 
@@ -303,13 +361,17 @@ def _train_on_full_batch(
         theta[:] = intermediate_result.x
         last_iterate = theta.copy()
         stalled = stopping.epoch_ends(float(intermediate_result.fun), norm)
-        stalled = stalled and settings.early_stopping
+        stalled = (stalled and settings.early_stopping) or stopping.stopped
         progress.end_epoch(history)
         if stalled:
-            progress.note(f"{stopping.reason} Stopping.")
+            if not stopping.stopped:
+                progress.note(f"{stopping.reason} Stopping.")
             raise StopIteration
-        progress.start_epoch(history.n_iter + 1, 1)
+        if history.n_iter < n_epochs:
+            stopping.epoch_starts()
+            progress.start_epoch(history.n_iter + 1, 1)
 
+    stopping.epoch_starts()
     progress.start_epoch(1, 1)
     try:
         result = scipy.optimize.minimize(
@@ -319,7 +381,7 @@ def _train_on_full_batch(
             jac=True,
             callback=iteration_ends,
             options={
-                "maxiter": settings.max_iter,
+                "maxiter": n_epochs,
                 "maxfun": settings.max_fun,
                 "gtol": settings.tol,
                 # Smaller relative changes of the loss are rounding.
@@ -364,36 +426,51 @@ class _Stopping:
     too), else minus the loss. NaN is no improvement.
     """
 
-    def __init__(self, settings, theta, n_samples, validate):
-        self.settings, self.theta, self.validate = settings, theta, validate
+    def __init__(self, settings, theta, n_samples, state, validate, watch):
+        self.settings, self.theta, self.state = settings, theta, state
+        self.validate, self.watch, self.stopped = validate, watch, False
         self.history = History(n_samples, validation_scores=[] if validate else None)
-        self.best, self.best_theta, self.n_stalled = -math.inf, None, 0
+        self.start, self.best_theta = (state.epoch, state.t), None
         self.reason = (
-            f"{'Validation score' if validate else 'Training loss'} did not improve by "
-            f"tol={settings.tol:g} for {settings.n_iter_no_change} epochs."
+            f"{'Validation score' if settings.early_stopping else 'Training loss'} did not improve "
+            f"by tol={settings.tol:g} for {settings.n_iter_no_change} epochs."
         )
+
+    def epoch_starts(self):
+        """Tell the one who watches."""
+        if self.watch:
+            self.watch.epoch_starts()
 
     def epoch_ends(self, loss, norm):
         """Record an epoch; return whether training has stalled."""
-        history, value = self.history, -loss
+        history, state, value = self.history, self.state, -loss
         if self.validate:
-            value = float(self.validate())
-            history.validation_scores.append(value)
-        self.n_stalled = 0 if value >= self.best + self.settings.tol else self.n_stalled + 1
-        if value > self.best:
-            if self.validate:
+            score = float(self.validate())
+            history.validation_scores.append(score)
+            value = score if self.settings.early_stopping else value
+        state.n_stalled = 0 if value >= state.best + self.settings.tol else state.n_stalled + 1
+        if value > state.best:
+            if self.settings.early_stopping:
                 self.best_theta = self.theta.copy()
                 history.best_validation_score = value
-            self.best = value
+            state.best = value
         history.gradient_norms.append(norm)
         history.loss_curve.append(loss)
-        return self.n_stalled >= self.settings.n_iter_no_change
+        self._count()
+        if self.watch:
+            self.stopped = bool(self.watch.epoch_ends())
+        return state.n_stalled >= self.settings.n_iter_no_change
 
     def forget_unfinished_epoch(self):
         """Cut all lists to the length of the loss curve, which is written last."""
         for values in (self.history.validation_scores, self.history.gradient_norms):
             if values is not None:
                 del values[self.history.n_iter :]
+        self._count()
+
+    def _count(self):
+        epoch, t = self.start
+        self.state.epoch, self.state.t = epoch + self.history.n_iter, t + self.history.t
 
     def restore_best(self):
         """Go back to the parameters of the best validation score, if there are any."""

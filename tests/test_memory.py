@@ -10,7 +10,7 @@ from fastrnn import RNNClassifier, RNNRegressor
 from fastrnn.memory import MemoryLimitError, available_memory, estimate_memory, refuse_if_too_large
 from fastrnn.network import Network
 from fastrnn.sequences import Sequences
-from fastrnn.training import Settings, train
+from fastrnn.training import Settings, TrainingState, train
 
 CELLS = pytest.mark.parametrize("cell", ["rnn", "gru", "lstm", "carry_lstm"])
 GIB = 2**30
@@ -55,7 +55,7 @@ def check(lengths, sizes, *, D=3, K=3, dtype="float32", training=True, n_jobs=No
 
     def fit():
         plan = Settings(max_iter=3, learning_rate="cosine", n_jobs=n_jobs, tol=0, **settings)
-        train(make(), *task, plan, np.random.default_rng(0))
+        train(make(), *task, plan, TrainingState(np.random.default_rng(0)))
 
     if training:
         taken = peak(fit)

@@ -12,7 +12,7 @@ from fastrnn.network import Network
 from fastrnn.pooling import Pooling
 from fastrnn.progress import Progress
 from fastrnn.sequences import as_sequences
-from fastrnn.training import Settings, train
+from fastrnn.training import Settings, TrainingState, train
 
 CELLS = pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", "carry_lstm"])
 POOLINGS = pytest.mark.parametrize("pooling", ["last", "mean", "max"])
@@ -347,7 +347,8 @@ def test_nothing_large_is_allocated_after_the_first_epoch(cell, solver, options,
     )
     tracemalloc.start()
     try:
-        train(network, sequences, *task(64), settings, np.random.default_rng(0))
+        state = TrainingState(np.random.default_rng(0))
+        train(network, sequences, *task(64), settings, state)
     finally:
         tracemalloc.stop()
     per_epoch = 64 * 8 * 4  # order, targets and weights of an epoch

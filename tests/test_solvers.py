@@ -57,7 +57,7 @@ def problem(size, dtype, steps=6):
 
 def our_steps(theta, grads, decayed, settings, scale=1.0):
     theta = theta.copy()
-    solver = SOLVERS[settings.solver](SimpleNamespace(theta=theta, decayed=decayed), settings)
+    solver = SOLVERS[settings.solver](SimpleNamespace(theta=theta, decayed=decayed), settings, {})
     for grad in grads:
         grad.flags.writeable = False
         solver.step(theta, grad, scale, RATE)

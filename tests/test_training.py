@@ -17,7 +17,7 @@ import fastrnn.solvers
 import fastrnn.training
 from fastrnn.sequences import as_sequences
 from fastrnn.solvers import SOLVERS
-from fastrnn.training import Settings, train
+from fastrnn.training import Settings, TrainingState, train
 
 STOCHASTIC = sorted(SOLVERS)
 
@@ -92,15 +92,21 @@ def problem(n=23, n_features=3, n_outputs=2, dtype="float64", seed=0):
     return as_sequences(X), target.astype(dtype), np.ones(n, dtype)
 
 
-def fit(network=None, data=None, *, seed=0, validate=None, **settings):
+def start(seed=0):
+    """Return the state of a training that begins."""
+    return TrainingState(np.random.default_rng(seed))
+
+
+def fit(network=None, data=None, *, seed=0, state=None, validate=None, watch=None, **settings):
     """Train without a warning about max_iter; return the network and its history."""
     data = data or problem()
     network = network or MeanNetwork(3, 2)
     settings = {"batch_size": 5, "max_iter": 10, "learning_rate_init": 0.05} | settings
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Training stopped at max_iter")
-        rng = np.random.default_rng(seed)
-        history = train(network, *data, Settings(**settings), rng, validate=validate)
+        state = state or start(seed)
+        options = {"validate": validate, "watch": watch}
+        history = train(network, *data, Settings(**settings), state, **options)
     return network, history
 
 
@@ -117,7 +123,7 @@ def rates(monkeypatch):
     recorded = []
 
     class Recorder:
-        def __init__(self, network, settings):
+        def __init__(self, network, settings, state):
             pass
 
         def step(self, theta, grad, scale, learning_rate):
@@ -302,7 +308,7 @@ def test_stops_when_the_loss_no_longer_falls_by_tol():
     # Epoch 3 is better than epoch 2 by less than tol: it does not count, but is the best loss.
     losses = [5.0, 4.0, 3.95, 3.97, 3.96, 0.0]
     settings = Settings(max_iter=6, batch_size=23, tol=0.1, n_iter_no_change=3)
-    history = train(scripted(losses), *problem(), settings, np.random.default_rng(0))
+    history = train(scripted(losses), *problem(), settings, start())
     assert history.loss_curve == losses[:5]
     assert (history.n_iter, history.loss, history.best_loss) == (5, 3.96, 3.95)
 
@@ -316,7 +322,7 @@ def test_an_improvement_starts_the_count_again():
 def test_max_iter_warns():
     settings = Settings(max_iter=2, batch_size=5)
     with pytest.warns(fastrnn.training.ConvergenceWarning, match="max_iter=2 before the loss"):
-        history = train(MeanNetwork(3, 2), *problem(), settings, np.random.default_rng(0))
+        history = train(MeanNetwork(3, 2), *problem(), settings, start())
     assert history.n_iter == 2
 
 
@@ -324,14 +330,14 @@ def test_stalling_in_the_last_epoch_does_not_warn():
     settings = Settings(max_iter=3, batch_size=23, n_iter_no_change=2)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        history = train(scripted([1.0, 1.0, 1.0]), *problem(), settings, np.random.default_rng(0))
+        history = train(scripted([1.0, 1.0, 1.0]), *problem(), settings, start())
     assert history.n_iter == 3
     assert not caught
 
 
 def test_cosine_ends_at_max_iter_without_a_warning():
     settings = Settings(max_iter=2, batch_size=5, learning_rate="cosine")
-    history = train(MeanNetwork(3, 2), *problem(), settings, np.random.default_rng(0))
+    history = train(MeanNetwork(3, 2), *problem(), settings, start())
     assert history.n_iter == 2
 
 
@@ -417,10 +423,95 @@ def test_without_early_stopping_there_are_no_scores():
     assert history.best_validation_score is None
 
 
-@pytest.mark.parametrize(("early_stopping", "validate"), [(True, None), (False, lambda: 1.0)])
-def test_early_stopping_and_validate_belong_together(early_stopping, validate):
+def test_early_stopping_needs_validate():
     with pytest.raises(ValueError, match="validate must be given"):
-        fit(early_stopping=early_stopping, validate=validate)
+        fit(early_stopping=True)
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_without_early_stopping_scores_are_only_recorded(solver):
+    settings = {"solver": solver, "max_iter": 5, "tol": 0.0, "n_iter_no_change": 2}
+    left = [0.9, 0.1, 0.1, 0.1, 0.1, 0.1]
+    scored, history = fit(validate=lambda: left.pop(0), **settings)
+    alone, _ = fit(**settings)
+    assert history.validation_scores == [0.9, 0.1, 0.1, 0.1, 0.1]
+    assert history.best_validation_score is None
+    assert_array_equal(scored.theta, alone.theta)
+
+
+# Going on, and being watched
+
+
+@pytest.mark.parametrize("learning_rate", ["constant", "invscaling", "adaptive", "cosine"])
+@pytest.mark.parametrize("solver", ["adam", "adamw", "sgd", "rmsprop"])
+def test_training_goes_on_from_its_state(solver, learning_rate):
+    settings = Settings(
+        solver=solver, learning_rate=learning_rate, learning_rate_init=0.3, batch_size=5,
+        max_iter=9, alpha=0.1, tol=0.05,
+        n_iter_no_change=1 if learning_rate == "adaptive" else math.inf,
+    )  # fmt: skip
+    data = problem()
+    whole, state = MeanNetwork(3, 2), start()
+    in_one = train(whole, *data, settings, state, n_epochs=9)
+    parts, pieces = MeanNetwork(3, 2), []
+    saved = pickle.dumps(start())
+    for n_epochs in (1, 0, 5, 3):
+        state_of_part = pickle.loads(saved)
+        pieces.append(train(parts, *data, settings, state_of_part, n_epochs=n_epochs))
+        saved = pickle.dumps(state_of_part)
+    if learning_rate == "adaptive":
+        assert state.n_lowered > 0
+    assert state.epoch == state_of_part.epoch == 9
+    assert state.t == state_of_part.t == 9 * 23
+    assert_array_equal(whole.theta, parts.theta)
+    assert in_one.loss_curve == [loss for piece in pieces for loss in piece.loss_curve]
+
+
+def test_another_solver_starts_anew():
+    state = start()
+    fit(state=state, max_iter=2)
+    assert state.solver == "adam" and state.solver_state["t"] == 10
+    fit(state=state, solver="sgd", max_iter=4)
+    assert state.solver == "sgd" and state.solver_state.keys() == {"velocity"}
+    assert state.epoch == 4
+
+
+def test_the_end_that_was_asked_for_is_no_warning():
+    state = start()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        history = train(MeanNetwork(3, 2), *problem(), Settings(), state, n_epochs=2)
+    assert history.n_iter == 2
+
+
+class Watch:
+    """Counts epochs, and stops after some."""
+
+    def __init__(self, last):
+        self.last, self.events = last, []
+
+    def epoch_starts(self):
+        self.events.append("starts")
+
+    def epoch_ends(self):
+        self.events.append("ends")
+        return len(self.events) == 2 * self.last
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_watch_sees_every_epoch_and_can_stop(solver):
+    watch = Watch(last=3)
+    _, history = fit(watch=watch, solver=solver, tol=0.0)
+    assert watch.events == ["starts", "ends"] * 3
+    assert history.n_iter == 3
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_watch_that_never_stops_changes_nothing(solver):
+    watch = Watch(last=-1)
+    watched, history = fit(watch=watch, solver=solver, max_iter=4, tol=0.0)
+    assert watch.events == ["starts", "ends"] * history.n_iter
+    assert_array_equal(watched.theta, fit(solver=solver, max_iter=4, tol=0.0)[0].theta)
 
 
 # Numbers that are not finite
@@ -624,7 +715,7 @@ def test_lbfgs_solves_least_squares():
     sequences, target, weight = problem()
     settings = Settings(solver="lbfgs", tol=1e-9)
     network = MeanNetwork(3, 2)
-    history = train(network, sequences, target, weight, settings, np.random.default_rng(0))
+    history = train(network, sequences, target, weight, settings, start())
     assert history.loss < 1e-9
     assert history.n_iter == len(history.gradient_norms) > 2
     assert_array_equal(history.loss_curve, np.minimum.accumulate(history.loss_curve))
@@ -636,7 +727,7 @@ def test_lbfgs_trains_a_float32_network():
     sequences, target, weight = problem(dtype="float32")
     network = MeanNetwork(3, 2, dtype="float32")
     settings = Settings(solver="lbfgs", tol=1e-3)
-    history = train(network, sequences, target, weight, settings, np.random.default_rng(0))
+    history = train(network, sequences, target, weight, settings, start())
     assert network.theta.dtype == np.float32
     assert history.loss < 1e-5
 
@@ -651,7 +742,7 @@ def test_lbfgs_stops_at_the_size_of_the_gradient_alone():
 
     network.change_loss = watch
     settings = Settings(solver="lbfgs", tol=0.005, n_iter_no_change=1)
-    history = train(network, *data, settings, np.random.default_rng(0))
+    history = train(network, *data, settings, start())
     assert history.loss_curve[-3] - history.loss_curve[-2] < 0.005
     assert largest[-1] <= 0.005 < min(largest[:-1])
 
@@ -678,7 +769,7 @@ def test_lbfgs_records_loss_and_norm_of_each_iterate():
 def test_lbfgs_warns_at_its_limits(limit):
     settings = Settings(solver="lbfgs", tol=0.0, **limit)
     with pytest.warns(fastrnn.training.ConvergenceWarning, match="before the loss converged"):
-        train(MeanNetwork(3, 2), *problem(), settings, np.random.default_rng(0))
+        train(MeanNetwork(3, 2), *problem(), settings, start())
 
 
 def test_lbfgs_warns_when_its_line_search_fails():
@@ -692,7 +783,7 @@ def test_lbfgs_warns_when_its_line_search_fails():
     network.change_loss = turn
     settings = Settings(solver="lbfgs")
     with pytest.warns(fastrnn.training.ConvergenceWarning, match="found no lower loss"):
-        train(network, *problem(), settings, np.random.default_rng(0))
+        train(network, *problem(), settings, start())
     assert_array_equal(network.theta, 0.0)
 
 
@@ -701,7 +792,7 @@ def test_lbfgs_that_starts_at_the_minimum_has_one_iteration():
     target[:] = 0.0
     settings = Settings(solver="lbfgs")
     network = MeanNetwork(3, 2)
-    history = train(network, sequences, target, weight, settings, np.random.default_rng(0))
+    history = train(network, sequences, target, weight, settings, start())
     assert (history.n_iter, history.loss_curve, history.gradient_norms) == (1, [0.0], [0.0])
 
 

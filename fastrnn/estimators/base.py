@@ -19,7 +19,7 @@ from fastrnn.estimators.targets import as_sample_weight, hold_out
 from fastrnn.memory import estimate_memory, refuse_if_too_large
 from fastrnn.network import Network
 from fastrnn.sequences import as_sequences
-from fastrnn.training import Settings, train
+from fastrnn.training import Settings, TrainingState, train
 
 
 @dataclass(eq=False, repr=False)
@@ -263,7 +263,13 @@ class RNNBase(TransformerMixin, BaseEstimator):  # numpydoc ignore=PR02
             weight[held_out] = 0.0  # training leaves them out
             validate = self._validation(network, sequences, target, held_out)
         history = train(
-            network, sequences, target.values, weight, self._settings(), rng, validate=validate
+            network,
+            sequences,
+            target.values,
+            weight,
+            self._settings(),
+            TrainingState(rng),
+            validate=validate,
         )
         network.release_memory()
 
