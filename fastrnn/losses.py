@@ -7,7 +7,13 @@ that turns the outputs of the head into what `Network.predict` returns.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fastrnn.kernels.losses import softmax, softmax_log_loss, squared_error
+from fastrnn.kernels.losses import (
+    binary_log_loss,
+    sigmoid,
+    softmax,
+    softmax_log_loss,
+    squared_error,
+)
 
 __all__ = ["LOSSES", "Loss"]
 
@@ -43,6 +49,9 @@ LOSSES = {
     for loss in (
         # Classes: target is (B,) int64, predictions are probabilities.
         Loss("log_loss", softmax_log_loss, softmax),
+        # Labels, any number of them: target is (B, K) of 0 and 1 of the network's dtype,
+        # predictions are the probability of each label.
+        Loss("binary_log_loss", binary_log_loss, sigmoid),
         # Values: target is (B, K) of the network's dtype, predictions are the outputs.
         Loss("squared_error", squared_error, _identity),
     )

@@ -71,8 +71,9 @@ class Network:
         Hidden units of each layer and direction, from the input up.
     n_outputs : int
         K, outputs of the head.
-    loss : {"log_loss", "squared_error"}
-        Softmax and log-loss over K classes, or half the squared error averaged over K outputs.
+    loss : {"log_loss", "binary_log_loss", "squared_error"}
+        Softmax and log-loss over K classes, sigmoids and log-loss summed over K labels, or half the
+        squared error averaged over K outputs.
     cell : {"lstm", "gru", "rnn", "carry_lstm"}, default="lstm"
         The recurrent layers.
     cell_options : dict, optional
@@ -293,8 +294,8 @@ class Network:
             The sequences of the minibatch.
         target : ndarray of shape (n,), int64, or (n, K)
             Of all sequences, not the minibatch alone (or of all steps as they stand in
-            ``sequences``, if the head sees every one): class numbers for "log_loss", values of the
-            network's dtype for "squared_error".
+            ``sequences``, if the head sees every one): class numbers for "log_loss", otherwise
+            values of the network's dtype.
         weight : ndarray of shape (n,)
             Weight of each sequence (or step), of the network's dtype.
         theta : ndarray of shape (P,), optional
@@ -619,7 +620,7 @@ class Network:
         Returns
         -------
         ndarray of shape (n, K), or (N, K) with rows as in ``sequences.values``
-            Probabilities of the classes for "log_loss", values for "squared_error".
+            Probabilities of the classes or labels; for "squared_error" values.
         """
         every_step = self.pooling.every_step
         n_rows = int(sequences.offsets[-1]) if every_step else len(sequences)

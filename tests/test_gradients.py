@@ -134,11 +134,13 @@ class TestExact:
     @POOLING
     @LAYER_SIZES
     @CELL
-    def test_squared_error(self, cell, hidden_layer_sizes, pooling):
+    @pytest.mark.parametrize("loss", ["squared_error", "binary_log_loss"])
+    def test_other_losses(self, loss, cell, hidden_layer_sizes, pooling):
+        # The targets are any numbers: the gradients hold for those, too.
         network = make_network(
-            cell, hidden_layer_sizes=hidden_layer_sizes, pooling=pooling, loss="squared_error"
+            cell, hidden_layer_sizes=hidden_layer_sizes, pooling=pooling, loss=loss
         )
-        assert_gradient(network, make_task(loss="squared_error", pooling=pooling))
+        assert_gradient(network, make_task(loss=loss, pooling=pooling))
 
     @pytest.mark.parametrize(
         ("T", "B", "D", "sizes", "K", "loss"),

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fastrnn.kernels.losses import softmax, softmax_log_loss, squared_error, sum_of_weights
+from fastrnn.kernels.losses import (
+    binary_log_loss,
+    sigmoid,
+    softmax,
+    softmax_log_loss,
+    squared_error,
+    sum_of_weights,
+)
 from fastrnn.losses import LOSSES
 
 # One output, fewer than the kernel's eight lanes, exactly eight, several blocks and a rest.
@@ -20,6 +27,11 @@ def log_loss(logits, target, weight, dlogits):
 def square_loss(outputs, target, weight, doutputs):
     """Likewise."""
     return squared_error(outputs, target, weight, np.arange(len(outputs)), 1.0, doutputs)
+
+
+def labels_loss(logits, target, weight, dlogits):
+    """Likewise."""
+    return binary_log_loss(logits, target, weight, np.arange(len(logits)), 1.0, dlogits)
 
 
 def log_loss_problem(B, K, dtype, seed=0):
@@ -149,6 +161,61 @@ def test_softmax_is_what_the_log_loss_leaves(B, K, dtype):
     assert_array_equal(p, logits)
 
 
+def labels_problem(B, K, dtype, seed=0):
+    rng = np.random.default_rng(seed)
+    logits = (3.0 * rng.standard_normal((B, K))).astype(dtype)
+    target = rng.integers(0, 2, (B, K)).astype(dtype)
+    return logits, target, rng.uniform(0.5, 2.0, B).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("B", "K"), SHAPES)
+def test_binary_log_loss_is_the_formula(B, K, dtype):
+    logits, target, weight = labels_problem(B, K, dtype)
+    p = 1.0 / (1.0 + np.exp(-logits.astype(float)))
+    dlogits, buffer = np.full_like(logits, np.nan), logits.copy()
+    for array in (target, weight):
+        array.flags.writeable = False
+    loss = labels_loss(buffer, target, weight, dlogits)
+    per_row = -np.log(np.where(target == 1, p, 1 - p)).sum(axis=1)  # a sum over the labels
+    tolerance = TOLERANCE[dtype]
+    assert_allclose(loss, (weight * per_row).sum(), rtol=10 * tolerance)
+    assert_allclose(buffer, p, rtol=10 * tolerance)
+    assert_allclose(dlogits, weight[:, None] * (p - target), rtol=0, atol=tolerance)
+    sigmoid(logits)
+    assert_allclose(logits, p, rtol=10 * tolerance)
+
+
+@pytest.mark.parametrize(("B", "K"), SHAPES)
+def test_binary_log_loss_gradient_is_exact(B, K):
+    logits, target, weight = labels_problem(B, K, "float64", seed=1)
+    dlogits = np.empty_like(logits)
+
+    def loss(z):
+        return labels_loss(z.copy(), target, weight, np.empty_like(z))
+
+    labels_loss(logits.copy(), target, weight, dlogits)
+    assert_allclose(dlogits, central_differences(loss, logits), rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_binary_log_loss_of_extreme_logits(dtype):
+    top = np.finfo(dtype).max
+    logits = np.array([[top, -top, 200, -200], [top, -top, -200, 200], [top] * 4], dtype)
+    target = np.array([[1, 0, 1, 0], [1, 0, 1, 0], [0] * 4], dtype)
+    weight = np.array([1, 1, 0], dtype)  # the last row adds nothing, however wrong it is
+    dlogits = np.empty_like(logits)
+    buffer = logits.copy()
+    loss = labels_loss(buffer, target, weight, dlogits)
+    assert_allclose(loss, 400.0, rtol=1e-15)
+    assert_allclose(buffer, logits > 0, rtol=0, atol=1e-80 if dtype == "float64" else 1e-38)
+    assert_allclose(dlogits, weight[:, None] * (buffer - target), rtol=0)
+    sigmoid(logits)
+    assert np.isfinite(logits).all()
+    wrong = np.array([[top]], dtype)
+    assert labels_loss(wrong, np.zeros((1, 1), dtype), weight[:1], dlogits[:1, :1].copy()) >= top
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("B", "K"), SHAPES)
 def test_squared_error_is_the_formula(B, K, dtype):
@@ -180,14 +247,21 @@ def test_squared_error_gradient_is_exact(B, K):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", ["log_loss", "squared_error"])
+@pytest.mark.parametrize("name", ["log_loss", "binary_log_loss", "squared_error"])
 def test_rows_find_their_target_and_weight(name, dtype):
     rng = np.random.default_rng(7)
     outputs = rng.standard_normal((3, 4)).astype(dtype)
-    targets = {"log_loss": rng.integers(0, 4, 6), "squared_error": rng.standard_normal((6, 4))}
+    targets = {
+        "log_loss": rng.integers(0, 4, 6),
+        "binary_log_loss": rng.integers(0, 2, (6, 4)),
+        "squared_error": rng.standard_normal((6, 4)),
+    }
     target = targets[name] if name == "log_loss" else targets[name].astype(dtype)
     weight, order = rng.uniform(0.5, 2.0, 6).astype(dtype), np.array([4, 0, 5])
-    whole = {"log_loss": log_loss, "squared_error": square_loss}[name]
+    wholes = {
+        "log_loss": log_loss, "binary_log_loss": labels_loss, "squared_error": square_loss
+    }  # fmt: skip
+    whole = wholes[name]
     gradient, expected = np.empty((2, 3, 4), dtype)
     loss = LOSSES[name].kernel(outputs.copy(), target, weight, order, 2.5, gradient)
     share = (weight / weight.dtype.type(2.5))[order]
@@ -212,16 +286,19 @@ def test_squared_error_of_large_float32_does_not_overflow():
 
 
 def test_losses_by_name():
-    assert set(LOSSES) == {"log_loss", "squared_error"}
+    assert set(LOSSES) == {"log_loss", "binary_log_loss", "squared_error"}
     assert all(loss.name == name for name, loss in LOSSES.items())
     assert LOSSES["log_loss"].kernel is softmax_log_loss
+    assert LOSSES["binary_log_loss"].kernel is binary_log_loss
     assert LOSSES["squared_error"].kernel is squared_error
 
 
 def test_links_work_in_place():
     outputs = np.random.default_rng(6).standard_normal((3, 4))
-    probabilities, values = outputs.copy(), outputs.copy()
+    probabilities, labels, values = outputs.copy(), outputs.copy(), outputs.copy()
     LOSSES["log_loss"].link(probabilities)
+    LOSSES["binary_log_loss"].link(labels)
     LOSSES["squared_error"].link(values)
     assert_allclose(probabilities, plain_softmax(outputs), rtol=1e-14)
+    assert_allclose(labels, 1.0 / (1.0 + np.exp(-outputs)), rtol=1e-14)
     assert_array_equal(values, outputs)

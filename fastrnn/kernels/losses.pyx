@@ -6,6 +6,13 @@ Softmax with log-loss, one row z of K logits and a class y (Bridle 1990):
     loss   = log s - (z_y - m)
     dz_k   = p_k - [k = y]
 
+Sigmoid with binary log-loss, one row of K logits z and targets y in [0, 1], summed over the row as
+in MLPClassifier. With e = exp(-|z_k|), which never overflows:
+
+    p_k    = 1 / (1 + e) if z_k >= 0, e / (1 + e) if not
+    loss   = sum_k max(z_k, 0) - z_k y_k + log(1 + e)
+    dz_k   = p_k - y_k
+
 Squared error, one row of K outputs o and targets y:
 
     loss   = 1/(2K) sum_k (o_k - y_k)^2
@@ -24,7 +31,7 @@ with relationships to statistical pattern recognition. Neurocomputing, NATO ASI 
 
 from cython cimport floating
 from libc.float cimport DBL_MAX
-from libc.math cimport fmax, log
+from libc.math cimport fmax, log, log1p
 from libc.stdint cimport int64_t
 
 cimport fastrnn.kernels.vector_math as vector_math
@@ -177,6 +184,75 @@ def softmax(
             scale = <floating> (1.0 / _exp_row(logits, n, _maximum(logits, n)))
             for k in range(K):
                 logits[n, k] *= scale
+
+
+def binary_log_loss(
+    floating[:, ::1] logits,        # (B, K) INOUT
+    const floating[:, ::1] target,  # (n, K) IN
+    const floating[::1] weight,     # (n,)   IN
+    const int64_t[:] order,         # (B,)   IN
+    double total,
+    floating[:, ::1] dlogits,       # (B, K) OUT
+):
+    """Weighted log-loss of sigmoid probabilities, summed over the labels, and its gradient.
+
+    Finite logits of any size give finite probabilities and a loss that is never NaN.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (B, K)
+        On entry the logits, on return the probabilities.
+    target : ndarray of shape (n, K)
+        1 for the labels that a row has, 0 for the others.
+    weight : ndarray of shape (n,)
+        Weights, not negative.
+    order : ndarray of shape (B,), int64
+        Where each row has its target and weight.
+    total : float
+        What weights are divided by.
+    dlogits : ndarray of shape (B, K)
+        On return ``w[n] * (p[n] - y[n])`` with ``y = target[order]`` and
+        ``w = weight[order] / total``; not read.
+
+    Returns
+    -------
+    float
+        ``sum_n w[n] * -sum_k (y[n, k] * log p[n, k] + (1 - y[n, k]) * log(1 - p[n, k]))``.
+    """
+    cdef:
+        Py_ssize_t B = logits.shape[0], K = logits.shape[1], n, k
+        int64_t row
+        floating e, y, w
+        double z, loss = 0.0
+    with nogil:
+        for n in range(B):
+            row = order[n]
+            w = <floating> (weight[row] / total)
+            for k in range(K):
+                dlogits[n, k] = -logits[n, k] if logits[n, k] > 0 else logits[n, k]
+            vector_math.exp(K, &dlogits[n, 0], &dlogits[n, 0])
+            for k in range(K):
+                e, y, z = dlogits[n, k], target[row, k], logits[n, k]
+                loss += w * (fmax(z, 0.0) - z * y + log1p(e))
+                logits[n, k] = (1 if z >= 0 else e) / (1 + e)
+                dlogits[n, k] = w * (logits[n, k] - y)
+    return loss
+
+
+def sigmoid(
+    floating[:, ::1] logits,     # (B, K) INOUT
+):
+    """Logistic function of every element, in place.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (B, K)
+        On entry the logits, on return the probabilities.
+    """
+    cdef Py_ssize_t B = logits.shape[0], K = logits.shape[1], n
+    with nogil:
+        for n in range(B):
+            vector_math.sigmoid(K, &logits[n, 0], &logits[n, 0])
 
 
 def squared_error(
