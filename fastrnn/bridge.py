@@ -2,12 +2,16 @@
 
 The estimators import from here and nowhere else know the difference: with scikit-learn they
 are real ``BaseEstimator`` objects; without it `fastrnn.standin` keeps their
-`get_params`, `set_params`, `fit_transform` and `repr` working.
+`get_params`, `set_params`, `fit_transform` and `repr` working. Callbacks are scikit-learn's, from
+its version 1.9; where there are none, nobody is told of the epochs.
 """
+
+from contextlib import nullcontext
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
     from sklearn.exceptions import DataConversionWarning, NotFittedError
+    from sklearn.utils.metaestimators import available_if
 except ImportError:
     from fastrnn.standin import (
         BaseEstimator,
@@ -16,13 +20,109 @@ except ImportError:
         NotFittedError,
         RegressorMixin,
         TransformerMixin,
+        available_if,
     )
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:
+    from fastrnn.standin import CallbackSupportMixin
+
+    with_callbacks = None
 
 __all__ = [
     "BaseEstimator",
+    "CallbackSupportMixin",
     "ClassifierMixin",
     "DataConversionWarning",
     "NotFittedError",
     "RegressorMixin",
     "TransformerMixin",
+    "available_if",
+    "watch_fit",
 ]
+
+
+def watch_fit(estimator, X, y, sample_weight, fitted):
+    """Return a context in which scikit-learn's callbacks are told of every epoch.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its `fit` is running.
+    X, y, sample_weight : object
+        What `fit` was given.
+    fitted : callable
+        ``fitted()`` returns by name the attributes that make a copy of the estimator a fitted one,
+        as far as training has come.
+
+    Returns
+    -------
+    context manager
+        Gives what `fastrnn.training.train` takes as ``watch``; None where scikit-learn has no
+        callbacks.
+    """
+    if with_callbacks is None:
+        return nullcontext()
+    metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
+    data = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
+    return FitWatch(data, fitted)
+
+
+class FitWatch:
+    """Turns epochs into the tasks that scikit-learn's callbacks know.
+
+    The fit is the root of their tree; each epoch, or iteration of "lbfgs", is a leaf below it.
+
+    Parameters
+    ----------
+    data : dict
+        What the hooks are given: estimator, X, y, metadata.
+    fitted : callable
+        As in `watch_fit`.
+    """
+
+    def __init__(self, data, fitted):
+        self.data, self.fitted, self.epoch = data, fitted, None
+        self.estimator = data["estimator"]
+        # scikit-learn's decorator ends the callbacks after the method. Around fit itself it would
+        # put a frame between fit and its caller, whom warnings point at.
+        self.end_callbacks = with_callbacks(_nothing_more)
+
+    def __enter__(self):
+        try:
+            n_epochs = int(self.estimator.max_iter)
+            self.root = self.estimator._init_callback_context(max_subtasks=n_epochs)
+            self.root.call_on_fit_task_begin(**self.data)
+        except BaseException:
+            self.end_callbacks(self.estimator)
+            raise
+        return self
+
+    def __exit__(self, error, *details):
+        try:
+            if error is None:
+                if self.epoch:  # it was not finished
+                    self.epoch.call_on_fit_task_end(estimator=self.estimator)
+                self.root.call_on_fit_task_end(**self.data, reconstruction_attributes={})
+        finally:
+            self.end_callbacks(self.estimator)
+
+    def epoch_starts(self):
+        """Open the task of an epoch."""
+        self.epoch = self.root.subcontext(task_name="epoch")
+        self.epoch.call_on_fit_task_begin(**self.data, reconstruction_attributes=self.fitted)
+
+    def epoch_ends(self):
+        """Close the task of the epoch.
+
+        Returns
+        -------
+        bool
+            Whether a callback wants training to stop.
+        """
+        epoch, self.epoch = self.epoch, None
+        return epoch.call_on_fit_task_end(**self.data, reconstruction_attributes=self.fitted)
+
+
+def _nothing_more(estimator):
+    """Stand where the method would."""

@@ -21,6 +21,8 @@ class Columns:
         For each of them the number of ids: they go from 0 to ``n_categories - 1``.
     categories : tuple of (tuple or None)
         For each of them the sorted values that the ids stand for; None if they were given as ids.
+    fitted_by : str
+        Name of the class whose `fit` learned it, for warnings.
     """
 
     width: int
@@ -28,6 +30,7 @@ class Columns:
     ids: tuple[int, ...] = ()
     n_categories: tuple[int, ...] = ()
     categories: tuple[tuple | None, ...] = ()
+    fitted_by: str = "the model"
 
 
 def choose(wanted, width, names=None, categorical=()):

@@ -62,7 +62,7 @@ def column_names(frame):
     )
 
 
-def check_names(place, names, expected):
+def check_names(place, names, columns):
     """Check that the columns have the names that they had in fit.
 
     Parameters
@@ -71,8 +71,8 @@ def check_names(place, names, expected):
         What has these columns, such as "sequence 2", for the message.
     names : tuple of str or None
         Names of the columns, None without any.
-    expected : tuple of str or None
-        Those of fit.
+    columns : Columns
+        What fit learned of its columns.
 
     Raises
     ------
@@ -84,15 +84,16 @@ def check_names(place, names, expected):
     UserWarning
         If only one of them has names.
     """
+    expected = columns.names
     if names == expected:
         return
     if names is None or expected is None:
         what = "does not have valid" if names is None else "has"
         how = "with" if names is None else "without"
         warnings.warn(
-            f"{place} {what} feature names, but the model was fitted {how} feature names",
+            f"{place} {what} feature names, but {columns.fitted_by} was fitted {how} feature names",
             UserWarning,
-            stacklevel=5,
+            stacklevel=7,  # the line that called an estimator's method
         )
         return
     message = f"{place}: The feature names should match those that were passed during fit.\n"

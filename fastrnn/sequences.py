@@ -278,7 +278,7 @@ class _Frames:
         """Read a table. Its columns are time steps: categorical all of them or none."""
         self = cls([frame], True, frames.column_names(frame))
         if columns is not None:
-            frames.check_names("X", self.names, columns.names)
+            frames.check_names("X", self.names, columns)
         if wants_ids:
             is_categorical = [all(frames.categorical_columns(frame))]
             self._number(
@@ -294,7 +294,7 @@ class _Frames:
         if (isinstance(X, np.ndarray) and X.ndim > 1) or not any(map(frames.is_frame, X)):
             self = cls([])
             if columns is not None:
-                frames.check_names("X", None, columns.names)
+                frames.check_names("X", None, columns)
                 self._number([False] * columns.width, columns, None)
             return self
         for i, item in enumerate(X):
@@ -306,7 +306,7 @@ class _Frames:
         items = list(X)
         self = cls(items, False, frames.column_names(items[0]))
         if columns is not None:
-            frames.check_names("sequence 0", self.names, columns.names)
+            frames.check_names("sequence 0", self.names, columns)
         for i, item in enumerate(items):
             names = frames.column_names(item)
             if names != self.names:

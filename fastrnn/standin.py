@@ -3,7 +3,49 @@
 The same names with the same behaviour, as far as an estimator without nested estimators goes.
 """
 
+import functools
 import inspect
+
+
+def available_if(check):
+    """Let a class have a method only where its instance passes a check.
+
+    Parameters
+    ----------
+    check : callable
+        ``check(instance)`` tells whether the instance has the method.
+
+    Returns
+    -------
+    callable
+        A decorator of the method.
+    """
+
+    def decorate(method):
+        return _MaybeMethod(method, check)
+
+    return decorate
+
+
+class _MaybeMethod:
+    """A method that its instance may not have."""
+
+    def __init__(self, method, check):
+        self.method, self.check = method, check
+        functools.update_wrapper(self, method)
+
+    def __get__(self, instance, owner=None):
+        if instance is None:
+            return self.method
+        if not self.check(instance):
+            raise AttributeError(
+                f"This {owner.__name__!r} has no attribute {self.method.__name__!r}"
+            )
+        return self.method.__get__(instance, owner)
+
+
+class CallbackSupportMixin:
+    """Has no `set_callbacks`: there are no callbacks without scikit-learn."""
 
 
 class NotFittedError(ValueError, AttributeError):

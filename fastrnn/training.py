@@ -132,9 +132,11 @@ class TrainingState:
         Number of samples seen in them.
     n_lowered : int
         How often schedule "adaptive" has divided the learning rate.
+    by_score : bool
+        Whether the validation score tells when training has stalled, as with early stopping; else
+        the loss does.
     best : float
-        Best value so far of what tells when training has stalled: the validation score with early
-        stopping, else minus the loss.
+        Best value so far of that score, or of minus the loss.
     n_stalled : int
         Number of epochs since that value has risen by ``tol``.
     """
@@ -145,6 +147,7 @@ class TrainingState:
     epoch: int = 0
     t: int = 0
     n_lowered: int = 0
+    by_score: bool = False
     best: float = -math.inf
     n_stalled: int = 0
 
@@ -431,6 +434,8 @@ class _Stopping:
         self.validate, self.watch, self.stopped = validate, watch, False
         self.history = History(n_samples, validation_scores=[] if validate else None)
         self.start, self.best_theta = (state.epoch, state.t), None
+        if state.by_score != settings.early_stopping:
+            state.by_score, state.best, state.n_stalled = settings.early_stopping, -math.inf, 0
         self.reason = (
             f"{'Validation score' if settings.early_stopping else 'Training loss'} did not improve "
             f"by tol={settings.tol:g} for {settings.n_iter_no_change} epochs."

@@ -602,7 +602,9 @@ BAD_LABELS = [
     (["a", "b", None, "a"], "Unknown label type: y holds NoneType, str"),
     (np.array([1, "a", 2, "b"], dtype=object), "Unknown label type: y holds int, str"),
     (np.array([1, 0.5, 2, 1], dtype=object), "Unknown label type: y is continuous, sequence 1"),
-    ([[0, 1], [1, 0], [1, 1], [0, 0]], r"one label for each sequence, got shape \(4, 2\)"),
+    ([[[0], [1]]] * 4, r"one label for each sequence, got shape \(4, 2, 1\)"),
+    ([[0, 1], [1, 0], [1, 2], [0, 0]], "must be 0 or 1, but label 1 of sequence 2 is 2"),
+    ([["a", "b"]] * 4, "must be 0 or 1, but label 0 of sequence 0 is 'a'"),
     ([[0], [1, 2], [1], [0]], "one entry for each sequence, got entries of unequal length"),
     (1, r"one label for each sequence, got shape \(\)"),
     (["a", "a", "a", "a"], "y has one class only, 'a'"),
@@ -805,7 +807,7 @@ def as_target(groups, weight=None):
     """Return a target with these groups, for `hold_out`."""
     groups = np.asarray(groups)
     weight = np.ones(len(groups)) if weight is None else np.asarray(weight)
-    return Target(groups, weight, 2, groups, {})
+    return Target(groups, weight, 2, groups, {}, "log_loss")
 
 
 def test_hold_out_takes_its_share_of_every_group():
@@ -885,7 +887,7 @@ def test_warm_start_needs_the_same_classes_and_outputs():
     with pytest.raises(ValueError, match="has n_features=3, not 2"):
         model.fit([x[:, :2] for x in X], y)
     model, X, y = fitted(RNNRegressor, warm_start=True)
-    with pytest.raises(ValueError, match="has n_outputs=1, not 2"):
+    with pytest.raises(ValueError, match="y has 2 outputs, but the model predicts 1"):
         model.fit(X, np.column_stack([y, y]))
 
 

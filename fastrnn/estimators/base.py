@@ -5,15 +5,23 @@ rest to `fastrnn.training.train`. Nothing is stored on the estimator before trai
 so that a failed `fit` leaves a fitted model as it was.
 """
 
+import copy
 import inspect
 import math
-from dataclasses import KW_ONLY, dataclass, fields
+from dataclasses import KW_ONLY, dataclass, fields, replace
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from fastrnn.bridge import BaseEstimator, NotFittedError, TransformerMixin
+from fastrnn.bridge import (
+    BaseEstimator,
+    CallbackSupportMixin,
+    NotFittedError,
+    TransformerMixin,
+    available_if,
+    watch_fit,
+)
 from fastrnn.estimators.parameters import cell_options, check_parameters, plain_values
 from fastrnn.estimators.targets import as_sample_weight, hold_out
 from fastrnn.memory import estimate_memory, refuse_if_too_large
@@ -22,14 +30,30 @@ from fastrnn.sequences import as_sequences
 from fastrnn.training import Settings, TrainingState, train
 
 
+def steps_by_minibatches(estimator):
+    """Tell whether an estimator can train on a part of the data.
+
+    Parameters
+    ----------
+    estimator : RNNBase
+        Any estimator.
+
+    Returns
+    -------
+    bool
+        False with ``solver="lbfgs"``.
+    """
+    return estimator.solver != "lbfgs"
+
+
 @dataclass(eq=False, repr=False)
-class RNNBase(TransformerMixin, BaseEstimator):  # numpydoc ignore=PR02
+class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydoc ignore=PR02
     """Base class of the estimators.
 
     A dataclass, so that the constructor has an explicit signature and does nothing but store its
     arguments. The two sections below are written here once: every subclass has them inserted into
-    its own docstring. A subclass names its `_loss`, turns `y` into a `Target` with `_encode`, and
-    gives the outputs of its network a score with `_score`.
+    its own docstring. A subclass turns `y` into a `Target` with `_encode`, and gives the outputs of
+    its network a score with `_score`.
 
     Parameters
     ----------
@@ -105,10 +129,12 @@ class RNNBase(TransformerMixin, BaseEstimator):  # numpydoc ignore=PR02
     nesterovs_momentum : bool, default=True
         Whether the momentum of "sgd" is Nesterov's.
     early_stopping : bool, default=False
-        Whether to hold out a part of the sequences, to score the model on it after each epoch, to
-        stop when that score stops improving, and to keep the weights that scored best.
+        Whether to score the model after each epoch, to stop when that score stops improving, and to
+        keep the weights that scored best. What is scored is a part of the sequences that is held
+        out, or the `validation_data` of `fit`.
     validation_fraction : float, default=0.1
-        Share of the sequences that early stopping holds out, in (0, 1).
+        Share of the sequences that early stopping holds out, in (0, 1). Not used by a `fit` that
+        is given `validation_data`.
     beta_1 : float, default=0.9
         Decay of the mean of the gradient in "adam" and "adamw", in [0, 1).
     beta_2 : float, default=0.999
@@ -135,10 +161,13 @@ class RNNBase(TransformerMixin, BaseEstimator):  # numpydoc ignore=PR02
     ----------
     n_features_in_ : int
         Number of features of each time step; for a two-dimensional table, its number of columns.
+    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+        Names of the columns, where `X` was a data frame, or a list of data frames, with strings as
+        names.
     n_outputs_ : int
         Number of outputs of the network.
     n_iter_ : int
-        Number of epochs (iterations of "lbfgs") of the last `fit`.
+        Number of epochs (iterations of "lbfgs") of the last `fit`, and of each `partial_fit` since.
     t_ : int
         Number of sequences seen in training, each as often as it was seen.
     loss_ : float
@@ -146,10 +175,11 @@ class RNNBase(TransformerMixin, BaseEstimator):  # numpydoc ignore=PR02
     best_loss_ : float
         Smallest loss of an epoch.
     loss_curve_ : list of float
-        Mean loss of each epoch. With ``warm_start=True`` the curves and `t_` go on from the last
-        `fit`.
+        Mean loss of each epoch. With ``warm_start=True``, and in `partial_fit`, the curves and `t_`
+        go on from the last call.
     validation_scores_ : list of float or None
-        Score on the held-out sequences after each epoch; None without early stopping.
+        Score on the held-out sequences, or on `validation_data`, after each epoch; None without
+        either.
     best_validation_score_ : float or None
         Score of the weights that the last `fit` kept; None without early stopping.
     gradient_norms_ : list of float
@@ -196,17 +226,16 @@ class RNNBase(TransformerMixin, BaseEstimator):  # numpydoc ignore=PR02
     dtype: str = "float32"
     n_jobs: int | None = None
 
-    _loss: ClassVar[str]
-
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         if cls.__doc__ and RNNBase.__doc__:  # python -OO strips both
             cls.__doc__ = _insert_sections(cls.__doc__, RNNBase.__doc__)
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None, validation_data=None):
         """Train the network.
 
-        Ctrl-C ends training early and keeps the model trained so far.
+        Ctrl-C ends training early and keeps the model trained so far. With scikit-learn 1.9 or
+        newer, `set_callbacks` lets its callbacks follow every epoch and end training.
 
         Parameters
         ----------
@@ -220,6 +249,10 @@ class RNNBase(TransformerMixin, BaseEstimator):  # numpydoc ignore=PR02
         sample_weight : array-like of shape (n_sequences,), default=None
             Weight of each sequence in the loss and in validation scores, >= 0. None gives all the
             same weight.
+        validation_data : tuple (X, y) or (X, y, sample_weight), default=None
+            Sequences and targets to score the model on after each epoch, as `score` does. With
+            ``early_stopping=True`` they take the place of a part held out: all of `X` is trained
+            on. Otherwise the scores are recorded in `validation_scores_` and change nothing.
 
         Returns
         -------
@@ -229,11 +262,11 @@ class RNNBase(TransformerMixin, BaseEstimator):  # numpydoc ignore=PR02
         Raises
         ------
         TypeError
-            If a parameter, `X`, `y` or `sample_weight` has the wrong type.
+            If a parameter, `X`, `y`, `sample_weight` or `validation_data` has the wrong type.
         ValueError
-            If a parameter, `X`, `y` or `sample_weight` has a value it may not have, if their
-            lengths differ, if a warm start does not fit the model, or if training diverged. A
-            model fitted before is then as it was.
+            If a parameter, `X`, `y`, `sample_weight` or `validation_data` has a value it may not
+            have, if their lengths differ, if a warm start does not fit the model, or if training
+            diverged. A model fitted before is then as it was.
         MemoryError
             If training needs more memory than there is; nothing has been taken then.
 
@@ -246,42 +279,128 @@ class RNNBase(TransformerMixin, BaseEstimator):  # numpydoc ignore=PR02
         goes_on = bool(self.warm_start) and hasattr(self, "network_")
         sequences = as_sequences(X, dtype=self.dtype)
         weight = as_sample_weight(sample_weight, sequences)
-        target = self._encode(y, sequences, weight, goes_on)
+        target = self._encode(y, sequences, weight, vars(self) if goes_on else None)
         architecture = self._describe(sequences, target.n_outputs)
         if goes_on:
-            _check_same_architecture(self._architecture, architecture)
-        self._refuse_if_too_large(sequences, architecture)
+            self._check_same_architecture(architecture, "warm_start=True", "; warm_start=False")
+        validation = None
+        if validation_data is not None:
+            validation = self._read_validation_data(validation_data, sequences, target)
+        self._refuse_if_too_large(sequences, architecture, validation and validation[0])
 
-        rng = _generator(self.random_state)
-        network = self._build(architecture, rng)
-        if goes_on:
-            network.theta[:] = self.network_.theta
-        weight, validate = target.weight, None
-        if self.early_stopping:
-            held_out = hold_out(target, float(self.validation_fraction), rng)
+        state = TrainingState(_generator(self.random_state))
+        network = self._go_on() if goes_on else self._build(architecture, target.loss, state.rng)
+        weight = target.weight
+        if self.early_stopping and validation is None:
+            held_out = hold_out(target, float(self.validation_fraction), state.rng)
             weight = weight.copy()
             weight[held_out] = 0.0  # training leaves them out
-            validate = self._validation(network, sequences, target, held_out)
-        history = train(
-            network,
-            sequences,
-            target.values,
-            weight,
-            self._settings(),
-            TrainingState(rng),
-            validate=validate,
-        )
-        network.release_memory()
+            validation = (
+                sequences.take(held_out), target.values[held_out], target.weight[held_out]
+            )  # fmt: skip
+        fitted = self._fitted_attributes(sequences, target, architecture)
 
-        self.network_ = network
-        self.n_features_in_ = sequences.n_columns or sequences.n_features
-        self.n_outputs_ = target.n_outputs
-        self._n_columns = sequences.n_columns
-        self._architecture = architecture
-        for name, value in target.attributes.items():
-            setattr(self, name, value)
-        self._set_history(history, goes_on)
+        def fitted_so_far():
+            return {"network_": copy.deepcopy(network), **fitted}
+
+        with watch_fit(self, X, y, sample_weight, fitted_so_far) as watch:
+            history = train(
+                network, sequences, target.values, weight, self._settings(), state,
+                validate=validation and self._validation(network, *validation), watch=watch,
+            )  # fmt: skip
+            self._keep(network, state, fitted)
+            self._set_history(history, goes_on)
         return self
+
+    @available_if(steps_by_minibatches)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Train for one epoch on these sequences, going on from where training was.
+
+        The first call starts a model; each later one, also after `fit`, goes on with its weights,
+        with what the solver keeps from step to step, and with its random numbers. What shapes the
+        network must stay as it was; how it is trained may change. There is no `partial_fit` with
+        ``solver="lbfgs"``, and none with ``early_stopping=True``. Callbacks are not called.
+
+        Parameters
+        ----------
+        X : list of ndarray, or array
+            The sequences, as in `fit`.
+        y : array-like of shape (n_sequences,) or (n_sequences, n_outputs)
+            The target of each sequence, as in `fit`.
+        sample_weight : array-like of shape (n_sequences,), default=None
+            Weight of each sequence in the loss, as in `fit`.
+
+        Returns
+        -------
+        RNNBase
+            The estimator itself.
+
+        Raises
+        ------
+        TypeError
+            As in `fit`.
+        ValueError
+            As in `fit`; if `X`, `y` or a parameter does not suit the model fitted so far; or if
+            ``learning_rate="cosine"`` has come to its end, after `max_iter` epochs. The model is
+            then as it was.
+        MemoryError
+            If training needs more memory than there is; nothing has been taken then.
+        """
+        return self._partial_fit(X, y, sample_weight, None)
+
+    def _partial_fit(self, X, y, sample_weight, known):
+        """Train for one epoch; ``known`` are attributes that the first call must hold to."""
+        check_parameters(self)
+        if self.early_stopping:
+            raise ValueError(
+                "partial_fit knows no early stopping, since it trains for one epoch: set "
+                "early_stopping=False"
+            )
+        goes_on = hasattr(self, "network_")
+        if goes_on:
+            known = vars(self)
+            sequences = self._read_sequences(X, self.dtype)
+        else:
+            sequences = as_sequences(X, dtype=self.dtype)
+        weight = as_sample_weight(sample_weight, sequences)
+        target = self._encode(y, sequences, weight, known, part=known is not None)
+        architecture = self._describe(sequences, target.n_outputs)
+        if goes_on:
+            self._check_same_architecture(architecture, "partial_fit", "; fit")
+        self._refuse_if_too_large(sequences, architecture)
+
+        if goes_on:
+            network, state = self._go_on(), copy.deepcopy(self._training_state)
+        else:
+            state = TrainingState(_generator(self.random_state))
+            network = self._build(architecture, target.loss, state.rng)
+        if self.learning_rate == "cosine" and state.epoch >= self.max_iter:
+            raise ValueError(
+                f"learning_rate='cosine' has come down to zero: the model was trained for "
+                f"{state.epoch} epochs, and max_iter is {self.max_iter}. Increase max_iter, or "
+                "choose another learning_rate"
+            )
+        history = train(
+            network, sequences, target.values, target.weight, self._settings(), state, n_epochs=1
+        )
+        if goes_on:
+            fitted = {}
+        else:
+            fitted = self._fitted_attributes(sequences, target, architecture)
+        self._keep(network, state, fitted)
+        self._set_history(history, goes_on, adds=goes_on)
+        return self
+
+    @property
+    def feature_names_in_(self):
+        """Names of the columns of the data frame, or list of data frames, given to `fit`."""
+        columns = vars(self).get("_columns")
+        if columns is None or columns.names is None:
+            raise AttributeError(
+                f"This {type(self).__name__!r} has no attribute 'feature_names_in_': it was not "
+                "fitted on a data frame with named columns"
+            )
+        return np.array(columns.names, dtype=object)
 
     def estimate_memory(self, X, y=None):
         """Say how much memory `fit` would take at its peak.
@@ -313,7 +432,7 @@ class RNNBase(TransformerMixin, BaseEstimator):  # numpydoc ignore=PR02
         n_outputs = 1
         if y is not None:
             weight = as_sample_weight(None, sequences)
-            n_outputs = self._encode(y, sequences, weight, False).n_outputs
+            n_outputs = self._encode(y, sequences, weight, None).n_outputs
         shares = isinstance(X, np.ndarray) and np.may_share_memory(sequences.values, X)
         copy = 0 if shares else sequences.values.nbytes
         return copy + self._estimate(sequences, self._describe(sequences, n_outputs))
@@ -358,14 +477,29 @@ class RNNBase(TransformerMixin, BaseEstimator):  # numpydoc ignore=PR02
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Not used, since every hidden unit depends on all features.
+            Not used, since every hidden unit depends on all features; but if given they must be
+            `feature_names_in_`, as scikit-learn asks.
 
         Returns
         -------
         ndarray of str
             The name of the class in lower case, followed by the number of the unit.
+
+        Raises
+        ------
+        ValueError
+            If `input_features` are others than those of `fit`.
         """
         self._check_fitted()
+        if input_features is not None:
+            names = self._columns.names
+            if names is not None and names != tuple(input_features):
+                raise ValueError("input_features is not equal to feature_names_in_")
+            if len(input_features) != self.n_features_in_:
+                raise ValueError(
+                    "input_features should have length equal to number of features "
+                    f"({self.n_features_in_}), got {len(input_features)}"
+                )
         directions = 2 if self._architecture["bidirectional"] else 1
         n_hidden = directions * self._architecture["hidden_layer_sizes"][-1]
         prefix = type(self).__name__.lower()
@@ -387,12 +521,7 @@ class RNNBase(TransformerMixin, BaseEstimator):  # numpydoc ignore=PR02
 
     def _read(self, X, *, every_step=False):
         self._check_fitted()
-        sequences = as_sequences(
-            X,
-            dtype=self._architecture["dtype"],
-            n_features=self._architecture["n_features"],
-            n_columns=self._n_columns,
-        )
+        sequences = self._read_sequences(X, self._architecture["dtype"])
         lengths, n_jobs = sequences.lengths, self.n_jobs
         needed = _estimate(lengths, self._architecture, training=False, n_jobs=n_jobs)
         if every_step:
@@ -400,7 +529,30 @@ class RNNBase(TransformerMixin, BaseEstimator):  # numpydoc ignore=PR02
         refuse_if_too_large(needed, "Prediction")
         return sequences
 
-    def _estimate(self, sequences, architecture, **changes):
+    def _read_sequences(self, X, dtype):
+        """Read sequences like those that the model was fitted on."""
+        return as_sequences(X, dtype=dtype, columns=self._columns, n_columns=self._n_columns)
+
+    def _read_validation_data(self, validation_data, training, target):
+        """Read validation data of `fit` that suit its sequences and targets."""
+        if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
+            kind = type(validation_data).__name__
+            got = f"{len(validation_data)} parts" if isinstance(validation_data, tuple) else kind
+            raise TypeError(
+                f"validation_data must be a tuple (X, y) or (X, y, sample_weight), got {got}"
+            )
+        X, y, *weight = validation_data
+        try:
+            sequences = as_sequences(
+                X, dtype=self.dtype, columns=training.columns, n_columns=training.n_columns
+            )
+            weight = as_sample_weight(weight[0] if weight else None, sequences)
+            values = self._encode(y, sequences, weight, target.attributes, part=True).values
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"validation_data: {error}") from error
+        return sequences, values, weight
+
+    def _estimate(self, sequences, architecture, validation=None, **changes):
         """Bytes that fit takes with these sequences; changes are of parameters."""
         options = {
             "solver": self.solver,
@@ -410,6 +562,10 @@ class RNNBase(TransformerMixin, BaseEstimator):  # numpydoc ignore=PR02
             "n_jobs": self.n_jobs,
         }
         lengths = sequences.lengths
+        if validation is not None:
+            return _estimate(
+                validation.lengths, architecture, training=False, n_jobs=self.n_jobs
+            ) + _estimate(lengths, architecture, **(options | changes))
         if not self.early_stopping:
             return _estimate(lengths, architecture, **(options | changes))
         n_held_out = math.ceil(float(self.validation_fraction) * len(lengths))
@@ -422,19 +578,19 @@ class RNNBase(TransformerMixin, BaseEstimator):  # numpydoc ignore=PR02
             + _estimate(rest, architecture, **(options | changes))
         )
 
-    def _refuse_if_too_large(self, sequences, architecture):
+    def _refuse_if_too_large(self, sequences, architecture, validation=None):
         changes = [{"dtype": "float32"}, {"n_jobs": 1}]
         if self.solver == "lbfgs":
             changes.append({"solver": "adam"})
         else:
             changes += [{"batch_size": 8}, {"bptt_steps": 50}]
         refuse_if_too_large(
-            self._estimate(sequences, architecture),
+            self._estimate(sequences, architecture, validation),
             "Training",
             (
                 (
                     ", ".join(f"{name}={value!r}" for name, value in change.items()),
-                    self._estimate(sequences, architecture, **change),
+                    self._estimate(sequences, architecture, validation, **change),
                 )
                 for change in changes
             ),
@@ -457,15 +613,22 @@ class RNNBase(TransformerMixin, BaseEstimator):  # numpydoc ignore=PR02
             "dtype": self.dtype,
         }
 
-    def _build(self, architecture, rng):
-        return Network(
-            **architecture,
-            loss=self._loss,
-            dropout=float(self.dropout),
-            recurrent_dropout=float(self.recurrent_dropout),
-            alpha=0.0 if self.solver == "adamw" else float(self.alpha),
-            random_state=rng,
-        )
+    def _build(self, architecture, loss, rng):
+        return Network(**architecture, loss=loss, random_state=rng, **self._regularization())
+
+    def _go_on(self):
+        """Copy the fitted network, to be trained further."""
+        network = copy.deepcopy(self.network_)
+        for name, value in self._regularization().items():
+            setattr(network, name, value)
+        return network
+
+    def _regularization(self):
+        return {
+            "dropout": float(self.dropout),
+            "recurrent_dropout": float(self.recurrent_dropout),
+            "alpha": 0.0 if self.solver == "adamw" else float(self.alpha),
+        }
 
     def _settings(self):
         settings = plain_values(self, [field.name for field in fields(Settings)])
@@ -473,26 +636,51 @@ class RNNBase(TransformerMixin, BaseEstimator):  # numpydoc ignore=PR02
             settings["batch_size"] = 200
         return Settings(**settings)
 
-    def _validation(self, network, sequences, target, held_out):
-        sequences = sequences.take(held_out)
-        values, weight = target.values[held_out], target.weight[held_out]
-
+    def _validation(self, network, sequences, values, weight):
         def validate():
             return self._score(network.predict(sequences, n_jobs=self.n_jobs), values, weight)
 
         return validate
 
-    def _set_history(self, history, goes_on):
+    def _check_same_architecture(self, wanted, what, instead):
+        for name, value in wanted.items():
+            fitted = self._architecture[name]
+            if value != fitted:
+                raise ValueError(
+                    f"{what} goes on from the fitted model, which has {name}={fitted!r}, not "
+                    f"{value!r}{instead} starts anew"
+                )
+
+    def _fitted_attributes(self, sequences, target, architecture):
+        return {
+            "n_features_in_": sequences.n_columns or sequences.n_features,
+            "n_outputs_": target.n_outputs,
+            "_n_columns": sequences.n_columns,
+            "_columns": replace(sequences.columns, fitted_by=type(self).__name__),
+            "_architecture": architecture,
+            **target.attributes,
+        }
+
+    def _keep(self, network, state, fitted):
+        network.release_memory()
+        self.network_, self._training_state = network, state
+        for name, value in fitted.items():
+            setattr(self, name, value)
+
+    def _set_history(self, history, goes_on, adds=False):
+        """Set what training has recorded; with ``adds`` it belongs to the fit before."""
         before = self if goes_on else None
-        self.n_iter_ = history.n_iter
+        self.n_iter_ = history.n_iter + (self.n_iter_ if adds else 0)
         self.t_ = getattr(before, "t_", 0) + history.t
         self.loss_ = history.loss
-        self.best_validation_score_ = history.best_validation_score
+        if not adds:
+            self.best_validation_score_ = history.best_validation_score
         for name in ("loss_curve", "gradient_norms", "validation_scores"):
             values = getattr(history, name)
             if values is not None:
                 values = [*(getattr(before, f"{name}_", None) or []), *values]
-            setattr(self, f"{name}_", values)
+            if values is not None or not adds:
+                setattr(self, f"{name}_", values)
         self.best_loss_ = min(self.loss_curve_, default=math.inf)
 
 
@@ -518,12 +706,3 @@ def _generator(random_state):
     if isinstance(random_state, np.random.RandomState):
         random_state = random_state.randint(2**32, size=4, dtype=np.uint32)
     return np.random.default_rng(random_state)
-
-
-def _check_same_architecture(fitted, wanted):
-    for name, value in wanted.items():
-        if value != fitted[name]:
-            raise ValueError(
-                f"warm_start=True goes on from the fitted model, which has "
-                f"{name}={fitted[name]!r}, not {value!r}; warm_start=False starts anew"
-            )

@@ -5,9 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn.bridge import ClassifierMixin
-from fastrnn.estimators.base import RNNBase
-from fastrnn.estimators.targets import Target, as_labels, as_sample_weight, check_same_length
+from fastrnn.bridge import ClassifierMixin, available_if
+from fastrnn.estimators.base import RNNBase, steps_by_minibatches
+from fastrnn.estimators.targets import (
+    Target,
+    as_label_sets,
+    as_labels,
+    as_sample_weight,
+    check_same_length,
+    is_multilabel,
+)
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -18,16 +25,22 @@ class RNNClassifier(ClassifierMixin, RNNBase):  # numpydoc ignore=PR02
     the probability of each class. It is trained to minimize the log-loss plus an L2 penalty.
     Sequences may have unequal lengths; nothing is padded.
 
+    With a `y` of several columns of zeros and ones, each sequence may have any number of labels.
+    The probability of each label is then a logistic function of its own, and the log-loss the sum
+    over the labels.
+
     Parameters
     ----------
     class_weight : dict, "balanced" or None, default=None
         Weight of each class in the loss, by label; a class that is not named has weight 1.
-        "balanced" gives every class the same total weight.
+        "balanced" gives every class the same total weight; `partial_fit`, which does not see all of
+        `y`, refuses it. With several labels for each sequence it must be None.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The class labels, sorted.
+        The class labels, sorted; with several labels for each sequence, the numbers of the columns
+        of `y`.
 
     See Also
     --------
@@ -40,6 +53,9 @@ class RNNClassifier(ClassifierMixin, RNNBase):  # numpydoc ignore=PR02
 
     .. math:: -\frac{\sum_n w_n \log p_{y_n}(x_n)}{\sum_n w_n}
         + \frac{\alpha}{2 \sum_n w_n} \|W\|^2 .
+
+    With several labels, :math:`\log p_{y_n}` becomes
+    :math:`\sum_k y_{nk} \log p_k + (1 - y_{nk}) \log(1 - p_k)`.
 
     Examples
     --------
@@ -58,7 +74,64 @@ class RNNClassifier(ClassifierMixin, RNNBase):  # numpydoc ignore=PR02
 
     class_weight: dict[Any, float] | str | None = None
 
-    _loss = "log_loss"
+    @available_if(steps_by_minibatches)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train for one epoch on these sequences, going on from where training was.
+
+        The first call starts a model; each later one, also after `fit`, goes on with its weights,
+        with what the solver keeps from step to step, and with its random numbers. What shapes the
+        network must stay as it was; how it is trained may change. There is no `partial_fit` with
+        ``solver="lbfgs"``, and none with ``early_stopping=True``. Callbacks are not called.
+
+        Parameters
+        ----------
+        X : list of ndarray, or array
+            The sequences, as in `fit`.
+        y : array-like of shape (n_sequences,) or (n_sequences, n_labels)
+            The labels, as in `fit`. Not all classes need be among them.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that `y` will have in any call. Needed in the first call, where `y` has one
+            label for each sequence; later they may be left out, but not changed.
+        sample_weight : array-like of shape (n_sequences,), default=None
+            Weight of each sequence in the loss, as in `fit`.
+
+        Returns
+        -------
+        RNNClassifier
+            The estimator itself.
+
+        Raises
+        ------
+        TypeError
+            As in `fit`.
+        ValueError
+            As in `fit`; if `classes` are missing, fewer than two or others than before; if `X`, `y`
+            or a parameter does not suit the model fitted so far; if ``class_weight="balanced"``;
+            or if ``learning_rate="cosine"`` has come to its end, after `max_iter` epochs. The model
+            is then as it was.
+        MemoryError
+            If training needs more memory than there is; nothing has been taken then.
+        """
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' is not supported by partial_fit, which does not see all "
+                "of y: give a dict of weights, or sample_weight"
+            )
+        known = None
+        if hasattr(self, "network_"):
+            if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+                raise ValueError(
+                    f"classes={np.unique(classes).tolist()} is not the same as on last call to "
+                    f"partial_fit, was: {self.classes_.tolist()}"
+                )
+        elif not is_multilabel(y):
+            known = {"classes_": _read_classes(classes), "_is_multilabel": False}
+        elif classes is not None and not np.array_equal(classes, np.arange(np.shape(y)[1])):
+            raise ValueError(
+                f"classes must be the numbers of the columns of y, 0 to {np.shape(y)[1] - 1}, "
+                f"where y has several labels for each sequence, got {np.asarray(classes).tolist()}"
+            )
+        return self._partial_fit(X, y, sample_weight, known)
 
     def predict(self, X):
         """Predict the class of each sequence.
@@ -70,8 +143,9 @@ class RNNClassifier(ClassifierMixin, RNNBase):  # numpydoc ignore=PR02
 
         Returns
         -------
-        ndarray of shape (n_sequences,)
-            The most probable label of each sequence.
+        ndarray of shape (n_sequences,) or (n_sequences, n_labels)
+            The most probable label of each sequence; where `y` had several columns in `fit`, 1 for
+            each label whose probability is above 0.5, else 0.
         """
         return self._labels(self._read(X))
 
@@ -86,7 +160,8 @@ class RNNClassifier(ClassifierMixin, RNNBase):  # numpydoc ignore=PR02
         Returns
         -------
         ndarray of shape (n_sequences, n_classes)
-            Probabilities in the order of `classes_`; each row adds up to 1.
+            Probabilities in the order of `classes_`. Each row adds up to 1, but not where `y` had
+            several columns in `fit`: those are the probabilities of each label by itself.
         """
         return self._outputs(self._read(X))
 
@@ -108,14 +183,14 @@ class RNNClassifier(ClassifierMixin, RNNBase):  # numpydoc ignore=PR02
             return np.log(self.predict_proba(X))
 
     def score(self, X, y, sample_weight=None):
-        """Return the accuracy: the share of sequences whose label is predicted.
+        """Return the accuracy: the share of sequences whose label, or whole row, is predicted.
 
         Parameters
         ----------
         X : list of ndarray, or array
             The sequences, as in `fit`.
-        y : array-like of shape (n_sequences,)
-            The true labels.
+        y : array-like of shape (n_sequences,) or (n_sequences, n_labels)
+            The true labels, as in `fit`.
         sample_weight : array-like of shape (n_sequences,), default=None
             Weight of each sequence; None gives all the same weight.
 
@@ -125,25 +200,42 @@ class RNNClassifier(ClassifierMixin, RNNBase):  # numpydoc ignore=PR02
             Accuracy between 0 and 1.
         """
         sequences = self._read(X)
-        y = as_labels(y)
+        y = as_label_sets(y) if self._is_multilabel else as_labels(y)
         check_same_length(sequences, "y", y)
         weight = as_sample_weight(sample_weight, sequences)
-        return float(np.average(self._labels(sequences) == y, weights=weight))
+        if not self._is_multilabel:
+            return float(np.average(self._labels(sequences) == y, weights=weight))
+        _check_number_of_labels(y, self.classes_)
+        return float(np.average((self._labels(sequences) == y).all(axis=1), weights=weight))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
 
     def _labels(self, sequences):
-        return self.classes_[self._outputs(sequences).argmax(axis=1)]
+        outputs = self._outputs(sequences)
+        if self._is_multilabel:
+            return (outputs > 0.5).astype(np.int64)
+        return self.classes_[outputs.argmax(axis=1)]
 
-    def _encode(self, y, sequences, weight, goes_on):
+    def _encode(self, y, sequences, weight, known, *, part=False):
+        several = is_multilabel(y)
+        if known is not None and several != known["_is_multilabel"]:
+            kinds = ["one label", "several labels"]
+            raise ValueError(
+                f"y has {kinds[several]} for each sequence, but the model was fitted with "
+                f"{kinds[not several]}"
+            )
+        if several:
+            return self._encode_label_sets(y, sequences, weight, known)
         y = as_labels(y)
         check_same_length(sequences, "y", y)
         classes, numbers = np.unique(y, return_inverse=True)
-        if goes_on and not np.array_equal(classes, self.classes_):
-            raise ValueError(
-                f"warm_start=True goes on from the fitted model, which has classes "
-                f"{self.classes_.tolist()}, but y has {classes.tolist()}"
-            )
+        if known is not None:
+            classes, numbers = _find_labels(y, classes, known["classes_"], part)
         per_class = np.bincount(numbers, weight, minlength=len(classes))
-        if np.count_nonzero(per_class) < 2:
+        if not part and np.count_nonzero(per_class) < 2:
             seen = classes[per_class > 0].tolist()
             raise ValueError(f"y has one class only, {seen[0]!r}: a classifier needs two or more")
         weight = weight * self._weigh_classes(classes, per_class)[numbers]
@@ -152,7 +244,28 @@ class RNNClassifier(ClassifierMixin, RNNBase):  # numpydoc ignore=PR02
             weight=weight.astype(self.dtype),
             n_outputs=len(classes),
             groups=numbers,
-            attributes={"classes_": classes},
+            attributes={"classes_": classes, "_is_multilabel": False},
+            loss="log_loss",
+        )
+
+    def _encode_label_sets(self, y, sequences, weight, known):
+        y = as_label_sets(y)
+        check_same_length(sequences, "y", y)
+        classes = np.arange(y.shape[1])
+        if known is not None:
+            _check_number_of_labels(y, known["classes_"])
+        if self.class_weight is not None:
+            raise ValueError(
+                "class_weight is for one label for each sequence, but y has several: leave it at "
+                "None, and give sample_weight"
+            )
+        return Target(
+            values=y.astype(self.dtype),
+            weight=weight.astype(self.dtype),
+            n_outputs=len(classes),
+            groups=np.zeros(len(y), dtype=np.int64),
+            attributes={"classes_": classes, "_is_multilabel": True},
+            loss="binary_log_loss",
         )
 
     def _weigh_classes(self, classes, per_class):
@@ -169,4 +282,42 @@ class RNNClassifier(ClassifierMixin, RNNBase):  # numpydoc ignore=PR02
         return weights
 
     def _score(self, outputs, values, weight):
-        return float(np.average(outputs.argmax(axis=1) == values, weights=weight))
+        if values.ndim == 2:
+            right = ((outputs > 0.5) == values).all(axis=1)
+        else:
+            right = outputs.argmax(axis=1) == values
+        return float(np.average(right, weights=weight))
+
+
+def _read_classes(classes):
+    """Return the classes of the first `partial_fit`, sorted."""
+    if classes is None:
+        raise ValueError("classes must be passed on the first call to partial_fit.")
+    classes = np.unique(as_labels(classes))
+    if len(classes) < 2:
+        raise ValueError(
+            f"classes={classes.tolist()} is one class only: a classifier needs two or more"
+        )
+    return classes
+
+
+def _find_labels(y, labels, classes, part):
+    """Return the classes of a model and the number of each label of `y` among them."""
+    if not part and not np.array_equal(labels, classes):
+        raise ValueError(
+            f"warm_start=True goes on from the fitted model, which has classes "
+            f"{classes.tolist()}, but y has {labels.tolist()}"
+        )
+    known = np.isin(y, classes)
+    if not known.all():
+        n = int(np.argmin(known))
+        raise ValueError(
+            f"y has the label {y[n].item()!r} of sequence {n}, which is not among the classes of "
+            f"the model, {classes.tolist()}"
+        )
+    return classes, np.searchsorted(classes, y)
+
+
+def _check_number_of_labels(y, classes):
+    if y.shape[1] != len(classes):
+        raise ValueError(f"y has {y.shape[1]} labels, but the model has {len(classes)}")

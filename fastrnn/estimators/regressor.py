@@ -49,8 +49,6 @@ class RNNRegressor(RegressorMixin, RNNBase):  # numpydoc ignore=PR02
     True
     """
 
-    _loss = "squared_error"
-
     def predict(self, X):
         """Predict the numbers of each sequence.
 
@@ -104,12 +102,16 @@ class RNNRegressor(RegressorMixin, RNNBase):  # numpydoc ignore=PR02
     def _values(self, sequences):
         return self._outputs(sequences) * self.y_scale_ + self.y_mean_
 
-    def _encode(self, y, sequences, weight, goes_on):
+    def _encode(self, y, sequences, weight, known, *, part=False):
         y = as_numbers(y)
         check_same_length(sequences, "y", y)
         columns = y.reshape(len(y), -1)
-        if goes_on and columns.shape[1] == self.n_outputs_:
-            mean, scale = self.y_mean_, self.y_scale_
+        if known is not None:
+            mean, scale = known["y_mean_"], known["y_scale_"]
+            if columns.shape[1] != len(mean):
+                raise ValueError(
+                    f"y has {columns.shape[1]} outputs, but the model predicts {len(mean)}"
+                )
         else:
             mean = np.average(columns, axis=0, weights=weight)
             scale = np.sqrt(np.average((columns - mean) ** 2, axis=0, weights=weight))
@@ -120,6 +122,7 @@ class RNNRegressor(RegressorMixin, RNNBase):  # numpydoc ignore=PR02
             n_outputs=columns.shape[1],
             groups=np.zeros(len(y), dtype=np.int64),
             attributes={"y_mean_": mean, "y_scale_": scale, "_y_ndim": y.ndim},
+            loss="squared_error",
         )
 
     def _score(self, outputs, values, weight):

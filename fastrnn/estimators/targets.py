@@ -27,6 +27,8 @@ class Target:
         The group of each sequence; the same share of each group is held out.
     attributes : dict
         Fitted attributes that come from the targets, to be set when training has succeeded.
+    loss : str
+        Loss of the network, a name in `fastrnn.losses.LOSSES`.
     """
 
     values: np.ndarray
@@ -34,6 +36,7 @@ class Target:
     n_outputs: int
     groups: np.ndarray
     attributes: dict[str, Any]
+    loss: str
 
 
 def as_labels(y):
@@ -76,6 +79,58 @@ def as_labels(y):
                 "a classifier needs labels (strings or whole numbers)"
             )
     return y
+
+
+def is_multilabel(y):
+    """Tell whether `y` has several labels for each sequence.
+
+    Parameters
+    ----------
+    y : array-like
+        What was given as target.
+
+    Returns
+    -------
+    bool
+        True for two or more columns.
+    """
+    y = _as_array(y)
+    return y.ndim == 2 and y.shape[1] > 1
+
+
+def as_label_sets(y):
+    """Read which labels each sequence has.
+
+    Parameters
+    ----------
+    y : array-like of shape (n, n_labels)
+        1 for the labels that a sequence has, 0 for the others; booleans will do.
+
+    Returns
+    -------
+    ndarray of shape (n, n_labels), int64
+        The same as zeros and ones.
+
+    Raises
+    ------
+    ValueError
+        If `y` has another shape or holds anything else.
+    """
+    y = _as_array(y)
+    if y.ndim != 2 or y.shape[1] < 2:
+        raise ValueError(
+            f"y must have a column for each of several labels, got an array of shape {y.shape}"
+        )
+    if y.dtype.kind == "O":
+        y = _from_objects(y.ravel()).reshape(y.shape)
+    wrong = np.argwhere(~((y == 0) | (y == 1)) if y.dtype.kind in "biuf" else np.ones(y.shape))
+    if wrong.size:
+        n, k = wrong[0]
+        raise ValueError(
+            f"Unknown label type: y has {y.shape[1]} labels for each sequence, each of which must "
+            f"be 0 or 1, but label {k} of sequence {n} is {y[n, k].item()!r}"
+        )
+    return y.astype(np.int64)
 
 
 def as_numbers(y):
