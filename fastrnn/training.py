@@ -201,7 +201,17 @@ class History:
 
 
 def train(
-    network, sequences, target, weight, settings, state, *, n_epochs=None, validate=None, watch=None
+    network,
+    sequences,
+    target,
+    weight,
+    settings,
+    state,
+    *,
+    n_epochs=None,
+    windows=None,
+    validate=None,
+    watch=None,
 ):
     """Train a network in place.
 
@@ -216,9 +226,10 @@ def train(
     sequences : Sequences
         The n training sequences.
     target : ndarray of shape (n,) or (n, K)
-        What `Network.loss_and_grad` takes.
+        What `Network.loss_and_grad` takes: for each sequence, or for each of their steps if the
+        network's head reads every one.
     weight : ndarray of shape (n,)
-        Weight of each sequence, of the network's dtype. Sequences of weight 0 are left out.
+        Weight of each sequence or step, of the network's dtype. Sequences of weight 0 are left out.
     settings : Settings
         Solver, schedule, stopping.
     state : TrainingState
@@ -226,6 +237,10 @@ def train(
     n_epochs : int or None, default=None
         Largest number of epochs of this call, or of iterations of "lbfgs"; None goes on until there
         are ``settings.max_iter`` of them, and warns when training ends there.
+    windows : int or None, default=None
+        Train on all sequences side by side, so many steps at a time, with states that are carried
+        on from window to window; an epoch goes once through time. None trains on minibatches of
+        whole sequences.
     validate : callable or None, default=None
         ``validate()`` returns the score of the network on held-out data, higher is better;
         called once an epoch. Required with early stopping; otherwise the scores are recorded and
@@ -255,16 +270,19 @@ def train(
     """
     if settings.early_stopping and validate is None:
         raise ValueError("validate must be given with early_stopping=True")
-    kept = np.flatnonzero(weight)
+    kept = _with_weight(sequences, weight)
     if not kept.size:
         raise ValueError("no sequence to train on: all sample weights are 0")
     loss_and_grad = functools.partial(
         network.loss_and_grad, sequences, bptt_steps=settings.bptt_steps, n_jobs=settings.n_jobs
     )
     progress = Progress(settings)
-    stopping = _Stopping(settings, network.theta, len(kept), state, validate, watch)
+    plan = _Minibatches(kept, settings)
+    if windows is not None:
+        plan = _Windows(network, sequences, kept, windows)
+    stopping = _Stopping(settings, network.theta, plan.n_samples, state, validate, watch)
     most = settings.max_iter - state.epoch if n_epochs is None else n_epochs
-    common = (network, loss_and_grad, kept, target, weight, settings, stopping, progress, most)
+    common = (network, loss_and_grad, plan, target, weight, settings, stopping, progress, most)
     try:
         if settings.solver == "lbfgs":
             warning = _train_on_full_batch(*common)
@@ -286,8 +304,55 @@ def train(
     return stopping.history
 
 
+def _with_weight(sequences, weight):
+    """The numbers of the sequences that have a weight, or a step with one."""
+    if len(weight) != len(sequences):
+        weight = np.add.reduceat(weight != 0, sequences.offsets[:-1])
+    return np.flatnonzero(weight)
+
+
+class _Minibatches:
+    """Minibatches of whole sequences, in a new order each epoch if asked."""
+
+    def __init__(self, kept, settings):
+        self.kept, self.size, self.shuffle = kept, settings.batch_size, settings.shuffle
+        self.n_samples = len(kept)
+        self.starts = range(0, len(kept), self.size)
+
+    def __len__(self):
+        return len(self.starts)
+
+    def epoch(self, rng):
+        """Yield the sequences of each minibatch, how many samples that is, and nothing else."""
+        order = rng.permutation(self.kept) if self.shuffle else self.kept
+        for start in self.starts:
+            indices = order[start : start + self.size]
+            yield indices, len(indices), {}
+
+
+class _Windows:
+    """Windows of time of all sequences, which carry their states on; samples are time steps."""
+
+    def __init__(self, network, sequences, kept, steps):
+        self.network, self.kept, self.steps = network, kept, steps
+        self.n_sequences, self.lengths = len(sequences), sequences.lengths[kept]
+        self.n_samples = int(self.lengths.sum())
+        self.starts = range(0, int(self.lengths.max()), steps)
+
+    def __len__(self):
+        return len(self.starts)
+
+    def epoch(self, rng):
+        """Yield the sequences, how many of their steps are in the window, window and states."""
+        states = self.network.initial_states(self.n_sequences)
+        for start in self.starts:
+            window = (start, start + self.steps)
+            n_steps = int(np.clip(self.lengths - start, 0, self.steps).sum())
+            yield self.kept, n_steps, {"window": window, "states": states}
+
+
 def _train_on_minibatches(
-    network, loss_and_grad, kept, target, weight, settings, stopping, progress, n_epochs, state
+    network, loss_and_grad, plan, target, weight, settings, stopping, progress, n_epochs, state
 ):
     """Step after every minibatch until training stalls; return a warning or None."""
     theta, grad, history = network.theta, network.grad, stopping.history
@@ -296,32 +361,29 @@ def _train_on_minibatches(
     solver = SOLVERS[settings.solver](network, settings, state.solver_state)
     schedule = SCHEDULES[settings.learning_rate]
     max_norm = math.inf if settings.clip_norm is None else settings.clip_norm
-    starts = range(0, history.n_samples, settings.batch_size)
     rate, rng = settings.learning_rate_init / 5.0**state.n_lowered, state.rng
-    last_step = settings.max_iter * len(starts)
+    last_step = settings.max_iter * len(plan)
 
     for epoch in range(state.epoch + 1, state.epoch + n_epochs + 1):
         stopping.epoch_starts()
-        progress.start_epoch(epoch, len(starts))
-        order = rng.permutation(kept) if settings.shuffle else kept
+        progress.start_epoch(epoch, len(plan))
         loss_sum = norm_sum = 0.0
-        for minibatch, start in enumerate(starts, 1):
-            batch = slice(start, start + settings.batch_size)
-            loss = loss_and_grad(order[batch], target, weight, rng=rng)
+        for minibatch, (indices, n_samples, options) in enumerate(plan.epoch(rng), 1):
+            loss = loss_and_grad(indices, target, weight, rng=rng, **options)
             norm = global_norm(grad)
             if not math.isfinite(loss + norm):
                 raise _diverged(f"minibatch {minibatch} of epoch {epoch}", loss, norm, settings)
             scale = max_norm / norm if norm > max_norm else 1.0
-            step = (epoch - 1) * len(starts) + minibatch - 1
+            step = (epoch - 1) * len(plan) + minibatch - 1
             rate_now = schedule(rate, settings, state.t, min(step / last_step, 1.0))
             solver.step(theta, grad, scale, rate_now)
-            loss_sum += loss * min(settings.batch_size, history.n_samples - start)
+            loss_sum += loss * n_samples
             norm_sum += norm
             progress.minibatch(minibatch, loss)
         if not np.isfinite(theta).all():
             raise _diverged(f"the last step of epoch {epoch}", loss, norm, settings)
 
-        stalled = stopping.epoch_ends(loss_sum / history.n_samples, norm_sum / len(starts))
+        stalled = stopping.epoch_ends(loss_sum / history.n_samples, norm_sum / len(plan))
         progress.end_epoch(history)
         if stopping.stopped:
             return None
@@ -341,7 +403,7 @@ def _train_on_minibatches(
 
 
 def _train_on_full_batch(
-    network, loss_and_grad, kept, target, weight, settings, stopping, progress, n_epochs
+    network, loss_and_grad, plan, target, weight, settings, stopping, progress, n_epochs
 ):
     """Minimize with L-BFGS-B, without dropout; return a warning or None.
 
@@ -352,7 +414,7 @@ def _train_on_full_batch(
 
     def objective(x):
         nonlocal norm
-        loss = loss_and_grad(kept, target, weight, theta=x)
+        loss = loss_and_grad(plan.kept, target, weight, theta=x)
         norm = global_norm(network.grad)
         if not math.isfinite(loss + norm):
             raise _diverged(f"iteration {history.n_iter + 1}", loss, norm, settings)

@@ -525,7 +525,9 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         lengths, n_jobs = sequences.lengths, self.n_jobs
         needed = _estimate(lengths, self._architecture, training=False, n_jobs=n_jobs)
         if every_step:
-            needed += len(sequences.values) * self.network_.pooling.width * sequences.values.itemsize
+            needed += (
+                len(sequences.values) * self.network_.pooling.width * sequences.values.itemsize
+            )
         refuse_if_too_large(needed, "Prediction")
         return sequences
 
