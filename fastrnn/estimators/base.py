@@ -65,9 +65,6 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         itself past the time step.
     bidirectional : bool, default=False
         Whether every layer also reads the sequence from its end to its start.
-    pooling : {"last", "mean", "max"}, default="last"
-        What the output layer sees of the top layer: the state at the end of each direction, or the
-        mean or the largest value of each unit over all time steps.
     dropout : float, default=0.0
         Share of units set to zero at random while training, between layers and before the output
         layer (so that it acts on a single layer, too). In [0, 1).
@@ -151,7 +148,8 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
     bptt_steps : int or None, default=None
         Number of time steps after which backpropagation through time is cut; the state itself goes
         on. None means exact gradients over whole sequences. With ``pooling="last"`` in one
-        direction, memory is then needed for so many steps only, and time for little more.
+        direction, or where every step has a prediction, memory is then needed for so many steps
+        only, and time for little more.
     dtype : {"float32", "float64"}, default="float32"
         Kind of number to compute with.
     n_jobs : int or None, default=None
@@ -192,7 +190,6 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
     _: KW_ONLY
     cell: str = "lstm"
     bidirectional: bool = False
-    pooling: str = "last"
     dropout: float = 0.0
     recurrent_dropout: float = 0.0
     activation: str = "tanh"
@@ -278,7 +275,7 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         check_parameters(self)
         goes_on = bool(self.warm_start) and hasattr(self, "network_")
         sequences = as_sequences(X, dtype=self.dtype)
-        weight = as_sample_weight(sample_weight, sequences)
+        weight = self._read_weight(sample_weight, sequences)
         target = self._encode(y, sequences, weight, vars(self) if goes_on else None)
         architecture = self._describe(sequences, target.n_outputs)
         if goes_on:
@@ -293,11 +290,10 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         weight = target.weight
         if self.early_stopping and validation is None:
             held_out = hold_out(target, float(self.validation_fraction), state.rng)
+            rows = target.rows(held_out)
             weight = weight.copy()
-            weight[held_out] = 0.0  # training leaves them out
-            validation = (
-                sequences.take(held_out), target.values[held_out], target.weight[held_out]
-            )  # fmt: skip
+            weight[rows] = 0.0  # training leaves them out
+            validation = (sequences.take(held_out), target.values[rows], target.weight[rows])
         fitted = self._fitted_attributes(sequences, target, architecture)
 
         def fitted_so_far():
@@ -362,7 +358,7 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
             sequences = self._read_sequences(X, self.dtype)
         else:
             sequences = as_sequences(X, dtype=self.dtype)
-        weight = as_sample_weight(sample_weight, sequences)
+        weight = self._read_weight(sample_weight, sequences)
         target = self._encode(y, sequences, weight, known, part=known is not None)
         architecture = self._describe(sequences, target.n_outputs)
         if goes_on:
@@ -431,7 +427,7 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         sequences = as_sequences(X, dtype=self.dtype)
         n_outputs = 1
         if y is not None:
-            weight = as_sample_weight(None, sequences)
+            weight = self._read_weight(None, sequences)
             n_outputs = self._encode(y, sequences, weight, None).n_outputs
         shares = isinstance(X, np.ndarray) and np.may_share_memory(sequences.values, X)
         copy = 0 if shares else sequences.values.nbytes
@@ -535,6 +531,10 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         """Read sequences like those that the model was fitted on."""
         return as_sequences(X, dtype=dtype, columns=self._columns, n_columns=self._n_columns)
 
+    def _read_weight(self, sample_weight, sequences):
+        """Read the weights of sequences."""
+        return as_sample_weight(sample_weight, sequences)
+
     def _read_validation_data(self, validation_data, training, target):
         """Read validation data of `fit` that suit its sequences and targets."""
         if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
@@ -548,7 +548,7 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
             sequences = as_sequences(
                 X, dtype=self.dtype, columns=training.columns, n_columns=training.n_columns
             )
-            weight = as_sample_weight(weight[0] if weight else None, sequences)
+            weight = self._read_weight(weight[0] if weight else None, sequences)
             values = self._encode(y, sequences, weight, target.attributes, part=True).values
         except (TypeError, ValueError) as error:
             raise type(error)(f"validation_data: {error}") from error
@@ -611,7 +611,8 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
             "cell": self.cell,
             "cell_options": cell_options(self),
             "bidirectional": bool(self.bidirectional),
-            "pooling": self.pooling,
+            # Estimators without this parameter predict something for every step.
+            "pooling": getattr(self, "pooling", "steps"),
             "dtype": self.dtype,
         }
 

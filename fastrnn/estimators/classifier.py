@@ -31,6 +31,9 @@ class RNNClassifier(ClassifierMixin, RNNBase):  # numpydoc ignore=PR02
 
     Parameters
     ----------
+    pooling : {"last", "mean", "max"}, default="last"
+        What the output layer sees of the top layer: the state at the end of each direction, or the
+        mean or the largest value of each unit over all time steps.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class in the loss, by label; a class that is not named has weight 1.
         "balanced" gives every class the same total weight; `partial_fit`, which does not see all of
@@ -72,6 +75,7 @@ class RNNClassifier(ClassifierMixin, RNNBase):  # numpydoc ignore=PR02
     array(['up', 'down'], dtype='<U4')
     """
 
+    pooling: str = "last"
     class_weight: dict[Any, float] | str | None = None
 
     @available_if(steps_by_minibatches)

@@ -19,6 +19,12 @@ class RNNRegressor(RegressorMixin, RNNBase):  # numpydoc ignore=PR02
     unequal lengths; nothing is padded. Inside, every output is scaled to mean 0 and standard
     deviation 1 over the training sequences, so that the units of `y` do not matter.
 
+    Parameters
+    ----------
+    pooling : {"last", "mean", "max"}, default="last"
+        What the output layer sees of the top layer: the state at the end of each direction, or the
+        mean or the largest value of each unit over all time steps.
+
     Attributes
     ----------
     y_mean_ : ndarray of shape (n_outputs,)
@@ -48,6 +54,8 @@ class RNNRegressor(RegressorMixin, RNNBase):  # numpydoc ignore=PR02
     >>> reg.fit(X[:1000], y[:1000]).score(X[1000:], y[1000:]) > 0.9
     True
     """
+
+    pooling: str = "last"
 
     def predict(self, X):
         """Predict the numbers of each sequence.

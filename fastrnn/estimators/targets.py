@@ -18,9 +18,10 @@ class Target:
     Attributes
     ----------
     values : ndarray
-        Class numbers (n,) int64, or values (n, K) of the network's dtype.
-    weight : ndarray of shape (n,)
-        Weight of each sequence, of the network's dtype.
+        For each sequence, or each step, a class number int64, or a row of K values of the network's
+        dtype.
+    weight : ndarray
+        Weight of each sequence, or step, of the network's dtype.
     n_outputs : int
         Number of outputs K of the network.
     groups : ndarray of shape (n,)
@@ -29,6 +30,9 @@ class Target:
         Fitted attributes that come from the targets, to be set when training has succeeded.
     loss : str
         Loss of the network, a name in `fastrnn.losses.LOSSES`.
+    offsets : ndarray of shape (n + 1,), int64, or None, default=None
+        If there is a target for each step: those of sequence i stand in rows ``offsets[i]`` up to
+        ``offsets[i + 1]``.
     """
 
     values: np.ndarray
@@ -37,6 +41,35 @@ class Target:
     groups: np.ndarray
     attributes: dict[str, Any]
     loss: str
+    offsets: np.ndarray | None = None
+
+    def rows(self, sequences):
+        """Where the targets and weights of some sequences stand, one after the other.
+
+        Parameters
+        ----------
+        sequences : ndarray of int
+            Their numbers.
+
+        Returns
+        -------
+        ndarray of int
+        """
+        if self.offsets is None:
+            return sequences
+        return np.concatenate([np.arange(self.offsets[i], self.offsets[i + 1]) for i in sequences])
+
+    def has_weight(self):
+        """Whether each sequence, or any of its steps, has a weight above zero.
+
+        Returns
+        -------
+        ndarray of shape (n,), bool
+        """
+        positive = self.weight > 0
+        if self.offsets is None:
+            return positive
+        return np.logical_or.reduceat(positive, self.offsets[:-1])
 
 
 def as_labels(y):
@@ -265,9 +298,9 @@ def hold_out(target, fraction, rng):
     ValueError
         If that would be fewer than two.
     """
+    kept = target.has_weight()
     members = [
-        np.flatnonzero((target.groups == group) & (target.weight > 0))
-        for group in np.unique(target.groups)
+        np.flatnonzero((target.groups == group) & kept) for group in np.unique(target.groups)
     ]
     sizes = np.array([len(group) for group in members])
     shares = fraction * sizes
