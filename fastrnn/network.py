@@ -176,6 +176,9 @@ class Network:
         self.n_layer_parameters = int(self._bounds[-1])
         self._table_shapes = [table.shape for table in tables]
         self._head_begin = self.n_layer_parameters + sum(table.size for table in tables)
+        # The number of each table with its first column in the input of the first layer.
+        widths = [width for _, width in self._table_shapes]
+        self._columns = list(enumerate(running_totals([self.n_features, *widths])[1:-1]))
         n_weights = 0 if self.tied else self.pooling.width * self.n_outputs
         n_parameters = self._head_begin + n_weights + self.n_outputs
         self.theta, self.grad = np.zeros((2, n_parameters), dtype=self.dtype)
@@ -209,8 +212,8 @@ class Network:
         """What copy and pickle take: every parameter once, no gradient, no memory."""
         left_out = (
             *("theta", "grad", "decayed", "pooling"),
-            *("_bounds", "n_layer_parameters", "_table_shapes", "_head_begin", "_decayed_bytes"),
-            *("_dlayers", "_dtables", "_dhead"),
+            *("_bounds", "n_layer_parameters", "_table_shapes", "_columns", "_head_begin"),
+            *("_decayed_bytes", "_dlayers", "_dtables", "_dhead"),
             *("_spare_memory", "_spare_gradients", "_weights", "_work"),
         )
         state = {name: value for name, value in vars(self).items() if name not in left_out}
@@ -321,10 +324,9 @@ class Network:
         """
         if theta is not None:
             self.theta[...] = theta
+        self.grad.fill(0)
         minibatch = self._minibatch(sequences, indices, weight, window)
-        self.grad[self.n_layer_parameters :] = 0
         if not minibatch.total:
-            self.grad[: self.n_layer_parameters] = 0
             return 0.0
         shards = minibatch.shards
         seeds = self._draw_seeds(rng, len(shards))
@@ -345,7 +347,7 @@ class Network:
             if k > 0:
                 make = functools.partial(LayerGradients, self)
                 gradients = take_spare(self._spare_gradients, make)
-            gradients.flat.fill(0)
+                gradients.flat.fill(0)
             loss = 0.0
             members, here = minibatch.members[k], None
             if states is not None:
@@ -391,7 +393,7 @@ class Network:
         flops = self._forward_flops(len(shards[0].rows))
         loss = sum(threads.run(run_shard, range(len(shards)), n_jobs, flops))
         self._add_head_gradients(pooled, outputs, n_jobs)
-        for which, column in self._table_columns():
+        for which, column in self._columns:
             for shard, begin, end in minibatch.step_ranges():
                 embedding_backward(
                     dx[begin:end], column, sequences.ids, which, shard.rows, self._dtables[which]
@@ -504,17 +506,10 @@ class Network:
         x = work.take("x", (len(batch.rows), self.layers[0].input_size))
         if self.n_features:
             packing.take_rows(sequences.values, 0, batch.rows, x)
-        for which, column in self._table_columns():
+        for which, column in self._columns:
             table = self.embeddings[which]
             embedding_forward(table, sequences.ids, which, batch.rows, x, column)
         return x
-
-    def _table_columns(self):
-        """The number of each table with its first column in the input of the first layer."""
-        column = self.n_features
-        for which, (_, width) in enumerate(self._table_shapes):
-            yield which, column
-            column += width
 
     def _final_states(self, shard):
         """The state of each layer where each sequence ends, in packed order."""
@@ -590,22 +585,22 @@ class Network:
             db = self._work.take("no bias", (dW.shape[1],))
         n_columns = dW.shape[1]
         n_blocks = max(1, min(n_columns // HEAD_BLOCK, threads.count_threads(n_jobs)))
-        width = -(-n_columns // (64 * n_blocks)) * 64  # whole panels
-        packed = [
+        width = n_columns if n_blocks == 1 else -(-n_columns // (64 * n_blocks)) * 64  # panels
+        blocks = range(-(-n_columns // width))
+        rooms = [
             (
                 self._work.packed_left(("head rows", block), *x.shape),
                 self._work.packed(("head columns", block), len(dy), width),
             )
-            for block in range(n_blocks)
+            for block in blocks
         ]
 
         def add(block):
             column = block * width
             here = min(width, n_columns - column)
-            dense.dense_gradients(x, dy, column, here, dW, db, *packed[block])
+            dense.dense_gradients(x, dy, column, here, dW, db, *rooms[block])
 
-        flops = 2 * x.size * width
-        threads.run(add, range(-(-n_columns // width)), n_jobs, flops)
+        threads.run(add, blocks, n_jobs, 2 * x.size * width)
 
     def predict(self, sequences, *, n_jobs=None):
         """What the network says of each sequence, or of each step if the head reads every one.

@@ -81,10 +81,17 @@ def take_rows(
     floating[:, ::1] target,         # OUT  (N, F)
 ):
     """target = source[rows, column : column + F]"""
-    cdef int64_t j, size = target.shape[1] * sizeof(floating)
+    cdef:
+        int64_t j, k, F = target.shape[1]
+        const floating* x
     with nogil:
         for j in range(rows.shape[0]):
-            memcpy(&target[j, 0], &source[rows[j], column], size)
+            x = &source[rows[j], column]
+            if F > 8:
+                memcpy(&target[j, 0], x, F * sizeof(floating))
+            else:  # a call of memcpy takes longer
+                for k in range(F):
+                    target[j, k] = x[k]
 
 
 def put_rows(
