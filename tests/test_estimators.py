@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -947,14 +948,15 @@ def test_standin_behaves_like_the_base_class():
 
 
 def test_estimators_work_without_sklearn():
-    """Run this very file in an interpreter that cannot import scikit-learn."""
+    """Run this very file and its sister in an interpreter that cannot import scikit-learn."""
     if bridge.BaseEstimator is standin.BaseEstimator:
         pytest.skip("this is that interpreter")
     program = (
         "import sys; sys.modules['sklearn'] = None; import pytest; "
         "sys.exit(pytest.main(sys.argv[1:]))"
     )
-    arguments = [__file__, "-x", "-q", "-p", "no:cacheprovider"]
+    files = [__file__, str(Path(__file__).with_name("test_conveniences.py"))]
+    arguments = [*files, "-x", "-q", "-p", "no:cacheprovider"]
     run = subprocess.run(
         [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False
     )
