@@ -14,8 +14,8 @@ from fastrnn.kernels.losses import (
 )
 from fastrnn.losses import LOSSES
 
-# One output, fewer than the kernel's eight lanes, exactly eight, several blocks and a rest.
-SHAPES = [(1, 1), (4, 3), (2, 8), (5, 19)]
+# One output, fewer than eight lanes, exactly eight, several blocks and a rest, of eight and of 64.
+SHAPES = [(1, 1), (4, 3), (2, 8), (5, 19), (2, 130)]
 TOLERANCE = {"float32": 1e-6, "float64": 1e-14}
 
 
@@ -268,6 +268,21 @@ def test_rows_find_their_target_and_weight(name, dtype):
     tolerance = TOLERANCE[dtype]
     assert_allclose(loss, whole(outputs, target[order], share, expected), rtol=10 * tolerance)
     assert_allclose(gradient, expected, rtol=10 * tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_gradient_may_take_the_place_of_the_outputs(name, dtype):
+    # The network asks for that.
+    rng = np.random.default_rng(8)
+    outputs = rng.standard_normal((3, 70)).astype(dtype)
+    target = rng.integers(0, 2, 3) if name == "log_loss" else rng.integers(0, 2, (3, 70))
+    target = target if name == "log_loss" else target.astype(dtype)
+    rest = (target, np.ones(3, dtype), np.arange(3), 3.0)
+    gradient, in_place = np.empty_like(outputs), outputs.copy()
+    loss = LOSSES[name].kernel(outputs.copy(), *rest, gradient)
+    assert LOSSES[name].kernel(in_place, *rest, in_place) == loss
+    assert_array_equal(in_place, gradient)
 
 
 def test_weights_are_summed_in_double():

@@ -212,7 +212,8 @@ def binary_log_loss(
         What weights are divided by.
     dlogits : ndarray of shape (B, K)
         On return ``w[n] * (p[n] - y[n])`` with ``y = target[order]`` and
-        ``w = weight[order] / total``; not read.
+        ``w = weight[order] / total``; not read. May be the memory of ``logits``: then the
+        probabilities are overwritten.
 
     Returns
     -------
@@ -220,22 +221,26 @@ def binary_log_loss(
         ``sum_n w[n] * -sum_k (y[n, k] * log p[n, k] + (1 - y[n, k]) * log(1 - p[n, k]))``.
     """
     cdef:
-        Py_ssize_t B = logits.shape[0], K = logits.shape[1], n, k
+        Py_ssize_t B = logits.shape[0], K = logits.shape[1], n, k, start, stop
         int64_t row
-        floating e, y, w
+        floating[64] e  # of so many labels at a time
+        floating y, p, w
         double z, loss = 0.0
     with nogil:
         for n in range(B):
             row = order[n]
             w = <floating> (weight[row] / total)
-            for k in range(K):
-                dlogits[n, k] = -logits[n, k] if logits[n, k] > 0 else logits[n, k]
-            vector_math.exp(K, &dlogits[n, 0], &dlogits[n, 0])
-            for k in range(K):
-                e, y, z = dlogits[n, k], target[row, k], logits[n, k]
-                loss += w * (fmax(z, 0.0) - z * y + log1p(e))
-                logits[n, k] = (1 if z >= 0 else e) / (1 + e)
-                dlogits[n, k] = w * (logits[n, k] - y)
+            for start in range(0, K, 64):
+                stop = min(start + 64, K)
+                for k in range(start, stop):
+                    e[k - start] = -logits[n, k] if logits[n, k] > 0 else logits[n, k]
+                vector_math.exp(stop - start, e, e)
+                for k in range(start, stop):
+                    y, z = target[row, k], logits[n, k]
+                    loss += w * (fmax(z, 0.0) - z * y + log1p(e[k - start]))
+                    p = (1 if z >= 0 else e[k - start]) / (1 + e[k - start])
+                    logits[n, k] = p
+                    dlogits[n, k] = w * (p - y)
     return loss
 
 
