@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from fastrnn import datasets as datasets
     from fastrnn import estimators as estimators
     from fastrnn import layers as layers
+    from fastrnn import preprocessing as preprocessing
     from fastrnn.estimators import RNNClassifier, RNNRegressor
 
 __version__ = "0.1.0"
 
 __all__ = ["RNNClassifier", "RNNRegressor"]
 
-_SUBMODULES = ["datasets", "estimators", "layers"]
+_SUBMODULES = ["datasets", "estimators", "layers", "preprocessing"]
 
 
 def __getattr__(name):

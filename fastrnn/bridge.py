@@ -1,9 +1,9 @@
 """scikit-learn's base classes where it is installed, the stand-ins where it is not.
 
-The estimators import from here and nowhere else know the difference: with scikit-learn they
-are real ``BaseEstimator`` objects; without it `fastrnn.standin` keeps their
-`get_params`, `set_params`, `fit_transform` and `repr` working. Callbacks are scikit-learn's, from
-its version 1.9; where there are none, nobody is told of the epochs.
+Estimators and transformers import from here and nowhere else know the difference: with scikit-learn
+they are real ``BaseEstimator`` objects; without it `fastrnn.standin` keeps their `get_params`,
+`set_params`, `fit_transform` and `repr` working. Callbacks are scikit-learn's, from its version
+1.9; where there are none, nobody is told of the epochs.
 """
 
 from contextlib import nullcontext
@@ -12,6 +12,7 @@ try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
     from sklearn.exceptions import DataConversionWarning, NotFittedError
     from sklearn.utils.metaestimators import available_if
+    from sklearn.utils.validation import check_is_fitted
 except ImportError:
     from fastrnn.standin import (
         BaseEstimator,
@@ -21,6 +22,7 @@ except ImportError:
         RegressorMixin,
         TransformerMixin,
         available_if,
+        check_is_fitted,
     )
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -38,6 +40,7 @@ __all__ = [
     "RegressorMixin",
     "TransformerMixin",
     "available_if",
+    "check_is_fitted",
     "watch_fit",
 ]
 

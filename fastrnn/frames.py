@@ -195,6 +195,30 @@ def value_at(frame, row, j):
     return "missing" if _is_missing(value) else repr(value)
 
 
+def replace(frame, columns):
+    """Return a copy of the frame with other columns in place of some.
+
+    Parameters
+    ----------
+    frame : data frame
+        The frame.
+    columns : dict of int to ndarray of shape (n_rows,)
+        The new values, by the number of the column.
+
+    Returns
+    -------
+    data frame
+        Of the same library, with the same names.
+    """
+    if hasattr(frame, "isetitem"):  # pandas
+        frame = frame.copy()
+        for j, values in columns.items():
+            frame.isetitem(j, values)
+        return frame
+    series = type(frame.to_series(0))
+    return frame.with_columns(series(frame.columns[j], values) for j, values in columns.items())
+
+
 def _column(frame, j):
     return frame.iloc[:, j] if hasattr(frame, "iloc") else frame.to_series(j)
 

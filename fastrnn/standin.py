@@ -127,6 +127,10 @@ class RegressorMixin:
 class TransformerMixin:
     """Adds `fit_transform`."""
 
+    def __init_subclass__(cls, auto_wrap_output_keys=(), **kwargs):
+        # Which methods scikit-learn lets return data frames: here none.
+        super().__init_subclass__(**kwargs)
+
     def fit_transform(self, X, y=None, **fit_params):
         """Fit to the data, then transform it.
 
@@ -145,6 +149,28 @@ class TransformerMixin:
             What `transform` gives for `X`.
         """
         return self.fit(X, y, **fit_params).transform(X)
+
+
+def check_is_fitted(estimator, attribute):
+    """Check that an estimator has been fitted.
+
+    Parameters
+    ----------
+    estimator : object
+        The estimator.
+    attribute : str
+        What it has when it is.
+
+    Raises
+    ------
+    NotFittedError
+        If it has no such attribute.
+    """
+    if not hasattr(estimator, attribute):
+        raise NotFittedError(
+            f"This {type(estimator).__name__} instance is not fitted yet. Call 'fit' with "
+            "appropriate arguments before using this estimator."
+        )
 
 
 def _defaults(estimator):

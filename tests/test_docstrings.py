@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-MODULES = ["fastrnn.estimators", "fastrnn.layers", "fastrnn.datasets"]
+MODULES = ["fastrnn.estimators", "fastrnn.layers", "fastrnn.datasets", "fastrnn.preprocessing"]
 
 
 def public_objects():

@@ -19,10 +19,12 @@ from sklearn.model_selection import (
     train_test_split,
 )
 from sklearn.pipeline import make_pipeline
+from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn import RNNClassifier, RNNRegressor, bridge, standin
+from fastrnn.preprocessing import SequenceScaler, TokenEncoder
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 
@@ -35,10 +37,50 @@ CHECKED = {"learning_rate_init": 0.02, "max_iter": 60, "dtype": "float64"}
 
 
 @parametrize_with_checks(
-    [RNNClassifier(8, cell="gru", **CHECKED), RNNRegressor(8, cell="lstm", **CHECKED)]
+    [
+        RNNClassifier(8, cell="gru", **CHECKED),
+        RNNRegressor(8, cell="lstm", **CHECKED),
+        SequenceScaler(),
+        SequenceScaler("minmax"),
+        SequenceScaler("robust"),
+    ]
 )
 def test_sklearn_checks(estimator, check):
     check(estimator)
+
+
+# scikit-learn has no test data for transformers of text and skips its checks. These need no data.
+NEED_NO_DATA = [
+    "check_do_not_raise_errors_in_init_or_set_params",
+    "check_estimator_cloneable",
+    "check_estimator_repr",
+    "check_estimator_tags_renamed",
+    "check_get_params_invariance",
+    "check_mixin_order",
+    "check_no_attributes_set_in_init",
+    "check_parameters_default_constructible",
+    "check_set_params",
+    "check_valid_tag_types",
+]
+
+
+@pytest.mark.parametrize("check", NEED_NO_DATA)
+def test_sklearn_checks_of_the_encoder(check):
+    getattr(estimator_checks, check)("TokenEncoder", TokenEncoder("word", max_features=5))
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        "check_transformer_get_feature_names_out",
+        "check_transformer_get_feature_names_out_pandas",
+        "check_dataframe_column_names_consistency",
+    ],
+)
+def test_sklearn_checks_of_names(check):
+    # Those that scikit-learn itself runs beside the common ones.
+    pytest.importorskip("pandas")
+    getattr(estimator_checks, check)("SequenceScaler", SequenceScaler())
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +174,14 @@ def test_ragged_pipeline(ragged):
     assert pipeline[:-1].get_feature_names_out()[-1] == "rnnclassifier7"
     alone = make_pipeline(learner()).set_params(rnnclassifier__max_iter=30).fit(X, y)
     np.testing.assert_array_equal(alone.predict(X), learner(max_iter=30).fit(X, y).predict(X))
+
+
+def test_scaler_in_a_grid_search(ragged):
+    X, y = ragged
+    pipeline = make_pipeline(SequenceScaler(), learner(max_iter=20))
+    grid = {"sequencescaler__method": ["standard", "robust"]}
+    search = GridSearchCV(pipeline, grid, cv=2).fit([1000 * x + 500 for x in X], y)
+    assert search.best_score_ > 0.8
 
 
 def test_ragged_ensembles(ragged):

@@ -1,0 +1,501 @@
+"""Transformers that come before an estimator: text to ids, numbers to a common scale.
+
+Ragged in, ragged out. With scikit-learn installed they are its transformers and go into a
+``Pipeline``.
+"""
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from numbers import Integral
+
+import numpy as np
+
+from fastrnn import frames
+from fastrnn.bridge import BaseEstimator, TransformerMixin, check_is_fitted
+from fastrnn.columns import Columns
+from fastrnn.sequences import as_sequences
+
+__all__ = ["SequenceScaler", "TokenEncoder"]
+
+WORD = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
+"""What ``tokenizer="word"`` finds: words, also with apostrophes inside, and every other sign that
+is no space."""
+
+
+class TokenEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+    r"""Turn texts, or lists of tokens, into sequences of ids.
+
+    `fit` learns a vocabulary. Known tokens are numbered from 1 by falling frequency, those of equal
+    frequency in the order of their characters; 0 stands for every other token. An estimator with
+    ``embedding_dim`` set takes what `transform` gives.
+
+    Parameters
+    ----------
+    tokenizer : {"char", "word"} or callable, default="char"
+        How a text becomes tokens. "char": every character is one. "word": what the regular
+        expression ``\w+(?:['\u2019]\w+)*|[^\w\s]`` finds: words and numbers, also with
+        apostrophes inside, and all other signs one by one. A callable is given the text and
+        returns its tokens. Lists of tokens are taken as they are.
+    lowercase : bool, default=False
+        Whether texts and tokens are made lower case first.
+    min_freq : int, default=1
+        How often a token must occur in `fit` to be known. With 2 or more, `fit` meets unknown
+        tokens, so that a network can learn what to make of them.
+    max_features : int or None, default=None
+        Largest number of known tokens, the most frequent ones; None for no limit.
+    unknown_token : str, default="<unk>"
+        What `inverse_transform` writes for the id 0. Where this token itself occurs, it is unknown.
+
+    Attributes
+    ----------
+    vocabulary_ : dict of str to int
+        The id of each known token, in the order of ids.
+    n_tokens_ : int
+        Number of ids: the known tokens and 0.
+
+    See Also
+    --------
+    fastrnn.RNNClassifier : Takes ids where its ``embedding_dim`` is set.
+
+    Notes
+    -----
+    There is no `set_output`, as with scikit-learn's ``CountVectorizer``: sequences of unequal
+    length make no data frame.
+
+    Examples
+    --------
+    >>> from fastrnn.preprocessing import TokenEncoder
+    >>> encoder = TokenEncoder("word").fit(["to be or not to be", "to sleep"])
+    >>> encoder.vocabulary_
+    {'to': 1, 'be': 2, 'not': 3, 'or': 4, 'sleep': 5}
+    >>> encoder.transform(["not to dream"])
+    [array([3, 1, 0])]
+    >>> encoder.inverse_transform([[3, 1, 0]])
+    [['not', 'to', '<unk>']]
+    """
+
+    def __init__(
+        self,
+        tokenizer="char",
+        *,
+        lowercase=False,
+        min_freq=1,
+        max_features=None,
+        unknown_token="<unk>",
+    ):
+        self.tokenizer = tokenizer
+        self.lowercase = lowercase
+        self.min_freq = min_freq
+        self.max_features = max_features
+        self.unknown_token = unknown_token
+
+    def fit(self, X, y=None):
+        """Learn the vocabulary.
+
+        Parameters
+        ----------
+        X : list of str, or list of list of str
+            The texts, or the tokens of each sequence. An array or a column of a data frame will do.
+        y : object, default=None
+            Not used.
+
+        Returns
+        -------
+        TokenEncoder
+            The fitted transformer itself.
+
+        Raises
+        ------
+        TypeError
+            If a parameter has the wrong type, or `X` holds anything but text.
+        ValueError
+            If a parameter has a value it may not have, a sequence has no tokens, or no token is
+            frequent enough.
+        """
+        self._check_parameters()
+        counts = Counter()
+        for tokens in self._tokenize(X):
+            counts.update(tokens)
+        counts.pop(self.unknown_token, None)
+        known = [str(token) for token, count in counts.items() if count >= self.min_freq]
+        if not known:
+            raise ValueError(f"no token occurs min_freq={self.min_freq} times: nothing to learn")
+        known.sort(key=lambda token: (-counts[token], token))
+        self.vocabulary_ = {token: k for k, token in enumerate(known[: self.max_features], start=1)}
+        self.n_tokens_ = len(self.vocabulary_) + 1
+        return self
+
+    def transform(self, X):
+        """Return the ids of the tokens.
+
+        Parameters
+        ----------
+        X : list of str, or list of list of str
+            The sequences, as in `fit`.
+
+        Returns
+        -------
+        list of ndarray of shape (T_i,), int64
+            The ids of each sequence; 0 for tokens that are not known.
+        """
+        check_is_fitted(self, "vocabulary_")
+        known = self.vocabulary_.get
+        sequences = self._tokenize(X)
+        return [np.array([known(token, 0) for token in tokens], np.int64) for tokens in sequences]
+
+    def inverse_transform(self, X):
+        """Return the tokens of ids.
+
+        Parameters
+        ----------
+        X : list of array-like of int of shape (T_i,)
+            The ids of each sequence.
+
+        Returns
+        -------
+        list of list of str
+            The tokens of each sequence; ``"".join(tokens)`` makes a text of characters.
+        """
+        check_is_fitted(self, "vocabulary_")
+        columns = Columns(1, None, (0,), (self.n_tokens_,), (None,))
+        sequences = as_sequences(X, columns=columns)
+        tokens = [self.unknown_token, *self.vocabulary_]
+        flat = [tokens[k] for k in sequences.ids[:, 0].tolist()]
+        bounds = sequences.offsets.tolist()
+        return [flat[i:j] for i, j in itertools.pairwise(bounds)]
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the name of the one column of ids.
+
+        Parameters
+        ----------
+        input_features : object, default=None
+            Not used.
+
+        Returns
+        -------
+        ndarray of str of shape (1,)
+            ``["token"]``.
+        """
+        check_is_fitted(self, "vocabulary_")
+        return np.array(["token"], dtype=object)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+    def _check_parameters(self):
+        if not (callable(self.tokenizer) or self.tokenizer in ("char", "word")):
+            raise ValueError(
+                f"tokenizer must be 'char', 'word' or a callable, got {self.tokenizer!r}"
+            )
+        if not isinstance(self.lowercase, bool | np.bool_):
+            raise TypeError(f"lowercase must be True or False, got {self.lowercase!r}")
+        if not isinstance(self.unknown_token, str):
+            raise TypeError(f"unknown_token must be a string, got {self.unknown_token!r}")
+        for name, also in (("min_freq", ""), ("max_features", " or None")):
+            value, expected = getattr(self, name), f"{name} must be a whole number >= 1{also}"
+            if also and value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, Integral):
+                raise TypeError(f"{expected}, got {value!r}")
+            if value < 1:
+                raise ValueError(f"{expected}, got {value!r}")
+
+    def _tokenize(self, X):
+        """Yield the tokens of each sequence."""
+        if isinstance(X, str | bytes):
+            raise TypeError(f"X is of type {type(X).__name__}, expected a list: pass [X]")
+        if isinstance(X, Iterator | Mapping | Set) or not isinstance(X, Iterable):
+            advice = ": make a list of it" if isinstance(X, Iterator) else ""
+            raise TypeError(
+                f"X is of type {type(X).__name__}, expected a list of texts or of token "
+                f"lists{advice}"
+            )
+        if frames.is_frame(X):
+            raise TypeError(f"X is a {type(X).__name__}, expected one of its columns")
+        n_dimensions = getattr(X, "ndim", 1)
+        if n_dimensions not in (1, 2):
+            raise ValueError(
+                f"X has {n_dimensions} dimensions, expected 1: texts, or 2: (sequence, token)"
+            )
+        if len(X) == 0:
+            raise ValueError("X is empty, expected at least one sequence")
+        return map(self._tokens, range(len(X)), X)
+
+    def _tokens(self, i, item):
+        """Return the tokens of sequence `i` as a sequence of strings."""
+        is_text = isinstance(item, str)
+        if is_text:
+            item = item.lower() if self.lowercase else item
+            tokens = self._split(i, item)
+        elif isinstance(item, bytes | Mapping | Set) or not isinstance(item, Iterable):
+            raise TypeError(
+                f"sequence {i} is of type {type(item).__name__}, expected a text or a list of "
+                "tokens"
+            )
+        else:
+            tokens = list(item)
+        if not isinstance(tokens, str):
+            for t, token in enumerate(tokens):
+                if not isinstance(token, str):
+                    raise TypeError(
+                        f"sequence {i}, token {t} is of type {type(token).__name__}, expected a "
+                        "string"
+                    )
+                if not token:
+                    raise ValueError(f"sequence {i}, token {t} is an empty string")
+            if self.lowercase and not is_text:
+                tokens = [token.lower() for token in tokens]
+        if len(tokens) == 0:
+            what = f"has no tokens: {item[:50]!r}" if is_text and item else "is empty"
+            raise ValueError(f"sequence {i} {what}, expected at least one token")
+        return tokens
+
+    def _split(self, i, text):
+        """Return the tokens of a text."""
+        if self.tokenizer == "char":
+            return text
+        if self.tokenizer == "word":
+            return WORD.findall(text)
+        tokens = self.tokenizer(text)
+        if isinstance(tokens, str) or not isinstance(tokens, Iterable):
+            raise TypeError(
+                f"tokenizer must return a list of strings, for sequence {i} it returned "
+                f"{type(tokens).__name__}"
+            )
+        return list(tokens)
+
+
+class SequenceScaler(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+    """Bring the features of sequences to a common scale.
+
+    Each feature is shifted and divided by what `fit` found over all time steps of all sequences.
+    What comes out is of the kind that went in: a list of arrays, an array of shape (n_sequences, T,
+    n_features), a table of univariate sequences, or data frames. NaN is left out of the statistics
+    and stays NaN.
+
+    Parameters
+    ----------
+    method : {"standard", "minmax", "robust"}, default="standard"
+        "standard" subtracts the mean and divides by the standard deviation (that of all values, not
+        of a sample). "minmax" brings the values of `fit` to [0, 1]. "robust" subtracts the median
+        and divides by the distance of the quartiles, which outliers do not move.
+    categorical_features : "all", "from_dtype", array-like or None, default=None
+        Columns of each time step that are ids or categories, by number, name, mask or dtype, as in
+        the estimators. They stay as they are.
+
+    Attributes
+    ----------
+    center_ : ndarray of shape (n_numeric,), float64
+        What is subtracted from each numeric feature.
+    scale_ : ndarray of shape (n_numeric,), float64
+        What it is divided by; 1 where that would be 0, as for a constant feature.
+    n_steps_seen_ : ndarray of shape (n_numeric,), int64
+        Number of values of each numeric feature that are not NaN. A feature that has none stays as
+        it is.
+    n_features_in_ : int
+        Number of features of each time step; for a two-dimensional table, its number of columns.
+    feature_names_in_ : ndarray of str
+        Names of the columns, where `fit` was given data frames.
+
+    Notes
+    -----
+    There is no `set_output`: data frames give data frames, and everything else arrays.
+
+    Examples
+    --------
+    >>> from fastrnn.preprocessing import SequenceScaler
+    >>> X = [[[0.0, 5.0], [2.0, 5.0]], [[4.0, 5.0]]]
+    >>> scaler = SequenceScaler("minmax").fit(X)
+    >>> scaler.transform(X)
+    [array([[0. , 0. ],
+           [0.5, 0. ]]), array([[1., 0.]])]
+    >>> scaler.inverse_transform([[[0.5, 0.0]]])
+    [array([[2., 5.]])]
+    """
+
+    def __init__(self, method="standard", *, categorical_features=None):
+        self.method = method
+        self.categorical_features = categorical_features
+
+    def fit(self, X, y=None):
+        """Learn center and scale of each feature.
+
+        Parameters
+        ----------
+        X : list of ndarray, or array
+            The sequences: a list of arrays of shape (T_i, n_features) or of data frames, an array
+            of shape (n_sequences, T, n_features), or, for univariate sequences, an array or data
+            frame of shape (n_sequences, T). NaN is allowed.
+        y : object, default=None
+            Not used.
+
+        Returns
+        -------
+        SequenceScaler
+            The fitted transformer itself.
+
+        Raises
+        ------
+        TypeError
+            If `X` has the wrong type or holds anything but numbers and chosen categories.
+        ValueError
+            If a parameter or `X` has a value it may not have, or there is nothing to scale.
+        """
+        if self.method not in _METHODS:
+            raise ValueError(f"method must be one of {list(_METHODS)}, got {self.method!r}")
+        sequences = as_sequences(X, categorical_features=self.categorical_features, allow_nan=True)
+        if sequences.n_features == 0:
+            raise ValueError("every column of X is one of ids: there is nothing to scale")
+        found = []
+        for j, column in enumerate(sequences.values.T.astype(np.float64)):
+            column = column[~np.isnan(column)]
+            center, scale = _center_and_scale(column, _METHODS[self.method])
+            if not np.isfinite([center, scale]).all():
+                raise ValueError(
+                    f"numeric feature {j} has numbers too large for its {self.method} scale"
+                )
+            found.append((center, scale, len(column)))
+        centers, scales, counts = zip(*found, strict=True)
+        self.center_, self.scale_ = np.array(centers), np.array(scales)
+        self.n_steps_seen_ = np.array(counts, np.int64)
+        self.n_features_in_ = sequences.n_columns or sequences.columns.width
+        if sequences.columns.names is not None:
+            self.feature_names_in_ = np.array(sequences.columns.names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        self._columns, self._n_columns = sequences.columns, sequences.n_columns
+        return self
+
+    def transform(self, X):
+        """Scale sequences.
+
+        Parameters
+        ----------
+        X : list of ndarray, or array
+            The sequences, as in `fit`.
+
+        Returns
+        -------
+        list of ndarray, ndarray, or data frames
+            The scaled sequences, of the kind of `X`. float32 stays float32, everything else becomes
+            float64.
+        """
+        return self._convert(X, lambda values: (values - self.center_) / self.scale_)
+
+    def inverse_transform(self, X):
+        """Undo the scaling.
+
+        Parameters
+        ----------
+        X : list of ndarray, or array
+            Scaled sequences.
+
+        Returns
+        -------
+        list of ndarray, ndarray, or data frames
+            The sequences on their old scale, of the kind of `X`.
+        """
+        return self._convert(X, lambda values: values * self.scale_ + self.center_)
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the names of the features, which are those of the input.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names to use; those of `fit` if it was given data frames. None: those of `fit`, or x0,
+            x1, ...
+
+        Returns
+        -------
+        ndarray of str of shape (n_features_in_,)
+            The names.
+        """
+        check_is_fitted(self, "scale_")
+        known = getattr(self, "feature_names_in_", None)
+        if input_features is None:
+            if known is not None:
+                return known.copy()
+            return np.array([f"x{j}" for j in range(self.n_features_in_)], dtype=object)
+        names = np.asarray(input_features, dtype=object)
+        if known is not None and not np.array_equal(names, known):
+            raise ValueError(
+                f"input_features is not equal to feature_names_in_: got {names.tolist()}, expected "
+                f"{known.tolist()}"
+            )
+        if len(names) != self.n_features_in_:
+            raise ValueError(
+                "input_features should have length equal to number of features "
+                f"({self.n_features_in_}), got {len(names)}"
+            )
+        return names
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def _convert(self, X, formula):
+        """Apply a formula to the numeric columns, and return what is of the kind of X."""
+        check_is_fitted(self, "scale_")
+        sequences = as_sequences(
+            X, columns=self._columns, n_columns=self._n_columns, allow_nan=True
+        )
+        columns, dtype = sequences.columns, sequences.values.dtype
+        numeric = [j for j in range(columns.width) if j not in columns.ids]
+        values = formula(sequences.values.astype(np.float64)).astype(dtype)
+        if sequences.ids is not None:
+            scaled, values = values, np.empty((len(values), columns.width), dtype)
+            values[:, numeric], values[:, columns.ids] = scaled, sequences.ids
+        if frames.is_frame(X):
+            table = values.reshape(len(sequences), -1)
+            return frames.replace(X, dict(enumerate(table.T)))
+        if sequences.n_columns is not None:
+            return values.reshape(len(sequences), -1)
+        if not isinstance(X, Sequence) or isinstance(X, memoryview):
+            shape = np.shape(X)
+            if len(shape) == 3:
+                return values.reshape(shape)
+        parts = np.split(values, sequences.offsets[1:-1])
+        return [_like(item, part, numeric) for item, part in zip(X, parts, strict=True)]
+
+
+def _like(item, part, numeric):
+    """Return the part in the form of the item that it came from."""
+    if frames.is_frame(item):
+        return frames.replace(item, {j: part[:, j] for j in numeric})
+    return part[:, 0] if np.ndim(item) == 1 else part
+
+
+def _center_and_scale(column, method):
+    """Return center and scale of the numbers of a feature."""
+    if column.size == 0:
+        return 0.0, 1.0
+    low, high = column.min(), column.max()
+    if low == high:  # computed, its scale might be a rounding error
+        return low, 1.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        center, scale = method(column)
+    return center, scale if scale != 0 else 1.0
+
+
+def _robust(column):
+    low, median, high = np.percentile(column, [25, 50, 75])
+    return median, high - low
+
+
+_METHODS = {
+    "standard": lambda column: (column.mean(), column.std()),
+    "minmax": lambda column: (column.min(), column.max() - column.min()),
+    "robust": _robust,
+}
