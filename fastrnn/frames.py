@@ -141,9 +141,10 @@ def learn_categories(frames, columns):
     """
     known = {}
     for column in (_column(frame, j) for frame in frames for j in columns):
-        declared = getattr(column.dtype, "categories", None)  # those of polars' Categorical: None
-        values = column.unique() if declared is None else declared
-        known.update(dict.fromkeys(values.tolist() if hasattr(values, "tolist") else values))
+        # What polars' Categorical declares are the categories of all frames there ever were.
+        declares = not str(column.dtype).startswith("Categorical")
+        values = getattr(column.dtype, "categories", None) if declares else None
+        known.update(dict.fromkeys(column.to_list() if values is None else values))
     values = [value for value in known if not _is_missing(value)]
     return tuple(sorted(values, key=lambda value: (type(value).__name__, value)))
 

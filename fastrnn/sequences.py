@@ -291,7 +291,8 @@ class _Frames:
     @classmethod
     def of_list(cls, X, columns, n_features):
         """Read the frames of a list, where there are any."""
-        if (isinstance(X, np.ndarray) and X.ndim > 1) or not any(map(frames.is_frame, X)):
+        is_numeric = isinstance(X, np.ndarray) and X.dtype != object
+        if is_numeric or not any(map(frames.is_frame, X)):
             self = cls([])
             if columns is not None:
                 frames.check_names("X", None, columns)

@@ -852,6 +852,14 @@ def test_names_of_a_table():
         as_sequences([doubled], categorical_features=["a"])
 
 
+def test_polars_categorical_of_other_frames():
+    polars = pytest.importorskip("polars")
+    polars.Series(["x", "y", "z"], dtype=polars.Categorical)  # shares its categories with all
+    frame = polars.DataFrame({"word": polars.Series(["b", "a"], dtype=polars.Categorical)})
+    columns = as_sequences([frame], categorical_features="all").columns
+    assert columns.categories == (("a", "b"),)
+
+
 def test_object_columns_of_pandas():
     pandas = pytest.importorskip("pandas")
     words = pandas.Series(["b", "a"], dtype=object)
