@@ -7,13 +7,18 @@ import pytest
 
 pytest.importorskip("sklearn")
 
+import joblib
 from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import (
     GridSearchCV,
+    HalvingGridSearchCV,
     cross_val_predict,
     cross_validate,
     train_test_split,
@@ -24,6 +29,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn import RNNClassifier, RNNRegressor, bridge, standin
+from fastrnn.estimators import base as estimators_base
 from fastrnn.preprocessing import SequenceScaler, TokenEncoder
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
@@ -161,10 +167,24 @@ def test_ragged_cross_validation(ragged):
 def test_ragged_grid_search(ragged):
     X, y = ragged
     X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0, stratify=y)
-    grid = {"cell": ["gru", "lstm"], "hidden_layer_sizes": [4, (8, 4)]}
+    grid = {
+        "cell": ["gru", "lstm"], "hidden_layer_sizes": [4, (8, 4)],
+        "learning_rate_init": [0.01, 0.03],
+    }  # fmt: skip
     search = GridSearchCV(learner(), grid, cv=2, n_jobs=2).fit(X_train, y_train)
     assert search.score(X_test, y_test) > 0.8
-    assert len(search.cv_results_["params"]) == 4
+    assert len(search.cv_results_["params"]) == 8
+
+
+def test_ragged_halving_search(ragged):
+    grid = {"cell": ["gru", "lstm", "rnn"], "learning_rate_init": [1e-6, 0.03]}
+    search = HalvingGridSearchCV(learner(), grid, cv=2, factor=3, random_state=0).fit(*ragged)
+    assert search.best_params_["learning_rate_init"] == 0.03
+    assert search.n_iterations_ == 2
+    epochs = HalvingGridSearchCV(
+        learner(), {"cell": ["gru", "rnn"]}, cv=2, resource="max_iter", max_resources=20
+    )
+    assert epochs.fit(*ragged).best_estimator_.n_iter_ <= 20
 
 
 def test_ragged_pipeline(ragged):
@@ -188,6 +208,171 @@ def test_ragged_ensembles(ragged):
     models = [("gru", learner(cell="gru")), ("rnn", learner(cell="rnn"))]
     assert VotingClassifier(models, voting="soft").fit(*ragged).score(*ragged) > 0.8
     assert StackingClassifier(models, cv=2).fit(*ragged).score(*ragged) > 0.8
+
+
+def test_ragged_calibration(ragged):
+    X, y = ragged
+    calibrated = CalibratedClassifierCV(learner(), cv=2).fit(X, y)
+    assert calibrated.score(X, y) > 0.8
+    assert calibrated.predict_proba(X).shape == (80, 2)
+
+
+def test_ragged_transformed_target(ragged):
+    X, _ = ragged
+    y = np.exp([x[:, 0].mean() for x in X])
+    inner = RNNRegressor(
+        8, pooling="mean", learning_rate_init=0.03, max_iter=40, random_state=0
+    )  # fmt: skip
+    model = TransformedTargetRegressor(inner, func=np.log, inverse_func=np.exp).fit(X, y)
+    assert model.score(X, y) > 0.8
+    expected = np.exp(inner.fit(X, np.log(y)).predict(X))
+    np.testing.assert_allclose(model.predict(X), expected, rtol=1e-5)
+
+
+def test_ragged_joblib(ragged, tmp_path):
+    X, y = ragged
+    model = learner(max_iter=5).fit(X, y)
+    joblib.dump(model, tmp_path / "model.joblib")
+    twin = joblib.load(tmp_path / "model.joblib")
+    np.testing.assert_array_equal(twin.predict_proba(X), model.predict_proba(X))
+    assert twin.partial_fit(X, y).loss_curve_ == model.partial_fit(X, y).loss_curve_
+
+
+def test_label_sets_in_the_tools(ragged):
+    X, _ = ragged
+    y = np.array([x.mean(axis=0) > 0 for x in X]).astype(int)
+    results = cross_validate(learner(), X, y, cv=2, scoring=["accuracy", "f1_macro"])
+    assert results["test_accuracy"].mean() > 0.5
+    model = learner(max_iter=5).fit(X, y)
+    assert model.score(X, y) == accuracy_score(y, model.predict(X))
+
+
+def test_fit_parameters_reach_fit_through_a_pipeline(ragged):
+    X, y = ragged
+    pipeline = make_pipeline(learner(max_iter=3))
+    pipeline.fit(X, y, rnnclassifier__validation_data=(X, y))
+    assert len(pipeline[-1].validation_scores_) == 3
+
+
+# Callbacks, which scikit-learn has from 1.9 on.
+
+
+def recorder():
+    """Return a callback that records what it is told, and can stop training."""
+
+    class Recorder:
+        def __init__(self):
+            self.events, self.last, self.fail_at = [], None, None
+
+        def setup(self, estimator, context):
+            self.events.append("setup")
+
+        def teardown(self, estimator, context):
+            self.events.append("teardown")
+
+        def on_fit_task_begin(self, estimator, context):
+            self.events.append(f"begin {context.task_name}")
+
+        def on_fit_task_end(
+            self, estimator, context, *, X=None, y=None, metadata=None, fitted_estimator=None
+        ):
+            self.events.append(f"end {context.task_name}")
+            self.X, self.metadata, self.fitted = X, metadata, fitted_estimator
+            n_ended = self.events.count("end epoch")
+            if n_ended == self.fail_at:
+                raise RuntimeError("a callback failed")
+            return n_ended == self.last
+
+    pytest.importorskip("sklearn.callback", exc_type=ImportError)
+    return Recorder()
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_callbacks_see_every_epoch(ragged, solver):
+    X, y = ragged
+    callback, weight = recorder(), np.ones(80)
+    params = {"max_iter": 3, "solver": solver}
+    if solver == "lbfgs":
+        params["learning_rate_init"] = 0.001
+    model = learner(**params).set_callbacks(callback)
+    model.fit(X, y, sample_weight=weight)
+    epoch = ["begin epoch", "end epoch"]
+    assert callback.events == ["setup", "begin fit", *epoch * 3, "end fit", "teardown"]
+    assert callback.X is X and callback.metadata["sample_weight"] is weight
+    alone = learner(**params).fit(X, y, sample_weight=weight)
+    np.testing.assert_array_equal(model.predict_proba(X), alone.predict_proba(X))
+    np.testing.assert_array_equal(callback.fitted.predict_proba(X), alone.predict_proba(X))
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_a_callback_can_stop_training(ragged, solver):
+    callback = recorder()
+    callback.last = 2
+    params = {"learning_rate_init": 0.001} if solver == "lbfgs" else {}
+    model = learner(solver=solver, **params).set_callbacks(callback).fit(*ragged)
+    assert model.n_iter_ == 2
+    assert callback.events[-2:] == ["end fit", "teardown"]
+
+
+def test_a_callback_that_fails_leaves_the_model_as_it_was(ragged):
+    callback = recorder()
+    model = learner(max_iter=2).fit(*ragged)
+    before = pickle.dumps(model.network_)
+    callback.fail_at = 1
+    with pytest.raises(RuntimeError, match="a callback failed"):
+        model.set_callbacks(callback).fit(*ragged)
+    assert pickle.dumps(model.network_) == before
+    assert callback.events[-1] == "teardown" and "end fit" not in callback.events
+    assert not hasattr(model, "_callback_fit_ctx")
+
+
+def test_an_interrupted_epoch_is_closed(ragged, monkeypatch):
+    callback = recorder()
+    model = learner(max_iter=3).set_callbacks(callback)
+    loss_and_grad, calls = estimators_base.Network.loss_and_grad, []
+
+    def interrupted(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return loss_and_grad(*args, **kwargs)
+
+    monkeypatch.setattr(estimators_base.Network, "loss_and_grad", interrupted)
+    with pytest.warns(UserWarning, match="interrupted in epoch 2"):
+        model.fit(*ragged)
+    assert callback.events[-4:] == ["begin epoch", "end epoch", "end fit", "teardown"]
+
+
+def test_warnings_point_at_the_caller_of_fit_in_spite_of_callbacks(ragged):
+    callback = recorder()
+    with pytest.warns(ConvergenceWarning) as caught:
+        learner(max_iter=1).set_callbacks(callback).fit(*ragged)
+    assert caught[0].filename == __file__
+
+
+def test_scoring_monitor(ragged):
+    callback = pytest.importorskip("sklearn.callback", exc_type=ImportError)
+    X, y = ragged
+    monitor = callback.ScoringMonitor(scoring="accuracy")
+    model = learner(max_iter=5).set_callbacks(monitor)
+    model.fit(X, y, validation_data=(X, y))
+    rows = [row for row in monitor.get_logs().data if row["task_name"] == "epoch"]
+    assert [row["accuracy"] for row in rows] == pytest.approx(model.validation_scores_)
+
+
+def test_progress_bar(ragged, capsys):
+    callback = pytest.importorskip("sklearn.callback", exc_type=ImportError)
+    pytest.importorskip("rich")
+    learner(max_iter=5).set_callbacks(callback.ProgressBar()).fit(*ragged)
+    assert "RNNClassifier - fit" in capsys.readouterr().out
+
+
+def test_callbacks_of_a_grid_search(ragged):
+    callback = recorder()
+    callback.max_propagation_depth = None
+    search = GridSearchCV(learner(max_iter=2), {"cell": ["gru", "rnn"]}, cv=2)
+    search.set_callbacks(callback).fit(*ragged)
+    assert callback.events.count("end epoch") == 2 * (2 * 2 + 1)
 
 
 def test_transform_into_a_data_frame(ragged):
