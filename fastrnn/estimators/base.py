@@ -389,7 +389,7 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
 
     @property
     def feature_names_in_(self):
-        """Names of the columns of the data frame, or list of data frames, given to `fit`."""
+        """Give the names of the columns of the data frame, or list of frames, given to `fit`."""
         columns = vars(self).get("_columns")
         if columns is None or columns.names is None:
             raise AttributeError(
