@@ -6,6 +6,7 @@ fit learned.
 """
 
 import re
+import sys
 import warnings
 
 import numpy as np
@@ -93,7 +94,7 @@ def check_names(place, names, columns):
         warnings.warn(
             f"{place} {what} feature names, but {columns.fitted_by} was fitted {how} feature names",
             UserWarning,
-            stacklevel=7,  # the line that called an estimator's method
+            stacklevel=_level_outside(),
         )
         return
     message = f"{place}: The feature names should match those that were passed during fit.\n"
@@ -237,6 +238,14 @@ def _is_categorical(column):
 
 def _is_missing(value):
     return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
+
+
+def _level_outside():
+    """Return the stacklevel, for the function that calls this, of the line that called fastrnn."""
+    level, frame = 2, sys._getframe(2)
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith("fastrnn."):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _list(names):

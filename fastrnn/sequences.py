@@ -77,6 +77,11 @@ class Sequences:
         """Number of numeric features of each time step."""
         return self.values.shape[1]
 
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes of numbers and ids."""
+        return self.values.nbytes + (0 if self.ids is None else self.ids.nbytes)
+
     def __len__(self) -> int:
         """Number of sequences."""
         return len(self.offsets) - 1

@@ -123,6 +123,13 @@ WRONG = [
     ("cell", None, TypeError),
     ("bidirectional", 1, TypeError),
     ("pooling", "first", ValueError),
+    ("embedding_dim", 0, ValueError),
+    ("embedding_dim", (), ValueError),
+    ("embedding_dim", (8, 0), ValueError),
+    ("embedding_dim", 8.0, TypeError),
+    ("embedding_dim", True, TypeError),
+    ("categorical_features", "first", ValueError),
+    ("categorical_features", 3, TypeError),
     ("dropout", 1.0, ValueError),
     ("dropout", -0.1, ValueError),
     ("dropout", math.nan, ValueError),
@@ -299,7 +306,8 @@ def test_parameter_has_an_effect(name):
 
 def test_every_parameter_is_known_to_have_an_effect():
     elsewhere = {"verbose", "warm_start", "n_jobs"}  # each has a test below
-    tested = USED_BY.keys() | ALWAYS_USED.keys() | elsewhere
+    ids = {"embedding_dim", "categorical_features"}  # test_tokens.py
+    tested = USED_BY.keys() | ALWAYS_USED.keys() | elsewhere | ids
     assert tested == set(RNNClassifier().get_params()) == set(RULES)
 
 
@@ -885,7 +893,7 @@ def test_warm_start_needs_the_same_classes_and_outputs():
     model, X, y = fitted(RNNClassifier, warm_start=True)
     with pytest.raises(ValueError, match=r"has classes \['down', 'up'\], but y has \['UP'"):
         model.fit(X, np.where(y == "up", "UP", y))
-    with pytest.raises(ValueError, match="has n_features=3, not 2"):
+    with pytest.raises(ValueError, match="sequence 0 has 2 features, expected 3"):
         model.fit([x[:, :2] for x in X], y)
     model, X, y = fitted(RNNRegressor, warm_start=True)
     with pytest.raises(ValueError, match="y has 2 outputs, but the model predicts 1"):

@@ -821,8 +821,9 @@ def test_names_against_none(make_frame):
     ):
         as_sequences([frame], columns=columns)
     columns = as_sequences([frame]).columns
-    with pytest.warns(UserWarning, match="^X does not have valid feature names"):
+    with pytest.warns(UserWarning, match="^X does not have valid feature names") as caught:
         assert as_sequences([[[1.0]]], columns=columns).values == 1.0
+    assert caught[0].filename == __file__
 
 
 def test_table_of_categories(make_frame):

@@ -22,7 +22,13 @@ from fastrnn.bridge import (
     available_if,
     watch_fit,
 )
-from fastrnn.estimators.parameters import cell_options, check_parameters, plain_values
+from fastrnn.columns import choose
+from fastrnn.estimators.parameters import (
+    cell_options,
+    check_parameters,
+    embedding_sizes,
+    plain_values,
+)
 from fastrnn.estimators.targets import as_sample_weight, hold_out
 from fastrnn.memory import estimate_memory, refuse_if_too_large
 from fastrnn.network import Network
@@ -65,6 +71,16 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         itself past the time step.
     bidirectional : bool, default=False
         Whether every layer also reads the sequence from its end to its start.
+    embedding_dim : int, tuple of int or None, default=None
+        Each column of ids has a table with a vector for each id, which is learned; this is the
+        length of the vectors, one for each column in a tuple. None leaves it to a rule of thumb,
+        ``min(600, round(1.6 * V ** 0.56))`` for V ids (fastai's), if `categorical_features` is set.
+        If that is None, every column of `X` is one of ids.
+    categorical_features : "all", "from_dtype", array-like or None, default=None
+        Which columns of each time step are ids: all of them; in a list of data frames those of a
+        dtype of categories or strings; or the given ones, as a list of numbers, a list of names, or
+        a mask. The others are numbers. Ids are whole numbers >= 0; those beyond what `fit` has seen
+        are an error later. Values of categorical columns in data frames get ids in `fit`.
     dropout : float, default=0.0
         Share of units set to zero at random while training, between layers and before the output
         layer (so that it acts on a single layer, too). In [0, 1).
@@ -162,6 +178,8 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
     feature_names_in_ : ndarray of str of shape (n_features_in_,)
         Names of the columns, where `X` was a data frame, or a list of data frames, with strings as
         names.
+    n_categories_ : tuple of int
+        For each column of ids the number of ids V that `fit` learned: they go from 0 to V - 1.
     n_outputs_ : int
         Number of outputs of the network.
     n_iter_ : int
@@ -190,6 +208,8 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
     _: KW_ONLY
     cell: str = "lstm"
     bidirectional: bool = False
+    embedding_dim: int | tuple[int, ...] | None = None
+    categorical_features: Any = None
     dropout: float = 0.0
     recurrent_dropout: float = 0.0
     activation: str = "tanh"
@@ -238,8 +258,9 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         ----------
         X : list of ndarray, or array
             The sequences: a list of arrays of shape (T_i, n_features), an array of shape
-            (n_sequences, T, n_features), or, for univariate sequences, an array or data frame of
-            shape (n_sequences, T).
+            (n_sequences, T, n_features), a list of data frames of T_i rows, or, for univariate
+            sequences, an array or data frame of shape (n_sequences, T). Where `embedding_dim` is
+            set and `categorical_features` is not, all of them ids.
         y : array-like of shape (n_sequences,) or (n_sequences, n_outputs)
             The target of each sequence: a class label for a classifier, a number or a row of
             numbers for a regressor.
@@ -274,7 +295,7 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         """
         check_parameters(self)
         goes_on = bool(self.warm_start) and hasattr(self, "network_")
-        sequences = as_sequences(X, dtype=self.dtype)
+        sequences = self._read_more(X, "warm_start=True") if goes_on else self._read_first(X)
         weight = self._read_weight(sample_weight, sequences)
         target = self._encode(y, sequences, weight, vars(self) if goes_on else None)
         architecture = self._describe(sequences, target.n_outputs)
@@ -355,9 +376,9 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         goes_on = hasattr(self, "network_")
         if goes_on:
             known = vars(self)
-            sequences = self._read_sequences(X, self.dtype)
+            sequences = self._read_more(X, "partial_fit")
         else:
-            sequences = as_sequences(X, dtype=self.dtype)
+            sequences = self._read_first(X)
         weight = self._read_weight(sample_weight, sequences)
         target = self._encode(y, sequences, weight, known, part=known is not None)
         architecture = self._describe(sequences, target.n_outputs)
@@ -424,13 +445,13 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
             them come together in a minibatch.
         """
         check_parameters(self)
-        sequences = as_sequences(X, dtype=self.dtype)
+        sequences = self._read_first(X)
         n_outputs = 1
         if y is not None:
             weight = self._read_weight(None, sequences)
             n_outputs = self._encode(y, sequences, weight, None).n_outputs
         shares = isinstance(X, np.ndarray) and np.may_share_memory(sequences.values, X)
-        copy = 0 if shares else sequences.values.nbytes
+        copy = 0 if shares else sequences.nbytes
         return copy + self._estimate(sequences, self._describe(sequences, n_outputs))
 
     def transform(self, X):
@@ -527,6 +548,26 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         refuse_if_too_large(needed, "Prediction")
         return sequences
 
+    def _read_first(self, X):
+        """Read sequences from which to learn what their columns are."""
+        return as_sequences(X, dtype=self.dtype, categorical_features=self._chosen_columns())
+
+    def _chosen_columns(self):
+        chosen = self.categorical_features
+        return "all" if chosen is None and self.embedding_dim is not None else chosen
+
+    def _read_more(self, X, what):
+        """Read sequences to go on with in training; the columns of ids must be as they were."""
+        columns, wanted = self._columns, self._chosen_columns()
+        categories = zip(columns.ids, columns.categories, strict=True)
+        categorical = [j for j, values in categories if values is not None]
+        if choose(wanted, columns.width, columns.names, categorical) != columns.ids:
+            raise ValueError(
+                f"{what} goes on from the fitted model, whose ids are in columns "
+                f"{list(columns.ids)}, not categorical_features={wanted!r}"
+            )
+        return self._read_sequences(X, self.dtype)
+
     def _read_sequences(self, X, dtype):
         """Read sequences like those that the model was fitted on."""
         return as_sequences(X, dtype=dtype, columns=self._columns, n_columns=self._n_columns)
@@ -573,7 +614,7 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         n_held_out = math.ceil(float(self.validation_fraction) * len(lengths))
         n_held_out = min(n_held_out, len(lengths) - 1)
         held_out, rest = np.split(lengths, [n_held_out])
-        copy = int(held_out.sum()) * sequences.values[0].nbytes
+        copy = int(held_out.sum()) * sequences.nbytes // len(sequences.values)
         return (
             copy
             + _estimate(held_out, architecture, training=False, n_jobs=self.n_jobs)
@@ -606,6 +647,7 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         sizes = [sizes] if isinstance(sizes, Integral) else sizes
         return {
             "n_features": sequences.n_features,
+            "embeddings": embedding_sizes(self.embedding_dim, sequences.columns.n_categories),
             "n_outputs": n_outputs,
             "hidden_layer_sizes": tuple(int(size) for size in sizes),
             "cell": self.cell,
@@ -656,7 +698,8 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
 
     def _fitted_attributes(self, sequences, target, architecture):
         return {
-            "n_features_in_": sequences.n_columns or sequences.n_features,
+            "n_features_in_": sequences.n_columns or sequences.columns.width,
+            "n_categories_": sequences.columns.n_categories,
             "n_outputs_": target.n_outputs,
             "_n_columns": sequences.n_columns,
             "_columns": replace(sequences.columns, fitted_by=type(self).__name__),

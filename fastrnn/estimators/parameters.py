@@ -87,6 +87,19 @@ RULES = {
     "cell": _words("lstm", "gru", "rnn", "carry_lstm"),
     "bidirectional": _flag(),
     "pooling": _words("last", "mean", "max"),
+    "embedding_dim": _or(
+        Rule(
+            "a whole number >= 1, a tuple of such numbers",
+            (Integral, tuple, list),
+            _are_layer_sizes,
+        ),
+        None,
+    ),
+    "categorical_features": Rule(
+        "None, 'all', 'from_dtype', or column numbers, column names or a mask",
+        (type(None), str, list, tuple, np.ndarray),
+        lambda value: not isinstance(value, str) or value in ("all", "from_dtype"),
+    ),
     "dropout": _RATE,
     "recurrent_dropout": _RATE,
     "activation": _words("tanh", "relu"),
@@ -239,3 +252,44 @@ def cell_options(estimator):
         if chooser == "cell" and estimator.cell in users
     ]
     return plain_values(estimator, names)
+
+
+def embedding_sizes(embedding_dim, n_categories):
+    """Return the size of the embedding of each column of ids.
+
+    Parameters
+    ----------
+    embedding_dim : int, tuple of int or None
+        Length of the vectors, checked: the same for all columns or one for each. None leaves it to
+        the rule of thumb of fastai (its ``emb_sz_rule``), found by trial and error:
+        ``min(600, round(1.6 * V ** 0.56))`` for V ids.
+    n_categories : tuple of int
+        Number of ids V of each column of ids.
+
+    Returns
+    -------
+    tuple of (int, int)
+        For each column the number of ids and the length of their vectors.
+
+    Raises
+    ------
+    ValueError
+        If there are no columns of ids, or not as many as lengths.
+    """
+    if embedding_dim is None:
+        sizes = [min(600, round(1.6 * n**0.56)) for n in n_categories]
+    elif not n_categories:
+        raise ValueError(
+            f"embedding_dim={embedding_dim!r} has no effect: categorical_features chooses no "
+            "column of X"
+        )
+    elif isinstance(embedding_dim, Integral):
+        sizes = [int(embedding_dim)] * len(n_categories)
+    else:
+        sizes = [int(size) for size in embedding_dim]
+    if len(sizes) != len(n_categories):
+        raise ValueError(
+            f"embedding_dim={embedding_dim!r} has {len(sizes)} entries, but X has "
+            f"{len(n_categories)} columns of ids"
+        )
+    return tuple(zip(n_categories, sizes, strict=True))
