@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fastrnn import datasets as datasets
     from fastrnn import estimators as estimators
+    from fastrnn import inspection as inspection
     from fastrnn import layers as layers
+    from fastrnn import plotting as plotting
     from fastrnn import preprocessing as preprocessing
     from fastrnn.estimators import RNNClassifier, RNNRegressor
 
@@ -18,7 +20,7 @@ __version__ = "0.1.0"
 
 __all__ = ["RNNClassifier", "RNNRegressor"]
 
-_SUBMODULES = ["datasets", "estimators", "layers", "preprocessing"]
+_SUBMODULES = ["datasets", "estimators", "inspection", "layers", "plotting", "preprocessing"]
 
 
 def __getattr__(name):

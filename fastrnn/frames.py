@@ -178,6 +178,52 @@ def encode(frame, numbers):
     return array
 
 
+def column_values(frame, j):
+    """Return the values of a column.
+
+    Parameters
+    ----------
+    frame : data frame
+        The frame.
+    j : int
+        The column.
+
+    Returns
+    -------
+    list
+        The values as Python objects.
+    """
+    return _column(frame, j).to_list()
+
+
+def replace_columns(frame, columns):
+    """Return a copy of the frame in which some columns have other values.
+
+    Parameters
+    ----------
+    frame : data frame
+        The frame.
+    columns : dict of int to list
+        For each of these columns the new values; a categorical column stays one.
+
+    Returns
+    -------
+    data frame
+        One of the same kind.
+    """
+    if not hasattr(frame, "iloc"):  # polars
+        kinds = {j: type(_column(frame, j)) for j in columns}
+        return frame.with_columns(
+            [kinds[j](frame.columns[j], values) for j, values in columns.items()]
+        )
+    frame = frame.copy()
+    for j, values in columns.items():
+        column = _column(frame, j)
+        dtype = "category" if str(column.dtype) == "category" else None
+        frame.isetitem(j, type(column)(values, index=frame.index, dtype=dtype))
+    return frame
+
+
 def value_at(frame, row, j):
     """Say what stands in a categorical column.
 

@@ -550,7 +550,7 @@ class Network:
             dropout(pooled, self.dropout, shard.seeds[2 * top + 1], pooled)
         dense.dense_forward(pooled, packed_head, self.head["b"], outputs)
 
-    def _backward(self, shard, doutputs, memory, weights, gradients, bptt_steps, dx):
+    def _backward(self, shard, doutputs, memory, weights, gradients, bptt_steps, dx, watch=None):
         """Add the gradient of the layers of a shard, given that of its outputs."""
         batch, work = shard.batch, memory.network
         top = len(self.layers) - 1
@@ -559,7 +559,9 @@ class Network:
         self._drop_backward(shard, top, dpooled)
         dy, dstate = self.pooling.backward(dpooled, batch, work)
         for k in range(top, -1, -1):
-            dy, _ = self.layers[k].backward_packed(
+            layer = self.layers[k]
+            dh_norms = np.empty((layer.n_directions, len(batch.rows))) if watch else None
+            dy, _ = layer.backward_packed(
                 shard.tapes[k],
                 batch,
                 memory.layers[k],
@@ -569,7 +571,10 @@ class Network:
                 dstate=dstate,
                 want_dx=k > 0 or dx is not None,
                 bptt_steps=bptt_steps,
+                dh_norms=dh_norms,
             )
+            if watch:
+                watch(batch, k, dh_norms)
             dstate = None
             if k > 0:
                 self._drop_backward(shard, k - 1, dy)
@@ -678,6 +683,55 @@ class Network:
 
         self._for_all(sequences, n_jobs, collect)
         return states
+
+    def input_gradients(self, sequences, doutputs, *, watch=None, n_jobs=None):
+        """Gradient with respect to the numbers of the sequences; that of the parameters stays.
+
+        Parameters
+        ----------
+        sequences : Sequences
+            Values of the network's dtype.
+        doutputs : callable
+            ``doutputs(places, outputs)`` is given the head's outputs (B, K) for some sequences (or
+            steps as they stand in ``sequences``, if the head sees every one), which it may change,
+            and returns the gradient with respect to them, C-contiguous.
+        watch : callable, optional
+            ``watch(batch, k, dh_norms)`` is given the Euclidean norms of the gradient of the states
+            of layer k after every step, of shape (directions, N), packed, in each direction's order
+            of time.
+        n_jobs : int or None, default=None
+            Threads, which call ``doutputs`` and ``watch`` side by side.
+
+        Returns
+        -------
+        ndarray of shape (N, D)
+            Rows as in ``sequences.values``.
+        """
+        gradient = np.empty_like(sequences.values)
+        lengths = sequences.lengths
+        n_shards = count_shards(len(lengths), self._forward_flops(int(lengths.sum())))
+        shards = pack_shards(sequences.offsets[:-1], lengths, 1, n_shards)
+        weights = PackedWeights(self, want_dx=True)
+        weights.pack()
+        spare = []
+
+        def run_shard(batch):
+            memory = take_spare(spare, lambda: Memory(self))
+            work, n_rows = memory.network, self.pooling.n_rows(batch)
+            shard = self._forward(sequences, batch, memory, weights.forward, keep=True)
+            pooled = work.take("pooled", (n_rows, self.pooling.width))
+            outputs = work.take("outputs", (n_rows, self.n_outputs))
+            self._read_out(shard, memory, weights.head_forward, pooled, outputs)
+            of_outputs = doutputs(batch.rows if self.pooling.every_step else batch.order, outputs)
+            of_parameters = LayerGradients(self)  # asked for by the kernels
+            of_parameters.flat.fill(0)
+            dx = work.take("dx", (len(batch.rows), self.layers[0].input_size))
+            self._backward(shard, of_outputs, memory, weights, of_parameters, None, dx, watch)
+            gradient[batch.rows] = dx[:, : self.n_features]
+            spare.append(memory)
+
+        threads.run(run_shard, shards, n_jobs, self._forward_flops(len(shards[0].rows)))
+        return gradient
 
     def _for_all_outputs(self, sequences, n_jobs, collect):
         """Run all sequences forward; collect takes a packed batch and the head's outputs."""

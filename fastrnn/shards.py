@@ -49,7 +49,7 @@ class Memory:
 class PackedWeights:
     """The weights of every layer in packed form, to be packed anew for every minibatch."""
 
-    def __init__(self, network):
+    def __init__(self, network, *, want_dx=False):
         self.forward, self.backward = [], []
         factors, transposed_factors = [], []
         for k, layer in enumerate(network.layers):
@@ -57,8 +57,8 @@ class PackedWeights:
             weights, planned = layer.plan_forward(work)
             self.forward.append(weights)
             factors += planned
-            want_dx = k > 0 or bool(network.embeddings)
-            weights, planned = layer.plan_backward(work, want_dx=want_dx)
+            needs_dx = k > 0 or want_dx or bool(network.embeddings)
+            weights, planned = layer.plan_backward(work, want_dx=needs_dx)
             self.backward.append(weights)
             transposed_factors += planned
         work, width, n_outputs = Workspace(network.dtype), network.pooling.width, network.n_outputs

@@ -17,10 +17,10 @@ PACKAGE = Path(fastrnn.__path__[0])
 # The rooms, ground floor first. A new module is entered here.
 FLOORS = [
     "kernels frames columns sequences batches threads workspace pooling shards losses solvers "
-    "progress datasets standin bridge",
+    "progress datasets plotting standin bridge",
     "layers preprocessing",
     "network",
-    "training memory",
+    "training memory inspection",
     "estimators",
     "cli",
     "__main__",

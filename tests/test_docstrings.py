@@ -6,7 +6,14 @@ import re
 
 import pytest
 
-MODULES = ["fastrnn.estimators", "fastrnn.layers", "fastrnn.datasets", "fastrnn.preprocessing"]
+MODULES = [
+    "fastrnn.estimators",
+    "fastrnn.layers",
+    "fastrnn.datasets",
+    "fastrnn.inspection",
+    "fastrnn.plotting",
+    "fastrnn.preprocessing",
+]
 
 
 def public_objects():

@@ -226,6 +226,35 @@ class TestRefusal:
         with pytest.raises(MemoryLimitError, match="Prediction needs about "):
             model.hidden_states(many)
 
+    def test_gradients_are_refused(self):
+        model = RNNClassifier(128, learning_rate="cosine", max_iter=1, bptt_steps=50)
+        model.fit(self.X, self.y)
+        for work in (
+            lambda: model.input_gradients(self.X),
+            lambda: model.gradient_flow(self.X, self.y),
+        ):
+            with pytest.raises(MemoryLimitError, match="Backpropagation needs about "):
+                work()
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+@pytest.mark.parametrize("ragged", [False, True], ids=["dense", "ragged"])
+@CELLS
+def test_estimate_of_gradients(cell, ragged, n_jobs, monkeypatch):
+    estimates = []
+    monkeypatch.setattr(
+        "fastrnn.estimators.base.refuse_if_too_large", lambda needed, *_: estimates.append(needed)
+    )
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(10, 300, size=70) if ragged else [150] * 70
+    X = [rng.standard_normal((length, 3), dtype="float32") for length in lengths]
+    y = np.arange(70) % 2
+    model = RNNClassifier((32, 16), cell=cell, learning_rate="cosine", max_iter=1, n_jobs=n_jobs)
+    model.fit(X, y)
+    for work in (lambda: model.input_gradients(X), lambda: model.gradient_flow(X, y)):
+        taken = peak(work)
+        assert estimates[-1] == pytest.approx(taken, rel=0.2)
+
 
 def test_little_is_never_asked_about(monkeypatch):
     monkeypatch.setattr("fastrnn.memory.available_memory", lambda: 0)

@@ -30,6 +30,13 @@ from fastrnn.estimators.parameters import (
     plain_values,
 )
 from fastrnn.estimators.targets import as_sample_weight, hold_out
+from fastrnn.inspection import (
+    gradient_flow,
+    log_odds_gradient,
+    loss_gradient,
+    own_weights,
+    value_gradient,
+)
 from fastrnn.memory import estimate_memory, refuse_if_too_large
 from fastrnn.network import Network
 from fastrnn.sequences import as_sequences
@@ -58,8 +65,8 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
 
     A dataclass, so that the constructor has an explicit signature and does nothing but store its
     arguments. The two sections below are written here once: every subclass has them inserted into
-    its own docstring. A subclass turns `y` into a `Target` with `_encode`, and gives the outputs of
-    its network a score with `_score`.
+    its own docstring. A subclass turns `y` into a `Target` with `_encode`, gives the outputs of its
+    network a score with `_score`, and says with `_output_scale` if they are scaled.
 
     Parameters
     ----------
@@ -484,9 +491,89 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         list of ndarray of shape (T_i, n_hidden)
             One array for each sequence, in the order of `X`.
         """
-        sequences = self._read(X, every_step=True)
+        self._check_fitted()
+        width = self.network_.pooling.width * self.network_.dtype.itemsize
+        sequences = self._read(X, per_step=width)
         states = self.network_.hidden_states(sequences, n_jobs=self.n_jobs)
         return np.split(states, sequences.offsets[1:-1])
+
+    def gradient_flow(self, X, y, sample_weight=None):
+        """Say how strongly the loss depends on the states, layer by layer and step by step.
+
+        This is where vanishing and exploding gradients are seen;
+        `fastrnn.plotting.GradientFlowDisplay` draws it. Gradients are those of whole sequences
+        without dropout, whatever `bptt_steps` and `dropout` are.
+
+        Parameters
+        ----------
+        X : list of ndarray, or array
+            The sequences, as in `fit`.
+        y : array-like of shape (n_sequences,) or (n_sequences, n_outputs)
+            Their targets, as in `fit`.
+        sample_weight : array-like of shape (n_sequences,), default=None
+            Weight of each sequence in the mean, >= 0. None gives all the same weight.
+
+        Returns
+        -------
+        fastrnn.inspection.GradientFlow
+            Norms of the gradient of each sequence's loss with respect to the state of each layer
+            and direction after each step, and their weighted means over the sequences, by steps
+            from the start and from the end.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `X`, `y` or `sample_weight` is not acceptable.
+        """
+        self._check_fitted()
+        curves = len(self.network_.layers) * self.network_.layers[0].n_directions
+        sequences = self._read(X, backward=True, per_step=curves * 8)
+        weight = self._read_weight(sample_weight, sequences)
+        target = self._encode(y, sequences, weight, vars(self), part=True)
+        return gradient_flow(
+            self.network_, sequences, target.values, target.weight, n_jobs=self.n_jobs
+        )
+
+    def input_gradients(self, X, y=None, *, output=None):
+        """Return the gradient of an output, or of the loss, with respect to every input value.
+
+        Parameters
+        ----------
+        X : list of ndarray, or array
+            The sequences, as in `fit`.
+        y : array-like of shape (n_sequences,) or (n_sequences, n_outputs), default=None
+            If given, the gradient is that of the loss of each sequence with this target.
+        output : int or None, default=None
+            Otherwise it is that of an output. For a classifier, of the log-odds
+            ``log(p / (1 - p))`` of the class ``classes_[output]``; None is the class predicted for
+            each sequence. For a regressor, of the number ``output`` that `predict` returns. None
+            will do if there is one number, or one label, only. Of a model that predicts something
+            for every step, the sum over the steps.
+
+        Returns
+        -------
+        list of ndarray of shape (T_i, n_features)
+            One array for each sequence, in the order of `X`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `X`, `y` or `output` is not acceptable, or both `y` and `output` are given.
+        """
+        sequences = self._read(X, backward=True)
+        if y is None:
+            doutputs = self._output_gradient(output)
+        elif output is not None:
+            raise ValueError(
+                "give y for the gradient of the loss, or output for that of an output, not both"
+            )
+        else:
+            weight = self._read_weight(None, sequences)
+            target = self._encode(y, sequences, weight, vars(self), part=True)
+            own, _ = own_weights(self.network_, sequences, target.weight)
+            doutputs = loss_gradient(self.network_, target.values, own)
+        gradients = self.network_.input_gradients(sequences, doutputs, n_jobs=self.n_jobs)
+        return np.split(gradients, sequences.offsets[1:-1])
 
     def get_feature_names_out(self, input_features=None):
         """Return a name for each column of `transform`.
@@ -536,16 +623,36 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
                 "appropriate arguments before using this estimator."
             )
 
-    def _read(self, X, *, every_step=False):
+    def _output_gradient(self, output):
+        """What the gradient of an output begins with; None is the predicted class, or the one."""
+        n_outputs = self.n_outputs_
+        if output is not None:
+            if isinstance(output, bool) or not isinstance(output, Integral):
+                raise TypeError(f"output must be an integer or None, got {output!r}")
+            if not 0 <= output < n_outputs:
+                raise ValueError(f"output must be from 0 to {n_outputs - 1}, got {output}")
+        if self.network_.loss.name == "log_loss":
+            return log_odds_gradient(output)
+        if output is None and n_outputs > 1:
+            raise ValueError(
+                f"the model has {n_outputs} outputs: choose one with output, from 0 to "
+                f"{n_outputs - 1}"
+            )
+        return value_gradient(output or 0, self._output_scale(output or 0))
+
+    def _output_scale(self, output):
+        """Units of what is predicted in one of an output of the network."""
+        return 1.0
+
+    def _read(self, X, *, per_step=0, backward=False):
+        """Sequences for the network, if there is memory; per_step is that of results by step."""
         self._check_fitted()
         sequences = self._read_sequences(X, self._architecture["dtype"])
         lengths, n_jobs = sequences.lengths, self.n_jobs
-        needed = _estimate(lengths, self._architecture, training=False, n_jobs=n_jobs)
-        if every_step:
-            needed += (
-                len(sequences.values) * self.network_.pooling.width * sequences.values.itemsize
-            )
-        refuse_if_too_large(needed, "Prediction")
+        options = {"training": backward, "batch_size": len(lengths), "n_jobs": n_jobs}
+        needed = _estimate(lengths, self._architecture, **options)
+        needed += len(sequences.values) * per_step + backward * sequences.values.nbytes
+        refuse_if_too_large(needed, "Backpropagation" if backward else "Prediction")
         return sequences
 
     def _read_first(self, X):

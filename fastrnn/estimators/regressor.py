@@ -133,6 +133,9 @@ class RNNRegressor(RegressorMixin, RNNBase):  # numpydoc ignore=PR02
             loss="squared_error",
         )
 
+    def _output_scale(self, output):
+        return self.y_scale_[output]
+
     def _score(self, outputs, values, weight):
         return _r2(values, outputs, weight)
 

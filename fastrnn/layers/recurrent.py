@@ -528,6 +528,7 @@ class RecurrentLayer(ABC):
         dstate=None,
         want_dx=True,
         bptt_steps=None,
+        dh_norms=None,
     ):
         """Run a packed batch backward.
 
@@ -553,6 +554,8 @@ class RecurrentLayer(ABC):
         bptt_steps : int, optional
             Cut time into pieces of so many steps, counted from where each direction starts reading,
             and let no gradient cross from a piece to the one before.
+        dh_norms : ndarray of shape (directions, N), float64, optional
+            As for `backward_direction`, of each direction.
 
         Returns
         -------
@@ -572,13 +575,25 @@ class RecurrentLayer(ABC):
                 tapes[d], batch, work, weights[d], grads[d],
                 dy=self._dy_of_direction(dy, d, batch, work),
                 dstate=[array[d] for array in dstate], dx=dx_d, bptt_steps=bptt_steps,
+                dh_norms=None if dh_norms is None else dh_norms[d],
             )  # fmt: skip
             if d == 1 and want_dx:
                 packing.add_rows(dx_d, batch.reverse, dx)
         return (dx if want_dx else None), tuple(dstate)
 
     def backward_direction(
-        self, tape, batch, work, weights, grads, *, dy, dstate, dx, bptt_steps=None
+        self,
+        tape,
+        batch,
+        work,
+        weights,
+        grads,
+        *,
+        dy,
+        dstate,
+        dx,
+        bptt_steps=None,
+        dh_norms=None,
     ):
         """Run a packed batch backward in one direction.
 
@@ -601,18 +616,27 @@ class RecurrentLayer(ABC):
         dx : ndarray of shape (N, D), or (0, D) if it is not wanted
             Filled with the gradient of x, in this direction's order of time.
         bptt_steps : int, optional
-            As for `backward_packed`.
+            As for `backward_packed`. Not together with ``dh_norms``.
+        dh_norms : ndarray of shape (N,), float64, optional
+            Filled with the Euclidean norms of the gradient of the state after every step, by all
+            ways from it to the loss, in this direction's order of time. The kernel is then called
+            step by step.
         """
         n_steps = len(batch.alive)
         dh, dc = dstate if self.has_cell_state else (dstate[0], None)
-        step = bptt_steps or n_steps
+        step = (bptt_steps or n_steps) if dh_norms is None else 1
         end = len(batch.rows)
         for start in range((n_steps - 1) // step * step, -1, -step):
             stop = min(start + step, n_steps)
-            if stop < n_steps:
+            if stop < n_steps and bptt_steps:
                 for array in dstate:
                     array[: batch.alive[stop]] = 0
             first = batch.rows_until(start) if start else 0
+            if dh_norms is not None:
+                dh_t = dh[: end - first] + (dy[first:end] if len(dy) else 0)
+                # In float64, for the squares of vanishing gradients are no float32 numbers.
+                squares = np.einsum("nj,nj->n", dh_t, dh_t, dtype=np.float64, casting="same_kind")
+                dh_norms[first:end] = np.sqrt(squares)
             self._cell_backward(
                 weights, grads, tape.steps(start, stop), dy[first:end], dh, dc, dx[first:end], work
             )

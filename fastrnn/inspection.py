@@ -1,0 +1,449 @@
+"""Looking into a model: where its gradients go, and which features its score depends on.
+
+The functions on a `fastrnn.network.Network` are behind the estimators' methods of the same names.
+`permutation_importance` asks nothing of a model but a score, and takes any estimator.
+"""
+
+import functools
+import operator
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastrnn import frames, threads
+
+__all__ = ["GradientFlow", "permutation_importance"]
+
+
+@dataclass(frozen=True, eq=False)
+class GradientFlow:
+    """How strongly the loss depends on the states of a recurrent network, step by step.
+
+    The `gradient_flow` of an estimator makes it, and `fastrnn.plotting.GradientFlowDisplay` shows
+    it. Of each sequence n, layer and direction it holds the Euclidean norm of the gradient of that
+    sequence's own loss with respect to the state after each step, by all ways on which the state
+    reaches the loss. Where the norms fall towards zero with the distance from the outputs, the
+    network cannot learn from what happened there; where they grow, training is unstable
+    (Bengio, Simard and Frasconi 1994; Pascanu, Mikolov and Bengio 2013, arXiv 1211.5063).
+
+    Parameters
+    ----------
+    names : tuple of str
+        A name for each row of the norms: "layer 1" for the layer next to the input, and so on up;
+        in a bidirectional network "layer 1 forward", "layer 1 backward".
+    norms : list of ndarray of shape (len(names), T_i), float64
+        One array for each sequence. Column t belongs to step t of the sequence, for the direction
+        that reads backward, too.
+    weight : ndarray of shape (n_sequences,)
+        Weight of each sequence in the means.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastrnn.inspection import GradientFlow
+    >>> norms = [np.array([[1.0, 3.0, 5.0]]), np.array([[3.0]])]
+    >>> flow = GradientFlow(("layer 1",), norms, np.ones(2))
+    >>> flow.from_start
+    array([[2., 3., 5.]])
+    >>> flow.from_end
+    array([[4., 3., 1.]])
+    """
+
+    names: tuple[str, ...]
+    norms: list[np.ndarray]
+    weight: np.ndarray
+
+    @functools.cached_property
+    def from_start(self) -> np.ndarray:
+        """Weighted mean over the sequences that have a step t, shape (len(names), T)."""
+        return self._mean(self.norms)
+
+    @functools.cached_property
+    def from_end(self) -> np.ndarray:
+        """The same counted from each sequence's end: column 0 is the mean over the last steps."""
+        return self._mean([norms[:, ::-1] for norms in self.norms])
+
+    def _mean(self, parts):
+        used = [(part, w) for part, w in zip(parts, self.weight, strict=True) if w > 0]
+        n_steps = max(part.shape[1] for part, _ in used)
+        total, weight = np.zeros((len(self.names), n_steps)), np.zeros(n_steps)
+        for part, w in used:
+            total[:, : part.shape[1]] += w * part
+            weight[: part.shape[1]] += w
+        return total / weight
+
+
+def gradient_flow(network, sequences, target, weight, *, n_jobs=None):
+    """Take the norms of the gradient of each loss with respect to the states.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    sequences : Sequences
+        Values of the network's dtype.
+    target : ndarray
+        What `Network.loss_and_grad` takes.
+    weight : ndarray of shape (n,)
+        Likewise, but of any type.
+    n_jobs : int or None, default=None
+        Threads.
+
+    Returns
+    -------
+    GradientFlow
+
+    Raises
+    ------
+    ValueError
+        If no weight is above 0.
+    """
+    if not np.any(weight > 0):
+        raise ValueError("no sequence has a weight above 0: there is no mean gradient")
+    layers = network.layers
+    directions = (" forward", " backward") if layers[0].bidirectional else ("",)
+    names = [f"layer {k + 1}{direction}" for k in range(len(layers)) for direction in directions]
+    norms = np.empty((len(names), len(sequences.values)))
+
+    def watch(batch, k, dh_norms):
+        for d, of_direction in enumerate(dh_norms):
+            rows = batch.rows if d == 0 else batch.rows[batch.reverse]
+            norms[k * len(directions) + d, rows] = of_direction
+
+    own, weight = own_weights(network, sequences, weight)
+    doutputs = loss_gradient(network, target, own)
+    network.input_gradients(sequences, doutputs, watch=watch, n_jobs=n_jobs)
+    parts = np.split(norms, sequences.offsets[1:-1], axis=1)
+    return GradientFlow(tuple(names), parts, weight)
+
+
+def own_weights(network, sequences, weight):
+    """Part weights into those inside of each sequence, and those of the sequences.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    sequences : Sequences
+        The sequences.
+    weight : ndarray of shape (n,)
+        Weight of each sequence, or of each step if the head sees every one.
+
+    Returns
+    -------
+    own : ndarray of shape (n,)
+        Weights of the same things that add up to 1 for every sequence; all zero for a sequence
+        without any.
+    of_sequences : ndarray of shape (n_sequences,), float64
+        Their sums before.
+    """
+    weight = np.asarray(weight, dtype=np.float64)
+    if not network.pooling.every_step:
+        return np.ones_like(weight), weight
+    of_sequences = np.add.reduceat(weight, sequences.offsets[:-1])
+    sums = np.repeat(of_sequences, sequences.lengths)
+    return np.divide(weight, sums, out=np.zeros_like(weight), where=sums > 0), of_sequences
+
+
+def loss_gradient(network, target, weight):
+    """What `Network.input_gradients` starts from, for the gradient of each sequence's own loss.
+
+    Parameters
+    ----------
+    network : Network
+        The network, which has the loss.
+    target : ndarray
+        What `Network.loss_and_grad` takes.
+    weight : ndarray
+        From `own_weights`.
+
+    Returns
+    -------
+    callable
+    """
+    weight = weight.astype(network.dtype)
+    if target.dtype.kind == "f":
+        target = target.astype(network.dtype)
+
+    def doutputs(places, outputs):
+        gradient = np.empty_like(outputs)
+        network.loss.kernel(outputs, target, weight, places, 1.0, gradient)
+        return gradient
+
+    return doutputs
+
+
+def log_odds_gradient(output=None):
+    """Likewise, for the log-odds ``log(p / (1 - p))`` of a class.
+
+    With logits z, the log-odds of class k are ``z_k - log(sum(exp(z_j) for j != k))``: other than
+    the probability and its logarithm they have a gradient however sure the model is.
+
+    Parameters
+    ----------
+    output : int or None, default=None
+        Number of the class; None for the most probable one of each sequence.
+
+    Returns
+    -------
+    callable
+    """
+
+    def doutputs(places, outputs):
+        rows = np.arange(len(outputs))
+        chosen = outputs.argmax(axis=1) if output is None else np.full(len(outputs), output)
+        others = outputs.copy()
+        others[rows, chosen] = -np.inf
+        others -= others.max(axis=1, keepdims=True)
+        np.exp(others, out=others)
+        gradient = -others / others.sum(axis=1, keepdims=True)
+        gradient[rows, chosen] = 1
+        return gradient
+
+    return doutputs
+
+
+def value_gradient(output, scale):
+    """Likewise, for an output as it is.
+
+    Parameters
+    ----------
+    output : int
+        Number of the output.
+    scale : float
+        Factor of the gradient.
+
+    Returns
+    -------
+    callable
+    """
+
+    def doutputs(places, outputs):
+        gradient = np.zeros_like(outputs)
+        gradient[:, output] = scale
+        return gradient
+
+    return doutputs
+
+
+class Bunch(dict):
+    """A dict whose values are attributes, too, like scikit-learn's."""
+
+    def __getattr__(self, name):
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"there is no {name!r}, only {', '.join(self)}") from None
+
+    def __dir__(self):
+        return [*super().__dir__(), *self]
+
+
+def permutation_importance(
+    estimator,
+    X,
+    y,
+    *,
+    scoring=None,
+    n_repeats=5,
+    time_blocks=None,
+    sample_weight=None,
+    random_state=None,
+    n_jobs=None,
+):
+    """Measure how much the score falls when a feature comes from other sequences.
+
+    One feature at a time is taken from each sequence and replaced by the same feature of another
+    sequence, the donor, drawn by a random permutation of the sequences. The whole series moves, so
+    that it stays a possible course of that feature; what is lost is what it had to do with `y` and
+    with the other features.
+
+    Donor and receiver may have unequal lengths. The donor's series is then read by relative
+    position: a step in the middle of the receiver gets the value in the middle of the donor. In a
+    sequence of T steps, step t stands at ``(t + 0.5) / T``, and gets the value of the step in whose
+    share of the donor's time that position falls. Values are never interpolated, so that codes stay
+    codes; but a longer donor's series runs faster, and a shorter one's slower, than it did. The
+    length itself is not permuted.
+
+    Parameters
+    ----------
+    estimator : object
+        A fitted estimator that takes ragged sequences: one of fastrnn's, or a pipeline or search
+        around one.
+    X : list of ndarray, array, data frame or list of data frames
+        At least two sequences, as in the estimators' `fit`, numbers or tokens. They should not be
+        those of the training, or what is measured is what the model relies on, right or wrong.
+    y : array-like
+        Their targets, as the estimator's `score` takes them.
+    scoring : str, callable or None, default=None
+        What is measured: None for ``estimator.score``, a callable ``scoring(estimator, X, y)``
+        that returns a number, larger is better, or the name of one of scikit-learn's scorers.
+    n_repeats : int, default=5
+        How often each feature is permuted.
+    time_blocks : int or None, default=None
+        Cut the relative time of each sequence into so many equal blocks, and permute each feature
+        in one block at a time: shows when a feature matters. A sequence with fewer steps than
+        blocks has no step in some of them.
+    sample_weight : array-like of shape (n_sequences,), default=None
+        Passed on to the scorer if given.
+    random_state : int, Generator, RandomState or None, default=None
+        Draws the donors. They are the same for all features and blocks.
+    n_jobs : int or None, default=None
+        Number of threads, each of which scores on its own. Results do not depend on it.
+
+    Returns
+    -------
+    Bunch
+        A dict whose entries are attributes, too, as in scikit-learn:
+
+        importances : ndarray of shape (n_features, n_repeats)
+            The score on `X` minus the score with the feature permuted; with `time_blocks` of
+            shape (n_features, time_blocks, n_repeats).
+        importances_mean, importances_std : ndarray of shape (n_features,)
+            Mean and standard deviation over the repeats; with `time_blocks` of shape
+            (n_features, time_blocks).
+
+    Raises
+    ------
+    TypeError
+        If a parameter has the wrong type, the estimator has no `score`, or a sequence is none of
+        steps.
+    ValueError
+        If `X` has fewer than two sequences or the estimator refuses it, or if a parameter has a
+        value it may not have.
+    ImportError
+        If `scoring` is a name and scikit-learn is not installed.
+
+    References
+    ----------
+    L. Breiman (2001), Random forests, Machine Learning 45(1).
+
+    A. Fisher, C. Rudin and F. Dominici (2019), All models are wrong, but many are useful, Journal
+    of Machine Learning Research 20(177), arXiv 1801.01489.
+
+    Examples
+    --------
+    >>> from fastrnn import RNNRegressor
+    >>> from fastrnn.datasets import make_adding_problem
+    >>> from fastrnn.inspection import permutation_importance
+    >>> X, y = make_adding_problem(1200, 10, random_state=0)
+    >>> reg = RNNRegressor(16, learning_rate="cosine", learning_rate_init=0.02, batch_size=20,
+    ...                    max_iter=15, random_state=0).fit(X[:1000], y[:1000])
+    >>> result = permutation_importance(reg, X[1000:], y[1000:], random_state=0)
+    >>> result.importances.shape, bool((result.importances_mean > 0.5).all())
+    ((2, 5), True)
+    """
+    score = _scorer(estimator, scoring)
+    n_repeats = _positive("n_repeats", n_repeats)
+    n_blocks = 1 if time_blocks is None else _positive("time_blocks", time_blocks)
+    threads.count_threads(n_jobs)
+    options = {} if sample_weight is None else {"sample_weight": sample_weight}
+    baseline = float(score(estimator, X, y, **options))  # finds the faults of X and y, too
+    if len(X) < 2:
+        raise ValueError("X has 1 sequence: permuting features between sequences needs at least 2")
+    rng = _generator(random_state)
+    donors = [rng.permutation(len(X)) for _ in range(n_repeats)]
+
+    def score_permuted(task):
+        feature, block, repeat = task
+        permuted = _permute(X, feature, donors[repeat], block, n_blocks)
+        return score(estimator, permuted, y, **options)
+
+    shape = (_count_features(X), n_blocks, n_repeats)
+    scores = threads.run(score_permuted, list(np.ndindex(shape)), n_jobs)
+    importances = baseline - np.array(scores, dtype=np.float64).reshape(shape)
+    if time_blocks is None:
+        importances = importances[:, 0]
+    return Bunch(
+        importances_mean=importances.mean(axis=-1),
+        importances_std=importances.std(axis=-1),
+        importances=importances,
+    )
+
+
+def _count_features(X):
+    """Columns of a time step."""
+    if frames.is_frame(X):  # a table, whose rows are univariate sequences
+        return 1
+    first = X[0] if frames.is_frame(X[0]) else np.asarray(X[0])
+    if len(first.shape) not in (1, 2):
+        raise TypeError(
+            f"sequence 0 is of type {type(X[0]).__name__}, expected an array of shape "
+            "(time, feature), a list or a data frame; texts have to be made lists of tokens before"
+        )
+    return first.shape[1] if len(first.shape) == 2 else 1
+
+
+def _permute(X, feature, donors, block, n_blocks):
+    """X with a feature of each sequence, in one block of its time, taken from its donor."""
+    if frames.is_frame(X):
+        steps = np.flatnonzero(_relative(X.shape[1], n_blocks) == block)
+        columns = {t: frames.column_values(X, t) for t in steps.tolist()}
+        permuted = {t: [values[n] for n in donors] for t, values in columns.items()}
+        return frames.replace_columns(X, permuted)
+    sequences = [
+        _transplant(sequence, X[donor], feature, block, n_blocks)
+        for sequence, donor in zip(X, donors, strict=True)
+    ]
+    is_one_array = isinstance(X, np.ndarray) and X.ndim > 1
+    return np.stack(sequences) if is_one_array else sequences
+
+
+def _transplant(sequence, donor, feature, block, n_blocks):
+    """A copy of a sequence with a feature, in one block of its time, from another sequence."""
+    steps = np.flatnonzero(_relative(len(sequence), n_blocks) == block)
+    sources = _relative(len(sequence), len(donor))[steps]
+    if frames.is_frame(sequence):
+        values, given = (frames.column_values(frame, feature) for frame in (sequence, donor))
+        for t, source in zip(steps, sources, strict=True):
+            values[t] = given[source]
+        return frames.replace_columns(sequence, {feature: values})
+    given = np.asarray(donor)
+    array = np.array(sequence)
+    array = array.astype(np.result_type(array, given))
+    columns, given = (values.reshape(len(values), -1) for values in (array, given))
+    columns[steps, feature] = given[sources, feature]
+    return array.tolist() if isinstance(sequence, list | tuple) else array
+
+
+def _relative(n_steps, n_parts):
+    """In which of so many equal parts of the time each step stands."""
+    return (2 * np.arange(n_steps) + 1) * n_parts // (2 * n_steps)
+
+
+def _scorer(estimator, scoring):
+    """A function of estimator, X and y that returns a number."""
+    if scoring is None:
+        if not hasattr(estimator, "score"):
+            raise TypeError(
+                f"{type(estimator).__name__} has no method score: give scoring, a callable "
+                "scoring(estimator, X, y)"
+            )
+        return lambda estimator, X, y, **options: estimator.score(X, y, **options)
+    if callable(scoring):
+        return scoring
+    if not isinstance(scoring, str):
+        raise TypeError(f"scoring must be a name, a callable or None, got {type(scoring).__name__}")
+    try:
+        from sklearn.metrics import get_scorer
+    except ImportError as error:
+        raise ImportError(
+            f"scoring={scoring!r} names a scorer of scikit-learn, which is not installed: "
+            "pip install scikit-learn, or give a callable scoring(estimator, X, y)"
+        ) from error
+    return get_scorer(scoring)
+
+
+def _positive(name, value):
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    value = operator.index(value)
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")
+    return value
+
+
+def _generator(random_state):
+    if isinstance(random_state, np.random.RandomState):
+        random_state = random_state.randint(2**32, size=4, dtype=np.uint32)
+    return np.random.default_rng(random_state)
