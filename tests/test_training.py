@@ -476,6 +476,14 @@ def test_another_solver_starts_anew():
     assert state.epoch == 4
 
 
+def test_scores_and_losses_are_not_compared():
+    state = start()
+    fit(state=state, validate=lambda: 5.0, early_stopping=True, max_iter=2)
+    assert (state.best, state.n_stalled) == (5.0, 1)
+    _, history = fit(state=state, max_iter=3)
+    assert (state.best, state.n_stalled) == (-history.loss, 0)
+
+
 def test_the_end_that_was_asked_for_is_no_warning():
     state = start()
     with warnings.catch_warnings():
