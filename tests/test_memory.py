@@ -253,7 +253,9 @@ def test_estimate_of_gradients(cell, ragged, n_jobs, monkeypatch):
     model.fit(X, y)
     for work in (lambda: model.input_gradients(X), lambda: model.gradient_flow(X, y)):
         taken = peak(work)
-        assert estimates[-1] == pytest.approx(taken, rel=0.2)
+        assert estimates[-1] >= 0.8 * taken
+        if n_jobs is None:  # a second thread may come too late to take memory
+            assert estimates[-1] <= 1.2 * taken
 
 
 def test_little_is_never_asked_about(monkeypatch):
