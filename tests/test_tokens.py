@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fastrnn import RNNClassifier, RNNRegressor, bridge, standin
+from fastrnn.estimators import base
 from fastrnn.estimators.parameters import embedding_sizes
 from fastrnn.preprocessing import SequenceScaler, TokenEncoder
 
@@ -316,6 +317,19 @@ def test_memory_counts_tables_and_ids():
     huge[0][0] = 10**13
     with pytest.raises(MemoryError, match=r"^Training needs about"):
         model.fit(huge, y)
+
+
+def test_memory_counts_copies_of_ids(monkeypatch):
+    X = np.arange(30).reshape(10, 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(base, "_estimate", lambda *args, **options: 0)
+        model = learner(embedding_dim=5)
+        assert model.estimate_memory(X) == 0  # nothing is copied
+        assert model.estimate_memory(list(X)) == X.nbytes
+        beside = learner(categorical_features=[0, 2])
+        assert beside.estimate_memory(X[np.newaxis]) == 10 * (2 * 8 + 4)
+        model.set_params(early_stopping=True, validation_fraction=0.2)
+        assert model.estimate_memory(X) == 2 * 3 * 8
 
 
 TEXTS = ["good fine good", "bad awful", "fine good", "awful bad bad", "good", "bad"] * 10

@@ -457,8 +457,10 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         if y is not None:
             weight = self._read_weight(None, sequences)
             n_outputs = self._encode(y, sequences, weight, None).n_outputs
-        shares = isinstance(X, np.ndarray) and np.may_share_memory(sequences.values, X)
-        copy = 0 if shares else sequences.nbytes
+        copy = sequences.nbytes
+        for array in (sequences.values, sequences.ids):
+            if isinstance(X, np.ndarray) and array is not None and np.may_share_memory(array, X):
+                copy -= array.nbytes
         return copy + self._estimate(sequences, self._describe(sequences, n_outputs))
 
     def transform(self, X):
