@@ -85,6 +85,73 @@ def choose(wanted, width, names=None, categorical=()):
     return tuple(sorted(numbers))
 
 
+def check_shape(i, shape, n_features, first=None):
+    """Check how many time steps and columns a sequence has.
+
+    Parameters
+    ----------
+    i : int
+        Number of the sequence, for the message.
+    shape : tuple of (int, int)
+        Its numbers of time steps and columns.
+    n_features : int or None
+        How many columns are wanted, None for as many as the first sequence has.
+    first : tuple of (int, int) or None, default=None
+        Shape of the first sequence.
+
+    Raises
+    ------
+    ValueError
+        If there are no time steps, no columns, or another number of them than wanted.
+    """
+    length, width = shape
+    if length == 0:
+        raise ValueError(f"sequence {i} is empty, expected at least one time step")
+    if width == 0:
+        raise ValueError(f"sequence {i} has 0 features, expected at least 1")
+    expected = n_features if n_features is not None or first is None else first[1]
+    if expected is not None and width != expected:
+        origin = " as in sequence 0" if n_features is None else ""
+        raise ValueError(f"sequence {i} has {count_features(width)}, expected {expected}{origin}")
+
+
+def name_place(*place, feature=None):
+    """Name a place in ``X``, for messages.
+
+    Parameters
+    ----------
+    *place : int
+        Sequence, time step and feature, or the first of these; none for ``X`` itself.
+    feature : int or None, default=None
+        The feature, if what stands before it is left out.
+
+    Returns
+    -------
+    str
+        Such as "sequence 2, time step 0, feature 1".
+    """
+    levels = [*zip(("sequence", "time step", "feature"), place, strict=False)]
+    if feature is not None:
+        levels.append(("feature", feature))
+    return ", ".join(f"{level} {index}" for level, index in levels) or "X"
+
+
+def count_features(n):
+    """Say how many features.
+
+    Parameters
+    ----------
+    n : int
+        The number.
+
+    Returns
+    -------
+    str
+        Such as "1 feature".
+    """
+    return f"{n} feature" if n == 1 else f"{n} features"
+
+
 def _column_number(entry, width, names):
     if isinstance(entry, str):
         if names is None:

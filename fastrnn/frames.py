@@ -1,4 +1,4 @@
-"""What a data frame says about its columns, for pandas and polars, neither of which is imported.
+"""Data frames of pandas and polars, neither of which is imported: names, categories, numbers.
 
 A column is categorical if its dtype is one of categories (pandas "category", polars Categorical
 and Enum) or of strings. Its values become numbers: their places among the sorted categories that
@@ -8,8 +8,11 @@ fit learned.
 import re
 import sys
 import warnings
+from dataclasses import dataclass, field
 
 import numpy as np
+
+from fastrnn.columns import Columns, check_shape, choose, name_place
 
 _CATEGORICAL = re.compile(r"(category|categorical|enum|(large_)?str(ing)?|utf8)\b", re.IGNORECASE)
 UNKNOWN = -1
@@ -203,7 +206,7 @@ def replace_columns(frame, columns):
     ----------
     frame : data frame
         The frame.
-    columns : dict of int to list
+    columns : dict of int to list or ndarray
         For each of these columns the new values; a categorical column stays one.
 
     Returns
@@ -243,28 +246,128 @@ def value_at(frame, row, j):
     return "missing" if _is_missing(value) else repr(value)
 
 
-def replace(frame, columns):
-    """Return a copy of the frame with other columns in place of some.
+@dataclass
+class Frames:
+    """The data frames among `X`: one table, one for each sequence, or none.
 
-    Parameters
-    ----------
-    frame : data frame
-        The frame.
-    columns : dict of int to ndarray of shape (n_rows,)
-        The new values, by the number of the column.
-
-    Returns
-    -------
-    data frame
-        Of the same library, with the same names.
+    `numbers` has for each categorical column the number of each of its values; in a table all
+    columns share those of column 0.
     """
-    if hasattr(frame, "isetitem"):  # pandas
-        frame = frame.copy()
-        for j, values in columns.items():
-            frame.isetitem(j, values)
-        return frame
-    series = type(frame.to_series(0))
-    return frame.with_columns(series(frame.columns[j], values) for j, values in columns.items())
+
+    frames: list
+    is_table: bool = False
+    names: tuple[str, ...] | None = None
+    numbers: dict[int, dict] = field(default_factory=dict)
+
+    @classmethod
+    def of_table(cls, frame, columns, wants_ids):
+        """Read a table. Its columns are time steps: categorical all of them or none."""
+        self = cls([frame], True, column_names(frame))
+        if columns is not None:
+            check_names("X", self.names, columns)
+        if wants_ids:
+            is_categorical = [all(categorical_columns(frame))]
+            self._number(
+                is_categorical,
+                columns,
+                lambda _: learn_categories([frame], range(frame.shape[1])),
+            )
+        return self
+
+    @classmethod
+    def of_list(cls, X, columns, n_features):
+        """Read the frames of a list, where there are any."""
+        is_numeric = isinstance(X, np.ndarray) and X.dtype != object
+        if is_numeric or not any(map(is_frame, X)):
+            self = cls([])
+            if columns is not None:
+                check_names("X", None, columns)
+                self._number([False] * columns.width, columns, None)
+            return self
+        for i, item in enumerate(X):
+            if not is_frame(item):
+                raise TypeError(
+                    f"sequence {i} is of type {type(item).__name__}, expected a data frame as "
+                    "other sequences are"
+                )
+        items = list(X)
+        self = cls(items, False, column_names(items[0]))
+        if columns is not None:
+            check_names("sequence 0", self.names, columns)
+        for i, item in enumerate(items):
+            names = column_names(item)
+            if names != self.names:
+                raise ValueError(
+                    f"sequence {i} has columns {list(item.columns)}, expected "
+                    f"{list(items[0].columns)} as in sequence 0"
+                )
+            check_shape(i, item.shape, n_features, first=items[0].shape)
+        masks = [categorical_columns(item) for item in items]
+        is_categorical = [any(mask[j] for mask in masks) for j in range(len(masks[0]))]
+        self._number(is_categorical, columns, lambda j: learn_categories(items, [j]))
+        for i, mask in enumerate(masks):
+            for j in self.numbers:
+                if not mask[j]:
+                    raise TypeError(
+                        f"{self.place(i, j)} holds no categories, expected them "
+                        "as in other sequences"
+                    )
+        return self
+
+    def _number(self, is_categorical, columns, learn):
+        """Number the values of categorical columns: as in fit, or by their order."""
+        fitted = {} if columns is None else dict(zip(columns.ids, columns.categories, strict=True))
+        for j, is_ in enumerate(is_categorical):
+            categories = fitted.get(j)
+            if columns is None and is_:
+                categories = learn(j)
+            elif columns is not None and is_ != (categories is not None):
+                kinds = ("numbers", "categories") if is_ else ("categories", "numbers")
+                raise TypeError(
+                    f"{self.place(j)} of X holds {kinds[1]}, expected {kinds[0]} as in fit"
+                )
+            if categories is not None:
+                self.numbers[j] = {value: k for k, value in enumerate(categories)}
+
+    def encode(self):
+        """Return the frames with numbers for the values of categorical columns."""
+        if self.is_table:
+            (frame,) = self.frames
+            return encode(frame, dict.fromkeys(range(frame.shape[1]), self.numbers[0]))
+        return [encode(frame, self.numbers) for frame in self.frames]
+
+    def choose(self, wanted, width):
+        """Return which of the columns of a time step are ids."""
+        names = None if self.is_table else self.names
+        chosen = choose(wanted, width, names, self.numbers)
+        for j in self.numbers:
+            if j not in chosen:
+                raise TypeError(
+                    f"{self.place(0, j)} holds categories, expected numbers: name it in "
+                    "categorical_features to have them read as ids"
+                )
+        return chosen
+
+    def learned(self, width, chosen, ids):
+        """Return what a later X has to agree with."""
+        categories = tuple(tuple(self.numbers[j]) if j in self.numbers else None for j in chosen)
+        n_categories = tuple(
+            len(values) if values is not None else int(ids[:, k].max()) + 1
+            for k, values in enumerate(categories)
+        )
+        return Columns(width, self.names, chosen, n_categories, categories)
+
+    def place(self, *place):
+        """Name a place, which ends with a feature."""
+        *rest, j = place
+        named = "" if self.is_table or self.names is None else f" ({self.names[j]!r})"
+        return name_place(*rest, feature=j) + named
+
+    def value_at(self, i, step, j):
+        """Say what stands at a place whose value has no number."""
+        if self.is_table:
+            return value_at(self.frames[0], i, step)
+        return value_at(self.frames[i], step, j)
 
 
 def _column(frame, j):

@@ -459,7 +459,7 @@ class SequenceScaler(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
             values[:, numeric], values[:, columns.ids] = scaled, sequences.ids
         if frames.is_frame(X):
             table = values.reshape(len(sequences), -1)
-            return frames.replace(X, dict(enumerate(table.T)))
+            return frames.replace_columns(X, dict(enumerate(table.T)))
         if sequences.n_columns is not None:
             return values.reshape(len(sequences), -1)
         if not isinstance(X, Sequence) or isinstance(X, memoryview):
@@ -473,7 +473,7 @@ class SequenceScaler(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 def _like(item, part, numeric):
     """Return the part in the form of the item that it came from."""
     if frames.is_frame(item):
-        return frames.replace(item, {j: part[:, j] for j in numeric})
+        return frames.replace_columns(item, {j: part[:, j] for j in numeric})
     return part[:, 0] if np.ndim(item) == 1 else part
 
 

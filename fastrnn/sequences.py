@@ -10,14 +10,14 @@ so its sequences mean the same whether or not they happen to agree in length.
 import functools
 import operator
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Real
 
 import numpy as np
 
-from fastrnn import frames
-from fastrnn.columns import Columns, choose
+from fastrnn.columns import Columns, check_shape, count_features, name_place
+from fastrnn.frames import Frames, is_frame
 
 _NUMERIC = "fiub"  # dtype.kind of what numpy converts to float without loss of meaning
 _REAL = (Real, Decimal, np.bool_)
@@ -97,7 +97,7 @@ class Sequences:
     def __repr__(self) -> str:
         lengths = self.lengths
         extent = f"lengths {lengths.min()} to {lengths.max()}, " if len(self) else ""
-        content = _features(self.n_features)
+        content = count_features(self.n_features)
         if self.columns is not None and self.columns.ids:
             content += f", ids below {', '.join(map(str, self.columns.n_categories))}"
         return f"<{len(self)} sequences, {extent}{content}, {self.values.dtype}>"
@@ -218,13 +218,13 @@ def as_sequences(
         dtype = np.dtype(dtype)
     if columns is not None:
         n_features = columns.width
-    frame = X if frames.is_frame(X) else None
+    frame = X if is_frame(X) else None
     X = _open(X)
     wants_ids = bool(columns.ids) if columns is not None else categorical_features is not None
     if frame is not None:
-        source = _Frames.of_table(frame, columns, wants_ids)
+        source = Frames.of_table(frame, columns, wants_ids)
     else:
-        source = _Frames.of_list(X, columns, n_features)
+        source = Frames.of_list(X, columns, n_features)
     if source.numbers:
         X = source.encode()
     is_table = isinstance(X, np.ndarray) and X.ndim == 2
@@ -233,14 +233,14 @@ def as_sequences(
 
     if isinstance(X, np.ndarray) and X.ndim > 1 and X.dtype.kind in _NUMERIC:
         parts: np.ndarray | list = X if X.ndim == 3 else X[:, :, np.newaxis]
-        _check_shape(0, parts[0], n_features)
+        check_shape(0, parts[0].shape, n_features)
         lengths = np.full(len(X), X.shape[1])
         kinds = {(X.dtype.kind, X.dtype.itemsize)}
     else:
         items = [_read_item(i, item) for i, item in enumerate(X)]
         parts = [item if item.ndim == 2 else item[:, np.newaxis] for item in items]
         for i, part in enumerate(parts):
-            _check_shape(i, part, n_features, first=parts[0])
+            check_shape(i, part.shape, n_features, first=parts[0].shape)
         lengths = np.array([len(part) for part in parts])
         kinds = {(part.dtype.kind, part.dtype.itemsize) for part in parts}
         # scikit-learn takes nested lists of numbers for a table, where they can be one.
@@ -263,130 +263,6 @@ def as_sequences(
         columns = source.learned(width, chosen, ids)
     length = int(lengths[0]) if is_table else None
     return Sequences(_read_only(values), offsets, length, ids, columns)
-
-
-@dataclass
-class _Frames:
-    """The data frames among `X`: one table, one for each sequence, or none.
-
-    `numbers` has for each categorical column the number of each of its values; in a table all
-    columns share those of column 0.
-    """
-
-    frames: list
-    is_table: bool = False
-    names: tuple[str, ...] | None = None
-    numbers: dict[int, dict] = field(default_factory=dict)
-
-    @classmethod
-    def of_table(cls, frame, columns, wants_ids):
-        """Read a table. Its columns are time steps: categorical all of them or none."""
-        self = cls([frame], True, frames.column_names(frame))
-        if columns is not None:
-            frames.check_names("X", self.names, columns)
-        if wants_ids:
-            is_categorical = [all(frames.categorical_columns(frame))]
-            self._number(
-                is_categorical,
-                columns,
-                lambda _: frames.learn_categories([frame], range(frame.shape[1])),
-            )
-        return self
-
-    @classmethod
-    def of_list(cls, X, columns, n_features):
-        """Read the frames of a list, where there are any."""
-        is_numeric = isinstance(X, np.ndarray) and X.dtype != object
-        if is_numeric or not any(map(frames.is_frame, X)):
-            self = cls([])
-            if columns is not None:
-                frames.check_names("X", None, columns)
-                self._number([False] * columns.width, columns, None)
-            return self
-        for i, item in enumerate(X):
-            if not frames.is_frame(item):
-                raise TypeError(
-                    f"sequence {i} is of type {type(item).__name__}, expected a data frame as "
-                    "other sequences are"
-                )
-        items = list(X)
-        self = cls(items, False, frames.column_names(items[0]))
-        if columns is not None:
-            frames.check_names("sequence 0", self.names, columns)
-        for i, item in enumerate(items):
-            names = frames.column_names(item)
-            if names != self.names:
-                raise ValueError(
-                    f"sequence {i} has columns {list(item.columns)}, expected "
-                    f"{list(items[0].columns)} as in sequence 0"
-                )
-            _check_shape(i, item, n_features, first=items[0])
-        masks = [frames.categorical_columns(item) for item in items]
-        is_categorical = [any(mask[j] for mask in masks) for j in range(len(masks[0]))]
-        self._number(is_categorical, columns, lambda j: frames.learn_categories(items, [j]))
-        for i, mask in enumerate(masks):
-            for j in self.numbers:
-                if not mask[j]:
-                    raise TypeError(
-                        f"{self.place(i, j)} holds no categories, expected them "
-                        "as in other sequences"
-                    )
-        return self
-
-    def _number(self, is_categorical, columns, learn):
-        """Number the values of categorical columns: as in fit, or by their order."""
-        fitted = {} if columns is None else dict(zip(columns.ids, columns.categories, strict=True))
-        for j, is_ in enumerate(is_categorical):
-            categories = fitted.get(j)
-            if columns is None and is_:
-                categories = learn(j)
-            elif columns is not None and is_ != (categories is not None):
-                kinds = ("numbers", "categories") if is_ else ("categories", "numbers")
-                raise TypeError(
-                    f"{self.place(j)} of X holds {kinds[1]}, expected {kinds[0]} as in fit"
-                )
-            if categories is not None:
-                self.numbers[j] = {value: k for k, value in enumerate(categories)}
-
-    def encode(self):
-        """Return the frames with numbers for the values of categorical columns."""
-        if self.is_table:
-            (frame,) = self.frames
-            return frames.encode(frame, dict.fromkeys(range(frame.shape[1]), self.numbers[0]))
-        return [frames.encode(frame, self.numbers) for frame in self.frames]
-
-    def choose(self, wanted, width):
-        """Return which of the columns of a time step are ids."""
-        names = None if self.is_table else self.names
-        chosen = choose(wanted, width, names, self.numbers)
-        for j in self.numbers:
-            if j not in chosen:
-                raise TypeError(
-                    f"{self.place(0, j)} holds categories, expected numbers: name it in "
-                    "categorical_features to have them read as ids"
-                )
-        return chosen
-
-    def learned(self, width, chosen, ids):
-        """Return what a later X has to agree with."""
-        categories = tuple(tuple(self.numbers[j]) if j in self.numbers else None for j in chosen)
-        n_categories = tuple(
-            len(values) if values is not None else int(ids[:, k].max()) + 1
-            for k, values in enumerate(categories)
-        )
-        return Columns(width, self.names, chosen, n_categories, categories)
-
-    def place(self, *place):
-        """Name a place, which ends with a feature."""
-        *rest, j = place
-        named = "" if self.is_table or self.names is None else f" ({self.names[j]!r})"
-        return _name(*rest, feature=j) + named
-
-    def value_at(self, i, step, j):
-        """Say what stands at a place whose value has no number."""
-        if self.is_table:
-            return frames.value_at(self.frames[0], i, step)
-        return frames.value_at(self.frames[i], step, j)
 
 
 def _join(parts, columns, dtype=None):
@@ -470,24 +346,26 @@ def _read_array(X, *place):
     if type(X) is np.ndarray:
         return X
     if hasattr(X, "tocsr"):
-        raise TypeError(f"{_name(*place)} is sparse, expected a dense array: call its toarray()")
+        raise TypeError(
+            f"{name_place(*place)} is sparse, expected a dense array: call its toarray()"
+        )
     if isinstance(X, Iterator | Mapping):
         advice = ": make a list of it" if isinstance(X, Iterator) else ""
         expected = "an array of shape (time, feature)" if place else "a list of sequences"
         raise TypeError(
-            f"{_name(*place)} is of type {type(X).__name__}, expected {expected}{advice}"
+            f"{name_place(*place)} is of type {type(X).__name__}, expected {expected}{advice}"
         )
     if isinstance(X, list | tuple):
         masked = any(isinstance(step, np.ma.MaskedArray) for step in X)
         try:
             array = np.ma.stack(X) if masked else np.asarray(X)
         except ValueError as error:
-            raise ValueError(f"{_name(*place)} {_ragged(X)}") from error
+            raise ValueError(f"{name_place(*place)} {_ragged(X)}") from error
     else:
         array = np.asanyarray(X)  # of a data frame too
     if np.ma.is_masked(array):
         culprit = np.unravel_index(array.mask.argmax(), array.shape)
-        raise ValueError(f"{_name(*place, *culprit)} is masked, expected a number")
+        raise ValueError(f"{name_place(*place, *culprit)} is masked, expected a number")
     return np.asarray(array)
 
 
@@ -500,7 +378,9 @@ def _ragged(steps):
         except TypeError:  # a number
             widths.append(1)
         if widths[t] != widths[0]:
-            return f"has {_features(widths[t])} at time step {t}, expected {widths[0]} as before"
+            return (
+                f"has {count_features(widths[t])} at time step {t}, expected {widths[0]} as before"
+            )
     return "cannot be made an array, expected one of shape (time, feature)"
 
 
@@ -514,7 +394,7 @@ def _read_numbers(array, i):
         culprit, value = next(
             (p, value) for p, value in enumerate(array.flat) if isinstance(value, wrong)
         )
-        name = _name(i, *np.unravel_index(culprit, array.shape))
+        name = name_place(i, *np.unravel_index(culprit, array.shape))
         if isinstance(value, complex | np.complexfloating):
             raise ValueError(f"Complex data not supported: {name} is {value}, expected a number")
         advice = "; fastrnn.preprocessing.TokenEncoder makes ids of text"
@@ -546,18 +426,6 @@ def _check_table(shape, n_features, n_columns):
         )
 
 
-def _check_shape(i, part, n_features, first=None):
-    length, width = part.shape
-    if length == 0:
-        raise ValueError(f"sequence {i} is empty, expected at least one time step")
-    if width == 0:
-        raise ValueError(f"sequence {i} has 0 features, expected at least 1")
-    expected = n_features if n_features is not None or first is None else first.shape[1]
-    if expected is not None and width != expected:
-        origin = " as in sequence 0" if n_features is None else ""
-        raise ValueError(f"sequence {i} has {_features(width)}, expected {expected}{origin}")
-
-
 def _check_finite(values, offsets, parts, numeric, allow_nan):
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(values.sum()):  # one pass without temporary; it may overflow, so look again
@@ -576,24 +444,15 @@ def _check_finite(values, offsets, parts, numeric, allow_nan):
     else:
         fault = "NaN" if np.isnan(original) else str(original)
     expected = "or NaN (not inf)" if allow_nan else "(neither NaN nor inf)"
-    raise ValueError(f"{_name(i, step, feature)} is {fault}, expected a finite number {expected}")
+    raise ValueError(
+        f"{name_place(i, step, feature)} is {fault}, expected a finite number {expected}"
+    )
 
 
 def _locate(row, offsets):
     """Return the sequence and the time step of a row."""
     i = int(np.searchsorted(offsets, row, side="right")) - 1
     return i, row - int(offsets[i])
-
-
-def _name(*place, feature=None):
-    levels = [*zip(("sequence", "time step", "feature"), place, strict=False)]
-    if feature is not None:
-        levels.append(("feature", feature))
-    return ", ".join(f"{level} {index}" for level, index in levels) or "X"
-
-
-def _features(n):
-    return f"{n} feature" if n == 1 else f"{n} features"
 
 
 def _offsets(lengths):
