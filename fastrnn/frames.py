@@ -32,7 +32,11 @@ def is_frame(X):
     bool
         True for data frames of pandas and polars and what behaves like them.
     """
-    kind = type(X)  # asking the object itself would make a lazy frame compute
+    return _is_kind_of_frame(type(X))
+
+
+def _is_kind_of_frame(kind):
+    # Asking the object itself would make a lazy frame compute.
     return all(hasattr(kind, name) for name in ("columns", "dtypes", "__array__"))
 
 
@@ -278,7 +282,7 @@ class Frames:
     def of_list(cls, X, columns, n_features):
         """Read the frames of a list, where there are any."""
         is_numeric = isinstance(X, np.ndarray) and X.dtype != object
-        if is_numeric or not any(map(is_frame, X)):
+        if is_numeric or not any(map(_is_kind_of_frame, {*map(type, X)})):
             self = cls([])
             if columns is not None:
                 check_names("X", None, columns)
