@@ -1,5 +1,8 @@
 """The documents: their Python blocks run and print what is shown, their links lead somewhere.
 
+``python -m pytest tests/test_docs.py --basetemp=build/docs`` leaves the pictures of the pages there,
+drawn anew, in a folder for each page.
+
 A ``text`` block right below a Python block is what that block prints. Words must be the same;
 numbers may differ by one in the last digit shown, as results of training do between processors.
 """
@@ -8,6 +11,7 @@ import ast
 import contextlib
 import io
 import re
+import struct
 import sys
 from pathlib import Path
 
@@ -20,6 +24,7 @@ PYTHON_BLOCK = re.compile(
     r"^```python\n(?P<code>.*?)^```$(?:\n\n```text\n(?P<shown>.*?)^```$)?",
     re.MULTILINE | re.DOTALL,
 )
+PICTURE = re.compile(r"!\[[^\]]+\]\((?P<name>[^)]+\.png)\)")
 LINK = re.compile(r"\]\(([^)#\s]+)")
 NUMBER = re.compile(r"-?\d+(?:\.(\d+))?")
 
@@ -67,6 +72,11 @@ def assert_as_shown(printed, shown):
         assert error <= tolerance, f"printed {got[0]}, shown {expected[0]}, in:\n{printed}"
 
 
+def png_size(path):
+    """Return width and height of a picture, which stand in the first block of the file."""
+    return struct.unpack(">II", path.read_bytes()[16:24])
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_python_blocks_run(document, tmp_path, monkeypatch):
     blocks = find_blocks(document)
@@ -82,6 +92,9 @@ def test_python_blocks_run(document, tmp_path, monkeypatch):
             exec(program, namespace)
         if shown is not None:
             assert_as_shown(output.getvalue(), shown)
+    for drawn in tmp_path.glob("*.png"):
+        assert drawn.name in PICTURE.findall(document.read_text(encoding="utf-8"))
+        assert png_size(drawn) == png_size(document.parent / drawn.name), "draw the picture anew"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
