@@ -1,4 +1,4 @@
-"""Measure what networks learn, over several seeds: Japanese Vowels, first-token recall, adding.
+"""Measure what networks learn, over several seeds: Japanese Vowels, recall, adding, Reber grammar.
 
 Each seed draws new start weights, a new order of minibatches and, where a task is generated, new
 data to learn from and to test on. The settings are those of `fastrnn demo` for the first two tasks.
@@ -13,12 +13,14 @@ from statistics import mean
 import numpy as np
 from measuring import argument_parser, begin, save
 
-from fastrnn import RNNClassifier, RNNRegressor
+from fastrnn import RNNClassifier, RNNRegressor, RNNTagger
 from fastrnn.cli import FIRST_TOKEN_RECALL, JAPANESE_VOWELS, RECALL_LENGTH, RECALL_TOKENS
 from fastrnn.datasets import (
+    REBER_SYMBOLS,
     load_japanese_vowels,
     make_adding_problem,
     make_first_token_recall,
+    make_reber,
 )
 from fastrnn.network import CELLS
 
@@ -29,6 +31,15 @@ ADDING_PROBLEM = {
     "learning_rate": "cosine",
     "learning_rate_init": 0.01,
     "batch_size": 32,
+    "max_iter": 10,
+}
+
+EMBEDDED_REBER = {
+    "hidden_layer_sizes": 24,
+    "cell": "lstm",
+    "learning_rate": "cosine",
+    "learning_rate_init": 0.02,
+    "batch_size": 20,
     "max_iter": 10,
 }
 
@@ -55,11 +66,26 @@ def adding_problem(random_state, **params):
     return float(np.mean((model.predict(X[10000:]) - y[10000:]) ** 2))
 
 
+def embedded_reber(random_state, **params):
+    """Return how often exactly the symbols that may come next are probable (0.1) on 500 strings."""
+    X, may_follow = make_reber(1500, embedded=True, random_state=random_state)
+    y = [[REBER_SYMBOLS[k] for k in x[1:].argmax(axis=1)] + [None] for x in X]
+    model = RNNTagger(**(EMBEDDED_REBER | params), random_state=random_state)
+    model.fit(X[:1000], y[:1000])
+    order = [REBER_SYMBOLS.index(symbol) for symbol in model.classes_]
+    exact = [
+        ((p > 0.1) == allowed[:, order]).all(axis=1)[:-1]
+        for p, allowed in zip(model.predict_proba(X[1000:]), may_follow[1000:], strict=True)
+    ]
+    return float(np.mean(np.concatenate(exact)))
+
+
 # Name, function, cell, figure, the mean that is asked for.
 TASKS = [
     ("Japanese Vowels", japanese_vowels, "gru", "accuracy", ">= 0.975"),
     (f"first of {RECALL_LENGTH} tokens", first_token_recall, "carry_lstm", "accuracy", ">= 0.99"),
     (f"adding, {ADDING_LENGTH} steps", adding_problem, "lstm", "squared error", "<= 0.005"),
+    ("next symbols of the embedded Reber grammar", embedded_reber, "lstm", "accuracy", ">= 0.99"),
 ]
 
 

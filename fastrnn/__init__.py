@@ -12,15 +12,24 @@ if TYPE_CHECKING:
     from fastrnn import estimators as estimators
     from fastrnn import inspection as inspection
     from fastrnn import layers as layers
+    from fastrnn import metrics as metrics
     from fastrnn import plotting as plotting
     from fastrnn import preprocessing as preprocessing
-    from fastrnn.estimators import RNNClassifier, RNNRegressor
+    from fastrnn.estimators import RNNClassifier, RNNRegressor, RNNTagger
 
 __version__ = "0.1.0"
 
-__all__ = ["RNNClassifier", "RNNRegressor"]
+__all__ = ["RNNClassifier", "RNNRegressor", "RNNTagger"]
 
-_SUBMODULES = ["datasets", "estimators", "inspection", "layers", "plotting", "preprocessing"]
+_SUBMODULES = [
+    "datasets",
+    "estimators",
+    "inspection",
+    "layers",
+    "metrics",
+    "plotting",
+    "preprocessing",
+]
 
 
 def __getattr__(name):

@@ -17,8 +17,8 @@ PACKAGE = Path(fastrnn.__path__[0])
 # The rooms, ground floor first. A new module is entered here.
 FLOORS = [
     "kernels frames columns sequences batches threads workspace pooling shards losses solvers "
-    "progress datasets plotting standin bridge",
-    "layers preprocessing",
+    "progress datasets plotting steps standin bridge",
+    "layers preprocessing metrics",
     "network",
     "training memory inspection",
     "estimators",

@@ -11,6 +11,7 @@ MODULES = [
     "fastrnn.layers",
     "fastrnn.datasets",
     "fastrnn.inspection",
+    "fastrnn.metrics",
     "fastrnn.plotting",
     "fastrnn.preprocessing",
 ]

@@ -956,14 +956,15 @@ def test_standin_behaves_like_the_base_class():
 
 
 def test_estimators_work_without_sklearn():
-    """Run this very file and its sister in an interpreter that cannot import scikit-learn."""
+    """Run this very file and its sisters in an interpreter that cannot import scikit-learn."""
     if bridge.BaseEstimator is standin.BaseEstimator:
         pytest.skip("this is that interpreter")
     program = (
         "import sys; sys.modules['sklearn'] = None; import pytest; "
         "sys.exit(pytest.main(sys.argv[1:]))"
     )
-    files = [__file__, str(Path(__file__).with_name("test_conveniences.py"))]
+    sisters = ["test_conveniences.py", "test_tagger.py"]
+    files = [__file__, *(str(Path(__file__).with_name(name)) for name in sisters)]
     arguments = [*files, "-x", "-q", "-p", "no:cacheprovider"]
     run = subprocess.run(
         [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False

@@ -4,13 +4,16 @@ bench/learning.py measures the same over more seeds.
 """
 
 import numpy as np
+import pytest
 
-from fastrnn import RNNClassifier, RNNRegressor
+from fastrnn import RNNClassifier, RNNRegressor, RNNTagger
 from fastrnn.cli import FIRST_TOKEN_RECALL, JAPANESE_VOWELS, RECALL_LENGTH, RECALL_TOKENS
 from fastrnn.datasets import (
+    REBER_SYMBOLS,
     load_japanese_vowels,
     make_adding_problem,
     make_first_token_recall,
+    make_reber,
 )
 
 
@@ -48,3 +51,27 @@ def test_adding_problem():
     )
     model.fit(X[:10000], y[:10000])
     assert np.mean((model.predict(X[10000:]) - y[10000:]) ** 2) <= 0.005
+
+
+@pytest.mark.parametrize("embedded", [False, True])
+def test_reber_grammar(embedded):
+    # At each step exactly the symbols that may come next are to be found probable. The embedded
+    # grammar asks to remember the second symbol up to the last but one.
+    X, may_follow = make_reber(1500, embedded=embedded, random_state=0)
+    y = [[REBER_SYMBOLS[k] for k in x[1:].argmax(axis=1)] + [None] for x in X]
+    model = RNNTagger(
+        24,
+        cell="lstm",
+        learning_rate="cosine",
+        learning_rate_init=0.02,
+        batch_size=20,
+        max_iter=10,
+        random_state=0,
+    )
+    model.fit(X[:1000], y[:1000])
+    order = [REBER_SYMBOLS.index(symbol) for symbol in model.classes_]
+    exact = [
+        ((p > 0.1) == allowed[:, order]).all(axis=1)[:-1]
+        for p, allowed in zip(model.predict_proba(X[1000:]), may_follow[1000:], strict=True)
+    ]
+    assert np.mean(np.concatenate(exact)) >= 0.99

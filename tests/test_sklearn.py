@@ -28,13 +28,14 @@ from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted
 
-from fastrnn import RNNClassifier, RNNRegressor, bridge, standin
+from fastrnn import RNNClassifier, RNNRegressor, RNNTagger, bridge, standin
 from fastrnn.estimators import base as estimators_base
+from fastrnn.metrics import token_accuracy_scorer, token_f1_scorer
 from fastrnn.preprocessing import SequenceScaler, TokenEncoder
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 
-ESTIMATORS = [RNNClassifier, RNNRegressor]
+ESTIMATORS = [RNNClassifier, RNNRegressor, RNNTagger]
 
 # float64 because some checks ask for 9 equal digits. One compares a weight of 2 with a sequence
 # given twice, to 7 digits after training: without a penalty, because that is divided by the number
@@ -126,6 +127,7 @@ def test_html_shows_the_parameters():
 def test_kinds():
     assert is_classifier(RNNClassifier()) and not is_regressor(RNNClassifier())
     assert is_regressor(RNNRegressor()) and not is_classifier(RNNRegressor())
+    assert not is_classifier(RNNTagger()) and not is_regressor(RNNTagger())
 
 
 def test_clone_is_not_fitted(ragged):
@@ -401,3 +403,85 @@ def test_fold_of_equal_lengths_is_not_a_table():
     folds = [(np.arange(20), np.arange(20, 30))]
     results = cross_validate(learner(max_iter=2), X, y, cv=folds)
     assert np.isfinite(results["test_score"]).all()
+
+
+# A tagger, whose y is a list of arrays.
+
+
+@pytest.fixture(scope="module")
+def tagged():
+    """Return 60 sequences of 3 to 8 steps, and a label for each step by the sum so far."""
+    rng = np.random.default_rng(0)
+    X = [rng.normal(size=(rng.integers(3, 9), 2)) for _ in range(60)]
+    return X, [np.where(x[:, 0].cumsum() > 0, "above", "below") for x in X]
+
+
+def tagger(**params):
+    """Return a tagger that learns these labels in a moment."""
+    defaults = {"hidden_layer_sizes": 8, "learning_rate_init": 0.03, "batch_size": 20}
+    return RNNTagger(**{**defaults, "max_iter": 15, "random_state": 0, **params})
+
+
+def test_tagger_clone(tagged):
+    model = tagger(class_weight={"above": 2.0}).fit(*tagged)
+    twin = clone(model)
+    assert twin.get_params() == model.get_params()
+    with pytest.raises(NotFittedError):
+        check_is_fitted(twin)
+    check_is_fitted(model)
+
+
+def test_tagger_cross_validation(tagged):
+    X, y = tagged
+    scoring = {"accuracy": token_accuracy_scorer, "f1": token_f1_scorer}
+    results = cross_validate(tagger(), X, y, cv=3, scoring=scoring)
+    assert results["test_accuracy"].mean() > 0.8
+    assert results["test_f1"].mean() > 0.8
+    alone = cross_validate(tagger(), X, y, cv=3)  # its own score
+    np.testing.assert_array_equal(alone["test_score"], results["test_accuracy"])
+
+
+def test_tagger_cross_val_predict(tagged):
+    X, y = tagged
+    predicted = cross_val_predict(tagger(), X, y, cv=3)
+    assert predicted.shape == (60,)
+    first = tagger().fit(X[20:], y[20:])
+    for labels, expected in zip(predicted[:20], first.predict(X[:20]), strict=True):
+        np.testing.assert_array_equal(labels, expected)
+    equal = cross_val_predict(tagger(), [x[:3] for x in X], [part[:3] for part in y], cv=3)
+    assert equal.shape == (60,) and equal[0].shape == (3,)
+
+
+def test_tagger_grid_search(tagged):
+    X, y = tagged
+    X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    grid = {"cell": ["gru", "lstm"], "hidden_layer_sizes": [4, (8, 4)]}
+    for scoring in (None, token_f1_scorer):
+        search = GridSearchCV(tagger(), grid, cv=2, n_jobs=2, scoring=scoring)
+        search.fit(X_train, y_train)
+        assert search.score(X_test, y_test) > 0.8
+        assert len(search.cv_results_["params"]) == 4
+    twin = pickle.loads(pickle.dumps(search))
+    for a, b in zip(twin.predict(X), search.predict(X), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_tagger_weights_of_steps_go_through_cross_validation(tagged):
+    X, y = tagged
+    rng = np.random.default_rng(1)
+    weight = [rng.integers(0, 3, size=len(part)) for part in y]
+    params = {"sample_weight": weight}
+    results = cross_validate(tagger(), X, y, cv=3, params=params, return_estimator=True)
+    folds = np.array_split(np.arange(60), 3)
+    for model, test in zip(results["estimator"], folds, strict=True):
+        train = np.setdiff1d(np.arange(60), test)
+        X_, y_, weight_ = ([part[i] for i in train] for part in (X, y, weight))
+        expected = tagger().fit(X_, y_, sample_weight=weight_)
+        np.testing.assert_array_equal(model.network_.theta, expected.network_.theta)
+
+
+def test_tagger_ends_a_pipeline(tagged):
+    X, y = tagged
+    pipeline = make_pipeline(SequenceScaler(), tagger()).fit(X, y)
+    assert pipeline.score(X, y) > 0.8
+    assert token_accuracy_scorer(pipeline, X, y) == pipeline.score(X, y)

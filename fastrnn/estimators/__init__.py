@@ -2,5 +2,6 @@
 
 from fastrnn.estimators.classifier import RNNClassifier
 from fastrnn.estimators.regressor import RNNRegressor
+from fastrnn.estimators.tagger import RNNTagger
 
-__all__ = ["RNNClassifier", "RNNRegressor"]
+__all__ = ["RNNClassifier", "RNNRegressor", "RNNTagger"]

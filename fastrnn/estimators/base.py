@@ -270,10 +270,10 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
             set and `categorical_features` is not, all of them ids.
         y : array-like of shape (n_sequences,) or (n_sequences, n_outputs)
             The target of each sequence: a class label for a classifier, a number or a row of
-            numbers for a regressor.
+            numbers for a regressor, an array of T_i labels for a tagger.
         sample_weight : array-like of shape (n_sequences,), default=None
             Weight of each sequence in the loss and in validation scores, >= 0. None gives all the
-            same weight.
+            same weight. A tagger takes a list of arrays, with the weights of the steps, too.
         validation_data : tuple (X, y) or (X, y, sample_weight), default=None
             Sequences and targets to score the model on after each epoch, as `score` does. With
             ``early_stopping=True`` they take the place of a part held out: all of `X` is trained
@@ -699,10 +699,11 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
                 X, dtype=self.dtype, columns=training.columns, n_columns=training.n_columns
             )
             weight = self._read_weight(weight[0] if weight else None, sequences)
-            values = self._encode(y, sequences, weight, target.attributes, part=True).values
+            read = self._encode(y, sequences, weight, target.attributes, part=True)
         except (TypeError, ValueError) as error:
             raise type(error)(f"validation_data: {error}") from error
-        return sequences, values, weight
+        # Classes weigh the same here; what counts for nothing in the loss does not count here.
+        return sequences, read.values, weight * (read.weight > 0)
 
     def _estimate(self, sequences, architecture, validation=None, **changes):
         """Bytes that fit takes with these sequences; changes are of parameters."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from fastrnn.bridge import ClassifierMixin, available_if
 from fastrnn.estimators.base import RNNBase, steps_by_minibatches
+from fastrnn.estimators.classes import read_classes, refuse_balanced, weigh_classes
 from fastrnn.estimators.targets import (
     Target,
     as_label_sets,
@@ -116,20 +117,12 @@ class RNNClassifier(ClassifierMixin, RNNBase):  # numpydoc ignore=PR02
         MemoryError
             If training needs more memory than there is; nothing has been taken then.
         """
-        if self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight='balanced' is not supported by partial_fit, which does not see all "
-                "of y: give a dict of weights, or sample_weight"
-            )
+        refuse_balanced(self.class_weight)
+        fitted = getattr(self, "classes_", None)
         known = None
-        if hasattr(self, "network_"):
-            if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-                raise ValueError(
-                    f"classes={np.unique(classes).tolist()} is not the same as on last call to "
-                    f"partial_fit, was: {self.classes_.tolist()}"
-                )
-        elif not is_multilabel(y):
-            known = {"classes_": _read_classes(classes), "_is_multilabel": False}
+        if fitted is not None or not is_multilabel(y):
+            classes = read_classes(classes, fitted, "classifier")
+            known = {"classes_": classes, "_is_multilabel": False}
         elif classes is not None and not np.array_equal(classes, np.arange(np.shape(y)[1])):
             raise ValueError(
                 f"classes must be the numbers of the columns of y, 0 to {np.shape(y)[1] - 1}, "
@@ -242,7 +235,7 @@ class RNNClassifier(ClassifierMixin, RNNBase):  # numpydoc ignore=PR02
         if not part and np.count_nonzero(per_class) < 2:
             seen = classes[per_class > 0].tolist()
             raise ValueError(f"y has one class only, {seen[0]!r}: a classifier needs two or more")
-        weight = weight * self._weigh_classes(classes, per_class)[numbers]
+        weight = weight * weigh_classes(self.class_weight, classes, per_class)[numbers]
         return Target(
             values=numbers.astype(np.int64),
             weight=weight.astype(self.dtype),
@@ -272,37 +265,12 @@ class RNNClassifier(ClassifierMixin, RNNBase):  # numpydoc ignore=PR02
             loss="binary_log_loss",
         )
 
-    def _weigh_classes(self, classes, per_class):
-        weights = np.ones(len(classes))
-        if self.class_weight == "balanced":
-            np.divide(per_class.sum(), len(classes) * per_class, out=weights, where=per_class > 0)
-        elif self.class_weight is not None:
-            for label, weight in self.class_weight.items():
-                if not np.any(classes == label):
-                    raise ValueError(
-                        f"class_weight has the label {label!r}, but y has {classes.tolist()}"
-                    )
-                weights[classes == label] = weight
-        return weights
-
     def _score(self, outputs, values, weight):
         if values.ndim == 2:
             right = ((outputs > 0.5) == values).all(axis=1)
         else:
             right = outputs.argmax(axis=1) == values
         return float(np.average(right, weights=weight))
-
-
-def _read_classes(classes):
-    """Return the classes of the first `partial_fit`, sorted."""
-    if classes is None:
-        raise ValueError("classes must be passed on the first call to partial_fit.")
-    classes = np.unique(as_labels(classes))
-    if len(classes) < 2:
-        raise ValueError(
-            f"classes={classes.tolist()} is one class only: a classifier needs two or more"
-        )
-    return classes
 
 
 def _find_labels(y, labels, classes, part):

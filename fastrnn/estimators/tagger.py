@@ -1,0 +1,250 @@
+"""RNNTagger: a label for every step of a sequence."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastrnn.bridge import available_if
+from fastrnn.estimators.base import RNNBase, steps_by_minibatches
+from fastrnn.estimators.classes import read_classes, refuse_balanced, weigh_classes
+from fastrnn.estimators.targets import Target
+from fastrnn.steps import IGNORED, UNKNOWN, as_step_labels, as_step_weight, split_steps
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class RNNTagger(RNNBase):  # numpydoc ignore=PR02
+    r"""Label every step of sequences with a recurrent network.
+
+    A network of recurrent layers reads each sequence; a softmax layer on its states gives at every
+    step the probability of each class. It is trained to minimize the log-loss plus an L2 penalty.
+    Where the label of a step depends on what comes after it, set ``bidirectional=True``. Sequences
+    may have unequal lengths; nothing is padded.
+
+    In `fit`, `y` is a list with an array of labels for each sequence, of strings or whole numbers.
+    Steps can be left out of loss and score in two ways: by the label None (or -1, among whole
+    numbers), or by a weight of 0. `sample_weight` is one number for each sequence, or a list with
+    an array for each, one number for each step.
+
+    Parameters
+    ----------
+    class_weight : dict, "balanced" or None, default=None
+        Weight of each class in the loss, by label; a class that is not named has weight 1.
+        "balanced" gives every class the same total weight over all steps; `partial_fit`, which does
+        not see all of `y`, refuses it.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels, sorted.
+
+    See Also
+    --------
+    RNNClassifier : Predicts one label for a whole sequence.
+    fastrnn.metrics : Accuracy, macro F1 and span F1, also as scorers.
+
+    Notes
+    -----
+    With class probabilities :math:`p_k`, label :math:`y_t` and weight :math:`w_t` of each step of
+    all sequences in a minibatch, the loss is
+
+    .. math:: -\frac{\sum_t w_t \log p_{y_t}(x_t)}{\sum_t w_t}
+        + \frac{\alpha}{2 \sum_t w_t} \|W\|^2 .
+
+    Among scikit-learn's tools it is no classifier, since `y` is no column of labels: ``cv=5`` makes
+    plain folds. `cross_val_predict` works with ``method="predict"`` only, since scikit-learn
+    encodes a classifier's labels itself for the other methods.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastrnn import RNNTagger
+    >>> rng = np.random.default_rng(0)
+    >>> X = [rng.normal(size=(rng.integers(5, 20), 1)) for _ in range(300)]
+    >>> y = [np.where(x.cumsum() > 0, "above", "below") for x in X]
+    >>> tagger = RNNTagger(16, cell="gru", learning_rate="cosine", learning_rate_init=0.02,
+    ...                    batch_size=20, max_iter=10, random_state=0)
+    >>> tagger.fit(X[:200], y[:200]).score(X[200:], y[200:]) > 0.9
+    True
+    >>> tagger.predict([[[3], [-1], [-4]], [[-2]]])[0]
+    array(['above', 'above', 'below'], dtype='<U5')
+    """
+
+    class_weight: dict[Any, float] | str | None = None
+
+    @available_if(steps_by_minibatches)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train for one epoch on these sequences, going on from where training was.
+
+        The first call starts a model; each later one, also after `fit`, goes on with its weights,
+        with what the solver keeps from step to step, and with its random numbers. What shapes the
+        network must stay as it was; how it is trained may change. There is no `partial_fit` with
+        ``solver="lbfgs"``, and none with ``early_stopping=True``. Callbacks are not called.
+
+        Parameters
+        ----------
+        X : list of ndarray, or array
+            The sequences, as in `fit`.
+        y : list of array-like of shape (T_i,)
+            The labels, as in `fit`. Not all classes need be among them.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that `y` will have in any call. Needed in the first call; later they may be
+            left out, but not changed.
+        sample_weight : list of array-like of shape (T_i,), array-like of shape (n,), default=None
+            Weight of each step, or of all steps of each sequence, as in `fit`.
+
+        Returns
+        -------
+        RNNTagger
+            The estimator itself.
+
+        Raises
+        ------
+        TypeError
+            As in `fit`.
+        ValueError
+            As in `fit`; if `classes` are missing, fewer than two or others than before; if `X`, `y`
+            or a parameter does not suit the model fitted so far; if ``class_weight="balanced"``;
+            or if ``learning_rate="cosine"`` has come to its end, after `max_iter` epochs. The model
+            is then as it was.
+        MemoryError
+            If training needs more memory than there is; nothing has been taken then.
+        """
+        refuse_balanced(self.class_weight)
+        classes = read_classes(classes, getattr(self, "classes_", None), "tagger")
+        if -1 in classes.tolist():
+            raise ValueError("classes has the label -1, which marks steps to be left out")
+        return self._partial_fit(X, y, sample_weight, {"classes_": classes})
+
+    def predict(self, X):
+        """Predict the label of each step.
+
+        Parameters
+        ----------
+        X : list of ndarray, or array
+            The sequences, as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_sequences,), object
+            For each sequence an array of shape (T_i,): the most probable label of each step.
+        """
+        sequences = self._read(X)
+        labels = self.classes_[self._outputs(sequences).argmax(axis=1)]
+        return split_steps(labels, sequences.lengths)
+
+    def predict_proba(self, X):
+        """Predict the probability of each class at each step.
+
+        Parameters
+        ----------
+        X : list of ndarray, or array
+            The sequences, as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_sequences,), object
+            For each sequence an array of shape (T_i, n_classes): probabilities in the order of
+            `classes_`; each row adds up to 1.
+        """
+        sequences = self._read(X)
+        return split_steps(self._outputs(sequences), sequences.lengths)
+
+    def predict_log_proba(self, X):
+        """Predict the logarithm of the probability of each class at each step.
+
+        Parameters
+        ----------
+        X : list of ndarray, or array
+            The sequences, as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_sequences,), object
+            For each sequence an array of shape (T_i, n_classes): logarithms in the order of
+            `classes_`; minus infinity where the probability is too small for the `dtype`.
+        """
+        sequences = self._read(X)
+        with np.errstate(divide="ignore"):
+            return split_steps(np.log(self._outputs(sequences)), sequences.lengths)
+
+    def score(self, X, y, sample_weight=None):
+        """Return the token accuracy: the share of steps whose label is predicted.
+
+        Parameters
+        ----------
+        X : list of ndarray, or array
+            The sequences, as in `fit`.
+        y : list of array-like of shape (T_i,)
+            The true labels; steps with None, or -1 among whole numbers, are left out. A label that
+            the model does not know is one that it got wrong.
+        sample_weight : list of array-like of shape (T_i,), array-like of shape (n,), default=None
+            Weight of each step, or of all steps of each sequence; None gives all the same weight.
+
+        Returns
+        -------
+        float
+            Accuracy between 0 and 1.
+        """
+        sequences = self._read(X)
+        labels = as_step_labels(y, sequences.lengths)
+        labels.check_kind(self.classes_)
+        weight = self._read_weight(sample_weight, sequences)
+        numbers = labels.numbers(self.classes_)
+        weight[numbers == IGNORED] = 0.0
+        _check_not_all_left_out(weight)
+        return self._score(self._outputs(sequences), numbers, weight)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
+
+    def _read_weight(self, sample_weight, sequences):
+        return as_step_weight(sample_weight, sequences.lengths, sequences.values.dtype)
+
+    def _encode(self, y, sequences, weight, known, *, part=False):
+        labels = as_step_labels(y, sequences.lengths)
+        seen = labels.classes()
+        classes = seen if known is None else known["classes_"]
+        if known is not None and not part and not np.array_equal(seen, classes):
+            raise ValueError(
+                f"warm_start=True goes on from the fitted model, which has classes "
+                f"{classes.tolist()}, but y has {seen.tolist()}"
+            )
+        numbers = labels.numbers(classes)
+        if (numbers == UNKNOWN).any():
+            row = int(np.argmax(numbers == UNKNOWN))
+            raise ValueError(
+                f"{labels.place(row)}: y has the label {labels.values[row]!r}, which is not among "
+                f"the classes of the model, {classes.tolist()}"
+            )
+        left_out = numbers == IGNORED
+        weight = np.where(left_out, 0.0, weight)
+        _check_not_all_left_out(weight)
+        numbers[left_out] = 0
+        per_class = np.bincount(numbers, weight, minlength=len(classes))
+        if not part and np.count_nonzero(per_class) < 2:
+            only = classes[per_class > 0].tolist()[0]
+            raise ValueError(
+                f"y has one class only, {only!r}: a tagger needs two or more (None, and -1 among "
+                "whole numbers, mark steps to be left out)"
+            )
+        weight = weight * weigh_classes(self.class_weight, classes, per_class)[numbers]
+        return Target(
+            values=numbers,
+            weight=weight.astype(self.dtype),
+            n_outputs=len(classes),
+            groups=np.zeros(len(sequences), dtype=np.int64),
+            attributes={"classes_": classes},
+            loss="log_loss",
+            offsets=sequences.offsets,
+        )
+
+    def _score(self, outputs, values, weight):
+        return float(np.average(outputs.argmax(axis=1) == values, weights=weight))
+
+
+def _check_not_all_left_out(weight):
+    if not weight.any():
+        raise ValueError("y has no step that counts: every label is left out or has weight 0")

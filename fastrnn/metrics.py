@@ -1,0 +1,232 @@
+"""Scores of labels for every step, and the same as scorers for scikit-learn's ``scoring=``.
+
+A score takes true and predicted labels, each a list with an array of labels for each sequence, as
+`RNNTagger.predict` returns them. A step whose true label is None, or -1 among whole numbers, is
+left out. A scorer takes a fitted tagger, X and y, and needs no more than its name:
+``GridSearchCV(tagger, grid, scoring=token_f1_scorer)``.
+"""
+
+import numpy as np
+
+from fastrnn.steps import as_step_labels, as_step_weight
+
+__all__ = [
+    "span_f1_score",
+    "span_f1_scorer",
+    "token_accuracy_score",
+    "token_accuracy_scorer",
+    "token_f1_score",
+    "token_f1_scorer",
+]
+
+
+def token_accuracy_score(y_true, y_pred, *, sample_weight=None):
+    """Share of the steps whose label is predicted.
+
+    Parameters
+    ----------
+    y_true : list of array-like of shape (T_i,)
+        The true labels; steps with None, or -1 among whole numbers, are left out.
+    y_pred : list of array-like of shape (T_i,)
+        The predicted labels.
+    sample_weight : list of array-like of shape (T_i,), array-like of shape (n,), default=None
+        Weight of each step, or of all steps of each sequence. None gives all the same weight.
+
+    Returns
+    -------
+    float
+        Accuracy between 0 and 1.
+
+    Examples
+    --------
+    >>> from fastrnn.metrics import token_accuracy_score
+    >>> token_accuracy_score([["at", "nn"], ["np", "vb"]], [["at", "nn"], ["np", "nn"]])
+    0.75
+    """
+    _, true, predicted, weight = _read_numbers(y_true, y_pred, sample_weight)
+    return float(np.average(true == predicted, weights=weight))
+
+
+def token_f1_score(y_true, y_pred, *, sample_weight=None):
+    """Macro F1: harmonic mean of precision and recall of each label, then the mean over labels.
+
+    Parameters
+    ----------
+    y_true : list of array-like of shape (T_i,)
+        The true labels; steps with None, or -1 among whole numbers, are left out.
+    y_pred : list of array-like of shape (T_i,)
+        The predicted labels.
+    sample_weight : list of array-like of shape (T_i,), array-like of shape (n,), default=None
+        Weight of each step, or of all steps of each sequence. None gives all the same weight.
+
+    Returns
+    -------
+    float
+        Mean over all labels that are true or predicted at some step, between 0 and 1.
+
+    Examples
+    --------
+    >>> from fastrnn.metrics import token_f1_score
+    >>> round(token_f1_score([["at", "nn"], ["np", "nn"]], [["at", "nn"], ["at", "nn"]]), 3)
+    0.556
+    """
+    n_labels, true, predicted, weight = _read_numbers(y_true, y_pred, sample_weight)
+    right = weight * (true == predicted)
+    hits, n_true, n_predicted = (
+        np.bincount(numbers, weights, minlength=n_labels)
+        for numbers, weights in ((true, right), (true, weight), (predicted, weight))
+    )
+    seen = n_true + n_predicted > 0
+    return float(np.mean(2 * hits[seen] / (n_true + n_predicted)[seen]))
+
+
+def span_f1_score(y_true, y_pred, *, average="micro"):
+    """F1 of the spans that BIO tags mark, as names in a sentence: right if both ends and type are.
+
+    Needs `seqeval <https://github.com/chakki-works/seqeval>`_ (``pip install "fastrnn[spans]"``),
+    which computes it as the program of the CoNLL shared tasks does: a span also begins at an I- tag
+    that follows no tag of its type.
+
+    Parameters
+    ----------
+    y_true : list of array-like of shape (T_i,)
+        The true tags: "B-" or "I-" and a type, or "O". Steps with None are taken out of both.
+    y_pred : list of array-like of shape (T_i,)
+        The predicted tags.
+    average : {"micro", "macro", "weighted"}, default="micro"
+        Over all spans; the mean over the types; or that, weighted by their number of true spans.
+
+    Returns
+    -------
+    float
+        F1 between 0 and 1; 0 where there is no span.
+
+    Examples
+    --------
+    >>> from fastrnn.metrics import span_f1_score
+    >>> y_true = [["B-PER", "I-PER", "O", "B-LOC"]]
+    >>> span_f1_score(y_true, [["B-PER", "I-PER", "O", "O"]])  # doctest: +SKIP
+    0.6666666666666666
+    """
+    try:
+        from seqeval.metrics import f1_score
+    except ImportError:
+        raise ImportError(
+            "span_f1_score needs seqeval, which is not installed: pip install 'fastrnn[spans]'"
+        ) from None
+    true, predicted, kept = _read(y_true, y_pred)
+    if true.kind != "strings":
+        raise ValueError(
+            f"y_true has {true.kind}, expected BIO tags, strings such as 'B-PER', 'I-PER' and 'O'"
+        )
+    ends = np.cumsum(np.add.reduceat(kept, true.offsets[:-1], dtype=np.int64))
+    tags = (np.array(labels.values, dtype=object)[kept] for labels in (true, predicted))
+    sequences = ([part.tolist() for part in np.split(flat, ends[:-1])] for flat in tags)
+    return float(f1_score(*sequences, average=average, zero_division=0))
+
+
+def token_accuracy_scorer(estimator, X, y, sample_weight=None):
+    """Score a tagger by `token_accuracy_score`, for ``scoring=``; it is what `score` gives.
+
+    Parameters
+    ----------
+    estimator : RNNTagger
+        A fitted tagger, or a pipeline that ends with one.
+    X : list of ndarray, or array
+        The sequences.
+    y : list of array-like of shape (T_i,)
+        The true labels.
+    sample_weight : list of array-like of shape (T_i,), array-like of shape (n,), default=None
+        Weight of each step, or of all steps of each sequence.
+
+    Returns
+    -------
+    float
+        Accuracy between 0 and 1.
+
+    Examples
+    --------
+    >>> from fastrnn.metrics import token_accuracy_scorer
+    >>> scoring = {"accuracy": token_accuracy_scorer}  # for cross_validate
+    """
+    return token_accuracy_score(y, estimator.predict(X), sample_weight=sample_weight)
+
+
+def token_f1_scorer(estimator, X, y, sample_weight=None):
+    """Score a tagger by `token_f1_score`, the macro F1, for ``scoring=``.
+
+    Parameters
+    ----------
+    estimator : RNNTagger
+        A fitted tagger, or a pipeline that ends with one.
+    X : list of ndarray, or array
+        The sequences.
+    y : list of array-like of shape (T_i,)
+        The true labels.
+    sample_weight : list of array-like of shape (T_i,), array-like of shape (n,), default=None
+        Weight of each step, or of all steps of each sequence.
+
+    Returns
+    -------
+    float
+        Macro F1 between 0 and 1.
+
+    Examples
+    --------
+    >>> from fastrnn.metrics import token_f1_scorer
+    >>> scoring = {"macro F1": token_f1_scorer}  # for cross_validate
+    """
+    return token_f1_score(y, estimator.predict(X), sample_weight=sample_weight)
+
+
+def span_f1_scorer(estimator, X, y):
+    """Score a tagger of BIO tags by `span_f1_score`, for ``scoring=``; needs seqeval.
+
+    Parameters
+    ----------
+    estimator : RNNTagger
+        A fitted tagger, or a pipeline that ends with one.
+    X : list of ndarray, or array
+        The sequences.
+    y : list of array-like of shape (T_i,)
+        The true tags.
+
+    Returns
+    -------
+    float
+        F1 over all spans, between 0 and 1.
+
+    Examples
+    --------
+    >>> from fastrnn.metrics import span_f1_scorer
+    >>> scoring = {"span F1": span_f1_scorer}  # for cross_validate
+    """
+    return span_f1_score(y, estimator.predict(X))
+
+
+def _read(y_true, y_pred):
+    """Read labels of the same steps; return also which steps are not left out."""
+    true = as_step_labels(y_true, name="y_true")
+    predicted = as_step_labels(y_pred, np.diff(true.offsets), name="y_pred", beside="y_true")
+    kept = np.array([label is not None for label in true.values])
+    if not kept.any():
+        raise ValueError("y_true has no step to score: every one is left out")
+    if true.kind != predicted.kind:
+        raise ValueError(f"y_true has {true.kind}, but y_pred has {predicted.kind}")
+    for row in np.flatnonzero(kept):
+        if predicted.values[row] is None:
+            raise ValueError(f"y_pred has no label at {predicted.place(row)}")
+    return true, predicted, kept
+
+
+def _read_numbers(y_true, y_pred, sample_weight):
+    """Return the number of labels, and number and weight of each step that is not left out."""
+    true, predicted, kept = _read(y_true, y_pred)
+    weight = as_step_weight(sample_weight, np.diff(true.offsets))[kept]
+    if not weight.any():
+        raise ValueError("y_true has no step to score: every one is left out or has weight 0")
+    number = {label: k for k, label in enumerate({*true.values, *predicted.values})}
+    true, predicted = (
+        np.array([number[label] for label in labels.values])[kept] for labels in (true, predicted)
+    )
+    return len(number), true, predicted, weight

@@ -1,0 +1,285 @@
+"""Labels and weights of time steps, read from a list with an array for each sequence."""
+
+from dataclasses import dataclass
+from itertools import chain
+from numbers import Integral, Real
+
+import numpy as np
+
+__all__ = ["StepLabels", "as_step_labels", "as_step_weight", "split_steps"]
+
+STRINGS, WHOLE_NUMBERS = "strings", "whole numbers"
+
+IGNORED, UNKNOWN = -1, -2
+"""Numbers of a step to be left out, and of a label that is not among the classes."""
+
+
+@dataclass(frozen=True, eq=False)
+class StepLabels:
+    """The labels of all sequences, one after the other.
+
+    Attributes
+    ----------
+    values : list
+        Strings or whole numbers; None for a step to be left out.
+    offsets : ndarray of shape (n + 1,), int64
+        Those of sequence i are ``values[offsets[i]:offsets[i + 1]]``.
+    kind : {"strings", "whole numbers", None}
+        What they are; None where all steps are left out.
+    """
+
+    values: list
+    offsets: np.ndarray
+    kind: str | None
+
+    def classes(self):
+        """The labels that occur.
+
+        Returns
+        -------
+        ndarray of shape (K,)
+            Sorted.
+        """
+        return np.array(sorted(set(self.values) - {None}))
+
+    def numbers(self, classes):
+        """The number of each label among classes.
+
+        Parameters
+        ----------
+        classes : ndarray of shape (K,)
+            All different.
+
+        Returns
+        -------
+        ndarray of shape (N,), int64
+            0 to K - 1, `IGNORED` or `UNKNOWN`.
+        """
+        number = {label: k for k, label in enumerate(classes.tolist())}
+        number[None] = IGNORED
+        return np.array([number.get(label, UNKNOWN) for label in self.values], dtype=np.int64)
+
+    def check_kind(self, classes):
+        """Check that the labels could be classes of a model.
+
+        Parameters
+        ----------
+        classes : ndarray of shape (K,)
+            Those that it has.
+
+        Raises
+        ------
+        ValueError
+            If some are strings and the others are whole numbers.
+        """
+        expected = STRINGS if classes.dtype.kind in "UO" else WHOLE_NUMBERS
+        if self.kind not in (None, expected):
+            raise ValueError(f"y has {self.kind}, but the classes of the model are {expected}")
+
+    def place(self, row):
+        """Where a label stands.
+
+        Parameters
+        ----------
+        row : int
+            Its place in `values`.
+
+        Returns
+        -------
+        str
+            "sequence i, step t", for an error message.
+        """
+        return _place(self.offsets, row)
+
+
+def as_step_labels(y, lengths=None, name="y", beside="X"):
+    """Read the labels of time steps.
+
+    Parameters
+    ----------
+    y : list, tuple or array
+        For each sequence an array-like of shape (T_i,), all of strings or all of whole numbers.
+        None, and -1 among whole numbers, mark a step to be left out.
+    lengths : array-like of int of shape (n,) or None, default=None
+        How many labels each sequence must have, if that is known.
+    name : str, default="y"
+        What the labels are called in error messages.
+    beside : str, default="X"
+        What has so many, for error messages.
+
+    Returns
+    -------
+    StepLabels
+
+    Raises
+    ------
+    TypeError
+        If `y` is no container.
+    ValueError
+        If `y` is missing or holds anything else, or if the lengths differ.
+    """
+    if y is None:
+        raise ValueError(f"fit requires y to be passed, but the target {name} is None")
+    if hasattr(y, "to_numpy"):
+        y = y.to_numpy()
+    if isinstance(y, np.ndarray) and y.ndim > 0:
+        y = list(y)
+    if not isinstance(y, list | tuple):
+        raise TypeError(
+            f"{name} must be a list with an array of labels for each sequence, got {y!r}"
+        )
+    parts = [_read_part(i, part, name) for i, part in enumerate(y)]
+    if lengths is not None:
+        _check_number(parts, lengths, name, beside)
+        for i, (part, length) in enumerate(zip(parts, lengths, strict=True)):
+            if len(part) != length:
+                raise ValueError(
+                    f"sequence {i}: {name} has {len(part)} labels, {beside} has {length} time steps"
+                )
+    offsets = _offsets(map(len, parts))
+    values = list(chain.from_iterable(parts))
+    kind = _find_kind(values, offsets, name)
+    if kind == WHOLE_NUMBERS:
+        values = [None if label == -1 else label for label in values]
+    return StepLabels(values, offsets, kind)
+
+
+def as_step_weight(sample_weight, lengths, dtype="float64"):
+    """Read the weights of time steps.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n,), list of n array-like of shape (T_i,), or None
+        One number >= 0 for each sequence, for all of its steps, or one for each step. None gives
+        all the same weight.
+    lengths : ndarray of int of shape (n,)
+        Number of steps of each sequence.
+    dtype : dtype, default="float64"
+        No weight may be too large for it.
+
+    Returns
+    -------
+    ndarray of shape (N,), float64
+        The weight of each step, those of all sequences one after the other.
+
+    Raises
+    ------
+    TypeError
+        If the weights are no numbers.
+    ValueError
+        If there is not one for each sequence or step, if one is negative, infinite or NaN, or if
+        all are zero.
+    """
+    if sample_weight is None:
+        return np.ones(lengths.sum())
+    try:
+        parts = [np.asarray(part) for part in sample_weight]
+    except TypeError:
+        raise TypeError(
+            "sample_weight must be a list with a number, or an array of numbers, for each "
+            f"sequence, got {sample_weight!r}"
+        ) from None
+    _check_number(parts, lengths, "sample_weight", "X")
+    each_step = any(part.ndim for part in parts)
+    for i, (part, length) in enumerate(zip(parts, lengths, strict=True)):
+        if part.dtype.kind not in "biuf":
+            raise TypeError(
+                f"sequence {i}: sample_weight must be numbers, got an array of dtype {part.dtype}"
+            )
+        if each_step and part.shape != (length,):
+            raise ValueError(
+                f"sequence {i}: sample_weight has shape {part.shape}, X has {length} time steps; "
+                "give one number for each time step, or one for each sequence"
+            )
+    weight = np.concatenate([part.ravel() for part in parts]).astype(np.float64)
+    largest = np.finfo(dtype).max
+    wrong = np.flatnonzero(~((weight >= 0) & (weight <= largest)))
+    if wrong.size:
+        first = wrong[0]
+        place = _place(_offsets(lengths), first) if each_step else f"sequence {first}"
+        raise ValueError(
+            f"sample_weight must be from 0 to {largest:.3g}, {place} has {weight[first]}"
+        )
+    if not weight.any():
+        raise ValueError("sample_weight is zero for every sequence: nothing to learn from")
+    return weight if each_step else np.repeat(weight, lengths)
+
+
+def split_steps(rows, lengths):
+    """Cut what stands for the steps of all sequences into an array for each.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (N, ...)
+        One row for each step.
+    lengths : ndarray of int of shape (n,)
+        Number of steps of each sequence.
+
+    Returns
+    -------
+    ndarray of shape (n,), object
+        Of arrays of shape (T_i, ...), views of `rows`.
+    """
+    parts = np.empty(len(lengths), dtype=object)  # never made a table where all lengths are equal
+    for i, part in enumerate(np.split(rows, np.cumsum(lengths)[:-1])):
+        parts[i] = part
+    return parts
+
+
+def _check_number(parts, lengths, name, beside):
+    if len(parts) != len(lengths):
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: {beside} has "
+            f"{len(lengths)} sequences, {name} has {len(parts)} entries"
+        )
+
+
+def _offsets(lengths):
+    return np.cumsum([0, *lengths], dtype=np.int64)
+
+
+def _read_part(i, part, name):
+    """Return the labels of a sequence as a list."""
+    if isinstance(part, list | tuple):
+        return list(part)
+    part = np.asarray(part)
+    if part.ndim != 1:
+        got = f"the shape {part.shape}" if part.ndim else repr(part.item())
+        raise ValueError(
+            f"sequence {i}: {name} must be an array of labels, one for each time step, got {got}"
+        )
+    return part.tolist()
+
+
+def _find_kind(values, offsets, name):
+    """Check that all labels are strings, or all whole numbers; return which, None without any."""
+    types = set(map(type, values)) - {type(None)}
+    if not types:
+        return None
+    if all(issubclass(kind, str) for kind in types):
+        return STRINGS
+    if all(issubclass(kind, Integral | np.bool_) for kind in types):
+        return WHOLE_NUMBERS
+    first = None
+    for row, label in enumerate(values):
+        kind = _kind(label)
+        first = first or kind
+        if label is not None and (kind is None or kind != first):
+            raise ValueError(
+                f"Unknown label type: {name} has {label!r} at {_place(offsets, row)}, expected "
+                f"{first or f'{STRINGS} or {WHOLE_NUMBERS}'}"
+            )
+    return first
+
+
+def _kind(label):
+    if isinstance(label, str):
+        return STRINGS
+    if isinstance(label, Real | np.bool_) and float(label).is_integer():
+        return WHOLE_NUMBERS
+    return None
+
+
+def _place(offsets, row):
+    i = int(np.searchsorted(offsets, row, side="right")) - 1
+    return f"sequence {i}, step {row - int(offsets[i])}"
