@@ -34,7 +34,7 @@ BOTH = pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "
 POOLING = pytest.mark.parametrize("pooling", ["last", "mean", "max"])
 LOSS = pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
 ESTIMATORS = pytest.mark.parametrize("estimator", [RNNClassifier, RNNRegressor])
-LENGTHS = [3, 5, 1, 4]
+LENGTHS = [3, 4, 1]
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 
@@ -74,32 +74,37 @@ def one_way_layers(network, k):
         yield d, alone
 
 
-def loss_with_bump(network, x, target, bumps):
-    """The loss of one sequence, when bumps[k, d, t] are added to states: the plain way."""
-    y = x[:, np.newaxis]
-    for k in range(len(network.layers)):
-        outputs, finals = [], []
-        for d, layer in one_way_layers(network, k):
-            state, states = None, [None] * len(x)
-            for t in range(len(x))[:: -1 if d else 1]:
-                _, state = layer.forward(y[t : t + 1], initial_state=state)
-                state = tuple(array.copy() for array in state)
-                state[0][0, 0] += bumps.get((k, d, t), 0)
-                states[t] = state[0][:, 0]
-            outputs.append(np.stack(states))
-            finals.append(state[0][0, 0])
-        y = np.concatenate(outputs, axis=2)
-    pooled = {
-        "last": np.concatenate(finals)[np.newaxis],
-        "mean": y[:, 0].mean(axis=0, keepdims=True),
-        "max": y[:, 0].max(axis=0, keepdims=True),
-        "steps": y[:, 0],
-    }[network.pooling.kind]
-    outputs = pooled @ network.head["W"] + network.head["b"]
-    if network.loss.name == "log_loss":
-        odds = np.exp(outputs)
-        return -np.log(odds[np.arange(len(odds)), target] / odds.sum(axis=1)).mean()
-    return 0.5 * np.mean((outputs - target) ** 2)
+def plain_loss(network):
+    """The loss of one sequence, when bumps[k, d, t] are added to states: written the plain way."""
+    layers = [list(one_way_layers(network, k)) for k in range(len(network.layers))]
+
+    def loss(x, target, bumps):
+        y = x[:, np.newaxis]
+        for k, directions in enumerate(layers):
+            outputs, finals = [], []
+            for d, layer in directions:
+                state, states = None, [None] * len(x)
+                for t in range(len(x))[:: -1 if d else 1]:
+                    _, state = layer.forward(y[t : t + 1], initial_state=state)
+                    state = tuple(array.copy() for array in state)
+                    state[0][0, 0] += bumps.get((k, d, t), 0)
+                    states[t] = state[0][:, 0]
+                outputs.append(np.stack(states))
+                finals.append(state[0][0, 0])
+            y = np.concatenate(outputs, axis=2)
+        pooled = {
+            "last": np.concatenate(finals)[np.newaxis],
+            "mean": y[:, 0].mean(axis=0, keepdims=True),
+            "max": y[:, 0].max(axis=0, keepdims=True),
+            "steps": y[:, 0],
+        }[network.pooling.kind]
+        outputs = pooled @ network.head["W"] + network.head["b"]
+        if network.loss.name == "log_loss":
+            odds = np.exp(outputs)
+            return -np.log(odds[np.arange(len(odds)), target] / odds.sum(axis=1)).mean()
+        return 0.5 * np.mean((outputs - target) ** 2)
+
+    return loss
 
 
 def slopes(function, size, step=1e-4):
@@ -134,13 +139,12 @@ class TestGradientFlow:
         flow = gradient_flow(network, as_sequences(arrays), target, np.ones(len(target)))
         targets = np.split(target, np.cumsum(LENGTHS)[:-1] if pooling == "steps" else len(arrays))
         directions = 2 if bidirectional else 1
+        loss = plain_loss(network)
         for n, x in enumerate(arrays):
             expected = np.zeros((2, directions, len(x)))
             for k, d, t in np.ndindex(expected.shape):
                 gradient = slopes(
-                    lambda bump, k=k, d=d, t=t, n=n: loss_with_bump(
-                        network, arrays[n], targets[n], {(k, d, t): bump}
-                    ),
+                    lambda bump, where=(k, d, t), n=n: loss(arrays[n], targets[n], {where: bump}),
                     network.layers[k].hidden_size,
                 )
                 expected[k, d, t] = np.linalg.norm(gradient)
@@ -154,7 +158,7 @@ class TestGradientFlow:
         flow = gradient_flow(network, as_sequences(x), target, np.ones(1))
         for t in range(3):
             gradient = slopes(
-                lambda bump, t=t: loss_with_bump(network, x[0], target, {(0, 0, t): bump}), 3
+                lambda bump, t=t: plain_loss(network)(x[0], target, {(0, 0, t): bump}), 3
             )
             assert flow.norms[0][0, t] == pytest.approx(np.linalg.norm(gradient), rel=1e-8)
 
@@ -233,7 +237,7 @@ class TestGradientFlow:
         with pytest.raises(ValueError, match="X has 2 sequences, sample_weight has 1 entries"):
             model.gradient_flow(X[:2], y[:2], [1.0])
         with pytest.raises(ValueError, match="sequence 0 has 2 features, expected 3"):
-            model.gradient_flow(make_sequences(), y[:4])
+            model.gradient_flow(make_sequences(), y[:3])
         numbers = small(RNNClassifier).fit(X, np.arange(len(X)) % 2)
         with pytest.raises(ValueError, match="the label '1' of sequence 0, which is not among"):
             numbers.gradient_flow(X[:1], ["1"])
@@ -289,7 +293,7 @@ class TestInputGradients:
         network = make_network(cell, loss=loss, bidirectional=bidirectional, pooling=pooling)
         arrays, target = make_sequences(), make_target(loss, len(LENGTHS))
         actual = network.input_gradients(
-            as_sequences(arrays), loss_gradient(network, target, np.ones(4))
+            as_sequences(arrays), loss_gradient(network, target, np.ones(len(arrays)))
         )
         actual = np.split(actual, np.cumsum(LENGTHS)[:-1])
         for n, x in enumerate(arrays):
@@ -618,10 +622,10 @@ class TestPermutationImportance:
         assert all(list(X.columns) == list("abcd") for X in estimator.seen)
 
     def test_is_the_fall_of_the_score(self):
-        X, y = make_sequences(), np.arange(4.0)
+        X, y = make_sequences(), np.arange(3.0)
         estimator = Recorder(lambda X, y: y.sum() + sum(x[:, 1].sum() for x in X))
         result = permutation_importance(
-            estimator, X, y, n_repeats=3, random_state=0, sample_weight=[1, 1, 2, 0]
+            estimator, X, y, n_repeats=3, random_state=0, sample_weight=[1, 0, 3]
         )
         scores = [4 * (y.sum() + sum(x[:, 1].sum() for x in X)) for X in estimator.seen]
         expected = scores[0] - np.reshape(scores[1:], (2, 3))
