@@ -66,6 +66,10 @@ Adam, clipping. Japanese Vowels: both directions, minibatches of 16. Ragged: 10 
 features, one direction, minibatches of 32. PyTorch's data are padded once, outside of the timing;
 minibatches are cut from them and trimmed to their longest sequence, then packed or not.
 """,
+    "loop": """\
+What a minibatch costs beside the two kernels of its cell, in a network so small that it shows: 16
+units, 20 steps, 16 sequences, one thread.
+""",
     "latency": """\
 Single calls on one sequence, one thread, with the state carried from call to call: microseconds,
 median (99.9th percentile). fastrnn: `layer.forward`. "torch cell" is LSTMCell, GRUCell or RNNCell.
@@ -185,6 +189,10 @@ def other_aims(parts):
             value = task["ratios"]["torch packed"]
             what = "`fit` on Japanese Vowels, PyTorch packed, one thread: ratio"
             yield what, f"{value:.1f}", "≥ 8", value >= 8
+    for case in parts.get("loop", {}).get("cases", [])[:1]:
+        value = case["loop"]
+        what = "an LSTM of 16 units, T=20, B=16: µs of a minibatch outside the kernels"
+        yield what, f"{value:.0f}", "≤ 60", value <= 60
     for case in parts.get("memory", {}).get("cases", [])[:1]:
         if (value := case["fraction"]) is not None:
             what = "memory of an LSTM training step, T=784, B=32, D=1, H=128, by PyTorch's"
@@ -290,6 +298,14 @@ def fit_tables(part):
                 )
             )
         yield from table(["", "median s", "fastest s", "test accuracy", "ratio"], rows)
+
+
+def loop_tables(part):
+    rows = [
+        (case["cell"], *(number(case[name]) for name in ("minibatch", "kernels", "loop")))
+        for case in part["cases"]
+    ]
+    yield from table(["cell", "minibatch, µs", "its kernels, µs", "the rest, µs"], rows)
 
 
 def latency_tables(part):
@@ -407,6 +423,7 @@ SECTIONS = [
     ("Layers on AVX2", "avx2", ["avx2"], layers_tables),
     ("OpenBLAS as on Haswell", "openblas-haswell", ["openblas-haswell"], layers_tables),
     ("Training with fit", "fit", ["fit-1", "fit-2"], fit_tables),
+    ("The loop around the kernels", "loop", ["loop"], loop_tables),
     ("Latency", "latency", ["latency"], latency_tables),
     ("Memory", "memory", ["memory"], memory_tables),
     ("Import and size", "install", ["install"], install_tables),

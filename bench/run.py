@@ -47,6 +47,7 @@ PARTS = {
     ),
     "fit-1": Part("fit.py"),
     "fit-2": Part("fit.py", 2),
+    "loop": Part("loop.py"),
     "latency": Part("latency.py"),
     "memory": Part("memory.py"),
     "install": Part("install.py"),

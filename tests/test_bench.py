@@ -202,6 +202,23 @@ class TestRun:
         for case in part["cases"]:
             assert all(case["99.9 %"][name] >= value > 0 for name, value in case["median"].items())
 
+    def test_loop(self, tmp_path):
+        part = run_part("loop", tmp_path / "figures.json")
+        assert [case["cell"] for case in part["cases"]] == ["lstm", "gru", "rnn", "carry_lstm"]
+        for case in part["cases"]:
+            assert 0 < case["kernels"] < case["minibatch"]
+            difference = case["minibatch"] - case["kernels"]
+            assert case["loop"] == pytest.approx(difference, rel=0.02)
+
+    def test_loop_records_both_kernels(self):
+        import loop
+        from fastrnn.kernels import gru
+        from fastrnn.layers import cells
+
+        recorded = [kernel for kernel, _ in loop.Loop("gru").calls]
+        assert recorded == [gru.gru_forward, gru.gru_backward]
+        assert cells.gru is gru
+
     def test_latency_refuses_contenders_that_disagree(self, monkeypatch):
         pytest.importorskip("torch", reason="torch is not installed")
         import contenders
