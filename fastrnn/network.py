@@ -256,7 +256,7 @@ class Network:
         return not self.layers[0].bidirectional
 
     def initial_states(self, n):
-        """States of n sequences before their first step, to be carried from window to window.
+        """Make the states of n sequences before their first step, to be carried on.
 
         Parameters
         ----------

@@ -27,7 +27,7 @@ class Pooling:
         self.width = layer.output_size
 
     def n_rows(self, batch):
-        """Rows that the head reads of a packed batch."""
+        """How many rows the head reads of a packed batch."""
         return len(batch.rows) if self.every_step else len(batch.order)
 
     def forward(self, tapes, batch, work, pooled):

@@ -1,5 +1,7 @@
-"""What a network's threads work on and with: a minibatch in shards and pieces, memory, packed
-weights, and gradients that are added in order."""
+"""What a network's threads work on and with.
+
+A minibatch in shards and pieces, memory, packed weights, and gradients that are added in order.
+"""
 
 import itertools
 import threading
@@ -141,8 +143,10 @@ class Minibatch:
 
 @dataclass(slots=True)
 class Piece:
-    """A piece of a shard's time: how many of its sequences go on after it (the first ones), and
-    where it begins among the shard's packed rows."""
+    """A piece of a shard's time.
+
+    Its first `n_on` sequences go on after it; it begins at packed row `first` of the shard.
+    """
 
     batch: object
     seeds: list | None

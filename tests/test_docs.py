@@ -1,7 +1,7 @@
 """The documents: their Python blocks run and print what is shown, their links lead somewhere.
 
-``python -m pytest tests/test_docs.py --basetemp=build/docs`` leaves the pictures of the pages there,
-drawn anew, in a folder for each page.
+``python -m pytest tests/test_docs.py --basetemp=build/docs`` leaves the pictures of the pages
+there, drawn anew, in a folder for each page.
 
 A ``text`` block right below a Python block is what that block prints. Words must be the same;
 numbers may differ by one in the last digit shown, as results of training do between processors.
