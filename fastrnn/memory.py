@@ -144,7 +144,7 @@ def estimate_memory(
             if not top:
                 per_row += n_directions * size * (bidirectional + bool(dropout))
             if bidirectional if not top or every_step else pooling not in ("last", "steps"):
-                per_row += size  # dy of one direction
+                per_row += n_directions * size  # dy
         elif not top or pooling != "last":
             joined = bidirectional and (not top or every_step)
             per_row += n_directions * size * (1 + joined)
@@ -159,11 +159,11 @@ def estimate_memory(
                 * size
                 * (_panels(size) + (_panels(width) if k or embeddings else 0))
             )
-            fixed += room * (_panels(gates * size) + max(width, size))
+            fixed += n_directions * room * (_panels(gates * size) + max(width, size))
         if not training or cell == "rnn":
-            fixed += room * size * max(1, _KEPT[cell])
+            fixed += n_directions * room * size * max(1, _KEPT[cell])
         if cell == "gru":
-            fixed += n_sequences * gates * size
+            fixed += n_directions * n_sequences * gates * size
     width = widths[-1]
     weights += width * _panels(n_outputs)
     if every_step and bidirectional:

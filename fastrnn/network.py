@@ -3,8 +3,10 @@
 A step's features are its numbers, and for each of its ids a row of a table that is learned. A
 minibatch is cut into shards, by the lengths alone. Each shard goes forward and backward on one of
 several threads if asked, each of which has memory and a gradient of the layers of its own, and
-these are added in the order of the shards: the same bits on any number of threads. The gradients of
-the head and of the tables, which may be large, are taken once for the whole minibatch.
+these are added in the order of the shards. Where there are more threads than shards, a direction
+of a layer takes several, or each direction its own. It is the same bits on any number of threads.
+The gradients of the head and of the tables, which may be large, are taken once for the whole
+minibatch.
 
 Truncated backpropagation cuts time into pieces. Where every layer reads forward, and the head sees
 the last states alone or every step, a piece goes forward and backward before the next one begins:
@@ -340,6 +342,7 @@ class Network:
         if self.embeddings:
             dx = self._work.zeros("dx", (minibatch.step_rows[-1], self.layers[0].input_size))
         in_order = InOrder(self._dlayers, self._spare_gradients) if len(shards) > 1 else None
+        n_threads = threads.share(n_jobs, len(shards))
 
         def run_shard(k):
             memory = take_spare(self._spare_memory, lambda: Memory(self))
@@ -361,7 +364,8 @@ class Network:
                 is_read = n_unseen < len(places)
                 shard = self._forward(
                     sequences, batch, memory, weights.forward,
-                    keep=is_read, outputs=is_read, seeds=piece.seeds, states=here,
+                    n_threads=n_threads, keep=is_read, outputs=is_read, seeds=piece.seeds,
+                    states=here,
                 )  # fmt: skip
                 if n_on or states is not None:
                     final = self._final_states(shard)
@@ -483,18 +487,19 @@ class Network:
             yield Piece(replace(piece, order=batch.order[:n_here]), piece_seeds, n_on, first)
 
     def _forward(
-        self, sequences, batch, memory, weights, *, keep, seeds=None, outputs=True, states=None
-    ):
+        self, sequences, batch, memory, weights, *,
+        n_threads, keep, seeds=None, outputs=True, states=None,
+    ):  # fmt: skip
         """Run a packed batch through the layers; without ``outputs`` only to its final state."""
         x = self._input(sequences, batch, memory.network)
-        shard = Shard(batch, seeds)
+        shard = Shard(batch, seeds, n_threads)
         top = len(self.layers) - 1
         for k, layer in enumerate(self.layers):
             work = memory.layers[k]
             mask = self._recurrent_mask(shard, k, work)
             tapes = layer.forward_packed(
                 x, batch, work, weights[k], mask=mask, keep=keep, outputs=outputs or k < top,
-                state=states and states[k],
+                state=states and states[k], n_threads=n_threads,
             )  # fmt: skip
             shard.tapes.append(tapes)
             if k < top:
@@ -572,6 +577,7 @@ class Network:
                 want_dx=k > 0 or dx is not None,
                 bptt_steps=bptt_steps,
                 dh_norms=dh_norms,
+                n_threads=shard.n_threads,
             )
             if watch:
                 watch(batch, k, dh_norms)
@@ -762,6 +768,8 @@ class Network:
 
         spare = []
         weights = [layer.pack_forward(Workspace(self.dtype)) for layer in self.layers]
+        lots = range(0, len(order), PREDICT_SIZE)
+        n_threads = threads.share(n_jobs, len(lots))
 
         def run_lot(begin):
             batch = pack(sequences.offsets[:-1], lengths, 1, order[begin : begin + PREDICT_SIZE])
@@ -770,7 +778,7 @@ class Network:
             for piece in self._pieces(batch, None, steps):
                 shard = self._forward(
                     sequences, piece.batch, memory, weights,
-                    keep=False, outputs=outputs, states=states,
+                    n_threads=n_threads, keep=False, outputs=outputs, states=states,
                 )  # fmt: skip
                 collect(shard, memory)
                 if piece.n_on:
@@ -778,4 +786,4 @@ class Network:
             spare.append(memory)
 
         flops = self._forward_flops(int(lengths[order[:PREDICT_SIZE]].sum()))
-        threads.run(run_lot, range(0, len(order), PREDICT_SIZE), n_jobs, flops)
+        threads.run(run_lot, lots, n_jobs, flops)

@@ -87,7 +87,7 @@ class Pooling:
 
         def dy(direction):
             column = direction * layer.hidden_size
-            dy = work.take("dy of direction", (len(batch.rows), layer.hidden_size))
+            dy = work.take(("dy", direction), (len(batch.rows), layer.hidden_size))
             if self.kind == "mean":
                 packing.mean_backward(dpooled, batch.alive, batch.lengths, column, dy)
             else:

@@ -156,8 +156,9 @@ class Piece:
 
 @dataclass(slots=True)
 class Shard:
-    """What a forward pass leaves: seeds of the dropout, tapes of each layer."""
+    """What a forward pass leaves: seeds of the dropout, threads it may use, tapes of each layer."""
 
     batch: object
     seeds: list | None
+    n_threads: int
     tapes: list = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Threads over independent pieces of work, each of which runs on one thread.
+"""Threads over independent pieces of work, and teams of threads within one call of a kernel.
 
 The kernels release the GIL, so plain Python threads run them side by side. They are kept from call
 to call, and stay awake for a moment after each because the next one often follows at once; then
@@ -14,11 +14,13 @@ import functools
 import math
 import os
 import threading
+import time
 from contextlib import nullcontext, suppress
 
 import scipy.linalg.cython_blas
 
 from fastrnn.kernels.handover import Handover, wait_for_all
+from fastrnn.kernels.team import ALONE, call_together
 from fastrnn.kernels.vector_math import products
 
 WATCH_NANOSECONDS = 200_000
@@ -27,6 +29,15 @@ WATCH_NANOSECONDS = 200_000
 WORTHWHILE_FLOPS = 16e6
 """Arithmetic of an item, in floating-point operations, that is worth another thread: with less,
 handing it over and taking turns at the GIL cost more than is won."""
+
+MEMBER_FLOPS = 64e3
+"""Arithmetic of a time step, in floating-point operations, that each member of a team needs."""
+
+MEMBER_UNITS = 64
+"""Hidden units that each member of a team needs."""
+
+TEAMS_REST = 30
+"""How long there are no teams after a call that did not go well: so many times as long as it took."""
 
 # Pairs of functions that set and get the number of threads, by the libraries scipy is built with.
 _THREAD_FUNCTIONS = [
@@ -122,11 +133,14 @@ def count_threads(n_jobs):
         )
     if n_jobs > 0:
         return n_jobs
+    return max(1, _count_processors() + 1 + n_jobs)
+
+
+def _count_processors():
+    """Processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
-        available = len(os.sched_getaffinity(0))
-    else:
-        available = os.cpu_count() or 1
-    return max(1, available + 1 + n_jobs)
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class _Pool:
@@ -136,6 +150,7 @@ class _Pool:
         self.lock = threading.Lock()
         self.idle = []
         self.n_working = 0
+        self.no_teams_until = -math.inf
 
     def take(self, n):
         """Handovers to n threads, fewer if the system gives no more; how long to watch.
@@ -148,7 +163,7 @@ class _Pool:
                     self.idle.append(_start_thread())
             taken = [self.idle.pop() for _ in range(min(n, len(self.idle)))]
             self.n_working += len(taken) + 1
-            return taken, WATCH_NANOSECONDS if self.n_working <= count_threads(-1) else 0
+            return taken, WATCH_NANOSECONDS if self.n_working <= _count_processors() else 0
 
     def give_back(self, taken):
         """End a use of threads."""
@@ -231,3 +246,102 @@ def run(function, items, n_jobs=None, flops=math.inf):
     if errors:
         raise errors[min(errors)]
     return results
+
+
+def share(n_jobs, n_items):
+    """Number of threads for each of so many items that run side by side, at least 1.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        As for `count_threads`.
+    n_items : int
+        How many.
+
+    Returns
+    -------
+    int
+    """
+    return max(1, count_threads(n_jobs) // max(1, n_items))
+
+
+class Team:
+    """Threads that run a call of a kernel together (fastrnn.kernels.team): the same bits as by one.
+
+    Members keep pace with each other, so that all wait for one whose processor is busy with
+    something else. After a call that went that way there are no teams for a while.
+
+    Parameters
+    ----------
+    size : int
+        How many they are, at most.
+    """
+
+    def __init__(self, size):
+        self.size = size
+
+    def call(self, kernel, *arguments):
+        """Call a kernel with the arguments and a member of the team as the last.
+
+        Parameters
+        ----------
+        kernel : callable
+            Called by each thread.
+        *arguments : object
+            The same for all.
+        """
+        if self.size == 1:
+            kernel(*arguments, ALONE)
+            return
+        pool = _pool
+        start = time.monotonic()
+        if start < pool.no_teams_until:
+            kernel(*arguments, ALONE)
+            return
+        handovers, watch = pool.take(self.size - 1)
+        try:
+            if not handovers or not watch:  # the processors are taken
+                kernel(*arguments, ALONE)
+            elif not call_together(kernel, arguments, handovers, watch):
+                end = time.monotonic()
+                pool.no_teams_until = end + TEAMS_REST * (end - start)
+        finally:
+            pool.give_back(handovers)
+
+
+_ALONE = Team(1)
+
+
+def form_team(n_threads, n_steps, flops, n_units):
+    """The team for a call of a recurrent kernel: the one place that decides whether one pays.
+
+    Members meet two or three times at every step, which takes as long as some thousand operations
+    of arithmetic, and they begin with a handover: so each needs `MEMBER_FLOPS` of every step, and
+    `WORTHWHILE_FLOPS` of the whole. A member also needs a vector of units for itself, and a
+    processor. On BLAS, whose sums depend on how a product is divided, there are no teams.
+
+    Parameters
+    ----------
+    n_threads : int
+        Threads that may be used.
+    n_steps : int
+        T.
+    flops : float
+        Floating-point operations of a forward pass over all steps.
+    n_units : int
+        H.
+
+    Returns
+    -------
+    Team
+    """
+    if n_threads == 1 or products() == "blas":
+        return _ALONE
+    size = min(
+        n_threads,
+        _count_processors(),
+        int(flops // WORTHWHILE_FLOPS),
+        int(flops / n_steps // MEMBER_FLOPS),
+        n_units // MEMBER_UNITS,
+    )
+    return Team(max(1, size))

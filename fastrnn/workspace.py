@@ -26,6 +26,7 @@ class Workspace:
         self.dtype = np.dtype(dtype)
         self._buffers = {}
         self._views = {}
+        self._parts = {}
 
     def take(self, name, shape, dtype=None):
         """An uninitialized C-contiguous array.
@@ -60,6 +61,23 @@ class Workspace:
         array = self.take(name, shape)
         array.fill(0)
         return array
+
+    def part(self, name):
+        """A workspace within this one, which may belong to another thread.
+
+        Parameters
+        ----------
+        name : hashable
+            What it is for.
+
+        Returns
+        -------
+        Workspace
+            Always the same for a name.
+        """
+        if name not in self._parts:
+            self._parts[name] = Workspace(self.dtype)
+        return self._parts[name]
 
     def packed(self, name, n_rows, n_columns):
         """Room for the second factor of a matrix product in packed form.

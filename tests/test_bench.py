@@ -212,6 +212,7 @@ class TestRun:
 
     def test_loop_records_both_kernels(self):
         import loop
+
         from fastrnn.kernels import gru
         from fastrnn.layers import cells
 

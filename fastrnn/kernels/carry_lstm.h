@@ -1,4 +1,5 @@
-/* The pointwise pass of one carry LSTM step (equations in carry_lstm.pyx). Included by levels.h. */
+/* The pointwise pass of one carry LSTM step (equations in carry_lstm.pyx), for some units
+   of all rows. Included by levels.h. */
 
 INLINE vec NAME(candidate)(vec x, int is_tanh)
 {
@@ -13,13 +14,13 @@ INLINE vec NAME(candidate_slope)(vec g, int is_tanh)
 
 /* gates (rows, 5H): x W + h U + b on entry, i | f | gamma | o | beta on return.
    h_prev, c_prev, c, h (rows, H); c may be c_prev. */
-static TARGET void NAME(carry_lstm_forward)(int64_t rows, int64_t H, int candidate_tanh,
-                                            REAL *gates, const REAL *h_prev, const REAL *c_prev,
-                                            REAL *c, REAL *h)
+static TARGET void NAME(carry_lstm_forward)(int64_t rows, int64_t H, range units,
+                                            int candidate_tanh, REAL *gates, const REAL *h_prev,
+                                            const REAL *c_prev, REAL *c, REAL *h)
 {
     for (; rows > 0; rows--, gates += 5 * H, h_prev += H, c_prev += H, c += H, h += H) {
-        for (int64_t j = 0; j < H; j += LANES) {
-            int64_t n = H - j;
+        for (int64_t j = units.begin; j < units.end; j += LANES) {
+            int64_t n = units.end - j;
             vec i = NAME(sigmoid)(NAME(load)(gates + j, n));
             vec f = NAME(sigmoid)(NAME(load)(gates + H + j, n));
             vec g = NAME(candidate)(NAME(load)(gates + 2 * H + j, n), candidate_tanh);
@@ -34,8 +35,8 @@ static TARGET void NAME(carry_lstm_forward)(int64_t rows, int64_t H, int candida
             NAME(store)(c + j, cell, n);
         }
         /* A loop of its own: the chain of activations would be too long to overlap the next one. */
-        for (int64_t j = 0; j < H; j += LANES) {
-            int64_t n = H - j;
+        for (int64_t j = units.begin; j < units.end; j += LANES) {
+            int64_t n = units.end - j;
             vec o = NAME(load)(gates + 3 * H + j, n), beta = NAME(load)(gates + 4 * H + j, n);
             vec carried = beta * NAME(load)(h_prev + j, n);
             NAME(store)(h + j, o * NAME(tanh)(NAME(load)(c + j, n)) + carried, n);
@@ -46,13 +47,14 @@ static TARGET void NAME(carry_lstm_forward)(int64_t rows, int64_t H, int candida
 /* gates: activated on entry, the gradient of their pre-activations on return. dy (rows, H) or NULL:
    gradient of h_t from above; dh (rows, H): of h_t from step t + 1 on entry, its part that reaches
    h_{t-1} through the carry on return; dc (rows, H): of c_t on entry, of c_{t-1} on return. */
-static TARGET void NAME(carry_lstm_backward)(int64_t rows, int64_t H, int candidate_tanh,
-                                             REAL *gates, const REAL *h_prev, const REAL *c_prev,
-                                             const REAL *c, const REAL *dy, REAL *dh, REAL *dc)
+static TARGET void NAME(carry_lstm_backward)(int64_t rows, int64_t H, range units,
+                                             int candidate_tanh, REAL *gates, const REAL *h_prev,
+                                             const REAL *c_prev, const REAL *c, const REAL *dy,
+                                             REAL *dh, REAL *dc)
 {
     for (; rows > 0; rows--, gates += 5 * H, h_prev += H, c_prev += H, c += H, dh += H, dc += H) {
-        for (int64_t j = 0; j < H; j += LANES) {
-            int64_t n = H - j;
+        for (int64_t j = units.begin; j < units.end; j += LANES) {
+            int64_t n = units.end - j;
             vec i = NAME(load)(gates + j, n), f = NAME(load)(gates + H + j, n);
             vec g = NAME(load)(gates + 2 * H + j, n), o = NAME(load)(gates + 3 * H + j, n);
             vec beta = NAME(load)(gates + 4 * H + j, n);

@@ -31,8 +31,8 @@ through its pre-activation a, with dσ/da = σ (1 - σ)::
     dh' = dh β + da U^T                (7) and (1-3, 5, 6)
     dc' = dc f                         (4)
 
-with φ' = γ (1 - γ), or 1 - γ^2 for tanh. The elementwise lines stand in carry_lstm.h. Rows, alive
-and chunks are explained in recurrence.pxd.
+with φ' = γ (1 - γ), or 1 - γ^2 for tanh. The elementwise lines stand in carry_lstm.h. Rows,
+alive, chunks and members are explained in recurrence.pxd and team.pxd.
 """
 
 from cython cimport floating
@@ -40,11 +40,14 @@ from libc.stdint cimport int64_t
 
 cimport fastrnn.kernels.vector_math as vector_math
 from fastrnn.kernels.products cimport (
-    add_product_transposed, pack_left, pack_right, product, product_pair,
+    add_product_transposed, pack_right, product, product_pair,
 )
 from fastrnn.kernels.recurrence cimport (
-    chunk_end, chunk_start, masked, pack_previous, projects_stepwise, propagate,
+    chunk_end, chunk_start, input_gradient, masked, pack_previous, pack_rows, projects_stepwise,
+    propagate,
 )
+from fastrnn.kernels.team cimport Member, Share, meet, own_columns, own_gates
+from fastrnn.kernels.vector_math cimport Range
 
 
 def carry_lstm_forward(
@@ -55,13 +58,14 @@ def carry_lstm_forward(
     floating[:, ::1] h,            # INOUT  (B + N, H), or (B, H)
     floating[:, ::1] c,            # INOUT  (B + N, H), or (B, H)
     floating[:, ::1] gates,        # OUT    (N, 5H), or (R, 5H)
-    floating[:, ::1] scratch,      # OUT    (B, H)
+    floating[:, ::1] scratch,      # OUT    (members · B, H), room of each
     const floating[::1] packed_W,  # IN     W, packed
     const floating[::1] packed_U,  # IN     U, packed
     int64_t chunk_rows,
     bint keep,
     bint outputs,
     bint candidate_tanh,
+    Member member,                 # whose part of the work is done
 ):
     """Run a packed batch forward.
 
@@ -82,6 +86,10 @@ def carry_lstm_forward(
         int64_t gate_row            # its row in gates
         bint stepwise
         int64_t previous = 0        # row of h and c where the previous state stands
+        const Share* share = &member.share
+        Range units = own_columns(share, H, sizeof(floating))
+        Range columns = own_gates(share, H, 5, sizeof(floating))
+        floating* own_scratch = &scratch[0, 0] + share.number * B * H
         const floating* mask_rows = &mask[0, 0] if mask.shape[0] > 0 else NULL
         const floating* h_in
         floating* h_previous
@@ -95,24 +103,28 @@ def carry_lstm_forward(
             stepwise = projects_stepwise(D, alive[start])
             if not stepwise:
                 # gates = b + x @ W
-                product(rows, GH, D, &x[row, 0], D, &packed_W[0], &b[0], 0, &gates[gate_row, 0], GH)
+                product(rows, columns, D, &x[row, 0], D, &packed_W[0], &b[0], 0,
+                        &gates[gate_row, 0], GH)
             for t in range(start, end):
                 h_previous = &h[previous if outputs else 0, 0]
                 h_new = &h[B + row if outputs else 0, 0]
                 c_previous = &c[previous if keep else 0, 0]
                 c_new = &c[B + row if keep else 0, 0]
-                h_in = masked(alive[t] * H, h_previous, mask_rows, &scratch[0, 0])
+                h_in = masked(alive[t] * H, h_previous, mask_rows, own_scratch)
                 if stepwise:
                     # gates = b + x @ W + h_in @ U
-                    product_pair(alive[t], GH, D, &x[row, 0], D, &packed_W[0], H, h_in, H,
+                    product_pair(alive[t], columns, D, &x[row, 0], D, &packed_W[0], H, h_in, H,
                                  &packed_U[0], &b[0], 0, &gates[gate_row, 0], GH)
                 else:
                     # gates += h_in @ U
-                    product(alive[t], GH, H, h_in, H, &packed_U[0], &gates[gate_row, 0], GH,
+                    product(alive[t], columns, H, h_in, H, &packed_U[0], &gates[gate_row, 0], GH,
                             &gates[gate_row, 0], GH)
+                if columns.count == 1 or not outputs:  # gates from others, or h_new is h_previous
+                    meet(share)
                 vector_math.carry_lstm_forward(
-                    alive[t], H, candidate_tanh, &gates[gate_row, 0], h_previous, c_previous, c_new,
-                    h_new)
+                    alive[t], H, units, candidate_tanh, &gates[gate_row, 0], h_previous, c_previous,
+                    c_new, h_new)
+                meet(share)
                 previous += before
                 before = alive[t]
                 row += alive[t]
@@ -134,13 +146,14 @@ def carry_lstm_backward(
     floating[:, ::1] dW,           # INOUT  (D, 5H)
     floating[:, ::1] dU,           # INOUT  (H, 5H)
     floating[::1] db,              # INOUT  (5H,)
-    floating[:, ::1] scratch,      # OUT    (B, H)
+    floating[:, ::1] scratch,      # OUT    (members · B, H), room of each
     const floating[::1] packed_Wt,  # IN     W.T, packed, if dx is wanted
     const floating[::1] packed_Ut,  # IN     U.T, packed
     floating[::1] packed_left,     # OUT    room for x or h of one chunk, packed
     floating[::1] packed_gates,    # OUT    room for the gates of one chunk, packed
     int64_t chunk_rows,
     bint candidate_tanh,
+    Member member,                 # whose part of the work is done
 ):
     """Run a packed batch backward, after `carry_lstm_forward` with ``keep``.
 
@@ -154,6 +167,10 @@ def carry_lstm_backward(
         int64_t T = alive.shape[0], B = h.shape[0] - N
         int64_t t, start, end = T, rows, before
         int64_t row = N             # packed row of the step
+        const Share* share = &member.share
+        Range units = own_columns(share, H, sizeof(floating))
+        Range columns = own_gates(share, H, 5, sizeof(floating))
+        floating* own_scratch = &scratch[0, 0] + share.number * B * H
         const floating* mask_rows = &mask[0, 0] if mask.shape[0] > 0 else NULL
     with nogil:
         while end > 0:
@@ -162,24 +179,28 @@ def carry_lstm_backward(
                 row -= alive[t]
                 before = alive[t - 1] if t > 0 else B
                 vector_math.carry_lstm_backward(
-                    alive[t], H, candidate_tanh, &gates[row, 0], &h[B + row - before, 0],
+                    alive[t], H, units, candidate_tanh, &gates[row, 0], &h[B + row - before, 0],
                     &c[B + row - before, 0], &c[B + row, 0],
                     &dy[row, 0] if dy.shape[0] > 0 else NULL, &dh[0, 0], &dc[0, 0])
-                propagate(alive[t], H, GH, &gates[row, 0], GH, &packed_Ut[0], mask_rows,
-                          &scratch[0, 0], True, &dh[0, 0])
+                meet(share)
+                propagate(alive[t], H, units, GH, &gates[row, 0], GH, &packed_Ut[0], mask_rows,
+                          own_scratch, True, &dh[0, 0])
             if dx.shape[0] > 0:
                 # dx = gates @ W.T
-                product(rows, D, GH, &gates[row, 0], GH, &packed_Wt[0], <const floating*>NULL, 0,
-                        &dx[row, 0], D)
+                input_gradient(share, rows, D, GH, &gates[row, 0], &packed_Wt[0], &dx[row, 0])
             # db += gates.sum(axis=0)
-            pack_right(rows, GH, &gates[row, 0], GH, &packed_gates[0], &db[0])
+            pack_right(rows, columns, &gates[row, 0], GH, &packed_gates[0], &db[0])
             # dW += x.T @ gates
-            pack_left(rows, D, &x[row, 0], <const floating*>NULL, rows, 0, &packed_left[0])
-            add_product_transposed(D, GH, rows, &packed_left[0], &packed_gates[0], GH,
+            pack_rows(share, rows, D, &x[row, 0], &packed_left[0])
+            meet(share)
+            add_product_transposed(D, columns, rows, &packed_left[0], &packed_gates[0], GH,
                                    &dW[0, 0], GH)
             # dU += previous.T @ gates
-            pack_previous(start, end, rows, H, &alive[0], B, row, &h[0, 0], mask_rows,
+            meet(share)
+            pack_previous(share, start, end, rows, H, &alive[0], B, row, &h[0, 0], mask_rows,
                           &packed_left[0])
-            add_product_transposed(H, GH, rows, &packed_left[0], &packed_gates[0], GH,
+            meet(share)
+            add_product_transposed(H, columns, rows, &packed_left[0], &packed_gates[0], GH,
                                    &dU[0, 0], GH)
+            meet(share)
             end = start

@@ -7,6 +7,7 @@ from libc.stdint cimport int64_t
 from fastrnn.kernels.products cimport (
     add_product_transposed, pack, pack_left, pack_right, pack_transposed, product,
 )
+from fastrnn.kernels.team cimport all_of
 
 
 def pack_weights(
@@ -40,7 +41,7 @@ def dense_forward(
     """y = b + x @ W"""
     cdef int64_t N = x.shape[0], D = x.shape[1], K = y.shape[1]
     with nogil:
-        product(N, K, D, &x[0, 0], D, &packed_W[0], &b[0], 0, &y[0, 0], K)
+        product(N, all_of(K), D, &x[0, 0], D, &packed_W[0], &b[0], 0, &y[0, 0], K)
 
 
 def dense_backward(
@@ -51,7 +52,8 @@ def dense_backward(
     """dx = dy @ W.T"""
     cdef int64_t N = dy.shape[0], K = dy.shape[1], D = dx.shape[1]
     with nogil:
-        product(N, D, K, &dy[0, 0], K, &packed_Wt[0], <const floating*>NULL, 0, &dx[0, 0], D)
+        product(N, all_of(D), K, &dy[0, 0], K, &packed_Wt[0], <const floating*>NULL, 0, &dx[0, 0],
+                D)
 
 
 def dense_gradients(
@@ -68,6 +70,6 @@ def dense_gradients(
     cdef int64_t N = x.shape[0], D = x.shape[1], K = dy.shape[1]
     with nogil:
         pack_left(N, D, &x[0, 0], <const floating*>NULL, N, 0, &packed_x[0])
-        pack_right(N, width, &dy[0, column], K, &packed_dy[0], &db[column])
-        add_product_transposed(D, width, N, &packed_x[0], &packed_dy[0], width,
+        pack_right(N, all_of(width), &dy[0, column], K, &packed_dy[0], &db[column])
+        add_product_transposed(D, all_of(width), N, &packed_x[0], &packed_dy[0], width,
                                &dW[0, column], K)

@@ -41,6 +41,7 @@ static TARGET void NAME(add_rows)(int64_t rows, int64_t n, const REAL *x, int64_
 #include "rnn.h"
 
 static const TABLE NAME(table) = {
+    NAME(panel),
     NAME(sigmoid_array),
     NAME(exp_array),
     NAME(tanh_array),

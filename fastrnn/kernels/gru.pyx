@@ -28,7 +28,8 @@ Backward; dh holds on entry to step t what later steps send to h_t, da is of the
     da_r = ds h' r (1 - r)
     dh' = dh z + ds r + [da_r da_z] [U_r U_z]^T
 
-The elementwise lines stand in gru.h. Rows, alive and chunks are explained in recurrence.pxd.
+The elementwise lines stand in gru.h. Rows, alive, chunks and members are explained in
+recurrence.pxd and team.pxd.
 """
 
 from cython cimport floating
@@ -36,11 +37,13 @@ from libc.stdint cimport int64_t
 
 cimport fastrnn.kernels.vector_math as vector_math
 from fastrnn.kernels.products cimport (
-    add_product_transposed, pack_left, pack_right, product,
+    add_product_transposed, pack_right, product,
 )
 from fastrnn.kernels.recurrence cimport (
-    add_masked, chunk_end, chunk_start, masked, pack_previous, propagate,
+    add_masked, chunk_end, chunk_start, input_gradient, masked, pack_previous, pack_rows, propagate,
 )
+from fastrnn.kernels.team cimport Member, Share, meet, own_columns, own_gates
+from fastrnn.kernels.vector_math cimport Range
 
 
 def gru_forward(
@@ -53,7 +56,7 @@ def gru_forward(
     floating[:, ::1] gates,        # OUT    (N, 3H), or (R, 3H)
     floating[:, ::1] q,            # OUT    (N, H), or (R, H)
     floating[:, ::1] h_U,          # OUT    (B, 3H)
-    floating[:, ::1] scratch,      # OUT    (B, H)
+    floating[:, ::1] scratch,      # OUT    (members · B, H), room of each
     const floating[::1] packed_W,  # IN     W, packed
     const floating[::1] packed_U,  # IN     U, or its r and z blocks, packed
     const floating[::1] packed_U_n,  # IN   the n block of U, packed, for reset before
@@ -61,6 +64,7 @@ def gru_forward(
     bint keep,
     bint outputs,
     bint reset_after,
+    Member member,                 # whose part of the work is done
 ):
     """Run a packed batch forward.
 
@@ -79,6 +83,11 @@ def gru_forward(
         int64_t row = 0             # packed row of the step
         int64_t gate_row            # its row in gates and q
         int64_t previous = 0        # row of h where the previous state stands
+        const Share* share = &member.share
+        Range units = own_columns(share, H, sizeof(floating))
+        Range columns = own_gates(share, H, 3, sizeof(floating))
+        Range two_gates = own_gates(share, H, 2, sizeof(floating))
+        floating* own_scratch = &scratch[0, 0] + share.number * B * H
         const floating* mask_rows = &mask[0, 0] if mask.shape[0] > 0 else NULL
         const floating* h_in
         floating* h_previous
@@ -88,29 +97,37 @@ def gru_forward(
             end = chunk_end(&alive[0], T, start, chunk_rows, &rows)
             gate_row = row if keep else 0
             # gates = b + x @ W
-            product(rows, GH, D, &x[row, 0], D, &packed_W[0], &b[0], 0, &gates[gate_row, 0], GH)
+            product(rows, columns, D, &x[row, 0], D, &packed_W[0], &b[0], 0, &gates[gate_row, 0],
+                    GH)
+            meet(share)
             for t in range(start, end):
                 h_previous = &h[previous if outputs else 0, 0]
                 h_new = &h[B + row if outputs else 0, 0]
-                h_in = masked(alive[t] * H, h_previous, mask_rows, &scratch[0, 0])
+                h_in = masked(alive[t] * H, h_previous, mask_rows, own_scratch)
                 if reset_after:
                     # h_U = h_in @ U
-                    product(alive[t], GH, H, h_in, H, &packed_U[0], <const floating*>NULL, 0,
+                    product(alive[t], columns, H, h_in, H, &packed_U[0], <const floating*>NULL, 0,
                             &h_U[0, 0], GH)
+                    if columns.count == 1 or not outputs:  # gates from others; h_new is h_previous
+                        meet(share)
                     vector_math.gru_forward(
-                        alive[t], H, &gates[gate_row, 0], &h_U[0, 0], &b_n[0], &q[gate_row, 0],
-                        h_previous, h_new)
+                        alive[t], H, units, &gates[gate_row, 0], &h_U[0, 0], &b_n[0],
+                        &q[gate_row, 0], h_previous, h_new)
                 else:
                     # gates[:, :2H] += h_in @ U[:, :2H]
-                    product(alive[t], 2 * H, H, h_in, H, &packed_U[0], &gates[gate_row, 0], GH,
+                    product(alive[t], two_gates, H, h_in, H, &packed_U[0], &gates[gate_row, 0], GH,
                             &gates[gate_row, 0], GH)
+                    if two_gates.count == 1:
+                        meet(share)
                     vector_math.gru_before_forward_reset(
-                        alive[t], H, &gates[gate_row, 0], h_in, &q[gate_row, 0])
+                        alive[t], H, units, &gates[gate_row, 0], h_in, &q[gate_row, 0])
+                    meet(share)
                     # gates[:, 2H:] += q @ U[:, 2H:]
-                    product(alive[t], H, H, &q[gate_row, 0], H, &packed_U_n[0],
+                    product(alive[t], units, H, &q[gate_row, 0], H, &packed_U_n[0],
                             &gates[gate_row, 2 * H], GH, &gates[gate_row, 2 * H], GH)
                     vector_math.gru_before_forward_state(
-                        alive[t], H, &gates[gate_row, 0], &b_n[0], h_previous, h_new)
+                        alive[t], H, units, &gates[gate_row, 0], &b_n[0], h_previous, h_new)
+                meet(share)
                 previous += before
                 before = alive[t]
                 row += alive[t]
@@ -138,9 +155,10 @@ def gru_backward(
     floating[::1] packed_left,     # OUT    room for x or h of one chunk, packed
     floating[::1] packed_gates,    # OUT    room for the gates of one chunk, packed
     floating[:, ::1] dreset,       # OUT    (B, H)
-    floating[:, ::1] scratch,      # OUT    (B, H)
+    floating[:, ::1] scratch,      # OUT    (members · B, H), room of each
     int64_t chunk_rows,
     bint reset_after,
+    Member member,                 # whose part of the work is done
 ):
     """Run a packed batch backward, after `gru_forward` with ``keep``.
 
@@ -155,6 +173,11 @@ def gru_backward(
         int64_t T = alive.shape[0], B = h.shape[0] - N
         int64_t t, start, end = T, rows, before
         int64_t row = N             # packed row of the step
+        const Share* share = &member.share
+        Range units = own_columns(share, H, sizeof(floating))
+        Range columns = own_gates(share, H, 3, sizeof(floating))
+        Range two_gates = own_gates(share, H, 2, sizeof(floating))
+        floating* own_scratch = &scratch[0, 0] + share.number * B * H
         const floating* mask_rows = &mask[0, 0] if mask.shape[0] > 0 else NULL
         const floating* dy_rows
         const floating* h_in
@@ -167,44 +190,53 @@ def gru_backward(
                 dy_rows = &dy[row, 0] if dy.shape[0] > 0 else NULL
                 if reset_after:
                     vector_math.gru_backward(
-                        alive[t], H, &gates[row, 0], &q[row, 0], &h[B + row - before, 0], dy_rows,
-                        &dh[0, 0])
-                    propagate(alive[t], H, H, &q[row, 0], H, &packed_Ut_n[0], mask_rows,
-                              &scratch[0, 0], True, &dh[0, 0])
+                        alive[t], H, units, &gates[row, 0], &q[row, 0], &h[B + row - before, 0],
+                        dy_rows, &dh[0, 0])
+                    meet(share)
+                    propagate(alive[t], H, units, H, &q[row, 0], H, &packed_Ut_n[0], mask_rows,
+                              own_scratch, True, &dh[0, 0])
                 else:
                     vector_math.gru_before_backward_state(
-                        alive[t], H, &gates[row, 0], &h[B + row - before, 0], dy_rows, &dh[0, 0])
+                        alive[t], H, units, &gates[row, 0], &h[B + row - before, 0], dy_rows,
+                        &dh[0, 0])
+                    meet(share)
                     # dreset = gates[:, 2H:] @ U[:, 2H:].T
-                    product(alive[t], H, H, &gates[row, 2 * H], GH, &packed_Ut_n[0],
+                    product(alive[t], units, H, &gates[row, 2 * H], GH, &packed_Ut_n[0],
                             <const floating*>NULL, 0, &dreset[0, 0], H)
-                    h_in = masked(alive[t] * H, &h[B + row - before, 0], mask_rows, &scratch[0, 0])
+                    h_in = masked(alive[t] * H, &h[B + row - before, 0], mask_rows, own_scratch)
                     vector_math.gru_before_backward_reset(
-                        alive[t], H, &gates[row, 0], h_in, &dreset[0, 0])
-                    add_masked(alive[t] * H, &dreset[0, 0], mask_rows, &dh[0, 0])
-                propagate(alive[t], H, 2 * H, &gates[row, 0], GH, &packed_Ut[0], mask_rows,
-                          &scratch[0, 0], True, &dh[0, 0])
+                        alive[t], H, units, &gates[row, 0], h_in, &dreset[0, 0])
+                    add_masked(alive[t], H, units, &dreset[0, 0], mask_rows, &dh[0, 0])
+                    meet(share)
+                propagate(alive[t], H, units, 2 * H, &gates[row, 0], GH, &packed_Ut[0], mask_rows,
+                          own_scratch, True, &dh[0, 0])
             if dx.shape[0] > 0:
                 # dx = gates @ W.T
-                product(rows, D, GH, &gates[row, 0], GH, &packed_Wt[0], <const floating*>NULL, 0,
-                        &dx[row, 0], D)
+                input_gradient(share, rows, D, GH, &gates[row, 0], &packed_Wt[0], &dx[row, 0])
             # db += gates.sum(axis=0)
-            pack_right(rows, GH, &gates[row, 0], GH, &packed_gates[0], &db[0])
+            pack_right(rows, columns, &gates[row, 0], GH, &packed_gates[0], &db[0])
             # dW += x.T @ gates
-            pack_left(rows, D, &x[row, 0], <const floating*>NULL, rows, 0, &packed_left[0])
-            add_product_transposed(D, GH, rows, &packed_left[0], &packed_gates[0], GH,
+            pack_rows(share, rows, D, &x[row, 0], &packed_left[0])
+            meet(share)
+            add_product_transposed(D, columns, rows, &packed_left[0], &packed_gates[0], GH,
                                    &dW[0, 0], GH)
             # dU[:, :2H] += previous.T @ gates[:, :2H]
-            pack_previous(start, end, rows, H, &alive[0], B, row, &h[0, 0], mask_rows,
+            meet(share)
+            pack_previous(share, start, end, rows, H, &alive[0], B, row, &h[0, 0], mask_rows,
                           &packed_left[0])
-            add_product_transposed(H, 2 * H, rows, &packed_left[0], &packed_gates[0], GH,
+            meet(share)
+            add_product_transposed(H, two_gates, rows, &packed_left[0], &packed_gates[0], GH,
                                    &dU[0, 0], GH)
+            meet(share)
             if reset_after:
                 # dU[:, 2H:] += previous.T @ q; db_n += q.sum(axis=0)
-                pack_right(rows, H, &q[row, 0], H, &packed_gates[0], &db_n[0])
+                pack_right(rows, units, &q[row, 0], H, &packed_gates[0], &db_n[0])
             else:
                 # dU[:, 2H:] += q.T @ gates[:, 2H:]; db_n += gates[:, 2H:].sum(axis=0)
-                pack_right(rows, H, &gates[row, 2 * H], GH, &packed_gates[0], &db_n[0])
-                pack_left(rows, H, &q[row, 0], <const floating*>NULL, rows, 0, &packed_left[0])
-            add_product_transposed(H, H, rows, &packed_left[0], &packed_gates[0], H,
+                pack_right(rows, units, &gates[row, 2 * H], GH, &packed_gates[0], &db_n[0])
+                pack_rows(share, rows, H, &q[row, 0], &packed_left[0])
+            meet(share)
+            add_product_transposed(H, units, rows, &packed_left[0], &packed_gates[0], H,
                                    &dU[0, 2 * H], GH)
+            meet(share)
             end = start

@@ -15,34 +15,14 @@ from cpython.pythread cimport (
     WAIT_LOCK,
 )
 from libc.stdint cimport int64_t
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 
-cdef extern from "sched.h" nogil:
-    int sched_yield()
-
-
-cdef extern from *:
-    """
-    #if defined(__x86_64__) || defined(__i386__)
-    #define relax() __builtin_ia32_pause()
-    #elif defined(__aarch64__)
-    #define relax() __asm__ __volatile__("yield")
-    #else
-    #define relax() ((void)0)
-    #endif
-    #define load_flag(flag) __atomic_load_n(flag, __ATOMIC_ACQUIRE)
-    #define store_flag(flag, value) __atomic_store_n(flag, value, __ATOMIC_RELEASE)
-    """
+cdef extern from "waiting.h" nogil:
+    int64_t nanoseconds() noexcept nogil
     void relax() noexcept nogil
-    bint load_flag(int* flag) noexcept nogil
+    int load_flag(const int* flag) noexcept nogil
     void store_flag(int* flag, int value) noexcept nogil
-
-
-cdef int64_t nanoseconds() noexcept nogil:
-    cdef timespec now
-    clock_gettime(CLOCK_MONOTONIC, &now)
-    return <int64_t>now.tv_sec * 1000000000 + now.tv_nsec
+    int sched_yield()
 
 
 cdef struct Signal:

@@ -1,13 +1,14 @@
-/* The pointwise pass of one LSTM step (equations in lstm.pyx). Included by levels.h. */
+/* The pointwise pass of one LSTM step (equations in lstm.pyx), for some units
+   of all rows. Included by levels.h. */
 
 /* gates (rows, 4H): x W + h U + b on entry, i | f | g | o on return.
    c_prev, c, h (rows, H); c may be c_prev. */
-static TARGET void NAME(lstm_forward)(int64_t rows, int64_t H, REAL *gates, const REAL *c_prev,
-                                      REAL *c, REAL *h)
+static TARGET void NAME(lstm_forward)(int64_t rows, int64_t H, range units, REAL *gates,
+                                      const REAL *c_prev, REAL *c, REAL *h)
 {
     for (; rows > 0; rows--, gates += 4 * H, c_prev += H, c += H, h += H) {
-        for (int64_t j = 0; j < H; j += LANES) {
-            int64_t n = H - j;
+        for (int64_t j = units.begin; j < units.end; j += LANES) {
+            int64_t n = units.end - j;
             vec i = NAME(sigmoid)(NAME(load)(gates + j, n));
             vec f = NAME(sigmoid)(NAME(load)(gates + H + j, n));
             vec g = NAME(tanh)(NAME(load)(gates + 2 * H + j, n));
@@ -20,8 +21,8 @@ static TARGET void NAME(lstm_forward)(int64_t rows, int64_t H, REAL *gates, cons
             NAME(store)(c + j, cell, n);
         }
         /* A loop of its own: the chain of activations would be too long to overlap the next one. */
-        for (int64_t j = 0; j < H; j += LANES) {
-            int64_t n = H - j;
+        for (int64_t j = units.begin; j < units.end; j += LANES) {
+            int64_t n = units.end - j;
             vec o = NAME(load)(gates + 3 * H + j, n);
             NAME(store)(h + j, o * NAME(tanh)(NAME(load)(c + j, n)), n);
         }
@@ -31,12 +32,13 @@ static TARGET void NAME(lstm_forward)(int64_t rows, int64_t H, REAL *gates, cons
 /* gates: i | f | g | o on entry, the gradient of their pre-activations on return.
    dy (rows, H) or NULL: gradient of h_t from above; dh (rows, H): from step t + 1, only read;
    dc (rows, H): of c_t from step t + 1 on entry, of c_{t-1} on return. */
-static TARGET void NAME(lstm_backward)(int64_t rows, int64_t H, REAL *gates, const REAL *c_prev,
-                                       const REAL *c, const REAL *dy, const REAL *dh, REAL *dc)
+static TARGET void NAME(lstm_backward)(int64_t rows, int64_t H, range units, REAL *gates,
+                                       const REAL *c_prev, const REAL *c, const REAL *dy,
+                                       const REAL *dh, REAL *dc)
 {
     for (; rows > 0; rows--, gates += 4 * H, c_prev += H, c += H, dh += H, dc += H) {
-        for (int64_t j = 0; j < H; j += LANES) {
-            int64_t n = H - j;
+        for (int64_t j = units.begin; j < units.end; j += LANES) {
+            int64_t n = units.end - j;
             vec i = NAME(load)(gates + j, n), f = NAME(load)(gates + H + j, n);
             vec g = NAME(load)(gates + 2 * H + j, n), o = NAME(load)(gates + 3 * H + j, n);
             vec dh_t = NAME(load)(dh + j, n);

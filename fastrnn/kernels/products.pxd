@@ -4,6 +4,10 @@ Two paths, chosen here and nowhere else. The packed kernels of product.h run at 
 processor from a few rows on, because the factor is laid out once and not at every time step; they
 need AVX2 or AVX-512. BLAS serves everywhere else, and as their reference in the tests: its "packed"
 factor is a plain row-major copy.
+
+Members of a team (team.pxd) each compute some columns of a result. Pointers are to the whole of
+every array, and a range says which columns are meant; its blocks begin at a panel. On BLAS there
+are no teams, and it is always all columns.
 """
 
 from cython cimport floating
@@ -12,6 +16,7 @@ from libc.string cimport memcpy
 
 cimport fastrnn.kernels.vector_math as vector_math
 from fastrnn.kernels._blas cimport gemm
+from fastrnn.kernels.vector_math cimport Range
 
 
 cdef inline void pack(
@@ -49,7 +54,7 @@ cdef inline void pack_transposed(
 
 cdef inline void product(
     int64_t M,
-    int64_t N,
+    Range columns,             # of the N of the result
     int64_t K,
     const floating* A,         # IN     (M, K), row stride lda
     int64_t lda,
@@ -60,19 +65,23 @@ cdef inline void product(
     int64_t ldc,
 ) noexcept nogil:
     """C = start + A @ B"""
-    cdef int64_t row
-    if not vector_math.use_blas:
-        vector_math.product(M, N, K, A, lda, packed, start, start_stride, C, ldc)
+    cdef int64_t block, column, row, N = columns.end - columns.begin
+    if vector_math.use_blas:
+        if start != NULL and start != C:
+            for row in range(M):
+                memcpy(C + row * ldc, start + row * start_stride, N * sizeof(floating))
+        gemm(False, False, M, N, K, A, lda, packed, N, <floating>(start != NULL), C, ldc)
         return
-    if start != NULL and start != C:
-        for row in range(M):
-            memcpy(C + row * ldc, start + row * start_stride, N * sizeof(floating))
-    gemm(False, False, M, N, K, A, lda, packed, N, <floating>(start != NULL), C, ldc)
+    for block in range(columns.count):
+        column = columns.begin + block * columns.stride
+        vector_math.product(M, N, K, A, lda, packed + column * K,
+                            start + column if start != NULL else NULL, start_stride,
+                            C + column, ldc)
 
 
 cdef inline void product_pair(
     int64_t M,
-    int64_t N,
+    Range columns,             # of the N of the result
     int64_t K,
     const floating* A,         # IN     (M, K), row stride lda
     int64_t lda,
@@ -87,12 +96,16 @@ cdef inline void product_pair(
     int64_t ldc,
 ) noexcept nogil:
     """C = start + A @ B + A2 @ B2"""
-    if not vector_math.use_blas:
-        vector_math.product_pair(
-            M, N, K, A, lda, packed, K2, A2, lda2, packed2, start, start_stride, C, ldc)
+    cdef int64_t block, column, N = columns.end - columns.begin
+    if vector_math.use_blas:
+        product(M, columns, K, A, lda, packed, start, start_stride, C, ldc)
+        product(M, columns, K2, A2, lda2, packed2, <const floating*>C, ldc, C, ldc)
         return
-    product(M, N, K, A, lda, packed, start, start_stride, C, ldc)
-    product(M, N, K2, A2, lda2, packed2, <const floating*>C, ldc, C, ldc)
+    for block in range(columns.count):
+        column = columns.begin + block * columns.stride
+        vector_math.product_pair(
+            M, N, K, A, lda, packed + column * K, K2, A2, lda2, packed2 + column * K2,
+            start + column if start != NULL else NULL, start_stride, C + column, ldc)
 
 
 cdef inline void pack_left(
@@ -116,25 +129,27 @@ cdef inline void pack_left(
 
 cdef inline void pack_right(
     int64_t K,
-    int64_t N,
+    Range columns,           # of the N of the factor
     const floating* B,       # IN     (K, N), row stride ldb
     int64_t ldb,
     floating* packed,        # OUT    vector_math.packed_size(K, N) elements
     floating* total,         # INOUT  (N,)
 ) noexcept nogil:
     """Lay out B as the second factor of `add_product_transposed`; total += B.sum(axis=0)"""
-    cdef int64_t k
-    if not vector_math.use_blas:
-        vector_math.pack_panels(K, N, B, ldb, packed, total)
+    cdef int64_t k, block, column, N = columns.end - columns.begin
+    if vector_math.use_blas:
+        for k in range(K):
+            memcpy(packed + k * N, B + k * ldb, N * sizeof(floating))
+        vector_math.add_rows(K, N, B, ldb, total)
         return
-    for k in range(K):
-        memcpy(packed + k * N, B + k * ldb, N * sizeof(floating))
-    vector_math.add_rows(K, N, B, ldb, total)
+    for block in range(columns.count):
+        column = columns.begin + block * columns.stride
+        vector_math.pack_panels(K, N, B + column, ldb, packed + column * K, total + column)
 
 
 cdef inline void add_product_transposed(
     int64_t M,
-    int64_t N,
+    Range columns,             # of the N of the result
     int64_t K,
     const floating* A,         # IN     (K, M), from pack_left
     const floating* B,         # IN     (K, N), from pack_right
@@ -143,7 +158,10 @@ cdef inline void add_product_transposed(
     int64_t ldc,
 ) noexcept nogil:
     """C += A.T @ B"""
+    cdef int64_t block, column, N = columns.end - columns.begin
     if vector_math.use_blas:
         gemm(True, False, M, N, K, A, M, B, ldb, <floating>1, C, ldc)
-    else:
-        vector_math.product_transposed(M, N, K, A, B, C, ldc)
+        return
+    for block in range(columns.count):
+        column = columns.begin + block * columns.stride
+        vector_math.product_transposed(M, N, K, A, B + column * K, C + column, ldc)

@@ -10,12 +10,19 @@ Time is cut into chunks of steps small enough for their gates to stay in the pro
 second-level cache: a chunk is projected (x W + b) and then stepped through; on the way back it is
 stepped through and then its rows are added to the gradients of the parameters. Weights are packed
 once a call.
+
+Several threads may run a call together, as members of a team (team.pxd). Each has its own units:
+it alone computes their states, and their columns of what is propagated back to the step before.
+Forward, all meet at the end of every step, and between product and pointwise pass if gates of a
+member's units come from others or the new states take the place of the old; backward, once a step.
 """
 
 from cython cimport floating
 from libc.stdint cimport int64_t
 
 from fastrnn.kernels.products cimport pack_left, product
+from fastrnn.kernels.team cimport Share, all_of, own
+from fastrnn.kernels.vector_math cimport Range
 
 
 cdef inline int64_t chunk_end(
@@ -72,6 +79,7 @@ cdef inline const floating* masked(
 
 
 cdef inline void pack_previous(
+    const Share* share,      # a member packs some of the steps
     int64_t start,
     int64_t end,
     int64_t rows,            # of the chunk
@@ -89,28 +97,47 @@ cdef inline void pack_previous(
         int64_t t, row = 0
         int64_t before = alive[start - 1] if start > 0 else B
         const floating* source = h + (B + first - before) * H
+        Range steps = own(share, end - start)
     for t in range(start, end):
-        pack_left(alive[t], H, source, mask, rows, row, packed)
+        if steps.begin <= t - start < steps.end:
+            pack_left(alive[t], H, source, mask, rows, row, packed)
         row += alive[t]
         source += before * H
         before = alive[t]
 
 
+cdef inline void pack_rows(
+    const Share* share,      # a member packs some of the rows
+    int64_t rows,            # of the chunk
+    int64_t F,
+    const floating* x,       # IN   (rows, F)
+    floating* packed,        # OUT  room for (rows, F), packed
+) noexcept nogil:
+    """packed = x, as the first factor of `add_product_transposed`"""
+    cdef Range part = own(share, rows)
+    pack_left(part.end - part.begin, F, x + part.begin * F, <const floating*>NULL, rows, part.begin,
+              packed)
+
+
 cdef inline void add_masked(
-    int64_t size,
-    const floating* d,      # IN     (size,)
-    const floating* mask,   # IN     (size,) or NULL
-    floating* dh,           # INOUT  (size,)
+    int64_t rows,
+    int64_t H,
+    Range units,            # the columns that are meant
+    const floating* d,      # IN     (rows, H)
+    const floating* mask,   # IN     (rows, H) or NULL
+    floating* dh,           # INOUT  (rows, H)
 ) noexcept nogil:
     """dh += d * mask"""
-    cdef int64_t j
-    for j in range(size):
-        dh[j] += d[j] * mask[j] if mask != NULL else d[j]
+    cdef int64_t row, j
+    for row in range(rows):
+        for j in range(row * H + units.begin, row * H + units.end):
+            dh[j] += d[j] * mask[j] if mask != NULL else d[j]
 
 
 cdef inline void propagate(
     int64_t rows,
     int64_t H,
+    Range units,              # the columns of dh that are meant
     int64_t K,
     const floating* dgates,   # IN     (rows, K), row stride stride
     int64_t stride,
@@ -121,14 +148,30 @@ cdef inline void propagate(
     floating* dh,             # INOUT  (rows, H)
 ) noexcept nogil:
     """dh = (dgates @ U.T) * mask, added to dh if asked."""
-    cdef int64_t j
+    cdef int64_t row, j
     if mask == NULL:
         # dh = dgates @ U.T, or dh += dgates @ U.T
-        product(rows, H, K, dgates, stride, Ut, <const floating*>dh if add else NULL, H, dh, H)
+        product(rows, units, K, dgates, stride, Ut, <const floating*>dh if add else NULL, H, dh, H)
         return
     # scratch = dgates @ U.T
-    product(rows, H, K, dgates, stride, Ut, <const floating*>NULL, H, scratch, H)
+    product(rows, units, K, dgates, stride, Ut, <const floating*>NULL, H, scratch, H)
     if not add:
-        for j in range(rows * H):
-            dh[j] = 0
-    add_masked(rows * H, scratch, mask, dh)
+        for row in range(rows):
+            for j in range(row * H + units.begin, row * H + units.end):
+                dh[j] = 0
+    add_masked(rows, H, units, scratch, mask, dh)
+
+
+cdef inline void input_gradient(
+    const Share* share,      # a member computes some of the rows
+    int64_t rows,            # of the chunk
+    int64_t D,
+    int64_t K,
+    const floating* dgates,  # IN   (rows, K)
+    const floating* Wt,      # IN   (K, D), the transpose of W, packed
+    floating* dx,            # OUT  (rows, D)
+) noexcept nogil:
+    """dx = dgates @ W.T"""
+    cdef Range part = own(share, rows)
+    product(part.end - part.begin, all_of(D), K, dgates + part.begin * K, K, Wt,
+            <const floating*>NULL, 0, dx + part.begin * D, D)

@@ -11,7 +11,8 @@ Backward; dh holds on entry to step t what later steps send to h_t::
     da = (dh + dy) φ'                  φ' = 1 - h^2, or 1 where h > 0 and 0 elsewhere
     dh' = da U^T
 
-The elementwise lines stand in rnn.h. Rows, alive and chunks are explained in recurrence.pxd.
+The elementwise lines stand in rnn.h. Rows, alive, chunks and members are explained in
+recurrence.pxd and team.pxd.
 """
 
 from cython cimport floating
@@ -19,11 +20,14 @@ from libc.stdint cimport int64_t
 
 cimport fastrnn.kernels.vector_math as vector_math
 from fastrnn.kernels.products cimport (
-    add_product_transposed, pack_left, pack_right, product, product_pair,
+    add_product_transposed, pack_right, product, product_pair,
 )
 from fastrnn.kernels.recurrence cimport (
-    chunk_end, chunk_start, masked, pack_previous, projects_stepwise, propagate,
+    chunk_end, chunk_start, input_gradient, masked, pack_previous, pack_rows, projects_stepwise,
+    propagate,
 )
+from fastrnn.kernels.team cimport Member, Share, meet, own_columns
+from fastrnn.kernels.vector_math cimport Range
 
 
 def rnn_forward(
@@ -33,12 +37,13 @@ def rnn_forward(
     const floating[:, ::1] mask,   # IN     (B, H), or (0, H) without recurrent dropout
     floating[:, ::1] h,            # INOUT  (B + N, H), or (B, H)
     floating[:, ::1] gates,        # OUT    (R, H)
-    floating[:, ::1] scratch,      # OUT    (B, H)
+    floating[:, ::1] scratch,      # OUT    (members · B, H), room of each
     const floating[::1] packed_W,  # IN     W, packed
     const floating[::1] packed_U,  # IN     U, packed
     int64_t chunk_rows,
     bint relu,
     bint outputs,
+    Member member,                 # whose part of the work is done
 ):
     """Run a packed batch forward.
 
@@ -56,6 +61,9 @@ def rnn_forward(
         int64_t gate_row            # its row in gates
         bint stepwise
         int64_t previous = 0        # row of h where the previous state stands
+        const Share* share = &member.share
+        Range units = own_columns(share, H, sizeof(floating))
+        floating* own_scratch = &scratch[0, 0] + share.number * B * H
         const floating* mask_rows = &mask[0, 0] if mask.shape[0] > 0 else NULL
         const floating* h_in
         floating* h_previous
@@ -67,20 +75,23 @@ def rnn_forward(
             stepwise = projects_stepwise(D, alive[start])
             if not stepwise:
                 # gates = b + x @ W
-                product(rows, H, D, &x[row, 0], D, &packed_W[0], &b[0], 0, &gates[0, 0], H)
+                product(rows, units, D, &x[row, 0], D, &packed_W[0], &b[0], 0, &gates[0, 0], H)
             for t in range(start, end):
                 h_previous = &h[previous if outputs else 0, 0]
                 h_new = &h[B + row if outputs else 0, 0]
-                h_in = masked(alive[t] * H, h_previous, mask_rows, &scratch[0, 0])
+                h_in = masked(alive[t] * H, h_previous, mask_rows, own_scratch)
                 if stepwise:
                     # gates = b + x @ W + h_in @ U
-                    product_pair(alive[t], H, D, &x[row, 0], D, &packed_W[0], H, h_in, H,
+                    product_pair(alive[t], units, D, &x[row, 0], D, &packed_W[0], H, h_in, H,
                                  &packed_U[0], &b[0], 0, &gates[gate_row, 0], H)
                 else:
                     # gates += h_in @ U
-                    product(alive[t], H, H, h_in, H, &packed_U[0], &gates[gate_row, 0], H,
+                    product(alive[t], units, H, h_in, H, &packed_U[0], &gates[gate_row, 0], H,
                             &gates[gate_row, 0], H)
-                vector_math.rnn_forward(alive[t] * H, relu, &gates[gate_row, 0], h_new)
+                if not outputs:  # where h_new is h_previous, which others may still read
+                    meet(share)
+                vector_math.rnn_forward(alive[t], H, units, relu, &gates[gate_row, 0], h_new)
+                meet(share)
                 previous += before
                 before = alive[t]
                 row += alive[t]
@@ -100,13 +111,14 @@ def rnn_backward(
     floating[:, ::1] dU,           # INOUT  (H, H)
     floating[::1] db,              # INOUT  (H,)
     floating[:, ::1] dgates,       # OUT    (R, H), room for a chunk, R = max(chunk_rows, alive[0])
-    floating[:, ::1] scratch,      # OUT    (B, H)
+    floating[:, ::1] scratch,      # OUT    (members · B, H), room of each
     const floating[::1] packed_Wt,  # IN     W.T, packed, if dx is wanted
     const floating[::1] packed_Ut,  # IN     U.T, packed
     floating[::1] packed_left,     # OUT    room for x or h of one chunk, packed
     floating[::1] packed_gates,    # OUT    room for the gates of one chunk, packed
     int64_t chunk_rows,
     bint relu,
+    Member member,                 # whose part of the work is done
 ):
     """Run a packed batch backward, after `rnn_forward`.
 
@@ -119,6 +131,9 @@ def rnn_backward(
         int64_t t, start, end = T, rows
         int64_t row = N             # packed row of the step
         int64_t chunk_row           # its row in dgates
+        const Share* share = &member.share
+        Range units = own_columns(share, H, sizeof(floating))
+        floating* own_scratch = &scratch[0, 0] + share.number * B * H
         const floating* mask_rows = &mask[0, 0] if mask.shape[0] > 0 else NULL
     with nogil:
         while end > 0:
@@ -128,23 +143,27 @@ def rnn_backward(
                 row -= alive[t]
                 chunk_row -= alive[t]
                 vector_math.rnn_backward(
-                    alive[t] * H, relu, &h[B + row, 0],
+                    alive[t], H, units, relu, &h[B + row, 0],
                     &dy[row, 0] if dy.shape[0] > 0 else NULL, &dh[0, 0], &dgates[chunk_row, 0])
-                propagate(alive[t], H, H, &dgates[chunk_row, 0], H, &packed_Ut[0], mask_rows,
-                          &scratch[0, 0], False, &dh[0, 0])
+                meet(share)
+                propagate(alive[t], H, units, H, &dgates[chunk_row, 0], H, &packed_Ut[0],
+                          mask_rows, own_scratch, False, &dh[0, 0])
             if dx.shape[0] > 0:
                 # dx = dgates @ W.T
-                product(rows, D, H, &dgates[0, 0], H, &packed_Wt[0], <const floating*>NULL, 0,
-                        &dx[row, 0], D)
+                input_gradient(share, rows, D, H, &dgates[0, 0], &packed_Wt[0], &dx[row, 0])
             # db += dgates.sum(axis=0)
-            pack_right(rows, H, &dgates[0, 0], H, &packed_gates[0], &db[0])
+            pack_right(rows, units, &dgates[0, 0], H, &packed_gates[0], &db[0])
             # dW += x.T @ dgates
-            pack_left(rows, D, &x[row, 0], <const floating*>NULL, rows, 0, &packed_left[0])
-            add_product_transposed(D, H, rows, &packed_left[0], &packed_gates[0], H,
+            pack_rows(share, rows, D, &x[row, 0], &packed_left[0])
+            meet(share)
+            add_product_transposed(D, units, rows, &packed_left[0], &packed_gates[0], H,
                                    &dW[0, 0], H)
             # dU += previous.T @ dgates
-            pack_previous(start, end, rows, H, &alive[0], B, row, &h[0, 0], mask_rows,
+            meet(share)
+            pack_previous(share, start, end, rows, H, &alive[0], B, row, &h[0, 0], mask_rows,
                           &packed_left[0])
-            add_product_transposed(H, H, rows, &packed_left[0], &packed_gates[0], H,
+            meet(share)
+            add_product_transposed(H, units, rows, &packed_left[0], &packed_gates[0], H,
                                    &dU[0, 0], H)
+            meet(share)
             end = start

@@ -9,7 +9,11 @@ from libc.stdint cimport int64_t
 
 
 cdef extern from "table.h" nogil:
+    ctypedef struct Range "range":
+        int64_t begin, end, count, stride
+
     ctypedef struct table_float:
+        int64_t panel
         void (*sigmoid)(int64_t, const float*, float*) noexcept nogil
         void (*exp)(int64_t, const float*, float*) noexcept nogil
         void (*tanh)(int64_t, const float*, float*) noexcept nogil
@@ -33,41 +37,47 @@ cdef extern from "table.h" nogil:
         void (*product_transposed)(
             int64_t, int64_t, int64_t, const float*, const float*, float*, int64_t
         ) noexcept nogil
-        void (*lstm_forward)(int64_t, int64_t, float*, const float*, float*, float*) noexcept nogil
+        void (*lstm_forward)(
+            int64_t, int64_t, Range, float*, const float*, float*, float*
+        ) noexcept nogil
         void (*lstm_backward)(
-            int64_t, int64_t, float*, const float*, const float*, const float*, const float*, float*
+            int64_t, int64_t, Range, float*, const float*, const float*, const float*,
+            const float*, float*
         ) noexcept nogil
         void (*carry_lstm_forward)(
-            int64_t, int64_t, int, float*, const float*, const float*, float*, float*
+            int64_t, int64_t, Range, int, float*, const float*, const float*, float*, float*
         ) noexcept nogil
         void (*carry_lstm_backward)(
-            int64_t, int64_t, int, float*, const float*, const float*, const float*, const float*,
+            int64_t, int64_t, Range, int, float*, const float*, const float*, const float*,
+            const float*,
             float*, float*
         ) noexcept nogil
         void (*gru_forward)(
-            int64_t, int64_t, float*, const float*, const float*, float*, const float*, float*
+            int64_t, int64_t, Range, float*, const float*, const float*, float*, const float*,
+            float*
         ) noexcept nogil
         void (*gru_backward)(
-            int64_t, int64_t, float*, float*, const float*, const float*, float*
+            int64_t, int64_t, Range, float*, float*, const float*, const float*, float*
         ) noexcept nogil
         void (*gru_before_forward_reset)(
-            int64_t, int64_t, float*, const float*, float*
+            int64_t, int64_t, Range, float*, const float*, float*
         ) noexcept nogil
         void (*gru_before_backward_reset)(
-            int64_t, int64_t, float*, const float*, float*
+            int64_t, int64_t, Range, float*, const float*, float*
         ) noexcept nogil
         void (*gru_before_forward_state)(
-            int64_t, int64_t, float*, const float*, const float*, float*
+            int64_t, int64_t, Range, float*, const float*, const float*, float*
         ) noexcept nogil
         void (*gru_before_backward_state)(
-            int64_t, int64_t, float*, const float*, const float*, float*
+            int64_t, int64_t, Range, float*, const float*, const float*, float*
         ) noexcept nogil
-        void (*rnn_forward)(int64_t, int, const float*, float*) noexcept nogil
+        void (*rnn_forward)(int64_t, int64_t, Range, int, const float*, float*) noexcept nogil
         void (*rnn_backward)(
-            int64_t, int, const float*, const float*, const float*, float*
+            int64_t, int64_t, Range, int, const float*, const float*, const float*, float*
         ) noexcept nogil
 
     ctypedef struct table_double:
+        int64_t panel
         void (*sigmoid)(int64_t, const double*, double*) noexcept nogil
         void (*exp)(int64_t, const double*, double*) noexcept nogil
         void (*tanh)(int64_t, const double*, double*) noexcept nogil
@@ -92,45 +102,48 @@ cdef extern from "table.h" nogil:
             int64_t, int64_t, int64_t, const double*, const double*, double*, int64_t
         ) noexcept nogil
         void (*lstm_forward)(
-            int64_t, int64_t, double*, const double*, double*, double*
+            int64_t, int64_t, Range, double*, const double*, double*, double*
         ) noexcept nogil
         void (*lstm_backward)(
-            int64_t, int64_t, double*, const double*, const double*, const double*, const double*,
+            int64_t, int64_t, Range, double*, const double*, const double*, const double*,
+            const double*,
             double*
         ) noexcept nogil
         void (*carry_lstm_forward)(
-            int64_t, int64_t, int, double*, const double*, const double*, double*, double*
+            int64_t, int64_t, Range, int, double*, const double*, const double*, double*, double*
         ) noexcept nogil
         void (*carry_lstm_backward)(
-            int64_t, int64_t, int, double*, const double*, const double*, const double*,
+            int64_t, int64_t, Range, int, double*, const double*, const double*, const double*,
             const double*, double*, double*
         ) noexcept nogil
         void (*gru_forward)(
-            int64_t, int64_t, double*, const double*, const double*, double*, const double*, double*
+            int64_t, int64_t, Range, double*, const double*, const double*, double*,
+            const double*, double*
         ) noexcept nogil
         void (*gru_backward)(
-            int64_t, int64_t, double*, double*, const double*, const double*, double*
+            int64_t, int64_t, Range, double*, double*, const double*, const double*, double*
         ) noexcept nogil
         void (*gru_before_forward_reset)(
-            int64_t, int64_t, double*, const double*, double*
+            int64_t, int64_t, Range, double*, const double*, double*
         ) noexcept nogil
         void (*gru_before_backward_reset)(
-            int64_t, int64_t, double*, const double*, double*
+            int64_t, int64_t, Range, double*, const double*, double*
         ) noexcept nogil
         void (*gru_before_forward_state)(
-            int64_t, int64_t, double*, const double*, const double*, double*
+            int64_t, int64_t, Range, double*, const double*, const double*, double*
         ) noexcept nogil
         void (*gru_before_backward_state)(
-            int64_t, int64_t, double*, const double*, const double*, double*
+            int64_t, int64_t, Range, double*, const double*, const double*, double*
         ) noexcept nogil
-        void (*rnn_forward)(int64_t, int, const double*, double*) noexcept nogil
+        void (*rnn_forward)(int64_t, int64_t, Range, int, const double*, double*) noexcept nogil
         void (*rnn_backward)(
-            int64_t, int, const double*, const double*, const double*, double*
+            int64_t, int64_t, Range, int, const double*, const double*, const double*, double*
         ) noexcept nogil
 
 
 cdef const table_float* table_f
 cdef const table_double* table_d
+cdef int64_t panel_bytes  # of a row of a panel, of either type
 cdef bint use_blas
 
 
@@ -235,116 +248,125 @@ cdef inline void product_transposed(
 
 
 cdef inline void lstm_forward(
-    int64_t rows, int64_t H, floating* gates, const floating* c_prev, floating* c, floating* h
-) noexcept nogil:
-    if floating is float:
-        table_f.lstm_forward(rows, H, gates, c_prev, c, h)
-    else:
-        table_d.lstm_forward(rows, H, gates, c_prev, c, h)
-
-
-cdef inline void lstm_backward(
-    int64_t rows, int64_t H, floating* gates, const floating* c_prev, const floating* c,
-    const floating* dy, const floating* dh, floating* dc
-) noexcept nogil:
-    if floating is float:
-        table_f.lstm_backward(rows, H, gates, c_prev, c, dy, dh, dc)
-    else:
-        table_d.lstm_backward(rows, H, gates, c_prev, c, dy, dh, dc)
-
-
-cdef inline void carry_lstm_forward(
-    int64_t rows, int64_t H, int candidate_tanh, floating* gates, const floating* h_prev,
-    const floating* c_prev, floating* c, floating* h
-) noexcept nogil:
-    if floating is float:
-        table_f.carry_lstm_forward(rows, H, candidate_tanh, gates, h_prev, c_prev, c, h)
-    else:
-        table_d.carry_lstm_forward(rows, H, candidate_tanh, gates, h_prev, c_prev, c, h)
-
-
-cdef inline void carry_lstm_backward(
-    int64_t rows, int64_t H, int candidate_tanh, floating* gates, const floating* h_prev,
-    const floating* c_prev, const floating* c, const floating* dy, floating* dh, floating* dc
-) noexcept nogil:
-    if floating is float:
-        table_f.carry_lstm_backward(rows, H, candidate_tanh, gates, h_prev, c_prev, c, dy, dh, dc)
-    else:
-        table_d.carry_lstm_backward(rows, H, candidate_tanh, gates, h_prev, c_prev, c, dy, dh, dc)
-
-
-cdef inline void gru_forward(
-    int64_t rows, int64_t H, floating* gates, const floating* h_U, const floating* b_n,
-    floating* q, const floating* h_prev, floating* h
-) noexcept nogil:
-    if floating is float:
-        table_f.gru_forward(rows, H, gates, h_U, b_n, q, h_prev, h)
-    else:
-        table_d.gru_forward(rows, H, gates, h_U, b_n, q, h_prev, h)
-
-
-cdef inline void gru_backward(
-    int64_t rows, int64_t H, floating* gates, floating* q, const floating* h_prev,
-    const floating* dy, floating* dh
-) noexcept nogil:
-    if floating is float:
-        table_f.gru_backward(rows, H, gates, q, h_prev, dy, dh)
-    else:
-        table_d.gru_backward(rows, H, gates, q, h_prev, dy, dh)
-
-
-cdef inline void gru_before_forward_reset(
-    int64_t rows, int64_t H, floating* gates, const floating* h_in, floating* reset
-) noexcept nogil:
-    if floating is float:
-        table_f.gru_before_forward_reset(rows, H, gates, h_in, reset)
-    else:
-        table_d.gru_before_forward_reset(rows, H, gates, h_in, reset)
-
-
-cdef inline void gru_before_backward_reset(
-    int64_t rows, int64_t H, floating* gates, const floating* h_in, floating* dreset
-) noexcept nogil:
-    if floating is float:
-        table_f.gru_before_backward_reset(rows, H, gates, h_in, dreset)
-    else:
-        table_d.gru_before_backward_reset(rows, H, gates, h_in, dreset)
-
-
-cdef inline void gru_before_forward_state(
-    int64_t rows, int64_t H, floating* gates, const floating* b_n, const floating* h_prev,
+    int64_t rows, int64_t H, Range units, floating* gates, const floating* c_prev, floating* c,
     floating* h
 ) noexcept nogil:
     if floating is float:
-        table_f.gru_before_forward_state(rows, H, gates, b_n, h_prev, h)
+        table_f.lstm_forward(rows, H, units, gates, c_prev, c, h)
     else:
-        table_d.gru_before_forward_state(rows, H, gates, b_n, h_prev, h)
+        table_d.lstm_forward(rows, H, units, gates, c_prev, c, h)
+
+
+cdef inline void lstm_backward(
+    int64_t rows, int64_t H, Range units, floating* gates, const floating* c_prev,
+    const floating* c,
+    const floating* dy, const floating* dh, floating* dc
+) noexcept nogil:
+    if floating is float:
+        table_f.lstm_backward(rows, H, units, gates, c_prev, c, dy, dh, dc)
+    else:
+        table_d.lstm_backward(rows, H, units, gates, c_prev, c, dy, dh, dc)
+
+
+cdef inline void carry_lstm_forward(
+    int64_t rows, int64_t H, Range units, int candidate_tanh, floating* gates,
+    const floating* h_prev,
+    const floating* c_prev, floating* c, floating* h
+) noexcept nogil:
+    if floating is float:
+        table_f.carry_lstm_forward(rows, H, units, candidate_tanh, gates, h_prev, c_prev, c, h)
+    else:
+        table_d.carry_lstm_forward(rows, H, units, candidate_tanh, gates, h_prev, c_prev, c, h)
+
+
+cdef inline void carry_lstm_backward(
+    int64_t rows, int64_t H, Range units, int candidate_tanh, floating* gates,
+    const floating* h_prev,
+    const floating* c_prev, const floating* c, const floating* dy, floating* dh, floating* dc
+) noexcept nogil:
+    if floating is float:
+        table_f.carry_lstm_backward(
+            rows, H, units, candidate_tanh, gates, h_prev, c_prev, c, dy, dh, dc)
+    else:
+        table_d.carry_lstm_backward(
+            rows, H, units, candidate_tanh, gates, h_prev, c_prev, c, dy, dh, dc)
+
+
+cdef inline void gru_forward(
+    int64_t rows, int64_t H, Range units, floating* gates, const floating* h_U, const floating* b_n,
+    floating* q, const floating* h_prev, floating* h
+) noexcept nogil:
+    if floating is float:
+        table_f.gru_forward(rows, H, units, gates, h_U, b_n, q, h_prev, h)
+    else:
+        table_d.gru_forward(rows, H, units, gates, h_U, b_n, q, h_prev, h)
+
+
+cdef inline void gru_backward(
+    int64_t rows, int64_t H, Range units, floating* gates, floating* q, const floating* h_prev,
+    const floating* dy, floating* dh
+) noexcept nogil:
+    if floating is float:
+        table_f.gru_backward(rows, H, units, gates, q, h_prev, dy, dh)
+    else:
+        table_d.gru_backward(rows, H, units, gates, q, h_prev, dy, dh)
+
+
+cdef inline void gru_before_forward_reset(
+    int64_t rows, int64_t H, Range units, floating* gates, const floating* h_in, floating* reset
+) noexcept nogil:
+    if floating is float:
+        table_f.gru_before_forward_reset(rows, H, units, gates, h_in, reset)
+    else:
+        table_d.gru_before_forward_reset(rows, H, units, gates, h_in, reset)
+
+
+cdef inline void gru_before_backward_reset(
+    int64_t rows, int64_t H, Range units, floating* gates, const floating* h_in, floating* dreset
+) noexcept nogil:
+    if floating is float:
+        table_f.gru_before_backward_reset(rows, H, units, gates, h_in, dreset)
+    else:
+        table_d.gru_before_backward_reset(rows, H, units, gates, h_in, dreset)
+
+
+cdef inline void gru_before_forward_state(
+    int64_t rows, int64_t H, Range units, floating* gates, const floating* b_n,
+    const floating* h_prev,
+    floating* h
+) noexcept nogil:
+    if floating is float:
+        table_f.gru_before_forward_state(rows, H, units, gates, b_n, h_prev, h)
+    else:
+        table_d.gru_before_forward_state(rows, H, units, gates, b_n, h_prev, h)
 
 
 cdef inline void gru_before_backward_state(
-    int64_t rows, int64_t H, floating* gates, const floating* h_prev, const floating* dy,
+    int64_t rows, int64_t H, Range units, floating* gates, const floating* h_prev,
+    const floating* dy,
     floating* dh
 ) noexcept nogil:
     if floating is float:
-        table_f.gru_before_backward_state(rows, H, gates, h_prev, dy, dh)
+        table_f.gru_before_backward_state(rows, H, units, gates, h_prev, dy, dh)
     else:
-        table_d.gru_before_backward_state(rows, H, gates, h_prev, dy, dh)
+        table_d.gru_before_backward_state(rows, H, units, gates, h_prev, dy, dh)
 
 
 cdef inline void rnn_forward(
-    int64_t n, int is_relu, const floating* gates, floating* h
+    int64_t rows, int64_t H, Range units, int is_relu, const floating* gates, floating* h
 ) noexcept nogil:
     if floating is float:
-        table_f.rnn_forward(n, is_relu, gates, h)
+        table_f.rnn_forward(rows, H, units, is_relu, gates, h)
     else:
-        table_d.rnn_forward(n, is_relu, gates, h)
+        table_d.rnn_forward(rows, H, units, is_relu, gates, h)
 
 
 cdef inline void rnn_backward(
-    int64_t n, int is_relu, const floating* h, const floating* dy, const floating* dh,
+    int64_t rows, int64_t H, Range units, int is_relu, const floating* h, const floating* dy,
+    const floating* dh,
     floating* dgates
 ) noexcept nogil:
     if floating is float:
-        table_f.rnn_backward(n, is_relu, h, dy, dh, dgates)
+        table_f.rnn_backward(rows, H, units, is_relu, h, dy, dh, dgates)
     else:
-        table_d.rnn_backward(n, is_relu, h, dy, dh, dgates)
+        table_d.rnn_backward(rows, H, units, is_relu, h, dy, dh, dgates)

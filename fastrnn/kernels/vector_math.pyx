@@ -34,6 +34,7 @@ def _choose_level():
 cdef int chosen = _choose_level()
 table_f = float_table(chosen)
 table_d = double_table(chosen)
+panel_bytes = table_f.panel * sizeof(float)
 
 
 if os.environ.get("FASTRNN_PRODUCTS", "packed") not in ("packed", "blas"):

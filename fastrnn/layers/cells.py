@@ -68,22 +68,24 @@ class RNN(PaddedLayer):
         self.relu = _one_of("activation", activation, ("tanh", "relu")) == "relu"
         super().__init__(input_size, hidden_size, bidirectional, dtype, random_state)
 
-    def _cell_forward(self, params, weights, tape, work, keep, outputs):
-        rnn.rnn_forward(
+    def _cell_forward(self, params, weights, tape, work, keep, outputs, team):
+        team.call(
+            rnn.rnn_forward,
             tape.x, params["b"], tape.alive, tape.mask, tape.h,
             work.take("gates", (self._chunk_room(tape), self.hidden_size)),
-            work.take("scratch", (tape.n_sequences, self.hidden_size)), *weights,
+            self._scratch(tape, work, team), *weights,
             self.chunk_rows, self.relu, outputs,
         )  # fmt: skip
         return ()
 
-    def _cell_backward(self, weights, grads, tape, dy, dh, dc, dx, work):
+    def _cell_backward(self, weights, grads, tape, dy, dh, dc, dx, work, team):
         room = self._chunk_room(tape)
-        rnn.rnn_backward(
+        team.call(
+            rnn.rnn_backward,
             tape.x, tape.alive, tape.mask, tape.h,
             dy, dh, dx, grads["W"], grads["U"], grads["b"],
-            work.take("dgates", (room, self.hidden_size)),
-            work.take("scratch", (tape.n_sequences, self.hidden_size)),
+            work.take("gates", (room, self.hidden_size)),
+            self._scratch(tape, work, team),
             *weights, *self._packed_chunk(tape, work),
             self.chunk_rows, self.relu,
         )  # fmt: skip
@@ -149,21 +151,23 @@ class LSTM(PaddedLayer):
         super().__init__(input_size, hidden_size, bidirectional, dtype, random_state)
         self._start_bias(1, forget_bias_init)
 
-    def _cell_forward(self, params, weights, tape, work, keep, outputs):
-        gates = work.take(tape.key("gates"), (self._gate_rows(tape, keep), self._gates_size))
-        lstm.lstm_forward(
+    def _cell_forward(self, params, weights, tape, work, keep, outputs, team):
+        gates = work.take("gates", (self._gate_rows(tape, keep), self._gates_size))
+        team.call(
+            lstm.lstm_forward,
             tape.x, params["b"], tape.alive, tape.mask, tape.h, tape.c,
-            gates, work.take("scratch", (tape.n_sequences, self.hidden_size)),
+            gates, self._scratch(tape, work, team),
             *weights, self.chunk_rows, keep, outputs,
         )  # fmt: skip
         return (gates,)
 
-    def _cell_backward(self, weights, grads, tape, dy, dh, dc, dx, work):
+    def _cell_backward(self, weights, grads, tape, dy, dh, dc, dx, work, team):
         (gates,) = tape.saved
-        lstm.lstm_backward(
+        team.call(
+            lstm.lstm_backward,
             tape.x, tape.alive, tape.mask, tape.h, tape.c, gates,
             dy, dh, dc, dx, grads["W"], grads["U"], grads["b"],
-            work.take("scratch", (tape.n_sequences, self.hidden_size)),
+            self._scratch(tape, work, team),
             *weights, *self._packed_chunk(tape, work), self.chunk_rows,
         )  # fmt: skip
 
@@ -243,27 +247,29 @@ class GRU(PaddedLayer):
         H, W, U = self.hidden_size, params["W"], params["U"]
         return [(W, 0, 3 * H), (U, 0, 2 * H), (U, 2 * H, H)]
 
-    def _cell_forward(self, params, weights, tape, work, keep, outputs):
+    def _cell_forward(self, params, weights, tape, work, keep, outputs, team):
         rows = self._gate_rows(tape, keep)
-        gates = work.take(tape.key("gates"), (rows, self._gates_size))
-        q = work.take(tape.key("q"), (rows, self.hidden_size))
-        gru.gru_forward(
+        gates = work.take("gates", (rows, self._gates_size))
+        q = work.take("q", (rows, self.hidden_size))
+        team.call(
+            gru.gru_forward,
             tape.x, params["b"], params["b_n"], tape.alive, tape.mask,
             tape.h, gates, q, work.take("h_U", (tape.n_sequences, self._gates_size)),
-            work.take("scratch", (tape.n_sequences, self.hidden_size)),
+            self._scratch(tape, work, team),
             *weights,
             self.chunk_rows, keep, outputs, self.reset_after,
         )  # fmt: skip
         return gates, q
 
-    def _cell_backward(self, weights, grads, tape, dy, dh, dc, dx, work):
+    def _cell_backward(self, weights, grads, tape, dy, dh, dc, dx, work, team):
         gates, q = tape.saved
-        gru.gru_backward(
+        team.call(
+            gru.gru_backward,
             tape.x, tape.alive, tape.mask, tape.h, gates, q,
             dy, dh, dx, grads["W"], grads["U"], grads["b"], grads["b_n"],
             *weights, *self._packed_chunk(tape, work),
             work.take("dreset", (tape.n_sequences, self.hidden_size)),
-            work.take("scratch", (tape.n_sequences, self.hidden_size)),
+            self._scratch(tape, work, team),
             self.chunk_rows, self.reset_after,
         )  # fmt: skip
 
@@ -338,20 +344,22 @@ class CarryLSTM(PaddedLayer):
         self._start_bias(1, forget_bias_init)
         self._start_bias(4, carry_bias_init)
 
-    def _cell_forward(self, params, weights, tape, work, keep, outputs):
-        gates = work.take(tape.key("gates"), (self._gate_rows(tape, keep), self._gates_size))
-        carry_lstm.carry_lstm_forward(
+    def _cell_forward(self, params, weights, tape, work, keep, outputs, team):
+        gates = work.take("gates", (self._gate_rows(tape, keep), self._gates_size))
+        team.call(
+            carry_lstm.carry_lstm_forward,
             tape.x, params["b"], tape.alive, tape.mask, tape.h, tape.c,
-            gates, work.take("scratch", (tape.n_sequences, self.hidden_size)),
+            gates, self._scratch(tape, work, team),
             *weights, self.chunk_rows, keep, outputs, self.candidate_tanh,
         )  # fmt: skip
         return (gates,)
 
-    def _cell_backward(self, weights, grads, tape, dy, dh, dc, dx, work):
+    def _cell_backward(self, weights, grads, tape, dy, dh, dc, dx, work, team):
         (gates,) = tape.saved
-        carry_lstm.carry_lstm_backward(
+        team.call(
+            carry_lstm.carry_lstm_backward,
             tape.x, tape.alive, tape.mask, tape.h, tape.c, gates,
             dy, dh, dc, dx, grads["W"], grads["U"], grads["b"],
-            work.take("scratch", (tape.n_sequences, self.hidden_size)),
+            self._scratch(tape, work, team),
             *weights, *self._packed_chunk(tape, work), self.chunk_rows, self.candidate_tanh,
         )  # fmt: skip

@@ -1,8 +1,8 @@
 """Padded arrays forward and backward through a recurrent layer: the public calls of the layers.
 
 An array of shape (T, B, D) is cut into shards, and these into strands, one for each direction. Each
-strand is packed, run and unpacked on one of several threads if asked; parameter gradients are added
-in the order of the shards.
+strand is packed, run and unpacked on one of several threads if asked, or by a team if there are more
+threads than strands; parameter gradients are added in the order of the shards.
 """
 
 from collections.abc import Callable
@@ -117,8 +117,8 @@ class PaddedLayer(RecurrentLayer):
         else:
             # No sum goes over the sequences, and packed products do not see batch mates.
             worthwhile = int(flops // threads.WORTHWHILE_FLOPS)
-            n_threads = min(threads.count_threads(n_jobs), worthwhile)
-            n_shards = max(1, min(n_threads, n_sequences // SMALLEST_SHARD))
+            n_shards = min(threads.count_threads(n_jobs), worthwhile, n_sequences // SMALLEST_SHARD)
+            n_shards = max(1, n_shards)
         if lengths is None:
             shards, make = pack_dense(n_steps, n_sequences, n_shards), np.empty
         else:
@@ -142,14 +142,16 @@ class PaddedLayer(RecurrentLayer):
         state = self._empty_states(shape)
         shared = take_spare(self._spare, self._make_workspace)
         weights = self.pack_forward(shared)
+        n_threads = threads.share(n_jobs, len(strands))
 
         def run_strand(strand):
             d, batch, work = strand.direction, strand.batch, strand.work
             packed = _take(x, strand, 0, self.input_size, "x", by_reference=not training)
             start = initial_state and [array[d][batch.order] for array in initial_state]
             tape = self.forward_direction(
-                d, packed, batch, work, weights[d], state=start, keep=training, h=h
-            )
+                d, packed, batch, work, weights[d],
+                state=start, keep=training, h=h, n_threads=n_threads,
+            )  # fmt: skip
             if h is None:
                 _put(tape.h[len(batch.order) :], strand, y, d * self.hidden_size)
             for array, packed_array in zip(state, (tape.h, tape.c), strict=False):
@@ -206,6 +208,7 @@ class PaddedLayer(RecurrentLayer):
         total.fill(0)
         shared = take_spare(self._spare, self._make_workspace)
         weights = self.pack_backward(shared)
+        n_threads = threads.share(done.n_jobs, len(done.strands))
 
         def run_strand(k):
             strand = done.strands[k]
@@ -227,8 +230,9 @@ class PaddedLayer(RecurrentLayer):
                     packing.take_rows(dstate[j][d], 0, batch.order, array)
                 dstate_d.append(array)
             self.backward_direction(
-                strand.tape, batch, work, weights[d], grads, dy=dy_d, dstate=dstate_d, dx=dx_d
-            )
+                strand.tape, batch, work, weights[d], grads,
+                dy=dy_d, dstate=dstate_d, dx=dx_d, n_threads=n_threads,
+            )  # fmt: skip
             if d == 0 and not whole:
                 _put(dx_d, strand, dx, 0)
             for array, packed in zip(dinitial, dstate_d, strict=True):
@@ -246,10 +250,6 @@ class PaddedLayer(RecurrentLayer):
         self._give_back(done.strands)
         self._forward_pass = None
         return dx, dinitial
-
-    def _flops(self, n_rows):
-        """Floating-point operations of a forward pass in one direction."""
-        return 2 * n_rows * (self.input_size + self.hidden_size) * self._gates_size
 
     def _empty_states(self, shape):
         """A tuple (h,) or (h, c) of arrays."""

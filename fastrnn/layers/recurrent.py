@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastrnn import threads
 from fastrnn.kernels import packing
 from fastrnn.kernels.dense import pack_weights, pack_weights_transposed
 
@@ -56,10 +57,6 @@ class Tape:
     def n_sequences(self):
         """B; every sequence has a first step."""
         return int(self.alive[0])
-
-    def key(self, name):
-        """Name in a workspace of an array that each direction has for itself."""
-        return name, self.direction
 
     def steps(self, start, stop):
         """The tape of steps start .. stop, whose initial state is that of step start - 1."""
@@ -243,6 +240,18 @@ class RecurrentLayer(ABC):
         for suffix in self.suffixes:
             self.params["b" + suffix][self._block(gate)] = value
 
+    def _flops(self, n_rows):
+        """Floating-point operations of a forward pass in one direction."""
+        return 2 * n_rows * (self.input_size + self.hidden_size) * self._gates_size
+
+    def _form_team(self, n_threads, n_steps, n_rows):
+        """The threads that run so many steps in one direction together."""
+        return threads.form_team(n_threads, n_steps, self._flops(n_rows), self.hidden_size)
+
+    def _scratch(self, tape, work, team):
+        """Room for a state, for each member of a team."""
+        return work.take("scratch", (team.size * tape.n_sequences, self.hidden_size))
+
     def _chunk_room(self, tape):
         """Rows that one chunk of steps of a tape may have."""
         return max(self.chunk_rows, int(tape.alive[0]))
@@ -255,8 +264,8 @@ class RecurrentLayer(ABC):
         """Room for x or h, and for the gates, of one chunk in packed form."""
         room = self._chunk_room(tape)
         return (
-            work.packed_left("left", room, max(self.input_size, self.hidden_size)),
-            work.packed("gates", room, self._gates_size),
+            work.packed_left("packed left", room, max(self.input_size, self.hidden_size)),
+            work.packed("packed gates", room, self._gates_size),
         )
 
     def _forward_factors(self, params):
@@ -360,15 +369,25 @@ class RecurrentLayer(ABC):
         return weights, factors
 
     @abstractmethod
-    def _cell_forward(self, params, weights, tape, work, keep, outputs):
-        """Run the cell's kernel over a tape but for its saved arrays; return those."""
+    def _cell_forward(self, params, weights, tape, work, keep, outputs, team):
+        """Let a team run the cell's kernel over a tape but for its saved arrays; return those."""
 
     @abstractmethod
-    def _cell_backward(self, weights, grads, tape, dy, dh, dc, dx, work):
-        """Run the cell's kernel back over a tape."""
+    def _cell_backward(self, weights, grads, tape, dy, dh, dc, dx, work, team):
+        """Let a team run the cell's kernel back over a tape."""
 
     def forward_packed(
-        self, x, batch, work, weights, *, state=None, mask=None, keep=False, outputs=True
+        self,
+        x,
+        batch,
+        work,
+        weights,
+        *,
+        state=None,
+        mask=None,
+        keep=False,
+        outputs=True,
+        n_threads=1,
     ):
         """Run a packed batch forward.
 
@@ -390,26 +409,29 @@ class RecurrentLayer(ABC):
             Whether to keep what `backward_packed` needs.
         outputs : bool, default=True
             Whether to keep the state of every step; without it there is only the final state.
+        n_threads : int, default=1
+            Threads for the directions and the teams in each; the same bits for any number.
 
         Returns
         -------
         list of Tape
             One for each direction.
         """
-        tapes = []
-        for d in range(self.n_directions):
+
+        def run_direction(d):
+            x_d, work_d = x, work.part(d)
             if d == 1:
-                reversed_x = work.take("x_reverse", x.shape)
-                packing.take_rows(x, 0, batch.reverse, reversed_x)
-                x = reversed_x
-            state_d = state and tuple(array[d] for array in state)
-            mask_d = None if mask is None else mask[d]
-            tape = self.forward_direction(
-                d, x, batch, work, weights[d],
-                state=state_d, mask=mask_d, keep=keep, outputs=outputs,
+                x_d = work_d.take("x", x.shape)
+                packing.take_rows(x, 0, batch.reverse, x_d)
+            return self.forward_direction(
+                d, x_d, batch, work_d, weights[d],
+                state=state and tuple(array[d] for array in state),
+                mask=None if mask is None else mask[d], keep=keep, outputs=outputs,
+                n_threads=max(1, n_threads // self.n_directions),
             )  # fmt: skip
-            tapes.append(tape)
-        return tapes
+
+        directions = range(self.n_directions)
+        return threads.run(run_direction, directions, n_threads, self._flops(len(x)))
 
     def forward_direction(
         self,
@@ -424,6 +446,7 @@ class RecurrentLayer(ABC):
         keep=False,
         outputs=True,
         h=None,
+        n_threads=1,
     ):
         """Run a packed batch forward in one direction.
 
@@ -436,8 +459,8 @@ class RecurrentLayer(ABC):
         batch : PackedBatch
             Its layout.
         work : Workspace
-            Memory of this layer and thread. The tape stands in it: it lasts until the next use for
-            this direction.
+            Memory of this layer, direction and thread. The tape stands in it: it lasts until its
+            next use.
         weights : list of ndarray
             The direction's, from `pack_forward`.
         state : tuple of ndarray of shape (B, H), optional
@@ -450,6 +473,8 @@ class RecurrentLayer(ABC):
             Whether to keep the state of every step; without it there is only the final state.
         h : ndarray of shape (B + N, H), optional
             Where the states go, behind the initial ones; by default into ``work``.
+        n_threads : int, default=1
+            Threads for a team.
 
         Returns
         -------
@@ -457,17 +482,18 @@ class RecurrentLayer(ABC):
         """
         n_rows, n_sequences, size = len(x), len(batch.order), self.hidden_size
         if h is None:
-            h = work.take(("h", direction), (n_sequences + (n_rows if outputs else 0), size))
+            h = work.take("h", (n_sequences + (n_rows if outputs else 0), size))
         h[:n_sequences] = 0 if state is None else state[0]
         c = None
         if self.has_cell_state:
-            c = work.take(("c", direction), (n_sequences + (n_rows if keep else 0), size))
+            c = work.take("c", (n_sequences + (n_rows if keep else 0), size))
             c[:n_sequences] = 0 if state is None else state[1]
         if mask is None:
             mask = work.take("no mask", (0, size))
         tape = Tape(direction, batch.alive, x, mask, h, c)
         params = self._params[direction]
-        tape.saved = self._cell_forward(params, weights, tape, work, keep, outputs)
+        team = self._form_team(n_threads, len(batch.alive), n_rows)
+        tape.saved = self._cell_forward(params, weights, tape, work, keep, outputs, team)
         return tape
 
     def outputs(self, tapes, batch, work):
@@ -529,6 +555,7 @@ class RecurrentLayer(ABC):
         want_dx=True,
         bptt_steps=None,
         dh_norms=None,
+        n_threads=1,
     ):
         """Run a packed batch backward.
 
@@ -546,7 +573,8 @@ class RecurrentLayer(ABC):
             Gradients of the parameters, by direction, added to.
         dy : ndarray of shape (N, directions · H), or callable, optional
             Gradient of `outputs`; zero by default. A callable is given the number of a direction,
-            and returns that direction's part (N, H) in its own order of time.
+            and returns that direction's part (N, H) in its own order of time; threads may call it
+            at once.
         dstate : tuple of ndarray of shape (directions, B, H), optional
             Gradient of `final_state`, used up; zero by default, and for the states it leaves out.
         want_dx : bool, default=True
@@ -556,6 +584,8 @@ class RecurrentLayer(ABC):
             and let no gradient cross from a piece to the one before.
         dh_norms : ndarray of shape (directions, N), float64, optional
             As for `backward_direction`, of each direction.
+        n_threads : int, default=1
+            As for `forward_packed`.
 
         Returns
         -------
@@ -569,16 +599,23 @@ class RecurrentLayer(ABC):
         for k in range(len(dstate), self.n_states):
             dstate.append(work.zeros(("dstate", k), shape))
         dx = work.take("dx", (len(batch.rows) if want_dx else 0, self.input_size))
-        for d in range(self.n_directions):
-            dx_d = dx if d == 0 else work.take("dx_reverse", dx.shape)
+
+        def run_direction(d):
+            work_d = work.part(d)
+            dx_d = dx if d == 0 else work_d.take("dx", dx.shape)
             self.backward_direction(
-                tapes[d], batch, work, weights[d], grads[d],
-                dy=self._dy_of_direction(dy, d, batch, work),
+                tapes[d], batch, work_d, weights[d], grads[d],
+                dy=self._dy_of_direction(dy, d, batch, work_d),
                 dstate=[array[d] for array in dstate], dx=dx_d, bptt_steps=bptt_steps,
                 dh_norms=None if dh_norms is None else dh_norms[d],
+                n_threads=max(1, n_threads // self.n_directions),
             )  # fmt: skip
-            if d == 1 and want_dx:
-                packing.add_rows(dx_d, batch.reverse, dx)
+            return dx_d
+
+        flops = self._flops(len(batch.rows))
+        of_directions = threads.run(run_direction, range(self.n_directions), n_threads, flops)
+        if self.bidirectional and want_dx:
+            packing.add_rows(of_directions[1], batch.reverse, dx)
         return (dx if want_dx else None), tuple(dstate)
 
     def backward_direction(
@@ -594,6 +631,7 @@ class RecurrentLayer(ABC):
         dx,
         bptt_steps=None,
         dh_norms=None,
+        n_threads=1,
     ):
         """Run a packed batch backward in one direction.
 
@@ -621,11 +659,14 @@ class RecurrentLayer(ABC):
             Filled with the Euclidean norms of the gradient of the state after every step, by all
             ways from it to the loss, in this direction's order of time. The kernel is then called
             step by step.
+        n_threads : int, default=1
+            Threads for a team.
         """
         n_steps = len(batch.alive)
         dh, dc = dstate if self.has_cell_state else (dstate[0], None)
-        step = (bptt_steps or n_steps) if dh_norms is None else 1
+        step = min(bptt_steps or n_steps, n_steps) if dh_norms is None else 1
         end = len(batch.rows)
+        team = self._form_team(n_threads, step, end * step / n_steps)
         for start in range((n_steps - 1) // step * step, -1, -step):
             stop = min(start + step, n_steps)
             if stop < n_steps and bptt_steps:
@@ -638,8 +679,9 @@ class RecurrentLayer(ABC):
                 squares = np.einsum("nj,nj->n", dh_t, dh_t, dtype=np.float64, casting="same_kind")
                 dh_norms[first:end] = np.sqrt(squares)
             self._cell_backward(
-                weights, grads, tape.steps(start, stop), dy[first:end], dh, dc, dx[first:end], work
-            )
+                weights, grads, tape.steps(start, stop), dy[first:end], dh, dc, dx[first:end], work,
+                team,
+            )  # fmt: skip
             end = first
 
     def _dy_of_direction(self, dy, d, batch, work):

@@ -1,0 +1,112 @@
+"""Calls of kernels by a team of threads (team.pxd)."""
+
+from libc.stdint cimport int64_t
+from libc.stdlib cimport free
+from libc.string cimport memset
+
+from fastrnn.kernels.handover import wait_for_all
+
+
+cdef extern from "stdlib.h" nogil:
+    void* aligned_alloc(size_t alignment, size_t size)
+
+
+cdef class Team:
+    """What the members of a team have in common."""
+
+    def __cinit__(self, int64_t size):
+        self.size = size
+        self.places = <Place*>aligned_alloc(sizeof(Place), (size + 1) * sizeof(Place))
+        if self.places == NULL:
+            raise MemoryError("no memory for a team")
+        memset(self.places, 0, (size + 1) * sizeof(Place))
+
+    def __dealloc__(self):
+        free(self.places)
+
+    cdef give_up(self, error):
+        """Let nobody wait any more, because of an error, of which the first is kept."""
+        if self.error is None:
+            self.error = error
+        store_flag(&self.places[self.size].meetings, 1)
+
+
+cdef class Member:
+    """One thread's part in a call: the last argument of a kernel.
+
+    Parameters
+    ----------
+    team : Team
+        Whose member it is.
+    number : int
+        From 0.
+    function : callable, optional
+        What it calls, with itself as the last argument.
+    arguments : tuple, optional
+        The arguments before it.
+    """
+
+    def __init__(self, Team team, int64_t number, function=None, tuple arguments=()):
+        self.team = team
+        self.function, self.arguments = function, arguments
+        self.share.number, self.share.size = number, team.size
+        self.share.places = team.places
+
+    def __call__(self):
+        """Do its part; raises nothing."""
+        try:
+            self.function(*self.arguments, self)
+        except BaseException as error:
+            self.team.give_up(error)
+        finally:
+            self.function = self.arguments = None
+
+
+ALONE = Member(Team(1), 0)
+"""The only member of a team, for calls by one thread."""
+
+
+def call_together(function, tuple arguments, list handovers, int64_t watch):
+    """Call a kernel by the calling thread and others together, and wait for their end.
+
+    It cannot be interrupted halfway by Ctrl-C.
+
+    Parameters
+    ----------
+    function : callable
+        Called with the arguments and a Member.
+    arguments : tuple
+        The same for all members.
+    handovers : list of Handover
+        The other threads: they must be there, and waiting for calls.
+    watch : int
+        Nanoseconds that threads watch before they sleep.
+
+    Returns
+    -------
+    bool
+        Whether it went well: False if the members together waited for others so long that one
+        thread alone would have been about as fast, which is so where one of them had to share its
+        processor.
+
+    Raises
+    ------
+    BaseException
+        The first that a member raised.
+    """
+    cdef:
+        Team team = Team(len(handovers) + 1)
+        list members = [Member(team, k, function, arguments) for k in range(team.size)]
+        int64_t k, waited = 0, start = nanoseconds()
+    try:
+        for handover, member in zip(handovers, members[1:], strict=True):
+            handover.begin(member, watch)
+        members[0]()
+    except BaseException as error:
+        team.give_up(error)
+    wait_for_all(handovers, watch)
+    if team.error is not None:
+        raise team.error
+    for k in range(team.size):
+        waited += team.places[k].waited
+    return 2 * waited < (team.size - 1) * (nanoseconds() - start)

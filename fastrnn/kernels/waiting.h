@@ -1,0 +1,39 @@
+/* Clock, and words in memory that one thread writes and another watches. Included by handover.pyx
+ * and team.pxd.
+ */
+#ifndef FASTRNN_WAITING_H
+#define FASTRNN_WAITING_H
+
+#include <sched.h>
+#include <stdint.h>
+#include <time.h>
+
+static inline int64_t nanoseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Tell the processor that this is a loop that waits. */
+static inline void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ __volatile__("yield");
+#endif
+}
+
+/* What was written to memory before store_flag is seen by whoever has seen the flag. */
+static inline int load_flag(const int *flag)
+{
+    return __atomic_load_n(flag, __ATOMIC_ACQUIRE);
+}
+
+static inline void store_flag(int *flag, int value)
+{
+    __atomic_store_n(flag, value, __ATOMIC_RELEASE);
+}
+
+#endif
