@@ -7,6 +7,7 @@ import pytest
 
 import fastrnn
 from fastrnn import threads
+from fastrnn.kernels.vector_math import products
 
 os.environ["MPLBACKEND"] = "Agg"  # of matplotlib, which is not imported yet
 
@@ -15,6 +16,28 @@ os.environ["MPLBACKEND"] = "Agg"  # of matplotlib, which is not imported yet
 def small_arrays_use_threads_too(monkeypatch):
     """Let every number of threads be used, however little there is to do."""
     monkeypatch.setattr(threads, "WORTHWHILE_FLOPS", 1)
+
+
+@pytest.fixture
+def teams(monkeypatch):
+    """Let all threads be used as teams, more than there are processors too; the sizes of those that
+    worked."""
+    if products() == "blas":
+        pytest.skip("there are no teams on BLAS")
+    sizes = []
+    call_together = threads.call_together
+
+    def count(kernel, arguments, handovers, watch):
+        sizes.append(len(handovers) + 1)
+        call_together(kernel, arguments, handovers, watch)
+        return True  # and go on with teams however it went
+
+    monkeypatch.setattr(threads, "call_together", count)
+    monkeypatch.setattr(threads, "MEMBER_FLOPS", 1e-9)
+    monkeypatch.setattr(threads, "MEMBER_UNITS", 1)
+    monkeypatch.setattr(threads, "_count_processors", lambda: 16)
+    monkeypatch.setattr(threads, "_pool", threads._Pool())
+    return sizes
 
 
 def pytest_report_header():

@@ -259,6 +259,41 @@ def test_same_bits_for_any_n_jobs(cell, bidirectional, pooling, bptt_steps):
             np.testing.assert_array_equal(grad, expected_grad)
 
 
+@BOTH
+@CELL
+def test_gradient_of_a_team(cell, bidirectional, teams):
+    network = make_network(
+        cell, hidden_layer_sizes=(64, 40), bidirectional=bidirectional, recurrent_dropout=0.2
+    )
+    assert_gradient(network, make_task(T=4, B=3), seed=0, n_jobs=2 + 2 * bidirectional)
+    assert set(teams) == {2}
+
+
+@pytest.mark.parametrize("bptt_steps", [None, 3])
+@POOLING
+@BOTH
+@CELL
+def test_same_bits_by_teams(cell, bidirectional, pooling, bptt_steps, teams):
+    network = make_network(
+        cell,
+        hidden_layer_sizes=(70, 64),
+        bidirectional=bidirectional,
+        pooling=pooling,
+        dropout=0.2,
+        recurrent_dropout=0.2,
+        dtype="float32",
+    )
+    task = make_task(7, 6, dtype="float32", pooling=pooling)
+    results = []
+    for n_jobs in 1, 2, 3 + bidirectional:
+        loss, grad = loss_and_grad(network, task, seed=0, bptt_steps=bptt_steps, n_jobs=n_jobs)
+        predicted = network.predict(task.sequences, n_jobs=n_jobs)
+        states = network.hidden_states(task.sequences, n_jobs=n_jobs)
+        results.append((loss, grad.tobytes(), predicted.tobytes(), states.tobytes()))
+    assert len(set(results)) == 1
+    assert set(teams) == ({2} if bidirectional else {2, 3})
+
+
 class CutByHand:
     """The truncated gradient of a one-layer or stacked network, from nothing but its layers.
 

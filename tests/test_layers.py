@@ -616,6 +616,39 @@ class TestThreads:
         for n_jobs in 2, 4:
             assert_same_bits(run(layer, batch, n_jobs), expected)
 
+    # Widths of whole panels, of a panel and a rest of few columns, and of less than a panel. The
+    # last two sizes take several chunks of time.
+    @RAGGED
+    @pytest.mark.parametrize(
+        ("T", "B", "D", "H"),
+        [(7, 4, 70, 128), (6, 3, 5, 70), (5, 7, 3, 5), (130, 2, 3, 192), (45, 8, 70, 100)],
+        ids=str,
+    )
+    def test_same_bits_by_teams(self, cell, T, B, D, H, ragged, teams):
+        for dtype in "float32", "float64":
+            layer = cell.layer(D, H, dtype=dtype)
+            batch = make_batch(cell, T, B, D, H, dtype=dtype, ragged=ragged)
+            arguments = batch.x, batch.lengths, batch.initial_state
+            expected = run(layer, batch, n_jobs=1)
+            assert not teams
+            for n_jobs in 2, 3:
+                assert_same_bits(run(layer, batch, n_jobs), expected)
+                y, state = layer.forward(*arguments, n_jobs=n_jobs)
+                np.testing.assert_array_equal(y, expected["y"])
+                for k, part in enumerate(state):
+                    np.testing.assert_array_equal(part, expected[f"state[{k}]"])
+                assert set(teams) == {n_jobs}
+                teams.clear()
+
+    def test_directions_have_teams_of_their_own(self, cell, teams):
+        layer = cell.layer(6, 70, bidirectional=True)
+        batch = make_batch(cell, 8, 3, 6, 70, bidirectional=True, ragged=True)
+        expected = run(layer, batch, n_jobs=1)
+        for n_jobs, sizes in (2, set()), (4, {2}), (7, {3}):
+            assert_same_bits(run(layer, batch, n_jobs), expected)
+            assert set(teams) == sizes
+            teams.clear()
+
     def test_same_bits_again(self, cell):
         layer = cell.layer(6, 17, dtype="float32")
         batch = make_batch(cell, 8, 50, 6, 17, dtype="float32", ragged=True)

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import threading
 import tracemalloc
 
 import numpy as np
@@ -138,6 +139,21 @@ def test_same_bits_on_any_number_of_threads(n):
         prediction = network.predict(sequences, n_jobs=n_jobs)
         results.append((loss, network.grad.tobytes(), prediction.tobytes()))
     assert len(set(results)) == 1
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "steps"])
+def test_directions_of_a_shard_run_at_once(pooling, monkeypatch):
+    sequences, (target, weight) = make_sequences([5, 3, 4]), task(3)
+    if pooling == "steps":
+        target, weight = task(12)
+    network = make_network(sizes=(8, 6), bidirectional=True, pooling=pooling)
+    both = threading.Barrier(2, timeout=30)
+    for layer in network.layers:
+        for name in "_cell_forward", "_cell_backward":
+            method = getattr(layer, name)
+            monkeypatch.setattr(layer, name, lambda *a, method=method: (both.wait(), method(*a))[1])
+    network.loss_and_grad(sequences, np.arange(3), target, weight, n_jobs=2)
+    network.predict(sequences, n_jobs=2)
 
 
 def test_predicting_leaves_the_network_alone():
