@@ -6,7 +6,7 @@ third on, where what a call costs beside its work no longer counts. Sizes are ti
 fastest time of each is taken, as everything else on a machine only ever adds to it.
 
 With ``--threads`` above 1 the step of every cell is also timed on one thread and on that many, in
-turns.
+turns; and so are training steps and inference of wide layers on batches too small to be cut.
 """
 
 import numpy as np
@@ -23,13 +23,16 @@ SERIES = {
 SETTLED = 2  # index of the first value that counts for the last slope
 # (T, B, D, H) of the steps that are run on several threads.
 THREADED = [(28, 32, 28, 128), (100, 32, 16, 64), (100, 64, 64, 128), (784, 32, 1, 128)]
+SMALL_BATCHES = [(50, B, 64, H) for H in (128, 256, 512, 1024) for B in (1, 4, 8)]
+SMALL_WORK = [("lstm", "training"), ("lstm", "inference"), ("gru", "training")]
 
 
 def step(cell, mode, shape, threads=1):
-    """Return a function that makes one training step, and the number of its time steps."""
+    """Return a function that makes one step of a mode, and the number of its time steps."""
     work = Work.draw(cell, mode, "float32", threads, shape)
     steps = shape[0] * shape[1] if work.lengths is None else int(work.lengths.sum())
-    return Fastrnn(work).train, steps
+    layer = Fastrnn(work)
+    return layer.infer if mode == "inference" else layer.train, steps
 
 
 def slopes(values, seconds):
@@ -63,36 +66,44 @@ def run_series(name, quick):
     }
 
 
-def run_threads(threads, quick):
-    """Time and print the training steps on one thread and on several."""
-    cases = []
-    print(f"\nspeed-up by {threads} threads: cell, (T, B, D, H), milliseconds")
-    for cell in ["lstm"] if quick else GATES:
-        for shape in THREADED[:2] if quick else THREADED:
-            calls = {str(n): step(cell, "training", shape, n)[0] for n in (1, threads)}
-            times = interleave(calls, *((3, 0.005) if quick else (9, 0.03)))
-            one, several = (1e3 * min(times[key]) for key in calls)
-            cases.append(
-                {
-                    "cell": cell,
-                    "shape": shape,
-                    "threads": threads,
-                    "milliseconds": [one, several],
-                    "speed-up": one / several,
-                }
-            )
-            row = f"{one:10.3f}{several:10.3f}{one / several:8.2f}"
-            print(f"{cell:12}{shape!s:20}{row}", flush=True)
-    return cases
+def run_threads(threads, cases, quick):
+    """Time and print steps of cases (cell, mode, shape) on one thread and on several."""
+    results = []
+    print(f"\nspeed-up by {threads} threads: cell, mode, (T, B, D, H), milliseconds")
+    for cell, mode, shape in cases:
+        calls = {str(n): step(cell, mode, shape, n)[0] for n in (1, threads)}
+        times = interleave(calls, *((3, 0.005) if quick else (9, 0.03)))
+        one, several = (1e3 * min(times[key]) for key in calls)
+        results.append(
+            {
+                "cell": cell,
+                "mode": mode,
+                "shape": shape,
+                "threads": threads,
+                "milliseconds": [one, several],
+                "speed-up": one / several,
+            }
+        )
+        row = f"{one:10.3f}{several:10.3f}{one / several:8.2f}"
+        print(f"{cell:12}{mode:12}{shape!s:20}{row}", flush=True)
+    return results
 
 
 def main():
     arguments = argument_parser(__doc__).parse_args()
     machine = begin(arguments, [])
     series = [run_series(name, arguments.quick) for name in SERIES]
-    threaded = run_threads(arguments.threads, arguments.quick) if arguments.threads > 1 else []
+    threaded, small = [], []
+    if arguments.threads > 1:
+        quick = arguments.quick
+        cells, shapes = (["lstm"], THREADED[:2]) if quick else (GATES, THREADED)
+        cases = [(cell, "training", shape) for cell in cells for shape in shapes]
+        threaded = run_threads(arguments.threads, cases, quick)
+        shapes = SMALL_BATCHES[:2] if quick else SMALL_BATCHES
+        cases = [(cell, mode, shape) for cell, mode in SMALL_WORK for shape in shapes]
+        small = run_threads(arguments.threads, cases, quick)
     if arguments.json:
-        save(arguments.json, machine=machine, series=series, threads=threaded)
+        save(arguments.json, machine=machine, series=series, threads=threaded, small=small)
 
 
 if __name__ == "__main__":

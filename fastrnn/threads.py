@@ -30,14 +30,17 @@ WORTHWHILE_FLOPS = 16e6
 """Arithmetic of an item, in floating-point operations, that is worth another thread: with less,
 handing it over and taking turns at the GIL cost more than is won."""
 
-MEMBER_FLOPS = 64e3
-"""Arithmetic of a time step, in floating-point operations, that each member of a team needs."""
+MEMBER_CALL_FLOPS = 4e6
+"""Arithmetic of a call, in floating-point operations, that each member of a team needs."""
 
-MEMBER_UNITS = 64
+MEMBER_STEP_FLOPS = 80e3
+"""Arithmetic of a time step that each member of a team needs."""
+
+MEMBER_UNITS = 32
 """Hidden units that each member of a team needs."""
 
 TEAMS_REST = 30
-"""How long there are no teams after a call that did not go well: so many times as long as it took."""
+"""How long there are no teams after a call that did not go well, in durations of that call."""
 
 # Pairs of functions that set and get the number of threads, by the libraries scipy is built with.
 _THREAD_FUNCTIONS = [
@@ -315,10 +318,12 @@ _ALONE = Team(1)
 def form_team(n_threads, n_steps, flops, n_units):
     """The team for a call of a recurrent kernel: the one place that decides whether one pays.
 
-    Members meet two or three times at every step, which takes as long as some thousand operations
-    of arithmetic, and they begin with a handover: so each needs `MEMBER_FLOPS` of every step, and
-    `WORTHWHILE_FLOPS` of the whole. A member also needs a vector of units for itself, and a
-    processor. On BLAS, whose sums depend on how a product is divided, there are no teams.
+    Members meet once or twice at every step, which takes as long as some ten thousand operations of
+    arithmetic, and they begin with a handover: so each needs `MEMBER_STEP_FLOPS` of a step, in the
+    mean, and `MEMBER_CALL_FLOPS` in all. It also needs units of its own, `MEMBER_UNITS`, and a
+    processor. Measured with bench/growth.py: from there on two are faster than one by a tenth, from
+    four times as much by a half. On BLAS, whose sums depend on how a product is divided, there are
+    no teams.
 
     Parameters
     ----------
@@ -340,8 +345,8 @@ def form_team(n_threads, n_steps, flops, n_units):
     size = min(
         n_threads,
         _count_processors(),
-        int(flops // WORTHWHILE_FLOPS),
-        int(flops / n_steps // MEMBER_FLOPS),
+        int(flops // MEMBER_CALL_FLOPS),
+        int(flops / n_steps // MEMBER_STEP_FLOPS),
         n_units // MEMBER_UNITS,
     )
     return Team(max(1, size))

@@ -33,8 +33,8 @@ def teams(monkeypatch):
         return True  # and go on with teams however it went
 
     monkeypatch.setattr(threads, "call_together", count)
-    monkeypatch.setattr(threads, "MEMBER_FLOPS", 1e-9)
-    monkeypatch.setattr(threads, "MEMBER_UNITS", 1)
+    for name in "MEMBER_CALL_FLOPS", "MEMBER_STEP_FLOPS", "MEMBER_UNITS":
+        monkeypatch.setattr(threads, name, 1)
     monkeypatch.setattr(threads, "_count_processors", lambda: 16)
     monkeypatch.setattr(threads, "_pool", threads._Pool())
     return sizes

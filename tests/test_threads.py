@@ -408,8 +408,8 @@ class TestTeams:
     @TEAMS
     def test_who_gets_one(self, monkeypatch):
         monkeypatch.setattr(threads, "_count_processors", lambda: 8)
-        monkeypatch.setattr(threads, "WORTHWHILE_FLOPS", 1e6)
-        monkeypatch.setattr(threads, "MEMBER_FLOPS", 1e4)
+        monkeypatch.setattr(threads, "MEMBER_CALL_FLOPS", 1e6)
+        monkeypatch.setattr(threads, "MEMBER_STEP_FLOPS", 1e4)
         monkeypatch.setattr(threads, "MEMBER_UNITS", 32)
         for n_threads, n_steps, flops, n_units, size in [
             (4, 100, 1e9, 128, 4),  # as many as there are threads

@@ -95,10 +95,12 @@ cdef inline Range own_columns(const Share* share, int64_t N, size_t itemsize) no
 cdef inline Range own_gates(
     const Share* share, int64_t H, int64_t G, size_t itemsize
 ) noexcept nogil:
-    """Which of the columns of G gates are a member's. Where each gate is whole panels, they are
-    those of its own units, in G blocks; otherwise it gets gates of other members' units."""
+    """Which of the columns of G gates are a member's. Where each gate is whole panels, enough for
+    all, they are those of its own units, in G blocks; otherwise it gets gates of other members'
+    units."""
+    cdef int64_t panel = vector_math.panel_bytes // <int64_t>itemsize
     cdef Range units = own_columns(share, H, itemsize)
-    if share.size == 1 or H % (vector_math.panel_bytes // <int64_t>itemsize) != 0:
+    if share.size == 1 or H % panel != 0 or H < share.size * panel:
         return own_columns(share, G * H, itemsize)
     return make_range(units.begin, units.end, G, H)
 
