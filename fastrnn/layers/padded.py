@@ -1,8 +1,8 @@
 """Padded arrays forward and backward through a recurrent layer: the public calls of the layers.
 
-An array of shape (T, B, D) is cut into shards, and these into strands, one for each direction. Each
-strand is packed, run and unpacked on one of several threads if asked, its kernels by a team if there
-are more threads than strands; parameter gradients are added in the order of the shards.
+An array of shape (T, B, D) is cut into shards, and these into strands, one for each direction.
+Each strand is packed, run and unpacked on one of several threads if asked, its kernels by a team if
+there are more threads than strands; parameter gradients are added in the order of the shards.
 """
 
 from collections.abc import Callable
