@@ -213,6 +213,13 @@ class TestGradientFlow:
         np.testing.assert_array_equal(model.network_.theta, before[0])
         np.testing.assert_array_equal(model.network_.grad, before[1])
 
+    def test_a_dtype_set_after_fit_does_not_matter(self):
+        X, y = make_problem(RNNRegressor)
+        model = small(RNNRegressor).fit(X, y)
+        before = model.gradient_flow(X, y).from_end
+        after = model.set_params(dtype="float64").gradient_flow(X, y).from_end
+        np.testing.assert_array_equal(after, before)
+
     def test_class_weights_count(self):
         X, y = make_problem(RNNClassifier)
         model = small(RNNClassifier).fit(X, y)
@@ -553,6 +560,27 @@ class TestPermutationImportance:
                 changed[n][k // 30] |= (x != X[n])[:, 0]
         np.testing.assert_array_equal(changed[0], np.repeat(np.eye(3), 2, axis=1))
         np.testing.assert_array_equal(changed[2], [[1, 0], [0, 0], [0, 1]])
+
+    def test_a_block_comes_from_the_same_time(self):
+        X = np.arange(12.0).reshape(2, 6, 1)
+        estimator = Recorder(lambda X, y: 0.0)
+        permutation_importance(estimator, X, None, n_repeats=4, time_blocks=3, random_state=0)
+        rng = np.random.default_rng(0)
+        donors = [rng.permutation(2) for _ in range(4)]
+        for k, permuted in enumerate(estimator.seen[1:]):
+            steps = slice(2 * (k // 4), 2 * (k // 4) + 2)
+            expected = X.copy()
+            expected[:, steps] = X[donors[k % 4], steps]
+            np.testing.assert_array_equal(permuted, expected)
+
+    def test_categories_of_pandas_that_are_numbers_stay_categories(self):
+        pandas = pytest.importorskip("pandas", reason="data frames of pandas")
+        X = [pandas.DataFrame({"k": [1, 2]}, dtype="category"),
+             pandas.DataFrame({"k": [3]}, dtype="category")]  # fmt: skip
+        estimator = Recorder(lambda X, y: 0.0)
+        permutation_importance(estimator, X, None, random_state=0)
+        assert {str(x["k"].dtype) for X in estimator.seen for x in X} == {"category"}
+        assert {tuple(x["k"]) for X in estimator.seen for x in X} == {(1, 2), (3, 3), (3,), (2,)}
 
     def test_tables_stay_tables(self):
         X = np.arange(12.0).reshape(4, 3)

@@ -143,6 +143,12 @@ class TestLossCurve:
         assert labels(second.validation_ax_) == expected
         assert first.line_.get_color() != second.line_.get_color()
 
+    def test_one_legend_where_only_the_second_has_scores(self):
+        first = LossCurveDisplay([3.0, 2.0], name="A").plot()
+        second = LossCurveDisplay([4.0], validation_scores=[0.3], name="B").plot(first.ax_)
+        assert first.ax_.get_legend() is None
+        assert labels(second.validation_ax_)[0] == "Training loss (A)"
+
     def test_bad_input(self):
         with pytest.raises(ValueError, match="RNNClassifier has no loss_curve_: call fit before"):
             LossCurveDisplay.from_estimator(RNNClassifier())
