@@ -404,6 +404,13 @@ class TestInputGradients:
             model.input_gradients(X)
         assert model.gradient_flow(X, several).from_start.shape[0] == 1
 
+    def test_ids_have_none(self):
+        X = [[0, 2, 1], [1, 0]] * 5
+        model = small(RNNClassifier, embedding_dim=2).fit(X, [0, 1] * 5)
+        with pytest.raises(ValueError, match="all columns of X are ids, which have no gradient"):
+            model.input_gradients(X)
+        assert model.gradient_flow(X, [0, 1] * 5).from_start.shape == (1, 3)
+
     def test_where_every_step_has_an_output(self):
         # The loss of a sequence is the weighted mean over its steps; ids have no gradient.
         rng = np.random.default_rng(0)

@@ -555,14 +555,18 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         Returns
         -------
         list of ndarray of shape (T_i, n_features)
-            One array for each sequence, in the order of `X`.
+            One array for each sequence, in the order of `X`. Columns of ids have no gradient and
+            are left out.
 
         Raises
         ------
         TypeError, ValueError
-            If `X`, `y` or `output` is not acceptable, or both `y` and `output` are given.
+            If `X`, `y` or `output` is not acceptable, if both `y` and `output` are given, or if
+            all columns are ids.
         """
         sequences = self._read(X, backward=True)
+        if not sequences.n_features:
+            raise ValueError("all columns of X are ids, which have no gradient")
         if y is None:
             doutputs = self._output_gradient(output)
         elif output is not None:
