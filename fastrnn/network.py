@@ -717,6 +717,7 @@ class Network:
         lengths = sequences.lengths
         n_shards = count_shards(len(lengths), self._forward_flops(int(lengths.sum())))
         shards = pack_shards(sequences.offsets[:-1], lengths, 1, n_shards)
+        n_threads = threads.share(n_jobs, len(shards))
         weights = PackedWeights(self, want_dx=True)
         weights.pack()
         spare = []
@@ -724,7 +725,9 @@ class Network:
         def run_shard(batch):
             memory = take_spare(spare, lambda: Memory(self))
             work, n_rows = memory.network, self.pooling.n_rows(batch)
-            shard = self._forward(sequences, batch, memory, weights.forward, keep=True)
+            shard = self._forward(
+                sequences, batch, memory, weights.forward, n_threads=n_threads, keep=True
+            )
             pooled = work.take("pooled", (n_rows, self.pooling.width))
             outputs = work.take("outputs", (n_rows, self.n_outputs))
             self._read_out(shard, memory, weights.head_forward, pooled, outputs)
