@@ -193,6 +193,84 @@ class TestFit:
         assert task.n_classes == 5
 
 
+class TestTagging:
+    @pytest.fixture
+    def corpus(self, tmp_path):
+        """Ten texts of 60 sentences, in which each word but one has a tag of its own."""
+        rng = np.random.default_rng(0)
+        words = ["The/at", "jury/nn-tl", "said/vbd+to", "that/cs", "well/", "1960/cd*", "./."]
+        for number in range(10):
+            lines = [" ".join(rng.choice(words, size=rng.integers(1, 9))) for _ in range(60)]
+            text = "\n\n\n".join(f"\t{line}/x" for line in lines)  # the last tag has a slash before
+            (tmp_path / f"ca{number:02}").write_text(text, encoding="latin-1")
+        (tmp_path / "README").write_text("not/a text/nn", encoding="latin-1")
+        return tmp_path
+
+    def test_texts_are_read_as_described(self, corpus):
+        import tagging
+
+        (train, tags), (test, _) = tagging.read(corpus, 500)
+        assert (len(train), len(test)) == (480, 120)
+        known = {"The": "at", "jury": "nn", "said": "vbd", "that": "cs", "1960": "cd", ".": "."}
+        for words, labels in zip(train, tags, strict=True):
+            assert labels[-1] == "x" and words[-1].count("/") == 1
+            for word, tag in zip(words[:-1], labels, strict=False):
+                assert tag == known.get(word, "")
+        ((quick, _), _) = tagging.read(corpus, 5)
+        assert len(quick) == 240
+        assert tagging.suffixes([["The", "1960", "jury"]]) == [["theA", "9600", "ury"]]
+
+    def test_baseline_by_hand(self):
+        import tagging
+
+        train = [["a", "b", "a"], ["a", "c"]], [["x", "y", "z"], ["z", "y"]]
+        test = [["a", "b", "new"], ["new"]], [["z", "y", "y"], ["q"]]
+        assert tagging.baseline(train, test) == 0.75  # y is as frequent as z, and was met first
+
+    def test_figures(self, corpus):
+        file = corpus / "figures.json"
+        output = run("tagging.py", "--quick", "--corpus", corpus, "--json", file)
+        figures = json.loads(file.read_text())
+        assert sum(figures["words"]) > 2400
+        words, both = figures["tables"]
+        assert both["ratios"] == {} and set(both["seconds"]) == {"fastrnn"}
+        for table in (words, both):
+            for (accuracy,) in table["test accuracy"].values():
+                assert accuracy > 0.7
+        for name, value in words["ratios"].items():
+            (theirs,), (ours,) = words["seconds"][name], words["seconds"]["fastrnn"]
+            np.testing.assert_allclose(value, theirs / ours, rtol=1e-4)
+        assert f"most frequent tag of each word: test accuracy {figures['baseline']:.4f}" in output
+
+    def test_pytorch_packed_and_padded_learn_the_same(self):
+        torch = pytest.importorskip("torch", reason="torch is not installed")
+        import tagging
+
+        rng = np.random.default_rng(0)
+        words = [rng.choice(["a", "b", "c"], size=5).tolist() for _ in range(70)]
+        tags = [["x" if word == "a" else "y" for word in part] for part in words]
+        data = tagging.Data((words[:60], tags[:60]), (words[60:], tags[60:]), [list], 2)
+        logits = []
+        for contender in [tagging.TorchPacked(data, 1), tagging.TorchPadded(data, 1)]:
+            contender.fit(seed=3)
+            assert 0.5 < contender.score() <= 1
+            with torch.inference_mode():
+                logits.append(contender.run(contender.test_data, np.arange(10), 0.0)[0].numpy())
+        np.testing.assert_allclose(*logits, rtol=1e-3, atol=1e-4)
+
+    def test_without_npm_it_says_so(self, tmp_path):
+        environment = {**os.environ, "PATH": "", "XDG_CACHE_HOME": str(tmp_path)}
+        environment["PYTHONPATH"] = str(Path(fastrnn.__file__).parents[1])
+        process = subprocess.run(
+            [sys.executable, BENCH / "tagging.py", "--quick"],
+            env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert process.returncode == 1
+        assert process.stderr.endswith(
+            "skipped: npm, which downloads the corpus, is not installed\n"
+        )
+
+
 class TestRun:
     """`bench/run.py` with its parts and the page."""
 

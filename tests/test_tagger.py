@@ -162,6 +162,32 @@ def test_it_learns_with_every_kind_of_network(params):
     assert same(small(**params, n_jobs=2).fit(X, y), model)
 
 
+# Ids.
+
+
+def test_ids_are_embedded():
+    # Two columns of ids; the label is whether the first is even, unless the second is 0.
+    rng = np.random.default_rng(0)
+    X = [np.stack([rng.integers(9, size=n), rng.integers(2, size=n)], axis=1) for n in range(3, 60)]
+    y = [np.where((x[:, 0] % 2 == 0) & (x[:, 1] > 0), "yes", "no") for x in X]
+    params = {"max_iter": 40, "learning_rate_init": 0.03, "batch_size": 20}
+    model = small(embedding_dim=(4, 2), **params).fit(X, y)
+    assert model.n_categories_ == (9, 2)
+    assert [table.shape for table in model.network_.embeddings] == [(9, 4), (2, 2)]
+    assert model.score(X, y) > 0.97
+    with pytest.raises(ValueError, match="sequence 0"):
+        model.predict([[[9, 1]]])
+
+
+def test_ids_beside_numbers():
+    rng = np.random.default_rng(0)
+    X = [np.stack([rng.integers(3, size=n), rng.normal(size=n)], axis=1) for n in range(3, 60)]
+    y = [(x[:, 0] * x[:, 1] > 0.5).astype(int) for x in X]
+    params = {"max_iter": 40, "learning_rate_init": 0.03, "batch_size": 20}
+    model = small(embedding_dim=4, categorical_features=[0], **params).fit(X, y)
+    assert model.score(X, y) > 0.95
+
+
 # Loss and weights.
 
 
