@@ -12,13 +12,14 @@ import contextlib
 import io
 import re
 import struct
-import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+OPTIONAL = {"matplotlib", "pandas", "polars", "sklearn", "torch"}
 
 PYTHON_BLOCK = re.compile(
     r"^```python\n(?P<code>.*?)^```$(?:\n\n```text\n(?P<shown>.*?)^```$)?",
@@ -46,18 +47,17 @@ def find_blocks(document):
     return blocks
 
 
-def packages_of(code):
-    """Return the packages that a block imports, but for those that are always there."""
+def optional_packages(code):
+    """Return the packages that a block needs and that need not be there."""
     names = set()
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             names.add(node.module)
-    packages = {name.partition(".")[0] for name in names}
     if "fastrnn.plotting" in names:
-        packages.add("matplotlib")
-    return sorted(packages - sys.stdlib_module_names - {"fastrnn", "numpy", "scipy"})
+        names.add("matplotlib")
+    return OPTIONAL & {name.partition(".")[0] for name in names}
 
 
 def assert_as_shown(printed, shown):
@@ -80,7 +80,7 @@ def png_size(path):
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_python_blocks_run(document, tmp_path, monkeypatch):
     blocks = find_blocks(document)
-    for package in {name for _, code, _ in blocks for name in packages_of(code)}:
+    for package in sorted(set().union(*(optional_packages(code) for _, code, _ in blocks))):
         pytest.importorskip(package, reason=f"the examples use {package}")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "Agg")
