@@ -29,7 +29,7 @@ from fastrnn.kernels.losses import sum_of_weights
 from fastrnn.kernels.solvers import add_penalty
 from fastrnn.layers import GRU, LSTM, RNN, CarryLSTM
 from fastrnn.layers.recurrent import glorot_uniform
-from fastrnn.losses import LOSSES
+from fastrnn.losses import find_loss
 from fastrnn.pooling import Pooling
 from fastrnn.shards import (
     InOrder,
@@ -73,9 +73,10 @@ class Network:
         Hidden units of each layer and direction, from the input up.
     n_outputs : int
         K, outputs of the head.
-    loss : {"log_loss", "binary_log_loss", "squared_error"}
+    loss : {"log_loss", "binary_log_loss", "squared_error"} or tuple of float
         Softmax and log-loss over K classes, sigmoids and log-loss summed over K labels, or half the
-        squared error averaged over K outputs.
+        squared error averaged over K outputs. Levels in (0, 1) stand for the quantile loss: the
+        outputs are the quantiles of these levels of each target, side by side.
     cell : {"lstm", "gru", "rnn", "carry_lstm"}, default="lstm"
         The recurrent layers.
     cell_options : dict, optional
@@ -141,7 +142,7 @@ class Network:
         dtype="float32",
         random_state=None,
     ):
-        self.loss = LOSSES[loss]
+        self.loss = find_loss(loss)
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
         self.alpha = alpha
@@ -223,7 +224,7 @@ class Network:
 
     def __setstate__(self, state):
         """Views do not survive a copy: join the parameters anew."""
-        vars(self).update({**state, "loss": LOSSES[state["loss"]]})
+        vars(self).update({**state, "loss": find_loss(state["loss"])})
         self.pooling = Pooling(state["pooling"], self.layers[-1])
         self._join(state["embeddings"], state["head"])
 

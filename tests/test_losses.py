@@ -6,13 +6,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from fastrnn.kernels.losses import (
     binary_log_loss,
+    quantile_loss,
     sigmoid,
     softmax,
     softmax_log_loss,
     squared_error,
     sum_of_weights,
 )
-from fastrnn.losses import LOSSES
+from fastrnn.losses import LOSSES, find_loss
 
 # One output, fewer than eight lanes, exactly eight, several blocks and a rest, of eight and of 64.
 SHAPES = [(1, 1), (4, 3), (2, 8), (5, 19), (2, 130)]
@@ -32,6 +33,15 @@ def square_loss(outputs, target, weight, doutputs):
 def labels_loss(logits, target, weight, dlogits):
     """Likewise."""
     return binary_log_loss(logits, target, weight, np.arange(len(logits)), 1.0, dlogits)
+
+
+LEVELS = np.array([0.1, 0.5, 0.75])
+
+
+def pinball_loss(outputs, target, weight, doutputs):
+    """Likewise, for `LEVELS`."""
+    order = np.arange(len(outputs))
+    return quantile_loss(outputs, target, weight, order, 1.0, doutputs, LEVELS)
 
 
 def log_loss_problem(B, K, dtype, seed=0):
@@ -246,8 +256,70 @@ def test_squared_error_gradient_is_exact(B, K):
     assert_allclose(doutputs, central_differences(loss, outputs), rtol=0, atol=1e-9)
 
 
+def quantile_problem(B, M, dtype):
+    """Return targets, and three outputs of each that are not close to it."""
+    rng = np.random.default_rng(8)
+    target = rng.standard_normal((B, M)).astype(dtype)
+    distance = rng.uniform(0.1, 2.0, (B, M, 3)) * rng.choice([-1, 1], (B, M, 3))
+    outputs = (target[:, :, None] + distance).astype(dtype).reshape(B, -1)
+    return outputs, target, rng.uniform(0.5, 2.0, B).astype(dtype)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", ["log_loss", "binary_log_loss", "squared_error"])
+@pytest.mark.parametrize(("B", "M"), SHAPES)
+def test_quantile_loss_is_the_formula(B, M, dtype):
+    outputs, target, weight = quantile_problem(B, M, dtype)
+    doutputs = np.full_like(outputs, np.nan)
+    for array in (outputs, target, weight):
+        array.flags.writeable = False
+    loss = pinball_loss(outputs, target, weight, doutputs)
+    below = target[:, :, None].astype(float) - outputs.reshape(B, M, 3)
+    expected = np.maximum(LEVELS * below, (LEVELS - 1) * below).mean(axis=(1, 2))
+    slope = np.where(below > 0, -LEVELS, 1 - LEVELS).reshape(B, -1) / (3 * M)
+    tolerance = TOLERANCE[dtype]
+    assert_allclose(loss, (weight * expected).sum(), rtol=tolerance)
+    assert_allclose(doutputs, weight[:, None] * slope, rtol=tolerance)
+
+
+@pytest.mark.parametrize(("B", "M"), SHAPES)
+def test_quantile_loss_gradient_is_exact(B, M):
+    outputs, target, weight = quantile_problem(B, M, "float64")
+    doutputs = np.empty_like(outputs)
+
+    def loss(o):
+        return pinball_loss(o, target, weight, np.empty_like(o))
+
+    pinball_loss(outputs, target, weight, doutputs)
+    assert_allclose(doutputs, central_differences(loss, outputs), rtol=0, atol=1e-9)
+
+
+def test_quantile_loss_is_flat_at_the_kink():
+    doutputs = np.full((1, 3), np.nan)
+    assert pinball_loss(np.full((1, 3), 2.0), np.array([[2.0]]), np.ones(1), doutputs) == 0
+    assert_array_equal(doutputs, 0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("loss", [square_loss, pinball_loss])
+def test_a_target_that_is_nan_is_left_out(loss, dtype):
+    outputs, target, weight = quantile_problem(5, 4, dtype)
+    n_each = 3 if loss is pinball_loss else 1
+    outputs = outputs if n_each == 3 else outputs[:, :4].copy()
+    gap = np.random.default_rng(9).random((5, 4)) < 0.4
+    gap[0] = True  # a row without any target
+    target[gap] = np.nan
+    doutputs, expected = np.full((2, *outputs.shape), np.nan, dtype)
+    value = loss(outputs, target, weight, doutputs)
+    # As if the outputs there were right, whatever they are.
+    there = np.repeat(gap, n_each, axis=1)
+    right = np.where(there, 0, outputs).astype(dtype)
+    assert_allclose(value, loss(right, np.nan_to_num(target), weight, expected), rtol=1e-12)
+    assert_array_equal(doutputs[there], 0)
+    assert_array_equal(doutputs, expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["log_loss", "binary_log_loss", "squared_error", "quantiles"])
 def test_rows_find_their_target_and_weight(name, dtype):
     rng = np.random.default_rng(7)
     outputs = rng.standard_normal((3, 4)).astype(dtype)
@@ -255,15 +327,19 @@ def test_rows_find_their_target_and_weight(name, dtype):
         "log_loss": rng.integers(0, 4, 6),
         "binary_log_loss": rng.integers(0, 2, (6, 4)),
         "squared_error": rng.standard_normal((6, 4)),
+        "quantiles": rng.standard_normal((6, 4)),
     }
+    outputs = outputs if name != "quantiles" else rng.standard_normal((3, 12)).astype(dtype)
     target = targets[name] if name == "log_loss" else targets[name].astype(dtype)
     weight, order = rng.uniform(0.5, 2.0, 6).astype(dtype), np.array([4, 0, 5])
     wholes = {
-        "log_loss": log_loss, "binary_log_loss": labels_loss, "squared_error": square_loss
+        "log_loss": log_loss, "binary_log_loss": labels_loss, "squared_error": square_loss,
+        "quantiles": pinball_loss,
     }  # fmt: skip
     whole = wholes[name]
-    gradient, expected = np.empty((2, 3, 4), dtype)
-    loss = LOSSES[name].kernel(outputs.copy(), target, weight, order, 2.5, gradient)
+    gradient, expected = np.empty((2, *outputs.shape), dtype)
+    found = find_loss(tuple(LEVELS) if name == "quantiles" else name)
+    loss = found.kernel(outputs.copy(), target, weight, order, 2.5, gradient)
     share = (weight / weight.dtype.type(2.5))[order]
     tolerance = TOLERANCE[dtype]
     assert_allclose(loss, whole(outputs, target[order], share, expected), rtol=10 * tolerance)
@@ -306,6 +382,8 @@ def test_losses_by_name():
     assert LOSSES["log_loss"].kernel is softmax_log_loss
     assert LOSSES["binary_log_loss"].kernel is binary_log_loss
     assert LOSSES["squared_error"].kernel is squared_error
+    assert all(find_loss(name) is loss for name, loss in LOSSES.items())
+    assert find_loss((0.1, 0.5)).name == (0.1, 0.5)
 
 
 def test_links_work_in_place():
@@ -314,6 +392,7 @@ def test_links_work_in_place():
     LOSSES["log_loss"].link(probabilities)
     LOSSES["binary_log_loss"].link(labels)
     LOSSES["squared_error"].link(values)
+    find_loss((0.5,)).link(values)
     assert_allclose(probabilities, plain_softmax(outputs), rtol=1e-14)
     assert_allclose(labels, 1.0 / (1.0 + np.exp(-outputs)), rtol=1e-14)
     assert_array_equal(values, outputs)

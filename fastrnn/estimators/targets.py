@@ -28,8 +28,8 @@ class Target:
         The group of each sequence; the same share of each group is held out.
     attributes : dict
         Fitted attributes that come from the targets, to be set when training has succeeded.
-    loss : str
-        Loss of the network, a name in `fastrnn.losses.LOSSES`.
+    loss : str or tuple of float
+        Loss of the network, as `fastrnn.losses.find_loss` knows it.
     offsets : ndarray of shape (n + 1,), int64, or None, default=None
         If there is a target for each step: those of sequence i stand in rows ``offsets[i]`` up to
         ``offsets[i + 1]``.
@@ -40,7 +40,7 @@ class Target:
     n_outputs: int
     groups: np.ndarray
     attributes: dict[str, Any]
-    loss: str
+    loss: str | tuple[float, ...]
     offsets: np.ndarray | None = None
 
     def rows(self, sequences):

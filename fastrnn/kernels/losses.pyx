@@ -18,6 +18,14 @@ Squared error, one row of K outputs o and targets y:
     loss   = 1/(2K) sum_k (o_k - y_k)^2
     do_k   = (o_k - y_k) / K
 
+Quantile (pinball) loss of Q levels a in (0, 1), one row of M targets y and K = MQ outputs o, those
+of one target side by side (Koenker and Bassett 1978):
+
+    loss   = 1/K sum_mq max(a_q (y_m - o_mq), (a_q - 1) (y_m - o_mq))
+    do_mq  = (1 - a_q) / K if o_mq > y_m, -a_q / K if o_mq < y_m, 0 at the kink
+
+In these two a target that is NaN is left out: it adds nothing to loss and gradient.
+
 Every row has a weight, which multiplies its loss and its gradient. Sums over outputs and rows are
 accumulated in double. The rows may be a part of a minibatch, in any order: ``order`` says where
 their targets and weights stand among all there are, and ``total`` is the sum of the minibatch's
@@ -27,11 +35,13 @@ References
 ----------
 Bridle, J. S. (1990). Probabilistic interpretation of feedforward classification network outputs,
 with relationships to statistical pattern recognition. Neurocomputing, NATO ASI F68, 227-236.
+
+Koenker, R. and Bassett, G. (1978). Regression quantiles. Econometrica 46, 33-50.
 """
 
 from cython cimport floating
 from libc.float cimport DBL_MAX
-from libc.math cimport fmax, log, log1p
+from libc.math cimport fmax, isnan, log, log1p
 from libc.stdint cimport int64_t
 
 cimport fastrnn.kernels.vector_math as vector_math
@@ -275,7 +285,7 @@ def squared_error(
     outputs : ndarray of shape (B, K)
         What the network predicts.
     target : ndarray of shape (n, K)
-        What it should predict.
+        What it should predict; NaN leaves an output out.
     weight : ndarray of shape (n,)
         Weights, not negative.
     order : ndarray of shape (B,), int64
@@ -284,12 +294,12 @@ def squared_error(
         What weights are divided by.
     doutputs : ndarray of shape (B, K)
         On return ``w[n] * (outputs[n] - y[n]) / K`` with ``y = target[order]`` and
-        ``w = weight[order] / total``; not read.
+        ``w = weight[order] / total``, 0 where y is NaN; not read.
 
     Returns
     -------
     float
-        ``sum_n w[n] * 0.5 * mean_k (outputs[n, k] - y[n, k]) ** 2``.
+        ``sum_n w[n] * 0.5 * mean_k (outputs[n, k] - y[n, k]) ** 2``, with 0 where y is NaN.
     """
     cdef:
         Py_ssize_t B = outputs.shape[0], K = outputs.shape[1], n, k
@@ -301,7 +311,66 @@ def squared_error(
             w = weight[row] / (total * <double> K)
             for k in range(K):
                 difference = <double> outputs[n, k] - <double> target[row, k]
+                if isnan(target[row, k]):
+                    difference = 0.0
                 gradient = w * difference
                 doutputs[n, k] = <floating> gradient
                 loss += 0.5 * gradient * difference
+    return loss
+
+
+def quantile_loss(
+    const floating[:, ::1] outputs,  # (B, MQ) IN
+    const floating[:, ::1] target,   # (n, M)  IN
+    const floating[::1] weight,      # (n,)    IN
+    const int64_t[:] order,          # (B,)    IN
+    double total,
+    floating[:, ::1] doutputs,       # (B, MQ) OUT
+    const double[::1] levels,        # (Q,)    IN
+):
+    """Weighted quantile loss, averaged over the outputs of a row, and its gradient.
+
+    Parameters
+    ----------
+    outputs : ndarray of shape (B, MQ)
+        What the network predicts: for each target its Q quantiles side by side.
+    target : ndarray of shape (n, M)
+        What came; NaN leaves the quantiles of a target out.
+    weight : ndarray of shape (n,)
+        Weights, not negative.
+    order : ndarray of shape (B,), int64
+        Where each row has its target and weight.
+    total : float
+        What weights are divided by.
+    doutputs : ndarray of shape (B, MQ)
+        On return the gradient: ``w[n] / (MQ)`` times minus the level where the output is below
+        its target, one minus the level where it is above, and 0 where it is equal or the target
+        NaN, with ``w = weight[order] / total``; not read.
+    levels : ndarray of shape (Q,), float64
+        In (0, 1).
+
+    Returns
+    -------
+    float
+        The weighted sum over the rows.
+    """
+    cdef:
+        Py_ssize_t B = outputs.shape[0], M = target.shape[1], Q = levels.shape[0], n, m, q
+        int64_t row
+        double difference, gradient, w, loss = 0.0
+    with nogil:
+        for n in range(B):
+            row = order[n]
+            w = weight[row] / (total * <double> (M * Q))
+            for m in range(M):
+                for q in range(Q):
+                    difference = <double> outputs[n, m * Q + q] - <double> target[row, m]
+                    if difference > 0.0:
+                        gradient = w * (1.0 - levels[q])
+                    elif difference < 0.0:
+                        gradient = -w * levels[q]
+                    else:  # equal, or NaN
+                        gradient = difference = 0.0
+                    doutputs[n, m * Q + q] = <floating> gradient
+                    loss += gradient * difference
     return loss
