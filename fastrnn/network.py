@@ -640,6 +640,41 @@ class Network:
         self._for_all_outputs(sequences, n_jobs, collect)
         return predictions
 
+    def read_on(self, sequences, states, *, n_jobs=None):
+        """Say what the network says after the last step of each sequence, and where it is then.
+
+        For a head that reads every step, and networks that read in one direction.
+
+        Parameters
+        ----------
+        sequences : Sequences
+            Values of the network's dtype.
+        states : list of tuple of ndarray
+            From `initial_states`: where each sequence begins, and on return where it ends, so that
+            the next steps can follow.
+        n_jobs : int or None, default=None
+            Threads.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            The rows of `predict` that belong to the last steps.
+        """
+        predictions = np.empty((len(sequences), self.n_outputs), dtype=self.dtype)
+        packed_head = pack_head(self, Workspace(self.dtype))
+
+        def collect(shard, memory):
+            final = self._final_states(shard)
+            put_states(final, shard.batch.order, states)
+            h = np.ascontiguousarray(final[-1][0][0])
+            outputs = memory.network.take("outputs", (len(h), self.n_outputs))
+            dense.dense_forward(h, packed_head, self.head["b"], outputs)
+            self.loss.link(outputs)
+            predictions[shard.batch.order] = outputs
+
+        self._for_all(sequences, n_jobs, collect, outputs=False, begin_states=states)
+        return predictions
+
     def final_states(self, sequences, *, n_jobs=None):
         """State of the top layer at the end of each sequence.
 
@@ -762,10 +797,11 @@ class Network:
             sequences, n_jobs, collect_outputs, outputs=self.pooling.needs_outputs, steps=steps
         )
 
-    def _for_all(self, sequences, n_jobs, collect, *, outputs=True, steps=None):
+    def _for_all(self, sequences, n_jobs, collect, *, outputs=True, steps=None, begin_states=None):
         """Run all sequences forward, those of equal length together, so many steps at a time.
 
-        collect takes each lot, or each piece of its time.
+        They begin in the states given, or in zero. collect takes each lot, or each piece of its
+        time.
         """
         lengths = sequences.lengths
         order = sort_by_length(lengths)
@@ -778,7 +814,7 @@ class Network:
         def run_lot(begin):
             batch = pack(sequences.offsets[:-1], lengths, 1, order[begin : begin + PREDICT_SIZE])
             memory = take_spare(spare, lambda: Memory(self))
-            states = None
+            states = begin_states and take_states(begin_states, batch.order)
             for piece in self._pieces(batch, None, steps):
                 shard = self._forward(
                     sequences, piece.batch, memory, weights,

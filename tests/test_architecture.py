@@ -17,7 +17,7 @@ PACKAGE = Path(fastrnn.__path__[0])
 # The rooms, ground floor first. A new module is entered here.
 FLOORS = [
     "kernels frames columns sequences batches threads workspace pooling shards losses solvers "
-    "progress datasets plotting steps standin bridge",
+    "series scaling forecast_errors progress datasets plotting steps standin bridge",
     "layers preprocessing metrics",
     "network",
     "training memory inspection",

@@ -1,7 +1,8 @@
 """Estimators: recurrent networks with scikit-learn's `fit` and `predict`."""
 
 from fastrnn.estimators.classifier import RNNClassifier
+from fastrnn.estimators.forecaster import RNNForecaster
 from fastrnn.estimators.regressor import RNNRegressor
 from fastrnn.estimators.tagger import RNNTagger
 
-__all__ = ["RNNClassifier", "RNNRegressor", "RNNTagger"]
+__all__ = ["RNNClassifier", "RNNForecaster", "RNNRegressor", "RNNTagger"]

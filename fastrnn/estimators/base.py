@@ -315,13 +315,9 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
 
         state = TrainingState(_generator(self.random_state))
         network = self._go_on() if goes_on else self._build(architecture, target.loss, state.rng)
-        weight = target.weight
+        lessons = target
         if self.early_stopping and validation is None:
-            held_out = hold_out(target, float(self.validation_fraction), state.rng)
-            rows = target.rows(held_out)
-            weight = weight.copy()
-            weight[rows] = 0.0  # training leaves them out
-            validation = (sequences.take(held_out), target.values[rows], target.weight[rows])
+            lessons, validation = self._hold_out(sequences, target, state.rng)
         fitted = self._fitted_attributes(sequences, target, architecture)
 
         def fitted_so_far():
@@ -329,7 +325,7 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
 
         with watch_fit(self, X, y, sample_weight, fitted_so_far) as watch:
             history = train(
-                network, sequences, target.values, weight, self._settings(), state,
+                network, sequences, lessons.values, lessons.weight, self._settings(), state,
                 validate=validation and self._validation(network, *validation), watch=watch,
             )  # fmt: skip
             self._keep(network, state, fitted)
@@ -708,6 +704,15 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
             raise type(error)(f"validation_data: {error}") from error
         # Classes weigh the same here; what counts for nothing in the loss does not count here.
         return sequences, read.values, weight * (read.weight > 0)
+
+    def _hold_out(self, sequences, target, rng):
+        """Split off what early stopping scores: return what is left, and validation data."""
+        held_out = hold_out(target, float(self.validation_fraction), rng)
+        rows = target.rows(held_out)
+        weight = target.weight.copy()
+        weight[rows] = 0.0  # training leaves them out
+        validation = (sequences.take(held_out), target.values[rows], target.weight[rows])
+        return replace(target, weight=weight), validation
 
     def _estimate(self, sequences, architecture, validation=None, **changes):
         """Bytes that fit takes with these sequences; changes are of parameters."""

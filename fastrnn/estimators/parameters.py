@@ -7,6 +7,7 @@ as scikit-learn asks.
 """
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -66,6 +67,13 @@ def _are_layer_sizes(value):
     sizes = [value] if isinstance(value, Integral) else list(value)
     size = _whole(1)
     return len(sizes) > 0 and all(_has_type(n, size) and size.allows(n) for n in sizes)
+
+
+def _are_quantiles(value):
+    levels = list(value)
+    inside = all(_has_type(q, _FINITE) and 0 < q < 1 for q in levels)
+    rises = all(q < r for q, r in itertools.pairwise(levels))
+    return bool(levels) and inside and rises and levels[0] <= 0.5 <= levels[-1]
 
 
 def _are_class_weights(value):
@@ -149,6 +157,21 @@ RULES = {
             _are_class_weights(value) if isinstance(value, Mapping) else value in (None, "balanced")
         ),
     ),
+    "strategy": _words("recursive", "direct"),
+    "horizon": _whole(1),
+    "scaling": _or(_words("difference", "standard", "level"), None),
+    "log": _flag(),
+    "seasonality": _or(_whole(2), None),
+    "quantiles": _or(
+        Rule(
+            "rising levels in (0, 1), the first <= 0.5 and the last >= 0.5",
+            (tuple, list, np.ndarray),
+            _are_quantiles,
+        ),
+        None,
+    ),
+    "missing": _words("error", "mask"),
+    "window": _or(_whole(2), None),
 }
 
 USED_BY = {
@@ -175,6 +198,7 @@ USED_BY = {
     "max_fun": ("solver", ("lbfgs",)),
     "clip_norm": ("solver", STOCHASTIC),
     "bptt_steps": ("solver", STOCHASTIC),
+    "horizon": ("strategy", ("direct",)),
 }
 
 
@@ -202,6 +226,8 @@ def check_parameters(estimator):
         if not rule.allows(value):
             raise ValueError(f"{name} must be {rule.expected}, got {value!r}")
     for name, (chooser, users) in USED_BY.items():
+        if name not in defaults:
+            continue
         value, choice = getattr(estimator, name), getattr(estimator, chooser)
         if value != defaults[name] and choice not in users:
             wanted = " or ".join(repr(user) for user in users)

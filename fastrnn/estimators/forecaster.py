@@ -1,0 +1,619 @@
+"""RNNForecaster: how time series go on."""
+
+from dataclasses import dataclass, replace
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from fastrnn.bridge import available_if
+from fastrnn.estimators.base import RNNBase, steps_by_minibatches
+from fastrnn.estimators.lessons import CovariateScale, Plan, hold_out_ends
+from fastrnn.estimators.parameters import check_parameters
+from fastrnn.estimators.targets import Target
+from fastrnn.forecast_errors import mae, mase, seasonal_naive, smape
+from fastrnn.frames import is_frame
+from fastrnn.losses import find_loss
+from fastrnn.series import LongColumns, check_finite, check_reach, read_series, with_future
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
+    r"""Forecast how time series go on with a recurrent network.
+
+    One network learns from all series; at every step it is trained to say what comes next. Series
+    may have unequal lengths and any units: each is scaled by what is known of it, and forecasts are
+    scaled back. It forecasts the series it was fitted on, or any others.
+
+    Parameters
+    ----------
+    strategy : {"recursive", "direct"}, default="recursive"
+        "recursive": the network forecasts one step, and its forecast is read as if it had been
+        observed to forecast the next one, as far as wanted. "direct": at every step the network
+        forecasts the next `horizon` steps at once.
+    horizon : int, default=1
+        Steps that ``strategy="direct"`` forecasts.
+    scaling : {"difference", "standard", "level"} or None, default="difference"
+        How each series is scaled.
+
+        - "difference": the network reads how far each value is from the one before, and forecasts
+          how far the next ones are from the last one, in units of the mean absolute difference of
+          the series. Right for series that drift.
+        - "standard": mean 0 and standard deviation 1.
+        - "level": divided by the mean absolute value.
+        - None: as they are.
+    log : bool, default=False
+        Whether to take logarithms before, for series above 0 whose changes grow with their level.
+    seasonality : int or None, default=None
+        Steps of a season, such as 12 for months. The seasonal pattern of each series, if it has a
+        significant one, is taken out before and put back on afterwards; with ``log=True`` it is
+        multiplicative. It is also the season of the forecast to beat in `backtest` and `score`.
+    quantiles : tuple of float or None, default=None
+        Levels of quantiles to learn, rising, in (0, 1), such as ``(0.1, 0.5, 0.9)``; they must
+        enclose 0.5, since `predict` gives the median then. None learns the mean (of scaled values)
+        by squared error. With ``strategy="recursive"`` only ``(0.5,)`` will do: of forecasts that
+        are fed back the spread is not known.
+    missing : {"error", "mask"}, default="error"
+        What to do with a value that is missing (NaN). "mask": it is left out of the loss, and the
+        network reads the last value again, with a mark in an input of its own.
+    window : int or None, default=None
+        Longest stretch of a series to train on at once. A longer series is cut into stretches of
+        which each repeats half of the one before, to begin with a memory; so one long series makes
+        many steps of the solver in an epoch. None trains on whole series.
+
+    Attributes
+    ----------
+    covariate_mean_, covariate_scale_ : ndarray of shape (n_covariates,)
+        Mean and standard deviation of the covariates over all training steps, those known
+        beforehand first.
+
+    See Also
+    --------
+    RNNRegressor : Predicts numbers for a whole sequence.
+
+    Notes
+    -----
+    After step t of a series with scaled values z the network has outputs
+    :math:`o_{t1}, \dots, o_{tH}` (H is 1 with ``strategy="recursive"``), which forecast
+
+    .. math:: \hat z_{t+h} = b_t + o_{th},
+
+    where :math:`b_t` is the last value observed with ``scaling="difference"``, else 0. Forecasts of
+    steps that are missing or beyond the end are left out of the loss. Scale and seasonal pattern
+    come from the whole of a training series, also for the forecasts of its early steps;
+    `fastrnn.scaling` gives the formulas. At step t the network reads the value, the covariates
+    known up to t, and those of the future for the steps t + 1 to t + H.
+
+    With ``early_stopping=True`` the last `validation_fraction` of the steps of every series is held
+    out and scored by the loss.
+
+    The rows of a data frame are taken as equally spaced steps, whatever their time stamps.
+
+    Examples
+    --------
+    A wave in noise, of which the next half period is forecast:
+
+    >>> import numpy as np
+    >>> from fastrnn import RNNForecaster
+    >>> rng = np.random.default_rng(0)
+    >>> wave = 10 + np.sin(np.arange(240) * np.pi / 6) + 0.05 * rng.standard_normal(240)
+    >>> model = RNNForecaster(16, cell="gru", strategy="direct", horizon=6, learning_rate_init=0.02,
+    ...                       learning_rate="cosine", max_iter=60, window=48, random_state=0)
+    >>> forecast = model.fit(wave[:234]).predict(6)
+    >>> forecast.shape
+    (6,)
+    >>> bool(np.abs(forecast - wave[234:]).max() < 0.3)
+    True
+    """
+
+    strategy: str = "recursive"
+    horizon: int = 1
+    scaling: str | None = "difference"
+    log: bool = False
+    seasonality: int | None = None
+    quantiles: Any = None
+    missing: str = "error"
+    window: int | None = None
+
+    def fit(
+        self,
+        y,
+        *,
+        future_covariates=None,
+        past_covariates=None,
+        id_column="id",
+        time_column="time",
+        value_column="value",
+    ):
+        """Train the network on time series.
+
+        Parameters
+        ----------
+        y : array-like, list of array-like, or data frame
+            One series of shape (T,) or (T, 1); several as a list, or as the rows of a table; or a
+            data frame in long form (pandas or polars), a row for each step of each series, sorted
+            by time within each.
+        future_covariates : array-like, list of array-like, or list of str, default=None
+            What is known beforehand, such as holidays: for one series an array of shape (T,) or
+            (T, n), for several a list of such, or names of columns of the data frame. Arrays may go
+            on after the end of a series; `predict` then knows what comes.
+        past_covariates : array-like, list of array-like, or list of str, default=None
+            What is known up to the end of a series only. Needs ``strategy="direct"``.
+        id_column, time_column, value_column : str, default="id", "time", "value"
+            Names of these columns of the data frame. In `predict` and elsewhere they are the same.
+
+        Returns
+        -------
+        RNNForecaster
+            The fitted estimator itself.
+
+        Raises
+        ------
+        TypeError
+            If a parameter, a series or covariates have the wrong type.
+        ValueError
+            If a parameter or a series has a value it may not have; if a series is too short, or its
+            time stamps do not rise; if covariates do not suit the series; or if training diverged.
+            A model fitted before is then as it was.
+        ImportError
+            If a data frame was given and narwhals is not installed.
+        MemoryError
+            If training needs more memory than there is; nothing has been taken then.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If `max_iter` ended training before the loss converged.
+        """
+        columns = LongColumns(id_column, time_column, value_column)
+        return super().fit(self._read_all(y, future_covariates, past_covariates, columns), None)
+
+    @available_if(steps_by_minibatches)
+    def partial_fit(
+        self,
+        y,
+        *,
+        future_covariates=None,
+        past_covariates=None,
+        id_column="id",
+        time_column="time",
+        value_column="value",
+    ):
+        """Train for one epoch on these series, going on from where training was.
+
+        `predict` then forecasts these series unless it is given others.
+
+        Parameters
+        ----------
+        y : array-like, list of array-like, or data frame
+            The series, as in `fit`.
+        future_covariates, past_covariates : array-like, list, or None, default=None
+            As in `fit`.
+        id_column, time_column, value_column : str, default="id", "time", "value"
+            As in `fit`.
+
+        Returns
+        -------
+        RNNForecaster
+            The estimator itself.
+
+        Raises
+        ------
+        TypeError, ValueError, ImportError, MemoryError
+            As in `fit`, and if the series do not suit the model fitted so far.
+        """
+        columns = LongColumns(id_column, time_column, value_column)
+        series = self._read_all(y, future_covariates, past_covariates, columns)
+        self._partial_fit(series, None, None, None)
+        self._series = series
+        return self
+
+    def predict(self, horizon, series=None, *, future_covariates=None, past_covariates=None):
+        """Forecast how series go on.
+
+        Parameters
+        ----------
+        horizon : int
+            Steps to forecast. With ``strategy="direct"`` at most the `horizon` of the model.
+        series : array-like, list of array-like, or data frame, default=None
+            The series up to now, in a form that `fit` takes. None forecasts those of `fit`.
+        future_covariates : array-like, list of array-like, or data frame, default=None
+            If the model has such covariates: an array for each series, from its first step on, that
+            goes on for as many steps as are forecast (with ``strategy="direct"``, the `horizon` of
+            the model). For series in a data frame, another one with the columns of id, time and
+            covariates and the rows that follow.
+        past_covariates : array-like or list of array-like, default=None
+            If the model has such covariates and `series` are arrays: those of the same steps.
+
+        Returns
+        -------
+        ndarray of shape (horizon,), or list of such
+            The forecasts, float64; for several series, and for a data frame, a list in their order
+            (of a data frame the order in which they begin). With `quantiles` medians.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        TypeError
+            If an argument has the wrong type.
+        ValueError
+            If `horizon` is out of range, or the series or covariates are not acceptable, such as
+            covariates that end too early.
+        """
+        known, horizon = self._read_history(horizon, series, future_covariates, past_covariates)
+        forecasts = [at_levels[:, 0] for at_levels in self._forecast(known, horizon, (0.5,))]
+        return forecasts[0] if known.is_single else forecasts
+
+    def predict_quantiles(
+        self, horizon, series=None, levels=None, *, future_covariates=None, past_covariates=None
+    ):
+        """Forecast quantiles of what comes.
+
+        They never cross: the network's outputs are sorted.
+
+        Parameters
+        ----------
+        horizon : int
+            Steps to forecast, at most the `horizon` of the model.
+        series : array-like, list of array-like, or data frame, default=None
+            As in `predict`.
+        levels : array-like of float, default=None
+            Levels between the first and the last of `quantiles`; between those that were learned
+            quantiles are interpolated linearly, on the scale of the network. None means
+            `quantiles`.
+        future_covariates, past_covariates : array-like, list, or data frame, default=None
+            As in `predict`.
+
+        Returns
+        -------
+        ndarray of shape (horizon, n_levels), or list of such
+            The quantiles, float64; a list where `predict` returns one.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        TypeError
+            As in `predict`.
+        ValueError
+            As in `predict`, and if the model has not learned quantiles, or not as far out as
+            `levels`.
+        """
+        self._check_fitted()
+        learned = self._plan.quantiles
+        if learned is None or len(learned) == 1:
+            raise ValueError(
+                f"the model was fitted with quantiles={learned!r}: fit it with several levels and "
+                "strategy='direct' to predict quantiles"
+            )
+        levels = learned if levels is None else np.asarray(levels, dtype=np.float64)
+        if np.ndim(levels) != 1 or not len(levels):
+            raise ValueError(f"levels must be a list of numbers, got {levels!r}")
+        wrong = [level for level in levels if not learned[0] <= level <= learned[-1]]
+        if wrong:
+            raise ValueError(
+                f"levels has {wrong[0]}, but the model has learned quantiles from {learned[0]} to "
+                f"{learned[-1]}"
+            )
+        known, horizon = self._read_history(horizon, series, future_covariates, past_covariates)
+        forecasts = self._forecast(known, horizon, levels)
+        return forecasts[0] if known.is_single else forecasts
+
+    def backtest(
+        self,
+        series,
+        horizon,
+        step=1,
+        *,
+        start=None,
+        future_covariates=None,
+        past_covariates=None,
+    ):
+        """Forecast the known part of series from many origins, and compare.
+
+        The model is not fitted anew: for an honest result fit it on what comes before `start`, or
+        on other series.
+
+        Parameters
+        ----------
+        series : array-like, list of array-like, or data frame
+            The series, in a form that `fit` takes.
+        horizon : int
+            Steps to forecast from each origin.
+        step : int, default=1
+            Steps from one origin to the next.
+        start : int or None, default=None
+            The first origin: how many steps of each series are known at first. None begins after
+            one season and two observed values.
+        future_covariates, past_covariates : array-like or list of array-like, default=None
+            As in `fit`; those of a data frame are found in it.
+
+        Returns
+        -------
+        dict of str to ndarray
+            A table, which ``pandas.DataFrame`` reads as it is, with a row for each series and
+            origin: "series" (number or id), "origin" (known steps), then "mae", "smape", "mase" and
+            the same of the seasonal naive forecast, "naive_mae", "naive_smape", "naive_mase". That
+            is the last observed value of the same season, or without `seasonality` the last value.
+            `fastrnn.forecast_errors` says what each is.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        TypeError
+            If an argument has the wrong type.
+        ValueError
+            If an argument is out of range, or a series is too short for a single origin.
+        """
+        self._check_fitted()
+        whole = self._read_new(series, future_covariates, past_covariates)
+        horizon = self._check_horizon(horizon)
+        step = _whole("step", step)
+        season = self._season
+        which, origins = [], []
+        for i, values in enumerate(whole.values):
+            second = int(np.flatnonzero(~np.isnan(values))[1]) + 1
+            first = max(season, second) if start is None else _whole("start", start)
+            last = len(values) - horizon
+            if first < second or first > last:
+                raise ValueError(
+                    f"{whole.name(i)} is too short: it has {len(values)} steps, for a first origin "
+                    f"of {first} (with {min(2, (~np.isnan(values[:first])).sum())} of 2 observed "
+                    f"values needed) and a horizon of {horizon}"
+                )
+            here = range(first, last + 1, step)
+            which += [i] * len(here)
+            origins += here
+        known = whole.until(which, origins)
+        if known.n_covariates[0]:
+            check_reach(known.future, origins, horizon, known.ids)
+        forecasts = self._forecast(known, horizon, (0.5,))
+        rows = []
+        for i, history, forecast in zip(which, known.values, forecasts, strict=True):
+            origin = len(history)
+            truth = whole.values[i][origin : origin + horizon]
+            naive = seasonal_naive(history, horizon, season)
+            rows.append(
+                [
+                    error
+                    for candidate in (forecast[:, 0], naive)
+                    for error in (
+                        mae(truth, candidate),
+                        smape(truth, candidate),
+                        mase(truth, candidate, history, season),
+                    )
+                ]
+            )
+        names = ("mae", "smape", "mase", "naive_mae", "naive_smape", "naive_mase")
+        labels = which if whole.ids is None else [whole.ids[i] for i in which]
+        return {
+            "series": np.array(labels),
+            "origin": np.array(origins),
+            **dict(zip(names, np.array(rows).T, strict=True)),
+        }
+
+    def score(self, y, *, future_covariates=None):
+        """Score the forecast of what follows the series of `fit`.
+
+        ``GridSearchCV(forecaster, grid, cv=TimeSeriesSplit())`` works on one series with it: `y`
+        is what comes after the part that was fitted on.
+
+        Parameters
+        ----------
+        y : array-like or list of array-like
+            What followed, for each series as many steps as are known of it.
+        future_covariates : array-like, list of array-like, or data frame, default=None
+            As in `predict`.
+
+        Returns
+        -------
+        float
+            Minus the mean absolute scaled error, the mean over the series: 0 for perfect forecasts,
+            -1 for errors as large as those of the (seasonal) naive forecast, of one step or season,
+            on the series of `fit`. Series on which that forecast made no error, or that have no
+            observed value in `y`, are left out.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        TypeError, ValueError
+            If `y` or the covariates are not acceptable.
+        """
+        self._check_fitted()
+        known = self._series
+        truth = [y] if known.is_single else list(y)
+        if len(truth) != len(known):
+            raise ValueError(f"y has {len(truth)} series, but the model was fitted on {len(known)}")
+        truth = [np.array(item, dtype=np.float64).reshape(-1) for item in truth]
+        for i, item in enumerate(truth):
+            check_finite(item, f"y of {known.name(i)}", self.missing == "mask")
+        longest = max(len(item) for item in truth)
+        known, longest = self._read_history(longest, None, future_covariates, None)
+        forecasts = self._forecast(known, longest, (0.5,))
+        errors = [
+            mase(item, forecast[: len(item), 0], history, self._season)
+            for item, forecast, history in zip(truth, forecasts, known.values, strict=True)
+        ]
+        errors = [error for error in errors if not np.isnan(error)]
+        return -float(np.mean(errors)) if errors else np.nan
+
+    def estimate_memory(self, y, *, future_covariates=None, past_covariates=None):
+        """Say how much memory `fit` would take at its peak.
+
+        What is counted is what `RNNRegressor.estimate_memory` says.
+
+        Parameters
+        ----------
+        y : array-like or list of array-like
+            The series, as in `fit`.
+        future_covariates, past_covariates : array-like or list of array-like, default=None
+            As in `fit`.
+
+        Returns
+        -------
+        int
+            Bytes.
+        """
+        series = self._read_all(y, future_covariates, past_covariates)
+        return super().estimate_memory(series)
+
+    @property
+    def _season(self):
+        return self._plan.seasonality or 1
+
+    def _wanted_plan(self):
+        return Plan(
+            block=int(self.horizon) if self.strategy == "direct" else 1,
+            feeds_back=self.strategy == "recursive",
+            scaling=self.scaling,
+            log=bool(self.log),
+            seasonality=None if self.seasonality is None else int(self.seasonality),
+            quantiles=None if self.quantiles is None else tuple(map(float, self.quantiles)),
+            mask=self.missing == "mask",
+        )
+
+    def _read_all(self, series, future, past, columns=None):
+        """Check the parameters, and read the series of fit."""
+        check_parameters(self)
+        for name, reason in _NOT_FOR_FORECASTS.items():
+            value = getattr(self, name)
+            if value not in (None, False):
+                raise ValueError(f"{name}={value!r} is not for forecasts: {reason}")
+        if self.strategy == "recursive" and past is not None:
+            raise ValueError(
+                "past_covariates are not known for the steps that strategy='recursive' feeds back: "
+                "use strategy='direct'"
+            )
+        if self.strategy == "recursive" and self.quantiles is not None and len(self.quantiles) > 1:
+            raise ValueError(
+                f"quantiles={self.quantiles!r} needs strategy='direct': of forecasts that are fed "
+                "back the spread is not known, only quantiles=(0.5,) will do"
+            )
+        return read_series(series, future, past, columns=columns, allow_nan=self.missing == "mask")
+
+    def _read_new(self, series, future=None, past=None):
+        """Read other series, with the covariates of fit."""
+        columns = self._series.columns
+        if columns is not None and is_frame(series):
+            future, past = columns.future or None, columns.past or None
+        elif columns is not None and (columns.future or columns.past):
+            raise TypeError(
+                "series must be a data frame, where the model finds its covariates "
+                f"{[*columns.future, *columns.past]}"
+            )
+        columns = columns or LongColumns("id", "time", "value")
+        read = read_series(series, future, past, columns=columns, allow_nan=self._plan.mask)
+        self._check_covariates(read)
+        return read
+
+    def _check_covariates(self, series):
+        kinds = ("future_covariates", "past_covariates")
+        expected = self._series.n_covariates
+        for kind, n, wanted in zip(kinds, series.n_covariates, expected, strict=True):
+            if n != wanted:
+                raise ValueError(
+                    f"{kind} have {n} columns, but the model was fitted with {wanted} of them"
+                )
+
+    def _read_history(self, horizon, series, future, past):
+        """Read what forecasts start from; return it, and the horizon."""
+        self._check_fitted()
+        horizon = self._check_horizon(horizon)
+        if series is None:
+            known = self._series
+            if past is not None:
+                raise ValueError("past_covariates need series: those of fit have theirs")
+        else:
+            is_long = is_frame(series)
+            known = self._read_new(series, None if is_long else future, past)
+            future = future if is_long else None
+        if future is not None and not self._series.n_covariates[0]:
+            raise ValueError("future_covariates were given, but the model was fitted without")
+        known = with_future(known, future, horizon)
+        self._check_covariates(known)
+        return known, horizon
+
+    def _check_horizon(self, horizon):
+        horizon, plan = _whole("horizon", horizon), self._plan
+        if horizon > plan.block and not plan.feeds_back:
+            raise ValueError(
+                f"horizon is {horizon}, but the model was fitted to forecast {plan.block} steps: "
+                "fit it with a larger horizon, or with strategy='recursive'"
+            )
+        return horizon
+
+    def _forecast(self, known, horizon, levels):
+        return self._plan.forecast(
+            self.network_, known, self._covariates, horizon, levels, self.n_jobs
+        )
+
+    def _read_first(self, series):
+        covariates = CovariateScale.learn(series)
+        return self._wanted_plan().lessons(series, covariates, self.dtype, self.window)
+
+    def _read_more(self, series, what):
+        self._plan.check_same(self._wanted_plan(), what)
+        self._check_covariates(series)
+        return self._plan.lessons(series, self._covariates, self.dtype, self.window)
+
+    def _read_sequences(self, X, dtype):
+        return self._plan.lessons(self._read_new(X), self._covariates, dtype)
+
+    def _encode(self, y, sequences, weight, known, *, part=False):
+        lessons = sequences
+        weight = np.repeat(weight, lessons.lengths).astype(lessons.weight.dtype)
+        future, past = lessons.series.n_covariates
+        return Target(
+            values=lessons.target,
+            weight=weight * lessons.weight,
+            n_outputs=lessons.plan.n_outputs,
+            groups=np.zeros(len(lessons), dtype=np.int64),
+            attributes={
+                "n_features_in_": 1 + future + past,
+                "covariate_mean_": lessons.covariates.mean,
+                "covariate_scale_": lessons.covariates.deviation,
+                "_covariates": lessons.covariates,
+                "_plan": lessons.plan,
+                "_series": lessons.series,
+            },
+            loss=lessons.plan.loss,
+            offsets=lessons.offsets,
+        )
+
+    def _hold_out(self, sequences, target, rng):
+        training, validation = hold_out_ends(sequences, float(self.validation_fraction))
+        weights = [
+            target.weight * (~np.isnan(values)).any(axis=1).astype(target.weight.dtype)
+            for values in (training, validation)
+        ]
+        if not all(weight.any() for weight in weights):
+            raise ValueError(
+                f"early_stopping=True with validation_fraction={self.validation_fraction} leaves "
+                "no step to train on or none to score: give longer series"
+            )
+        left = replace(target, values=training, weight=weights[0])
+        return left, (sequences, validation, weights[1])
+
+    def _score(self, outputs, values, weight):
+        loss = find_loss(self._wanted_plan().loss)
+        rows = np.arange(len(values))
+        total = float(weight.sum(dtype=np.float64))
+        return -loss.kernel(outputs, values, weight, rows, total, np.empty_like(outputs))
+
+
+_NOT_FOR_FORECASTS = {
+    "bidirectional": "the network may not read from the end",
+    "embedding_dim": "time series and their covariates are numbers",
+    "categorical_features": "time series and their covariates are numbers",
+}
+
+
+def _whole(name, value):
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name} must be a whole number, got {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")
+    return int(value)

@@ -1,0 +1,368 @@
+"""From time series to what a network reads and learns at every step, and from its outputs back.
+
+A `Plan` has all that decides it; the class's docstring has the formulas.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from fastrnn.scaling import Scale, learn_scale
+from fastrnn.sequences import Sequences, as_sequences
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Lessons(Sequences):
+    """What a network reads of time series, and what it is to say.
+
+    Attributes
+    ----------
+    target : ndarray of shape (n_steps, block)
+        What comes after each step; NaN where nothing does, or it is not known.
+    weight : ndarray of shape (n_steps,)
+        0 where a step is read only, or has no target; else 1.
+    place, length : ndarray of shape (n_steps,), int64
+        The number of each step in its series, and the number of steps of that series.
+    plan : Plan
+    covariates : CovariateScale
+    series : SeriesSet
+        What they were made with and of.
+    """
+
+    target: Any = None
+    weight: Any = None
+    place: Any = None
+    length: Any = None
+    plan: Any = None
+    covariates: Any = None
+    series: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """One series as the network reads it: its scale, its scaled values, what forecasts start from.
+
+    `base` is for each step the value that forecasts are relative to, `inputs` what is read.
+    """
+
+    scale: Scale
+    scaled: np.ndarray
+    base: np.ndarray
+    inputs: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """How series become inputs and targets.
+
+    Attributes
+    ----------
+    block : int
+        Steps that the network forecasts at once.
+    scaling : str or None
+        As `fastrnn.scaling.learn_scale` takes it.
+    log : bool
+        Likewise.
+    seasonality : int or None
+        Likewise.
+    quantiles : tuple of float or None
+        Levels that the network learns of each step; None for the mean.
+    mask : bool
+        Whether an input says which values are missing.
+    feeds_back : bool
+        Whether forecasts are read to forecast further.
+    """
+
+    block: int
+    scaling: str | None
+    log: bool
+    seasonality: int | None
+    quantiles: tuple[float, ...] | None
+    mask: bool
+    feeds_back: bool
+
+    @property
+    def loss(self):
+        """Loss that the network is trained on, as `fastrnn.losses.find_loss` knows it."""
+        return self.quantiles or "squared_error"
+
+    @property
+    def n_outputs(self):
+        """Number of outputs of the network."""
+        return self.block * len(self.quantiles or (0.5,))
+
+    @property
+    def _is_relative(self):
+        return self.scaling == "difference"
+
+    def read(self, series, i, covariates):
+        """Read one series.
+
+        Parameters
+        ----------
+        series : SeriesSet
+            All series.
+        i : int
+            Which one.
+        covariates : CovariateScale
+            How covariates are scaled.
+
+        Returns
+        -------
+        Reading
+        """
+        values = series.values[i]
+        scale = learn_scale(values, self.scaling, self.log, self.seasonality, series.name(i))
+        scaled = scale.apply(values)
+        n = len(scaled)
+        missing = np.isnan(scaled)
+        last = np.maximum.accumulate(np.where(missing, -1, np.arange(n)))
+        carried = np.where(last < 0, np.nan, scaled[last])
+        seen = np.diff(carried, prepend=carried[0]) if self._is_relative else carried
+        base = carried if self._is_relative else np.zeros(n)
+        marks = missing[:, np.newaxis][:, : int(self.mask)]
+        future, past = covariates.scale(series.future[i], series.past[i])
+        inputs = [np.nan_to_num(seen)[:, np.newaxis], marks, past, self.look_ahead(future, 0, n)]
+        return Reading(scale, scaled, base, np.hstack(inputs))
+
+    def look_ahead(self, future, begin, end):
+        """What is known at some steps of the future covariates of the steps after each.
+
+        Parameters
+        ----------
+        future : ndarray of shape (S, F)
+            Scaled covariates.
+        begin, end : int
+            The first step, and the one after the last.
+
+        Returns
+        -------
+        ndarray of shape (end - begin, block * F)
+            Those of the next step, then of the one after it, and so on; the mean, 0, for those that
+            are not known, which belong to targets beyond the end.
+        """
+        rows = np.arange(begin, end)[:, np.newaxis] + np.arange(1, self.block + 1)
+        known = np.vstack([future, np.zeros((1, future.shape[1]))])
+        return known[np.minimum(rows, len(future))].reshape(end - begin, -1)
+
+    def lessons(self, series, covariates, dtype, window=None):
+        """Make what the network reads and learns of series.
+
+        Parameters
+        ----------
+        series : SeriesSet
+            The series.
+        covariates : CovariateScale
+            How covariates are scaled.
+        dtype : str
+            Type of the network's numbers.
+        window : int or None, default=None
+            Longest stretch; a longer series is cut into stretches that overlap by half.
+
+        Returns
+        -------
+        Lessons
+        """
+        inputs, targets, weights, places, lengths = [], [], [], [], []
+        for i in range(len(series)):
+            reading = self.read(series, i, covariates)
+            n = len(reading.scaled)
+            padded = np.append(reading.scaled, np.full(self.block, np.nan))
+            after = padded[np.arange(n)[:, np.newaxis] + np.arange(1, self.block + 1)]
+            target = after - reading.base[:, np.newaxis]
+            has_target = (~np.isnan(target)).any(axis=1)
+            for begin, first, end in _stretches(n, window or n):
+                steps = np.arange(begin, end)
+                inputs.append(reading.inputs[begin:end])
+                targets.append(target[begin:end])
+                weights.append(has_target[begin:end] & (steps >= first))
+                places.append(steps)
+                lengths.append(np.full(end - begin, n))
+        sequences = as_sequences(inputs, dtype=dtype)
+        return Lessons(
+            **{field.name: getattr(sequences, field.name) for field in fields(Sequences)},
+            target=np.concatenate(targets).astype(dtype),
+            weight=np.concatenate(weights).astype(dtype),
+            place=np.concatenate(places),
+            length=np.concatenate(lengths),
+            plan=self,
+            covariates=covariates,
+            series=series,
+        )
+
+    def check_same(self, other, what):
+        """Check that training can go on with another plan.
+
+        Parameters
+        ----------
+        other : Plan
+            The plan now.
+        what : str
+            What goes on, for the message.
+
+        Raises
+        ------
+        ValueError
+            If it differs.
+        """
+        for name, value in vars(self).items():
+            if getattr(other, name) != value:
+                raise ValueError(
+                    f"{what} goes on from the fitted model, which has {name}={value!r}, not "
+                    f"{getattr(other, name)!r}"
+                )
+
+    def forecast(self, network, series, covariates, horizon, levels, n_jobs):
+        """Forecast how series go on.
+
+        Parameters
+        ----------
+        network : Network
+            Trained on lessons of this plan.
+        series : SeriesSet
+            The series up to now, and the covariates of the steps to come.
+        covariates : CovariateScale
+            How covariates are scaled.
+        horizon : int
+            Steps to forecast, at most one block unless forecasts are fed back.
+        levels : sequence of float
+            Levels of the quantiles wanted; not used if the network forecasts the mean.
+        n_jobs : int or None
+            Threads.
+
+        Returns
+        -------
+        list of ndarray of shape (horizon, n_levels)
+            Forecasts in the units of the series, one level if the network forecasts the mean.
+        """
+        readings = [self.read(series, i, covariates) for i in range(len(series))]
+        base = np.array([reading.base[-1] for reading in readings])
+        states = network.initial_states(len(series))
+        inputs = [reading.inputs for reading in readings]
+        blocks = []
+        for begin in range(0, horizon, self.block):
+            sequences = as_sequences(inputs, dtype=network.dtype)
+            outputs = network.read_on(sequences, states, n_jobs=n_jobs).astype(np.float64)
+            outputs = self._at_levels(outputs.reshape(len(series), self.block, -1), levels)
+            blocks.append(base[:, np.newaxis, np.newaxis] + outputs)
+            if begin + self.block < horizon:  # one step at a time is fed back
+                seen = outputs[:, :, 0]
+                base = blocks[-1][:, -1, 0] if self._is_relative else base
+                inputs = [
+                    np.hstack([
+                        [[seen[i, 0]]],
+                        np.zeros((1, int(self.mask))),
+                        self._known_after(series, i, covariates, begin),
+                    ])
+                    for i in range(len(series))
+                ]  # fmt: skip
+        joined = np.concatenate(blocks, axis=1)[:, :horizon]
+        return [
+            reading.scale.undo(scaled, len(reading.scaled))
+            for reading, scaled in zip(readings, joined, strict=True)
+        ]
+
+    def _known_after(self, series, i, covariates, ahead):
+        """The future covariates that are read with the forecast so many steps ahead."""
+        future, _ = covariates.scale(series.future[i], series.past[i])
+        step = len(series.values[i]) + ahead
+        return self.look_ahead(future, step, step + 1)
+
+    def _at_levels(self, outputs, levels):
+        """Quantiles between those of the network, (n, block, Q), which are sorted first."""
+        if self.quantiles is None:
+            return outputs
+        outputs = np.sort(outputs, axis=2)
+        learned = np.array(self.quantiles)
+        if len(learned) == 1:
+            return outputs
+        above = np.clip(np.searchsorted(learned, levels), 1, len(learned) - 1)
+        share = (np.asarray(levels) - learned[above - 1]) / (learned[above] - learned[above - 1])
+        return outputs[:, :, above - 1] * (1 - share) + outputs[:, :, above] * share
+
+
+@dataclass(frozen=True, eq=False)
+class CovariateScale:
+    """Mean and standard deviation of each covariate, those known beforehand first."""
+
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    @classmethod
+    def learn(cls, series):
+        """Take them over all steps of all series.
+
+        Parameters
+        ----------
+        series : SeriesSet
+            The series.
+
+        Returns
+        -------
+        CovariateScale
+        """
+        rows = [np.concatenate(series.future), np.concatenate(series.past)]
+        mean = np.concatenate([part.mean(axis=0) for part in rows])
+        deviation = np.concatenate([part.std(axis=0) for part in rows])
+        deviation[deviation <= 1e-12 * np.abs(mean)] = 1.0  # one that does not vary
+        return cls(mean, deviation)
+
+    def scale(self, future, past):
+        """Scale the covariates of a series.
+
+        Parameters
+        ----------
+        future : ndarray of shape (S, F)
+            Those known beforehand.
+        past : ndarray of shape (T, P)
+            The others.
+
+        Returns
+        -------
+        tuple of ndarray
+            Both, scaled.
+        """
+        means = np.split(self.mean, [future.shape[1]])
+        deviations = np.split(self.deviation, [future.shape[1]])
+        return tuple(
+            (part - mean) / deviation
+            for part, mean, deviation in zip((future, past), means, deviations, strict=True)
+        )
+
+
+def _stretches(n, window):
+    """Cut n steps: where each stretch begins to be read, begins to be learned, and ends."""
+    if n <= window:
+        return [(0, 0, n)]
+    stride = window - window // 2
+    ends = [*range(window, n, stride), n]
+    firsts = [0, *ends[:-1]]
+    return [(max(0, end - window), first, end) for first, end in zip(firsts, ends, strict=True)]
+
+
+def hold_out_ends(lessons, fraction):
+    """Split the targets of every series in time.
+
+    Parameters
+    ----------
+    lessons : Lessons
+        All of them.
+    fraction : float
+        Share of the steps of each series, at its end, to hold out.
+
+    Returns
+    -------
+    training : ndarray of shape (n_steps, block)
+        The targets of the beginnings, NaN for the others.
+    validation : ndarray of shape (n_steps, block)
+        Those of the ends, likewise.
+    """
+    block = lessons.target.shape[1]
+    step = lessons.place[:, np.newaxis] + np.arange(1, block + 1)
+    is_held_out = step >= (lessons.length - np.ceil(fraction * lessons.length))[:, np.newaxis]
+    nothing = lessons.target.dtype.type(np.nan)
+    return (
+        np.where(is_held_out, nothing, lessons.target),
+        np.where(is_held_out, lessons.target, nothing),
+    )

@@ -1,0 +1,93 @@
+"""How far forecasts are from what came, and the forecast that they have to beat."""
+
+import numpy as np
+
+
+def seasonal_naive(values, horizon, season):
+    """Forecast each step by the last observed value of the same season.
+
+    Parameters
+    ----------
+    values : ndarray of shape (T,)
+        The series; NaN where a value is missing.
+    horizon : int
+        Steps to forecast.
+    season : int
+        Steps of a season; 1 repeats the last value.
+
+    Returns
+    -------
+    ndarray of shape (horizon,)
+        The last observed value of all where a place of the season has none.
+    """
+    observed = np.flatnonzero(~np.isnan(values))
+    last = np.full(season, values[observed[-1]])
+    last[observed % season] = values[observed]  # the last one stays
+    return last[np.arange(len(values), len(values) + horizon) % season]
+
+
+def mae(truth, forecast):
+    """Mean absolute error, over the observed steps.
+
+    Parameters
+    ----------
+    truth : ndarray of shape (h,)
+        What came; NaN where a value is missing.
+    forecast : ndarray of shape (h,)
+        What was forecast.
+
+    Returns
+    -------
+    float
+        NaN if nothing was observed.
+    """
+    return _mean(np.abs(truth - forecast))
+
+
+def smape(truth, forecast):
+    """Symmetric mean absolute percentage error, as in the M3 competition.
+
+    Parameters
+    ----------
+    truth : ndarray of shape (h,)
+        What came; NaN where a value is missing.
+    forecast : ndarray of shape (h,)
+        What was forecast.
+
+    Returns
+    -------
+    float
+        Mean of ``200 |y - f| / (|y| + |f|)`` over the observed steps, 0 where both are 0; NaN if
+        nothing was observed.
+    """
+    size = np.abs(truth) + np.abs(forecast)
+    return _mean(200 * np.abs(truth - forecast) / np.where(size == 0, 1, size))
+
+
+def mase(truth, forecast, history, season):
+    """Mean absolute scaled error (Hyndman and Koehler 2006).
+
+    Parameters
+    ----------
+    truth : ndarray of shape (h,)
+        What came; NaN where a value is missing.
+    forecast : ndarray of shape (h,)
+        What was forecast.
+    history : ndarray of shape (T,)
+        The series before.
+    season : int
+        Steps of a season.
+
+    Returns
+    -------
+    float
+        Mean absolute error divided by that of the value one season before, in the history; NaN if
+        the history is too short for that or does not vary.
+    """
+    scale = _mean(np.abs(history[season:] - history[:-season]))
+    return mae(truth, forecast) / scale if scale > 0 else np.nan
+
+
+def _mean(errors):
+    errors = errors[~np.isnan(errors)]
+    return float(errors.mean()) if errors.size else np.nan

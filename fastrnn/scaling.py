@@ -1,0 +1,161 @@
+"""How a series is brought to a common scale before a network reads it, and back.
+
+Three steps, each undone in the opposite order: the logarithm, the seasonal pattern, the scale. All
+are learned from the series itself, as far as it is known.
+
+The seasonal pattern is that of classical decomposition (Makridakis, Wheelwright and Hyndman 1998,
+chapter 3): a centred moving average over one season is the trend, and the mean difference from it
+at each place of the season, made to sum to 0, is the pattern; of logarithms it is multiplicative.
+A series has one only where its autocorrelation at the lag of a season is significant, by the test
+of the M3 and M4 competitions (Makridakis and Hibon 2000): with r_k the autocorrelation at lag k,
+
+    |r_m| > 1.645 sqrt((1 + 2 (r_1^2 + ... + r_{m-1}^2)) / T),
+
+and where it is at least three seasons long.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+SCALINGS = ("difference", "standard", "level")
+
+_SIGNIFICANT = 1.645  # of a normal distribution, 90 % on both sides
+_MIN_SEASONS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """How one series is scaled: ``(log(y) - season - shift) / factor``.
+
+    Attributes
+    ----------
+    log : bool
+        Whether logarithms are taken.
+    season : ndarray of shape (m,)
+        The seasonal pattern, from the first step on.
+    shift, factor : float
+        A factor of 0 belongs to a series that does not vary.
+    """
+
+    log: bool
+    season: np.ndarray
+    shift: float
+    factor: float
+
+    def apply(self, values):
+        """Scale the series.
+
+        Parameters
+        ----------
+        values : ndarray of shape (T,)
+            From the first step on.
+
+        Returns
+        -------
+        ndarray of shape (T,)
+        """
+        z = np.log(values) if self.log else values
+        return (z - self._seasonal(0, len(z)) - self.shift) / (self.factor or 1.0)
+
+    def undo(self, scaled, start):
+        """Bring values back to the scale of the series.
+
+        Parameters
+        ----------
+        scaled : ndarray of shape (h,) or (h, q)
+            Scaled values, one or several for each step.
+        start : int
+            Number of the first of these steps.
+
+        Returns
+        -------
+        ndarray
+            Of the same shape.
+        """
+        season = self._seasonal(start, len(scaled)).reshape(-1, *[1] * (scaled.ndim - 1))
+        z = scaled * self.factor + self.shift + season
+        return np.exp(z) if self.log else z
+
+    def _seasonal(self, start, n):
+        return self.season[np.arange(start, start + n) % len(self.season)]
+
+
+def learn_scale(values, scaling, log, seasonality, name):
+    """Learn how to scale a series.
+
+    Parameters
+    ----------
+    values : ndarray of shape (T,)
+        The series; NaN where a value is missing, at least two are not.
+    scaling : {"difference", "standard", "level"} or None
+        The factor is the mean absolute difference of one observed value from the one before; the
+        standard deviation, with the mean as shift; the mean absolute value; or 1.
+    log : bool
+        Whether to take logarithms first.
+    seasonality : int or None
+        Steps of a season; None for no seasonal pattern.
+    name : str
+        What messages call the series.
+
+    Returns
+    -------
+    Scale
+
+    Raises
+    ------
+    ValueError
+        If the logarithm of a value does not exist.
+    """
+    observed = np.flatnonzero(~np.isnan(values))
+    z = values[observed]
+    if log:
+        if (z <= 0).any():
+            t = int(np.flatnonzero(z <= 0)[0])
+            raise ValueError(
+                f"{name} is {z[t]} at step {observed[t]}, but log=True needs values above 0"
+            )
+        z = np.log(z)
+    season = np.zeros(1)
+    if seasonality is not None:
+        filled = np.interp(np.arange(len(values)), observed, z)
+        if _is_seasonal(filled, seasonality):
+            season = _seasonal_pattern(filled, observed, seasonality)
+            z = z - season[observed % seasonality]
+    shift, factor = 0.0, 1.0
+    if scaling == "difference":
+        factor = np.abs(np.diff(z)).mean()
+    elif scaling == "standard":
+        shift, factor = z.mean(), z.std()
+    elif scaling == "level":
+        factor = np.abs(z).mean()
+    if factor <= 1e-12 * np.abs(z).max():
+        factor = 0.0  # what is left is rounding
+    return Scale(log, season, float(shift), float(factor))
+
+
+def _is_seasonal(z, m):
+    """Whether the autocorrelation at lag m is significant."""
+    if len(z) < _MIN_SEASONS * m:
+        return False
+    z = z - z.mean()
+    total = z @ z
+    if total == 0:
+        return False
+    r = np.array([z[lag:] @ z[:-lag] for lag in range(1, m + 1)]) / total
+    limit = _SIGNIFICANT * np.sqrt((1 + 2 * (r[:-1] @ r[:-1])) / len(z))
+    return bool(abs(r[-1]) > limit)
+
+
+def _seasonal_pattern(z, observed, m):
+    """The mean difference from the trend at each place of the season, of observed values."""
+    weights = np.full(m, 1 / m)
+    if m % 2 == 0:
+        weights = np.convolve(weights, [0.5, 0.5])
+    trend = np.convolve(z, weights, "valid")
+    first = (len(z) - len(trend)) // 2
+    inner = observed[(observed >= first) & (observed < first + len(trend))]
+    difference = z[inner] - trend[inner - first]
+    counts = np.bincount(inner % m, minlength=m)
+    pattern = np.bincount(inner % m, difference, minlength=m) / np.maximum(counts, 1)
+    return pattern - pattern.mean()
