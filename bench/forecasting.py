@@ -1,8 +1,8 @@
 """Measure forecasts of the M3 competition's monthly series: one network for all 1428, 18 months.
 
 The error is the competition's symmetric percentage error (sMAPE), the mean over series and months
-of ``200 |y - f| / (|y| + |f|)`` (Makridakis and Hibon 2000, The M3-Competition: results, conclusions
-and implications, International Journal of Forecasting 16, 451-476).
+of ``200 |y - f| / (|y| + |f|)`` (Makridakis and Hibon 2000, The M3-Competition: results,
+conclusions and implications, International Journal of Forecasting 16, 451-476).
 
 The setting was chosen without the months to forecast: by the error on the 18 months before them,
 of networks that had not seen those either (``--validate`` shows it). The data come from the package

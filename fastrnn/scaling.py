@@ -89,8 +89,9 @@ def learn_scale(values, scaling, log, seasonality, name):
     values : ndarray of shape (T,)
         The series; NaN where a value is missing, at least two are not.
     scaling : {"difference", "standard", "level"} or None
-        The factor is the mean absolute difference of one observed value from the one before; the
-        standard deviation, with the mean as shift; the mean absolute value; or 1.
+        The factor is the mean absolute difference of one observed value from the one before, with
+        the last one as shift; the standard deviation, with the mean as shift; the mean absolute
+        value; or 1.
     log : bool
         Whether to take logarithms first.
     seasonality : int or None
@@ -124,7 +125,7 @@ def learn_scale(values, scaling, log, seasonality, name):
             z = z - season[observed % seasonality]
     shift, factor = 0.0, 1.0
     if scaling == "difference":
-        factor = np.abs(np.diff(z)).mean()
+        shift, factor = z[-1], np.abs(np.diff(z)).mean()
     elif scaling == "standard":
         shift, factor = z.mean(), z.std()
     elif scaling == "level":

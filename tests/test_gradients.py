@@ -131,6 +131,15 @@ class TestExact:
         )
         assert_gradient(network, make_task(ragged=ragged, pooling=pooling))
 
+    @pytest.mark.parametrize("loss", ["squared_error", (0.3, 0.5, 0.9)])
+    def test_targets_that_are_missing(self, loss):
+        network = make_network("gru", loss=loss, pooling="steps")
+        task = make_task(loss=loss, pooling="steps")
+        if loss != "squared_error":
+            task.target = np.ascontiguousarray(task.target[:, :1]) * 9  # far from the outputs: no kink on the way
+        task.target[np.random.default_rng(3).random(task.target.shape) < 0.4] = np.nan
+        assert_gradient(network, task)
+
     @POOLING
     @LAYER_SIZES
     @CELL

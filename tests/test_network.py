@@ -371,3 +371,28 @@ def test_nothing_large_is_allocated_after_the_first_epoch(cell, solver, options,
     indices = 32 * 60 * 8 * 3  # of the rows of a minibatch
     assert max(made[2:]) < per_epoch + indices + 16_000
     assert made[0] > 16 * 60 * 64 * 4
+
+
+@CELLS
+@pytest.mark.parametrize("sizes", [(5,), (4, 3)], ids=str)
+def test_reading_on_is_reading_at_once(cell, sizes):
+    network = make_network("squared_error", cell=cell, sizes=sizes, pooling="steps")
+    whole = make_sequences([7, 3, 9, 4])
+    network.theta += 0.3 * np.random.default_rng(0).standard_normal(len(network.theta))
+    states = network.initial_states(4)
+    for begin, end in [(0, 2), (2, 3), (3, None)]:
+        # The second sequence ends first: it goes on with others' steps, which changes no other.
+        parts = [(whole[n] if n != 1 else whole[0])[begin:end] for n in range(4)]
+        outputs = network.read_on(as_sequences(parts), states)
+    expected = network.predict(whole)[whole.offsets[1:] - 1]
+    np.testing.assert_allclose(outputs[[0, 2, 3]], expected[[0, 2, 3]], rtol=1e-5, atol=1e-6)
+
+
+def test_copies_know_the_levels_of_their_quantiles():
+    network = make_network((0.25, 0.5), K=4)
+    twin = pickle.loads(pickle.dumps(network))
+    assert twin.loss.name == (0.25, 0.5)
+    sequences, indices = make_sequences([3, 2]), np.arange(2)
+    target, weight = np.ones((2, 2), "float32"), np.ones(2, "float32")
+    losses = {n.loss_and_grad(sequences, indices, target, weight) for n in (network, twin)}
+    assert len(losses) == 1

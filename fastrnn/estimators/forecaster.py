@@ -563,6 +563,8 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
         return self._plan.lessons(self._read_new(X), self._covariates, dtype)
 
     def _encode(self, y, sequences, weight, known, *, part=False):
+        if y is not None:
+            raise ValueError("a forecaster learns from the series alone: y must be None")
         lessons = sequences
         weight = np.repeat(weight, lessons.lengths).astype(lessons.weight.dtype)
         future, past = lessons.series.n_covariates
