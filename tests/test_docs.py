@@ -83,7 +83,6 @@ def test_python_blocks_run(document, tmp_path, monkeypatch):
     for package in sorted(set().union(*(optional_packages(code) for _, code, _ in blocks))):
         pytest.importorskip(package, reason=f"the examples use {package}")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MPLBACKEND", "Agg")
     namespace = {"__name__": "__main__"}
     for line, code, shown in blocks:
         # Empty lines in front, so that a traceback has the line number of the document.
