@@ -748,6 +748,12 @@ class TestFrames:
             model.predict(4, future_covariates=covariates)
         with pytest.raises(TypeError, match="series must be a data frame"):
             model.predict(4, drifting())
+        with pytest.raises(TypeError, match="the model finds them in the frame"):
+            model.predict(4, frame_of(columns), past_covariates=known)
+        with pytest.raises(TypeError, match="the model finds them in the frame"):
+            model.backtest(frame_of(columns), 4, future_covariates=known)
+        with pytest.raises(TypeError, match="y must be an array, or a list of arrays, got a data"):
+            model.score(frame_of(columns))
 
     def test_other_names_and_numbers_as_time(self, frame_of):
         rows, columns = self.columns()
@@ -821,6 +827,17 @@ def test_without_narwhals_frames_are_refused_in_words(monkeypatch):
     frame = pandas.DataFrame({"id": [1, 1], "time": [1, 2], "value": [1.0, 2.0]})
     with pytest.raises(ImportError, match=r"pip install 'fastrnn\[frames\]'"):
         small().fit(frame)
+
+
+def test_forecasts_are_drawn():
+    pytest.importorskip("matplotlib")
+    from fastrnn.plotting import ForecastDisplay
+
+    model = small(quantiles=(0.1, 0.5, 0.9), **DIRECT).fit(drifting())
+    series = drifting()[0]
+    display = ForecastDisplay.from_estimator(model, series, 4, levels=[0.2, 0.8])
+    assert_array_equal(display.forecast, model.predict(4, series))
+    assert_array_equal(display.quantiles, model.predict_quantiles(4, series, [0.2, 0.8]))
 
 
 class TestSklearn:

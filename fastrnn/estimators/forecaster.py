@@ -423,6 +423,8 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
             If `y` or the covariates are not acceptable.
         """
         self._check_fitted()
+        if is_frame(y):
+            raise TypeError("y must be an array, or a list of arrays, got a data frame")
         known = self._series
         truth = [y] if known.is_single else list(y)
         if len(truth) != len(known):
@@ -497,8 +499,11 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
     def _read_new(self, series, future=None, past=None):
         """Read other series, with the covariates of fit."""
         columns = self._series.columns
-        if columns is not None and is_frame(series):
-            future, past = columns.future or None, columns.past or None
+        if is_frame(series):
+            if future is not None or past is not None:
+                raise TypeError("covariates beside a data frame: the model finds them in the frame")
+            if columns is not None:
+                future, past = columns.future or None, columns.past or None
         elif columns is not None and (columns.future or columns.past):
             raise TypeError(
                 "series must be a data frame, where the model finds its covariates "

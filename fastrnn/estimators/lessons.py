@@ -43,13 +43,15 @@ class Lessons(Sequences):
 class Reading:
     """One series as the network reads it: its scale, its scaled values, what forecasts start from.
 
-    `base` is for each step the value that forecasts are relative to, `inputs` what is read.
+    `base` is for each step the value that forecasts are relative to, `inputs` what is read, and
+    `future` has the scaled covariates that are known beforehand.
     """
 
     scale: Scale
     scaled: np.ndarray
     base: np.ndarray
     inputs: np.ndarray
+    future: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +126,7 @@ class Plan:
         marks = missing[:, np.newaxis][:, : int(self.mask)]
         future, past = covariates.scale(series.future[i], series.past[i])
         inputs = [np.nan_to_num(seen)[:, np.newaxis], marks, past, self.look_ahead(future, 0, n)]
-        return Reading(scale, scaled, base, np.hstack(inputs))
+        return Reading(scale, scaled, base, np.hstack(inputs), future)
 
     def look_ahead(self, future, begin, end):
         """What is known at some steps of the future covariates of the steps after each.
@@ -249,25 +251,21 @@ class Plan:
             if begin + self.block < horizon:  # one step at a time is fed back
                 seen = outputs[:, :, 0]
                 base = blocks[-1][:, -1, 0] if self._is_relative else base
+                steps = [len(reading.scaled) + begin for reading in readings]
+                ahead = [
+                    self.look_ahead(reading.future, step, step + 1)
+                    for reading, step in zip(readings, steps, strict=True)
+                ]
+                marks = np.zeros((1, int(self.mask)))
                 inputs = [
-                    np.hstack([
-                        [[seen[i, 0]]],
-                        np.zeros((1, int(self.mask))),
-                        self._known_after(series, i, covariates, begin),
-                    ])
-                    for i in range(len(series))
-                ]  # fmt: skip
+                    np.hstack([value[:, np.newaxis], marks, known])
+                    for value, known in zip(seen, ahead, strict=True)
+                ]
         joined = np.concatenate(blocks, axis=1)[:, :horizon]
         return [
             reading.scale.undo(scaled, len(reading.scaled))
             for reading, scaled in zip(readings, joined, strict=True)
         ]
-
-    def _known_after(self, series, i, covariates, ahead):
-        """The future covariates that are read with the forecast so many steps ahead."""
-        future, _ = covariates.scale(series.future[i], series.past[i])
-        step = len(series.values[i]) + ahead
-        return self.look_ahead(future, step, step + 1)
 
     def _at_levels(self, outputs, levels):
         """Quantiles between those of the network, (n, block, Q), which are sorted first."""
