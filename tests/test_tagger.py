@@ -475,6 +475,32 @@ def test_labels_that_the_model_does_not_know(fitted):
         model.score(X, [[None] * len(x) for x in X])
 
 
+def test_input_gradients_are_those_of_the_loss_over_labelled_steps():
+    X, y = make_problem(8)
+    y = [part.tolist() for part in y]
+    y[0] = [None] * len(y[0])
+    y[1][1] = None
+    model = small(dtype="float64", class_weight={"near": 2.0}).fit(X, y)
+
+    def loss(x, labels):
+        (log_p,) = model.predict_log_proba([x])
+        kept = [t for t, label in enumerate(labels) if label is not None]
+        numbers = [model.classes_.tolist().index(labels[t]) for t in kept]
+        weights = [2.0 if labels[t] == "near" else 1.0 for t in kept]
+        return -np.average(log_p[kept, numbers], weights=weights)
+
+    gradients = model.input_gradients(X, y)
+    assert not gradients[0].any()
+    for i in range(1, 8):
+        for place in np.ndindex(X[i].shape):
+            step = np.zeros_like(X[i])
+            step[place] = 1e-5
+            difference = (loss(X[i] + step, y[i]) - loss(X[i] - step, y[i])) / 2e-5
+            assert gradients[i][place] == pytest.approx(difference, rel=1e-5, abs=1e-9)
+    flow = model.gradient_flow(X, y)
+    assert [part.shape for part in flow.norms] == [(1, len(x)) for x in X]
+
+
 def test_not_fitted():
     X, y = make_problem(3)
     for method in ("predict", "predict_proba", "predict_log_proba", "transform", "hidden_states"):
