@@ -83,7 +83,7 @@ def test_span_f1_is_that_of_seqeval(average):
 
 
 def test_span_f1_of_marked_steps():
-    pytest.importorskip("seqeval", reason="seqeval is not installed")
+    pytest.importorskip("seqeval.metrics", reason="seqeval is not installed")
     y_true = [["B-PER", None, "I-PER", "O"], [None, None], ["B-LOC"]]
     y_pred = [["B-PER", "O", "I-PER", "O"], ["B-PER", "O"], ["O"]]
     assert metrics.span_f1_score(y_true, y_pred) == pytest.approx(2 / 3)
@@ -131,7 +131,7 @@ def test_scorers_predict_and_score():
 
 
 def test_span_scorer():
-    pytest.importorskip("seqeval", reason="seqeval is not installed")
+    pytest.importorskip("seqeval.metrics", reason="seqeval is not installed")
 
     class Model:
         def predict(self, X):
