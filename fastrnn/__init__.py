@@ -15,11 +15,23 @@ if TYPE_CHECKING:
     from fastrnn import metrics as metrics
     from fastrnn import plotting as plotting
     from fastrnn import preprocessing as preprocessing
-    from fastrnn.estimators import RNNClassifier, RNNForecaster, RNNRegressor, RNNTagger
+    from fastrnn.estimators import (
+        RNNClassifier,
+        RNNForecaster,
+        RNNLanguageModel,
+        RNNRegressor,
+        RNNTagger,
+    )
 
 __version__ = "0.1.0"
 
-__all__ = ["RNNClassifier", "RNNForecaster", "RNNRegressor", "RNNTagger"]
+__all__ = [
+    "RNNClassifier",
+    "RNNForecaster",
+    "RNNLanguageModel",
+    "RNNRegressor",
+    "RNNTagger",
+]
 
 _SUBMODULES = [
     "datasets",

@@ -39,6 +39,7 @@ def estimate_memory(
     n_outputs,
     *,
     training=True,
+    keep_outputs=True,
     cell="lstm",
     bidirectional=False,
     pooling="last",
@@ -67,6 +68,8 @@ def estimate_memory(
         K, outputs of the head.
     training : bool, default=True
         Whether the network is trained; else it predicts.
+    keep_outputs : bool, default=True
+        Where it predicts: whether the outputs of all sequences are kept, or only looked at.
     cell : {"lstm", "gru", "rnn", "carry_lstm"}, default="lstm"
         The recurrent layers.
     bidirectional : bool, default=False
@@ -127,7 +130,7 @@ def estimate_memory(
     if training and bptt_steps and apart:
         rows = min(rows, n_sequences * bptt_steps)
     if not training and every_step and apart:
-        rows = min(rows, n_sequences * max(1, PREDICT_OUTPUTS // (n_outputs * PREDICT_SIZE)))
+        rows = min(rows, max(n_sequences, PREDICT_OUTPUTS // n_outputs))
     n_threads = min(count_threads(n_jobs), n_shards)
 
     # Rows of width 1 that one thread holds, layer by layer: every step has a row in `per_row`.
@@ -171,7 +174,7 @@ def estimate_memory(
     if not training:
         read = rows if every_step else n_sequences
         one_thread = itemsize * (rows * per_row + fixed + read * (width + n_outputs))
-        outputs = (lengths.sum() if every_step else len(lengths)) * n_outputs
+        outputs = keep_outputs * (lengths.sum() if every_step else len(lengths)) * n_outputs
         return int(n_threads * (one_thread + indices) + itemsize * (weights + outputs))
 
     per_row += width * every_step  # the gradient of what the head reads

@@ -58,6 +58,9 @@ PREDICT_OUTPUTS = 2**22
 """Outputs of a head that reads every step that are held at a time when the network predicts,
 roughly: time is cut into pieces for it, if the network reads in one direction."""
 
+READ_ROWS = 2**12
+"""Steps that are held at a time where only what they lead to is wanted."""
+
 HEAD_BLOCK = 256
 """Columns of a head that are worth a thread of their own."""
 
@@ -664,15 +667,15 @@ class Network:
         packed_head = pack_head(self, Workspace(self.dtype))
 
         def collect(shard, memory):
-            final = self._final_states(shard)
-            put_states(final, shard.batch.order, states)
-            h = np.ascontiguousarray(final[-1][0][0])
+            h = np.ascontiguousarray(self._final_states(shard)[-1][0][0])
             outputs = memory.network.take("outputs", (len(h), self.n_outputs))
             dense.dense_forward(h, packed_head, self.head["b"], outputs)
             self.loss.link(outputs)
-            predictions[shard.batch.order] = outputs
+            predictions[shard.batch.order] = outputs  # of those that go on, until the next piece
 
-        self._for_all(sequences, n_jobs, collect, outputs=False, begin_states=states)
+        self._for_all(
+            sequences, n_jobs, collect, outputs=False, max_rows=READ_ROWS, states=states
+        )
         return predictions
 
     def final_states(self, sequences, *, n_jobs=None):
@@ -781,7 +784,6 @@ class Network:
     def _for_all_outputs(self, sequences, n_jobs, collect):
         """Run all sequences forward; collect takes a packed batch and the head's outputs."""
         packed_head = pack_head(self, Workspace(self.dtype))
-        max_rows = max(1, PREDICT_OUTPUTS // self.n_outputs)
 
         def collect_outputs(shard, memory):
             n_rows = self.pooling.n_rows(shard.batch)
@@ -790,15 +792,16 @@ class Network:
             self._read_out(shard, memory, packed_head, pooled, outputs)
             collect(shard.batch, outputs)
 
-        steps = None
+        max_rows = None
         if self.pooling.every_step and self.one_way:
-            steps = max(1, max_rows // PREDICT_SIZE)
+            max_rows = max(1, PREDICT_OUTPUTS // self.n_outputs)
         self._for_all(
-            sequences, n_jobs, collect_outputs, outputs=self.pooling.needs_outputs, steps=steps
-        )
+            sequences, n_jobs, collect_outputs, outputs=self.pooling.needs_outputs,
+            max_rows=max_rows,
+        )  # fmt: skip
 
-    def _for_all(self, sequences, n_jobs, collect, *, outputs=True, steps=None, begin_states=None):
-        """Run all sequences forward, those of equal length together, so many steps at a time.
+    def _for_all(self, sequences, n_jobs, collect, *, outputs=True, max_rows=None, states=None):
+        """Run all sequences forward, those of equal length together, so many rows at a time.
 
         They begin in the states given, or in zero. collect takes each lot, or each piece of its
         time.
@@ -814,15 +817,19 @@ class Network:
         def run_lot(begin):
             batch = pack(sequences.offsets[:-1], lengths, 1, order[begin : begin + PREDICT_SIZE])
             memory = take_spare(spare, lambda: Memory(self))
-            states = begin_states and take_states(begin_states, batch.order)
+            steps = max_rows and max(1, max_rows // len(batch.order))
+            here = states and take_states(states, batch.order)
             for piece in self._pieces(batch, None, steps):
                 shard = self._forward(
                     sequences, piece.batch, memory, weights,
-                    n_threads=n_threads, keep=False, outputs=outputs, states=states,
+                    n_threads=n_threads, keep=False, outputs=outputs, states=here,
                 )  # fmt: skip
                 collect(shard, memory)
-                if piece.n_on:
-                    states = take_states(self._final_states(shard), slice(piece.n_on))
+                if piece.n_on or states:
+                    final = self._final_states(shard)
+                    if states:
+                        put_states(final, piece.batch.order, states)
+                    here = take_states(final, slice(piece.n_on))
             spare.append(memory)
 
         flops = self._forward_flops(int(lengths[order[:PREDICT_SIZE]].sum()))

@@ -127,6 +127,22 @@ class TokenEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         self.n_tokens_ = len(self.vocabulary_) + 1
         return self
 
+    def tokenize(self, X):
+        """Return the tokens of each sequence, known or not; `fit` need not have been called.
+
+        Parameters
+        ----------
+        X : list of str, or list of list of str
+            The sequences, as in `fit`.
+
+        Returns
+        -------
+        list of list of str
+            Their tokens.
+        """
+        self._check_parameters()
+        return [list(tokens) for tokens in self._tokenize(X)]
+
     def transform(self, X):
         """Return the ids of the tokens.
 

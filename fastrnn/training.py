@@ -300,7 +300,7 @@ def train(
         progress.close()
     stopping.restore_best()
     if warning:
-        warnings.warn(warning, stacklevel=3)  # the line that called an estimator's fit
+        warnings.warn(warning, stacklevel=4)  # the line that called an estimator's fit
     return stopping.history
 
 

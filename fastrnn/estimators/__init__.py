@@ -2,7 +2,14 @@
 
 from fastrnn.estimators.classifier import RNNClassifier
 from fastrnn.estimators.forecaster import RNNForecaster
+from fastrnn.estimators.language_model import RNNLanguageModel
 from fastrnn.estimators.regressor import RNNRegressor
 from fastrnn.estimators.tagger import RNNTagger
 
-__all__ = ["RNNClassifier", "RNNForecaster", "RNNRegressor", "RNNTagger"]
+__all__ = [
+    "RNNClassifier",
+    "RNNForecaster",
+    "RNNLanguageModel",
+    "RNNRegressor",
+    "RNNTagger",
+]

@@ -300,7 +300,11 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         ConvergenceWarning
             If `max_iter` ended training before the loss converged.
         """
-        check_parameters(self)
+        return self._fit(X, y, sample_weight, validation_data)
+
+    def _fit(self, X, y, sample_weight, validation_data):
+        """Train until it is done."""
+        self._check_parameters()
         goes_on = bool(self.warm_start) and hasattr(self, "network_")
         sequences = self._read_more(X, "warm_start=True") if goes_on else self._read_first(X)
         weight = self._read_weight(sample_weight, sequences)
@@ -313,7 +317,7 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
             validation = self._read_validation_data(validation_data, sequences, target)
         self._refuse_if_too_large(sequences, architecture, validation and validation[0])
 
-        state = TrainingState(_generator(self.random_state))
+        state = TrainingState(as_generator(self.random_state))
         network = self._go_on() if goes_on else self._build(architecture, target.loss, state.rng)
         lessons = target
         if self.early_stopping and validation is None:
@@ -326,6 +330,7 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         with watch_fit(self, X, y, sample_weight, fitted_so_far) as watch:
             history = train(
                 network, sequences, lessons.values, lessons.weight, self._settings(), state,
+                windows=self._windows(sequences),
                 validate=validation and self._validation(network, *validation), watch=watch,
             )  # fmt: skip
             self._keep(network, state, fitted)
@@ -370,7 +375,7 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
 
     def _partial_fit(self, X, y, sample_weight, known):
         """Train for one epoch; ``known`` are attributes that the first call must hold to."""
-        check_parameters(self)
+        self._check_parameters()
         if self.early_stopping:
             raise ValueError(
                 "partial_fit knows no early stopping, since it trains for one epoch: set "
@@ -392,7 +397,7 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         if goes_on:
             network, state = self._go_on(), copy.deepcopy(self._training_state)
         else:
-            state = TrainingState(_generator(self.random_state))
+            state = TrainingState(as_generator(self.random_state))
             network = self._build(architecture, target.loss, state.rng)
         if self.learning_rate == "cosine" and state.epoch >= self.max_iter:
             raise ValueError(
@@ -401,10 +406,11 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
                 "choose another learning_rate"
             )
         history = train(
-            network, sequences, target.values, target.weight, self._settings(), state, n_epochs=1
-        )
+            network, sequences, target.values, target.weight, self._settings(), state,
+            n_epochs=1, windows=self._windows(sequences),
+        )  # fmt: skip
         if goes_on:
-            fitted = {}
+            fitted = self._attributes_that_grow(sequences)
         else:
             fitted = self._fitted_attributes(sequences, target, architecture)
         self._keep(network, state, fitted)
@@ -447,7 +453,7 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
             Bytes. With sequences of unequal length a likely value, since it is by chance which of
             them come together in a minibatch.
         """
-        check_parameters(self)
+        self._check_parameters()
         sequences = self._read_first(X)
         n_outputs = 1
         if y is not None:
@@ -618,6 +624,9 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         tags.transformer_tags.preserves_dtype = []  # the parameter dtype decides
         return tags
 
+    def _check_parameters(self):
+        check_parameters(self)
+
     def _check_fitted(self):
         if not hasattr(self, "network_"):
             raise NotFittedError(
@@ -651,8 +660,11 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         self._check_fitted()
         sequences = self._read_sequences(X, self._architecture["dtype"])
         lengths, n_jobs = sequences.lengths, self.n_jobs
-        options = {"training": backward, "batch_size": len(lengths), "n_jobs": n_jobs}
-        needed = _estimate(lengths, self._architecture, **options)
+        if backward:
+            options = {"batch_size": len(lengths), "n_jobs": n_jobs}
+            needed = _estimate(lengths, self._architecture, **options)
+        else:
+            needed = self._estimate_prediction(lengths, self._architecture)
         needed += len(sequences.values) * per_step + backward * sequences.values.nbytes
         refuse_if_too_large(needed, "Backpropagation" if backward else "Prediction")
         return sequences
@@ -707,7 +719,7 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
 
     def _hold_out(self, sequences, target, rng):
         """Split off what early stopping scores: return what is left, and validation data."""
-        held_out = hold_out(target, float(self.validation_fraction), rng)
+        held_out = self._held_out(sequences, target, rng)
         rows = target.rows(held_out)
         weight = target.weight.copy()
         weight[rows] = 0.0  # training leaves them out
@@ -725,9 +737,8 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         }
         lengths = sequences.lengths
         if validation is not None:
-            return _estimate(
-                validation.lengths, architecture, training=False, n_jobs=self.n_jobs
-            ) + _estimate(lengths, architecture, **(options | changes))
+            validating = self._estimate_prediction(validation.lengths, architecture)
+            return validating + _estimate(lengths, architecture, **(options | changes))
         if not self.early_stopping:
             return _estimate(lengths, architecture, **(options | changes))
         n_held_out = math.ceil(float(self.validation_fraction) * len(lengths))
@@ -736,9 +747,13 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         copy = int(held_out.sum()) * sequences.nbytes // len(sequences.values)
         return (
             copy
-            + _estimate(held_out, architecture, training=False, n_jobs=self.n_jobs)
+            + self._estimate_prediction(held_out, architecture)
             + _estimate(rest, architecture, **(options | changes))
         )
+
+    def _estimate_prediction(self, lengths, architecture):
+        """Bytes that the network takes for the outputs of sequences of these lengths."""
+        return _estimate(lengths, architecture, training=False, n_jobs=self.n_jobs)
 
     def _refuse_if_too_large(self, sequences, architecture, validation=None):
         changes = [{"dtype": "float32"}, {"n_jobs": 1}]
@@ -757,6 +772,14 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
                 for change in changes
             ),
         )
+
+    def _held_out(self, sequences, target, rng):
+        """Choose the sequences that early stopping scores."""
+        return hold_out(target, float(self.validation_fraction), rng)
+
+    def _windows(self, sequences):
+        """How many steps of all sequences make a minibatch; None if whole sequences do."""
+        return None
 
     def _outputs(self, sequences):
         return self.network_.predict(sequences, n_jobs=self.n_jobs)
@@ -826,6 +849,10 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
             **target.attributes,
         }
 
+    def _attributes_that_grow(self, sequences):
+        """What `partial_fit` has to change of the attributes of the fit before."""
+        return {}
+
     def _keep(self, network, state, fitted):
         network.release_memory()
         self.network_, self._training_state = network, state
@@ -867,7 +894,18 @@ def _estimate(lengths, architecture, **options):
     return estimate_memory(lengths, **(described | options))
 
 
-def _generator(random_state):
+def as_generator(random_state):
+    """Return the source of random numbers that an estimator's parameter stands for.
+
+    Parameters
+    ----------
+    random_state : None, int, numpy.random.Generator or numpy.random.RandomState
+        As in the estimators.
+
+    Returns
+    -------
+    numpy.random.Generator
+    """
     if isinstance(random_state, np.random.RandomState):
         random_state = random_state.randint(2**32, size=4, dtype=np.uint32)
     return np.random.default_rng(random_state)

@@ -24,7 +24,7 @@ class Rule:
     """The values that a parameter takes."""
 
     expected: str  # "a number >= 0", for the error message
-    types: tuple[type, ...]
+    types: tuple[Any, ...]  # for isinstance
     allows: Callable[[Any], bool] = lambda value: True
 
 
@@ -108,6 +108,15 @@ RULES = {
         (type(None), str, list, tuple, np.ndarray),
         lambda value: not isinstance(value, str) or value in ("all", "from_dtype"),
     ),
+    "tokenizer": Rule(
+        "'char', 'word' or a callable",
+        (str, Callable),
+        lambda value: callable(value) or value in ("char", "word"),
+    ),
+    "lowercase": _flag(),
+    "min_freq": _whole(1),
+    "max_features": _or(_whole(1), None),
+    "tie_weights": _flag(),
     "dropout": _RATE,
     "recurrent_dropout": _RATE,
     "activation": _words("tanh", "relu"),

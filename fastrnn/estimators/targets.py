@@ -95,7 +95,7 @@ def as_labels(y):
         warnings.warn(
             "A column-vector y was passed when a 1d array was expected: pass y.ravel()",
             DataConversionWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
         y = y.ravel()
     if y.ndim != 1:

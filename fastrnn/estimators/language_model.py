@@ -1,0 +1,681 @@
+"""RNNLanguageModel: the probability of each next token of a text."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, fields, replace
+from numbers import Integral, Real
+
+import numpy as np
+
+from fastrnn import frames
+from fastrnn.bridge import available_if
+from fastrnn.columns import Columns
+from fastrnn.estimators.base import RNNBase, as_generator, steps_by_minibatches
+from fastrnn.estimators.targets import Target, as_sample_weight
+from fastrnn.memory import estimate_memory
+from fastrnn.preprocessing import TokenEncoder
+from fastrnn.sequences import Sequences, as_sequences
+
+END = "<eos>"
+"""What `tokens_` has for the end of a text."""
+
+_ONE_TOKEN = "X has no text of two tokens or more: there is nothing to predict"
+_ENCODER = ("tokenizer", "lowercase", "min_freq", "max_features")
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
+    r"""Learn from text what comes next.
+
+    Each token (a character, a word, or an id) stands for a vector that is learned; recurrent layers
+    read these, and a softmax layer gives the probability of every token to be the next. It is
+    trained to minimize the log-loss plus an L2 penalty.
+
+    What `fit` is given decides what a text is. *One long text* is a stream without an end: it is
+    cut into `batch_size` contiguous streams, which are read side by side, `bptt_steps` tokens at a
+    time, and states are carried from one such window to the next. *Separate texts* begin and end:
+    minibatches of whole ones are drawn, a token for the end is added to the vocabulary, its
+    probability is learned, and a sample stops where it is drawn.
+
+    Parameters
+    ----------
+    tokenizer : {"char", "word"} or callable, default="char"
+        How a text becomes tokens: every character is one, words and signs, or what the callable
+        returns. See `fastrnn.preprocessing.TokenEncoder`, also for the next three.
+    lowercase : bool, default=False
+        Whether texts are made lower case first.
+    min_freq : int, default=1
+        How often a token must occur to be in the vocabulary. All others are one token, the unknown
+        one.
+    max_features : int or None, default=None
+        Largest number of tokens in the vocabulary, the most frequent ones.
+    tie_weights : bool, default=False
+        Whether the output layer has the vectors of the tokens as its weights (Press and Wolf 2017).
+        Then `embedding_dim` must be the size of the last hidden layer, as it is by default.
+    batch_size : int or "auto", default=32
+        Number of streams that one long text is cut into, fewer where they would be shorter than
+        `bptt_steps`; of separate texts, how many make a minibatch. "auto" is 200.
+    bptt_steps : int or None, default=35
+        Number of tokens in a window of one long text, after each of which the weights change. For
+        separate texts the number of tokens after which backpropagation through time is cut. None
+        reads texts, or streams, as a whole.
+
+    Attributes
+    ----------
+    tokens_ : list
+        The token of each of the V ids; for models of ids the ids themselves. With separate texts
+        the last one is "<eos>", the end.
+    token_counts_ : ndarray of shape (V,), int64
+        How often training has met each token.
+    encoder_ : fastrnn.preprocessing.TokenEncoder or None
+        Knows the vocabulary; None for models of ids.
+
+    See Also
+    --------
+    fastrnn.preprocessing.TokenEncoder : Turns texts into ids.
+
+    Notes
+    -----
+    With the tokens :math:`w_1, w_2, \dots` of a text, the loss of a minibatch of n tokens is
+
+    .. math:: -\frac{1}{n} \sum_t \log p(w_t \mid w_1, \dots, w_{t-1})
+        + \frac{\alpha}{2 n} \|W\|^2 .
+
+    The first token of a long text has nothing before it, and is not predicted. Perplexity is the
+    exponential of the mean log-loss per token. Validation scores are the mean log-likelihood per
+    token, as in `score`: ``exp(-score)`` is the perplexity.
+
+    A token that is not in the vocabulary is read as the unknown one if training has met that,
+    because of `min_freq` or `max_features`, or as "<unk>" in the text. Otherwise it is an error.
+
+    With one long text, `shuffle` has no effect, and early stopping holds out the last streams,
+    which are the end of the text.
+
+    `bidirectional` and `categorical_features` stay at their defaults here, and there is no
+    ``solver="lbfgs"``.
+
+    References
+    ----------
+    Press, O. & Wolf, L. (2017). Using the output embedding to improve language models. EACL. arXiv
+    1608.05859.
+    Zaremba, W., Sutskever, I. & Vinyals, O. (2014). Recurrent neural network regularization. arXiv
+    1409.2329.
+
+    Examples
+    --------
+    >>> from fastrnn import RNNLanguageModel
+    >>> text = "the cat sat on the mat. " * 100
+    >>> model = RNNLanguageModel(32, batch_size=8, learning_rate_init=0.02, max_iter=10,
+    ...                          learning_rate="cosine", random_state=0).fit(text)
+    >>> model.perplexity("the cat sat on the mat. ") < 1.5
+    True
+    >>> model.sample("the cat sat", 12, temperature=0)
+    ' on the mat.'
+    """
+
+    tokenizer: str | Callable = "char"
+    lowercase: bool = False
+    min_freq: int = 1
+    max_features: int | None = None
+    tie_weights: bool = False
+    batch_size: int | str = 32
+    bptt_steps: int | None = 35
+
+    def fit(self, X, y=None, sample_weight=None, validation_data=None):
+        """Train the network.
+
+        Ctrl-C ends training early and keeps the model trained so far.
+
+        Parameters
+        ----------
+        X : str, list of str, list of lists of tokens, or ids
+            One long text: a string, or an array of ids. Separate texts: a list of strings, of lists
+            of tokens, or of arrays of ids. Ids are whole numbers >= 0.
+        y : object, default=None
+            Not used.
+        sample_weight : array-like of shape (n_texts,), default=None
+            Weight of each of separate texts in the loss. None gives all the same weight.
+        validation_data : str, or what else `X` may be, default=None
+            Text to score the model on after each epoch. With ``early_stopping=True`` it takes the
+            place of a part held out; otherwise the scores are recorded in `validation_scores_` and
+            change nothing.
+
+        Returns
+        -------
+        RNNLanguageModel
+            The fitted estimator itself.
+
+        Raises
+        ------
+        TypeError
+            If a parameter, `X`, `sample_weight` or `validation_data` has the wrong type.
+        ValueError
+            If a parameter, `X`, `sample_weight` or `validation_data` has a value it may not have,
+            if a warm start does not fit the model, or if training diverged. A model fitted before
+            is then as it was.
+        MemoryError
+            If training needs more memory than there is; nothing has been taken then.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If `max_iter` ended training before the loss converged.
+        """
+        return self._fit(X, None, sample_weight, validation_data)
+
+    @available_if(steps_by_minibatches)
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Train for one epoch on this text, going on from where training was.
+
+        The first call starts a model, and decides its vocabulary: later, new tokens are unknown
+        ones. Each later call, also after `fit`, goes on with its weights, with what the solver
+        keeps from step to step, and with its random numbers. What shapes the network must stay as
+        it was; how it is trained may change.
+
+        Parameters
+        ----------
+        X : str, list of str, list of lists of tokens, or ids
+            The text, or the texts, as in `fit`.
+        y : object, default=None
+            Not used.
+        sample_weight : array-like of shape (n_texts,), default=None
+            As in `fit`.
+
+        Returns
+        -------
+        RNNLanguageModel
+            The estimator itself.
+
+        Raises
+        ------
+        TypeError
+            As in `fit`.
+        ValueError
+            As in `fit`; if ``early_stopping=True``; or if ``learning_rate="cosine"`` has come to
+            its end, after `max_iter` epochs. The model is then as it was.
+        MemoryError
+            If training needs more memory than there is; nothing has been taken then.
+        """
+        return self._partial_fit(X, None, sample_weight, None)
+
+    def estimate_memory(self, X, y=None):
+        """Say how much memory `fit` would take at its peak.
+
+        `fit` itself refuses to begin when that is more than there is. What saves memory: a smaller
+        `batch_size` or `bptt_steps`, a smaller vocabulary, and ``dtype="float32"``.
+
+        Parameters
+        ----------
+        X : str, list of str, list of lists of tokens, or ids
+            The text, or the texts, as in `fit`.
+        y : object, default=None
+            Not used.
+
+        Returns
+        -------
+        int
+            Bytes.
+        """
+        self._check_parameters()
+        texts = self._read_first(X)
+        architecture = self._describe(texts, texts.vocabulary.size)
+        return texts.nbytes + self._estimate(texts, architecture)
+
+    def score(self, X, y=None, sample_weight=None):
+        """Return the mean log-likelihood per token: higher is better.
+
+        Parameters
+        ----------
+        X : str, list of str, list of lists of tokens, or ids
+            The text, or the texts, as in `fit`.
+        y : object, default=None
+            Not used.
+        sample_weight : array-like of shape (n_texts,), default=None
+            Weight of each text; None gives all the same weight.
+
+        Returns
+        -------
+        float
+            Natural logarithm. Each text begins with a new state. The ends of texts are tokens if
+            the model was fitted on separate texts; otherwise the first token of each text is not
+            counted.
+        """
+        texts = self._read(X)
+        weight = as_sample_weight(sample_weight, texts)
+        target = self._encode(None, texts, weight, None)
+        if not target.weight.any():
+            raise ValueError(_ONE_TOKEN)
+        loss = self.network_.mean_loss(texts, target.values, target.weight, n_jobs=self.n_jobs)
+        return -float(loss)
+
+    def perplexity(self, X, sample_weight=None):
+        """Return the perplexity, the exponential of the mean log-loss per token: lower is better.
+
+        Parameters
+        ----------
+        X : str, list of str, list of lists of tokens, or ids
+            The text, or the texts, as in `fit`.
+        sample_weight : array-like of shape (n_texts,), default=None
+            Weight of each text; None gives all the same weight.
+
+        Returns
+        -------
+        float
+            1 for perfect predictions, V for guessing among V tokens.
+        """
+        return math.exp(-self.score(X, sample_weight=sample_weight))
+
+    def next_proba(self, prompt=""):
+        """Return the probability of each token to be the next.
+
+        Parameters
+        ----------
+        prompt : str, list of tokens, or ids, default=""
+            What comes before. If it is empty and the model was fitted on one long text, these are
+            the frequencies of the tokens in training.
+
+        Returns
+        -------
+        ndarray of shape (V,)
+            The probabilities, in the order of `tokens_`.
+        """
+        self._check_fitted()
+        ids = self._read_prompt(prompt)
+        return self._next(ids, self.network_.initial_states(1))
+
+    def sample(self, prompt="", length=100, *, temperature=1.0, top_k=None, random_state=None):
+        """Draw a continuation, token by token.
+
+        Parameters
+        ----------
+        prompt : str, list of tokens, or ids, default=""
+            What comes before. It may be empty.
+        length : int, default=100
+            Number of tokens to draw. A model of separate texts may end earlier.
+        temperature : float, default=1.0
+            Logarithms of probabilities are divided by it: below 1 likely tokens become likelier. 0
+            always takes the most likely one.
+        top_k : int or None, default=None
+            Draw among so many of the most likely tokens; None for all.
+        random_state : None, int, Generator or RandomState, default=None
+            What decides. An int gives the same text each time.
+
+        Returns
+        -------
+        str, list of str, or ndarray of int
+            The continuation, without the prompt and of its kind. Tokens become a string by joining
+            them, with spaces between unless they are characters. Tokens that training has not met
+            are never drawn.
+        """
+        self._check_fitted()
+        if isinstance(length, bool) or not isinstance(length, Integral) or length < 0:
+            raise ValueError(f"length must be a whole number >= 0, got {length!r}")
+        if not isinstance(temperature, Real) or not 0 <= temperature < math.inf:
+            raise ValueError(f"temperature must be a number >= 0, got {temperature!r}")
+        if top_k is not None and (not isinstance(top_k, Integral) or top_k < 1):
+            raise ValueError(f"top_k must be None or a whole number >= 1, got {top_k!r}")
+        rng = as_generator(random_state)
+        ids, states = self._read_prompt(prompt), self.network_.initial_states(1)
+        drawn = []
+        while len(drawn) < length:
+            p = np.where(self.token_counts_ > 0, self._next(ids, states), 0.0)
+            k = _draw(p, temperature, top_k, rng)
+            if k == self._vocabulary.end:
+                break
+            drawn.append(k)
+            ids = np.array([k])
+        if self.encoder_ is None:
+            return np.array(drawn, dtype=np.int64)
+        tokens = [self.tokens_[k] for k in drawn]
+        if not isinstance(prompt, str):
+            return tokens
+        return ("" if self.encoder_.tokenizer == "char" else " ").join(tokens)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = tags.input_tags.three_d_array = False
+        tags.input_tags.string = True
+        return tags
+
+    def _check_parameters(self):
+        if self.solver == "lbfgs":
+            raise ValueError(
+                "solver='lbfgs' is not for language models, which learn by minibatches"
+            )
+        super()._check_parameters()
+        if self.bidirectional:
+            raise ValueError(
+                "bidirectional=True would show a language model the tokens that it is to predict"
+            )
+        if self.categorical_features is not None:
+            raise ValueError(
+                f"categorical_features={self.categorical_features!r} has no effect: a language "
+                "model reads tokens alone"
+            )
+
+    def _next(self, ids, states):
+        """Read ids, at states that are carried on; return the probabilities of what is next."""
+        if not len(ids):
+            return self.token_counts_ / self.token_counts_.sum()
+        sequence = self._vocabulary.sequence(ids, self.network_.dtype)
+        return self.network_.read_on(sequence, states, n_jobs=self.n_jobs)[0]
+
+    def _read_prompt(self, prompt):
+        """Return what the network reads of a prompt, which may be nothing."""
+        vocabulary = self._vocabulary
+        start = np.array([] if vocabulary.end is None else [vocabulary.end], dtype=np.int64)
+        if hasattr(prompt, "__len__") and len(prompt) == 0:
+            return start
+        try:
+            (ids,) = vocabulary.ids([prompt], vocabulary.encoder is None, self.token_counts_)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"prompt: {error}") from error
+        return np.concatenate([start, ids])
+
+    def _read_first(self, X):
+        is_long, texts, are_ids = _open(X)
+        encoder = None
+        if are_ids:
+            defaults = {field.name: field.default for field in fields(self)}
+            for name in _ENCODER:
+                if getattr(self, name) != defaults[name]:
+                    raise ValueError(f"{name}={getattr(self, name)!r} has no effect on ids")
+            ids = _read_ids(texts, None)
+            tokens = list(range(max(int(text.max()) for text in ids) + 1))
+        else:
+            encoder = TokenEncoder(**{name: getattr(self, name) for name in _ENCODER}).fit(texts)
+            ids = encoder.transform(texts)
+            tokens = [encoder.unknown_token, *encoder.vocabulary_]
+        end = None if is_long else len(tokens)
+        vocabulary = _Vocabulary(encoder, tokens if is_long else [*tokens, END], end)
+        return self._steps_to_learn(ids, vocabulary)
+
+    def _read_more(self, X, what):
+        is_long, texts, are_ids = _open(X)
+        encoder, vocabulary = self.encoder_, self._vocabulary
+        if is_long != (vocabulary.end is None):
+            kinds = ["separate texts", "one long text"]
+            raise ValueError(
+                f"{what} goes on from the fitted model, which learned from {kinds[not is_long]}, "
+                f"but X is {kinds[is_long]}"
+            )
+        for name in _ENCODER if encoder else ():
+            fitted, wanted = getattr(encoder, name), getattr(self, name)
+            if wanted != fitted:
+                raise ValueError(
+                    f"{what} goes on from the fitted model, which has {name}={fitted!r}, not "
+                    f"{wanted!r}"
+                )
+        return self._steps_to_learn(vocabulary.ids(texts, are_ids), vocabulary)
+
+    def _steps_to_learn(self, ids, vocabulary):
+        """Separate texts, or the streams of a long one."""
+        counts = np.bincount(np.concatenate(ids), minlength=vocabulary.size)
+        if vocabulary.end is not None:
+            counts[vocabulary.end] += len(ids)
+            return replace(vocabulary.steps(ids, self.dtype), counts=counts)
+        text = vocabulary.steps(ids, self.dtype)
+        n_steps = len(text.ids) - 1  # the last token has none that follows
+        if n_steps == 0:
+            raise ValueError(_ONE_TOKEN)
+        n_streams = 200 if self.batch_size == "auto" else int(self.batch_size)
+        n_streams = min(n_streams, max(1, n_steps // (self.bptt_steps or 1)))
+        return replace(
+            text,
+            values=text.values[:-1],
+            ids=text.ids[:-1],
+            offsets=np.linspace(0, n_steps, n_streams + 1).astype(np.int64),
+            following=text.following[:-1],
+            is_followed=text.is_followed[:-1],
+            counts=counts,
+        )
+
+    def _read_sequences(self, X, dtype):
+        _, texts, are_ids = _open(X)
+        ids = self._vocabulary.ids(texts, are_ids, self.token_counts_)
+        return self._vocabulary.steps(ids, dtype)
+
+    def _read_weight(self, sample_weight, sequences):
+        if sample_weight is not None and sequences.vocabulary.end is None:
+            raise ValueError("sample_weight is for separate texts, but X is one long text")
+        return as_sample_weight(sample_weight, sequences)
+
+    def _read_validation_data(self, validation_data, training, target):
+        vocabulary = training.vocabulary
+        try:
+            _, texts, are_ids = _open(validation_data)
+            ids = vocabulary.ids(texts, are_ids, training.counts)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"validation_data: {error}") from error
+        texts = vocabulary.steps(ids, self.dtype)
+        read = self._encode(None, texts, np.ones(len(texts)), None)
+        if not read.weight.any():
+            raise ValueError(f"validation_data: {_ONE_TOKEN}")
+        return texts, read.values, read.weight
+
+    def _encode(self, y, sequences, weight, known, *, part=False):
+        steps = np.repeat(weight, sequences.lengths)
+        return Target(
+            values=sequences.following,
+            weight=(steps * sequences.is_followed).astype(self.dtype),
+            n_outputs=sequences.vocabulary.size,
+            groups=np.zeros(len(sequences), dtype=np.int64),
+            attributes={},
+            loss="log_loss",
+            offsets=sequences.offsets,
+        )
+
+    def _describe(self, sequences, n_outputs):
+        architecture = super()._describe(sequences, n_outputs)
+        tied = bool(self.tie_weights)
+        size = architecture["hidden_layer_sizes"][-1]
+        ((n_ids, width),) = architecture["embeddings"]
+        if tied and self.embedding_dim is None:
+            width = size
+        if tied and width != size:
+            raise ValueError(
+                f"tie_weights=True needs vectors of the size of the last hidden layer, {size}, but "
+                f"embedding_dim is {self.embedding_dim!r}"
+            )
+        return {**architecture, "embeddings": ((n_ids, width),), "tied": tied}
+
+    def _held_out(self, sequences, target, rng):
+        if sequences.vocabulary.end is not None:
+            return super()._held_out(sequences, target, rng)
+        n_streams = len(sequences)
+        if n_streams < 2:
+            raise ValueError(
+                f"early_stopping=True holds out the last of the streams, but X, of "
+                f"{len(sequences.ids) + 1} tokens, makes one only: lower bptt_steps (now "
+                f"{self.bptt_steps}), raise batch_size, or give validation_data"
+            )
+        n_held_out = math.ceil(float(self.validation_fraction) * n_streams)
+        return np.arange(n_streams - min(n_held_out, n_streams - 1), n_streams)
+
+    def _windows(self, sequences):
+        if sequences.vocabulary.end is not None or self.bptt_steps is None:
+            return None
+        return int(self.bptt_steps)
+
+    def _estimate(self, sequences, architecture, validation=None, **changes):
+        steps = changes.get("bptt_steps", self.bptt_steps)
+        if sequences.vocabulary.end is None and steps is not None:
+            # Of streams, only a window is kept.
+            lengths = np.minimum(sequences.lengths, steps)
+            offsets = np.concatenate([[0], np.cumsum(lengths)])
+            sequences = replace(sequences, offsets=offsets)
+        return super()._estimate(sequences, architecture, validation, **changes)
+
+    def _estimate_prediction(self, lengths, architecture):
+        described = {name: value for name, value in architecture.items() if name != "cell_options"}
+        return estimate_memory(
+            lengths, **described, training=False, keep_outputs=False, n_jobs=self.n_jobs
+        )
+
+    def _validation(self, network, sequences, values, weight):
+        def validate():
+            return -network.mean_loss(sequences, values, weight, n_jobs=self.n_jobs)
+
+        return validate
+
+    def _fitted_attributes(self, sequences, target, architecture):
+        vocabulary = sequences.vocabulary
+        return {
+            **super()._fitted_attributes(sequences, target, architecture),
+            **self._attributes_that_grow(sequences),
+            "tokens_": vocabulary.tokens,
+            "encoder_": vocabulary.encoder,
+            "_vocabulary": vocabulary,
+        }
+
+    def _attributes_that_grow(self, sequences):
+        before = 0
+        if vars(self).get("_vocabulary") is sequences.vocabulary:
+            before = self.token_counts_  # training goes on
+        return {"token_counts_": before + sequences.counts}
+
+
+@dataclass(frozen=True, eq=False)
+class _Vocabulary:
+    """What ids stand for.
+
+    Attributes
+    ----------
+    encoder : TokenEncoder or None
+        From text to ids; None if there are but ids.
+    tokens : list
+        What each id stands for.
+    end : int or None
+        The id of the end of a text, if texts have one: then it also stands before the first token.
+    """
+
+    encoder: TokenEncoder | None
+    tokens: list
+    end: int | None
+
+    @property
+    def size(self):
+        """Number V of ids."""
+        return len(self.tokens)
+
+    def ids(self, texts, are_ids, counts=None):
+        """Return the ids of the tokens of each text.
+
+        With counts of the tokens that training has met, unknown ones must be among them.
+        """
+        encoder = self.encoder
+        if are_ids != (encoder is None):
+            kinds = ["text", "ids"]
+            raise TypeError(
+                f"X is {kinds[are_ids]}, but the model was fitted on {kinds[encoder is None]}"
+            )
+        if are_ids:
+            return _read_ids(texts, self.size - (self.end is not None))
+        ids = encoder.transform(texts)
+        if counts is None or counts[0] > 0:
+            return ids
+        for i, numbers in enumerate(ids):
+            unknown = np.flatnonzero(numbers == 0)
+            if unknown.size:
+                token = encoder.tokenize(texts)[i][unknown[0]]
+                raise ValueError(
+                    f"sequence {i}, token {unknown[0]} is {token!r}, which is not in the "
+                    "vocabulary, and training has met no unknown token (min_freq or max_features "
+                    "would make some)"
+                )
+        return ids
+
+    def sequence(self, ids, dtype):
+        """Return one sequence for the network."""
+        return Sequences(np.empty((len(ids), 0), dtype), np.array([0, len(ids)]), ids=ids[:, None])
+
+    def steps(self, texts, dtype):
+        """Return what the network reads of texts, given as ids, each with what follows."""
+        if self.end is not None:
+            texts = [part for ids in texts for part in ([self.end], ids)]
+        ids = np.concatenate(texts, dtype=np.int64)
+        lengths = np.array([len(text) for text in texts])
+        if self.end is not None:
+            lengths = lengths[0::2] + lengths[1::2]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        is_followed = np.ones(len(ids), dtype=bool)
+        if self.end is None:
+            is_followed[offsets[1:] - 1] = False
+        return _Texts(
+            np.empty((len(ids), 0), dtype),
+            offsets,
+            ids=ids[:, np.newaxis],
+            columns=Columns(1, None, (0,), (self.size,), (None,)),
+            # After the last token of a text stands the end with which the next one begins.
+            following=np.roll(ids, -1),
+            is_followed=is_followed,
+            vocabulary=self,
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class _Texts(Sequences):
+    """Sequences of ids, each with the one that follows.
+
+    Attributes
+    ----------
+    following : ndarray of shape (n_steps,), int64
+        The ids that follow.
+    is_followed : ndarray of shape (n_steps,), bool
+        Whether there is one.
+    vocabulary : _Vocabulary
+        What ids stand for.
+    counts : ndarray of shape (V,), int64, or None
+        How often each token occurs in what is to be learned.
+    """
+
+    following: np.ndarray
+    is_followed: np.ndarray
+    vocabulary: _Vocabulary
+    counts: np.ndarray | None = None
+
+
+def _open(X):
+    """Return whether X is one long text, its texts, and whether they are ids."""
+    if isinstance(X, str):
+        return True, [X], False
+    if frames.is_frame(X):
+        raise TypeError(f"X is a {type(X).__name__}, expected one of its columns")
+    if isinstance(X, bytes | Iterator | Mapping | Set) or not isinstance(X, Iterable):
+        raise TypeError(
+            f"X is of type {type(X).__name__}, expected a text, a list of texts or of lists of "
+            "tokens, or ids"
+        )
+    items = list(X)
+    if not items:
+        raise ValueError("X is empty, expected a text")
+    if isinstance(items[0], Real):
+        return True, [np.asarray(X)], True
+    token = items[0]
+    if isinstance(token, Iterable) and not isinstance(token, str):
+        token = next(iter(token), "")
+    return False, items, isinstance(token, Real)
+
+
+def _read_ids(texts, n_ids):
+    """Return arrays of ids below n_ids, which is None for any."""
+    if n_ids is None:
+        sequences = as_sequences(texts, n_features=1, categorical_features="all")
+    else:
+        sequences = as_sequences(texts, columns=Columns(1, None, (0,), (n_ids,), (None,)))
+    return np.split(sequences.ids[:, 0], sequences.offsets[1:-1])
+
+
+def _draw(p, temperature, top_k, rng):
+    """Draw an index with probabilities p, changed by temperature and top_k."""
+    with np.errstate(divide="ignore"):
+        logits = np.log(p, dtype=np.float64)
+    logits -= logits.max()
+    if temperature == 0:
+        return int(logits.argmax())
+    if top_k is not None and top_k < len(logits):
+        logits[np.argsort(-logits, kind="stable")[top_k:]] = -np.inf
+    with np.errstate(over="ignore"):
+        odds = np.exp(logits / temperature)
+    total = np.cumsum(odds)
+    return int(np.searchsorted(total, rng.random() * total[-1], side="right"))
