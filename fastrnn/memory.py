@@ -14,7 +14,7 @@ import numpy as np
 
 from fastrnn.batches import count_shards
 from fastrnn.layers.recurrent import CHUNK_BYTES, CHUNK_MIN_ROWS
-from fastrnn.network import CELLS, PREDICT_OUTPUTS, PREDICT_SIZE
+from fastrnn.network import CELLS, PREDICT_OUTPUTS, PREDICT_SIZE, head_chunk
 from fastrnn.threads import count_threads
 
 __all__ = ["MemoryLimitError", "available_memory", "estimate_memory", "refuse_if_too_large"]
@@ -50,6 +50,7 @@ def estimate_memory(
     solver="adam",
     batch_size=200,
     bptt_steps=None,
+    momentum=0.9,
     n_jobs=None,
 ):
     """Return the bytes that a network takes at its peak, in training or in prediction.
@@ -92,6 +93,8 @@ def estimate_memory(
     bptt_steps : int or None, default=None
         Steps of truncated backpropagation. They save memory with ``pooling="last"`` or
         "steps" in one direction; otherwise all steps are kept.
+    momentum : float, default=0.9
+        Momentum of "sgd", which keeps nothing without.
     n_jobs : int or None, default=None
         Threads. Each keeps a shard.
 
@@ -181,13 +184,19 @@ def estimate_memory(
     fixed += n_sequences * width * (1 + bidirectional) * (not every_step)
     one_thread = itemsize * (rows * per_row + fixed)
     weights += n_outputs * _panels(width)
-    # What the head reads and its outputs, each also in packed form for the head's gradient.
-    head = head_rows * (2 * width + n_outputs + _panels(n_outputs))
+    # What the head reads and its outputs, each also in packed form for the head's gradient, but of
+    # one of them a chunk at a time.
+    head = head_rows * (2 * width + n_outputs)
+    if tied:
+        head += head_rows * _panels(n_outputs)
+    else:
+        head += n_threads * head_rows * min(_panels(n_outputs), head_chunk(head_rows))
     if embeddings:
         head += embedded_rows * widths[0]
     n_tables = sum(rows * width for rows, width in embeddings)
     n_parameters = n_layers + n_tables + (0 if tied else width * n_outputs) + n_outputs
-    parameters = n_parameters * ((2 + _SOLVER_VECTORS[solver]) * itemsize + 1)
+    kept = 0 if solver == "sgd" and momentum == 0 else _SOLVER_VECTORS[solver]
+    parameters = n_parameters * ((2 + kept) * itemsize + 1)
     if n_shards > 1:
         parameters += n_threads * n_layers * itemsize
     if solver == "lbfgs":

@@ -32,6 +32,7 @@ from fastrnn.layers.recurrent import glorot_uniform
 from fastrnn.losses import find_loss
 from fastrnn.pooling import Pooling
 from fastrnn.shards import (
+    HEAD_ROWS,
     InOrder,
     LayerGradients,
     Memory,
@@ -63,6 +64,15 @@ READ_ROWS = 2**12
 
 HEAD_BLOCK = 256
 """Columns of a head that are worth a thread of their own."""
+
+HEAD_CHUNK = 2**17
+"""Elements of the gradient of the head's outputs that are multiplied at a time: packed, they stay
+in a second-level cache."""
+
+
+def head_chunk(n_rows):
+    """Columns of the head that are multiplied at a time for its gradient, whole panels."""
+    return max(1, HEAD_CHUNK // (64 * n_rows)) * 64
 
 
 class Network:
@@ -339,7 +349,7 @@ class Network:
         if self._weights is None:
             self._weights = PackedWeights(self)
         weights = self._weights
-        weights.pack()
+        weights.pack(n_jobs)
         pooled = self._work.take("pooled", (minibatch.head_rows[-1], self.pooling.width))
         outputs = self._work.take("outputs", (minibatch.head_rows[-1], self.n_outputs))
         dx = None
@@ -564,7 +574,7 @@ class Network:
         batch, work = shard.batch, memory.network
         top = len(self.layers) - 1
         dpooled = work.take("dpooled", (len(doutputs), self.pooling.width))
-        dense.dense_backward(doutputs, weights.head_backward, dpooled)
+        dense.dense_backward(doutputs, weights.head_backward, HEAD_ROWS, dpooled)
         self._drop_backward(shard, top, dpooled)
         dy, dstate = self.pooling.backward(dpooled, batch, work)
         for k in range(top, -1, -1):
@@ -602,10 +612,11 @@ class Network:
         n_blocks = max(1, min(n_columns // HEAD_BLOCK, threads.count_threads(n_jobs)))
         width = n_columns if n_blocks == 1 else -(-n_columns // (64 * n_blocks)) * 64  # panels
         blocks = range(-(-n_columns // width))
+        chunk = min(head_chunk(len(dy)), width)
         rooms = [
             (
                 self._work.packed_left(("head rows", block), *x.shape),
-                self._work.packed(("head columns", block), len(dy), width),
+                self._work.packed(("head columns", block), len(dy), chunk),
             )
             for block in blocks
         ]
@@ -613,7 +624,7 @@ class Network:
         def add(block):
             column = block * width
             here = min(width, n_columns - column)
-            dense.dense_gradients(x, dy, column, here, dW, db, *rooms[block])
+            dense.dense_gradients(x, dy, column, here, dW, db, chunk, *rooms[block])
 
         threads.run(add, blocks, n_jobs, 2 * x.size * width)
 
@@ -758,7 +769,7 @@ class Network:
         shards = pack_shards(sequences.offsets[:-1], lengths, 1, n_shards)
         n_threads = threads.share(n_jobs, len(shards))
         weights = PackedWeights(self, want_dx=True)
-        weights.pack()
+        weights.pack(n_jobs)
         spare = []
 
         def run_shard(batch):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fastrnn import threads
 from fastrnn.kernels.dense import pack_weights, pack_weights_transposed
 from fastrnn.workspace import Workspace
 
@@ -40,6 +41,19 @@ def pack_head(network, work):
     return packed
 
 
+HEAD_ROWS = 512
+"""Rows of the head's factor on the way back that are multiplied at a time: they stay in a
+second-level cache while all steps pass by."""
+
+PACKING_FLOPS = 32
+"""Arithmetic that takes as long as to pack an element."""
+
+
+def _call(function_and_arguments):
+    function, arguments = function_and_arguments
+    function(*arguments)
+
+
 class Memory:
     """Workspaces of one thread: one for each layer, one for what lies between."""
 
@@ -66,22 +80,34 @@ class PackedWeights:
         work, width, n_outputs = Workspace(network.dtype), network.pooling.width, network.n_outputs
         self.head_forward = work.packed("forward", width, n_outputs)
         self.head_backward = work.packed("backward", n_outputs, width)
+        self._n_outputs = n_outputs
         if network.tied:
             table = network.embeddings[0]
-            factors.append((table, 0, width, self.head_backward))
+            factors += [
+                (table[begin:end], 0, width, packed) for begin, end, packed in self._head_pieces()
+            ]
             transposed_factors.append((table, 0, width, self.head_forward))
         else:
             W = network.head["W"]
             factors.append((W, 0, n_outputs, self.head_forward))
-            transposed_factors.append((W, 0, n_outputs, self.head_backward))
-        self._factors, self._transposed_factors = factors, transposed_factors
+            transposed_factors += [
+                (W, begin, end - begin, packed) for begin, end, packed in self._head_pieces()
+            ]
+        self._calls = [(pack_weights, factor) for factor in factors]
+        self._calls += [(pack_weights_transposed, factor) for factor in transposed_factors]
+        self._size = sum(len(packed) for _, (*_, packed) in self._calls)
 
-    def pack(self):
+    def _head_pieces(self):
+        """Pieces of the head's factor on the way back: first and last row, and where they go."""
+        packed, n_outputs = self.head_backward, self._n_outputs
+        row_size = len(packed) // n_outputs
+        for begin in range(0, n_outputs, HEAD_ROWS):
+            end = min(begin + HEAD_ROWS, n_outputs)
+            yield begin, end, packed[begin * row_size : end * row_size]
+
+    def pack(self, n_jobs=None):
         """Fill the factors of all layers and of the head."""
-        for factor in self._factors:
-            pack_weights(*factor)
-        for factor in self._transposed_factors:
-            pack_weights_transposed(*factor)
+        threads.run(_call, self._calls, n_jobs, PACKING_FLOPS * self._size)
 
 
 class LayerGradients:

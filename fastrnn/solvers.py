@@ -18,7 +18,13 @@ import math
 
 import numpy as np
 
-from fastrnn.kernels.solvers import adam_step, adamw_step, rmsprop_step, sgd_step
+from fastrnn.kernels.solvers import (
+    adam_step,
+    adamw_step,
+    momentum_step,
+    rmsprop_step,
+    sgd_step,
+)
 
 __all__ = ["SCHEDULES", "SOLVERS"]
 
@@ -63,11 +69,18 @@ class _SGD(_Solver):
     vectors = ("velocity",)
 
     def __init__(self, network, settings, state):
-        super().__init__(network, settings, state)
-        self.constants = (settings.momentum, settings.nesterovs_momentum)
+        self.momentum, self.nesterov = settings.momentum, settings.nesterovs_momentum
+        if self.momentum == 0:  # there is no velocity, now or to go on from
+            state.clear()
+        else:
+            super().__init__(network, settings, state)
 
     def step(self, theta, grad, scale, learning_rate):
-        sgd_step(theta, grad, self.state["velocity"], scale, learning_rate, *self.constants)
+        if self.momentum == 0:
+            sgd_step(theta, grad, scale, learning_rate)
+            return
+        velocity = self.state["velocity"]
+        momentum_step(theta, grad, velocity, scale, learning_rate, self.momentum, self.nesterov)
 
 
 class _RMSprop(_Solver):

@@ -396,3 +396,41 @@ def test_copies_know_the_levels_of_their_quantiles():
     target, weight = np.ones((2, 2), "float32"), np.ones(2, "float32")
     losses = {n.loss_and_grad(sequences, indices, target, weight) for n in (network, twin)}
     assert len(losses) == 1
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_wide_head_is_worked_through_in_pieces(tied, monkeypatch):
+    ids = np.random.default_rng(0).integers(201, size=(9, 7))
+    sequences = as_sequences(ids, dtype="float64", categorical_features="all")
+    target, weight = np.roll(ids.ravel(), -1), np.ones(63)
+
+    def loss_and_grad(n_jobs=None):
+        options = {"pooling": "steps", "embeddings": ((201, 5),), "tied": tied, "dtype": "float64"}
+        network = make_network(D=0, K=201, **options)
+        network.grad[:] = np.nan
+        loss = network.loss_and_grad(sequences, np.arange(9), target, weight, n_jobs=n_jobs)
+        return loss, network.grad
+
+    loss, grad = loss_and_grad()
+    for module in ("shards", "network"):
+        monkeypatch.setattr(f"fastrnn.{module}.HEAD_ROWS", 13)
+    monkeypatch.setattr("fastrnn.network.HEAD_CHUNK", 1)
+    monkeypatch.setattr("fastrnn.network.HEAD_BLOCK", 64)
+    for n_jobs in (None, 2):
+        in_pieces = loss_and_grad(n_jobs)
+        assert in_pieces[0] == loss
+        np.testing.assert_allclose(in_pieces[1], grad, rtol=1e-9, atol=1e-15)
+
+
+def test_reading_on_does_not_depend_on_how_time_is_cut(monkeypatch):
+    sequences = make_sequences([3, 16, 1, 16], dtype="float64")
+    network = make_network(pooling="steps", dtype="float64")
+    states, in_pieces = network.initial_states(4), network.initial_states(4)
+    outputs = network.read_on(sequences, states)
+    monkeypatch.setattr("fastrnn.network.READ_ROWS", 8)
+    again = network.read_on(sequences, in_pieces, n_jobs=2)
+    np.testing.assert_allclose(again, outputs, rtol=1e-12)
+    for layer, other in zip(states, in_pieces, strict=True):
+        for array, array_in_pieces in zip(layer, other, strict=True):
+            np.testing.assert_allclose(array, array_in_pieces, rtol=1e-12)
+            assert array.any(axis=-1).all()

@@ -51,12 +51,17 @@ def test_backward(K, dtype, rtol):
             expected_dW = dW + x.astype(float).T @ dy
             expected_db = db + dy.sum(axis=0, dtype=float)
             left = np.full(vector_math.packed_left_size(N, D), np.nan, dtype=dtype)
-            packed = room(K, D, dtype)
-            dense.pack_weights_transposed(W, 0, K, packed)
-            dense.dense_backward(dy, packed, dx)
-            dense.dense_gradients(x, dy, 0, K, dW, db, left, room(N, K, dtype))
+            for rows in {K, 5}:  # at a time
+                packed = room(K, D, dtype)
+                size = len(packed) // K
+                for k in range(0, K, rows):
+                    here = min(rows, K - k)
+                    place = packed[k * size : (k + here) * size]
+                    dense.pack_weights_transposed(W, k, here, place)
+                dense.dense_backward(dy, packed, rows, dx)
+                np.testing.assert_allclose(dx, dy.astype(float) @ W.T, rtol=rtol, atol=rtol * 10)
+            dense.dense_gradients(x, dy, 0, K, dW, db, 64, left, room(N, min(K, 64), dtype))
             tolerances = {"rtol": rtol, "atol": rtol * 10}
-            np.testing.assert_allclose(dx, dy.astype(float) @ W.T, **tolerances)
             np.testing.assert_allclose(dW, expected_dW, **tolerances)
             np.testing.assert_allclose(db, expected_db, **tolerances)
 

@@ -164,3 +164,18 @@ def test_schedules():
     assert SCHEDULES["cosine"](0.1, settings, 0, 0.0) == 0.1
     assert_allclose(SCHEDULES["cosine"](0.1, settings, 0, 0.5), 0.05, rtol=1e-15)
     assert_allclose(SCHEDULES["cosine"](0.1, settings, 0, 1.0), 0.0, atol=1e-17)
+
+
+def test_without_momentum_there_is_no_velocity():
+    theta, grads, decayed = problem(10, "float64")
+    network = SimpleNamespace(theta=theta, decayed=decayed)
+    state = {}
+    for momentum in (0.9, 0.0, 0.9):
+        before = theta.copy()
+        solver = SOLVERS["sgd"](network, Settings(solver="sgd", momentum=momentum), state)
+        assert state.keys() == ({"velocity"} if momentum else set())
+        if momentum:
+            assert not state["velocity"].any()  # none is left of before
+        solver.step(theta, grads[0], 0.5, RATE)
+        if not momentum:
+            assert_allclose(theta, before - RATE * 0.5 * grads[0], rtol=1e-15)

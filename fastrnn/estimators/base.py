@@ -730,6 +730,7 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         """Bytes that fit takes with these sequences; changes are of parameters."""
         options = {
             "solver": self.solver,
+            "momentum": self.momentum,
             "dropout": self.dropout,
             "batch_size": 200 if self.batch_size == "auto" else self.batch_size,
             "bptt_steps": self.bptt_steps,

@@ -166,7 +166,8 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
             If `max_iter` ended training before the loss converged.
         """
         columns = LongColumns(id_column, time_column, value_column)
-        return super().fit(self._read_all(y, future_covariates, past_covariates, columns), None)
+        lessons = self._read_all(y, future_covariates, past_covariates, columns)
+        return self._fit(lessons, None, None, None)
 
     @available_if(steps_by_minibatches)
     def partial_fit(

@@ -46,14 +46,21 @@ def dense_forward(
 
 def dense_backward(
     const floating[:, ::1] dy,       # IN   (N, K)
-    const floating[::1] packed_Wt,   # IN   W.T (K, D), packed
+    const floating[::1] packed_Wt,   # IN   W.T (K, D), so many rows after the other packed
+    int64_t rows,                    # how many
     floating[:, ::1] dx,             # OUT  (N, D)
 ):
     """dx = dy @ W.T"""
-    cdef int64_t N = dy.shape[0], K = dy.shape[1], D = dx.shape[1]
+    cdef:
+        int64_t N = dy.shape[0], K = dy.shape[1], D = dx.shape[1], k = 0
+        int64_t row_size = packed_Wt.shape[0] // K
+        const floating* start = NULL
     with nogil:
-        product(N, all_of(D), K, &dy[0, 0], K, &packed_Wt[0], <const floating*>NULL, 0, &dx[0, 0],
-                D)
+        while k < K:
+            product(N, all_of(D), min(rows, K - k), &dy[0, k], K, &packed_Wt[k * row_size], start,
+                    D, &dx[0, 0], D)
+            start = &dx[0, 0]
+            k += rows
 
 
 def dense_gradients(
@@ -63,13 +70,17 @@ def dense_gradients(
     int64_t width,                   # how many of them
     floating[:, ::1] dW,             # INOUT  (D, K), added to
     floating[::1] db,                # INOUT  (K,), added to
+    int64_t chunk,                   # how many of them at a time, whole panels
     floating[::1] packed_x,          # OUT    room for x, packed
-    floating[::1] packed_dy,         # OUT    room for the columns of dy, packed
+    floating[::1] packed_dy,         # OUT    room for a chunk of the columns of dy, packed
 ):
     """dW += x.T @ dy; db += dy.sum(axis=0)"""
-    cdef int64_t N = x.shape[0], D = x.shape[1], K = dy.shape[1]
+    cdef int64_t N = x.shape[0], D = x.shape[1], K = dy.shape[1], end = column + width, here
     with nogil:
         pack_left(N, D, &x[0, 0], <const floating*>NULL, N, 0, &packed_x[0])
-        pack_right(N, all_of(width), &dy[0, column], K, &packed_dy[0], &db[column])
-        add_product_transposed(D, all_of(width), N, &packed_x[0], &packed_dy[0], width,
-                               &dW[0, column], K)
+        while column < end:
+            here = min(chunk, end - column)
+            pack_right(N, all_of(here), &dy[0, column], K, &packed_dy[0], &db[column])
+            add_product_transposed(D, all_of(here), N, &packed_x[0], &packed_dy[0], here,
+                                   &dW[0, column], K)
+            column += here

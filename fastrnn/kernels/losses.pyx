@@ -26,8 +26,9 @@ of one target side by side (Koenker and Bassett 1978):
 
 In these two a target that is NaN is left out: it adds nothing to loss and gradient.
 
-Every row has a weight, which multiplies its loss and its gradient. Sums over outputs and rows are
-accumulated in double. The rows may be a part of a minibatch, in any order: ``order`` says where
+Every row has a weight, which multiplies its loss and its gradient. Sums over outputs (but for short
+stretches of them) and rows are accumulated in double. The rows may be a part of a minibatch, in any
+order: ``order`` says where
 their targets and weights stand among all there are, and ``total`` is the sum of the minibatch's
 weights. The gradient may take the place of the outputs.
 
@@ -45,53 +46,6 @@ from libc.math cimport fmax, isnan, log, log1p
 from libc.stdint cimport int64_t
 
 cimport fastrnn.kernels.vector_math as vector_math
-
-
-cdef inline floating _maximum(
-    const floating[:, ::1] z,    # (B, K) IN
-    Py_ssize_t n,
-) noexcept nogil:
-    # Eight running maxima let the compiler use vector registers: it may not reorder one.
-    cdef:
-        Py_ssize_t K = z.shape[1], k, lane
-        floating[8] top
-        floating best
-    for lane in range(8):
-        top[lane] = z[n, 0]
-    for k in range(0, K - 7, 8):
-        for lane in range(8):
-            top[lane] = z[n, k + lane] if z[n, k + lane] > top[lane] else top[lane]
-    best = top[0]
-    for lane in range(1, 8):
-        best = top[lane] if top[lane] > best else best
-    for k in range(K - K % 8, K):
-        best = z[n, k] if z[n, k] > best else best
-    return best
-
-
-cdef inline double _exp_row(
-    floating[:, ::1] z,          # (B, K) INOUT
-    Py_ssize_t n,
-    floating maximum,
-) noexcept nogil:
-    # z[n] = exp(z[n] - maximum); return z[n].sum()
-    cdef:
-        Py_ssize_t K = z.shape[1], k, lane
-        double[8] partial
-        double total = 0.0
-    for k in range(K):
-        z[n, k] -= maximum
-    vector_math.exp(K, &z[n, 0], &z[n, 0])
-    for lane in range(8):
-        partial[lane] = 0.0
-    for k in range(0, K - 7, 8):
-        for lane in range(8):
-            partial[lane] += z[n, k + lane]
-    for k in range(K - K % 8, K):
-        partial[0] += z[n, k]
-    for lane in range(8):
-        total += partial[lane]
-    return total
 
 
 def sum_of_weights(
@@ -147,7 +101,8 @@ def softmax_log_loss(
         What weights are divided by.
     dlogits : ndarray of shape (B, K)
         On return ``w[n] * (p[n] - onehot(y[n]))`` with ``y = target[order]`` and
-        ``w = weight[order] / total``; not read.
+        ``w = weight[order] / total``; not read. May be the memory of ``logits``: then the
+        probabilities are overwritten.
 
     Returns
     -------
@@ -155,7 +110,7 @@ def softmax_log_loss(
         ``sum_n w[n] * -log p[n, y[n]]``.
     """
     cdef:
-        Py_ssize_t B = logits.shape[0], K = logits.shape[1], n, k
+        Py_ssize_t B = logits.shape[0], K = logits.shape[1], n
         int64_t y
         floating maximum, scale, w
         double margin, mass, loss = 0.0
@@ -163,15 +118,13 @@ def softmax_log_loss(
         for n in range(B):
             y = target[order[n]]
             w = <floating> (weight[order[n]] / total)
-            maximum = _maximum(logits, n)
+            maximum = vector_math.maximum_of(K, &logits[n, 0])
             # Bounded, so that a row of weight 0 adds 0 even where the difference overflows.
             margin = fmax(<double> logits[n, y] - <double> maximum, -DBL_MAX)
-            mass = _exp_row(logits, n, maximum)
+            mass = vector_math.exp_minus(K, &logits[n, 0], maximum)
             loss += w * (log(mass) - margin)
             scale = <floating> (1.0 / mass)
-            for k in range(K):
-                logits[n, k] *= scale
-                dlogits[n, k] = w * logits[n, k]
+            vector_math.scale_twice(K, scale, w, &logits[n, 0], &dlogits[n, 0])
             dlogits[n, y] -= w
     return loss
 
@@ -188,10 +141,11 @@ def softmax(
     """
     cdef:
         Py_ssize_t B = logits.shape[0], K = logits.shape[1], n, k
-        floating scale
+        floating maximum, scale
     with nogil:
         for n in range(B):
-            scale = <floating> (1.0 / _exp_row(logits, n, _maximum(logits, n)))
+            maximum = vector_math.maximum_of(K, &logits[n, 0])
+            scale = <floating> (1.0 / vector_math.exp_minus(K, &logits[n, 0], maximum))
             for k in range(K):
                 logits[n, k] *= scale
 

@@ -14,7 +14,7 @@ Adam (Kingma & Ba 2015, algorithm 1), step t = 1, 2, …:
 
 AdamW (Loshchilov & Hutter 2019, algorithm 2): before that, theta = theta - eta decay theta.
 
-SGD with momentum (Polyak 1964), and with Nesterov's (Sutskever et al. 2013):
+SGD: theta = theta - eta g; with momentum (Polyak 1964), and with Nesterov's (Sutskever et al. 2013):
 
     velocity = momentum velocity - eta g
     theta    = theta + velocity                         classical
@@ -126,6 +126,33 @@ def adamw_step(
 def sgd_step(
     floating[::1] theta,         # (P,) INOUT
     const floating[::1] grad,    # (P,) IN
+    double scale,
+    double learning_rate,
+):
+    """One step of stochastic gradient descent.
+
+    Parameters
+    ----------
+    theta : ndarray of shape (P,)
+        Parameters; moved by one step.
+    grad : ndarray of shape (P,)
+        Gradient of the loss with respect to ``theta``.
+    scale : float
+        Factor of the gradient.
+    learning_rate : float
+        eta.
+    """
+    cdef:
+        Py_ssize_t i
+        floating eta = <floating> (learning_rate * scale)
+    with nogil:
+        for i in range(theta.shape[0]):
+            theta[i] -= eta * grad[i]
+
+
+def momentum_step(
+    floating[::1] theta,         # (P,) INOUT
+    const floating[::1] grad,    # (P,) IN
     floating[::1] velocity,      # (P,) INOUT
     double scale,
     double learning_rate,
@@ -145,7 +172,7 @@ def sgd_step(
     scale : float
         Factor of the gradient.
     learning_rate, momentum : float
-        eta, and the part of the velocity that is kept, in [0, 1).
+        eta, and the part of the velocity that is kept, in (0, 1].
     nesterov : bool
         Look one step of momentum ahead.
     """

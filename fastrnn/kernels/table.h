@@ -17,6 +17,9 @@ typedef struct {
         void (*sigmoid)(int64_t n, const REAL *x, REAL *y);                                        \
         void (*exp)(int64_t n, const REAL *x, REAL *y);                                            \
         void (*tanh)(int64_t n, const REAL *x, REAL *y);                                           \
+        REAL (*maximum_of)(int64_t n, const REAL *z);                                              \
+        double (*exp_minus)(int64_t n, REAL *z, REAL maximum);                                     \
+        void (*scale_twice)(int64_t n, REAL scale, REAL weight, REAL *p, REAL *dp);                \
         void (*add_rows)(int64_t rows, int64_t n, const REAL *x, int64_t stride, REAL *total);     \
         void (*pack)(int64_t K, int64_t N, const REAL *B, int64_t ldb, REAL *packed);              \
         void (*pack_transposed)(int64_t K, int64_t N, const REAL *B, int64_t ldb, REAL *packed);   \

@@ -17,6 +17,9 @@ cdef extern from "table.h" nogil:
         void (*sigmoid)(int64_t, const float*, float*) noexcept nogil
         void (*exp)(int64_t, const float*, float*) noexcept nogil
         void (*tanh)(int64_t, const float*, float*) noexcept nogil
+        float (*maximum_of)(int64_t, const float*) noexcept nogil
+        double (*exp_minus)(int64_t, float*, float) noexcept nogil
+        void (*scale_twice)(int64_t, float, float, float*, float*) noexcept nogil
         void (*add_rows)(int64_t, int64_t, const float*, int64_t, float*) noexcept nogil
         void (*pack)(int64_t, int64_t, const float*, int64_t, float*) noexcept nogil
         void (*pack_transposed)(int64_t, int64_t, const float*, int64_t, float*) noexcept nogil
@@ -81,6 +84,9 @@ cdef extern from "table.h" nogil:
         void (*sigmoid)(int64_t, const double*, double*) noexcept nogil
         void (*exp)(int64_t, const double*, double*) noexcept nogil
         void (*tanh)(int64_t, const double*, double*) noexcept nogil
+        double (*maximum_of)(int64_t, const double*) noexcept nogil
+        double (*exp_minus)(int64_t, double*, double) noexcept nogil
+        void (*scale_twice)(int64_t, double, double, double*, double*) noexcept nogil
         void (*add_rows)(int64_t, int64_t, const double*, int64_t, double*) noexcept nogil
         void (*pack)(int64_t, int64_t, const double*, int64_t, double*) noexcept nogil
         void (*pack_transposed)(int64_t, int64_t, const double*, int64_t, double*) noexcept nogil
@@ -166,6 +172,29 @@ cdef inline void tanh(int64_t n, const floating* x, floating* y) noexcept nogil:
         table_f.tanh(n, x, y)
     else:
         table_d.tanh(n, x, y)
+
+
+cdef inline floating maximum_of(int64_t n, const floating* z) noexcept nogil:
+    if floating is float:
+        return table_f.maximum_of(n, z)
+    else:
+        return table_d.maximum_of(n, z)
+
+
+cdef inline double exp_minus(int64_t n, floating* z, floating maximum) noexcept nogil:
+    if floating is float:
+        return table_f.exp_minus(n, z, maximum)
+    else:
+        return table_d.exp_minus(n, z, maximum)
+
+
+cdef inline void scale_twice(
+    int64_t n, floating scale, floating weight, floating* p, floating* dp
+) noexcept nogil:
+    if floating is float:
+        table_f.scale_twice(n, scale, weight, p, dp)
+    else:
+        table_d.scale_twice(n, scale, weight, p, dp)
 
 
 cdef inline void add_rows(
