@@ -71,7 +71,7 @@ in a second-level cache."""
 
 
 def head_chunk(n_rows):
-    """Columns of the head that are multiplied at a time for its gradient, whole panels."""
+    """Choose how many columns of the head, whole panels, go at a time on the way back."""
     return max(1, HEAD_CHUNK // (64 * n_rows)) * 64
 
 

