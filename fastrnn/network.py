@@ -684,9 +684,7 @@ class Network:
             self.loss.link(outputs)
             predictions[shard.batch.order] = outputs  # of those that go on, until the next piece
 
-        self._for_all(
-            sequences, n_jobs, collect, outputs=False, max_rows=READ_ROWS, states=states
-        )
+        self._for_all(sequences, n_jobs, collect, outputs=False, max_rows=READ_ROWS, states=states)
         return predictions
 
     def final_states(self, sequences, *, n_jobs=None):
