@@ -13,7 +13,13 @@ import numpy as np
 import pytest
 
 from fastrnn import bridge, standin
-from fastrnn.estimators import RNNClassifier, RNNLanguageModel, RNNRegressor, base
+from fastrnn.estimators import (
+    RNNClassifier,
+    RNNForecaster,
+    RNNLanguageModel,
+    RNNRegressor,
+    base,
+)
 from fastrnn.estimators.parameters import RULES, STOCHASTIC, USED_BY
 from fastrnn.estimators.targets import Target, hold_out
 
@@ -310,9 +316,11 @@ def test_parameter_has_an_effect(name):
 def test_every_parameter_is_known_to_have_an_effect():
     elsewhere = {"verbose", "warm_start", "n_jobs"}  # each has a test below
     ids = {"embedding_dim", "categorical_features"}  # test_tokens.py
-    tested = USED_BY.keys() | ALWAYS_USED.keys() | elsewhere | ids
+    tested = {*OF_ALL, *ALWAYS_USED, *elsewhere, *ids}
     assert tested == set(RNNClassifier().get_params())
-    assert tested | set(RNNLanguageModel().get_params()) == set(RULES)  # test_language_model.py
+    # Those of the others have effects in test_language_model.py and test_forecaster.py.
+    others = RNNLanguageModel().get_params().keys() | RNNForecaster().get_params().keys()
+    assert tested | others == set(RULES)
 
 
 def test_verbose_prints_a_line_an_epoch(capsys):
