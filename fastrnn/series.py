@@ -465,7 +465,7 @@ def _read_future_frame(series, frame):
     parts = dict(zip(long.rows, long.covariates(series.columns.future), strict=True))
     joined = []
     for i, (key, last) in enumerate(zip(series.ids, series.last_times, strict=True)):
-        known = series.future[i][: len(series.values[i])]
+        known = series.future[i]
         if key in parts:
             known = np.concatenate([known, parts[key][long.times[long.rows[key]] > last]])
         joined.append(known)

@@ -178,7 +178,8 @@ class TestByHand:
         model = small(window=window, **DIRECT)
         lessons = model._read_first(model._read_all(series, None, None))
         assert lessons.lengths.max() <= window
-        learned = lessons.weight > 0
+        target = model._encode(None, lessons, np.ones(len(lessons)), None)
+        learned = target.weight > 0
         assert_array_equal(lessons.values[learned], whole.values[whole.weight > 0])
         assert_array_equal(lessons.target[learned], whole.target[whole.weight > 0])
         assert_array_equal(lessons.place[learned], whole.place[whole.weight > 0])
@@ -205,6 +206,15 @@ class TestByHand:
         read = model._plan.read(model._series, 0, model._covariates).inputs
         assert_array_equal(read[8, 2:], 0)
         assert_array_equal(read[7, 4:], 0)
+
+    def test_a_covariate_that_does_not_vary(self):
+        series = drifting()[0]
+        model = small().fit(series, future_covariates=np.full(40, 0.1))
+        plain = model.predict(3)
+        assert np.isfinite(plain).all()
+        changed = np.full(40, 0.1)
+        changed[30:] = 1.1
+        assert not np.allclose(model.predict(3, future_covariates=changed), plain)
 
     def test_what_early_stopping_holds_out(self):
         series = drifting()
@@ -369,15 +379,16 @@ class TestGaps:
 
     def test_inputs_and_targets_by_hand(self):
         model = small(missing="mask", strategy="direct", horizon=2)
-        model.fit([np.array([np.nan, 1.0, np.nan, 4.0, 5.0, np.nan])])
-        lessons = model._read_sequences([model._series.values[0]], "float64")
-        # Mean absolute difference of the observed values: (3 + 1) / 2 = 2.
-        assert_allclose(lessons.values[:, 0], [0, 0, 0, 1.5, 0.5, 0])
-        assert_allclose(lessons.values[:, 1], [1, 0, 1, 0, 0, 1])
         gap = np.nan
+        model.fit([[gap, 1.0, gap, 4.0, 5.0, gap], [gap, 2.0, 4.0]])
+        lessons = model._read_sequences(model._series.values, "float64")
+        # Mean absolute difference of the observed values: (3 + 1) / 2 = 2.
+        assert_allclose(lessons.values[:, 0], [0, 0, 0, 1.5, 0.5, 0, 0, 0, 1])
+        assert_allclose(lessons.values[:, 1], [1, 0, 1, 0, 0, 1, 1, 0, 0])
         expected = [[gap, gap], [gap, 1.5], [1.5, 2], [0.5, gap], [gap, gap], [gap, gap]]
+        expected += [[gap, gap], [1, gap], [gap, gap]]
         assert_allclose(lessons.target, expected)
-        assert_array_equal(lessons.weight, [0, 1, 1, 1, 0, 0])
+        assert_array_equal(lessons.weight, [0, 1, 1, 1, 0, 0, 0, 1, 0])
 
     def test_a_wave_with_gaps_is_learned(self):
         series = seasonal(252)
@@ -542,9 +553,19 @@ class TestScore:
             for y, forecast, item in zip(truth, forecasts, series, strict=True)
         ]
         assert_allclose(model.score(truth), -np.mean(errors))
+        truth[1] = truth[1][:3]
+        errors[1] = mase(truth[1], forecasts[1][:3], series[1][:-5], 4)
+        assert_allclose(model.score(truth), -np.mean(errors))
         single = small().fit(series[0][:-5])
         expected = mase(truth[0], single.predict(5), series[0][:-5], 1)
         assert_allclose(single.score(truth[0]), -expected)
+
+    def test_series_without_a_scale_are_left_out(self):
+        series = drifting()[:1]
+        model = small().fit([*series, np.ones(9)])
+        expected = -mase(np.ones(2), model.predict(2)[0], series[0], 1)
+        assert_allclose(model.score([[1.0, 1.0], [1.0, 2.0]]), expected)
+        assert np.isnan(small().fit(np.ones(9)).score([1.0, 2.0]))
 
     def test_refusals(self):
         model = small().fit(drifting())
@@ -665,6 +686,8 @@ class TestRefusals:
             model.predict(4, series)
         with pytest.raises(ValueError, match="future_covariates have 1 columns, but the model was"):
             model.predict(4, future_covariates=[item[:, 0] for item in long])
+        with pytest.raises(ValueError, match="future_covariates have 0 columns, but the model was"):
+            model.partial_fit(series)
         with pytest.raises(ValueError, match="past_covariates need series"):
             model.predict(4, past_covariates=series)
         plain = small(**DIRECT).fit(series)
@@ -727,7 +750,8 @@ class TestFrames:
         covariates = self.covariates(4)
         later = self.columns(26, ahead=4)[1]
         forecasts = model.predict(4, future_covariates=frame_of(later))
-        again = model.predict(4, frame_of(columns), future_covariates=frame_of(later))
+        whole = self.columns(ahead=4)[1]  # rows that are known already are not read again
+        again = model.predict(4, frame_of(columns), future_covariates=frame_of(whole))
         known = [item[:-4] for item in covariates]
         expected = small(**DIRECT).fit(
             drifting(), future_covariates=known, past_covariates=[item[:, 1] for item in known]

@@ -46,6 +46,24 @@ def test_the_pattern_on_a_line_is_found(m):
     assert_allclose(scale.season, pattern, atol=1e-12)
 
 
+@pytest.mark.parametrize("m", [4, 5, 12])
+def test_the_pattern_on_a_curve_is_found(m):
+    # A centred average of a parabola is off by a constant, which the pattern must not have.
+    values, pattern = wavy(6 * m + 1, m)
+    curve = 0.001 * np.arange(6 * m + 1) ** 2
+    scale = learn_scale(values + curve, None, False, m, "series 0")
+    assert_allclose(scale.season, pattern, atol=1e-12)
+
+
+@pytest.mark.parametrize("scaling", ["difference", "standard"])
+@pytest.mark.parametrize("season", [None, 3])
+def test_what_is_only_rounding_is_no_scale(scaling, season):
+    values = np.full(23, 0.1) + (0 if season is None else np.resize([0.1, 0.3, 0.7], 23))
+    scale = learn_scale(values, scaling, False, season, "series 0")
+    assert scale.factor == 0
+    assert_allclose(scale.undo(np.ones(3), 23), values[2:5], rtol=1e-13)
+
+
 def test_a_pattern_with_gaps_is_found_almost():
     values, pattern = wavy(96, 12)
     values[[5, 30, 31, 70]] = np.nan

@@ -14,7 +14,7 @@ from fastrnn.estimators.targets import Target
 from fastrnn.forecast_errors import mae, mase, seasonal_naive, smape
 from fastrnn.frames import is_frame
 from fastrnn.losses import find_loss
-from fastrnn.series import LongColumns, check_finite, check_reach, read_series, with_future
+from fastrnn.series import LongColumns, check_finite, read_series, with_future
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -368,8 +368,6 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
             which += [i] * len(here)
             origins += here
         known = whole.until(which, origins)
-        if known.n_covariates[0]:
-            check_reach(known.future, origins, horizon, known.ids)
         forecasts = self._forecast(known, horizon, (0.5,))
         rows = []
         for i, history, forecast in zip(which, known.values, forecasts, strict=True):
