@@ -209,11 +209,11 @@ class TestByHand:
 
     def test_a_covariate_that_does_not_vary(self):
         series = drifting()[0]
-        model = small().fit(series, future_covariates=np.full(40, 0.1))
+        model = small().fit(series, future_covariates=np.ones(40))
         plain = model.predict(3)
         assert np.isfinite(plain).all()
-        changed = np.full(40, 0.1)
-        changed[30:] = 1.1
+        changed = np.ones(40)
+        changed[30:] = 2
         assert not np.allclose(model.predict(3, future_covariates=changed), plain)
 
     def test_what_early_stopping_holds_out(self):
