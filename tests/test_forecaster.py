@@ -1,6 +1,7 @@
 """RNNForecaster: what it learns, what it does by hand, what it refuses, with and without frames."""
 
 import copy
+import dataclasses
 import itertools
 import pickle
 from datetime import datetime, timedelta
@@ -11,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from fastrnn import RNNForecaster
 from fastrnn.bridge import NotFittedError
+from fastrnn.estimators.base import RNNBase
 from fastrnn.forecast_errors import mae, mase, seasonal_naive, smape
 from fastrnn.sequences import as_sequences
 
@@ -296,6 +298,30 @@ class TestScaling:
         expected = model.predict(3)
         model.set_params(scaling="standard", log=True, seasonality=7, strategy="direct", horizon=2)
         assert_array_equal(model.predict(3), expected)
+
+
+CHANGED = {
+    "scaling": "level",
+    "log": True,
+    "seasonality": 4,
+    "quantiles": (0.5,),
+    "missing": "mask",
+    "window": 11,
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_a_parameter_has_an_effect(name):
+    series = [item * np.tile([1, 2, 1.5, 3], 11)[: len(item)] for item in drifting()]
+    default = small().fit(series).predict(2)[0]
+    changed = small(**{name: CHANGED[name]}).fit(series).predict(2)[0]
+    assert not np.allclose(changed, default, rtol=1e-6)
+
+
+def test_every_parameter_is_known_to_have_an_effect():
+    shared = {field.name for field in dataclasses.fields(RNNBase)}
+    by_hand = {"strategy", "horizon"}  # see TestByHand and TestRefusals
+    assert set(RNNForecaster().get_params()) - shared == set(CHANGED) | by_hand
 
 
 class TestQuantiles:
