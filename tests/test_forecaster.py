@@ -493,6 +493,26 @@ class TestForms:
         assert model.predict(2).shape == (2,)
         assert not hasattr(small(solver="lbfgs"), "partial_fit")
 
+    @pytest.mark.parametrize("window", [None, 12])
+    def test_a_series_of_weight_0_is_left_out(self, window):
+        series = drifting()
+        weighted = small(window=window).fit(series, sample_weight=[1.0, 0.0, 1.0])
+        without = small(window=window).fit([series[0], series[2]])
+        assert_allclose(weighted.network_.theta, without.network_.theta, rtol=1e-12)
+        plain = small(window=window).fit(series, sample_weight=[2.0, 2.0, 2.0])
+        assert not np.allclose(weighted.network_.theta, plain.network_.theta)
+
+    def test_weights_are_those_of_the_series(self):
+        series, weight = drifting(), np.array([0.5, 2.0, 3.0])
+        model = small(window=12)
+        lessons = model._read_first(model._read_all(series, None, None))
+        target = model._encode(None, lessons, model._read_weight(weight, lessons), None)
+        expected = [weight[[30, 41, 26].index(n)] for n in lessons.length]
+        assert_array_equal(target.weight, np.array(expected) * lessons.weight)
+        model.partial_fit(series, sample_weight=weight)
+        with pytest.raises(ValueError, match="sample_weight has 2 entries"):
+            model.fit(series, sample_weight=[1.0, 2.0])
+
     def test_states_and_gradients(self):
         series = drifting()
         model = small(**DIRECT).fit(series)

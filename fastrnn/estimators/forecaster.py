@@ -10,10 +10,11 @@ from fastrnn.bridge import available_if
 from fastrnn.estimators.base import RNNBase, steps_by_minibatches
 from fastrnn.estimators.lessons import CovariateScale, Plan, hold_out_ends
 from fastrnn.estimators.parameters import check_parameters
-from fastrnn.estimators.targets import Target
+from fastrnn.estimators.targets import Target, as_sample_weight
 from fastrnn.forecast_errors import mae, mase, seasonal_naive, smape
 from fastrnn.frames import is_frame
 from fastrnn.losses import find_loss
+from fastrnn.sequences import Sequences
 from fastrnn.series import LongColumns, check_finite, read_series, with_future
 
 
@@ -121,6 +122,7 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
         *,
         future_covariates=None,
         past_covariates=None,
+        sample_weight=None,
         id_column="id",
         time_column="time",
         value_column="value",
@@ -139,6 +141,9 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
             on after the end of a series; `predict` then knows what comes.
         past_covariates : array-like, list of array-like, or list of str, default=None
             What is known up to the end of a series only. Needs ``strategy="direct"``.
+        sample_weight : array-like of shape (n_series,), default=None
+            Weight of each series in the loss, >= 0; those of a data frame in the order in which
+            they begin. None gives all the same weight.
         id_column, time_column, value_column : str, default="id", "time", "value"
             Names of these columns of the data frame. In `predict` and elsewhere they are the same.
 
@@ -166,8 +171,8 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
             If `max_iter` ended training before the loss converged.
         """
         columns = LongColumns(id_column, time_column, value_column)
-        lessons = self._read_all(y, future_covariates, past_covariates, columns)
-        return self._fit(lessons, None, None, None)
+        series = self._read_all(y, future_covariates, past_covariates, columns)
+        return self._fit(series, None, sample_weight, None)
 
     @available_if(steps_by_minibatches)
     def partial_fit(
@@ -176,6 +181,7 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
         *,
         future_covariates=None,
         past_covariates=None,
+        sample_weight=None,
         id_column="id",
         time_column="time",
         value_column="value",
@@ -189,6 +195,8 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
         y : array-like, list of array-like, or data frame
             The series, as in `fit`.
         future_covariates, past_covariates : array-like, list, or None, default=None
+            As in `fit`.
+        sample_weight : array-like of shape (n_series,), default=None
             As in `fit`.
         id_column, time_column, value_column : str, default="id", "time", "value"
             As in `fit`.
@@ -205,7 +213,7 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
         """
         columns = LongColumns(id_column, time_column, value_column)
         series = self._read_all(y, future_covariates, past_covariates, columns)
-        self._partial_fit(series, None, None, None)
+        self._partial_fit(series, None, sample_weight, None)
         self._series = series
         return self
 
@@ -562,6 +570,13 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
         self._plan.check_same(self._wanted_plan(), what)
         self._check_covariates(series)
         return self._plan.lessons(series, self._covariates, self.dtype, self.window)
+
+    def _read_weight(self, sample_weight, sequences):
+        lessons = sequences
+        begins = lessons.offsets[:-1]
+        is_first = lessons.place[begins] == 0  # a series may have been cut into several sequences
+        series = Sequences(lessons.values, np.append(begins[is_first], lessons.offsets[-1]))
+        return as_sample_weight(sample_weight, series)[np.cumsum(is_first) - 1]
 
     def _read_sequences(self, X, dtype):
         return self._plan.lessons(self._read_new(X), self._covariates, dtype)
