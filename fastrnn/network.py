@@ -602,31 +602,40 @@ class Network:
             dx[...] = dy
 
     def _add_head_gradients(self, pooled, doutputs, n_jobs):
-        """Add the gradient of the head, over all rows that it read; threads share its columns."""
-        x, dy, dW, db = pooled, doutputs, self._dhead.get("W"), self._dhead["b"]
-        if self.tied:  # that of the table, which is W transposed
-            x, dy, dW = doutputs, pooled, self._dtables[0]
-            db += doutputs.sum(axis=0)
-            db = self._work.take("no bias", (dW.shape[1],))
-        n_columns = dW.shape[1]
-        n_blocks = max(1, min(n_columns // HEAD_BLOCK, threads.count_threads(n_jobs)))
-        width = n_columns if n_blocks == 1 else -(-n_columns // (64 * n_blocks)) * 64  # panels
-        blocks = range(-(-n_columns // width))
-        chunk = min(head_chunk(len(dy)), width)
+        """Add the gradient of the head, over all rows that it read; threads share its outputs."""
+        n_rows, width, n_outputs, work = len(pooled), pooled.shape[1], self.n_outputs, self._work
+        n_blocks = max(1, min(n_outputs // HEAD_BLOCK, threads.count_threads(n_jobs)))
+        size = n_outputs if n_blocks == 1 else -(-n_outputs // (64 * n_blocks)) * 64  # whole panels
+        blocks = range(-(-n_outputs // size))
+        chunk = min(head_chunk(n_rows), width if self.tied else size)
+        shape = (n_rows, size if self.tied else width)
         rooms = [
             (
-                self._work.packed_left(("head rows", block), *x.shape),
-                self._work.packed(("head columns", block), len(dy), chunk),
+                work.packed_left(("head rows", block), *shape),
+                work.packed(("head columns", block), n_rows, chunk),
+                work.take(("no bias", block), (width,)),
             )
             for block in blocks
         ]
 
         def add(block):
-            column = block * width
-            here = min(width, n_columns - column)
-            dense.dense_gradients(x, dy, column, here, dW, db, chunk, *rooms[block])
+            begin = block * size
+            here = min(size, n_outputs - begin)
+            left, right, no_bias = rooms[block]
+            if self.tied:  # W is the table transposed
+                dense.dense_gradients(
+                    doutputs, begin, here, pooled, 0, width, self._dtables[0], no_bias,
+                    chunk, left, right,
+                )  # fmt: skip
+            else:
+                dense.dense_gradients(
+                    pooled, 0, width, doutputs, begin, here, self._dhead["W"], self._dhead["b"],
+                    chunk, left, right,
+                )  # fmt: skip
 
-        threads.run(add, blocks, n_jobs, 2 * x.size * width)
+        if self.tied:
+            self._dhead["b"] += doutputs.sum(axis=0)
+        threads.run(add, blocks, n_jobs, 2 * n_rows * width * size)
 
     def predict(self, sequences, *, n_jobs=None):
         """What the network says of each sequence, or of each step if the head reads every one.

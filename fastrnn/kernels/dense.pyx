@@ -65,22 +65,24 @@ def dense_backward(
 
 def dense_gradients(
     const floating[:, ::1] x,        # IN     (N, D)
+    int64_t row,                     # first of the columns of x, rows of dW, to work on
+    int64_t height,                  # how many of them
     const floating[:, ::1] dy,       # IN     (N, K)
     int64_t column,                  # first of the columns of dy, dW and db to work on
     int64_t width,                   # how many of them
     floating[:, ::1] dW,             # INOUT  (D, K), added to
     floating[::1] db,                # INOUT  (K,), added to
     int64_t chunk,                   # how many of them at a time, whole panels
-    floating[::1] packed_x,          # OUT    room for x, packed
+    floating[::1] packed_x,          # OUT    room for the columns of x, packed
     floating[::1] packed_dy,         # OUT    room for a chunk of the columns of dy, packed
 ):
     """dW += x.T @ dy; db += dy.sum(axis=0)"""
     cdef int64_t N = x.shape[0], D = x.shape[1], K = dy.shape[1], end = column + width, here
     with nogil:
-        pack_left(N, D, &x[0, 0], <const floating*>NULL, N, 0, &packed_x[0])
+        pack_left(N, height, &x[0, row], D, <const floating*>NULL, N, 0, &packed_x[0])
         while column < end:
             here = min(chunk, end - column)
             pack_right(N, all_of(here), &dy[0, column], K, &packed_dy[0], &db[column])
-            add_product_transposed(D, all_of(here), N, &packed_x[0], &packed_dy[0], here,
-                                   &dW[0, column], K)
+            add_product_transposed(height, all_of(here), N, &packed_x[0], &packed_dy[0], here,
+                                   &dW[row, column], K)
             column += here

@@ -126,21 +126,22 @@ static TARGET void NAME(pack_transposed)(int64_t K, int64_t N, const REAL *B, in
     }
 }
 
-/* strips (K rows of them) from row first on = A (rows, M), times mask (rows, M) unless that is
-   NULL, as the transposed first factor of product_transposed. */
-static TARGET void NAME(pack_strips)(int64_t rows, int64_t M, const REAL *A, const REAL *mask,
-                                     int64_t K, int64_t first, REAL *strips)
+/* strips (K rows of them) from row first on = A (rows, M), row stride lda, times mask (rows, M)
+   unless that is NULL, as the transposed first factor of product_transposed. */
+static TARGET void NAME(pack_strips)(int64_t rows, int64_t M, const REAL *A, int64_t lda,
+                                     const REAL *mask, int64_t K, int64_t first, REAL *strips)
 {
     for (int64_t m = 0; m < M; m += TILE_ROWS) {
         REAL *strip = strips + (m / TILE_ROWS * K + first) * TILE_ROWS;
         int64_t width = M - m < TILE_ROWS ? M - m : TILE_ROWS;
         if (width == TILE_ROWS && !mask)
             for (int64_t k = 0; k < rows; k++)
-                memcpy(strip + k * TILE_ROWS, A + k * M + m, TILE_ROWS * sizeof(REAL));
+                memcpy(strip + k * TILE_ROWS, A + k * lda + m, TILE_ROWS * sizeof(REAL));
         else
             for (int64_t k = 0; k < rows; k++)
                 for (int64_t i = 0; i < width; i++)
-                    strip[k * TILE_ROWS + i] = A[k * M + m + i] * (mask ? mask[k * M + m + i] : 1);
+                    strip[k * TILE_ROWS + i] =
+                        A[k * lda + m + i] * (mask ? mask[k * M + m + i] : 1);
     }
 }
 

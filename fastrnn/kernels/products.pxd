@@ -111,7 +111,8 @@ cdef inline void product_pair(
 cdef inline void pack_left(
     int64_t rows,
     int64_t M,
-    const floating* A,       # IN   (rows, M)
+    const floating* A,       # IN   (rows, M), row stride lda
+    int64_t lda,
     const floating* mask,    # IN   (rows, M) or NULL
     int64_t K,               # rows of the factor in all
     int64_t first,           # where these rows begin in it
@@ -119,12 +120,13 @@ cdef inline void pack_left(
 ) noexcept nogil:
     """Lay out A, times mask if there is one, as rows of the first factor of
     `add_product_transposed`."""
-    cdef int64_t j
+    cdef int64_t j, k
     if not vector_math.use_blas:
-        vector_math.pack_strips(rows, M, A, mask, K, first, packed)
+        vector_math.pack_strips(rows, M, A, lda, mask, K, first, packed)
         return
-    for j in range(rows * M):
-        packed[first * M + j] = A[j] * mask[j] if mask != NULL else A[j]
+    for k in range(rows):
+        for j in range(M):
+            packed[(first + k) * M + j] = A[k * lda + j] * (mask[k * M + j] if mask != NULL else 1)
 
 
 cdef inline void pack_right(

@@ -100,7 +100,7 @@ cdef inline void pack_previous(
         Range steps = own(share, end - start)
     for t in range(start, end):
         if steps.begin <= t - start < steps.end:
-            pack_left(alive[t], H, source, mask, rows, row, packed)
+            pack_left(alive[t], H, source, H, mask, rows, row, packed)
         row += alive[t]
         source += before * H
         before = alive[t]
@@ -115,8 +115,8 @@ cdef inline void pack_rows(
 ) noexcept nogil:
     """packed = x, as the first factor of `add_product_transposed`"""
     cdef Range part = own(share, rows)
-    pack_left(part.end - part.begin, F, x + part.begin * F, <const floating*>NULL, rows, part.begin,
-              packed)
+    pack_left(part.end - part.begin, F, x + part.begin * F, F, <const floating*>NULL, rows,
+              part.begin, packed)
 
 
 cdef inline void add_masked(

@@ -25,8 +25,8 @@ typedef struct {
         void (*pack_transposed)(int64_t K, int64_t N, const REAL *B, int64_t ldb, REAL *packed);   \
         void (*pack_panels)(int64_t K, int64_t N, const REAL *B, int64_t ldb, REAL *packed,        \
                             REAL *total);                                                          \
-        void (*pack_strips)(int64_t rows, int64_t M, const REAL *A, const REAL *mask, int64_t K,   \
-                            int64_t first, REAL *strips);                                          \
+        void (*pack_strips)(int64_t rows, int64_t M, const REAL *A, int64_t lda, const REAL *mask, \
+                            int64_t K, int64_t first, REAL *strips);                               \
         void (*product)(int64_t M, int64_t N, int64_t K, const REAL *A, int64_t lda,               \
                         const REAL *packed, const REAL *start, int64_t start_stride, REAL *C,      \
                         int64_t ldc);                                                              \

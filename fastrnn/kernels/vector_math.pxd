@@ -27,7 +27,7 @@ cdef extern from "table.h" nogil:
             int64_t, int64_t, const float*, int64_t, float*, float*
         ) noexcept nogil
         void (*pack_strips)(
-            int64_t, int64_t, const float*, const float*, int64_t, int64_t, float*
+            int64_t, int64_t, const float*, int64_t, const float*, int64_t, int64_t, float*
         ) noexcept nogil
         void (*product)(
             int64_t, int64_t, int64_t, const float*, int64_t, const float*,
@@ -94,7 +94,7 @@ cdef extern from "table.h" nogil:
             int64_t, int64_t, const double*, int64_t, double*, double*
         ) noexcept nogil
         void (*pack_strips)(
-            int64_t, int64_t, const double*, const double*, int64_t, int64_t, double*
+            int64_t, int64_t, const double*, int64_t, const double*, int64_t, int64_t, double*
         ) noexcept nogil
         void (*product)(
             int64_t, int64_t, int64_t, const double*, int64_t, const double*,
@@ -234,13 +234,13 @@ cdef inline void pack_panels(
 
 
 cdef inline void pack_strips(
-    int64_t rows, int64_t M, const floating* A, const floating* mask, int64_t K, int64_t first,
-    floating* strips
+    int64_t rows, int64_t M, const floating* A, int64_t lda, const floating* mask, int64_t K,
+    int64_t first, floating* strips
 ) noexcept nogil:
     if floating is float:
-        table_f.pack_strips(rows, M, A, mask, K, first, strips)
+        table_f.pack_strips(rows, M, A, lda, mask, K, first, strips)
     else:
-        table_d.pack_strips(rows, M, A, mask, K, first, strips)
+        table_d.pack_strips(rows, M, A, lda, mask, K, first, strips)
 
 
 cdef inline void product(
