@@ -13,6 +13,7 @@ import numpy as np
 from fastrnn import threads
 from fastrnn.batches import PackedBatch, count_shards, pack_dense, pack_shards
 from fastrnn.kernels import packing
+from fastrnn.kernels.dense import pack_weights, pack_weights_transposed
 from fastrnn.kernels.vector_math import products
 from fastrnn.layers.recurrent import RecurrentLayer, Tape
 from fastrnn.workspace import Workspace, take_spare
@@ -69,9 +70,23 @@ class PaddedLayer(RecurrentLayer):
         self._forward_pass = None
         self._spare = []
 
+    def bind(self, theta, grad):
+        """Let the parameters and gradients live in given vectors, whose values stay.
+
+        Parameters
+        ----------
+        theta, grad : ndarray of shape (P,)
+            C-contiguous, of the layer's dtype.
+        """
+        super().bind(theta, grad)
+        # What was planned for the packing of other parameters is of no use.
+        self._spare_forward_plans, self._spare_backward_plans = [], []
+
     def __getstate__(self):
         """What copy and pickle take: nothing of passes under way, and no memory."""
-        return {**super().__getstate__(), "_forward_pass": None, "_spare": []}
+        nothing = {"_forward_pass": None, "_spare": []}
+        plans = {"_spare_forward_plans": [], "_spare_backward_plans": []}
+        return {**super().__getstate__(), **nothing, **plans}
 
     def forward(self, x, lengths=None, initial_state=None, training=False, n_jobs=None):
         """Run sequences forward.
@@ -140,8 +155,10 @@ class PaddedLayer(RecurrentLayer):
         else:
             y = make((n_steps, n_sequences, self.output_size), dtype=self.dtype)
         state = self._empty_states(shape)
-        shared = take_spare(self._spare, self._make_workspace)
-        weights = self.pack_forward(shared)
+        plan = take_spare(self._spare_forward_plans, self._plan_forward)
+        weights, factors = plan
+        for factor in factors:
+            pack_weights(*factor)
         n_threads = threads.share(n_jobs, len(strands))
 
         def run_strand(strand):
@@ -162,7 +179,7 @@ class PaddedLayer(RecurrentLayer):
             strand.tape = tape
 
         threads.run(run_strand, strands, n_jobs, self._flops(len(shards[0].rows)))
-        self._spare.append(shared)
+        self._spare_forward_plans.append(plan)
         if training:
             self._forward_pass = _ForwardPass(strands, make, n_steps, n_sequences, n_jobs)
         else:
@@ -206,8 +223,10 @@ class PaddedLayer(RecurrentLayer):
         whole = len(done.strands) == 1 and done.strands[0].batch.span is not None
         total = self.grad.reshape(self.n_directions, -1)
         total.fill(0)
-        shared = take_spare(self._spare, self._make_workspace)
-        weights = self.pack_backward(shared)
+        plan = take_spare(self._spare_backward_plans, self._plan_backward)
+        weights, factors = plan
+        for factor in factors:
+            pack_weights_transposed(*factor)
         n_threads = threads.share(done.n_jobs, len(done.strands))
 
         def run_strand(k):
@@ -246,7 +265,7 @@ class PaddedLayer(RecurrentLayer):
                 total[strand.direction] += grad
             if strand.direction == 1:
                 packing.add_rows(dx_d, strand.rows, dx.reshape(-1, self.input_size))
-        self._spare.append(shared)
+        self._spare_backward_plans.append(plan)
         self._give_back(done.strands)
         self._forward_pass = None
         return dx, dinitial
@@ -258,6 +277,14 @@ class PaddedLayer(RecurrentLayer):
     def _make_workspace(self):
         """Memory of a strand."""
         return Workspace(self.dtype)
+
+    def _plan_forward(self):
+        """What forward passes need packed, and how."""
+        return self.plan_forward(Workspace(self.dtype))
+
+    def _plan_backward(self):
+        """What backward passes need packed, and how."""
+        return self.plan_backward(Workspace(self.dtype))
 
     def _give_back(self, strands):
         """Keep the memory of strands for the next call."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from fastrnn import threads
 from fastrnn.kernels import packing
-from fastrnn.kernels.dense import pack_weights, pack_weights_transposed
+from fastrnn.kernels.dense import pack_weights
 
 CHUNK_BYTES = 256 * 1024
 """Gates of one chunk of time steps: they should stay in a second-level cache (recurrence.pxd)."""
@@ -319,8 +319,8 @@ class RecurrentLayer(ABC):
                     factors.append((matrix, column, width, packed))
         return weights, factors
 
-    def pack_backward(self, work, *, want_dx=True):
-        """Pack the transposed weights for backward passes, likewise.
+    def plan_backward(self, work, *, want_dx=True):
+        """Plan the packing of the transposed weights for backward passes, likewise.
 
         Parameters
         ----------
@@ -331,28 +331,8 @@ class RecurrentLayer(ABC):
 
         Returns
         -------
-        list of list of ndarray
-            The factors of each direction.
-        """
-        weights, factors = self.plan_backward(work, want_dx=want_dx)
-        for factor in factors:
-            pack_weights_transposed(*factor)
-        return weights
-
-    def plan_backward(self, work, *, want_dx=True):
-        """What `pack_backward` does, for a caller that does it again and again.
-
-        Parameters
-        ----------
-        work : Workspace
-            As for `pack_backward`.
-        want_dx : bool, default=True
-            As for `pack_backward`.
-
-        Returns
-        -------
         weights : list of list of ndarray
-            What `pack_backward` returns, with nothing in it yet.
+            The factors of each direction, with nothing in them yet.
         factors : list of tuple
             Arguments of the calls of `pack_weights_transposed` that fill it, likewise.
         """
@@ -568,7 +548,7 @@ class RecurrentLayer(ABC):
         work : Workspace
             The same as in `forward_packed`.
         weights : list of list of ndarray
-            From `pack_backward`.
+            From `plan_backward`.
         grads : list of dict of str to ndarray
             Gradients of the parameters, by direction, added to.
         dy : ndarray of shape (N, directions · H), or callable, optional
@@ -644,7 +624,7 @@ class RecurrentLayer(ABC):
         work : Workspace
             The same as in `forward_direction`.
         weights : list of ndarray
-            The direction's, from `pack_backward`.
+            The direction's, from `plan_backward`.
         grads : dict of str to ndarray
             Gradients of the direction's parameters, added to.
         dy : ndarray of shape (N, H), or (0, H) if there is none
