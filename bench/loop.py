@@ -1,27 +1,60 @@
 """Time what training does around the kernels: a minibatch of a tiny network.
 
 Networks of 16 units are trained on minibatches of 16 sequences of 20 steps. A minibatch takes the
-time of an epoch divided by their number; "cell" is what the cell's two kernels alone take on the
-same arrays, called again and again. What is left is the loop's: the order of the sequences, packing
-of rows and weights, head, loss, clipping, the solver. Both are timed in turns, and medians of the
-fastest of each turn are shown.
+time of an epoch divided by their number. Every call of a compiled function in one minibatch is
+recorded and repeated alone on the same arrays: "cell" is what the cell's two kernels take, "other
+kernels" the rest (packing of rows and weights, head, loss, norm, solver). What is left is Python's:
+the loop. All are timed in turns, and medians over the turns are shown.
 """
 
 import math
+import sys
 import time
+from contextlib import contextmanager
 from statistics import median
-from types import SimpleNamespace
 
 import numpy as np
 from measuring import argument_parser, begin, save
 
-from fastrnn.layers import cells
 from fastrnn.network import Network
 from fastrnn.sequences import as_sequences
 from fastrnn.training import Settings, TrainingState, train
 
 UNITS, STEPS, BATCH, FEATURES, CLASSES = 16, 20, 16, 4, 3
 MINIBATCHES = 100  # an epoch
+COMPILED = {"cython_function_or_method", "fused_cython_function"}
+CELL_KERNELS = ("lstm_forward", "lstm_backward", "gru_forward", "gru_backward", "rnn_forward")
+CELL_KERNELS += ("rnn_backward",)
+
+
+@contextmanager
+def recording(network):
+    """Note every call of a compiled function that fastrnn makes, as (function, arguments)."""
+    calls, before = [], []
+
+    def recorder(function):
+        def call(*arguments):
+            calls.append((function, arguments))
+            return function(*arguments)
+
+        return call
+
+    def replace(owner, name, function):
+        before.append((owner, name, function))
+        object.__setattr__(owner, name, recorder(function))  # a Loss is frozen
+
+    for module in [module for key, module in sys.modules.items() if key.startswith("fastrnn")]:
+        for name, value in list(vars(module).items()):
+            if type(value).__name__ in COMPILED:
+                replace(module, name, value)
+    replace(network.loss, "kernel", network.loss.kernel)
+    network.release_memory()  # with it go the calls that were planned
+    try:
+        yield calls
+    finally:
+        network.release_memory()
+        for owner, name, function in before:
+            object.__setattr__(owner, name, function)
 
 
 class Loop:
@@ -38,50 +71,40 @@ class Loop:
         self.settings = Settings(
             batch_size=BATCH, learning_rate="cosine", clip_norm=1.0, n_iter_no_change=math.inf
         )
-        self.state = TrainingState(self.rng)
+        self.begin()
         self.train(1)
-        self.calls = self.record(cell)
+        _, target, weight = self.data
+        with recording(self.network) as calls:
+            one = as_sequences(X[:BATCH]), target[:BATCH], weight[:BATCH]
+            train(self.network, *one, self.settings, self.state, n_epochs=1)
+        self.calls = calls
+
+    def begin(self):
+        """Forget what was learned, so that nothing diverges by the steps that are repeated."""
+        self.network.theta[:] = 0.01
+        self.state = TrainingState(self.rng)
 
     def train(self, n_epochs):
         train(self.network, *self.data, self.settings, self.state, n_epochs=n_epochs)
 
-    def record(self, cell):
-        """Return the calls of the cell's kernels in one minibatch."""
-        kernels, calls = getattr(cells, cell), []
-
-        def recorder(kernel):
-            def call(*arguments):
-                calls.append((kernel, arguments))
-                return kernel(*arguments)
-
-            return call
-
-        names = [f"{cell}_forward", f"{cell}_backward"]
-        recorders = {name: recorder(getattr(kernels, name)) for name in names}
-        setattr(cells, cell, SimpleNamespace(**recorders))
-        try:
-            self.network.loss_and_grad(self.data[0], np.arange(BATCH), *self.data[1:])
-        finally:
-            setattr(cells, cell, kernels)
-        return calls
-
     def seconds(self):
-        """Return the seconds of a minibatch, and of the kernels in it."""
+        """Return the seconds of a minibatch, of the cell's kernels in it, and of the others."""
         clock = time.perf_counter
         whole = []
         for _ in range(3):
             start = clock()
             self.train(1)
             whole.append((clock() - start) / MINIBATCHES)
-        alone = 0.0
+        alone = {True: 0.0, False: 0.0}
         for kernel, arguments in self.calls:
             times = []
-            for _ in range(10 * MINIBATCHES):
+            for _ in range(3 * MINIBATCHES):
                 start = clock()
                 kernel(*arguments)
                 times.append(clock() - start)
-            alone += median(times)
-        return min(whole), alone
+            alone[kernel.__name__.endswith(CELL_KERNELS)] += median(times)
+        self.begin()
+        return min(whole), alone[True], alone[False]
 
 
 def main():
@@ -92,9 +115,14 @@ def main():
     for cell in ["lstm", "gru", "rnn", "carry_lstm"]:
         loop = Loop(cell)
         turns = [loop.seconds() for _ in range(2 if arguments.quick else 9)]
-        whole, alone = (1e6 * median(times) for times in zip(*turns, strict=True))
-        cases.append({"cell": cell, "minibatch": whole, "kernels": alone, "loop": whole - alone})
-        print(f"{cell:12} {whole:7.1f}, its kernels {alone:6.1f}, the rest {whole - alone:6.1f}")
+        whole, own, others = (1e6 * median(times) for times in zip(*turns, strict=True))
+        loop_time = whole - own - others
+        figures = {"minibatch": whole, "cell kernels": own, "other kernels": others}
+        cases.append({"cell": cell, **figures, "loop": loop_time})
+        print(
+            f"{cell:12} {whole:7.1f}: cell {own:6.1f}, other kernels {others:6.1f}, "
+            f"loop {loop_time:6.1f}"
+        )
     if arguments.json:
         save(arguments.json, machine=machine, cases=cases)
 

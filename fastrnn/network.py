@@ -393,11 +393,11 @@ class Network:
                 out = outputs[rows]
                 self._read_out(shard, memory, weights.head_forward, pooled[rows], out)
                 # From here on the gradient of the outputs; of sequences that go on there is none.
-                out[:n_unseen] = 0
-                loss += self.loss.kernel(
-                    out[n_unseen:], target, weight, places[n_unseen:], minibatch.total,
-                    out[n_unseen:],
-                )  # fmt: skip
+                seen = out
+                if n_unseen:
+                    out[:n_unseen] = 0
+                    seen, places = out[n_unseen:], places[n_unseen:]
+                loss += self.loss.kernel(seen, target, weight, places, minibatch.total, seen)
                 dx_here = None
                 if dx is not None:
                     begin = minibatch.step_rows[k] + piece.first

@@ -218,7 +218,7 @@ def run(function, items, n_jobs=None, flops=math.inf):
         The results, in the order of the items. After an exception no further item is begun; that
         of the first item that raised one is raised when all calls have ended.
     """
-    n_threads = min(count_threads(n_jobs), len(items))
+    n_threads = 1 if n_jobs is None else min(count_threads(n_jobs), len(items))
     if n_threads <= 1 or flops < WORTHWHILE_FLOPS:
         with _blas_of_kernels:
             return [function(item) for item in items]
