@@ -44,6 +44,7 @@ def estimate_memory(
     bidirectional=False,
     pooling="last",
     embeddings=(),
+    id_tables=None,
     tied=False,
     dropout=0.0,
     dtype="float32",
@@ -79,6 +80,8 @@ def estimate_memory(
         What the head sees.
     embeddings : tuple of (int, int), default=()
         Rows and columns of the table of each column of ids.
+    id_tables : tuple of int, optional
+        For each column of ids the number of its table, where columns share tables.
     tied : bool, default=False
         Whether the head's weights are the first table.
     dropout : float, default=0.0
@@ -115,7 +118,8 @@ def estimate_memory(
     sizes, lengths = tuple(hidden_layer_sizes), np.asarray(lengths)
     itemsize = np.dtype(dtype).itemsize
     n_directions = 2 if bidirectional else 1
-    n_embedded = sum(width for _, width in embeddings)
+    id_tables = range(len(embeddings)) if id_tables is None else id_tables
+    n_embedded = sum(embeddings[k][1] for k in id_tables)
     widths = [n_features + n_embedded, *(n_directions * size for size in sizes)]
     gates = CELLS[cell].n_gates
     n_layers = 0

@@ -103,6 +103,9 @@ class Network:
     embeddings : tuple of (int, int), default=()
         For each column of ids V and E: they are in [0, V), and each stands for E learned features.
         The first layer reads the numbers of a step, then these.
+    id_tables : tuple of int, optional
+        For each column of ids the number of its table in `embeddings`, where columns share tables.
+        By default each column has its own.
     tied : bool, default=False
         Whether the weights of the head are the first table of embeddings, transposed (Press and
         Wolf 2017, arXiv 1608.05859); then K = V, and the top layer has E outputs.
@@ -148,6 +151,7 @@ class Network:
         bidirectional=False,
         pooling="last",
         embeddings=(),
+        id_tables=None,
         tied=False,
         dropout=0.0,
         recurrent_dropout=0.0,
@@ -165,7 +169,8 @@ class Network:
         self.tied = tied
         rng = np.random.default_rng(random_state)
         self.layers = []
-        width = n_features + sum(size for _, size in embeddings)
+        self.id_tables = tuple(range(len(embeddings)) if id_tables is None else id_tables)
+        width = n_features + sum(embeddings[k][1] for k in self.id_tables)
         for size in hidden_layer_sizes:
             layer = CELLS[cell](
                 width,
@@ -192,9 +197,10 @@ class Network:
         self.n_layer_parameters = int(self._bounds[-1])
         self._table_shapes = [table.shape for table in tables]
         self._head_begin = self.n_layer_parameters + sum(table.size for table in tables)
-        # The number of each table with its first column in the input of the first layer.
-        widths = [width for _, width in self._table_shapes]
-        self._columns = list(enumerate(running_totals([self.n_features, *widths])[1:-1]))
+        # The table of each column of ids, and its first column in the input of the first layer.
+        widths = [self._table_shapes[k][1] for k in self.id_tables]
+        firsts = running_totals([self.n_features, *widths])[1:-1]
+        self._columns = list(zip(self.id_tables, firsts, strict=True))
         n_weights = 0 if self.tied else self.pooling.width * self.n_outputs
         n_parameters = self._head_begin + n_weights + self.n_outputs
         self.theta, self.grad = np.zeros((2, n_parameters), dtype=self.dtype)
@@ -411,10 +417,10 @@ class Network:
         flops = self._forward_flops(len(shards[0].rows))
         loss = sum(threads.run(run_shard, range(len(shards)), n_jobs, flops))
         self._add_head_gradients(pooled, outputs, n_jobs)
-        for which, column in self._columns:
+        for which, (k, column) in enumerate(self._columns):
             for shard, begin, end in minibatch.step_ranges():
                 embedding_backward(
-                    dx[begin:end], column, sequences.ids, which, shard.rows, self._dtables[which]
+                    dx[begin:end], column, sequences.ids, which, shard.rows, self._dtables[k]
                 )
         if self.alpha:
             penalty = self.alpha / minibatch.total
@@ -525,8 +531,8 @@ class Network:
         x = work.take("x", (len(batch.rows), self.layers[0].input_size))
         if self.n_features:
             packing.take_rows(sequences.values, 0, batch.rows, x)
-        for which, column in self._columns:
-            table = self.embeddings[which]
+        for which, (k, column) in enumerate(self._columns):
+            table = self.embeddings[k]
             embedding_forward(table, sequences.ids, which, batch.rows, x, column)
         return x
 

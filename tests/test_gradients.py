@@ -469,6 +469,25 @@ class TestEmbeddings:
         )
         assert_gradient(network, with_ids(make_task(ragged=ragged, pooling=pooling), (4, 3)))
 
+    @POOLING
+    @BOTH
+    def test_columns_share_a_table(self, bidirectional, pooling):
+        options = {"bidirectional": bidirectional, "pooling": pooling}
+        shared = make_network("gru", embeddings=((4, 3), (5, 2)), id_tables=(1, 0, 1), **options)
+        task = with_ids(make_task(pooling=pooling), (5, 4, 5))
+        assert_gradient(shared, task)
+        apart = make_network("gru", embeddings=((5, 2), (4, 3), (5, 2)), **options)
+        n_layers, n_head = shared.n_layer_parameters, len(shared.theta) - shared._head_begin
+        apart.theta[:n_layers] = shared.theta[:n_layers]
+        apart.theta[-n_head:] = shared.theta[-n_head:]
+        for table, k in zip(apart.embeddings, shared.id_tables, strict=True):
+            table[...] = shared.embeddings[k]
+        loss, _ = loss_and_grad(shared, task)
+        assert loss_and_grad(apart, task)[0] == loss
+        np.testing.assert_allclose(
+            shared._dtables[1], apart._dtables[0] + apart._dtables[2], rtol=1e-12
+        )
+
     @pytest.mark.parametrize("bptt_steps", [None, 2])
     @POOLING
     def test_alone_in_many_shards(self, pooling, bptt_steps):
