@@ -25,11 +25,11 @@ except ImportError:
         check_is_fitted,
     )
 try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
+    from sklearn.callback import CallbackSupportMixin, ScoringMonitor, with_callbacks
 except ImportError:
     from fastrnn.standin import CallbackSupportMixin
 
-    with_callbacks = None
+    ScoringMonitor = with_callbacks = None
 
 __all__ = [
     "BaseEstimator",
@@ -41,6 +41,7 @@ __all__ = [
     "TransformerMixin",
     "available_if",
     "check_is_fitted",
+    "refuse_scoring_monitor",
     "watch_fit",
 ]
 
@@ -69,6 +70,26 @@ def watch_fit(estimator, X, y, sample_weight, fitted):
     metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
     data = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
     return FitWatch(data, fitted)
+
+
+def refuse_scoring_monitor(estimator, reason):
+    """Refuse scikit-learn's callback that scores what `fit` is given; without `y` it keeps silent.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its `fit` is to run.
+    reason : str
+        Why it cannot be scored so, and what to do.
+
+    Raises
+    ------
+    TypeError
+        If the estimator has such a callback.
+    """
+    callbacks = getattr(estimator, "_skl_callbacks", ())
+    if ScoringMonitor is not None and any(isinstance(item, ScoringMonitor) for item in callbacks):
+        raise TypeError(f"ScoringMonitor does not suit {type(estimator).__name__}: {reason}")
 
 
 class FitWatch:

@@ -33,7 +33,7 @@ class Columns:
     fitted_by: str = "the model"
 
 
-def choose(wanted, width, names=None, categorical=()):
+def choose(wanted, width, names=None, categorical=(), of="X"):
     """Return which columns are chosen.
 
     Parameters
@@ -47,6 +47,8 @@ def choose(wanted, width, names=None, categorical=()):
         Their names.
     categorical : iterable of int, default=()
         Which of them are categorical.
+    of : str, default="X"
+        What has these columns, for messages.
 
     Returns
     -------
@@ -79,7 +81,7 @@ def choose(wanted, width, names=None, categorical=()):
                 f"of {width} columns"
             )
         return tuple(np.flatnonzero(chosen).tolist())
-    numbers = [_column_number(entry, width, names) for entry in chosen.tolist()]
+    numbers = [_column_number(entry, width, names, of) for entry in chosen.tolist()]
     if len(set(numbers)) < len(numbers):
         raise ValueError(f"categorical_features chooses a column twice: {wanted!r}")
     return tuple(sorted(numbers))
@@ -152,23 +154,23 @@ def count_features(n):
     return f"{n} feature" if n == 1 else f"{n} features"
 
 
-def _column_number(entry, width, names):
+def _column_number(entry, width, names, of):
     if isinstance(entry, str):
         if names is None:
             raise ValueError(
-                f"categorical_features has the name {entry!r}, but X is no list of data frames "
-                "whose columns have names"
+                f"categorical_features has the name {entry!r}, but {of} is no data frame, or list "
+                "of data frames, whose columns have names"
             )
         if names.count(entry) != 1:
             raise ValueError(
                 f"categorical_features has the name {entry!r}, which {names.count(entry)} columns "
-                f"of X have, expected one of {list(names)}"
+                f"of {of} have, expected one of {list(names)}"
             )
         return names.index(entry)
     if isinstance(entry, bool) or not isinstance(entry, int):
         raise ValueError(f"categorical_features has the entry {entry!r}, expected numbers or names")
     if not 0 <= entry < width:
         raise ValueError(
-            f"categorical_features has the column {entry}, but X has columns 0 to {width - 1}"
+            f"categorical_features has the column {entry}, but {of} has columns 0 to {width - 1}"
         )
     return entry

@@ -1,38 +1,19 @@
 """Every accepted form of time series becomes one container, and every fault of them is found here.
 
-Series come as arrays or as a long data frame, with covariates beside them or in columns of it. Data
-frames are read through narwhals, which is imported when the first one comes.
+Series come as arrays or as a long data frame, with covariates beside them or in columns of it.
 """
 
-import functools
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
+from fastrnn.columns import Columns
+from fastrnn.covariates import FUTURE, PAST, check_covariates, check_ids, learn_columns
 from fastrnn.frames import is_frame
+from fastrnn.long_frames import LongColumns, LongFrame
 
 MIN_OBSERVED = 2
 """Values that a series must have: one step from one value to the next."""
-
-
-@dataclass(frozen=True)
-class LongColumns:
-    """Which columns of a long data frame hold what.
-
-    Attributes
-    ----------
-    id, time, value : str
-        The series that a row belongs to, its time stamp, its value.
-    future, past : tuple of str
-        Covariates that are known beforehand, and those that are not.
-    """
-
-    id: str
-    time: str
-    value: str
-    future: tuple[str, ...] = ()
-    past: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +28,8 @@ class SeriesSet:
         Covariates that are known beforehand, from the first step of each series on.
     past : list of ndarray of shape (T_i, P), float64
         Covariates that are known up to the end of each series.
+    covariates : Columns
+        Which covariates of both kinds, those known beforehand first, are ids.
     ids : list or None
         What a data frame calls the series; None if they came as arrays.
     last_times : list or None
@@ -60,6 +43,7 @@ class SeriesSet:
     values: list
     future: list
     past: list
+    covariates: Columns
     ids: list | None = None
     last_times: list | None = None
     columns: LongColumns | None = None
@@ -114,7 +98,14 @@ class SeriesSet:
 
 
 def read_series(
-    series, future_covariates=None, past_covariates=None, *, columns=None, allow_nan=False
+    series,
+    future_covariates=None,
+    past_covariates=None,
+    *,
+    columns=None,
+    categorical_features=None,
+    fitted=None,
+    allow_nan=False,
 ):
     """Read time series and their covariates.
 
@@ -128,6 +119,11 @@ def read_series(
         data frame names of columns. Those of the future may go on after the end of a series.
     columns : LongColumns or None, default=None
         Names of the first three columns of the data frame.
+    categorical_features : "all", "from_dtype", array-like or None, default=None
+        Which covariates are ids, those known beforehand first.
+    fitted : SeriesSet or None, default=None
+        The series of `fit`: covariates must be such as theirs. `categorical_features` is not used
+        then.
     allow_nan : bool, default=False
         Whether values may be missing.
 
@@ -141,26 +137,32 @@ def read_series(
     TypeError
         If something has the wrong type.
     ValueError
-        If a series is too short or has values that are not finite, if covariates do not suit it, or
-        if the time stamps of a series do not rise.
+        If a series is too short or has values that are not finite, if covariates do not suit it or
+        the series of `fit`, or if the time stamps of a series do not rise.
     ImportError
         If a data frame was given and narwhals is not installed.
     """
     if is_frame(series):
-        return _read_frame(series, future_covariates, past_covariates, columns, allow_nan)
+        named = replace(
+            columns,
+            future=_names(future_covariates, FUTURE),
+            past=_names(past_covariates, PAST),
+        )
+        return _read_frame(series, named, categorical_features, fitted, allow_nan)
     values, is_single = _split(series)
     values = [_read_values(item, _name(i), allow_nan) for i, item in enumerate(values)]
     lengths = [len(item) for item in values]
-    future = _read_covariates(future_covariates, "future_covariates", values, is_single)
+    future = _read_covariates(future_covariates, FUTURE, values, is_single)
     check_reach(future, lengths, 0)
-    past = _read_covariates(past_covariates, "past_covariates", values, is_single)
+    past = _read_covariates(past_covariates, PAST, values, is_single)
     for i, (item, length) in enumerate(zip(past, lengths, strict=True)):
         if len(item) != length:
             raise ValueError(
                 f"past_covariates of {_name(i)} have {len(item)} steps, expected {length} as "
                 "the series has"
             )
-    return SeriesSet(values, future, past, is_single=is_single)
+    covariates = _columns_of(future, past, categorical_features, fitted, _name)
+    return SeriesSet(values, future, past, covariates, is_single=is_single)
 
 
 def with_future(series, future_covariates, ahead):
@@ -186,13 +188,13 @@ def with_future(series, future_covariates, ahead):
     TypeError
         If a data frame is missing.
     ValueError
-        If the covariates end too early, do not suit the series, or belong to a series that is not
-        there.
+        If the covariates end too early, do not suit the series, are ids that `fit` has not seen, or
+        belong to a series that is not there.
     """
     if future_covariates is not None and series.columns is None:
-        future = _read_covariates(
-            future_covariates, "future_covariates", series.values, series.is_single
-        )
+        future = _read_covariates(future_covariates, FUTURE, series.values, series.is_single)
+        _check_number(FUTURE, future, series.n_covariates[0])
+        check_ids(future, FUTURE, series.covariates, series.name)
         series = replace(series, future=future)
     elif future_covariates is not None:
         series = replace(series, future=_read_future_frame(series, future_covariates))
@@ -231,6 +233,25 @@ def check_reach(future, lengths, ahead, ids=None):
 
 def _name(i, ids=None):
     return f"series {i}" if ids is None else f"series {ids[i]!r}"
+
+
+def _columns_of(future, past, wanted, fitted, name, names=None, categories=None):
+    """Learn which covariates are ids, or check that they are such as those of fit."""
+    if fitted is None:
+        return learn_columns(future, past, wanted, name, names, categories)
+    columns = fitted.covariates
+    for kind, parts, n in zip((FUTURE, PAST), (future, past), fitted.n_covariates, strict=True):
+        _check_number(kind, parts, n)
+        check_ids(parts, kind, columns, name)
+    return columns
+
+
+def _check_number(kind, covariates, expected):
+    n = covariates[0].shape[1]
+    if n != expected:
+        raise ValueError(
+            f"{kind} have {n} columns, but the model was fitted with {expected} of them"
+        )
 
 
 def _split(series):
@@ -338,88 +359,9 @@ def _read_covariates(given, what, values, is_single):
             raise ValueError(
                 f"{name} have {array.shape[1]} columns, expected {read[0].shape[1]} as in series 0"
             )
-        _check_covariates(array, name)
+        check_covariates(array, name)
         read.append(array)
     return read
-
-
-def _check_covariates(array, name):
-    wrong = np.argwhere(~(np.abs(array) < 1e150))
-    if wrong.size:
-        t, j = wrong[0]
-        raise ValueError(
-            f"{name} have {array[t, j]} at step {t} of column {j}, expected finite numbers "
-            "below 1e150"
-        )
-
-
-@functools.cache
-def _narwhals():
-    try:
-        import narwhals
-    except ImportError:
-        raise ImportError(
-            "data frames of time series are read through narwhals: pip install 'fastrnn[frames]'"
-        ) from None
-    return narwhals
-
-
-class _Frame:
-    """A data frame in long form: its columns as arrays, and the rows of each series."""
-
-    def __init__(self, frame, columns, names):
-        self.nw = _narwhals()
-        self.frame, self.columns = self.nw.from_native(frame, eager_only=True), columns
-        for name in (columns.id, columns.time, *names):
-            if name not in self.frame.columns:
-                raise ValueError(
-                    f"the data frame has no column {name!r}, only {list(self.frame.columns)}"
-                )
-        if not len(self.frame):
-            raise ValueError("the data frame has no rows")
-        rows: dict[Any, list] = {}
-        for row, key in enumerate(self.frame.get_column(columns.id).to_list()):
-            if key is None or key != key:
-                raise ValueError(f"row {row} of the data frame has no {columns.id!r}")
-            rows.setdefault(key, []).append(row)
-        self.rows = {key: np.array(of_series) for key, of_series in rows.items()}
-        self.times = self.frame.get_column(columns.time).to_numpy()
-        self._check_times()
-
-    def _check_times(self):
-        for key, rows in self.rows.items():
-            times = self.times[rows]
-            if (times != times).any() or any(time is None for time in times.tolist()):
-                raise ValueError(f"series {key!r} has a row without time stamp")
-            rises = times[1:] > times[:-1]
-            if rises.all():
-                continue
-            stamps, counts = np.unique(times, return_counts=True)
-            if (counts > 1).any():
-                raise ValueError(
-                    f"series {key!r} has the time stamp {stamps[counts > 1][0]} more than once"
-                )
-            t = int(np.flatnonzero(~rises)[0]) + 1
-            raise ValueError(
-                f"series {key!r} is not sorted by time: {times[t]} comes after {times[t - 1]}"
-            )
-
-    def numbers(self, name):
-        """A column as float64, NaN where there is nothing."""
-        column = self.frame.get_column(name)
-        if not (column.dtype.is_numeric() or column.dtype == self.nw.Boolean):
-            raise TypeError(f"column {name!r} must be numbers, got {column.dtype}")
-        return np.array(column.cast(self.nw.Float64).to_numpy(), dtype=np.float64)
-
-    def covariates(self, names):
-        """Columns side by side, for each series."""
-        table = np.empty((len(self.times), len(names)))
-        for j, name in enumerate(names):
-            table[:, j] = self.numbers(name)
-        parts = [table[rows] for rows in self.rows.values()]
-        for key, part in zip(self.rows, parts, strict=True):
-            _check_covariates(part, f"covariates of series {key!r}")
-        return parts
 
 
 def _names(given, what):
@@ -430,25 +372,36 @@ def _names(given, what):
     return tuple(given)
 
 
-def _read_frame(frame, future, past, columns, allow_nan):
-    columns = replace(
-        columns,
-        future=_names(future, "future_covariates"),
-        past=_names(past, "past_covariates"),
-    )
-    long = _Frame(frame, columns, (columns.value, *columns.future, *columns.past))
+def _read_frame(frame, columns, wanted, fitted, allow_nan):
+    long = LongFrame(frame, columns, (columns.value, *columns.future, *columns.past))
     ids, numbers = list(long.rows), long.numbers(columns.value)
+    n_future, names = len(columns.future), (*columns.future, *columns.past)
+    if fitted is not None:
+        expected = fitted.covariates.names
+        if expected is not None and names != expected:
+            raise ValueError(
+                f"the covariates are {list(names)}, but the model was fitted with {list(expected)}"
+            )
+    parts, categories = long.covariates(names, fitted and _categories(fitted.covariates))
+    future, past = [part[:, :n_future] for part in parts], [part[:, n_future:] for part in parts]
     return SeriesSet(
         [
             _read_values(numbers[rows], f"series {key!r}", allow_nan)
             for key, rows in long.rows.items()
         ],
-        long.covariates(columns.future),
-        long.covariates(columns.past),
+        future,
+        past,
+        _columns_of(future, past, wanted, fitted, lambda i: _name(i, ids), names, categories),
         ids,
         [long.times[rows[-1]] for rows in long.rows.values()],
         columns,
     )
+
+
+def _categories(covariates):
+    """The values of columns of categories, by number of the column."""
+    pairs = zip(covariates.ids, covariates.categories, strict=True)
+    return {j: values for j, values in pairs if values is not None}
 
 
 def _read_future_frame(series, frame):
@@ -458,11 +411,14 @@ def _read_future_frame(series, frame):
             "future_covariates must be a data frame with the rows that follow, as the series came "
             f"in one, got {type(frame).__name__}"
         )
-    long = _Frame(frame, series.columns, series.columns.future)
+    long = LongFrame(frame, series.columns, series.columns.future)
     unknown = [key for key in long.rows if key not in series.ids]
     if unknown:
         raise ValueError(f"future_covariates has the unknown series {unknown[0]!r}")
-    parts = dict(zip(long.rows, long.covariates(series.columns.future), strict=True))
+    covariates, _ = long.covariates(series.columns.future, _categories(series.covariates))
+    keys = list(long.rows)
+    check_ids(covariates, FUTURE, series.covariates, lambda i: _name(i, keys))
+    parts = dict(zip(keys, covariates, strict=True))
     joined = []
     for i, (key, last) in enumerate(zip(series.ids, series.last_times, strict=True)):
         known = series.future[i]

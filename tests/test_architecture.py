@@ -17,7 +17,8 @@ PACKAGE = Path(fastrnn.__path__[0])
 # The rooms, ground floor first. A new module is entered here.
 FLOORS = [
     "kernels frames columns sequences batches threads workspace pooling shards losses solvers "
-    "series scaling forecast_errors progress datasets plotting steps standin bridge",
+    "series long_frames covariates scaling forecast_errors progress datasets plotting steps "
+    "standin bridge",
     "layers preprocessing metrics",
     "network",
     "training memory inspection",

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import itertools
 import pickle
+import tracemalloc
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -534,6 +535,144 @@ class TestForms:
             assert_array_equal(one, other)
 
 
+class TestValidation:
+    def test_scores_are_those_of_the_series_given(self):
+        series, others = drifting(), drifting(1)
+        model = small(**DIRECT).fit(series, validation_data=others)
+        lessons = model._read_sequences(others, "float64")
+        known = lessons.weight > 0
+        error = np.nansum((model.network_.predict(lessons) - lessons.target) ** 2, axis=1)
+        assert_allclose(model.validation_scores_[-1], -0.5 * error[known].mean() / 4)
+        assert len(model.validation_scores_) == 3
+        assert model.best_validation_score_ is None
+        assert_array_equal(model.network_.theta, small(**DIRECT).fit(series).network_.theta)
+
+    @pytest.mark.parametrize("window", [None, 12])
+    @pytest.mark.parametrize("start", [24, -7])
+    def test_what_is_scored_begins_at_start(self, start, window):
+        # What comes before the first step scored is read, but what it is to be plays no part.
+        series = drifting()
+        model = small(window=window).fit(
+            series, validation_data={"y": series, "start": start, "sample_weight": [1.0, 2.0, 0.0]}
+        )
+        lessons = model._read_sequences(series, "float64")
+        if window:
+            lessons = model._read_first(model._read_all(series, None, None))
+        error = 0.5 * (model.network_.predict(lessons) - lessons.target)[:, 0] ** 2
+        first = start if start > 0 else lessons.length + start
+        weight = np.select([lessons.length == 30, lessons.length == 41], [1.0, 2.0], 0.0)
+        weight *= lessons.weight * (lessons.place + 1 >= first)
+        expected = -np.average(np.nan_to_num(error), weights=weight)
+        assert_allclose(model.validation_scores_[-1], expected)
+
+    def test_early_stopping_looks_at_it(self):
+        series = drifting()
+        model = small(early_stopping=True, max_iter=20, n_iter_no_change=2, tol=1.0)
+        model.fit(series, validation_data={"y": series, "start": -4})
+        assert model.n_iter_ == len(model.validation_scores_) < 20
+        assert model.best_validation_score_ == max(model.validation_scores_)
+        plain = small(max_iter=1).fit(series).network_.theta
+        first = model.set_params(max_iter=1).fit(series, validation_data=series)
+        assert_array_equal(first.network_.theta, plain)  # nothing is held out
+
+    def test_covariates(self):
+        series, rng = drifting(), np.random.default_rng(0)
+        future = [rng.random((len(item), 2)) for item in series]
+        past = [rng.random(len(item)) for item in series]
+        given = {"future_covariates": future, "past_covariates": past}
+        model = small(**DIRECT)
+        model.fit(series, **given, validation_data={"y": series, **given})
+        lessons = model._plan.lessons(model._series, model._covariates, "float64")
+        expected = model._score(model.network_.predict(lessons), lessons.target, lessons.weight)
+        assert_allclose(model.validation_scores_[-1], expected)
+
+    @pytest.mark.parametrize(
+        ("data", "error", "message"),
+        [
+            ([1.0], ValueError, "validation_data: series 0 is too short"),
+            (
+                {"y": [1.0, 2.0], "future_covariates": [1, 2]},
+                ValueError,
+                "validation_data: future_",
+            ),
+            ({"X": [1.0, 2.0]}, ValueError, "validation_data has the entry 'X', expected some of"),
+            ({"start": 3}, ValueError, "validation_data has no entry 'y'"),
+            ({"y": [1.0, 2.0], "start": 2}, ValueError, "there is no step to score from start=2"),
+            ({"y": [1.0, 2.0], "start": 1.0}, TypeError, "start must be a whole number, got 1.0"),
+            ({"y": [1.0, 2.0], "sample_weight": [1, 2]}, ValueError, "sample_weight has 2 entries"),
+        ],
+    )
+    def test_refusals(self, data, error, message):
+        model = small().fit(drifting())
+        expected = model.predict(2)[0]
+        with pytest.raises(error, match=message):
+            model.fit(drifting(), validation_data=data)
+        assert_array_equal(model.predict(2)[0], expected)
+
+
+class TestMemory:
+    HORIZON = 500
+
+    def wide(self, **params):
+        return small(strategy="direct", horizon=self.HORIZON, dtype="float32", **params)
+
+    @pytest.mark.parametrize("early_stopping", [False, True])
+    def test_the_targets_of_long_horizons_are_counted(self, early_stopping):
+        series = [np.arange(1100.0) + np.sin(np.arange(1100)) for _ in range(4)]
+        model = self.wide(early_stopping=early_stopping, max_iter=1)
+        model.fit([item[:600] for item in series])  # imports what it needs
+        tracemalloc.start()
+        model.fit(series)
+        taken = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert 0.7 * taken <= model.estimate_memory(series) <= 1.4 * taken
+
+    def test_an_estimate_takes_no_memory(self):
+        series = np.arange(100_000.0)
+        model = self.wide()
+        model.estimate_memory(series[:600])
+        tracemalloc.start()
+        needed = model.estimate_memory(series)
+        taken = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert needed > 4 * len(series) * self.HORIZON
+        assert taken < 0.05 * needed
+
+    def test_refusals(self, monkeypatch):
+        model = self.wide(max_iter=1).fit(np.arange(600.0))
+        series = np.arange(20_000.0)
+        monkeypatch.setattr("fastrnn.memory.available_memory", lambda: 70 * 2**20)
+        with pytest.raises(MemoryError, match="Training needs about"):
+            model.fit(series)
+        with pytest.raises(MemoryError, match="Validation needs about"):
+            model.fit(np.arange(600.0), validation_data=series)
+        many = [np.arange(3000.0)] * 3000
+        with pytest.raises(MemoryError, match="Prediction needs about"):
+            model.predict(2, many)
+        with pytest.raises(MemoryError, match="Prediction needs about"):
+            model.backtest(series, 2)
+        with pytest.raises(MemoryError, match="Prediction needs about"):
+            model.hidden_states(series)
+        assert model.predict(2).shape == model.predict(2, series[:1000]).shape == (2,)
+
+    def test_what_prediction_takes(self, monkeypatch):
+        asked = []
+        monkeypatch.setattr(
+            "fastrnn.estimators.forecaster.refuse_if_too_large",
+            lambda needed, work: asked.append(needed),
+        )
+        series = [np.arange(3000.0)] * 70
+        covariates = [np.ones((3004, 3))] * 70
+        model = small(**DIRECT, max_iter=1)
+        model.fit(series[0][:50], future_covariates=covariates[0][:54])
+        model.predict(4)
+        tracemalloc.start()
+        model.predict(4, series, future_covariates=covariates)
+        taken = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert 0.7 * taken <= asked[-1] <= 1.4 * taken
+
+
 class TestBacktest:
     def test_the_table_by_hand(self):
         series = drifting()
@@ -646,9 +785,9 @@ class TestRefusals:
         ("params", "message"),
         [
             ({"bidirectional": True}, "bidirectional=True is not for forecasts"),
-            ({"embedding_dim": 3}, "embedding_dim=3 is not for forecasts"),
-            ({"categorical_features": "all"}, "categorical_features='all' is not for forecasts"),
-            ({"categorical_features": [0]}, r"categorical_features=\[0\] is not for forecasts"),
+            ({"embedding_dim": 3}, "embedding_dim=3 has no effect: it is for covariates"),
+            ({"categorical_features": "all"}, "categorical_features='all' has no effect"),
+            ({"categorical_features": [0]}, "has the column 0, but the table of covariates has"),
             ({"horizon": 3}, "horizon=3 has no effect with strategy='recursive'"),
             ({"strategy": "both"}, "strategy must be one of 'recursive', 'direct'"),
             ({"horizon": 0}, "horizon must be a whole number >= 1"),
@@ -890,9 +1029,9 @@ def test_without_narwhals_frames_are_refused_in_words(monkeypatch):
     pandas = pytest.importorskip("pandas")
     import sys
 
-    from fastrnn import series
+    from fastrnn import long_frames
 
-    series._narwhals.cache_clear()
+    long_frames._narwhals.cache_clear()
     monkeypatch.setitem(sys.modules, "narwhals", None)
     frame = pandas.DataFrame({"id": [1, 1], "time": [1, 2], "value": [1.0, 2.0]})
     with pytest.raises(ImportError, match=r"pip install 'fastrnn\[frames\]'"):
@@ -939,3 +1078,16 @@ class TestSklearn:
             for params in search.cv_results_["params"]
         ].index(True)
         assert_allclose(score[first], expected.score(series[test]), rtol=1e-12)
+
+    def test_scoring_monitor_is_refused_in_words(self):
+        callback = pytest.importorskip("sklearn.callback", exc_type=ImportError)
+        model = small().set_callbacks(callback.ScoringMonitor(scoring=None))
+        with pytest.raises(TypeError, match=r"ScoringMonitor does not suit RNNForecaster: .*valid"):
+            model.fit(drifting())
+        assert not hasattr(model, "network_")
+
+    def test_other_callbacks_see_every_epoch(self):
+        callback = pytest.importorskip("sklearn.callback", exc_type=ImportError)
+        pytest.importorskip("rich")
+        model = small().set_callbacks(callback.ProgressBar()).fit(drifting())
+        assert_array_equal(model.network_.theta, small().fit(drifting()).network_.theta)

@@ -686,7 +686,7 @@ def test_id_that_fit_has_not_seen():
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [
-        (["a"], "has the name 'a', but X is no list of data frames"),
+        (["a"], "has the name 'a', but X is no data frame"),
         ([3], "has the column 3, but X has columns 0 to 2"),
         ([-1], "has the column -1"),
         ([0, 0], r"chooses a column twice: \[0, 0\]"),

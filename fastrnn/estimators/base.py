@@ -679,7 +679,12 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
 
     def _read_more(self, X, what):
         """Read sequences to go on with in training; the columns of ids must be as they were."""
-        columns, wanted = self._columns, self._chosen_columns()
+        self._check_same_ids(self._columns, what)
+        return self._read_sequences(X, self.dtype)
+
+    def _check_same_ids(self, columns, what):
+        """Check that the columns of ids that are wanted are those of the fitted model."""
+        wanted = self._chosen_columns()
         categories = zip(columns.ids, columns.categories, strict=True)
         categorical = [j for j, values in categories if values is not None]
         if choose(wanted, columns.width, columns.names, categorical) != columns.ids:
@@ -687,7 +692,6 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
                 f"{what} goes on from the fitted model, whose ids are in columns "
                 f"{list(columns.ids)}, not categorical_features={wanted!r}"
             )
-        return self._read_sequences(X, self.dtype)
 
     def _read_sequences(self, X, dtype):
         """Read sequences like those that the model was fitted on."""
@@ -752,9 +756,9 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
             + _estimate(rest, architecture, **(options | changes))
         )
 
-    def _estimate_prediction(self, lengths, architecture):
+    def _estimate_prediction(self, lengths, architecture, **options):
         """Bytes that the network takes for the outputs of sequences of these lengths."""
-        return _estimate(lengths, architecture, training=False, n_jobs=self.n_jobs)
+        return _estimate(lengths, architecture, training=False, n_jobs=self.n_jobs, **options)
 
     def _refuse_if_too_large(self, sequences, architecture, validation=None):
         changes = [{"dtype": "float32"}, {"n_jobs": 1}]
@@ -790,7 +794,7 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         sizes = [sizes] if isinstance(sizes, Integral) else sizes
         return {
             "n_features": sequences.n_features,
-            "embeddings": embedding_sizes(self.embedding_dim, sequences.columns.n_categories),
+            "embeddings": self._tables(sequences),
             "n_outputs": n_outputs,
             "hidden_layer_sizes": tuple(int(size) for size in sizes),
             "cell": self.cell,
@@ -800,6 +804,10 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
             "pooling": getattr(self, "pooling", "steps"),
             "dtype": self.dtype,
         }
+
+    def _tables(self, sequences):
+        """Size of the table of each column of ids."""
+        return embedding_sizes(self.embedding_dim, sequences.columns.n_categories)
 
     def _build(self, architecture, loss, rng):
         return Network(**architecture, loss=loss, random_state=rng, **self._regularization())

@@ -1,21 +1,27 @@
 """RNNForecaster: how time series go on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 
-from fastrnn.bridge import available_if
+from fastrnn.bridge import available_if, refuse_scoring_monitor
+from fastrnn.columns import Columns
+from fastrnn.covariates import CovariateScale
 from fastrnn.estimators.base import RNNBase, steps_by_minibatches
-from fastrnn.estimators.lessons import CovariateScale, Plan, hold_out_ends
-from fastrnn.estimators.parameters import check_parameters
+from fastrnn.estimators.lessons import Plan, split_in_time
+from fastrnn.estimators.parameters import check_parameters, embedding_sizes
 from fastrnn.estimators.targets import Target, as_sample_weight
 from fastrnn.forecast_errors import mae, mase, seasonal_naive, smape
 from fastrnn.frames import is_frame
+from fastrnn.long_frames import LongColumns
 from fastrnn.losses import find_loss
+from fastrnn.memory import refuse_if_too_large
+from fastrnn.network import PREDICT_SIZE, READ_ROWS
 from fastrnn.sequences import Sequences
-from fastrnn.series import LongColumns, check_finite, read_series, with_future
+from fastrnn.series import check_finite, read_series, with_future
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -66,7 +72,7 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
     ----------
     covariate_mean_, covariate_scale_ : ndarray of shape (n_covariates,)
         Mean and standard deviation of the covariates over all training steps, those known
-        beforehand first.
+        beforehand first; 0 and 1 for ids.
 
     See Also
     --------
@@ -85,8 +91,18 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
     `fastrnn.scaling` gives the formulas. At step t the network reads the value, the covariates
     known up to t, and those of the future for the steps t + 1 to t + H.
 
+    Covariates may be ids or categories: `embedding_dim` and `categorical_features` are about the
+    columns of covariates, those known beforehand first, instead of columns of X; "from_dtype" and
+    names are for those of a data frame in long form. A step reads the vectors of its own ids that
+    are known for the past only, and of those known beforehand for the steps t + 1 to t + H, all
+    from the table of their column. That of ids known beforehand has one row more, which is read for
+    steps of which the id is not known yet. What does not change within a series, such as a region,
+    is a column that repeats it; with ``strategy="direct"`` best in `past_covariates`, where it is
+    read once a step.
+
     With ``early_stopping=True`` the last `validation_fraction` of the steps of every series is held
-    out and scored by the loss.
+    out and scored by the loss, unless there is `validation_data`. A score is minus the loss of the
+    forecasts of the steps scored, each from the true values before it.
 
     The rows of a data frame are taken as equally spaced steps, whatever their time stamps.
 
@@ -123,6 +139,7 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
         future_covariates=None,
         past_covariates=None,
         sample_weight=None,
+        validation_data=None,
         id_column="id",
         time_column="time",
         value_column="value",
@@ -144,6 +161,14 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
         sample_weight : array-like of shape (n_series,), default=None
             Weight of each series in the loss, >= 0; those of a data frame in the order in which
             they begin. None gives all the same weight.
+        validation_data : array-like, list of array-like, data frame or dict, default=None
+            Series to score the model on after each epoch, such as those of `fit` with more steps,
+            or others. A dict has them as "y", and what else they need: "future_covariates",
+            "past_covariates" and "sample_weight", as above (covariates of a data frame are found in
+            it), and "start", the first step to score (default 0). A negative one counts from the
+            end of each series: -12 scores the last 12 steps. With ``early_stopping=True`` these
+            series take the place of what is held out. Otherwise the scores are recorded in
+            `validation_scores_` and change nothing.
         id_column, time_column, value_column : str, default="id", "time", "value"
             Names of these columns of the data frame. In `predict` and elsewhere they are the same.
 
@@ -170,9 +195,15 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
         ConvergenceWarning
             If `max_iter` ended training before the loss converged.
         """
+        refuse_scoring_monitor(
+            self,
+            "a forecast is scored on what follows the series of fit; give that in validation_data, "
+            "and find the scores in validation_scores_",
+        )
         columns = LongColumns(id_column, time_column, value_column)
-        series = self._read_all(y, future_covariates, past_covariates, columns)
-        return self._fit(series, None, sample_weight, None)
+        goes_on = self.warm_start and hasattr(self, "network_")
+        series = self._read_all(y, future_covariates, past_covariates, columns, goes_on)
+        return self._fit(series, None, sample_weight, validation_data)
 
     @available_if(steps_by_minibatches)
     def partial_fit(
@@ -212,7 +243,8 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
             As in `fit`, and if the series do not suit the model fitted so far.
         """
         columns = LongColumns(id_column, time_column, value_column)
-        series = self._read_all(y, future_covariates, past_covariates, columns)
+        goes_on = hasattr(self, "network_")
+        series = self._read_all(y, future_covariates, past_covariates, columns, goes_on)
         self._partial_fit(series, None, sample_weight, None)
         self._series = series
         return self
@@ -248,7 +280,9 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
             If an argument has the wrong type.
         ValueError
             If `horizon` is out of range, or the series or covariates are not acceptable, such as
-            covariates that end too early.
+            covariates that end too early, or an id or category that `fit` has not seen.
+        MemoryError
+            If that needs more memory than there is; nothing has been taken then.
         """
         known, horizon = self._read_history(horizon, series, future_covariates, past_covariates)
         forecasts = [at_levels[:, 0] for at_levels in self._forecast(known, horizon, (0.5,))]
@@ -288,6 +322,8 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
         ValueError
             As in `predict`, and if the model has not learned quantiles, or not as far out as
             `levels`.
+        MemoryError
+            As in `predict`.
         """
         self._check_fitted()
         learned = self._plan.quantiles
@@ -355,6 +391,8 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
             If an argument has the wrong type.
         ValueError
             If an argument is out of range, or a series is too short for a single origin.
+        MemoryError
+            As in `predict`; the forecasts of all origins are made at once.
         """
         self._check_fitted()
         whole = self._read_new(series, future_covariates, past_covariates)
@@ -452,13 +490,14 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
     def estimate_memory(self, y, *, future_covariates=None, past_covariates=None):
         """Say how much memory `fit` would take at its peak.
 
-        What is counted is what `RNNRegressor.estimate_memory` says.
+        What is counted is what `RNNRegressor.estimate_memory` says, and what the network reads and
+        learns at every step, which is wide with many covariates and a large `horizon`.
 
         Parameters
         ----------
-        y : array-like or list of array-like
-            The series, as in `fit`.
-        future_covariates, past_covariates : array-like or list of array-like, default=None
+        y : array-like, list of array-like, or data frame
+            The series, as in `fit`; in a data frame in columns "id", "time" and "value".
+        future_covariates, past_covariates : array-like, list of array-like, or list of str
             As in `fit`.
 
         Returns
@@ -466,8 +505,13 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
         int
             Bytes.
         """
-        series = self._read_all(y, future_covariates, past_covariates)
-        return super().estimate_memory(series)
+        columns = LongColumns("id", "time", "value")
+        series = self._read_all(y, future_covariates, past_covariates, columns)
+        plan, covariates = self._wanted_plan(), CovariateScale.learn(series)
+        lessons = plan.sketch(series, covariates, self.dtype, self.window)
+        architecture = self._describe(lessons, plan.n_outputs)
+        training = lessons.nbytes + self._estimate(lessons, architecture)
+        return max(lessons.making_nbytes, training)
 
     @property
     def _season(self):
@@ -484,13 +528,13 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
             mask=self.missing == "mask",
         )
 
-    def _read_all(self, series, future, past, columns=None):
+    def _read_all(self, y, future, past, columns=None, goes_on=False):
         """Check the parameters, and read the series of fit."""
         check_parameters(self)
-        for name, reason in _NOT_FOR_FORECASTS.items():
-            value = getattr(self, name)
-            if value not in (None, False):
-                raise ValueError(f"{name}={value!r} is not for forecasts: {reason}")
+        if self.bidirectional:
+            raise ValueError(
+                "bidirectional=True is not for forecasts: the network may not read from the end"
+            )
         if self.strategy == "recursive" and past is not None:
             raise ValueError(
                 "past_covariates are not known for the steps that strategy='recursive' feeds back: "
@@ -501,11 +545,27 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
                 f"quantiles={self.quantiles!r} needs strategy='direct': of forecasts that are fed "
                 "back the spread is not known, only quantiles=(0.5,) will do"
             )
-        return read_series(series, future, past, columns=columns, allow_nan=self.missing == "mask")
+        series = read_series(
+            y,
+            future,
+            past,
+            columns=columns,
+            categorical_features=self._chosen_columns(),
+            fitted=self._series if goes_on else None,
+            allow_nan=self.missing == "mask",
+        )
+        for name in ("embedding_dim", "categorical_features"):
+            if getattr(self, name) is not None and not series.covariates.width:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} has no effect: it is for covariates, and "
+                    "there are none"
+                )
+        return series
 
-    def _read_new(self, series, future=None, past=None):
+    def _read_new(self, series, future=None, past=None, fitted=None, plan=None):
         """Read other series, with the covariates of fit."""
-        columns = self._series.columns
+        fitted, plan = fitted or self._series, plan or self._plan
+        columns = fitted.columns
         if is_frame(series):
             if future is not None or past is not None:
                 raise TypeError("covariates beside a data frame: the model finds them in the frame")
@@ -517,18 +577,9 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
                 f"{[*columns.future, *columns.past]}"
             )
         columns = columns or LongColumns("id", "time", "value")
-        read = read_series(series, future, past, columns=columns, allow_nan=self._plan.mask)
-        self._check_covariates(read)
-        return read
-
-    def _check_covariates(self, series):
-        kinds = ("future_covariates", "past_covariates")
-        expected = self._series.n_covariates
-        for kind, n, wanted in zip(kinds, series.n_covariates, expected, strict=True):
-            if n != wanted:
-                raise ValueError(
-                    f"{kind} have {n} columns, but the model was fitted with {wanted} of them"
-                )
+        return read_series(
+            series, future, past, columns=columns, fitted=fitted, allow_nan=plan.mask
+        )
 
     def _read_history(self, horizon, series, future, past):
         """Read what forecasts start from; return it, and the horizon."""
@@ -544,9 +595,7 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
             future = future if is_long else None
         if future is not None and not self._series.n_covariates[0]:
             raise ValueError("future_covariates were given, but the model was fitted without")
-        known = with_future(known, future, horizon)
-        self._check_covariates(known)
-        return known, horizon
+        return with_future(known, future, horizon), horizon
 
     def _check_horizon(self, horizon):
         horizon, plan = _whole("horizon", horizon), self._plan
@@ -558,18 +607,85 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
         return horizon
 
     def _forecast(self, known, horizon, levels):
+        sketch = self._plan.sketch(known, self._covariates, self.network_.dtype)
+        steps = READ_ROWS // min(len(known), PREDICT_SIZE)  # that are read at once
+        needed = (
+            sketch.inputs_nbytes
+            + sum(part.nbytes for part in known.future)
+            + self._estimate_prediction(
+                np.minimum(sketch.lengths, steps), self._architecture, keep_outputs=False
+            )
+            + 8 * len(known) * (self.n_outputs_ + 3 * horizon * len(levels))
+        )
+        refuse_if_too_large(needed, "Prediction")
         return self._plan.forecast(
             self.network_, known, self._covariates, horizon, levels, self.n_jobs
         )
 
     def _read_first(self, series):
-        covariates = CovariateScale.learn(series)
-        return self._wanted_plan().lessons(series, covariates, self.dtype, self.window)
+        given = (series, CovariateScale.learn(series), self.dtype, self.window)
+        return _lessons("Training", self._wanted_plan(), *given)
 
     def _read_more(self, series, what):
+        self._check_same_ids(self._series.covariates, what)
         self._plan.check_same(self._wanted_plan(), what)
-        self._check_covariates(series)
-        return self._plan.lessons(series, self._covariates, self.dtype, self.window)
+        given = (series, self._covariates, self.dtype, self.window)
+        return _lessons("Training", self._plan, *given)
+
+    def _read_validation_data(self, validation_data, training, target):
+        given = {"y": validation_data}
+        if isinstance(validation_data, Mapping):
+            given = dict(validation_data)
+        known = ("y", "future_covariates", "past_covariates", "sample_weight", "start")
+        unknown = [name for name in given if name not in known]
+        if unknown or "y" not in given:
+            what = f"has the entry {unknown[0]!r}" if unknown else "has no entry 'y'"
+            raise ValueError(f"validation_data {what}, expected some of {list(known)}")
+        try:
+            start = given.get("start", 0)
+            if isinstance(start, bool) or not isinstance(start, Integral):
+                raise TypeError(f"start must be a whole number, got {start!r}")
+            series = self._read_new(
+                given["y"], given.get("future_covariates"), given.get("past_covariates"),
+                training.series, training.plan,
+            )  # fmt: skip
+            lessons = _lessons(
+                "Validation", training.plan, series, training.covariates, self.dtype, self.window
+            )
+            weight = self._read_weight(given.get("sample_weight"), lessons)
+            first = lessons.length + start if start < 0 else np.full(len(lessons.length), start)
+            _, values = split_in_time(lessons, first)
+            weight = self._weigh(weight, lessons, values)
+            if not weight.any():
+                raise ValueError(f"there is no step to score from start={start} on")
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"validation_data: {error}") from error
+        return lessons, values, weight
+
+    def _weigh(self, weight, lessons, values):
+        """Weight of each step, from those of sequences: 0 without target."""
+        has_target = (~np.isnan(values)).any(axis=1)
+        weight = np.repeat(weight, lessons.lengths).astype(lessons.weight.dtype)
+        return weight * lessons.weight * has_target
+
+    def _estimate(self, sequences, architecture, validation=None, **changes):
+        held_out = 0
+        if self.early_stopping and validation is None:
+            validation = sequences  # the ends of the same series
+            dtype = np.dtype(changes.get("dtype", self.dtype))
+            held_out = 2 * sequences.target.size * dtype.itemsize
+        return held_out + super()._estimate(sequences, architecture, validation, **changes)
+
+    def _tables(self, sequences):
+        covariates = sequences.covariates
+        sizes = embedding_sizes(self.embedding_dim, covariates.columns.n_categories)
+        return tuple(
+            (n_rows, width) for n_rows, (_, width) in zip(covariates.n_rows, sizes, strict=True)
+        )
+
+    def _describe(self, sequences, n_outputs):
+        _, id_tables = sequences.plan.columns(sequences.covariates)
+        return {**super()._describe(sequences, n_outputs), "id_tables": id_tables}
 
     def _read_weight(self, sample_weight, sequences):
         lessons = sequences
@@ -579,23 +695,23 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
         return as_sample_weight(sample_weight, series)[np.cumsum(is_first) - 1]
 
     def _read_sequences(self, X, dtype):
-        return self._plan.lessons(self._read_new(X), self._covariates, dtype)
+        return _lessons("Prediction", self._plan, self._read_new(X), self._covariates, dtype)
 
     def _encode(self, y, sequences, weight, known, *, part=False):
         if y is not None:
             raise ValueError("a forecaster learns from the series alone: y must be None")
         lessons = sequences
-        weight = np.repeat(weight, lessons.lengths).astype(lessons.weight.dtype)
-        future, past = lessons.series.n_covariates
         return Target(
             values=lessons.target,
-            weight=weight * lessons.weight,
+            weight=self._weigh(weight, lessons, lessons.target),
             n_outputs=lessons.plan.n_outputs,
             groups=np.zeros(len(lessons), dtype=np.int64),
             attributes={
-                "n_features_in_": 1 + future + past,
+                "n_features_in_": 1 + lessons.series.covariates.width,
+                "n_categories_": lessons.series.covariates.n_categories,
                 "covariate_mean_": lessons.covariates.mean,
                 "covariate_scale_": lessons.covariates.deviation,
+                "_columns": _all_columns(lessons.series),
                 "_covariates": lessons.covariates,
                 "_plan": lessons.plan,
                 "_series": lessons.series,
@@ -605,7 +721,9 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
         )
 
     def _hold_out(self, sequences, target, rng):
-        training, validation = hold_out_ends(sequences, float(self.validation_fraction))
+        fraction = float(self.validation_fraction)
+        first = sequences.length - np.ceil(fraction * sequences.length)
+        training, validation = split_in_time(sequences, first)
         weights = [
             target.weight * (~np.isnan(values)).any(axis=1).astype(target.weight.dtype)
             for values in (training, validation)
@@ -622,14 +740,21 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
         loss = find_loss(self._wanted_plan().loss)
         rows = np.arange(len(values))
         total = float(weight.sum(dtype=np.float64))
-        return -loss.kernel(outputs, values, weight, rows, total, np.empty_like(outputs))
+        return -loss.kernel(outputs, values, weight, rows, total, outputs)
 
 
-_NOT_FOR_FORECASTS = {
-    "bidirectional": "the network may not read from the end",
-    "embedding_dim": "time series and their covariates are numbers",
-    "categorical_features": "time series and their covariates are numbers",
-}
+def _lessons(work, plan, *given):
+    """Make lessons, if there is memory."""
+    refuse_if_too_large(plan.sketch(*given).making_nbytes, work)
+    return plan.lessons(*given)
+
+
+def _all_columns(series):
+    """The columns of a step: its value, then its covariates."""
+    covariates, names = series.covariates, None
+    if covariates.names is not None:
+        names = (series.columns.value, *covariates.names)
+    return Columns(1 + covariates.width, names, fitted_by=RNNForecaster.__name__)
 
 
 def _whole(name, value):

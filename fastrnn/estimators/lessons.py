@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fastrnn.columns import Columns
 from fastrnn.scaling import Scale, learn_scale
 from fastrnn.sequences import Sequences, as_sequences
 
@@ -38,13 +39,29 @@ class Lessons(Sequences):
     covariates: Any = None
     series: Any = None
 
+    @property
+    def nbytes(self):
+        """Size in bytes of all arrays."""
+        beside = (self.target, self.weight, self.place, self.length)
+        return super().nbytes + sum(array.nbytes for array in beside)
+
+    @property
+    def inputs_nbytes(self):
+        """Size in bytes of the inputs while they are made, in double precision at first."""
+        return super().nbytes + 8 * len(self.values) * self.columns.width
+
+    @property
+    def making_nbytes(self):
+        """Size in bytes of everything while it is made."""
+        return self.inputs_nbytes + 2 * self.target.nbytes
+
 
 @dataclass(frozen=True, eq=False)
 class Reading:
     """One series as the network reads it: its scale, its scaled values, what forecasts start from.
 
-    `base` is for each step the value that forecasts are relative to, `inputs` what is read, and
-    `future` has the scaled covariates that are known beforehand.
+    `base` is for each step the value that forecasts are relative to, `inputs` what is read, ids
+    among it, and `future` has the scaled covariates that are known beforehand.
     """
 
     scale: Scale
@@ -125,10 +142,11 @@ class Plan:
         base = carried if self._is_relative else np.zeros(n)
         marks = missing[:, np.newaxis][:, : int(self.mask)]
         future, past = covariates.scale(series.future[i], series.past[i])
-        inputs = [np.nan_to_num(seen)[:, np.newaxis], marks, past, self.look_ahead(future, 0, n)]
+        ahead = self.look_ahead(future, 0, n, covariates.unknown)
+        inputs = [np.nan_to_num(seen)[:, np.newaxis], marks, past, ahead]
         return Reading(scale, scaled, base, np.hstack(inputs), future)
 
-    def look_ahead(self, future, begin, end):
+    def look_ahead(self, future, begin, end, unknown):
         """What is known at some steps of the future covariates of the steps after each.
 
         Parameters
@@ -137,16 +155,53 @@ class Plan:
             Scaled covariates.
         begin, end : int
             The first step, and the one after the last.
+        unknown : ndarray of shape (F,)
+            Stands for those that are not known, which belong to targets beyond the end.
 
         Returns
         -------
         ndarray of shape (end - begin, block * F)
-            Those of the next step, then of the one after it, and so on; the mean, 0, for those that
-            are not known, which belong to targets beyond the end.
+            Those of the next step, then of the one after it, and so on.
         """
         rows = np.arange(begin, end)[:, np.newaxis] + np.arange(1, self.block + 1)
-        known = np.vstack([future, np.zeros((1, future.shape[1]))])
+        known = np.vstack([future, unknown])
         return known[np.minimum(rows, len(future))].reshape(end - begin, -1)
+
+    def columns(self, covariates):
+        """Say which columns of what the network reads are ids, and where their vectors are.
+
+        Parameters
+        ----------
+        covariates : CovariateScale
+            The covariates.
+
+        Returns
+        -------
+        columns : Columns
+            Of the inputs of a `Reading`.
+        id_tables : tuple of int
+            For each of its ids the number of the covariate among those that are ids: steps ahead
+            share the table of their covariate.
+        """
+        n_future = covariates.n_future
+        first_past = 1 + self.mask
+        first = first_past + len(covariates.mean) - n_future
+        place = {}
+        for k, j in enumerate(covariates.columns.ids):
+            if j < n_future:
+                place.update({first + step * n_future + j: k for step in range(self.block)})
+            else:
+                place[first_past + j - n_future] = k
+        ids = tuple(sorted(place))
+        return (
+            Columns(
+                width=first + self.block * n_future,
+                ids=ids,
+                n_categories=tuple(covariates.n_rows[place[j]] for j in ids),
+                categories=(None,) * len(ids),
+            ),
+            tuple(place[j] for j in ids),
+        )
 
     def lessons(self, series, covariates, dtype, window=None):
         """Make what the network reads and learns of series.
@@ -177,17 +232,56 @@ class Plan:
             for begin, first, end in _stretches(n, window or n):
                 steps = np.arange(begin, end)
                 inputs.append(reading.inputs[begin:end])
-                targets.append(target[begin:end])
+                targets.append(target[begin:end].astype(dtype))
                 weights.append(has_target[begin:end] & (steps >= first))
                 places.append(steps)
                 lengths.append(np.full(end - begin, n))
-        sequences = as_sequences(inputs, dtype=dtype)
+        sequences = as_sequences(inputs, dtype=dtype, columns=self.columns(covariates)[0])
         return Lessons(
             **{field.name: getattr(sequences, field.name) for field in fields(Sequences)},
-            target=np.concatenate(targets).astype(dtype),
+            target=np.concatenate(targets),
             weight=np.concatenate(weights).astype(dtype),
             place=np.concatenate(places),
             length=np.concatenate(lengths),
+            plan=self,
+            covariates=covariates,
+            series=series,
+        )
+
+    def sketch(self, series, covariates, dtype, window=None):
+        """Make lessons of the same sizes that take no memory, to know how much they would take.
+
+        Parameters
+        ----------
+        series, covariates, dtype, window : object
+            As `lessons` takes them.
+
+        Returns
+        -------
+        Lessons
+            With nothing but zeros, each array a single one.
+        """
+        columns, _ = self.columns(covariates)
+        cuts = [
+            end - begin
+            for values in series.values
+            for begin, _, end in _stretches(len(values), window or len(values))
+        ]
+        offsets = np.cumsum([0, *cuts])
+
+        def zeros(width, dtype):
+            return np.broadcast_to(np.zeros((), dtype), (offsets[-1], *width))
+
+        n_ids = len(columns.ids)
+        return Lessons(
+            values=zeros((columns.width - n_ids,), dtype),
+            offsets=offsets,
+            ids=zeros((n_ids,), np.int64) if n_ids else None,
+            columns=columns,
+            target=zeros((self.block,), dtype),
+            weight=zeros((), dtype),
+            place=zeros((), np.int64),
+            length=zeros((), np.int64),
             plan=self,
             covariates=covariates,
             series=series,
@@ -241,10 +335,11 @@ class Plan:
         readings = [self.read(series, i, covariates) for i in range(len(series))]
         base = np.array([reading.base[-1] for reading in readings])
         states = network.initial_states(len(series))
+        columns, _ = self.columns(covariates)
         inputs = [reading.inputs for reading in readings]
         blocks = []
         for begin in range(0, horizon, self.block):
-            sequences = as_sequences(inputs, dtype=network.dtype)
+            sequences = as_sequences(inputs, dtype=network.dtype, columns=columns)
             outputs = network.read_on(sequences, states, n_jobs=n_jobs).astype(np.float64)
             outputs = self._at_levels(outputs.reshape(len(series), self.block, -1), levels)
             blocks.append(base[:, np.newaxis, np.newaxis] + outputs)
@@ -253,7 +348,7 @@ class Plan:
                 base = blocks[-1][:, -1, 0] if self._is_relative else base
                 steps = [len(reading.scaled) + begin for reading in readings]
                 ahead = [
-                    self.look_ahead(reading.future, step, step + 1)
+                    self.look_ahead(reading.future, step, step + 1, covariates.unknown)
                     for reading, step in zip(readings, steps, strict=True)
                 ]
                 marks = np.zeros((1, int(self.mask)))
@@ -280,57 +375,6 @@ class Plan:
         return outputs[:, :, above - 1] * (1 - share) + outputs[:, :, above] * share
 
 
-@dataclass(frozen=True, eq=False)
-class CovariateScale:
-    """Mean and standard deviation of each covariate, those known beforehand first."""
-
-    mean: np.ndarray
-    deviation: np.ndarray
-
-    @classmethod
-    def learn(cls, series):
-        """Take them over all steps of all series, not over those that follow.
-
-        Parameters
-        ----------
-        series : SeriesSet
-            The series.
-
-        Returns
-        -------
-        CovariateScale
-        """
-        pairs = zip(series.future, series.values, strict=True)
-        future = [known[: len(values)] for known, values in pairs]
-        rows = [np.concatenate(future), np.concatenate(series.past)]
-        mean = np.concatenate([part.mean(axis=0) for part in rows])
-        deviation = np.concatenate([part.std(axis=0) for part in rows])
-        deviation[deviation <= 1e-12 * np.abs(mean)] = 1.0  # one that does not vary
-        return cls(mean, deviation)
-
-    def scale(self, future, past):
-        """Scale the covariates of a series.
-
-        Parameters
-        ----------
-        future : ndarray of shape (S, F)
-            Those known beforehand.
-        past : ndarray of shape (T, P)
-            The others.
-
-        Returns
-        -------
-        tuple of ndarray
-            Both, scaled.
-        """
-        means = np.split(self.mean, [future.shape[1]])
-        deviations = np.split(self.deviation, [future.shape[1]])
-        return tuple(
-            (part - mean) / deviation
-            for part, mean, deviation in zip((future, past), means, deviations, strict=True)
-        )
-
-
 def _stretches(n, window):
     """Cut n steps: where each stretch begins to be read, begins to be learned, and ends."""
     if n <= window:
@@ -341,28 +385,28 @@ def _stretches(n, window):
     return [(max(0, end - window), first, end) for first, end in zip(firsts, ends, strict=True)]
 
 
-def hold_out_ends(lessons, fraction):
-    """Split the targets of every series in time.
+def split_in_time(lessons, first):
+    """Split targets into those before a step and those from it on.
 
     Parameters
     ----------
     lessons : Lessons
         All of them.
-    fraction : float
-        Share of the steps of each series, at its end, to hold out.
+    first : ndarray of shape (n_steps,)
+        For each step the number of that other one, in the same series.
 
     Returns
     -------
-    training : ndarray of shape (n_steps, block)
-        The targets of the beginnings, NaN for the others.
-    validation : ndarray of shape (n_steps, block)
-        Those of the ends, likewise.
+    before : ndarray of shape (n_steps, block)
+        The targets before it, NaN for the others.
+    after : ndarray of shape (n_steps, block)
+        Those from it on, likewise.
     """
     block = lessons.target.shape[1]
     step = lessons.place[:, np.newaxis] + np.arange(1, block + 1)
-    is_held_out = step >= (lessons.length - np.ceil(fraction * lessons.length))[:, np.newaxis]
+    is_after = step >= first[:, np.newaxis]
     nothing = lessons.target.dtype.type(np.nan)
     return (
-        np.where(is_held_out, nothing, lessons.target),
-        np.where(is_held_out, lessons.target, nothing),
+        np.where(is_after, nothing, lessons.target),
+        np.where(is_after, lessons.target, nothing),
     )
