@@ -71,6 +71,18 @@ class TestWhatIsRead:
         assert_array_equal(lessons.ids[last], [4, 4, 4])
         assert_array_equal(lessons.ids[last - 1], [future[0][last, 0], 4, 4])
 
+    def test_each_column_has_its_table(self):
+        future = make_covariates(ahead=5)
+        for part in future:
+            part[:, 1] = part[:, 1] // 10  # 0 to 4
+        model = small("direct", embedding_dim=(2, 3))
+        model.fit(make_series(), future_covariates=future)
+        assert model.n_categories_ == (4, 5)
+        assert model.network_.id_tables == (0, 1) * 3
+        lessons = model._plan.lessons(model._series, model._covariates, "float64")
+        assert_array_equal(lessons.ids[7], future[0][8:11].ravel())
+        assert lessons.columns.n_categories == (5, 6) * 3
+
     @pytest.mark.parametrize("strategy", ["recursive", "direct"])
     def test_ids_are_learned(self, strategy):
         # The value of a step is that of its id, in no order.
@@ -157,6 +169,8 @@ class TestRefusals:
         future[1][7, 0] = value
         with pytest.raises(ValueError, match=f"future_covariates of series 1 have {message}"):
             small(categorical_features=[0]).fit(make_series(), future_covariates=future)
+        with pytest.raises(ValueError, match=f"past_covariates of series 1 have {message}"):
+            small("direct", categorical_features=[0]).fit(make_series(), past_covariates=future)
 
     def test_predict(self):
         series, future, past = make_series(), make_covariates(ahead=3), make_covariates(seed=2)

@@ -625,7 +625,7 @@ class TestMemory:
         model.fit(series)
         taken = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        assert 0.7 * taken <= model.estimate_memory(series) <= 1.4 * taken
+        assert 0.9 * taken <= model.estimate_memory(series) <= 1.15 * taken
 
     def test_an_estimate_takes_no_memory(self):
         series = np.arange(100_000.0)
@@ -640,7 +640,7 @@ class TestMemory:
 
     def test_refusals(self, monkeypatch):
         model = self.wide(max_iter=1).fit(np.arange(600.0))
-        series = np.arange(20_000.0)
+        series = np.arange(40_000.0)
         monkeypatch.setattr("fastrnn.memory.available_memory", lambda: 70 * 2**20)
         with pytest.raises(MemoryError, match="Training needs about"):
             model.fit(series)
@@ -662,7 +662,7 @@ class TestMemory:
             lambda needed, work: asked.append(needed),
         )
         series = [np.arange(3000.0)] * 70
-        covariates = [np.ones((3004, 3))] * 70
+        covariates = [np.ones((3004, 3)) for _ in range(70)]
         model = small(**DIRECT, max_iter=1)
         model.fit(series[0][:50], future_covariates=covariates[0][:54])
         model.predict(4)
@@ -670,7 +670,7 @@ class TestMemory:
         model.predict(4, series, future_covariates=covariates)
         taken = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        assert 0.7 * taken <= asked[-1] <= 1.4 * taken
+        assert 0.85 * taken <= asked[-1] <= 1.15 * taken
 
 
 class TestBacktest:

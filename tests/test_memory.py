@@ -145,6 +145,14 @@ def test_truncation_saves_memory_where_the_documentation_says_so():
         assert estimate_memory(*task, bptt_steps=50, **options) == kept
 
 
+def test_columns_that_share_a_table_save_a_table():
+    task, table = ([100] * 20, 1, (32,), 2), (50, 8)
+    apart = estimate_memory(*task, embeddings=(table, table))
+    shared = estimate_memory(*task, embeddings=(table,), id_tables=(0, 0))
+    of_adam = 4  # parameters, gradient, two means
+    assert apart - shared == 50 * 8 * (of_adam * 4 + 1)
+
+
 def test_a_batch_of_many_shards_keeps_one():
     task = [100] * 1000, 1, (64,), 2
     # What 50 shards have in common is the list of their rows.

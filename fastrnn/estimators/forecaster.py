@@ -11,7 +11,7 @@ from fastrnn.bridge import available_if, refuse_scoring_monitor
 from fastrnn.columns import Columns
 from fastrnn.covariates import CovariateScale
 from fastrnn.estimators.base import RNNBase, steps_by_minibatches
-from fastrnn.estimators.lessons import Plan, split_in_time
+from fastrnn.estimators.lessons import Plan, has_target, split_in_time
 from fastrnn.estimators.parameters import check_parameters, embedding_sizes
 from fastrnn.estimators.targets import Target, as_sample_weight
 from fastrnn.forecast_errors import mae, mase, seasonal_naive, smape
@@ -664,16 +664,15 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
 
     def _weigh(self, weight, lessons, values):
         """Weight of each step, from those of sequences: 0 without target."""
-        has_target = (~np.isnan(values)).any(axis=1)
         weight = np.repeat(weight, lessons.lengths).astype(lessons.weight.dtype)
-        return weight * lessons.weight * has_target
+        return weight * lessons.weight * has_target(values)
 
     def _estimate(self, sequences, architecture, validation=None, **changes):
         held_out = 0
         if self.early_stopping and validation is None:
             validation = sequences  # the ends of the same series
             dtype = np.dtype(changes.get("dtype", self.dtype))
-            held_out = 2 * sequences.target.size * dtype.itemsize
+            held_out = sequences.target.size * (2 * dtype.itemsize + 1)  # both parts, and which
         return held_out + super()._estimate(sequences, architecture, validation, **changes)
 
     def _tables(self, sequences):
@@ -724,10 +723,7 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
         fraction = float(self.validation_fraction)
         first = sequences.length - np.ceil(fraction * sequences.length)
         training, validation = split_in_time(sequences, first)
-        weights = [
-            target.weight * (~np.isnan(values)).any(axis=1).astype(target.weight.dtype)
-            for values in (training, validation)
-        ]
+        weights = [target.weight * has_target(values) for values in (training, validation)]
         if not all(weight.any() for weight in weights):
             raise ValueError(
                 f"early_stopping=True with validation_fraction={self.validation_fraction} leaves "

@@ -53,7 +53,7 @@ class Lessons(Sequences):
     @property
     def making_nbytes(self):
         """Size in bytes of everything while it is made."""
-        return self.inputs_nbytes + 2 * self.target.nbytes
+        return self.inputs_nbytes + self.target.nbytes + self.target.size  # where it is NaN
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,25 +221,28 @@ class Plan:
         -------
         Lessons
         """
-        inputs, targets, weights, places, lengths = [], [], [], [], []
-        for i in range(len(series)):
+        cuts = [_stretches(len(values), window or len(values)) for values in series.values]
+        n_steps = sum(end - begin for stretches in cuts for begin, _, end in stretches)
+        target = np.empty((n_steps, self.block), dtype)
+        inputs, weights, places, lengths, row = [], [], [], [], 0
+        for i, stretches in enumerate(cuts):
             reading = self.read(series, i, covariates)
             n = len(reading.scaled)
-            padded = np.append(reading.scaled, np.full(self.block, np.nan))
-            after = padded[np.arange(n)[:, np.newaxis] + np.arange(1, self.block + 1)]
-            target = after - reading.base[:, np.newaxis]
-            has_target = (~np.isnan(target)).any(axis=1)
-            for begin, first, end in _stretches(n, window or n):
-                steps = np.arange(begin, end)
+            padded = np.append(reading.scaled[1:], np.full(self.block, np.nan))
+            after = np.lib.stride_tricks.sliding_window_view(padded, self.block)
+            for begin, first, end in stretches:
+                steps, here = np.arange(begin, end), target[row : row + end - begin]
+                base = reading.base[begin:end, np.newaxis]
+                np.subtract(after[begin:end], base, out=here, casting="unsafe")
                 inputs.append(reading.inputs[begin:end])
-                targets.append(target[begin:end].astype(dtype))
-                weights.append(has_target[begin:end] & (steps >= first))
+                weights.append(has_target(here) & (steps >= first))
                 places.append(steps)
                 lengths.append(np.full(end - begin, n))
+                row += end - begin
         sequences = as_sequences(inputs, dtype=dtype, columns=self.columns(covariates)[0])
         return Lessons(
             **{field.name: getattr(sequences, field.name) for field in fields(Sequences)},
-            target=np.concatenate(targets),
+            target=target,
             weight=np.concatenate(weights).astype(dtype),
             place=np.concatenate(places),
             length=np.concatenate(lengths),
@@ -385,6 +388,22 @@ def _stretches(n, window):
     return [(max(0, end - window), first, end) for first, end in zip(firsts, ends, strict=True)]
 
 
+def has_target(values):
+    """Tell which steps have anything to learn.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_steps, block)
+        Targets.
+
+    Returns
+    -------
+    ndarray of shape (n_steps,), bool
+        Whether not all are NaN.
+    """
+    return ~np.isnan(values).all(axis=1)
+
+
 def split_in_time(lessons, first):
     """Split targets into those before a step and those from it on.
 
@@ -402,9 +421,8 @@ def split_in_time(lessons, first):
     after : ndarray of shape (n_steps, block)
         Those from it on, likewise.
     """
-    block = lessons.target.shape[1]
-    step = lessons.place[:, np.newaxis] + np.arange(1, block + 1)
-    is_after = step >= first[:, np.newaxis]
+    ahead = np.arange(1, lessons.target.shape[1] + 1)
+    is_after = ahead >= (first - lessons.place)[:, np.newaxis]
     nothing = lessons.target.dtype.type(np.nan)
     return (
         np.where(is_after, nothing, lessons.target),
