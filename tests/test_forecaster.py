@@ -1087,7 +1087,24 @@ class TestSklearn:
         assert not hasattr(model, "network_")
 
     def test_other_callbacks_see_every_epoch(self):
-        callback = pytest.importorskip("sklearn.callback", exc_type=ImportError)
-        pytest.importorskip("rich")
-        model = small().set_callbacks(callback.ProgressBar()).fit(drifting())
-        assert_array_equal(model.network_.theta, small().fit(drifting()).network_.theta)
+        pytest.importorskip("sklearn.callback", exc_type=ImportError)
+        forecasts, series = [], drifting()
+
+        class Recorder:
+            def setup(self, estimator, context):
+                pass
+
+            def teardown(self, estimator, context):
+                pass
+
+            def on_fit_task_begin(self, estimator, context):
+                pass
+
+            def on_fit_task_end(self, estimator, context, *, X=None, y=None, fitted_estimator=None):
+                if context.task_name == "epoch":
+                    assert X is series and y is None
+                    forecasts.append(fitted_estimator.predict(2))
+
+        model = small().set_callbacks(Recorder()).fit(series)
+        assert len(forecasts) == 3
+        assert_array_equal(forecasts[-1], model.predict(2))

@@ -302,8 +302,8 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         """
         return self._fit(X, y, sample_weight, validation_data)
 
-    def _fit(self, X, y, sample_weight, validation_data):
-        """Train until it is done."""
+    def _fit(self, X, y, sample_weight, validation_data, given=None):
+        """Train until it is done; callbacks see what was given, if X is that no longer."""
         self._check_parameters()
         goes_on = bool(self.warm_start) and hasattr(self, "network_")
         sequences = self._read_more(X, "warm_start=True") if goes_on else self._read_first(X)
@@ -327,7 +327,8 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         def fitted_so_far():
             return {"network_": copy.deepcopy(network), **fitted}
 
-        with watch_fit(self, X, y, sample_weight, fitted_so_far) as watch:
+        seen = X if given is None else given
+        with watch_fit(self, seen, y, sample_weight, fitted_so_far) as watch:
             history = train(
                 network, sequences, lessons.values, lessons.weight, self._settings(), state,
                 windows=self._windows(sequences),

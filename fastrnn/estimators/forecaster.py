@@ -180,7 +180,9 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
         Raises
         ------
         TypeError
-            If a parameter, a series or covariates have the wrong type.
+            If a parameter, a series, covariates or validation data have the wrong type; or if
+            scikit-learn's `ScoringMonitor` is among the callbacks, since a forecast is scored on
+            what follows the series of `fit`.
         ValueError
             If a parameter or a series has a value it may not have; if a series is too short, or its
             time stamps do not rise; if covariates do not suit the series; or if training diverged.
@@ -203,7 +205,7 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
         columns = LongColumns(id_column, time_column, value_column)
         goes_on = self.warm_start and hasattr(self, "network_")
         series = self._read_all(y, future_covariates, past_covariates, columns, goes_on)
-        return self._fit(series, None, sample_weight, validation_data)
+        return self._fit(series, None, sample_weight, validation_data, given=y)
 
     @available_if(steps_by_minibatches)
     def partial_fit(
