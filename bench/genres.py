@@ -24,28 +24,37 @@ from fastrnn import RNNClassifier
 from fastrnn.preprocessing import TokenEncoder
 
 NETWORK = {
-    "hidden_layer_sizes": 64,
+    "hidden_layer_sizes": 128,
     "cell": "gru",
     "bidirectional": True,
     "pooling": "mean",
     "embedding_dim": 100,
-    "dropout": 0.5,
+    "dropout": 0.7,
+    "recurrent_dropout": 0.0,
+    "alpha": 0.0001,
     "batch_size": 32,
     "learning_rate": "cosine",
-    "learning_rate_init": 0.004,
-    "max_iter": 4,
+    "learning_rate_init": 0.008,
+    "max_iter": 3,
     "clip_norm": 1.0,
 }
-REGRESSION = {"C": 10, "sublinear_tf": True, "ngrams": 1}
+REGRESSION = {"C": 100, "sublinear_tf": False, "ngrams": 2}
 
 # What was tried: each differs from the setting above in what it names.
+SMALLER = {"hidden_layer_sizes": 64, "dropout": 0.5, "learning_rate_init": 0.004}
 NETWORKS = [
     {},
-    {"pooling": "max"},
-    {"cell": "lstm"},
-    {"max_iter": 8},
-    {"pooling": "max", "max_iter": 8},
-    {"hidden_layer_sizes": 128},
+    SMALLER,
+    *(SMALLER | {"max_iter": epochs} for epochs in (2, 4, 8)),
+    SMALLER | {"max_iter": 4, "cell": "lstm"},
+    SMALLER | {"max_iter": 4, "pooling": "max"},
+    SMALLER | {"max_iter": 2, "learning_rate_init": 0.01},
+    SMALLER | {"learning_rate_init": 0.002, "alpha": 0.1},
+    SMALLER | {"max_iter": 2, "pooling": "max"},
+    SMALLER | {"max_iter": 2, "pooling": "max", "batch_size": 16},
+    SMALLER | {"max_iter": 2, "pooling": "max", "hidden_layer_sizes": 128},
+    SMALLER | {"max_iter": 2, "pooling": "max", "learning_rate_init": 0.002},
+    SMALLER | {"pooling": "max", "learning_rate_init": 0.002, "recurrent_dropout": 0.5},
 ]
 REGRESSIONS = [
     {"C": C, "sublinear_tf": sublinear_tf, "ngrams": ngrams}

@@ -334,10 +334,12 @@ class TestGenres:
         pytest.importorskip("sklearn", reason="scikit-learn is not installed")
         import genres
 
-        texts = ["The jury 's well-known , `` old '' oak", "the OLD oak , ''", "a jury 's , oak"]
+        texts = ["The jury 's well-known , `` old '' oak", "the OLD '' , oak", "a jury 's , oak"]
         encoder = genres.make_network(1)[0].fit(texts)
         vectorizer = genres.make_regression()[0].fit(texts)
-        assert set(encoder.vocabulary_) == set(vectorizer.get_feature_names_out())
+        features = set(vectorizer.get_feature_names_out())
+        assert set(encoder.vocabulary_) == {name for name in features if " " not in name}
+        assert ", oak" in features
 
     @pytest.mark.parametrize("candidates", ["NETWORKS", "REGRESSIONS"])
     def test_every_candidate_is_another_setting(self, candidates):
