@@ -33,7 +33,7 @@ handing it over and taking turns at the GIL cost more than is won."""
 MEMBER_CALL_FLOPS = 4e6
 """Arithmetic of a call, in floating-point operations, that each member of a team needs."""
 
-MEMBER_STEP_FLOPS = 80e3
+MEMBER_STEP_FLOPS = 150e3
 """Arithmetic of a time step that each member of a team needs."""
 
 MEMBER_UNITS = 32
@@ -321,9 +321,9 @@ def form_team(n_threads, n_steps, flops, n_units):
     Members meet once or twice at every step, which takes as long as some ten thousand operations of
     arithmetic, and they begin with a handover: so each needs `MEMBER_STEP_FLOPS` of a step, in the
     mean, and `MEMBER_CALL_FLOPS` in all. It also needs units of its own, `MEMBER_UNITS`, and a
-    processor. Measured with bench/growth.py: from there on two are faster than one by a tenth, from
-    four times as much by a half. On BLAS, whose sums depend on how a product is divided, there are
-    no teams.
+    processor. Measured with bench/growth.py: with two thirds of that two are as fast as one, with
+    twice as much faster by a tenth, with ten times as much by a half. On BLAS, whose sums depend on
+    how a product is divided, there are no teams.
 
     Parameters
     ----------
