@@ -4,8 +4,6 @@ import numpy as np
 
 from fastrnn.kernels import packing
 
-POOLINGS = ("last", "mean", "max", "steps")
-
 
 class Pooling:
     """From the states of a layer to the rows that the head reads, and gradients back.

@@ -18,8 +18,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SCALINGS = ("difference", "standard", "level")
-
 _SIGNIFICANT = 1.645  # of a normal distribution, 90 % on both sides
 _MIN_SEASONS = 3
 

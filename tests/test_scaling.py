@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastrnn.forecast_errors import mae, mase, seasonal_naive, smape
-from fastrnn.scaling import SCALINGS, learn_scale
+from fastrnn.scaling import learn_scale
 
 
 def wavy(n, m, noise=0.0):
@@ -16,7 +16,7 @@ def wavy(n, m, noise=0.0):
     return 10 + 0.02 * np.arange(n) + pattern[np.arange(n) % m] + noise * rng.random(n), pattern
 
 
-@pytest.mark.parametrize("scaling", [*SCALINGS, None])
+@pytest.mark.parametrize("scaling", ["difference", "standard", "level", None])
 @pytest.mark.parametrize("log", [False, True])
 @pytest.mark.parametrize("seasonality", [None, 7])
 def test_undo_is_the_inverse(scaling, log, seasonality):
