@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fastrnn import datasets as datasets
     from fastrnn import estimators as estimators
+    from fastrnn import files as files
     from fastrnn import inspection as inspection
     from fastrnn import layers as layers
     from fastrnn import metrics as metrics
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         RNNLanguageModel,
         RNNRegressor,
         RNNTagger,
+        load,
     )
 
 __version__ = "0.1.0"
@@ -31,11 +33,13 @@ __all__ = [
     "RNNLanguageModel",
     "RNNRegressor",
     "RNNTagger",
+    "load",
 ]
 
 _SUBMODULES = [
     "datasets",
     "estimators",
+    "files",
     "inspection",
     "layers",
     "metrics",

@@ -28,7 +28,7 @@ from fastrnn.kernels.embedding import embedding_backward, embedding_forward
 from fastrnn.kernels.losses import sum_of_weights
 from fastrnn.kernels.solvers import add_penalty
 from fastrnn.layers import GRU, LSTM, RNN, CarryLSTM
-from fastrnn.layers.recurrent import glorot_uniform
+from fastrnn.layers.recurrent import ZEROS, glorot_uniform
 from fastrnn.losses import find_loss
 from fastrnn.pooling import Pooling
 from fastrnn.shards import (
@@ -73,6 +73,46 @@ in a second-level cache."""
 def head_chunk(n_rows):
     """Choose how many columns of the head, whole panels, go at a time on the way back."""
     return max(1, HEAD_CHUNK // (64 * n_rows)) * 64
+
+
+def parameter_shapes(
+    n_features,
+    hidden_layer_sizes,
+    n_outputs,
+    *,
+    cell="lstm",
+    bidirectional=False,
+    embeddings=(),
+    id_tables=None,
+    tied=False,
+):
+    """Yield name and shape of every array of parameters that a network would have.
+
+    Parameters
+    ----------
+    n_features, hidden_layer_sizes, n_outputs : object
+        As `Network` takes them.
+    cell, bidirectional, embeddings, id_tables, tied : object
+        Likewise.
+
+    Yields
+    ------
+    name : str
+        As in `Network.named_views`.
+    shape : tuple of int
+    """
+    id_tables = range(len(embeddings)) if id_tables is None else id_tables
+    width = n_features + sum(embeddings[k][1] for k in id_tables)
+    for k, size in enumerate(hidden_layer_sizes):
+        for suffix in ("", "_reverse") if bidirectional else ("",):
+            for name, shape in CELLS[cell].shapes(width, size).items():
+                yield f"layers.{k}.{name}{suffix}", shape
+        width = size * (2 if bidirectional else 1)
+    for k, shape in enumerate(embeddings):
+        yield f"embeddings.{k}", tuple(shape)
+    if not tied:
+        yield "head.W", (width, n_outputs)
+    yield "head.b", (n_outputs,)
 
 
 class Network:
@@ -121,8 +161,8 @@ class Network:
         whose sequences (or steps, if the head sees every one) have that total weight.
     dtype : {"float32", "float64"}, default="float32"
         Type of parameters and arithmetic.
-    random_state : None, int or numpy.random.Generator, default=None
-        Source of the initial weights.
+    random_state : None, int, numpy.random.Generator or ZEROS, default=None
+        Source of the initial weights. `fastrnn.layers.recurrent.ZEROS` takes none: they are 0.
 
     Attributes
     ----------
@@ -167,7 +207,7 @@ class Network:
         self.n_features = n_features
         self.n_outputs = n_outputs
         self.tied = tied
-        rng = np.random.default_rng(random_state)
+        rng = ZEROS if random_state is ZEROS else np.random.default_rng(random_state)
         self.layers = []
         self.id_tables = tuple(range(len(embeddings)) if id_tables is None else id_tables)
         width = n_features + sum(embeddings[k][1] for k in self.id_tables)
@@ -183,11 +223,14 @@ class Network:
             self.layers.append(layer)
             width = layer.output_size
         self.pooling = Pooling(pooling, self.layers[-1])
-        scale = embeddings[0][1] ** -0.5 if tied else 1.0
-        tables = [scale * rng.standard_normal(shape) for shape in embeddings]
         head = {"b": np.zeros(n_outputs)}
-        if not tied:
-            head["W"] = glorot_uniform(rng, (width, n_outputs))
+        if rng is ZEROS:
+            tables = [np.broadcast_to(0.0, shape) for shape in embeddings]
+        else:
+            scale = embeddings[0][1] ** -0.5 if tied else 1.0
+            tables = [scale * rng.standard_normal(shape) for shape in embeddings]
+            if not tied:
+                head["W"] = glorot_uniform(rng, (width, n_outputs))
         self._join(tables, head)
 
     def _join(self, tables, head):
@@ -254,6 +297,29 @@ class Network:
     def layer_views(self, flat):
         """Named views of a vector that begins as theta, for each layer."""
         return [layer.views(flat[begin:end]) for layer, begin, end in self._layer_ranges()]
+
+    def named_views(self, flat):
+        """Name the arrays of parameters, or their gradients, in a vector.
+
+        Parameters
+        ----------
+        flat : ndarray of shape (P,)
+            A vector laid out as theta.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Views of it: "layers.0.W", "layers.0.U_reverse", "embeddings.0", "head.W" and the like,
+            as `RecurrentLayer.params` and `head` call them.
+        """
+        views = {
+            f"layers.{k}.{name}": view
+            for k, layer_views in enumerate(self.layer_views(flat))
+            for name, view in layer_views.items()
+        }
+        views.update((f"embeddings.{k}", view) for k, view in enumerate(self._table_views(flat)))
+        views.update((f"head.{name}", view) for name, view in self._head_views(flat).items())
+        return views
 
     def _table_views(self, flat):
         """Views of the tables' part of a vector laid out as theta."""

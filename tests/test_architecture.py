@@ -21,7 +21,7 @@ FLOORS = [
     "standin bridge",
     "layers preprocessing metrics",
     "network",
-    "training memory inspection",
+    "training memory inspection files",
     "estimators",
     "cli",
     "__main__",

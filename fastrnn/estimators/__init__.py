@@ -3,6 +3,7 @@
 from fastrnn.estimators.classifier import RNNClassifier
 from fastrnn.estimators.forecaster import RNNForecaster
 from fastrnn.estimators.language_model import RNNLanguageModel
+from fastrnn.estimators.loading import load
 from fastrnn.estimators.regressor import RNNRegressor
 from fastrnn.estimators.tagger import RNNTagger
 
@@ -12,4 +13,5 @@ __all__ = [
     "RNNLanguageModel",
     "RNNRegressor",
     "RNNTagger",
+    "load",
 ]

@@ -29,6 +29,7 @@ from fastrnn.estimators.parameters import (
     embedding_sizes,
     plain_values,
 )
+from fastrnn.estimators.saving import record_sequences, save_model
 from fastrnn.estimators.targets import as_sample_weight, hold_out
 from fastrnn.inspection import (
     gradient_flow,
@@ -418,6 +419,35 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         self._set_history(history, goes_on, adds=goes_on)
         return self
 
+    def save(self, path):
+        """Write the fitted estimator to a file, from which `fastrnn.load` builds it again.
+
+        The file has the layout of safetensors, which many programs read, and no code. It is written
+        whole or not at all: whatever happens meanwhile, a file that is there stays as it is until
+        the new one takes its place.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Where; a file that is there is replaced.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If a parameter or a label is something that a file cannot have: a function as
+            `tokenizer`, an object of some class, an estimator of a class that is not fastrnn's. A
+            Generator or RandomState as `random_state` is saved as None.
+        ValueError
+            If a parameter has a value it may not have.
+        ImportError
+            If the safetensors library is not installed (extra ``files``).
+        OSError
+            If the file cannot be written.
+        """
+        save_model(self, path)
+
     @property
     def feature_names_in_(self):
         """Give the names of the columns of the data frame, or list of frames, given to `fit`."""
@@ -805,6 +835,20 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
             "pooling": getattr(self, "pooling", "steps"),
             "dtype": self.dtype,
         }
+
+    def _fitted_with(self):
+        """Parameters that shaped the fitted model, as they were then."""
+        architecture = self._architecture
+        names = {field.name for field in fields(self)}
+        return {
+            **{name: value for name, value in architecture.items() if name in names},
+            **architecture["cell_options"],
+            "embedding_dim": tuple(width for _, width in architecture["embeddings"]) or None,
+        }
+
+    def _record(self):
+        """What `fit` learned beside the weights, as fields and arrays of a file."""
+        return record_sequences(self), {}
 
     def _tables(self, sequences):
         """Size of the table of each column of ids."""

@@ -8,6 +8,7 @@ import numpy as np
 from fastrnn.bridge import ClassifierMixin, available_if
 from fastrnn.estimators.base import RNNBase, steps_by_minibatches
 from fastrnn.estimators.classes import read_classes, refuse_balanced, weigh_classes
+from fastrnn.estimators.saving import read_labels, read_sequences
 from fastrnn.estimators.targets import (
     Target,
     as_label_sets,
@@ -15,6 +16,7 @@ from fastrnn.estimators.targets import (
     as_sample_weight,
     check_same_length,
     is_multilabel,
+    learned,
 )
 
 
@@ -75,6 +77,8 @@ class RNNClassifier(ClassifierMixin, RNNBase):  # numpydoc ignore=PR02
     >>> clf.predict([[[0, 0], [1, 2], [3, 1]], [[0, 1], [-2, 2]]])
     array(['up', 'down'], dtype='<U4')
     """
+
+    _kind = "classifier"
 
     pooling: str = "last"
     class_weight: dict[Any, float] | str | None = None
@@ -264,6 +268,19 @@ class RNNClassifier(ClassifierMixin, RNNBase):  # numpydoc ignore=PR02
             attributes={"classes_": classes, "_is_multilabel": True},
             loss="binary_log_loss",
         )
+
+    def _record(self):
+        fields, arrays = super()._record()
+        several = self._is_multilabel
+        return {**fields, "classes": self.classes_, "is_multilabel": several}, arrays
+
+    def _restore(self, fields, file):
+        classes, several = read_labels(fields, "classes"), fields.flag("is_multilabel")
+        numbers = not several or classes.tolist() == [*range(len(classes))]
+        fields.check(numbers, "classes", "the numbers of the labels")
+        loss = "binary_log_loss" if several else "log_loss"
+        attributes = {"classes_": classes, "_is_multilabel": several}
+        return read_sequences(fields), learned(attributes, len(classes), loss)
 
     def _score(self, outputs, values, weight):
         if values.ndim == 2:

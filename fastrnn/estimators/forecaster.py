@@ -12,8 +12,10 @@ from fastrnn.columns import Columns
 from fastrnn.covariates import CovariateScale
 from fastrnn.estimators.base import RNNBase, steps_by_minibatches
 from fastrnn.estimators.lessons import Plan, has_target, split_in_time
-from fastrnn.estimators.parameters import check_parameters, embedding_sizes
-from fastrnn.estimators.targets import Target, as_sample_weight
+from fastrnn.estimators.parameters import embedding_sizes
+from fastrnn.estimators.series_record import read_series_record, record_series
+from fastrnn.estimators.targets import Target, as_sample_weight, learned
+from fastrnn.files import ModelFileError
 from fastrnn.forecast_errors import mae, mase, seasonal_naive, smape
 from fastrnn.frames import is_frame
 from fastrnn.long_frames import LongColumns
@@ -122,6 +124,8 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
     >>> bool(np.abs(forecast - wave[234:]).max() < 0.3)
     True
     """
+
+    _kind = "forecaster"
 
     strategy: str = "recursive"
     horizon: int = 1
@@ -530,22 +534,25 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
             mask=self.missing == "mask",
         )
 
-    def _read_all(self, y, future, past, columns=None, goes_on=False):
-        """Check the parameters, and read the series of fit."""
-        check_parameters(self)
+    def _check_parameters(self):
+        super()._check_parameters()
         if self.bidirectional:
             raise ValueError(
                 "bidirectional=True is not for forecasts: the network may not read from the end"
-            )
-        if self.strategy == "recursive" and past is not None:
-            raise ValueError(
-                "past_covariates are not known for the steps that strategy='recursive' feeds back: "
-                "use strategy='direct'"
             )
         if self.strategy == "recursive" and self.quantiles is not None and len(self.quantiles) > 1:
             raise ValueError(
                 f"quantiles={self.quantiles!r} needs strategy='direct': of forecasts that are fed "
                 "back the spread is not known, only quantiles=(0.5,) will do"
+            )
+
+    def _read_all(self, y, future, past, columns=None, goes_on=False):
+        """Check the parameters, and read the series of fit."""
+        self._check_parameters()
+        if self.strategy == "recursive" and past is not None:
+            raise ValueError(
+                "past_covariates are not known for the steps that strategy='recursive' feeds back: "
+                "use strategy='direct'"
             )
         series = read_series(
             y,
@@ -707,19 +714,48 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
             weight=self._weigh(weight, lessons, lessons.target),
             n_outputs=lessons.plan.n_outputs,
             groups=np.zeros(len(lessons), dtype=np.int64),
-            attributes={
-                "n_features_in_": 1 + lessons.series.covariates.width,
-                "n_categories_": lessons.series.covariates.n_categories,
-                "covariate_mean_": lessons.covariates.mean,
-                "covariate_scale_": lessons.covariates.deviation,
-                "_columns": _all_columns(lessons.series),
-                "_covariates": lessons.covariates,
-                "_plan": lessons.plan,
-                "_series": lessons.series,
-            },
+            attributes=_attributes(lessons.series, lessons.covariates, lessons.plan),
             loss=lessons.plan.loss,
             offsets=lessons.offsets,
         )
+
+    def _fitted_with(self):
+        plan = self._plan
+        return {
+            **super()._fitted_with(),
+            "strategy": "recursive" if plan.feeds_back else "direct",
+            "horizon": 1 if plan.feeds_back else plan.block,
+            "scaling": plan.scaling,
+            "log": plan.log,
+            "seasonality": plan.seasonality,
+            "quantiles": plan.quantiles,
+            "missing": "mask" if plan.mask else "error",
+        }
+
+    def _record(self):
+        fields, arrays = record_series(self._series)
+        arrays = {f"series.{name}": array for name, array in arrays.items()}
+        if self._covariates.columns.width:
+            arrays["covariate_mean"] = self.covariate_mean_
+            arrays["covariate_scale"] = self.covariate_scale_
+        return {"series": fields}, arrays
+
+    def _restore(self, fields, file):
+        plan = self._wanted_plan()
+        series = read_series_record(fields.part("series"), file, plan)
+        width = series.covariates.width
+        mean, scale = np.zeros((2, 0))
+        if width:
+            mean, scale = (
+                file.array(f"fitted.{name}", "float64", (width,))
+                for name in ("covariate_mean", "covariate_scale")
+            )
+        if not (scale > 0).all():
+            raise ModelFileError("the tensor 'fitted.covariate_scale' has numbers not above 0")
+        covariates = CovariateScale(mean, scale, series.covariates, series.n_covariates[0])
+        lessons = plan.sketch(series, covariates, self.dtype)
+        attributes = _attributes(series, covariates, plan)
+        return lessons, learned(attributes, plan.n_outputs, plan.loss)
 
     def _hold_out(self, sequences, target, rng):
         fraction = float(self.validation_fraction)
@@ -745,6 +781,20 @@ def _lessons(work, plan, *given):
     """Make lessons, if there is memory."""
     refuse_if_too_large(plan.sketch(*given).making_nbytes, work)
     return plan.lessons(*given)
+
+
+def _attributes(series, covariates, plan):
+    """Fitted attributes that come from series, and from how they are read."""
+    return {
+        "n_features_in_": 1 + series.covariates.width,
+        "n_categories_": series.covariates.n_categories,
+        "covariate_mean_": covariates.mean,
+        "covariate_scale_": covariates.deviation,
+        "_columns": _all_columns(series),
+        "_covariates": covariates,
+        "_plan": plan,
+        "_series": series,
+    }
 
 
 def _all_columns(series):

@@ -11,7 +11,8 @@ from fastrnn import frames
 from fastrnn.bridge import available_if
 from fastrnn.columns import Columns
 from fastrnn.estimators.base import RNNBase, as_generator, steps_by_minibatches
-from fastrnn.estimators.targets import Target, as_sample_weight
+from fastrnn.estimators.targets import Target, as_sample_weight, learned
+from fastrnn.files import ModelFileError
 from fastrnn.memory import estimate_memory
 from fastrnn.preprocessing import TokenEncoder
 from fastrnn.sequences import Sequences, as_sequences
@@ -112,6 +113,8 @@ class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
     >>> model.sample("the cat sat", 12, temperature=0)
     ' on the mat.'
     """
+
+    _kind = "language_model"
 
     tokenizer: str | Callable = "char"
     lowercase: bool = False
@@ -527,6 +530,38 @@ class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
             "encoder_": vocabulary.encoder,
             "_vocabulary": vocabulary,
         }
+
+    def _fitted_with(self):
+        encoder = self.encoder_
+        settings = {} if encoder is None else {name: getattr(encoder, name) for name in _ENCODER}
+        return {**super()._fitted_with(), **settings, "tie_weights": self.network_.tied}
+
+    def _record(self):
+        known = None if self.encoder_ is None else list(self.encoder_.vocabulary_)
+        is_long = self._vocabulary.end is None
+        fields = {"vocabulary": known, "n_tokens": len(self.tokens_), "one_long_text": is_long}
+        return fields, {"token_counts": self.token_counts_}
+
+    def _restore(self, fields, file):
+        n_tokens, is_long = fields.whole("n_tokens", 1), fields.flag("one_long_text")
+        known = fields.optional("vocabulary", fields.entries, str)
+        counts = file.array("fitted.token_counts", "int64", (n_tokens,))
+        if not (counts >= 0).all() or not counts.any():
+            raise ModelFileError("the tensor 'fitted.token_counts' has no counts")
+        encoder, tokens = None, list(range(n_tokens - (not is_long)))
+        if known is not None:
+            encoder = TokenEncoder(**{name: getattr(self, name) for name in _ENCODER})
+            tokens = [encoder.unknown_token, *known]
+            n_different = len({*tokens} - {""})
+            fields.check(known and n_different == len(tokens), "vocabulary", "different tokens")
+            encoder.vocabulary_ = {token: k for k, token in enumerate(known, start=1)}
+            encoder.n_tokens_ = len(tokens)
+        end = None if is_long else len(tokens)
+        tokens += [] if is_long else [END]
+        fields.check(len(tokens) == n_tokens and n_tokens >= 1, "n_tokens", str(len(tokens)))
+        vocabulary = _Vocabulary(encoder, tokens, end)
+        text = vocabulary.steps([np.zeros(1, np.int64)], self.dtype)
+        return replace(text, counts=counts), learned({}, n_tokens, "log_loss")
 
     def _attributes_that_grow(self, sequences):
         before = 0

@@ -7,7 +7,15 @@ import numpy as np
 
 from fastrnn.bridge import RegressorMixin
 from fastrnn.estimators.base import RNNBase
-from fastrnn.estimators.targets import Target, as_numbers, as_sample_weight, check_same_length
+from fastrnn.estimators.saving import read_sequences
+from fastrnn.estimators.targets import (
+    Target,
+    as_numbers,
+    as_sample_weight,
+    check_same_length,
+    learned,
+)
+from fastrnn.files import ModelFileError
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -54,6 +62,8 @@ class RNNRegressor(RegressorMixin, RNNBase):  # numpydoc ignore=PR02
     >>> reg.fit(X[:1000], y[:1000]).score(X[1000:], y[1000:]) > 0.9
     True
     """
+
+    _kind = "regressor"
 
     pooling: str = "last"
 
@@ -132,6 +142,22 @@ class RNNRegressor(RegressorMixin, RNNBase):  # numpydoc ignore=PR02
             attributes={"y_mean_": mean, "y_scale_": scale, "_y_ndim": y.ndim},
             loss="squared_error",
         )
+
+    def _record(self):
+        fields, arrays = super()._record()
+        arrays |= {"y_mean": self.y_mean_, "y_scale": self.y_scale_}
+        return {**fields, "n_outputs": self.n_outputs_, "y_ndim": self._y_ndim}, arrays
+
+    def _restore(self, fields, file):
+        n_outputs, ndim = fields.whole("n_outputs", 1), fields.whole("y_ndim", 1, 2)
+        fields.check(ndim == 2 or n_outputs == 1, "y_ndim", "2 for several outputs")
+        mean, scale = (
+            file.array(f"fitted.{name}", "float64", (n_outputs,)) for name in ("y_mean", "y_scale")
+        )
+        if not (scale > 0).all():
+            raise ModelFileError("the tensor 'fitted.y_scale' has numbers that are not above 0")
+        attributes = {"y_mean_": mean, "y_scale_": scale, "_y_ndim": ndim}
+        return read_sequences(fields), learned(attributes, n_outputs, "squared_error")
 
     def _output_scale(self, output):
         return self.y_scale_[output]

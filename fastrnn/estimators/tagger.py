@@ -8,7 +8,8 @@ import numpy as np
 from fastrnn.bridge import available_if
 from fastrnn.estimators.base import RNNBase, steps_by_minibatches
 from fastrnn.estimators.classes import read_classes, refuse_balanced, weigh_classes
-from fastrnn.estimators.targets import Target
+from fastrnn.estimators.saving import read_labels, read_sequences
+from fastrnn.estimators.targets import Target, learned
 from fastrnn.steps import IGNORED, UNKNOWN, as_step_labels, as_step_weight, split_steps
 
 
@@ -69,6 +70,8 @@ class RNNTagger(RNNBase):  # numpydoc ignore=PR02
     >>> tagger.predict([[[3], [-1], [-4]], [[-2]]])[0]
     array(['above', 'above', 'below'], dtype='<U5')
     """
+
+    _kind = "tagger"
 
     class_weight: dict[Any, float] | str | None = None
 
@@ -240,6 +243,16 @@ class RNNTagger(RNNBase):  # numpydoc ignore=PR02
             loss="log_loss",
             offsets=sequences.offsets,
         )
+
+    def _record(self):
+        fields, arrays = super()._record()
+        return {**fields, "classes": self.classes_}, arrays
+
+    def _restore(self, fields, file):
+        classes = read_labels(fields, "classes")
+        fields.check(classes.dtype.kind in "iuU", "classes", "strings or whole numbers")
+        target = learned({"classes_": classes}, len(classes), "log_loss")
+        return read_sequences(fields), target
 
     def _score(self, outputs, values, weight):
         return float(np.average(outputs.argmax(axis=1) == values, weights=weight))

@@ -72,6 +72,27 @@ class Target:
         return np.logical_or.reduceat(positive, self.offsets[:-1])
 
 
+def learned(attributes, n_outputs, loss):
+    """Make the target of a model that is not to be trained now.
+
+    Parameters
+    ----------
+    attributes : dict of str to object
+        Fitted attributes that came from its targets.
+    n_outputs : int
+        Number of outputs of its network.
+    loss : str or tuple of float
+        Loss of its network.
+
+    Returns
+    -------
+    Target
+        Of no sequences.
+    """
+    none = np.empty(0)
+    return Target(none, none, n_outputs, none, attributes, loss)
+
+
 def as_labels(y):
     """Read class labels.
 

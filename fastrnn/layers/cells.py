@@ -234,8 +234,9 @@ class GRU(PaddedLayer):
         self.reset_after = bool(reset_after)
         super().__init__(input_size, hidden_size, bidirectional, dtype, random_state)
 
-    def _shapes(self):
-        return {**super()._shapes(), "b_n": (self.hidden_size,)}
+    @classmethod
+    def shapes(cls, input_size, hidden_size):
+        return {**super().shapes(input_size, hidden_size), "b_n": (hidden_size,)}
 
     def _forward_factors(self, params):
         H, W, U = self.hidden_size, params["W"], params["U"]

@@ -16,6 +16,9 @@ from fastrnn import threads
 from fastrnn.kernels import packing
 from fastrnn.kernels.dense import pack_weights
 
+ZEROS = object()
+"""As a layer's ``random_state``: all weights start at 0, since others will take their place."""
+
 CHUNK_BYTES = 256 * 1024
 """Gates of one chunk of time steps: they should stay in a second-level cache (recurrence.pxd)."""
 
@@ -104,7 +107,7 @@ class RecurrentLayer(ABC):
         Whether a second set of units reads the sequences from their ends.
     dtype : {"float32", "float64"}
         Type of parameters and arithmetic.
-    random_state : None, int or numpy.random.Generator
+    random_state : None, int, numpy.random.Generator or ZEROS
         Source of the initial weights.
 
     Attributes
@@ -134,12 +137,27 @@ class RecurrentLayer(ABC):
         row_bytes = self._gates_size * self.dtype.itemsize
         self.chunk_rows = max(CHUNK_MIN_ROWS, CHUNK_BYTES // row_bytes)
         self.bind(*np.zeros((2, self.n_parameters), dtype=self.dtype))
-        self._initialize(np.random.default_rng(random_state))
+        if random_state is not ZEROS:
+            self._initialize(np.random.default_rng(random_state))
+
+    @classmethod
+    def shapes(cls, input_size, hidden_size):
+        """Name the parameters of one direction, with their shapes.
+
+        Parameters
+        ----------
+        input_size, hidden_size : int
+            As in the constructor.
+
+        Returns
+        -------
+        dict of str to tuple of int
+        """
+        width = cls.n_gates * hidden_size
+        return {"W": (input_size, width), "U": (hidden_size, width), "b": (width,)}
 
     def _shapes(self):
-        """Names and shapes of the parameters of one direction."""
-        width = self._gates_size
-        return {"W": (self.input_size, width), "U": (self.hidden_size, width), "b": (width,)}
+        return self.shapes(self.input_size, self.hidden_size)
 
     @property
     def n_parameters(self):

@@ -1,0 +1,104 @@
+"""Estimators from files."""
+
+from dataclasses import fields
+
+from fastrnn.estimators.base import as_generator
+from fastrnn.estimators.classifier import RNNClassifier
+from fastrnn.estimators.forecaster import RNNForecaster
+from fastrnn.estimators.language_model import RNNLanguageModel
+from fastrnn.estimators.regressor import RNNRegressor
+from fastrnn.estimators.saving import (
+    as_model_file_error,
+    read_history,
+    read_parameters,
+    read_training,
+)
+from fastrnn.estimators.tagger import RNNTagger
+from fastrnn.files import ModelFileError
+from fastrnn.files.layout import open_record
+from fastrnn.layers.recurrent import ZEROS
+from fastrnn.network import parameter_shapes
+from fastrnn.training import TrainingState
+
+_KINDS = {
+    cls._kind: cls
+    for cls in (RNNClassifier, RNNRegressor, RNNTagger, RNNForecaster, RNNLanguageModel)
+}
+
+
+def load(path):
+    """Load an estimator that its `save` has written.
+
+    Nothing in the file is run, imported or unpickled: one from a stranger can do no harm, and one
+    that is damaged is refused. Neither scikit-learn nor the safetensors library is needed.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Returns
+    -------
+    RNNClassifier, RNNRegressor, RNNTagger, RNNForecaster or RNNLanguageModel
+        The fitted estimator. It predicts what the saved one predicted, to the bit, and can be
+        trained further; the solver and the random numbers start anew then.
+
+    Raises
+    ------
+    fastrnn.files.ModelFileError
+        If the file is no model of ours, is damaged, or was written by a newer version; a
+        ValueError.
+    OSError
+        If the file is not there, or cannot be read.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import fastrnn
+    >>> from fastrnn.datasets import make_adding_problem
+    >>> X, y = make_adding_problem(100, 10, random_state=0)
+    >>> reg = fastrnn.RNNRegressor(8, max_iter=3, n_iter_no_change=2, tol=1, random_state=0)
+    >>> _ = reg.fit(X, y)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "adding.fastrnn")
+    ...     reg.save(path)
+    ...     loaded = fastrnn.load(path)
+    >>> bool((loaded.predict(X) == reg.predict(X)).all())
+    True
+    """
+    with open_record(path) as file:
+        if file.kind not in _KINDS:
+            advice = ": fit(resume=True) goes on from it" if file.kind == "checkpoint" else ""
+            raise ModelFileError(f"this is a file of kind {file.kind!r}, no model{advice}")
+        return _read_model(_KINDS[file.kind], file)
+
+
+def _read_model(cls, file):
+    """Check the whole of the record, then build what it says."""
+    names = [field.name for field in fields(cls)]
+    model = read_parameters(cls, file.fields.part("parameters"), names)
+    part = file.fields.part("fitted_with")
+    shaped = read_parameters(cls, part, [name for name in part.names() if name in names])
+    fitted = file.fields.part("fitted")
+    with as_model_file_error():
+        sequences, target = shaped._restore(fitted, file)
+        fitted.end()
+        architecture = shaped._describe(sequences, target.n_outputs)
+    for name, shape in parameter_shapes(**_shape_of(architecture)):
+        file.expect(name, architecture["dtype"], shape)
+    read_history(model, file.fields.part("history"))
+    state = TrainingState(as_generator(model.random_state))
+    read_training(state, file.fields.part("training"))
+    file.end()
+
+    network = model._build(architecture, target.loss, ZEROS)
+    for name, view in network.named_views(network.theta).items():
+        file.read_into(name, view)
+    model._keep(network, state, model._fitted_attributes(sequences, target, architecture))
+    return model
+
+
+def _shape_of(architecture):
+    """What shapes the parameters of a network."""
+    others = ("cell_options", "pooling", "dtype")
+    return {name: value for name, value in architecture.items() if name not in others}

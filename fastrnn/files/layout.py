@@ -1,0 +1,428 @@
+"""The layout of a file: that of safetensors, with a record in its header.
+
+A file is the length of its header (8 bytes, little-endian), the header, and the bytes of the
+tensors, one after the other. The header is a JSON object that has dtype, shape and place of every
+tensor, and under "__metadata__" strings by name. Ours are "fastrnn", the record as JSON, and
+"fastrnn_sha256", the SHA-256 of its UTF-8 bytes. Under "checksums" the record has the SHA-256 of
+every tensor.
+
+The `safetensors` library writes files; any reader of its format sees the tensors. They are read
+here, with numpy alone: everything is checked against the size of the file before anything of that
+size is taken, and what the library would let pass is not (keys that come twice, numbers that are
+not finite, gaps, other checksums).
+"""
+
+import contextlib
+import functools
+import hashlib
+import json
+import math
+import os
+import stat
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import fastrnn
+from fastrnn.files.atomic import replacing
+from fastrnn.files.record import LARGEST, Fields, ModelFileError, check_room, parse, show
+
+FORMAT = 1
+"""Version of the format of records. Files of a higher one are refused."""
+
+_METADATA, _RECORD, _CHECKSUM = "__metadata__", "fastrnn", "fastrnn_sha256"
+_MAX_HEADER = 100_000_000  # bytes, as in the safetensors library
+_CHUNK = 2**20  # bytes that are read and checked at a time
+_DTYPES = {"F32": "float32", "F64": "float64", "I64": "int64"}
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """What a file says about one of its tensors.
+
+    Attributes
+    ----------
+    dtype : {"float32", "float64", "int64"}
+        Kind of its numbers.
+    shape : tuple of int
+        Its shape.
+    begin : int
+        Its place in the file, in bytes from the start.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int
+
+    @property
+    def nbytes(self):
+        """Size in bytes."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is in a file of ours.
+
+    Attributes
+    ----------
+    kind : str
+        "classifier", "regressor", "tagger", "forecaster" or "language_model" for a model, and
+        "checkpoint".
+    fastrnn_version : str
+        Version of the package that wrote it.
+    record : dict
+        All that the file says, as JSON has it; docs/save-and-load.md lists the entries.
+    parameters : dict
+        Of a model, the parameters of its constructor by name.
+    tensors : dict of str to TensorInfo
+        Dtype and shape of each tensor by name, in the order of the file.
+    size : int
+        Size of the file in bytes.
+    """
+
+    kind: str
+    fastrnn_version: str
+    record: dict[str, Any]
+    parameters: dict[str, Any]
+    tensors: dict[str, TensorInfo]
+    size: int
+
+
+def read_description(path):
+    """Read and check what a file says about itself, without building what is in it.
+
+    Looked at are the header, the record and its checksum, and that the tensors fill the file. What
+    is in them is not read: `fastrnn.load` checks that, and whether all of it makes a model.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Returns
+    -------
+    fastrnn.files.layout.Description
+        ``kind``, ``fastrnn_version``, ``parameters``, ``record``, ``tensors`` and ``size``.
+
+    Raises
+    ------
+    ModelFileError
+        If it is no file of ours, is damaged, or is of a newer format.
+    OSError
+        If it cannot be read.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from fastrnn import RNNClassifier
+    >>> from fastrnn.files import read_description
+    >>> model = RNNClassifier(8, max_iter=2, tol=0.5, n_iter_no_change=1, random_state=0)
+    >>> _ = model.fit([[1, 2, 3], [3, 2], [2, 3, 4], [4, 3, 1]], ["up", "down", "up", "down"])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "trend.fastrnn")
+    ...     model.save(path)
+    ...     description = read_description(path)
+    >>> description.kind, description.parameters["hidden_layer_sizes"]
+    ('classifier', 8)
+    >>> description.tensors["layers.0.W"].shape
+    (1, 32)
+    """
+    with open_record(path) as file:
+        parameters = file.fields.part("parameters") if "parameters" in file.fields else None
+        values = {} if parameters is None else {n: parameters.value(n) for n in parameters.names()}
+        return Description(
+            file.kind, file.version, file.record, values, dict(file.tensors), file.size
+        )
+
+
+@functools.cache
+def library():
+    """Import what writes the layout.
+
+    Returns
+    -------
+    module
+        `safetensors.numpy`.
+
+    Raises
+    ------
+    ImportError
+        If it is not installed.
+    """
+    try:
+        import safetensors.numpy
+    except ImportError:
+        raise ImportError(
+            'saving needs the safetensors library: pip install "fastrnn[files]"'
+        ) from None
+    return safetensors.numpy
+
+
+def write_record(path, kind, record, tensors):
+    """Write a file, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Where; a file that is there is replaced.
+    kind : str
+        What is in it.
+    record : dict of str to dict
+        What `fastrnn.files.record.encode` made, in sections.
+    tensors : dict of str to ndarray
+        Arrays of float32, float64 or int64 by name, none of them empty.
+
+    Raises
+    ------
+    ImportError
+        If the safetensors library is not installed.
+    ValueError
+        If the record is too large.
+    OSError
+        If the file cannot be written.
+    """
+    write = library().save_file
+    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    checksums = {name: _checksum(tensor) for name, tensor in tensors.items()}
+    head = {"format": FORMAT, "fastrnn": fastrnn.__version__, "kind": kind}
+    text = json.dumps({**head, **record, "checksums": checksums}, allow_nan=False)
+    n_bytes = sum(tensor.nbytes for tensor in tensors.values())
+    metadata = {_RECORD: text, _CHECKSUM: hashlib.sha256(text.encode()).hexdigest()}
+    header = json.dumps(metadata).encode()
+    if len(header) + 1000 * len(tensors) > _MAX_HEADER:
+        raise ValueError(
+            f"there is more to say about the model than the {_MAX_HEADER} bytes of a header hold"
+        )
+    try:
+        check_room(header, len(header) + n_bytes)
+    except ModelFileError as error:
+        raise ValueError(f"the file could not be read again: {error}") from None
+    with replacing(path) as temporary:
+        write(tensors, temporary, metadata)
+
+
+def _checksum(tensor):
+    little = tensor.astype(tensor.dtype.newbyteorder("<"), copy=False)
+    return hashlib.sha256(memoryview(little).cast("B")).hexdigest()
+
+
+@contextlib.contextmanager
+def open_record(path):
+    """Open a file, and check its form.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Yields
+    ------
+    RecordFile
+        The file; a `ModelFileError` of the body gets the name of the file in front.
+    """
+    name = os.fsdecode(path)
+    mode = os.stat(name).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a pipe might never begin
+        raise ModelFileError(f"{name}: it is no regular file")
+    with open(name, "rb") as file:
+        try:
+            yield RecordFile(file)
+        except ModelFileError as error:
+            raise ModelFileError(f"{name}: {error}") from None
+
+
+class RecordFile:
+    """An open file whose form has been checked.
+
+    Parameters
+    ----------
+    file : binary file
+        At its start.
+
+    Attributes
+    ----------
+    kind, version : str
+        What is in it, and which version of the package wrote it.
+    record : dict
+        All of the record, as JSON has it.
+    fields : Fields
+        The same, without kind, version and checksums.
+    tensors : dict of str to TensorInfo
+        The tensors by name, in the order of the file.
+    size : int
+        Size of the file in bytes.
+    """
+
+    def __init__(self, file):
+        self._file, self.size = file, os.fstat(file.fileno()).st_size
+        self._wanted: set[str] = set()
+        header, begin = self._read_header()
+        metadata = Fields(Fields(header, "the header").raw(_METADATA), "the metadata")
+        text = metadata.text(_RECORD).encode("utf-8", "surrogatepass")
+        if metadata.text(_CHECKSUM) != hashlib.sha256(text).hexdigest():
+            raise ModelFileError("its record is damaged: the checksum is another one")
+        metadata.end()
+        del header[_METADATA]
+        self.tensors = self._read_table(header, begin)
+        self.record = parse(text, "its record")
+        self.fields = Fields(self.record, "the record")
+        self._check_head()
+        checksums = self.fields.part("checksums")
+        self._checksums = {name: checksums.text(name) for name in checksums.names()}
+        if self._checksums.keys() != self.tensors.keys():
+            raise ModelFileError("its tensors are not those that it has checksums of")
+
+    def _read_header(self):
+        length = int.from_bytes(self._read(8), "little")
+        begin = 8 + length
+        if begin > self.size or length > _MAX_HEADER:
+            raise ModelFileError(
+                f"its header should have {length} bytes, more than the file of {self.size} has"
+            )
+        text = self._read(length)
+        check_room(text, self.size)
+        return parse(text, "its header"), begin
+
+    def _read(self, n_bytes):
+        data = self._file.read(n_bytes)
+        if len(data) < n_bytes:
+            raise ModelFileError("it ends too early to be a file of fastrnn")
+        return data
+
+    def _read_table(self, header, begin):
+        """Read where the tensors are; they fill what follows the header."""
+        tensors = {}
+        for name, entry in header.items():
+            what = f"the tensor {show(name)}"
+            fields = Fields(entry, what)
+            dtype = fields.text("dtype")
+            fields.check(dtype in _DTYPES, "dtype", f"one of {', '.join(_DTYPES)}")
+            shape = tuple(fields.entries("shape", int))
+            place = fields.entries("data_offsets", int)
+            fields.end()
+            if not all(1 <= n <= LARGEST for n in shape):
+                raise ModelFileError(f"{what} has the shape {show(shape)}")
+            if len(place) != 2 or not 0 <= place[0] <= place[1]:
+                raise ModelFileError(f"{what} has the place {show(place)}")
+            info = TensorInfo(_DTYPES[dtype], shape, begin + place[0])
+            if place[1] - place[0] != info.nbytes:
+                raise ModelFileError(
+                    f"{what} has {show(place[1] - place[0])} bytes, which does not suit its shape"
+                )
+            tensors[name] = info
+        tensors = dict(sorted(tensors.items(), key=lambda item: item[1].begin))
+        for name, info in tensors.items():
+            if info.begin != begin:
+                raise ModelFileError(f"the tensor {show(name)} does not begin where it should")
+            begin += info.nbytes
+        if begin != self.size:
+            raise ModelFileError(f"it should have {begin} bytes, but has {self.size}")
+        return tensors
+
+    def _check_head(self):
+        fields = self.fields
+        version = fields.whole("format", 1)
+        self.version = fields.text("fastrnn")
+        if version > FORMAT:
+            raise ModelFileError(
+                f"it was written by fastrnn {show(self.version)} in format {version}, but this "
+                f"version reads formats up to {FORMAT}: upgrade fastrnn"
+            )
+        self.kind = fields.text("kind")
+
+    def expect(self, name, dtype, shape):
+        """Check that there is a tensor.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+        dtype : str
+            Kind of its numbers.
+        shape : tuple of int
+            Its shape.
+        """
+        info = self.tensors.get(name)
+        if info is None:
+            raise ModelFileError(f"it has no tensor {name!r}")
+        if (info.dtype, info.shape) != (dtype, tuple(shape)):
+            raise ModelFileError(
+                f"the tensor {name!r} has the dtype {info.dtype} and shape {show(info.shape)}, "
+                f"expected {dtype} and {show(tuple(shape))}"
+            )
+        self._wanted.add(name)
+
+    def shape(self, name):
+        """Return the shape of a tensor that must be there.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+
+        Returns
+        -------
+        tuple of int
+        """
+        if name not in self.tensors:
+            raise ModelFileError(f"it has no tensor {name!r}")
+        return self.tensors[name].shape
+
+    def end(self):
+        """Refuse tensors that nobody expects, and entries of the record that nobody asked for."""
+        for name in self.tensors:
+            if name not in self._wanted:
+                raise ModelFileError(f"it has the unknown tensor {show(name)}")
+        self.fields.end()
+
+    def array(self, name, dtype, shape, *, finite=True):
+        """Read a tensor into a new array.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+        dtype : str
+            Kind of its numbers.
+        shape : tuple of int
+            Its shape.
+        finite : bool, default=True
+            Whether NaN and infinity are an error.
+
+        Returns
+        -------
+        ndarray
+        """
+        self.expect(name, dtype, shape)
+        array = np.empty(shape, dtype)
+        self.read_into(name, array, finite=finite)
+        return array
+
+    def read_into(self, name, array, *, finite=True):
+        """Read a tensor that is expected into an array of its dtype and shape.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+        array : ndarray
+            Filled; C-contiguous.
+        finite : bool, default=True
+            Whether NaN and infinity are an error.
+        """
+        flat = array.reshape(-1)
+        little = array.dtype.newbyteorder("<")
+        per_chunk = _CHUNK // array.itemsize
+        checksum = hashlib.sha256()
+        self._file.seek(self.tensors[name].begin)
+        for begin in range(0, len(flat), per_chunk):
+            part = flat[begin : begin + per_chunk]
+            data = self._read(part.nbytes)
+            checksum.update(data)
+            part[:] = np.frombuffer(data, little)
+            if finite and array.dtype.kind == "f" and not np.isfinite(part).all():
+                raise ModelFileError(f"the tensor {name!r} has numbers that are not finite")
+        if checksum.hexdigest() != self._checksums[name]:
+            raise ModelFileError(f"the tensor {name!r} is damaged: its checksum is another one")
