@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fastrnn import estimators as estimators
     from fastrnn import files as files
     from fastrnn import inspection as inspection
+    from fastrnn import interop as interop
     from fastrnn import layers as layers
     from fastrnn import metrics as metrics
     from fastrnn import plotting as plotting
@@ -41,6 +42,7 @@ _SUBMODULES = [
     "estimators",
     "files",
     "inspection",
+    "interop",
     "layers",
     "metrics",
     "plotting",

@@ -21,7 +21,7 @@ FLOORS = [
     "standin bridge",
     "layers preprocessing metrics",
     "network",
-    "training memory inspection files",
+    "training memory inspection files interop",
     "estimators",
     "cli",
     "__main__",

@@ -12,6 +12,7 @@ MODULES = [
     "fastrnn.layers",
     "fastrnn.datasets",
     "fastrnn.inspection",
+    "fastrnn.interop",
     "fastrnn.metrics",
     "fastrnn.plotting",
     "fastrnn.preprocessing",

@@ -31,7 +31,7 @@ def test_public_classes_are_found_and_listed(name):
 
 
 def test_submodules_are_found_without_importing_them():
-    names = ["datasets", "estimators", "inspection", "layers", "metrics", "plotting"]
+    names = ["datasets", "estimators", "inspection", "interop", "layers", "metrics", "plotting"]
     found = "; ".join(f"assert fastrnn.{name}.__name__ == 'fastrnn.{name}'" for name in names)
     subprocess.run([sys.executable, "-c", f"import fastrnn; {found}"], check=True)
     assert set(names) <= set(dir(fastrnn))

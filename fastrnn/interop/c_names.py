@@ -1,0 +1,305 @@
+"""What the C code of an estimator is made of: the names of the templates, and the weights."""
+
+import numpy as np
+
+from fastrnn import __version__
+from fastrnn.layers import GRU, LSTM, RNN, CarryLSTM
+
+_CELLS = {RNN: "plain recurrent layer", LSTM: "LSTM", GRU: "GRU", CarryLSTM: "carry LSTM"}
+_LONGEST_STRING = 4095  # bytes of a literal that every C99 compiler takes
+
+_SCALES = {
+    "difference": (
+        "the mean absolute difference of one value from the one before",
+        "any value, best one of the last",
+    ),
+    "standard": ("the standard deviation of the values", "their mean"),
+    "level": ("the mean absolute value", "0"),
+    None: ("1", "0"),
+}
+
+
+def describe(est, prefix, header):
+    """Gather what the C code of an estimator is made of.
+
+    Parameters
+    ----------
+    est : estimator of fastrnn
+        The fitted estimator.
+    prefix : str
+        What public names begin with.
+    header : str
+        Name of the header.
+
+    Returns
+    -------
+    names : dict
+        What the templates fill in, and ask for.
+    weights : dict of str to (str, ndarray of float32)
+        For each array of weights its size, as C says it, and its values.
+
+    Raises
+    ------
+    TypeError, NotFittedError, ValueError
+        If it cannot be exported, as `fastrnn.interop.export_c` says.
+    """
+    ours = (cls for cls in type(est).__mro__ if cls.__module__.startswith("fastrnn.estimators."))
+    kind = next(ours, None)
+    if kind is None:
+        raise TypeError(f"est must be an estimator of fastrnn, got {type(est).__name__}")
+    est._check_fitted()
+    network = est.network_
+    if not network.one_way:
+        raise ValueError(
+            "the model is bidirectional: it has no output before the end of a sequence, all steps "
+            "of which would have to be kept; export one with bidirectional=False"
+        )
+    weights = {}
+    read = _read_series if hasattr(est, "_plan") else _read_columns
+    names = {
+        "kind": kind.__name__,
+        "version": __version__,
+        "header": header,
+        "prefix": prefix,
+        "PREFIX": prefix.upper(),
+        "rounded": network.dtype == np.float64,
+        **_tables(network, weights),
+        **read(est, weights),
+        **_layers(network, weights),
+        **_pooling(network),
+        **_outputs(est, prefix, weights),
+    }
+    names |= _joined(names)
+    names["weights"] = [{"name": name, "size": size} for name, (size, _) in weights.items()]
+    return names, {name: (size, _as_floats(values)) for name, (size, values) in weights.items()}
+
+
+def _tables(network, weights):
+    """Vectors of ids, and where each column of ids has its own in the input of layer 1."""
+    shapes = [table.shape for table in network.embeddings]
+    for t, table in enumerate(network.embeddings, start=1):
+        weights[f"table{t}"] = (f"V{t} * E{t}", table)
+    columns, offset = [], network.n_features
+    for column, k in enumerate(network.id_tables):
+        columns.append(
+            {"column": column, "t": k + 1, "offset": offset, "largest": shapes[k][0] - 1}
+        )
+        offset += shapes[k][1]
+    return {
+        "tables": [{"t": t, "V": V, "E": E} for t, (V, E) in enumerate(shapes, start=1)],
+        "n_ids": len(columns),
+        "id_columns": columns,
+    }
+
+
+def _read_columns(est, weights):
+    """Numbers and ids of a step, for the estimators that read them as they are."""
+    n_features, columns = est.network_.n_features, est._columns
+    numbers = [j for j in range(columns.width) if j not in columns.ids]
+    which = "the numbers of the step"
+    if columns.ids:
+        which = f"column{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))} of X"
+    return {
+        "n_features": n_features,
+        "numbers": f"{which}, finite",
+        "id_meanings": [
+            "the token" if hasattr(est, "tokens_") else f"the id in column {j} of X"
+            for j in columns.ids
+        ],
+        "mixed": bool(n_features and columns.ids),
+        **dict.fromkeys(("forecast", "mask", "log", "season"), False),
+    }
+
+
+def _read_series(est, weights):
+    """What a forecaster reads: the value, and covariates, which are scaled in C."""
+    plan, covariates = est._plan, est._covariates
+    columns, _ = plan.columns(covariates)
+    past = [(j, 0) for j in range(covariates.n_future, len(covariates.mean))]
+    future = [(j, h) for h in range(1, plan.block + 1) for j in range(covariates.n_future)]
+    # Behind the value, and the mark of a missing one, stand covariates, some steps ahead.
+    places = list(enumerate(past + future, start=1 + plan.mask))
+    numbers = [place for k, place in places if k not in columns.ids]
+    ids = [place for k, place in places if k in columns.ids]
+    if numbers:
+        which = [j for j, _ in numbers]
+        weights["covariate_mean"] = (str(len(which)), covariates.mean[which])
+        weights["covariate_scale"] = (str(len(which)), covariates.deviation[which])
+    factor, shift = _SCALES[plan.scaling]
+    return {
+        "forecast": True,
+        "n_features": 1 + len(numbers),
+        "numbers": "the value of the series"
+        + (", NAN if it is missing" if plan.mask else "")
+        + (f"; then {', '.join(_covariate(*place) for place in numbers)}" if numbers else ""),
+        "id_meanings": [_covariate(*place) for place in ids],
+        "mixed": False,
+        "has_covariates": bool(numbers),
+        "shifted": "d + 1" if plan.mask else "d",
+        "n_steps": plan.block,
+        "n_levels": len(plan.quantiles or (0.5,)),
+        "several_levels": len(plan.quantiles or ()) > 1,
+        "relative": plan.scaling == "difference",
+        "mask": plan.mask,
+        "log": plan.log,
+        "season": plan.seasonality,
+        "scaled_value": ("log(value)" if plan.log else "value")
+        + (" - season" if plan.seasonality else ""),
+        "factor": factor,
+        "shift": shift,
+    }
+
+
+def _covariate(j, ahead):
+    """Name a covariate as it stands for some step."""
+    return f"covariate {j}" + (f" of {ahead} steps ahead" if ahead else "")
+
+
+def _layers(network, weights):
+    """The recurrent layers."""
+    layers = []
+    for k, layer in enumerate(network.layers, start=1):
+        p, H, G = layer.params, layer.hidden_size, layer.n_gates
+        gates = f"H{k}" if G == 1 else f"{G} * H{k}"
+        is_gru = isinstance(layer, GRU)
+        weights[f"W{k}"] = (f"D{k} * {gates}", p["W"])
+        weights[f"U{k}"] = (f"H{k} * {gates}", p["U"])
+        weights[f"b{k}"] = (gates, p["b"])
+        if is_gru:
+            weights[f"bn{k}"] = (f"H{k}", p["b_n"])
+        if is_gru and not layer.reset_after:
+            weights[f"U{k}"] = (f"H{k} * 2 * H{k}", p["U"][:, : 2 * H])
+            weights[f"Un{k}"] = (f"H{k} * H{k}", p["U"][:, 2 * H :])
+        layers.append(
+            {
+                "k": k,
+                "D": layer.input_size,
+                "H": H,
+                "cell": _CELLS[type(layer)],
+                "input": f"stream->h{k - 1}",
+                "has_cell_state": layer.has_cell_state,
+                "rnn": isinstance(layer, RNN),
+                "relu": getattr(layer, "relu", False),
+                "lstm": isinstance(layer, LSTM),
+                "carry_lstm": isinstance(layer, CarryLSTM),
+                "candidate_tanh": getattr(layer, "candidate_tanh", False),
+                "gru_after": is_gru and layer.reset_after,
+                "gru_before": is_gru and not layer.reset_after,
+            }
+        )
+    return {"layers": layers, "top": len(layers), "H_top": layers[-1]["H"]}
+
+
+def _pooling(network):
+    """What the output layer sees."""
+    kind = network.pooling.kind
+    state = f"stream->h{len(network.layers)}"
+    return {
+        "mean": kind == "mean",
+        "max": kind == "max",
+        "every_step": kind == "steps",
+        "pooled": {"mean": "mean", "max": "stream->max"}.get(kind, state),
+    }
+
+
+def _outputs(est, prefix, weights):
+    """The output layer, and what becomes of its outputs."""
+    network, plan = est.network_, getattr(est, "_plan", None)
+    if not network.tied:
+        weights["Wy"] = (f"H{len(network.layers)} * K", network.head["W"])
+    weights["by"] = ("K", network.head["b"])
+    is_softmax = network.loss.name == "log_loss"
+    is_sigmoid = network.loss.name == "binary_log_loss"
+    has_tokens, is_scaled = hasattr(est, "tokens_"), hasattr(est, "y_scale_")
+    class_type, classes = None, []
+    if plan is not None:
+        outputs = f"forecasts of the next {plan.block} steps"
+        if plan.quantiles is not None:
+            outputs += f", of each the quantiles {', '.join(map(str, plan.quantiles))}"
+    elif is_scaled:
+        outputs = "the numbers predicted"
+        weights["y_scale"], weights["y_mean"] = ("K", est.y_scale_), ("K", est.y_mean_)
+    elif is_sigmoid:
+        outputs = "the probability of each label, for itself"
+    elif has_tokens:
+        outputs = "the probability of each token to be the next"
+    else:
+        outputs = f"the probability of each class, in the order of {prefix}_classes"
+        class_type, classes = _classes(est.classes_.tolist())
+    return {
+        "n_outputs": network.n_outputs,
+        "tied": network.tied,
+        "softmax": is_softmax,
+        "sigmoid": is_sigmoid,
+        "needs_sigmoid": is_sigmoid or not isinstance(network.layers[0], RNN),
+        "scaled": is_scaled,
+        "outputs": outputs,
+        "class_type": class_type,
+        "classes": [{"label": label} for label in classes],
+        "end": est._vocabulary.end if has_tokens else None,
+        "has_end": has_tokens and est._vocabulary.end is not None,
+    }
+
+
+def _joined(names):
+    """What follows from the parts together."""
+    for column, meaning in zip(names["id_columns"], names["id_meanings"], strict=True):
+        column["meaning"] = meaning
+    has_x, has_ids = names["n_features"] > 0, names["n_ids"] > 0
+    assembles = has_ids or names["forecast"]  # the input of layer 1 from more than one thing
+    names["layers"][0]["input"] = "input" if assembles else "x"
+    refused = [
+        "a number is not finite" if has_x else None,
+        "the value is not above 0" if names["log"] else None,
+        "there is no such id" if has_ids else None,
+    ]
+    way = [f"{names['n_features']} numbers"] if has_x else []
+    way += [f"vectors of {names['n_ids']} ids"] if has_ids else []
+    way += [f"{layer['cell']}, {layer['H']} units" for layer in names["layers"]]
+    way += ["mean of its states"] if names["mean"] else []
+    way += ["maximum of its states"] if names["max"] else []
+    way += [f"output layer: {names['outputs']}"]
+    return {
+        "assembles": assembles,
+        "inputs": ", ".join(["x"] * has_x + ["ids"] * has_ids),
+        "refused": " or ".join(filter(None, refused)),
+        "way": [{"stage": stage} for stage in way],
+    }
+
+
+def _as_floats(values):
+    """Round weights to float32."""
+    with np.errstate(over="ignore"):
+        rounded = np.asarray(values, dtype=np.float32)
+    if not np.isfinite(rounded).all():
+        raise ValueError("the model has weights that do not fit into a float of C")
+    return rounded
+
+
+def _classes(labels):
+    """Return the C type of class labels, and each as C writes it."""
+    if isinstance(labels[0], str | bytes):
+        return "char *const", [_string(label) for label in labels]
+    if isinstance(labels[0], float):
+        return "double", [f"{label!r}" for label in labels]
+    if min(labels) < -(2**63) or max(labels) >= 2**63:
+        raise ValueError("a class label does not fit into a number of C, of 64 bits")
+    # There are no negative literals: the smallest number is written as a difference.
+    return "long long", [
+        "-9223372036854775807LL - 1" if label == -(2**63) else f"{int(label)}LL" for label in labels
+    ]
+
+
+def _string(label):
+    """Write a label as a C string: what is not plain ASCII as bytes of UTF-8, in octal."""
+    try:
+        text = label.encode("utf-8") if isinstance(label, str) else label
+    except UnicodeEncodeError:
+        text = b"\0"  # half of a surrogate pair
+    if b"\0" in text or len(text) > _LONGEST_STRING:
+        raise ValueError(
+            f"the class label {label[:40]!r} does not fit into a string of C: expected at most "
+            f"{_LONGEST_STRING} bytes of UTF-8, none of them 0"
+        )
+    plain = {*range(ord(" "), ord("~") + 1)} - set(b'"\\?')  # ?? begins a trigraph
+    return '"' + "".join(chr(byte) if byte in plain else f"\\{byte:03o}" for byte in text) + '"'
