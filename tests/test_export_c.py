@@ -279,8 +279,8 @@ def test_ids_beside_numbers(tmp_path, compiler):
     model = classifier(X=X, categorical_features=[1, 3], embedding_dim=(4, 2), pooling="max")
     compiled = Compiled(model, tmp_path, compiler)
     assert compiled.n_features == compiled.n_ids == 2
-    assert "columns 0, 2 of X" in compiled.header
-    assert "column 1 of X, from 0 to 4" in compiled.header
+    for line in "x[1]   column 2 of X;", "ids[0] column 1 of X, from 0 to 4;":
+        assert line in compiled.header
     for x in X:
         assert_same(compiled, model, x, model.predict_proba)
 
@@ -543,13 +543,27 @@ def written(model, folder, **options):
     return [(folder / name).read_bytes() for name in ("model.c", "model.h")]
 
 
-def test_the_text_is_always_the_same(tmp_path):
-    texts = written(classifier(), tmp_path)
-    assert texts == written(classifier(), tmp_path)
+@pytest.mark.parametrize(
+    "make",
+    [
+        classifier,
+        lambda: classifier(dtype="float64", cell="rnn", pooling="mean"),
+        lambda: tagger(cell="gru"),
+        lambda: RNNLanguageModel(3, max_iter=1, random_state=0).fit(["ab", "ba"]),
+        lambda: RNNForecaster(3, seasonality=4, max_iter=1, random_state=0).fit(make_series()),
+    ],
+)
+def test_the_text_is_always_the_same(make, tmp_path):
+    model = make()
+    texts = written(model, tmp_path)
+    assert texts == written(make(), tmp_path)
     for text in texts:
-        assert f"RNNClassifier, written by fastrnn {fastrnn.__version__}".encode() in text
-        assert text.isascii() and b"\r" not in text and b"$" not in text and b"%" not in text
-        assert b"\n\n\n" not in text and text.endswith(b"\n") and not text.endswith(b"\n\n")
+        kind = type(model).__name__
+        assert f"{kind}, written by fastrnn {fastrnn.__version__}".encode() in text
+        assert text.isascii() and not set(b"\r\t$") & set(text) and b"\n%" not in text
+        assert b"\n\n\n" not in text and b" \n" not in text
+        assert text.endswith(b"\n") and not text.endswith(b"\n\n")
+        assert max(map(len, text.splitlines())) <= 100
 
 
 def test_weights_are_exact(tmp_path):

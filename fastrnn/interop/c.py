@@ -10,6 +10,7 @@ The names come from `fastrnn.interop.c_names`.
 """
 
 import contextlib
+import itertools
 import os
 import re
 from importlib import resources
@@ -90,7 +91,7 @@ def export_c(est, path, *, prefix=None):
         )
     header = source.with_suffix(".h")
     names, weights = describe(est, _check_prefix(prefix, source.stem), header.name)
-    code = [*_fill_in("model.c.in", names), *_initializers(weights)]
+    code = itertools.chain(_fill_in("model.c.in", names), _initializers(weights))
     _replace({source: code, header: _fill_in("model.h.in", names)})
 
 
@@ -150,9 +151,10 @@ def _initializers(weights):
     for name, (size, values) in weights.items():
         yield ""
         yield f"static const float {name}[{size}] = {{"
-        for row in np.atleast_2d(values).tolist():
-            for begin in range(0, len(row), _NUMBERS_A_LINE):
-                yield "    " + " ".join(map(_literal, row[begin : begin + _NUMBERS_A_LINE]))
+        for row in np.atleast_2d(values):
+            literals = [_literal(number) for number in row.tolist()]
+            for begin in range(0, len(literals), _NUMBERS_A_LINE):
+                yield "    " + " ".join(literals[begin : begin + _NUMBERS_A_LINE])
         yield "};"
 
 

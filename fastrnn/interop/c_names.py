@@ -96,16 +96,11 @@ def _read_columns(est, weights):
     """Numbers and ids of a step, for the estimators that read them as they are."""
     n_features, columns = est.network_.n_features, est._columns
     numbers = [j for j in range(columns.width) if j not in columns.ids]
-    which = "the numbers of the step"
-    if columns.ids:
-        which = f"column{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))} of X"
+    of_id = "the token, its place in tokens_" if hasattr(est, "tokens_") else "column {} of X"
     return {
         "n_features": n_features,
-        "numbers": f"{which}, finite",
-        "id_meanings": [
-            "the token" if hasattr(est, "tokens_") else f"the id in column {j} of X"
-            for j in columns.ids
-        ],
+        "x": [f"column {j} of X" for j in numbers],
+        "ids": [of_id.format(j) for j in columns.ids],
         "mixed": bool(n_features and columns.ids),
         **dict.fromkeys(("forecast", "mask", "log", "season"), False),
     }
@@ -121,6 +116,7 @@ def _read_series(est, weights):
     places = list(enumerate(past + future, start=1 + plan.mask))
     numbers = [place for k, place in places if k not in columns.ids]
     ids = [place for k, place in places if k in columns.ids]
+    unknown = " (the largest id: not known yet)"
     if numbers:
         which = [j for j, _ in numbers]
         weights["covariate_mean"] = (str(len(which)), covariates.mean[which])
@@ -129,10 +125,11 @@ def _read_series(est, weights):
     return {
         "forecast": True,
         "n_features": 1 + len(numbers),
-        "numbers": "the value of the series"
-        + (", NAN if it is missing" if plan.mask else "")
-        + (f"; then {', '.join(_covariate(*place) for place in numbers)}" if numbers else ""),
-        "id_meanings": [_covariate(*place) for place in ids],
+        "x": [
+            "the value of the series" + (", NAN if it is missing" if plan.mask else ""),
+            *(_covariate(*place) for place in numbers),
+        ],
+        "ids": [_covariate(j, ahead) + unknown * (ahead > 0) for j, ahead in ids],
         "mixed": False,
         "has_covariates": bool(numbers),
         "shifted": "d + 1" if plan.mask else "d",
@@ -152,7 +149,7 @@ def _read_series(est, weights):
 
 def _covariate(j, ahead):
     """Name a covariate as it stands for some step."""
-    return f"covariate {j}" + (f" of {ahead} steps ahead" if ahead else "")
+    return f"covariate {j}" + (f" of {_count(ahead, 'step')} ahead" if ahead else "")
 
 
 def _layers(network, weights):
@@ -213,7 +210,7 @@ def _outputs(est, prefix, weights):
     has_tokens, is_scaled = hasattr(est, "tokens_"), hasattr(est, "y_scale_")
     class_type, classes = None, []
     if plan is not None:
-        outputs = f"forecasts of the next {plan.block} steps"
+        outputs = f"forecasts of the next {_count(plan.block, 'step')}"
         if plan.quantiles is not None:
             outputs += f", of each the quantiles {', '.join(map(str, plan.quantiles))}"
     elif is_scaled:
@@ -243,9 +240,13 @@ def _outputs(est, prefix, weights):
 
 def _joined(names):
     """What follows from the parts together."""
-    for column, meaning in zip(names["id_columns"], names["id_meanings"], strict=True):
-        column["meaning"] = meaning
     has_x, has_ids = names["n_features"] > 0, names["n_ids"] > 0
+    inputs = [(f"x[{d}]", meaning) for d, meaning in enumerate(names["x"])]
+    if not has_ids and not names["forecast"]:
+        inputs = [("x", "the numbers of the step, as in X")]
+    for column, meaning in zip(names["id_columns"], names["ids"], strict=True):
+        inputs.append((f"ids[{column['column']}]", f"{meaning}, from 0 to {column['largest']}"))
+    width = max(len(place) for place, _ in inputs)
     assembles = has_ids or names["forecast"]  # the input of layer 1 from more than one thing
     names["layers"][0]["input"] = "input" if assembles else "x"
     refused = [
@@ -253,18 +254,26 @@ def _joined(names):
         "the value is not above 0" if names["log"] else None,
         "there is no such id" if has_ids else None,
     ]
-    way = [f"{names['n_features']} numbers"] if has_x else []
-    way += [f"vectors of {names['n_ids']} ids"] if has_ids else []
-    way += [f"{layer['cell']}, {layer['H']} units" for layer in names["layers"]]
+    way = [_count(names["n_features"], "number")] if has_x else []
+    way += [f"{_count(names['n_ids'], 'id')}, for each a vector"] if has_ids else []
+    way += [f"{layer['cell']}, {_count(layer['H'], 'unit')}" for layer in names["layers"]]
     way += ["mean of its states"] if names["mean"] else []
     way += ["maximum of its states"] if names["max"] else []
     way += [f"output layer: {names['outputs']}"]
     return {
         "assembles": assembles,
-        "inputs": ", ".join(["x"] * has_x + ["ids"] * has_ids),
+        "inputs": [{"place": f"{place:{width}}", "meaning": what} for place, what in inputs],
+        "y_place": f"{'y':{width}}",
+        "blank_place": " " * width,
+        "arguments": ", ".join(["x"] * has_x + ["ids"] * has_ids),
         "refused": " or ".join(filter(None, refused)),
         "way": [{"stage": stage} for stage in way],
     }
+
+
+def _count(n, what):
+    """Say how many."""
+    return f"{n} {what}" + "s" * (n != 1)
 
 
 def _as_floats(values):
