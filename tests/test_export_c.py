@@ -543,16 +543,16 @@ def written(model, folder, **options):
     return [(folder / name).read_bytes() for name in ("model.c", "model.h")]
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        classifier,
-        lambda: classifier(dtype="float64", cell="rnn", pooling="mean"),
-        lambda: tagger(cell="gru"),
-        lambda: RNNLanguageModel(3, max_iter=1, random_state=0).fit(["ab", "ba"]),
-        lambda: RNNForecaster(3, seasonality=4, max_iter=1, random_state=0).fit(make_series()),
-    ],
-)
+MODELS = [
+    classifier,
+    lambda: classifier(dtype="float64", cell="rnn", pooling="mean"),
+    lambda: tagger(cell="gru"),
+    lambda: RNNLanguageModel(3, max_iter=1, random_state=0).fit(["ab", "ba"]),
+    lambda: RNNForecaster(3, seasonality=4, max_iter=1, random_state=0).fit(make_series()),
+]
+
+
+@pytest.mark.parametrize("make", MODELS)
 def test_the_text_is_always_the_same(make, tmp_path):
     model = make()
     texts = written(model, tmp_path)
@@ -564,6 +564,13 @@ def test_the_text_is_always_the_same(make, tmp_path):
         assert b"\n\n\n" not in text and b" \n" not in text
         assert text.endswith(b"\n") and not text.endswith(b"\n\n")
         assert max(map(len, text.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("make", MODELS)
+def test_a_loaded_model_gives_the_same_text(make, tmp_path):
+    model = make()
+    model.save(tmp_path / "saved")
+    assert written(fastrnn.load(tmp_path / "saved"), tmp_path) == written(model, tmp_path)
 
 
 def test_weights_are_exact(tmp_path):
