@@ -12,7 +12,7 @@ class work, and of UserWarning elsewhere. Importing this module does not import 
 import functools
 import math
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from fastrnn.kernels.solvers import global_norm
 from fastrnn.progress import Progress
 from fastrnn.solvers import SCHEDULES, SOLVERS
 
-__all__ = ["History", "Settings", "TrainingState", "train"]
+__all__ = ["Checkpoint", "History", "Settings", "TrainingState", "train"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,6 +200,31 @@ class History:
         return min(self.loss_curve, default=math.inf)
 
 
+@dataclass
+class Checkpoint:
+    """All of training between two epochs. Copied, it is where a later `train` may go on from.
+
+    Attributes
+    ----------
+    theta : ndarray of shape (P,)
+        The network's parameters.
+    state : TrainingState
+        Where training stands.
+    history : History
+        Of all epochs so far.
+    best_theta : ndarray of shape (P,) or None
+        The parameters of the best validation score; None without early stopping.
+    is_over : bool
+        Whether training has stalled, or was stopped by the one who watches.
+    """
+
+    theta: np.ndarray
+    state: TrainingState
+    history: History
+    best_theta: np.ndarray | None = None
+    is_over: bool = False
+
+
 def train(
     network,
     sequences,
@@ -212,6 +237,8 @@ def train(
     windows=None,
     validate=None,
     watch=None,
+    begun=None,
+    keep=None,
 ):
     """Train a network in place.
 
@@ -248,6 +275,12 @@ def train(
     watch : object or None, default=None
         ``watch.epoch_starts()`` is called before each epoch and ``watch.epoch_ends()`` after it;
         training stops if that returns True.
+    begun : Checkpoint or None, default=None
+        What an earlier call, with the same arguments, handed to ``keep``. ``network.theta`` and
+        ``state`` are already its own. Training goes on as that call would have, to the bit.
+    keep : callable or None, default=None
+        ``keep(checkpoint)`` is called after each epoch, with a `Checkpoint` whose parts change when
+        training goes on. Not called by "lbfgs".
 
     Returns
     -------
@@ -280,11 +313,17 @@ def train(
     plan = _Minibatches(kept, settings)
     if windows is not None:
         plan = _Windows(network, sequences, kept, windows)
-    stopping = _Stopping(settings, network.theta, plan.n_samples, state, validate, watch)
+    scores = [] if validate else None
+    now = Checkpoint(network.theta, state, History(plan.n_samples, validation_scores=scores))
+    if begun is not None:
+        now = replace(begun, theta=network.theta, state=state)
+    stopping = _Stopping(settings, now, validate, watch, keep)
     most = settings.max_iter - state.epoch if n_epochs is None else n_epochs
     common = (network, loss_and_grad, plan, target, weight, settings, stopping, progress, most)
     try:
-        if settings.solver == "lbfgs":
+        if now.is_over:
+            warning = None
+        elif settings.solver == "lbfgs":
             warning = _train_on_full_batch(*common)
         else:
             warning = _train_on_minibatches(*common, state)
@@ -385,15 +424,17 @@ def _train_on_minibatches(
 
         stalled = stopping.epoch_ends(loss_sum / history.n_samples, norm_sum / len(plan))
         progress.end_epoch(history)
-        if stopping.stopped:
-            return None
-        if stalled and (settings.learning_rate != "adaptive" or rate <= 1e-6):
-            progress.note(f"{stopping.reason} Stopping.")
-            return None
-        if stalled:
+        lowers = settings.learning_rate == "adaptive" and rate > 1e-6
+        is_over = stopping.stopped or (stalled and not lowers)
+        if stalled and not is_over:
             state.n_lowered, state.n_stalled = state.n_lowered + 1, 0
             rate = settings.learning_rate_init / 5.0**state.n_lowered
             progress.note(f"{stopping.reason} Learning rate is now {rate:.3g}.")
+        stopping.settle(is_over)
+        if is_over:
+            if not stopping.stopped:
+                progress.note(f"{stopping.reason} Stopping.")
+            return None
     if settings.learning_rate == "cosine":
         return None
     return _convergence_warning()(
@@ -491,11 +532,11 @@ class _Stopping:
     too), else minus the loss. NaN is no improvement.
     """
 
-    def __init__(self, settings, theta, n_samples, state, validate, watch):
-        self.settings, self.theta, self.state = settings, theta, state
-        self.validate, self.watch, self.stopped = validate, watch, False
-        self.history = History(n_samples, validation_scores=[] if validate else None)
-        self.start, self.best_theta = (state.epoch, state.t), None
+    def __init__(self, settings, now, validate, watch, keep):
+        self.settings, self.now, self.state, self.history = settings, now, now.state, now.history
+        self.validate, self.watch, self.keep, self.stopped = validate, watch, keep, False
+        state, history = now.state, now.history
+        self.start = (state.epoch - history.n_iter, state.t - history.t)
         if state.by_score != settings.early_stopping:
             state.by_score, state.best, state.n_stalled = settings.early_stopping, -math.inf, 0
         self.reason = (
@@ -518,7 +559,7 @@ class _Stopping:
         state.n_stalled = 0 if value >= state.best + self.settings.tol else state.n_stalled + 1
         if value > state.best:
             if self.settings.early_stopping:
-                self.best_theta = self.theta.copy()
+                self.now.best_theta = self.now.theta.copy()
                 history.best_validation_score = value
             state.best = value
         history.gradient_norms.append(norm)
@@ -527,6 +568,12 @@ class _Stopping:
         if self.watch:
             self.stopped = bool(self.watch.epoch_ends())
         return state.n_stalled >= self.settings.n_iter_no_change
+
+    def settle(self, is_over):
+        """Note whether training is over, and hand on the checkpoint, which is complete now."""
+        self.now.is_over = is_over
+        if self.keep:
+            self.keep(self.now)
 
     def forget_unfinished_epoch(self):
         """Cut all lists to the length of the loss curve, which is written last."""
@@ -541,8 +588,8 @@ class _Stopping:
 
     def restore_best(self):
         """Go back to the parameters of the best validation score, if there are any."""
-        if self.best_theta is not None:
-            self.theta[:] = self.best_theta
+        if self.now.best_theta is not None:
+            self.now.theta[:] = self.now.best_theta
 
 
 @functools.cache

@@ -23,6 +23,7 @@ from fastrnn.bridge import (
     watch_fit,
 )
 from fastrnn.columns import choose
+from fastrnn.estimators.checkpoints import open_checkpoints
 from fastrnn.estimators.parameters import (
     cell_options,
     check_parameters,
@@ -256,7 +257,17 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         if cls.__doc__ and RNNBase.__doc__:  # python -OO strips both
             cls.__doc__ = _insert_sections(cls.__doc__, RNNBase.__doc__)
 
-    def fit(self, X, y, sample_weight=None, validation_data=None):
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        validation_data=None,
+        *,
+        checkpoint=None,
+        checkpoint_every=1,
+        resume=False,
+    ):
         """Train the network.
 
         Ctrl-C ends training early and keeps the model trained so far. With scikit-learn 1.9 or
@@ -279,6 +290,16 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
             Sequences and targets to score the model on after each epoch, as `score` does. With
             ``early_stopping=True`` they take the place of a part held out: all of `X` is trained
             on. Otherwise the scores are recorded in `validation_scores_` and change nothing.
+        checkpoint : str or path-like, default=None
+            A file to which training is written after epochs, so that it can go on if this process
+            ends. Needs the extra ``files``; not for "lbfgs".
+        checkpoint_every : int, default=1
+            Number of epochs from one checkpoint to the next. There is one at the end, too.
+        resume : bool, default=False
+            Whether to go on from that file, if it is there: with the same arguments and parameters
+            `fit` then ends with the very model that it would have without the interruption. Only
+            `max_iter` may be raised (not with "cosine"), and `n_jobs` and `verbose` may be others.
+            A file of another training is an error.
 
         Returns
         -------
@@ -301,9 +322,10 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         ConvergenceWarning
             If `max_iter` ended training before the loss converged.
         """
-        return self._fit(X, y, sample_weight, validation_data)
+        file = open_checkpoints(self, checkpoint, checkpoint_every, resume)
+        return self._fit(X, y, sample_weight, validation_data, file)
 
-    def _fit(self, X, y, sample_weight, validation_data, given=None):
+    def _fit(self, X, y, sample_weight, validation_data, file, given=None):
         """Train until it is done; callbacks see what was given, if X is that no longer."""
         self._check_parameters()
         goes_on = bool(self.warm_start) and hasattr(self, "network_")
@@ -318,7 +340,15 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
             validation = self._read_validation_data(validation_data, sequences, target)
         self._refuse_if_too_large(sequences, architecture, validation and validation[0])
 
-        state = TrainingState(as_generator(self.random_state))
+        state, settings = TrainingState(as_generator(self.random_state)), self._settings()
+        if file:
+            seen = self._seen(sequences, target.values, target.weight)
+            if validation is not None:
+                parts = self._seen(*validation).values()
+                seen["validation_data"] = [array for arrays in parts for array in arrays]
+            if goes_on:
+                seen["the model before"] = [self.network_.theta]
+            file.start(state.rng, seen)
         network = self._go_on() if goes_on else self._build(architecture, target.loss, state.rng)
         lessons = target
         if self.early_stopping and validation is None:
@@ -328,12 +358,14 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         def fitted_so_far():
             return {"network_": copy.deepcopy(network), **fitted}
 
-        seen = X if given is None else given
-        with watch_fit(self, seen, y, sample_weight, fitted_so_far) as watch:
+        begun = file and file.resume(network, settings, state)
+        given = X if given is None else given
+        with watch_fit(self, given, y, sample_weight, fitted_so_far) as watch:
             history = train(
-                network, sequences, lessons.values, lessons.weight, self._settings(), state,
+                network, sequences, lessons.values, lessons.weight, settings, state,
                 windows=self._windows(sequences),
                 validate=validation and self._validation(network, *validation), watch=watch,
+                begun=begun, keep=file and file.keep,
             )  # fmt: skip
             self._keep(network, state, fitted)
             self._set_history(history, goes_on)
@@ -751,6 +783,12 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
             raise type(error)(f"validation_data: {error}") from error
         # Classes weigh the same here; what counts for nothing in the loss does not count here.
         return sequences, read.values, weight * (read.weight > 0)
+
+    def _seen(self, sequences, values, weight):
+        """What training sees, by argument of `fit`."""
+        ids = [] if sequences.ids is None else [sequences.ids]
+        X = [sequences.values, sequences.offsets, *ids]
+        return {"X": X, "y": [values], "sample_weight": [weight]}
 
     def _hold_out(self, sequences, target, rng):
         """Split off what early stopping scores: return what is left, and validation data."""

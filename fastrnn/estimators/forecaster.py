@@ -11,6 +11,7 @@ from fastrnn.bridge import available_if, refuse_scoring_monitor
 from fastrnn.columns import Columns
 from fastrnn.covariates import CovariateScale
 from fastrnn.estimators.base import RNNBase, steps_by_minibatches
+from fastrnn.estimators.checkpoints import open_checkpoints
 from fastrnn.estimators.lessons import Plan, has_target, split_in_time
 from fastrnn.estimators.parameters import embedding_sizes
 from fastrnn.estimators.series_record import read_series_record, record_series
@@ -147,6 +148,9 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
         id_column="id",
         time_column="time",
         value_column="value",
+        checkpoint=None,
+        checkpoint_every=1,
+        resume=False,
     ):
         """Train the network on time series.
 
@@ -175,6 +179,13 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
             `validation_scores_` and change nothing.
         id_column, time_column, value_column : str, default="id", "time", "value"
             Names of these columns of the data frame. In `predict` and elsewhere they are the same.
+        checkpoint : str or path-like, default=None
+            A file to which training is written after epochs, so that it can go on if this process
+            ends. Needs the extra ``files``; not for "lbfgs".
+        checkpoint_every : int, default=1
+            Number of epochs from one checkpoint to the next. There is one at the end, too.
+        resume : bool, default=False
+            Whether to go on from that file, if it is there, as in `RNNRegressor.fit`.
 
         Returns
         -------
@@ -209,7 +220,8 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
         columns = LongColumns(id_column, time_column, value_column)
         goes_on = self.warm_start and hasattr(self, "network_")
         series = self._read_all(y, future_covariates, past_covariates, columns, goes_on)
-        return self._fit(series, None, sample_weight, validation_data, given=y)
+        file = open_checkpoints(self, checkpoint, checkpoint_every, resume)
+        return self._fit(series, None, sample_weight, validation_data, file, given=y)
 
     @available_if(steps_by_minibatches)
     def partial_fit(
@@ -694,6 +706,15 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
     def _describe(self, sequences, n_outputs):
         _, id_tables = sequences.plan.columns(sequences.covariates)
         return {**super()._describe(sequences, n_outputs), "id_tables": id_tables}
+
+    def _seen(self, sequences, values, weight):
+        series = sequences.series
+        return {
+            "y": series.values,
+            "future_covariates": series.future,
+            "past_covariates": series.past,
+            "sample_weight": [weight],
+        }
 
     def _read_weight(self, sample_weight, sequences):
         lessons = sequences

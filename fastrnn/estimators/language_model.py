@@ -11,6 +11,7 @@ from fastrnn import frames
 from fastrnn.bridge import available_if
 from fastrnn.columns import Columns
 from fastrnn.estimators.base import RNNBase, as_generator, steps_by_minibatches
+from fastrnn.estimators.checkpoints import open_checkpoints
 from fastrnn.estimators.targets import Target, as_sample_weight, learned
 from fastrnn.files import ModelFileError
 from fastrnn.memory import estimate_memory
@@ -124,7 +125,17 @@ class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
     batch_size: int | str = 32
     bptt_steps: int | None = 35
 
-    def fit(self, X, y=None, sample_weight=None, validation_data=None):
+    def fit(
+        self,
+        X,
+        y=None,
+        sample_weight=None,
+        validation_data=None,
+        *,
+        checkpoint=None,
+        checkpoint_every=1,
+        resume=False,
+    ):
         """Train the network.
 
         Ctrl-C ends training early and keeps the model trained so far.
@@ -142,6 +153,13 @@ class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
             Text to score the model on after each epoch. With ``early_stopping=True`` it takes the
             place of a part held out; otherwise the scores are recorded in `validation_scores_` and
             change nothing.
+        checkpoint : str or path-like, default=None
+            A file to which training is written after epochs, so that it can go on if this process
+            ends. Needs the extra ``files``.
+        checkpoint_every : int, default=1
+            Number of epochs from one checkpoint to the next. There is one at the end, too.
+        resume : bool, default=False
+            Whether to go on from that file, if it is there, as in `RNNClassifier.fit`.
 
         Returns
         -------
@@ -164,7 +182,8 @@ class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
         ConvergenceWarning
             If `max_iter` ended training before the loss converged.
         """
-        return self._fit(X, None, sample_weight, validation_data)
+        file = open_checkpoints(self, checkpoint, checkpoint_every, resume)
+        return self._fit(X, None, sample_weight, validation_data, file)
 
     @available_if(steps_by_minibatches)
     def partial_fit(self, X, y=None, sample_weight=None):

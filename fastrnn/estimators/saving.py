@@ -74,18 +74,20 @@ def save_model(estimator, path):
         "fitted_with": encode_fields(estimator._fitted_with()),
         "fitted": encode_fields(fitted),
         "history": encode_fields(_history(estimator)),
-        "training": encode_fields(_training(estimator._training_state)),
+        "training": encode_fields(record_training(estimator._training_state)),
     }
     write_record(path, kind, record, tensors)
 
 
-def encode_parameters(estimator):
+def encode_parameters(estimator, left_out=()):
     """Turn the parameters of an estimator into what JSON knows.
 
     Parameters
     ----------
     estimator : RNNBase
         Its parameters have been checked.
+    left_out : container of str, default=()
+        Which of them are not wanted.
 
     Returns
     -------
@@ -97,7 +99,8 @@ def encode_parameters(estimator):
     TypeError
         If one is code.
     """
-    values = {field.name: getattr(estimator, field.name) for field in fields(estimator)}
+    names = [field.name for field in fields(estimator) if field.name not in left_out]
+    values = {name: getattr(estimator, name) for name in names}
     if isinstance(values["random_state"], np.random.Generator | np.random.RandomState):
         values["random_state"] = None
     if callable(values.get("tokenizer")):
@@ -131,7 +134,19 @@ def _history(estimator):
     return {name: getattr(estimator, f"{name}_") for name in names}
 
 
-def _training(state):
+def record_training(state):
+    """Say where training stands, but for the solver and the random numbers.
+
+    Parameters
+    ----------
+    state : TrainingState
+        Where it stands.
+
+    Returns
+    -------
+    dict
+        A part of a record.
+    """
     return {name: getattr(state, name) for name in (*_COUNTS, "by_score", "best")}
 
 

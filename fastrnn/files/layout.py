@@ -2,9 +2,9 @@
 
 A file is the length of its header (8 bytes, little-endian), the header, and the bytes of the
 tensors, one after the other. The header is a JSON object that has dtype, shape and place of every
-tensor, and under "__metadata__" strings by name. Ours are "fastrnn", the record as JSON, and
-"fastrnn_sha256", the SHA-256 of its UTF-8 bytes. Under "checksums" the record has the SHA-256 of
-every tensor.
+tensor, and under "__metadata__" strings by name. Ours is "fastrnn", the record as JSON. Under
+"checksums" it has the SHA-256 of every tensor; its last entry is "sha256", that of its own text up
+to the comma before.
 
 The `safetensors` library writes files; any reader of its format sees the tensors. They are read
 here, with numpy alone: everything is checked against the size of the file before anything of that
@@ -31,7 +31,8 @@ from fastrnn.files.record import LARGEST, Fields, ModelFileError, check_room, pa
 FORMAT = 1
 """Version of the format of records. Files of a higher one are refused."""
 
-_METADATA, _RECORD, _CHECKSUM = "__metadata__", "fastrnn", "fastrnn_sha256"
+_METADATA, _RECORD = "__metadata__", "fastrnn"
+_SEAL = ', "sha256": "{}"}}'
 _MAX_HEADER = 100_000_000  # bytes, as in the safetensors library
 _CHUNK = 2**20  # bytes that are read and checked at a time
 _DTYPES = {"F32": "float32", "F64": "float64", "I64": "int64"}
@@ -187,9 +188,9 @@ def write_record(path, kind, record, tensors):
     tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     checksums = {name: _checksum(tensor) for name, tensor in tensors.items()}
     head = {"format": FORMAT, "fastrnn": fastrnn.__version__, "kind": kind}
-    text = json.dumps({**head, **record, "checksums": checksums}, allow_nan=False)
+    text = _seal(json.dumps({**head, **record, "checksums": checksums}, allow_nan=False))
     n_bytes = sum(tensor.nbytes for tensor in tensors.values())
-    metadata = {_RECORD: text, _CHECKSUM: hashlib.sha256(text.encode()).hexdigest()}
+    metadata = {_RECORD: text}
     header = json.dumps(metadata).encode()
     if len(header) + 1000 * len(tensors) > _MAX_HEADER:
         raise ValueError(
@@ -201,6 +202,12 @@ def write_record(path, kind, record, tensors):
         raise ValueError(f"the file could not be read again: {error}") from None
     with replacing(path) as temporary:
         write(tensors, temporary, metadata)
+
+
+def _seal(text):
+    """Put its checksum at the end of a record."""
+    text = text[:-1]
+    return text + _SEAL.format(hashlib.sha256(text.encode()).hexdigest())
 
 
 def _checksum(tensor):
@@ -248,7 +255,7 @@ class RecordFile:
     record : dict
         All of the record, as JSON has it.
     fields : Fields
-        The same, without kind, version and checksums.
+        The same; what all files have is read already.
     tensors : dict of str to TensorInfo
         The tensors by name, in the order of the file.
     size : int
@@ -260,14 +267,15 @@ class RecordFile:
         self._wanted: set[str] = set()
         header, begin = self._read_header()
         metadata = Fields(Fields(header, "the header").raw(_METADATA), "the metadata")
-        text = metadata.text(_RECORD).encode("utf-8", "surrogatepass")
-        if metadata.text(_CHECKSUM) != hashlib.sha256(text).hexdigest():
-            raise ModelFileError("its record is damaged: the checksum is another one")
+        text = metadata.text(_RECORD)
         metadata.end()
+        if not text.isascii() or _seal(text[: -len(_SEAL.format("0" * 64))] + "}") != text:
+            raise ModelFileError("its record is damaged: the checksum is another one")
         del header[_METADATA]
         self.tensors = self._read_table(header, begin)
         self.record = parse(text, "its record")
         self.fields = Fields(self.record, "the record")
+        self.fields.text("sha256")
         self._check_head()
         checksums = self.fields.part("checksums")
         self._checksums = {name: checksums.text(name) for name in checksums.names()}
