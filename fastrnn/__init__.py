@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fastrnn import metrics as metrics
     from fastrnn import plotting as plotting
     from fastrnn import preprocessing as preprocessing
+    from fastrnn import streams as streams
     from fastrnn.estimators import (
         RNNClassifier,
         RNNForecaster,
@@ -47,6 +48,7 @@ _SUBMODULES = [
     "metrics",
     "plotting",
     "preprocessing",
+    "streams",
 ]
 
 

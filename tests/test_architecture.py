@@ -21,7 +21,7 @@ FLOORS = [
     "standin bridge",
     "layers preprocessing metrics",
     "network",
-    "training memory inspection files interop",
+    "training memory inspection streams files interop",
     "estimators",
     "cli",
     "__main__",

@@ -16,6 +16,7 @@ MODULES = [
     "fastrnn.metrics",
     "fastrnn.plotting",
     "fastrnn.preprocessing",
+    "fastrnn.streams",
 ]
 
 

@@ -42,6 +42,7 @@ from fastrnn.inspection import (
 from fastrnn.memory import estimate_memory, refuse_if_too_large
 from fastrnn.network import Network
 from fastrnn.sequences import as_sequences
+from fastrnn.streams import Reading, Snapshot, Stream
 from fastrnn.training import Settings, TrainingState, train
 
 
@@ -527,6 +528,38 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
             if isinstance(X, np.ndarray) and array is not None and np.may_share_memory(array, X):
                 copy -= array.nbytes
         return copy + self._estimate(sequences, self._describe(sequences, n_outputs))
+
+    def stream(self, n_streams=1):
+        """Make a stream: for sequences that come step by step, with an answer to each.
+
+        It has the weights of the model as they are now, whatever is fitted later.
+
+        Parameters
+        ----------
+        n_streams : int, default=1
+            How many sequences are read side by side.
+
+        Returns
+        -------
+        fastrnn.streams.Stream
+            Its `step` takes the next time step of each, and returns what `predict_proba` (of
+            classifiers and taggers) or `predict` (of regressors) gives for what was read so far.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        TypeError
+            If `n_streams` is no whole number.
+        ValueError
+            If `n_streams` is below 1, or the model reads sequences in both directions.
+        """
+        self._check_fitted()
+        return Stream(self._snapshot(copy.deepcopy(self.network_)), n_streams)
+
+    def _snapshot(self, network):
+        """Prepare a network for streams."""
+        return Snapshot(network, Reading.of_columns(self._columns))
 
     def transform(self, X):
         """Return the final hidden states of the top layer, as features for another model.

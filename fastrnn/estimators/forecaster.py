@@ -1,5 +1,6 @@
 """RNNForecaster: how time series go on."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from numbers import Integral
@@ -25,6 +26,7 @@ from fastrnn.memory import refuse_if_too_large
 from fastrnn.network import PREDICT_SIZE, READ_ROWS
 from fastrnn.sequences import Sequences
 from fastrnn.series import check_finite, read_series, with_future
+from fastrnn.streams import Stream
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -344,24 +346,76 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
             As in `predict`.
         """
         self._check_fitted()
-        learned = self._plan.quantiles
-        if learned is None or len(learned) == 1:
-            raise ValueError(
-                f"the model was fitted with quantiles={learned!r}: fit it with several levels and "
-                "strategy='direct' to predict quantiles"
-            )
-        levels = learned if levels is None else np.asarray(levels, dtype=np.float64)
-        if np.ndim(levels) != 1 or not len(levels):
-            raise ValueError(f"levels must be a list of numbers, got {levels!r}")
-        wrong = [level for level in levels if not learned[0] <= level <= learned[-1]]
-        if wrong:
-            raise ValueError(
-                f"levels has {wrong[0]}, but the model has learned quantiles from {learned[0]} to "
-                f"{learned[-1]}"
-            )
+        levels = self._check_levels(levels)
         known, horizon = self._read_history(horizon, series, future_covariates, past_covariates)
         forecasts = self._forecast(known, horizon, levels)
         return forecasts[0] if known.is_single else forecasts
+
+    def stream(
+        self,
+        n_streams=None,
+        *,
+        series=None,
+        levels=None,
+        future_covariates=None,
+        past_covariates=None,
+    ):
+        """Make a stream: for series that go on value by value, with a forecast after each.
+
+        Each stream begins at the end of a series, which it has read. That series also decides its
+        scale and seasonal pattern, which do not change any more: its forecasts are those of
+        `predict` where more values would not change them, as with ``scaling=None``, and near
+        them otherwise. The weights are those of the model as they are now, whatever is fitted
+        later.
+
+        Parameters
+        ----------
+        n_streams : int, default=None
+            How many series are read side by side: as many as there are, which None stands for.
+        series : array-like, list of array-like, or data frame, default=None
+            The series up to now, as in `predict`. None goes on from those of `fit`.
+        levels : array-like of float, default=None
+            Levels of the quantiles that are forecast, as in `predict_quantiles`. None forecasts
+            what `predict` does.
+        future_covariates, past_covariates : array-like, list, or data frame, default=None
+            As in `predict`, with those of one step, or of `horizon` with ``strategy="direct"``,
+            after the end of each series.
+
+        Returns
+        -------
+        fastrnn.streams.Stream
+            Its `step` takes the next value of each series and returns the forecast (n_streams,
+            horizon) of those that follow, or (n_streams, horizon, n_levels); with
+            ``strategy="recursive"`` the horizon is 1. A step of a model with covariates has them
+            beside the value: those known for the past, then those known beforehand of each step
+            that is forecast, one after the other.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        TypeError
+            If an argument has the wrong type.
+        ValueError
+            As in `predict` and `predict_quantiles`, and if there are not `n_streams` series.
+        MemoryError
+            If that needs more memory than there is; nothing has been taken then.
+        """
+        self._check_fitted()
+        if levels is not None:
+            levels = self._check_levels(levels)
+        known, _ = self._read_history(self._plan.block, series, future_covariates, past_covariates)
+        if n_streams is None:
+            n_streams = len(known)
+        if n_streams != len(known):
+            raise ValueError(
+                f"n_streams is {n_streams!r}, but there are {len(known)} series: each stream goes "
+                "on from one; give theirs as series"
+            )
+        self._refuse_to_read(known)
+        network = copy.deepcopy(self.network_)
+        snapshot = self._plan.follow(network, known, self._covariates, levels, self.n_jobs)
+        return Stream(snapshot, n_streams)
 
     def backtest(
         self,
@@ -618,6 +672,25 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
             raise ValueError("future_covariates were given, but the model was fitted without")
         return with_future(known, future, horizon), horizon
 
+    def _check_levels(self, levels):
+        """Return the levels of quantiles that are wanted; None are those that were learned."""
+        learned = self._plan.quantiles
+        if learned is None or len(learned) == 1:
+            raise ValueError(
+                f"the model was fitted with quantiles={learned!r}: fit it with several levels and "
+                "strategy='direct' to predict quantiles"
+            )
+        levels = learned if levels is None else np.asarray(levels, dtype=np.float64)
+        if np.ndim(levels) != 1 or not len(levels):
+            raise ValueError(f"levels must be a list of numbers, got {levels!r}")
+        wrong = [level for level in levels if not learned[0] <= level <= learned[-1]]
+        if wrong:
+            raise ValueError(
+                f"levels has {wrong[0]}, but the model has learned quantiles from {learned[0]} to "
+                f"{learned[-1]}"
+            )
+        return levels
+
     def _check_horizon(self, horizon):
         horizon, plan = _whole("horizon", horizon), self._plan
         if horizon > plan.block and not plan.feeds_back:
@@ -627,7 +700,8 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
             )
         return horizon
 
-    def _forecast(self, known, horizon, levels):
+    def _refuse_to_read(self, known, more=0):
+        """Refuse to read series, and to take more bytes, that there is no memory for."""
         sketch = self._plan.sketch(known, self._covariates, self.network_.dtype)
         steps = READ_ROWS // min(len(known), PREDICT_SIZE)  # that are read at once
         needed = (
@@ -636,9 +710,12 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
             + self._estimate_prediction(
                 np.minimum(sketch.lengths, steps), self._architecture, keep_outputs=False
             )
-            + 8 * len(known) * (self.n_outputs_ + 3 * horizon * len(levels))
+            + more
         )
         refuse_if_too_large(needed, "Prediction")
+
+    def _forecast(self, known, horizon, levels):
+        self._refuse_to_read(known, 8 * len(known) * (self.n_outputs_ + 3 * horizon * len(levels)))
         return self._plan.forecast(
             self.network_, known, self._covariates, horizon, levels, self.n_jobs
         )

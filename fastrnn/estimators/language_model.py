@@ -1,5 +1,6 @@
 """RNNLanguageModel: the probability of each next token of a text."""
 
+import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, fields, replace
@@ -17,6 +18,7 @@ from fastrnn.files import ModelFileError
 from fastrnn.memory import estimate_memory
 from fastrnn.preprocessing import TokenEncoder
 from fastrnn.sequences import Sequences, as_sequences
+from fastrnn.streams import Reading, Snapshot, Stream, start_of
 
 END = "<eos>"
 """What `tokens_` has for the end of a text."""
@@ -338,20 +340,68 @@ class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
             raise ValueError(f"top_k must be None or a whole number >= 1, got {top_k!r}")
         rng = as_generator(random_state)
         ids, states = self._read_prompt(prompt), self.network_.initial_states(1)
+        p = self._next(ids, states)
+        stream = Stream(self._snapshot(self.network_, states))
         drawn = []
         while len(drawn) < length:
-            p = np.where(self.token_counts_ > 0, self._next(ids, states), 0.0)
-            k = _draw(p, temperature, top_k, rng)
+            k = _draw(np.where(self.token_counts_ > 0, p, 0.0), temperature, top_k, rng)
             if k == self._vocabulary.end:
                 break
             drawn.append(k)
-            ids = np.array([k])
+            if len(drawn) < length:
+                p = stream.step(k)
         if self.encoder_ is None:
             return np.array(drawn, dtype=np.int64)
         tokens = [self.tokens_[k] for k in drawn]
         if not isinstance(prompt, str):
             return tokens
         return ("" if self.encoder_.tokenizer == "char" else " ").join(tokens)
+
+    def stream(self, n_streams=1):
+        """Make a stream: for texts that come token by token, with what comes next after each.
+
+        It has the weights of the model as they are now, whatever is fitted later.
+
+        Parameters
+        ----------
+        n_streams : int, default=1
+            How many texts are read side by side.
+
+        Returns
+        -------
+        fastrnn.streams.Stream
+            Its `step` takes the next token of each text, or its id, and returns what `next_proba`
+            gives for what was read so far.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        TypeError
+            If `n_streams` is no whole number.
+        ValueError
+            If `n_streams` is below 1.
+        """
+        self._check_fitted()
+        network = copy.deepcopy(self.network_)
+        states = network.initial_states(1)
+        if self._vocabulary.end is not None:
+            self._next(self._read_prompt(""), states)
+        return Stream(self._snapshot(network, states), n_streams)
+
+    def _snapshot(self, network, states):
+        """Prepare a network for streams that begin in these states."""
+        vocabulary, encoder = self._vocabulary, self.encoder_
+        tokens = {}
+        if encoder is not None:
+            tokens = {
+                "tokens": encoder.vocabulary_,
+                "unknown": 0 if self.token_counts_[0] > 0 else None,
+                "lowercase": bool(encoder.lowercase),
+            }
+        n_ids = vocabulary.size - (vocabulary.end is not None)
+        reading = Reading.of_columns(self._columns, n_ids=(n_ids,), columns=None, **tokens)
+        return Snapshot(network, reading, start=start_of(states))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -11,6 +11,7 @@ import numpy as np
 from fastrnn.columns import Columns
 from fastrnn.scaling import Scale, learn_scale
 from fastrnn.sequences import Sequences, as_sequences
+from fastrnn.streams import Forecast, Reading, Snapshot, start_of
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -57,15 +58,17 @@ class Lessons(Sequences):
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class SeriesReading:
     """One series as the network reads it: its scale, its scaled values, what forecasts start from.
 
-    `base` is for each step the value that forecasts are relative to, `inputs` what is read, ids
-    among it, and `future` has the scaled covariates that are known beforehand.
+    `last` is the last value that was observed, scaled. `base` is for each step the value that
+    forecasts are relative to, `inputs` what is read, ids among it, and `future` has the scaled
+    covariates that are known beforehand.
     """
 
     scale: Scale
     scaled: np.ndarray
+    last: float
     base: np.ndarray
     inputs: np.ndarray
     future: np.ndarray
@@ -129,7 +132,7 @@ class Plan:
 
         Returns
         -------
-        Reading
+        SeriesReading
         """
         values = series.values[i]
         scale = learn_scale(values, self.scaling, self.log, self.seasonality, series.name(i))
@@ -144,7 +147,7 @@ class Plan:
         future, past = covariates.scale(series.future[i], series.past[i])
         ahead = self.look_ahead(future, 0, n, covariates.unknown)
         inputs = [np.nan_to_num(seen)[:, np.newaxis], marks, past, ahead]
-        return Reading(scale, scaled, base, np.hstack(inputs), future)
+        return SeriesReading(scale, scaled, float(carried[-1]), base, np.hstack(inputs), future)
 
     def look_ahead(self, future, begin, end, unknown):
         """What is known at some steps of the future covariates of the steps after each.
@@ -178,7 +181,7 @@ class Plan:
         Returns
         -------
         columns : Columns
-            Of the inputs of a `Reading`.
+            Of the inputs of a `SeriesReading`.
         id_tables : tuple of int
             For each of its ids the number of the covariate among those that are ids: steps ahead
             share the table of their covariate.
@@ -365,17 +368,101 @@ class Plan:
             for reading, scaled in zip(readings, joined, strict=True)
         ]
 
+    def follow(self, network, series, covariates, levels, n_jobs):
+        """Prepare streams that read on where series end, each on the scale of its series.
+
+        Parameters
+        ----------
+        network : Network
+            Trained on lessons of this plan; nobody changes it any more.
+        series : SeriesSet
+            The series up to now, and the covariates of the steps to come.
+        covariates : CovariateScale
+            How covariates are scaled.
+        levels : sequence of float or None
+            Levels of the quantiles wanted; None for the median, or the mean, without their axis.
+        n_jobs : int or None
+            Threads.
+
+        Returns
+        -------
+        Snapshot
+        """
+        readings = [self.read(series, i, covariates) for i in range(len(series))]
+        columns, _ = self.columns(covariates)
+        inputs = [reading.inputs for reading in readings]
+        states = network.initial_states(len(series))
+        network.read_on(
+            as_sequences(inputs, dtype=network.dtype, columns=columns), states, n_jobs=n_jobs
+        )
+        above, share = self._between((0.5,) if levels is None else levels)
+        scales = [reading.scale for reading in readings]
+        length = np.lcm.reduce([len(scale.season) for scale in scales])
+        return Snapshot(
+            network,
+            self._columns_of_steps(columns, covariates),
+            forecast=Forecast(
+                block=self.block,
+                n_learned=len(self.quantiles or (0.5,)),
+                above=above,
+                share=share,
+                is_median=levels is None,
+                mask=self.mask,
+                relative=self._is_relative,
+                log=self.log,
+                factor=np.array([scale.factor for scale in scales]),
+                shift=np.array([scale.shift for scale in scales]),
+                season=np.array([np.resize(scale.season, length) for scale in scales]),
+            ),
+            start={
+                **start_of(states),
+                "n_steps": np.array([len(values) for values in series.values]),
+                "last": np.array([reading.last for reading in readings]),
+            },
+        )
+
+    def _columns_of_steps(self, columns, covariates):
+        """Say how the columns of a step of a stream are read: what the network reads, but for the
+        mark of a missing value."""
+        numbers = np.array([j for j in range(columns.width) if j not in columns.ids], np.int64)
+        mean, deviation = np.zeros(columns.width), np.ones(columns.width)
+        first, n_future = 1 + self.mask, covariates.n_future
+        n_past = len(covariates.mean) - n_future
+        ahead = first + n_past
+        for scale, values in ((mean, covariates.mean), (deviation, covariates.deviation)):
+            scale[first:ahead] = values[n_future:]
+            scale[ahead:] = np.tile(values[:n_future], self.block)
+        n_ids = dict(zip(covariates.columns.ids, covariates.columns.n_categories, strict=True))
+        limits = []
+        for j in columns.ids:
+            limits.append(n_ids[(j - ahead) % n_future if j >= ahead else n_future + j - first])
+        return Reading(
+            columns.width - self.mask,
+            np.maximum(0, numbers - self.mask),
+            tuple(j - self.mask for j in columns.ids),
+            tuple(limits),
+            center=mean[numbers],
+            deviation=deviation[numbers],
+        )
+
     def _at_levels(self, outputs, levels):
         """Quantiles between those of the network, (n, block, Q), which are sorted first."""
         if self.quantiles is None:
             return outputs
         outputs = np.sort(outputs, axis=2)
-        learned = np.array(self.quantiles)
-        if len(learned) == 1:
+        if len(self.quantiles) == 1:
             return outputs
+        above, share = self._between(levels)
+        return outputs[:, :, above - 1] * (1 - share) + outputs[:, :, above] * share
+
+    def _between(self, levels):
+        """For each level the number of the learned one above it, and the share that it has."""
+        learned = np.array(self.quantiles or (0.5,))
+        if len(learned) == 1:
+            return np.zeros(len(levels), np.int64), np.ones(len(levels))
         above = np.clip(np.searchsorted(learned, levels), 1, len(learned) - 1)
         share = (np.asarray(levels) - learned[above - 1]) / (learned[above] - learned[above - 1])
-        return outputs[:, :, above - 1] * (1 - share) + outputs[:, :, above] * share
+        return above, share
 
 
 def _stretches(n, window):

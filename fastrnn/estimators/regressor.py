@@ -16,6 +16,7 @@ from fastrnn.estimators.targets import (
     learned,
 )
 from fastrnn.files import ModelFileError
+from fastrnn.streams import Reading, Snapshot
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -116,6 +117,15 @@ class RNNRegressor(RegressorMixin, RNNBase):  # numpydoc ignore=PR02
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+    def _snapshot(self, network):
+        return Snapshot(
+            network,
+            Reading.of_columns(self._columns),
+            np.array(self.y_scale_, dtype=np.float64),
+            np.array(self.y_mean_, dtype=np.float64),
+            is_flat=self._y_ndim == 1,
+        )
 
     def _values(self, sequences):
         return self._outputs(sequences) * self.y_scale_ + self.y_mean_

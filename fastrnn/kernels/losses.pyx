@@ -45,6 +45,7 @@ from libc.math cimport fmax, isnan, log, log1p
 from libc.stdint cimport int64_t
 
 cimport fastrnn.kernels.vector_math as vector_math
+from fastrnn.kernels.links cimport softmax_row
 
 
 def sum_of_weights(
@@ -138,15 +139,10 @@ def softmax(
     logits : ndarray of shape (B, K)
         On entry the logits, on return the probabilities, each row summing to 1.
     """
-    cdef:
-        Py_ssize_t B = logits.shape[0], K = logits.shape[1], n, k
-        floating maximum, scale
+    cdef Py_ssize_t B = logits.shape[0], K = logits.shape[1], n
     with nogil:
         for n in range(B):
-            maximum = vector_math.maximum_of(K, &logits[n, 0])
-            scale = <floating> (1.0 / vector_math.exp_minus(K, &logits[n, 0], maximum))
-            for k in range(K):
-                logits[n, k] *= scale
+            softmax_row(K, &logits[n, 0])
 
 
 def binary_log_loss(

@@ -1,0 +1,570 @@
+"""Streams: sequences that come step by step, each with an answer at once.
+
+A `Snapshot` is a model as it was when a stream was made, with its weights packed; it is only read,
+so that many streams, and threads, share it. A `Stream` has the states. Its steps are those of
+`fastrnn.kernels.stream`; here is what comes before them, and what is said of input that is refused.
+"""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from fastrnn.frames import is_frame
+from fastrnn.kernels.stream import (
+    BLOCK_ROWS,
+    StreamKernel,
+    pack_factor,
+    pack_factor_transposed,
+)
+from fastrnn.network import CELLS
+from fastrnn.sequences import as_sequences
+from fastrnn.workspace import Workspace
+
+__all__ = ["Stream"]
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """How the columns of a step become what a network reads.
+
+    Attributes
+    ----------
+    width : int
+        Number of columns of a step.
+    sources : ndarray of shape (n_numbers,), int64
+        The column of each number that the network reads.
+    id_sources : tuple of int
+        The columns of ids.
+    n_ids : tuple of int
+        For each of them the number of ids that may be read, from 0 on.
+    columns : Columns or None
+        What the model learned of the columns of data frames; None if it takes none.
+    center, deviation : ndarray of shape (n_numbers,), float64, or None
+        Of each number; None where they are read as they are.
+    tokens : dict of str to int, or None
+        The ids of tokens that may be given instead.
+    unknown : int or None
+        The id of all other tokens; None if they are an error.
+    lowercase : bool
+        Whether tokens are made lower case first.
+    """
+
+    width: int
+    sources: np.ndarray
+    id_sources: tuple[int, ...] = ()
+    n_ids: tuple[int, ...] = ()
+    columns: Any = None
+    center: np.ndarray | None = None
+    deviation: np.ndarray | None = None
+    tokens: dict[str, int] | None = None
+    unknown: int | None = None
+    lowercase: bool = False
+
+    @classmethod
+    def of_columns(cls, fitted, **others):
+        """Read the columns that a model was fitted on.
+
+        Parameters
+        ----------
+        fitted : Columns
+            Those columns.
+        **others : object
+            More attributes, or others.
+
+        Returns
+        -------
+        Reading
+        """
+        numbers = [j for j in range(fitted.width) if j not in fitted.ids]
+        known = {"id_sources": fitted.ids, "n_ids": fitted.n_categories, "columns": fitted}
+        return cls(fitted.width, np.array(numbers, np.int64), **(known | others))
+
+    def id_of(self, token):
+        """Return the id of a token.
+
+        Parameters
+        ----------
+        token : str
+            The token.
+
+        Returns
+        -------
+        int
+
+        Raises
+        ------
+        ValueError
+            If it is not in the vocabulary.
+        """
+        k = self.tokens.get(token.lower() if self.lowercase else token, self.unknown)
+        if k is None:
+            raise ValueError(f"x has {token!r}, which is not a token of the vocabulary")
+        return k
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """How a forecaster's streams read values and forecast the next ones.
+
+    `fastrnn.estimators.lessons` and `fastrnn.scaling` have the formulas.
+
+    Attributes
+    ----------
+    block : int
+        Steps that are forecast.
+    n_learned : int
+        Number of quantiles that the network has learned, 1 for the mean.
+    above, share : ndarray of shape (n_levels,)
+        For each level that is wanted, the number of the quantile above, and how much of it is
+        taken; the rest is of the one before.
+    is_median : bool
+        Whether the median is all that is wanted, without an axis of levels.
+    mask, relative, log : bool
+        Whether values may be missing; whether differences are read; whether logarithms are.
+    factor, shift : ndarray of shape (n_streams,), float64
+        Scale of each series.
+    season : ndarray of shape (n_streams, m), float64
+        Seasonal pattern of each.
+    """
+
+    block: int
+    n_learned: int
+    above: np.ndarray
+    share: np.ndarray
+    is_median: bool
+    mask: bool
+    relative: bool
+    log: bool
+    factor: np.ndarray
+    shift: np.ndarray
+    season: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class LayerWeights:
+    """A layer as the kernel takes it: its cell, and its weights in packed form."""
+
+    cell: str
+    option: bool
+    input_size: int
+    hidden_size: int
+    W: np.ndarray
+    U: np.ndarray
+    b: np.ndarray
+    U_n: np.ndarray | None = None
+    b_n: np.ndarray | None = None
+
+
+@dataclass(eq=False)
+class Snapshot:
+    """A model for streams, which is never written to.
+
+    Attributes
+    ----------
+    network : Network
+        The network; nobody may change it any more.
+    reading : Reading
+        How it reads.
+    scale, shift : ndarray of shape (K,), float64, or None
+        What outputs are multiplied by, and what is added; None where they are not scaled.
+    is_flat : bool
+        Whether the only output is given without an axis of outputs.
+    forecast : Forecast or None
+        How it forecasts, if it does.
+    start : dict of str to ndarray
+        The state in which streams begin, as far as it is not zero: a row for all, or for each.
+    """
+
+    network: Any
+    reading: Reading
+    scale: np.ndarray | None = None
+    shift: np.ndarray | None = None
+    is_flat: bool = False
+    forecast: Forecast | None = None
+    start: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self):
+        network, reading = self.network, self.reading
+        if not network.one_way:
+            raise ValueError(
+                "a stream reads forward, but the model was fitted with bidirectional=True: its "
+                "second direction begins at the end of a sequence, which is not known yet"
+            )
+        self.dtype, self.pooling = network.dtype, network.pooling.kind
+        self.width, self.sources = reading.width, reading.sources
+        self.center, self.deviation = reading.center, reading.deviation
+        self.is_plain = self.center is None and not reading.n_ids and self.forecast is None
+        self.n_ids = reading.n_ids
+        embeddings = [network.embeddings[k] for k in network.id_tables]
+        self.tables = list(zip(embeddings, reading.id_sources, strict=True))
+        self.layers = [_pack_layer(layer) for layer in network.layers]
+        width, n_outputs = network.pooling.width, network.n_outputs
+        self.head = Workspace(self.dtype).packed("head", width, n_outputs)
+        if network.tied:
+            pack_factor_transposed(network.embeddings[0], self.head)
+        else:
+            pack_factor(network.head["W"], 0, n_outputs, self.head)
+        self.head_b = network.head["b"]
+        links = {"log_loss": "softmax", "binary_log_loss": "sigmoid"}
+        self.link = links.get(network.loss.name, "identity")
+        self.row_shape = () if self.is_flat else (n_outputs,)
+        if self.forecast is not None:
+            levels = () if self.forecast.is_median else (len(self.forecast.above),)
+            self.link, self.row_shape = "forecast", (self.forecast.block, *levels)
+        elif self.scale is not None:
+            self.link = "affine"
+        scaled = self.link in ("affine", "forecast")
+        self.result_dtype = np.dtype(np.float64) if scaled else self.dtype
+
+    def __deepcopy__(self, memo):
+        """Nobody writes to it: a copy would be the same."""
+        return self
+
+    def __reduce__(self):
+        """Weights are packed as the processor likes them: pack them where they are read."""
+        return type(self), (
+            *(self.network, self.reading, self.scale, self.shift),
+            *(self.is_flat, self.forecast, self.start),
+        )
+
+    def new_state(self, n_streams):
+        """Make the state of streams that begin.
+
+        Parameters
+        ----------
+        n_streams : int
+            How many.
+
+        Returns
+        -------
+        dict of str to ndarray
+        """
+        state = {}
+        for k, layer in enumerate(self.network.layers):
+            for name in ("h", "c")[: layer.n_states]:
+                state[f"{name}_{k}"] = np.zeros((n_streams, layer.hidden_size), self.dtype)
+        state["n_steps"] = np.zeros(n_streams, np.int64)
+        pooled = (n_streams, self.network.pooling.width)
+        if self.pooling == "mean":
+            state["total"] = np.zeros(pooled)
+        elif self.pooling == "max":
+            state["largest"] = np.zeros(pooled, self.dtype)
+        if self.forecast is not None:
+            state["last"] = np.zeros(n_streams)
+        for name, rows in self.start.items():
+            state[name][...] = rows
+        return state
+
+    def new_room(self, n_streams):
+        """Make the memory in which a step works.
+
+        Parameters
+        ----------
+        n_streams : int
+            How many streams.
+
+        Returns
+        -------
+        dict of str to ndarray
+        """
+        network, block = self.network, min(n_streams, BLOCK_ROWS)
+        work = Workspace(self.dtype)
+        units = max(layer.hidden_size for layer in self.layers)
+        gates = max(len(layer.b) for layer in self.layers)
+        is_gru, has_tables = self.layers[0].cell == "gru", bool(self.tables)
+        forecast = self.forecast
+        return {
+            "values": work.take("values", (n_streams, len(self.sources))),
+            "ids": np.empty((n_streams, len(self.tables)), np.int64),
+            "x": work.take("x", (block * has_tables, self.layers[0].input_size)),
+            "gates": work.take("gates", (block, gates)),
+            "h_U": work.take("h_U", (block * is_gru, gates)),
+            "q": work.take("q", (block * is_gru, units)),
+            "pooled": work.take("pooled", (block, network.pooling.width)),
+            "outputs": work.take("outputs", (block, network.n_outputs)),
+            "new_last": np.empty(n_streams),
+            "rising": np.empty(forecast.n_learned if forecast else 0),
+        }
+
+    def fault(self, j, value):
+        """Say what is wrong with a number of a step.
+
+        Parameters
+        ----------
+        j : int
+            Its column.
+        value : float or int
+            The number.
+
+        Returns
+        -------
+        str or None
+            None if nothing is.
+        """
+        reading, forecast = self.reading, self.forecast
+        if j in reading.id_sources:
+            n = reading.n_ids[reading.id_sources.index(j)]
+            if 0 <= value < n and value == int(value):
+                return None
+            if value != value or value < 0 or value != np.floor(value):
+                return f"{value:.15g}, expected an id: a whole number >= 0"
+            return f"the id {value:.15g}, expected one from 0 to {n - 1}, the ids that fit learned"
+        if np.isnan(value):
+            if forecast is None or j:
+                return "NaN, expected a finite number"
+            return None if forecast.mask else "NaN: missing='mask' accepts gaps"
+        if forecast is not None and j == 0:
+            if not abs(value) < 1e150:
+                return f"{value}, expected a finite number below 1e150"
+            if forecast.log and value <= 0:
+                return f"{value}, but log=True needs values above 0"
+        if np.isinf(value):
+            return f"{value}, expected a finite number"
+        with np.errstate(over="ignore"):
+            if forecast is None and np.isinf(self.dtype.type(value)):
+                return f"{value}, which does not fit into {self.dtype}"
+        return None
+
+
+def start_of(states):
+    """Name states as `Snapshot` takes them.
+
+    Parameters
+    ----------
+    states : list of tuple of ndarray of shape (1, n, H)
+        From `Network.initial_states`, or where reading has led them.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n, H)
+    """
+    return {
+        f"{name}_{k}": rows[0]
+        for k, layer in enumerate(states)
+        for name, rows in zip(("h", "c"), layer, strict=False)
+    }
+
+
+def _pack_layer(layer):
+    """The weights of a layer in packed form."""
+    weights, factors = layer.plan_forward(Workspace(layer.dtype))
+    for factor in factors:
+        pack_factor(*factor)
+    W, U, *U_n = weights[0]
+    cell = next(name for name, kind in CELLS.items() if type(layer) is kind)
+    option = {"rnn": "relu", "gru": "reset_after", "carry_lstm": "candidate_tanh"}.get(cell)
+    return LayerWeights(
+        cell,
+        bool(option and getattr(layer, option)),
+        layer.input_size,
+        layer.hidden_size,
+        W,
+        U,
+        layer.params["b"],
+        *U_n,
+        b_n=layer.params.get("b_n"),
+    )
+
+
+class Stream(StreamKernel):
+    """Sequences that come step by step, with what a model says of each after every step.
+
+    The `stream` method of a fitted estimator makes one. It has the weights as they were then:
+    fitting the estimator again does not change it.
+
+    `step` reads the next time step of every stream, and returns what the model predicts from all
+    that they have read so far; thousands of streams go through the network as one batch. `reset`
+    lets streams begin anew. Streams are copied (`copy.copy`), which shares the weights, and pickled
+    at any time, between two steps.
+
+    Threads may step different objects side by side; those made by copying share their weights. A
+    single object belongs to one thread at a time.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        The model.
+    n_streams : int, default=1
+        How many sequences are read side by side.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastrnn import RNNClassifier
+    >>> X = np.random.default_rng(0).normal(size=(40, 12, 3)).astype("float32")
+    >>> y = X[:, :, 0].sum(axis=1) > 0
+    >>> model = RNNClassifier(8, learning_rate="cosine", max_iter=5, random_state=0).fit(X, y)
+    >>> stream = model.stream()
+    >>> for x_t in X[0]:
+    ...     proba = stream.step(x_t)
+    >>> np.allclose(proba, model.predict_proba(X[:1])[0], atol=1e-6)
+    True
+    """
+
+    def __init__(self, snapshot, n_streams=1):
+        if isinstance(n_streams, bool) or not isinstance(n_streams, Integral):
+            raise TypeError(f"n_streams must be a whole number, got {n_streams!r}")
+        if n_streams < 1:
+            raise ValueError(f"n_streams must be at least 1, got {n_streams}")
+        self._snapshot, self._n_streams = snapshot, int(n_streams)
+        self._state = snapshot.new_state(self._n_streams)
+        room = snapshot.new_room(self._n_streams)
+        self._connect(snapshot, self._n_streams, self._state, room, np.ndarray, np.int64, np.empty)
+
+    def __reduce__(self):
+        self._check_idle()
+        return type(self), (self._snapshot, self._n_streams), self._state
+
+    def __setstate__(self, state):
+        self.state = state
+
+    def __repr__(self):
+        return f"<{self._n_streams} streams>" if self._n_streams > 1 else "<1 stream>"
+
+    @property
+    def n_streams(self):
+        """Number of streams."""
+        return self._n_streams
+
+    @property
+    def state(self):
+        """Copy of what the streams remember, which can be set again.
+
+        A dict of arrays with a row for each stream: "h_0", "h_1", ... and, of cells that have one,
+        "c_0", ... are the states of each layer, "n_steps" says how many steps were read; "total" is
+        the sum of the states with ``pooling="mean"``, "largest" their maximum with
+        ``pooling="max"``, and "last" a forecaster's last observed value, scaled.
+        """
+        self._check_idle()
+        return {name: array.copy() for name, array in self._state.items()}
+
+    @state.setter
+    def state(self, state):
+        self._check_idle()
+        if set(state) != set(self._state):
+            raise ValueError(f"state has {sorted(state)}, expected {sorted(self._state)}")
+        checked = {}
+        for name, own in self._state.items():
+            array = np.asarray(state[name])
+            if array.shape != own.shape:
+                raise ValueError(f"{name} of state has shape {array.shape}, expected {own.shape}")
+            if not np.can_cast(array.dtype, own.dtype, "same_kind"):
+                raise TypeError(f"{name} of state has dtype {array.dtype}, expected {own.dtype}")
+            if not np.isfinite(array).all() or (name == "n_steps" and (array < 0).any()):
+                raise ValueError(f"{name} of state has numbers that no step leaves behind")
+            checked[name] = array
+        for name, array in checked.items():
+            self._state[name][...] = array
+
+    def reset(self, which=None):
+        """Let streams begin anew.
+
+        Parameters
+        ----------
+        which : int, slice, or array-like of int or bool, default=None
+            Their numbers, or a mask with an entry for each stream. None for all.
+
+        Raises
+        ------
+        IndexError
+            If there is no such stream.
+        """
+        self._check_idle()
+        rows = slice(None) if which is None else np.arange(self._n_streams)[_index(which)]
+        for name, start in self._snapshot.new_state(self._n_streams).items():
+            self._state[name][rows] = start[rows]
+
+    def _check_idle(self):
+        if self.is_busy:
+            raise RuntimeError("another thread is in a step of this stream: give each its own")
+
+    def _convert(self, x):
+        """Make an array of a step that the kernel reads."""
+        reading = self._snapshot.reading
+        if is_frame(x):
+            x = _of_frame(x, reading)
+        if reading.tokens is not None:
+            x = _ids_of_tokens(x, reading)
+        if np.ma.is_masked(x):
+            raise ValueError("x has masked numbers, expected none")
+        expected = self._expected()
+        try:
+            array = np.asarray(x)
+        except ValueError as error:
+            raise ValueError(f"x has rows of unequal length, expected {expected}") from error
+        if array.dtype.kind == "O" and all(isinstance(v, Real | Decimal) for v in array.flat):
+            array = array.astype(np.float64)
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"x has dtype {array.dtype}, expected numbers")
+        n, width = self._n_streams, self._snapshot.width
+        shapes = {(n, width)} | ({(n,)} if width == 1 else set())
+        if n == 1:
+            shapes |= {(width,)} | ({()} if width == 1 else set())
+        if array.shape not in shapes:
+            raise ValueError(f"x has shape {array.shape}, expected {expected}")
+        return np.asarray(array, np.int64 if array.dtype.kind in "ib" else np.float64, order="C")
+
+    def _expected(self):
+        """Say which shapes a step may have."""
+        n, width = self._n_streams, self._snapshot.width
+        whole = f"({n}, {width}): n_streams, and features or ids"
+        if n > 1:
+            return whole if width > 1 else f"({n},) or {whole}"
+        return f"({width},) or {whole}" if width > 1 else f"a number, (1,) or {whole}"
+
+    def _refusal(self, x):
+        """Return the error that says why the kernel would not read a step."""
+        rows = np.asarray(x).reshape(self._n_streams, self._snapshot.width)
+        for n, row in enumerate(rows.tolist()):
+            for j, value in enumerate(row):
+                if fault := self._snapshot.fault(j, value):
+                    stream = f"stream {n}, " if self._n_streams > 1 else ""
+                    return ValueError(f"{stream}feature {j} of x is {fault}")
+        return ValueError(f"x has a number that does not fit into {self._snapshot.dtype}")
+
+    def _unsuitable(self, out, shape):
+        """Return the error that says why an array cannot take the answer."""
+        expected = f"a C-contiguous {self._snapshot.result_dtype} array of shape {shape}"
+        if not isinstance(out, np.ndarray):
+            return TypeError(f"out is of type {type(out).__name__}, expected {expected}")
+        order = "" if out.flags.c_contiguous else ", not C-contiguous"
+        writeable = "" if out.flags.writeable else ", read-only"
+        got = f"one of {out.dtype} and shape {out.shape}{order}{writeable}"
+        return ValueError(f"out must be {expected}, got {got}")
+
+
+def _index(which):
+    """What chooses among the numbers of streams."""
+    if isinstance(which, slice):
+        return which
+    rows = np.asarray(which)
+    if rows.size == 0:
+        rows = rows.astype(np.int64)
+    if rows.dtype.kind not in "iub" or (rows.dtype.kind == "b" and rows.ndim != 1):
+        raise TypeError(f"which must have numbers of streams, or be a mask of them, got {which!r}")
+    return rows
+
+
+def _of_frame(frame, reading):
+    """The rows of a data frame as an array, categories as ids."""
+    if reading.columns is None:
+        raise TypeError("x is a data frame, expected an array")
+    sequences = as_sequences([frame], columns=reading.columns)
+    rows = np.empty((len(sequences.values), reading.width))
+    rows[:, reading.sources] = sequences.values
+    if sequences.ids is not None:
+        rows[:, list(reading.id_sources)] = sequences.ids
+    return rows
+
+
+def _ids_of_tokens(x, reading):
+    """The ids of tokens, where they are given as such."""
+    if isinstance(x, str):
+        return reading.id_of(x)
+    array = np.asarray(x)
+    if array.dtype.kind != "U":
+        return x
+    return np.array([reading.id_of(token) for token in array.ravel().tolist()]).reshape(array.shape)
