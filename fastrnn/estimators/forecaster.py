@@ -848,8 +848,9 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
                 file.array(f"fitted.{name}", "float64", (width,))
                 for name in ("covariate_mean", "covariate_scale")
             )
-        if not (scale > 0).all():
-            raise ModelFileError("the tensor 'fitted.covariate_scale' has numbers not above 0")
+        ids = list(series.covariates.ids)
+        if not (scale > 0).all() or mean[ids].any() or (scale[ids] != 1).any():
+            raise ModelFileError("the tensor 'fitted.covariate_scale' or '..._mean' is no scale")
         covariates = CovariateScale(mean, scale, series.covariates, series.n_covariates[0])
         lessons = plan.sketch(series, covariates, self.dtype)
         attributes = _attributes(series, covariates, plan)

@@ -41,7 +41,14 @@ def _whole(low):
 
 
 def _number(expected, allows):
-    return Rule(expected, (Real,), lambda value: math.isfinite(value) and allows(value))
+    return Rule(expected, (Real,), lambda value: _is_finite(value) and allows(value))
+
+
+def _is_finite(value):
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no float holds
+        return False
 
 
 def _or(rule, *others):

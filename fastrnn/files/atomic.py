@@ -1,14 +1,16 @@
 """A file is there whole, or as it was before: whatever happens while it is written.
 
-It is written under another name in the same folder, and renamed when everything is on the disk. A
-process that is killed leaves the other file behind; the next one that writes into the folder on the
-same machine deletes it.
+It is written in a folder of its own beside the place where it belongs, and renamed when everything
+is on the disk. In a folder, since the library that writes it may make temporary files as well. A
+process that is killed leaves that folder behind; the next one that writes a file to the same place
+on the same machine deletes it.
 """
 
 import contextlib
 import os
 import re
 import secrets
+import shutil
 import socket
 import stat
 import zlib
@@ -32,26 +34,24 @@ def replacing(path):
     Yields
     ------
     str
-        Where to write. When the body is done, all of it goes to the disk and takes the place of
-        the file at once. After an exception it is deleted, and the file is as it was.
+        Where to write, in an empty folder. When the body is done, all of it goes to the disk and
+        takes the place of the file at once. After an exception the file is as it was.
     """
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
     remove_stale(folder)
     name = f".fastrnn-{_host()}-{os.getpid()}-{secrets.token_hex(8)}.tmp"
-    temporary = os.path.join(folder, name)
+    own_folder = os.path.join(folder, name)
     _being_written.add(name)
     try:
+        os.mkdir(own_folder)
+        temporary = os.path.join(own_folder, "file")
         yield temporary
-        with contextlib.suppress(FileNotFoundError):
-            os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
+        os.chmod(temporary, _permissions(target, own_folder))
         _to_disk(temporary)
         os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
     finally:
+        shutil.rmtree(own_folder, ignore_errors=True)
         _being_written.discard(name)
     _to_disk(folder)
 
@@ -69,8 +69,7 @@ def remove_stale(folder):
     for name in names:
         match = _NAME.fullmatch(name)
         if match and match["host"] == _host() and not _is_written(name, int(match["process"])):
-            with contextlib.suppress(OSError):
-                os.unlink(os.path.join(folder, name))
+            shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
 
 
 def _is_written(name, process):
@@ -83,6 +82,14 @@ def _is_written(name, process):
     except PermissionError:
         pass  # it is somebody else's
     return True
+
+
+def _permissions(target, new_folder):
+    """Those of the file, or, where there is none, those that the process gives new files."""
+    try:
+        return stat.S_IMODE(os.stat(target).st_mode)
+    except FileNotFoundError:
+        return os.stat(new_folder).st_mode & 0o666
 
 
 def _host():

@@ -35,6 +35,7 @@ _METADATA, _RECORD = "__metadata__", "fastrnn"
 _SEAL = ', "sha256": "{}"}}'
 _MAX_HEADER = 100_000_000  # bytes, as in the safetensors library
 _CHUNK = 2**20  # bytes that are read and checked at a time
+_MAX_REASON = 300  # characters of a message
 _DTYPES = {"F32": "float32", "F64": "float64", "I64": "int64"}
 
 
@@ -237,7 +238,10 @@ def open_record(path):
         try:
             yield RecordFile(file)
         except ModelFileError as error:
-            raise ModelFileError(f"{name}: {error}") from None
+            reason = " ".join(str(error).split())  # what is in the file may have many lines
+            if len(reason) > _MAX_REASON:
+                reason = f"{reason[:_MAX_REASON]} ..."
+            raise ModelFileError(f"{name}: {reason}") from None
 
 
 class RecordFile:

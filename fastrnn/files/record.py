@@ -23,7 +23,7 @@ _MAX_DIGITS = 1000  # of a number; a seed may have many
 _MAX_BITS = 3300  # fewer digits than that
 _MAX_DEPTH = 20  # of values in values
 _ITEM_BYTES = 100  # that an entry of a list or object takes once it is read, at most
-_ROOM = 2**25  # bytes that a record may take in memory, however small the file is
+_ROOM = 2**24  # bytes that a record may take in memory, however small the file is
 _LABEL_ROOM = 2**20  # bytes that an array of strings may take, however short they are
 _SPECIAL = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 _DTYPES = re.compile(r"\|b1|\|[iu]1|<[iu][248]|<f[248]|<U(\d{1,9})|\|S(\d{1,9})|\|O")
@@ -222,9 +222,9 @@ def _decode_array(content, dtype, what):
     if not all(type(value) in allowed for value in values):
         raise ModelFileError(f"{what} has an entry that does not suit an array of {dtype}")
     if kind in "US":
-        width = int(match[1] or match[2])
-        longest = max(map(len, values), default=0)
-        if width < longest or np.dtype(dtype).itemsize * len(values) > _label_room(values):
+        width, longest = int(match[1] or match[2]), max(map(len, values), default=1)
+        n_bytes = len(values) * width * (4 if kind == "U" else 1)
+        if width < max(1, longest) or n_bytes > _label_room(values):
             raise ModelFileError(f"{what} is an array of {dtype}, which does not suit its strings")
     if kind in "iu" and values:
         limits = np.iinfo(dtype)
@@ -248,7 +248,7 @@ def check_room(text, size):
     Raises
     ------
     ModelFileError
-        If it would take more than twice the file, and more than 32 MB.
+        If it would take more than twice the file, and more than 16 MB.
     """
     n_items = sum(map(text.count, (b"[", b"{", b",", b":")))
     if n_items * _ITEM_BYTES > max(_ROOM, 2 * size):
