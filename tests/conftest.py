@@ -46,9 +46,15 @@ def pytest_report_header():
 
 
 def pytest_collection_modifyitems(items):
-    """Skip the examples that draw where matplotlib is missing."""
-    if importlib.util.find_spec("matplotlib") is None:
-        skip = pytest.mark.skip(reason="the example draws with matplotlib")
-        for item in items:
-            if item.name.startswith("fastrnn.plotting"):
-                item.add_marker(skip)
+    """Skip the examples that draw, or write files, where what they need is missing."""
+    needed = {
+        "fastrnn.plotting": "matplotlib",
+        "fastrnn.files.layout": "safetensors",
+        "fastrnn.estimators.loading": "safetensors",
+    }
+    for module, package in needed.items():
+        if importlib.util.find_spec(package) is None:
+            skip = pytest.mark.skip(reason=f"the example needs {package}")
+            for item in items:
+                if item.name.startswith(module):
+                    item.add_marker(skip)

@@ -19,7 +19,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
-OPTIONAL = {"matplotlib", "pandas", "polars", "sklearn", "torch"}
+OPTIONAL = {"matplotlib", "pandas", "polars", "safetensors", "sklearn", "torch"}
 
 PYTHON_BLOCK = re.compile(
     r"^```python\n(?P<code>.*?)^```$(?:\n\n```text\n(?P<shown>.*?)^```$)?",
