@@ -10,6 +10,7 @@ from fastrnn import threads
 from fastrnn.kernels.vector_math import products
 
 os.environ["MPLBACKEND"] = "Agg"  # of matplotlib, which is not imported yet
+os.environ.setdefault("KERAS_BACKEND", "torch")  # which the extra parity has
 
 
 @pytest.fixture(autouse=True)

@@ -23,6 +23,7 @@ from fastrnn.bridge import (
     watch_fit,
 )
 from fastrnn.columns import choose
+from fastrnn.estimators.adopting import adopt
 from fastrnn.estimators.checkpoints import open_checkpoints
 from fastrnn.estimators.parameters import (
     cell_options,
@@ -920,6 +921,10 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
     def _record(self):
         """What `fit` learned beside the weights, as fields and arrays of a file."""
         return record_sequences(self), {}
+
+    def _adopt(self, weights, meaning):
+        """Become fitted with weights from elsewhere, which mean this."""
+        adopt(self, weights, meaning, TrainingState(as_generator(self.random_state)))
 
     def _tables(self, sequences):
         """Size of the table of each column of ids."""

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from fastrnn.bridge import ClassifierMixin, available_if
+from fastrnn.estimators.adopting import adopt_classes, adopt_columns
 from fastrnn.estimators.base import RNNBase, steps_by_minibatches
 from fastrnn.estimators.classes import read_classes, refuse_balanced, weigh_classes
 from fastrnn.estimators.saving import read_labels, read_sequences
@@ -268,6 +269,23 @@ class RNNClassifier(ClassifierMixin, RNNBase):  # numpydoc ignore=PR02
             attributes={"classes_": classes, "_is_multilabel": True},
             loss="binary_log_loss",
         )
+
+    def _adopt_outputs(self, weights, classes=None, multilabel=False):
+        head, n_outputs = weights.head, len(weights.head["b"])
+        if not multilabel:
+            classes, head = adopt_classes(classes, head, "classifier")
+        elif n_outputs < 2:
+            raise ValueError(
+                "multilabel=True needs several outputs, but there is one; without it that is the "
+                "log-odds of the second of two classes"
+            )
+        elif classes is not None:
+            raise ValueError("classes has no meaning with multilabel=True: columns have numbers")
+        else:
+            classes = np.arange(n_outputs)
+        attributes = {"classes_": classes, "_is_multilabel": bool(multilabel)}
+        loss = "binary_log_loss" if multilabel else "log_loss"
+        return adopt_columns(self, weights), learned(attributes, len(classes), loss), head
 
     def _record(self):
         fields, arrays = super()._record()

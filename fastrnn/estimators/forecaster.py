@@ -780,6 +780,12 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
             (n_rows, width) for n_rows, (_, width) in zip(covariates.n_rows, sizes, strict=True)
         )
 
+    def _adopt_outputs(self, weights):
+        raise ValueError(
+            "a forecaster cannot be made of weights alone: what its network reads and forecasts is "
+            "scaled series and their covariates, which fit has learned"
+        )
+
     def _describe(self, sequences, n_outputs):
         _, id_tables = sequences.plan.columns(sequences.covariates)
         return {**super()._describe(sequences, n_outputs), "id_tables": id_tables}

@@ -448,10 +448,7 @@ class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
         is_long, texts, are_ids = _open(X)
         encoder = None
         if are_ids:
-            defaults = {field.name: field.default for field in fields(self)}
-            for name in _ENCODER:
-                if getattr(self, name) != defaults[name]:
-                    raise ValueError(f"{name}={getattr(self, name)!r} has no effect on ids")
+            self._check_no_encoder()
             ids = _read_ids(texts, None)
             tokens = list(range(max(int(text.max()) for text in ids) + 1))
         else:
@@ -461,6 +458,13 @@ class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
         end = None if is_long else len(tokens)
         vocabulary = _Vocabulary(encoder, tokens if is_long else [*tokens, END], end)
         return self._steps_to_learn(ids, vocabulary)
+
+    def _check_no_encoder(self):
+        """Check that nothing is said of how text becomes ids, where there are but ids."""
+        defaults = {field.name: field.default for field in fields(self)}
+        for name in _ENCODER:
+            if getattr(self, name) != defaults[name]:
+                raise ValueError(f"{name}={getattr(self, name)!r} has no effect on ids")
 
     def _read_more(self, X, what):
         is_long, texts, are_ids = _open(X)
@@ -550,6 +554,30 @@ class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
                 f"embedding_dim is {self.embedding_dim!r}"
             )
         return {**architecture, "embeddings": ((n_ids, width),), "tied": tied}
+
+    def _adopt_outputs(self, weights, tokens=None):
+        sizes = [len(table) for table in weights.tables]
+        n_outputs = len(weights.head["b"])
+        if sizes != [n_outputs] or weights.n_features:
+            raise ValueError(
+                f"a language model reads ids, and has an output for each of them: there are tables "
+                f"of {sizes} ids, {weights.n_features} numbers beside them, and {n_outputs} outputs"
+            )
+        if self.tie_weights and not np.array_equal(weights.head["W"].T, weights.tables[0]):
+            raise ValueError("tie_weights=True, but the head has other weights than the embedding")
+        encoder = None
+        if tokens is None:
+            self._check_no_encoder()
+            tokens = list(range(n_outputs))
+        else:
+            encoder = TokenEncoder(**{name: getattr(self, name) for name in _ENCODER})
+            tokens = _read_tokens(tokens, n_outputs, encoder.unknown_token)
+            encoder.vocabulary_ = {token: k for k, token in enumerate(tokens) if k}
+            encoder.n_tokens_ = n_outputs
+        text = _Vocabulary(encoder, tokens, None).steps([np.zeros(1, np.int64)], self.dtype)
+        # How often training has met each token is not known; but each may be met again.
+        text = replace(text, counts=np.ones(n_outputs, dtype=np.int64))
+        return text, learned({}, n_outputs, "log_loss"), weights.head
 
     def _held_out(self, sequences, target, rng):
         if sequences.vocabulary.end is not None:
@@ -737,6 +765,25 @@ class _Texts(Sequences):
     is_followed: np.ndarray
     vocabulary: _Vocabulary
     counts: np.ndarray | None = None
+
+
+def _read_tokens(tokens, n_outputs, unknown):
+    """Return the tokens of a vocabulary from elsewhere as a list."""
+    tokens = list(tokens)
+    wrong = [token for token in tokens if not isinstance(token, str) or not token]
+    if wrong:
+        raise TypeError(f"tokens must be strings that are not empty, got {wrong[0]!r}")
+    if len(tokens) != n_outputs or len(set(tokens)) != n_outputs:
+        raise ValueError(
+            f"tokens must be {n_outputs} different strings, one for each id, got {len(tokens)}, "
+            f"{len(set(tokens))} of them different"
+        )
+    if tokens[0] != unknown:
+        raise ValueError(
+            f"the first of the tokens must be {unknown!r}, for the id 0 stands for all tokens that "
+            f"are not known, got {tokens[0]!r}; without tokens the model is one of ids"
+        )
+    return tokens
 
 
 def _open(X):

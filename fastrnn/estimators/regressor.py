@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastrnn.bridge import RegressorMixin
+from fastrnn.estimators.adopting import adopt_columns
 from fastrnn.estimators.base import RNNBase
 from fastrnn.estimators.saving import read_sequences
 from fastrnn.estimators.targets import (
@@ -152,6 +153,12 @@ class RNNRegressor(RegressorMixin, RNNBase):  # numpydoc ignore=PR02
             attributes={"y_mean_": mean, "y_scale_": scale, "_y_ndim": y.ndim},
             loss="squared_error",
         )
+
+    def _adopt_outputs(self, weights):
+        n = len(weights.head["b"])
+        attributes = {"y_mean_": np.zeros(n), "y_scale_": np.ones(n), "_y_ndim": 2 if n > 1 else 1}
+        target = learned(attributes, n, "squared_error")
+        return adopt_columns(self, weights), target, weights.head
 
     def _record(self):
         fields, arrays = super()._record()

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from fastrnn.bridge import available_if
+from fastrnn.estimators.adopting import adopt_classes, adopt_columns
 from fastrnn.estimators.base import RNNBase, steps_by_minibatches
 from fastrnn.estimators.classes import read_classes, refuse_balanced, weigh_classes
 from fastrnn.estimators.saving import read_labels, read_sequences
@@ -115,8 +116,7 @@ class RNNTagger(RNNBase):  # numpydoc ignore=PR02
         """
         refuse_balanced(self.class_weight)
         classes = read_classes(classes, getattr(self, "classes_", None), "tagger")
-        if -1 in classes.tolist():
-            raise ValueError("classes has the label -1, which marks steps to be left out")
+        _check_none_is_left_out(classes)
         return self._partial_fit(X, y, sample_weight, {"classes_": classes})
 
     def predict(self, X):
@@ -244,6 +244,12 @@ class RNNTagger(RNNBase):  # numpydoc ignore=PR02
             offsets=sequences.offsets,
         )
 
+    def _adopt_outputs(self, weights, classes=None):
+        classes, head = adopt_classes(classes, weights.head, "tagger")
+        _check_none_is_left_out(classes)
+        target = learned({"classes_": classes}, len(classes), "log_loss")
+        return adopt_columns(self, weights), target, head
+
     def _record(self):
         fields, arrays = super()._record()
         return {**fields, "classes": self.classes_}, arrays
@@ -256,6 +262,11 @@ class RNNTagger(RNNBase):  # numpydoc ignore=PR02
 
     def _score(self, outputs, values, weight):
         return float(np.average(outputs.argmax(axis=1) == values, weights=weight))
+
+
+def _check_none_is_left_out(classes):
+    if -1 in classes.tolist():
+        raise ValueError("classes has the label -1, which marks steps to be left out")
 
 
 def _check_not_all_left_out(weight):

@@ -1,0 +1,335 @@
+"""The weights of a network by themselves: what is read of other libraries, and written for them."""
+
+import copy
+import dataclasses
+import itertools
+from dataclasses import dataclass, field
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from fastrnn.layers import CarryLSTM
+from fastrnn.layers.recurrent import ZEROS, RecurrentLayer
+from fastrnn.network import CELLS
+
+CELL_OF_GATES = {1: "rnn", 3: "gru", 4: "lstm"}
+"""The cells that other libraries have, by their number of gates."""
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """Weights in fastrnn's own layout, and what they say of the network.
+
+    Attributes
+    ----------
+    cell : {"lstm", "gru", "rnn"}
+        The recurrent layers.
+    options : dict
+        What is known of the arguments of their class: "activation" or "reset_after".
+    layers : list of dict of str to ndarray
+        From the input up, as `params` of a layer; float32 or float64.
+    tables : list of ndarray of shape (V, E)
+        Vectors of ids; the first layer reads the numbers of a step, then these.
+    head : dict of str to ndarray, or None
+        "W" (F, K) and "b" (K,).
+    pooling : {"last", "mean", "max", "steps"} or None
+        What the head reads, if that is known.
+    """
+
+    cell: str
+    options: dict[str, Any]
+    layers: list[dict[str, np.ndarray]]
+    tables: list[np.ndarray] = field(default_factory=list)
+    head: dict[str, np.ndarray] | None = None
+    pooling: str | None = None
+
+    @property
+    def bidirectional(self):
+        """Whether the layers read in both directions."""
+        return "W_reverse" in self.layers[0]
+
+    @property
+    def hidden_layer_sizes(self):
+        """How many units each layer and direction has."""
+        return tuple(len(params["U"]) for params in self.layers)
+
+    @property
+    def n_features(self):
+        """How many numbers a step has, beside the vectors of ids."""
+        return len(self.layers[0]["W"]) - sum(table.shape[1] for table in self.tables)
+
+    @property
+    def dtype(self):
+        """The wider one of their types."""
+        return np.result_type(*self.named().values(), *(self.head or {}).values()).name
+
+    def named(self):
+        """Name the arrays of layers and tables.
+
+        Returns
+        -------
+        dict of str to ndarray
+            As `Network.named_views` names them.
+        """
+        arrays = {
+            f"layers.{k}.{name}": array
+            for k, params in enumerate(self.layers)
+            for name, array in params.items()
+        }
+        arrays.update((f"embeddings.{k}", table) for k, table in enumerate(self.tables))
+        return arrays
+
+    def to_layers(self):
+        """Make layers with these weights.
+
+        Returns
+        -------
+        list of RecurrentLayer
+            From the input up.
+        """
+        layers = []
+        for params in self.layers:
+            layer = CELLS[self.cell](
+                len(params["W"]),
+                len(params["U"]),
+                bidirectional=self.bidirectional,
+                dtype=self.dtype,
+                random_state=ZEROS,
+                **self.options,
+            )
+            for name, values in params.items():
+                layer.params[name][...] = values
+            layers.append(layer)
+        return layers
+
+    def to_estimator(self, estimator, meaning):
+        """Make a fitted estimator with these weights.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Has all parameters that weights do not tell. Those that they tell may be at their
+            defaults, or agree.
+        meaning : dict
+            What the outputs mean, as keyword arguments; None stands for not given.
+
+        Returns
+        -------
+        estimator
+            A fitted copy, with parameters as the weights tell.
+
+        Raises
+        ------
+        ValueError
+            If the estimator, or what the outputs should mean, does not suit the weights.
+        """
+        fitted = type(estimator)(**copy.deepcopy(estimator.get_params(deep=False)))
+        fitted.set_params(**self._parameters(fitted))
+        given = {name: value for name, value in meaning.items() if value is not None}
+        fitted._adopt(self, given)
+        return fitted
+
+    def _parameters(self, estimator):
+        """What the weights tell of an estimator's parameters, which must not say anything else."""
+        defaults = {field.name: field.default for field in dataclasses.fields(estimator)}
+        told = {
+            "hidden_layer_sizes": _one_or_all(self.hidden_layer_sizes),
+            "embedding_dim": _one_or_all(tuple(table.shape[1] for table in self.tables)),
+            "cell": self.cell,
+            "bidirectional": self.bidirectional,
+            **self.options,
+        }
+        if "pooling" in defaults and self.pooling is not None:
+            told["pooling"] = self.pooling
+        for name, value in told.items():
+            given = getattr(estimator, name)
+            if given != defaults[name] and _plain(given) != _plain(value):
+                raise ValueError(
+                    f"{name}={given!r} of the estimator does not agree with the weights, which "
+                    f"have {value!r}"
+                )
+        kind = type(estimator).__name__
+        if "pooling" in defaults and self.pooling == "steps":
+            raise ValueError(
+                f"the head reads every step, but {kind} predicts something for a whole sequence"
+            )
+        if "pooling" not in defaults and self.pooling not in (None, "steps"):
+            raise ValueError(
+                f"the head reads a whole sequence (pooling={self.pooling!r}), but {kind} predicts "
+                "something for every step"
+            )
+        if self.dtype == "float64":
+            told["dtype"] = "float64"
+        return told
+
+
+def _one_or_all(sizes):
+    """A tuple as the estimators' parameters have it: None, a number, or a tuple of several."""
+    if len(sizes) > 1:
+        return sizes
+    return sizes[0] if sizes else None
+
+
+def _plain(value):
+    """A size, or several, in the one form that can be compared; anything else as it is."""
+    if isinstance(value, Integral):
+        return value
+    return _one_or_all(tuple(value)) if isinstance(value, tuple | list) else value
+
+
+def check_estimator(estimator):
+    """Check that something is an estimator that can be made a fitted one.
+
+    Parameters
+    ----------
+    estimator : object
+        What was given.
+
+    Raises
+    ------
+    TypeError
+        If it is anything else.
+    """
+    if isinstance(estimator, type) or not hasattr(estimator, "_adopt"):
+        shown = estimator.__name__ if isinstance(estimator, type) else type(estimator).__name__
+        what = "the class" if isinstance(estimator, type) else "an object of type"
+        raise TypeError(f"estimator must be one such as RNNClassifier(), got {what} {shown}")
+
+
+def as_weight(name, value):
+    """Read an array of weights.
+
+    Parameters
+    ----------
+    name : str
+        What messages call it.
+    value : array-like
+        A tensor of PyTorch, or anything that `numpy.asarray` takes.
+
+    Returns
+    -------
+    ndarray, float32 or float64
+        Of the type that loses nothing.
+
+    Raises
+    ------
+    TypeError
+        If these are no floating-point numbers.
+    ValueError
+        If one of them is NaN or infinite.
+    """
+    for method in ("detach", "cpu"):
+        if hasattr(value, method):
+            value = getattr(value, method)()
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"{name} is no array that numpy knows, such as float32: {error}") from error
+    if array.dtype.kind != "f":
+        raise TypeError(f"{name} has dtype {array.dtype}, expected floating-point numbers")
+    array = array.astype(np.float64 if array.dtype.itemsize > 4 else np.float32)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} has a weight that is NaN or infinite")
+    return array
+
+
+def check_shape(name, array, *expected, what=""):
+    """Check the shape of an array of weights.
+
+    Parameters
+    ----------
+    name : str
+        What messages call it.
+    array : ndarray
+        The array.
+    *expected : tuple of (int or str)
+        Shapes that it may have; a letter stands for any size but 0.
+    what : str, default=""
+        What the array is, for the message.
+
+    Raises
+    ------
+    ValueError
+        If it has none of them.
+    """
+    for shape in expected:
+        sizes = zip(array.shape, shape, strict=False)
+        if array.ndim == len(shape) and all(
+            n > 0 if isinstance(s, str) else n == s for n, s in sizes
+        ):
+            return
+    wanted = " or ".join(f"({', '.join(map(str, s))}{',' * (len(s) == 1)})" for s in expected)
+    raise ValueError(f"{name} has shape {array.shape}, expected {wanted}{what and f', {what}'}")
+
+
+def weights_of(model, library):
+    """Take the weights of a model, to be written for another library.
+
+    Parameters
+    ----------
+    model : fitted estimator, layer, or list of layers
+        Whose weights. Those of a regressor's head are scaled so that its outputs have the units
+        of `y`.
+    library : str
+        Name of the other library.
+
+    Returns
+    -------
+    Weights
+        Views where nothing had to be computed.
+
+    Raises
+    ------
+    TypeError
+        If it is no model.
+    ValueError
+        If the other library has no such cell.
+    """
+    if hasattr(model, "_check_fitted") and not isinstance(model, type):
+        model._check_fitted()
+        network = model.network_
+        layers, tables, head = network.layers, network.embeddings, dict(network.head)
+        if network.tied:
+            head["W"] = tables[0].T
+        if hasattr(model, "y_scale_"):
+            head = _in_units(head, model.y_mean_, model.y_scale_)
+    else:
+        layers = list(model) if isinstance(model, list | tuple) else [model]
+        tables, head = [], None
+    if not layers or not all(isinstance(layer, RecurrentLayer) for layer in layers):
+        raise TypeError(f"expected a fitted estimator, or layers of fastrnn.layers, got {model!r}")
+    for layer in layers:
+        if isinstance(layer, CarryLSTM):
+            raise ValueError(
+                f"carry_lstm has no equal in {library}, where no cell has a carry gate"
+            )
+    kinds = {_kind(layer) for layer in layers}
+    if len(kinds) > 1:
+        raise ValueError(
+            f"the layers are of different kinds: {sorted(map(str, kinds))}, expected one"
+        )
+    cell, options = _kind(layers[0])
+    for below, above in itertools.pairwise(layers):
+        if above.input_size != below.output_size:
+            raise ValueError(
+                f"a layer has {above.input_size} inputs, but the one below {below.output_size} "
+                "outputs"
+            )
+    return Weights(cell, dict(options), [layer.params for layer in layers], tables, head)
+
+
+def _in_units(head, mean, scale):
+    """A head whose outputs need not be scaled any more; the same bits if they need not anyhow."""
+    if (scale == 1).all() and not mean.any():
+        return head
+    scaled = {"W": head["W"] * scale, "b": head["b"] * scale + mean}
+    return {name: array.astype(head["b"].dtype) for name, array in scaled.items()}
+
+
+def _kind(layer):
+    """The cell of a layer, and its options as pairs."""
+    (cell,) = [name for name, kind in CELLS.items() if type(layer) is kind]
+    if cell == "rnn":
+        return cell, (("activation", "relu" if layer.relu else "tanh"),)
+    return cell, (("reset_after", layer.reset_after),) if cell == "gru" else ()
