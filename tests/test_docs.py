@@ -19,7 +19,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
-OPTIONAL = {"matplotlib", "pandas", "polars", "safetensors", "sklearn", "torch"}
+OPTIONAL = {"keras", "matplotlib", "pandas", "polars", "safetensors", "sklearn", "torch"}
 
 PYTHON_BLOCK = re.compile(
     r"^```python\n(?P<code>.*?)^```$(?:\n\n```text\n(?P<shown>.*?)^```$)?",
@@ -77,6 +77,8 @@ def png_size(path):
     return struct.unpack(">II", path.read_bytes()[16:24])
 
 
+# Keras' own variables know nothing of numpy's argument `copy`.
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't:DeprecationWarning")
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_python_blocks_run(document, tmp_path, monkeypatch):
     blocks = find_blocks(document)
