@@ -4,6 +4,8 @@ What needs PyTorch itself is skipped where it is missing; names, shapes and refu
 without it.
 """
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -333,6 +335,30 @@ class TestEstimators:
         assert np.abs(clf.network_.theta - before).max() < 0.01
         with pytest.raises(ValueError, match="'maybe'"):
             clf.partial_fit(X, ["no", "maybe", "no", "yes", "yes"])
+
+    def test_is_like_any_other_model(self, tmp_path):
+        clf = from_torch(state_dict(prefix="lstm.", K=2), RNNClassifier(), classes=["no", "yes"])
+        X = ragged()
+        expected = clf.predict_proba(X)
+        assert pickle.loads(pickle.dumps(clf)).predict_proba(X).tobytes() == expected.tobytes()
+        stream = clf.stream()
+        for x in X[0]:
+            p = stream.step(x)
+        np.testing.assert_allclose(p, expected[0], rtol=0, atol=1e-6)
+        pytest.importorskip("safetensors", reason="model files are written with safetensors")
+        clf.save(tmp_path / "model")
+        loaded = fastrnn.load(tmp_path / "model")
+        assert loaded.predict_proba(X).tobytes() == expected.tobytes()
+        assert (loaded.n_iter_, loaded.loss_curve_) == (0, [])
+
+    def test_a_language_model_is_like_any_other(self, tmp_path):
+        pytest.importorskip("safetensors", reason="model files are written with safetensors")
+        given = state_dict(prefix="lstm.", K=4, V=4)
+        model = from_torch(given, RNNLanguageModel(), tokens=["<unk>", "c", "a", "b"])
+        model.save(tmp_path / "model")
+        loaded = fastrnn.load(tmp_path / "model")
+        assert loaded.tokens_ == model.tokens_
+        assert loaded.score("abcx") == model.score("abcx")
 
     def test_parameters_may_agree_and_the_others_stay(self):
         given = state_dict(3, n_layers=2, ways=2, prefix="rnn.", K=2)
