@@ -167,11 +167,15 @@ class TorchPacked(Torch):
 
 
 class OnnxRuntime:
-    """A model of one node, inference only; `keep_state` makes the state an input and an output."""
+    """A model of one node, inference only; `keep_state` makes the state an input and an output.
+
+    With a `head`, weights (H, K) and bias (K,), softmax probabilities of the last state take the
+    place of the states of all steps.
+    """
 
     name = "onnxruntime"
 
-    def __init__(self, work, keep_state=False):
+    def __init__(self, work, keep_state=False, head=None):
         import onnxruntime
         from onnx import helper, numpy_helper
 
@@ -202,18 +206,22 @@ class OnnxRuntime:
             return helper.make_tensor_value_info(name, 1, shape)
 
         state_shape = (1, work.B, work.H)
+        constants = {name: np.ascontiguousarray(array[None]) for name, array in weights.items()}
+        nodes, answer = [node], value("y", (work.T, 1, work.B, work.H))
+        if head is not None:
+            constants |= {"first": np.array([0]), "head_W": head[0], "head_b": head[1]}
+            nodes += [
+                helper.make_node("Squeeze", ["last_h", "first"], ["top"]),
+                helper.make_node("Gemm", ["top", "head_W", "head_b"], ["logits"]),
+                helper.make_node("Softmax", ["logits"], ["proba"]),
+            ]
+            answer = value("proba", (work.B, len(head[1])))
         graph = helper.make_graph(
-            [node],
+            nodes,
             "one_layer",
             [value("x", work.x.shape), *(value(state, state_shape) for state in states)],
-            [
-                value("y", (work.T, 1, work.B, work.H)),
-                *(value(f"last_{state}", state_shape) for state in states),
-            ],
-            [
-                numpy_helper.from_array(np.ascontiguousarray(value[None]), name)
-                for name, value in weights.items()
-            ],
+            [answer, *(value(f"last_{state}", state_shape) for state in states)],
+            [numpy_helper.from_array(array, name) for name, array in constants.items()],
         )
         opset = helper.make_opsetid("", 22)
         model = helper.make_model(graph, opset_imports=[opset], ir_version=10)

@@ -193,6 +193,69 @@ class TestFit:
         assert task.n_classes == 5
 
 
+class TestStream:
+    @pytest.fixture
+    def model(self):
+        import stream
+
+        return stream.make_model(3, 5)
+
+    def test_figures(self, tmp_path):
+        file = tmp_path / "figures.json"
+        output = run("stream.py", "--quick", "--json", file)
+        figures = json.loads(file.read_text())
+        single, (many,) = figures["single"], figures["many"]
+        assert single["shape"] == many["shape"] == [16, 64]
+        assert single["steps"] == 300
+        for name, median in single["median"].items():
+            assert single["99.9 %"][name] >= median > 0
+            assert single["ratios"][name] == pytest.approx(
+                median / single["median"]["fastrnn"], rel=1e-3
+            )
+        rates = many["million steps/s"]
+        assert {"fastrnn", "fastrnn out=", "one by one"} <= rates.keys()
+        for name, ratio in many["ratios"].items():
+            assert ratio == pytest.approx(rates["fastrnn"] / rates[name], rel=1e-3)
+        # 2 (D + H) 4H and 2 H K floating-point operations, and the additions of the biases.
+        flops = 2 * (80 * 256 + 256 + 65 * 10)
+        assert many["GFLOP/s"] == pytest.approx(flops * rates["fastrnn"] / 1e3, rel=1e-3)
+        assert "LSTM classifier, D 16, H 64, one stream; microseconds of 300 steps" in output
+
+    def test_the_stream_is_the_estimators(self, model):
+        import stream
+
+        x = np.random.default_rng(0).standard_normal((4, 1, 3)).astype("float32")
+        for contender_class in (stream.Fastrnn, stream.FastrnnOut):
+            contender = contender_class(model)
+            answers = [contender.step(contender.prepare(x_t)).copy() for x_t in x]
+            np.testing.assert_allclose(answers[-1], model.predict_proba([x[:, 0]])[0], rtol=1e-5)
+
+    @pytest.mark.parametrize("n_streams", [1, 4])
+    @pytest.mark.parametrize(("peer", "package"), [("Torch", "torch"), ("OnnxRuntime", "onnx")])
+    def test_contenders_that_disagree_are_refused(
+        self, model, n_streams, peer, package, monkeypatch
+    ):
+        pytest.importorskip(package, reason=f"{package} is not installed")
+        import stream
+
+        names = [contender.name for contender in stream.make_contenders(model, n_streams)]
+        assert peer.lower() in names
+        # A contender that forgets its state answers the first step alone as the others.
+        contender_class = getattr(stream, peer)
+        step = contender_class.step
+
+        def forget(self, x):
+            if isinstance(self.state, dict):
+                self.state = {name: np.zeros_like(array) for name, array in self.state.items()}
+            else:
+                self.state = None
+            return step(self, x)
+
+        monkeypatch.setattr(contender_class, "step", forget)
+        with pytest.raises(SystemExit, match=f"{peer.lower()} and fastrnn disagree"):
+            stream.make_contenders(model, n_streams)
+
+
 class TestTagging:
     @pytest.fixture
     def corpus(self, tmp_path):

@@ -1,0 +1,239 @@
+"""Time the steps of streams: an LSTM classifier that answers after every time step.
+
+An `RNNClassifier` of 64 units over 16 features and 10 classes, float32, as a stream; the same
+weights as an ONNX model that takes and returns h and c, run by ONNX Runtime; and as PyTorch's
+nn.LSTM, nn.Linear and softmax under `inference_mode`. The first two are given NumPy arrays and
+return NumPy arrays, PyTorch tensors. The contenders run in turns of a hundred steps; every step is
+timed by itself. The 99.9th percentile, over 100 000 steps, shows what the rare slow step costs.
+
+Then a step of 1000 streams at once is timed against one step of each of 1000 streams one by one,
+and against a batch of 1000 in the others; also for smaller networks.
+"""
+
+import copy
+import gc
+import time
+import warnings
+from contextlib import nullcontext
+
+import contenders
+import numpy as np
+from contenders import Unavailable, Work
+from measuring import argument_parser, begin, interleave, save
+
+from fastrnn import RNNClassifier
+
+K = 10
+SHAPE = (16, 64)
+# (D, H) of the networks of many streams.
+SHAPES = [(1, 8), (4, 16), (8, 32), SHAPE]
+N_STREAMS = 1000
+TURN = 100
+TOLERANCE = 1e-5
+
+
+def make_model(D, H):
+    """Return a classifier with weights like those of a trained one."""
+    rng = np.random.default_rng((D, H))
+    X = rng.standard_normal((K, 4, D)).astype("float32")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it has not converged
+        model = RNNClassifier(H, max_iter=1, random_state=0).fit(X, np.arange(K))
+    theta = model.network_.theta
+    theta[...] = H**-0.5 * rng.uniform(-1, 1, theta.size)
+    return model
+
+
+def work_of(model, n_streams):
+    """Return the weights of a model as other contenders take them."""
+    (layer,) = model.network_.layers
+    shape = (1, n_streams, layer.input_size, layer.hidden_size)
+    work = Work.draw("lstm", "inference", "float32", 1, shape)
+    work.weights = dict(layer.params)
+    return work, (model.network_.head["W"], model.network_.head["b"])
+
+
+class Fastrnn:
+    """The stream of the estimator."""
+
+    name = "fastrnn"
+    context = nullcontext
+
+    def __init__(self, model, n_streams=1):
+        self.stream = model.stream(n_streams)
+        self.step = self.stream.step
+
+    def prepare(self, x):
+        return x if len(x) > 1 else x[0]
+
+
+class FastrnnOut(Fastrnn):
+    """The same, with the answer in an array that is there already."""
+
+    name = "fastrnn out="
+
+    def __init__(self, model, n_streams=1):
+        super().__init__(model, n_streams)
+        out = np.empty((n_streams, K) if n_streams > 1 else K, "float32")
+        self.step = lambda x: self.stream.step(x, out)
+
+
+class OnnxRuntime(contenders.OnnxRuntime):
+    """A session with the state as input and output."""
+
+    context = nullcontext
+
+    def __init__(self, model, n_streams=1):
+        work, head = work_of(model, n_streams)
+        super().__init__(work, keep_state=True, head=head)
+
+    def prepare(self, x):
+        return x[np.newaxis]
+
+    def step(self, x):
+        proba, h, c = self.session.run(None, {"x": x, **self.state})
+        self.state = {"h": h, "c": c}
+        return proba
+
+
+class Torch(contenders.Torch):
+    """The modules, with the state that they returned last."""
+
+    name = "torch"
+    state = None
+
+    def __init__(self, model, n_streams=1):
+        work, (W, b) = work_of(model, n_streams)
+        super().__init__(work)
+        self.head = self.torch.nn.Linear(*W.shape)
+        with self.torch.no_grad():
+            self.head.weight.copy_(self.torch.tensor(W.T))
+            self.head.bias.copy_(self.torch.tensor(b))
+
+    def context(self):
+        return self.torch.inference_mode()
+
+    def prepare(self, x):
+        return self.torch.tensor(x[np.newaxis])
+
+    def step(self, x):
+        y, self.state = self.module(x, self.state)
+        return self.torch.softmax(self.head(y[0]), dim=-1)
+
+
+def make_contenders(model, n_streams=1):
+    """Return the contenders that are installed, after all have answered alike."""
+    ready = []
+    for contender_class in [Fastrnn, FastrnnOut, OnnxRuntime, Torch]:
+        try:
+            ready.append(contender_class(model, n_streams))
+        except (ImportError, Unavailable):
+            continue
+    rng = np.random.default_rng(1)
+    for _ in range(10):
+        x = rng.standard_normal((n_streams, model.n_features_in_)).astype("float32")
+        answers = []
+        for contender in ready:
+            with contender.context():
+                answer = np.asarray(contender.step(contender.prepare(x)))
+                answers.append(answer.reshape(-1, K).copy())
+        for contender, answer in zip(ready, answers, strict=True):
+            if not np.abs(answer - answers[0]).max() <= TOLERANCE:
+                raise SystemExit(f"{contender.name} and fastrnn disagree")
+    return ready
+
+
+def time_steps(ready, turns):
+    """Return the microseconds of every step, by contender."""
+    steps = np.random.default_rng(2).standard_normal((TURN, 1, SHAPE[0])).astype("float32")
+    prepared = [[contender.prepare(x) for x in steps] for contender in ready]
+    times = {contender.name: [] for contender in ready}
+    gc.collect()
+    gc.freeze()  # what is there already is not looked through while steps are timed
+    for turn in range(-1, turns):
+        for contender, xs in zip(ready, prepared, strict=True):
+            step, clock = contender.step, time.perf_counter_ns
+            with contender.context():
+                for x in xs:
+                    start = clock()
+                    step(x)
+                    duration = clock() - start
+                    if turn >= 0:  # the first turn warms up
+                        times[contender.name].append(duration / 1e3)
+    gc.unfreeze()
+    return times
+
+
+def latency(quick):
+    """Time single steps; print and return what they take."""
+    times = time_steps(make_contenders(make_model(*SHAPE)), 3 if quick else 1000)
+    medians = {name: float(np.median(values)) for name, values in times.items()}
+    tails = {name: float(np.quantile(values, 0.999)) for name, values in times.items()}
+    ratios = {name: value / medians["fastrnn"] for name, value in medians.items()}
+    n_steps = len(times["fastrnn"])
+    D, H = SHAPE
+    print(f"\nLSTM classifier, D {D}, H {H}, one stream; microseconds of {n_steps} steps")
+    print(f"{'':14}{'median':>10}{'99.9 %':>10}{'/ fastrnn':>12}")
+    for name in medians:
+        print(f"{name:14}{medians[name]:10.2f}{tails[name]:10.2f}{ratios[name]:12.2f}", flush=True)
+    return {
+        "shape": SHAPE,
+        "steps": n_steps,
+        "median": medians,
+        "99.9 %": tails,
+        "ratios": ratios,
+    }
+
+
+def throughput(shape, quick):
+    """Time many streams at once and one by one; print and return steps a second."""
+    model = make_model(*shape)
+    ready = make_contenders(model, N_STREAMS)
+    x = np.random.default_rng(3).standard_normal((N_STREAMS, shape[0])).astype("float32")
+    first = model.stream()
+    singles, rows = [first] + [copy.copy(first) for _ in range(N_STREAMS - 1)], list(x)
+
+    def one_by_one():
+        for stream, row in zip(singles, rows, strict=True):
+            stream.step(row)
+
+    def call_of(contender):
+        own_x = contender.prepare(x)
+
+        def call():
+            with contender.context():
+                contender.step(own_x)
+
+        return call
+
+    calls = {contender.name: call_of(contender) for contender in ready}
+    calls["one by one"] = one_by_one
+    times = interleave(calls, 3 if quick else 100, 0.002)
+    medians = {name: float(np.median(values)) for name, values in times.items()}
+    rates = {name: N_STREAMS / seconds / 1e6 for name, seconds in medians.items()}
+    ratios = {
+        name: seconds / medians["fastrnn"] for name, seconds in medians.items() if name != "fastrnn"
+    }
+    D, H = shape
+    (layer,) = model.network_.layers
+    flops = 2 * (layer.n_parameters + (H + 1) * K)
+    speed = flops * rates["fastrnn"] / 1e3
+    print(f"\nD {D}, H {H}, {N_STREAMS} streams at once ({speed:.0f} GFLOP/s); million steps/s")
+    for name, rate in rates.items():
+        ratio = f"{ratios[name]:12.2f} times as long" if name in ratios else ""
+        print(f"{name:24}{rate:8.2f}{ratio}", flush=True)
+    return {"shape": shape, "million steps/s": rates, "ratios": ratios, "GFLOP/s": speed}
+
+
+def main():
+    arguments = argument_parser(__doc__).parse_args()
+    machine = begin(arguments, ["torch", "onnxruntime"])
+    single = latency(arguments.quick)
+    shapes = SHAPES[-1:] if arguments.quick else SHAPES
+    many = [throughput(shape, arguments.quick) for shape in shapes]
+    if arguments.json:
+        save(arguments.json, machine=machine, single=single, many=many)
+
+
+if __name__ == "__main__":
+    main()
