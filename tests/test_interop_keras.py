@@ -176,27 +176,27 @@ def arrays(*shapes):
 REFUSED = {
     "columns": (
         [(3, 8), (2, 9), (8,)],
-        r"^array 1 of the weights has shape \(2, 9\), expected \(2, 8\), the recurrent kernel",
+        r"^array 1 of the list has shape \(2, 9\), expected \(2, 8\), the recurrent kernel",
     ),
     "gates": (
         [(3, 10), (5, 10), (10,)],
-        r"^array 1 of the weights has shape \(5, 10\), a recurrent kernel: expected 5, 15",
+        r"^array 1 of the list has shape \(5, 10\), a recurrent kernel: expected 5, 15",
     ),
     "bias": (
         [(3, 8), (2, 8), (7,)],
-        r"^array 2 of the weights has shape \(7,\), expected \(8,\), the bias of a layer$",
+        r"^array 2 of the list has shape \(7,\), expected \(8,\), the bias of a layer$",
     ),
     "bias of a GRU": (
         [(3, 6), (2, 6), (7,)],
-        r"^array 2 of the weights has shape \(7,\), expected \(2, 6\) or \(6,\), the bias",
+        r"^array 2 of the list has shape \(7,\), expected \(2, 6\) or \(6,\), the bias",
     ),
-    "one dimension": ([(8,)], r"^array 0 of the weights has shape \(8,\), expected \(D, G·H\)"),
-    "no units": ([(3, 8), (0, 8)], r"array 1 of the weights has shape \(0, 8\), expected \(H"),
-    "missing": ([(3, 8)], "^the weights has 1 arrays, and the recurrent kernel of a layer"),
-    "none": ([], "^the weights has 0 arrays, and the kernel of a recurrent layer is missing"),
+    "one dimension": ([(8,)], r"^array 0 of the list has shape \(8,\), expected \(D, G·H\)"),
+    "no units": ([(3, 8), (0, 8)], r"array 1 of the list has shape \(0, 8\), expected \(H"),
+    "missing": ([(3, 8)], "^the list has 1 arrays, and the recurrent kernel of a layer"),
+    "none": ([], "^the list has 0 arrays, and the kernel of a recurrent layer is missing"),
     "second layer": (
         [(3, 8), (2, 8), (8,), (5, 8), (2, 8), (8,)],
-        r"^array 3 of the weights has shape \(5, 8\), expected ",
+        r"^array 3 of the list has shape \(5, 8\), expected ",
     ),
     "cells": (
         [(3, 8), (2, 8), (8,), (2, 3), (3, 3), (3,)],
@@ -223,6 +223,14 @@ class TestLists:
         )
         assert reg.reset_after is False
         assert not reg.network_.head["b"].any()
+
+    def test_both_biases_of_a_candidate_are_one_in_keras_before_the_product(self):
+        layer = layers.GRU(3, 4, reset_after=False, bidirectional=True, random_state=0)
+        layer.theta[:] = np.random.default_rng(0).normal(size=layer.theta.shape)
+        (again,) = from_keras(to_keras_weights(layer))
+        assert not again.params["b_n"].any()
+        x = np.ones((5, 1, 3))
+        np.testing.assert_allclose(again.forward(x)[0], layer.forward(x)[0], rtol=0, atol=ATOL)
 
     def test_one_layer_of_two_directions_or_two_of_one(self):
         given = arrays((4, 16), (4, 16), (16,), (4, 16), (4, 16), (16,))
@@ -264,11 +272,11 @@ class TestLists:
             ([(3, 8), (2, 8), (8,)], "and the kernel of the head is missing"),
             (
                 [(3, 8), (2, 8), (8,), (3, 2), (2,)],
-                r"array 3 of the weights has shape \(3, 2\), expected \(2, K\), the kernel of the",
+                r"array 3 of the list has shape \(3, 2\), expected \(2, K\), the kernel of the",
             ),
             (
                 [(3, 8), (2, 8), (8,), (2, 5), (4,)],
-                r"array 4 of the weights has shape \(4,\), expected \(5,\), the bias of the head",
+                r"array 4 of the list has shape \(4,\), expected \(5,\), the bias of the head",
             ),
             (
                 [(9, 4), (3, 8), (2, 8), (8,), (2, 5), (5,)],
@@ -285,7 +293,7 @@ class TestLists:
         with pytest.raises(ValueError, match=r"activation='relu' is for SimpleRNN, .* of lstm"):
             from_keras(lstm, activation="relu")
         with pytest.raises(
-            ValueError, match=r"array 2 of the weights has shape \(2, 9\), expected \(9,\)"
+            ValueError, match=r"array 2 of the list has shape \(2, 9\), expected \(9,\)"
         ):
             from_keras(gru, reset_after=False)
         with pytest.raises(ValueError, match=r"hidden_layer_sizes=3 .* which have 2"):
@@ -294,9 +302,9 @@ class TestLists:
             from_keras(lstm, "classifier")
         with pytest.raises(TypeError, match=r"weights must be a list of arrays, .* got ndarray"):
             from_keras(lstm[0])
-        with pytest.raises(TypeError, match="array 0 of the weights has dtype int64"):
+        with pytest.raises(TypeError, match="array 0 of the list has dtype int64"):
             from_keras([np.ones((3, 8), int), *lstm[1:]])
-        with pytest.raises(ValueError, match="array 2 of the weights has a weight that is NaN"):
+        with pytest.raises(ValueError, match="array 2 of the list has a weight that is NaN"):
             from_keras([*lstm[:2], np.full(8, np.inf)])
         with pytest.raises(ValueError, match="carry_lstm has no equal in Keras"):
             to_keras_weights(layers.CarryLSTM(3, 4))
@@ -339,6 +347,17 @@ class TestWithKeras:
         if name != "classify-two":  # which has two outputs now
             model.set_weights(to_keras_weights(fitted))
             np.testing.assert_allclose(outputs(model, x), expected, rtol=0, atol=ATOL)
+
+    def test_functional_and_nested_models(self, keras):
+        L = keras.layers
+        inside = keras.Sequential(
+            [keras.Input((None, 3)), L.LSTM(4, return_sequences=True), L.LSTM(3)]
+        )
+        x = keras.Input((None, 3))
+        model = keras.Model(x, L.Dense(2)(inside(x)))
+        clf = from_keras(model, RNNClassifier())
+        assert clf.hidden_layer_sizes == (4, 3)
+        assert all(map(np.array_equal, to_keras_weights(clf), model.get_weights()))
 
     def test_masks(self, keras):
         L = keras.layers

@@ -161,6 +161,14 @@ class TestLayers:
         assert all(np.array_equal(given[name], array) for name, array in before.items())
         assert np.array_equal(layer.params["W"].T - 1, back["weight_ih_l0"] - 1)
 
+    def test_those_of_estimators_are_copies_too(self):
+        given = state_dict(prefix="recurrent.", K=4, V=4)
+        model = from_torch(given, RNNLanguageModel())
+        before = model.network_.theta.copy()
+        for array in to_torch_state_dict(model).values():
+            array += 1
+        assert np.array_equal(model.network_.theta, before)
+
     def test_activation_of_a_state_dict(self):
         given = state_dict(1)
         assert [from_torch(given, activation=a)[0].relu for a in (None, "tanh", "relu")] == [
@@ -592,6 +600,12 @@ class TestRefusals:
         given, message = REFUSED_WHOLE[what]
         with pytest.raises(ValueError, match=message):
             from_torch(given, RNNClassifier())
+
+    def test_tied_weights_are_clear_in_any_order(self):
+        given = without(state_dict(D=4, prefix="lstm.", K=9, V=9), "fc.bias")
+        given["fc.weight"] = given["emb.weight"]
+        model = from_torch(given, RNNLanguageModel(tie_weights=True))
+        assert np.array_equal(model.network_.embeddings[0], given["emb.weight"])
 
     def test_names_make_it_clear(self):
         given = without(state_dict(D=4, prefix="lstm.", K=9, V=9), "fc.bias")

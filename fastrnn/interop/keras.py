@@ -357,7 +357,7 @@ def _read_list(weights, estimator, *, bidirectional, reset_after, activation):
             "weights must be a list of arrays, as get_weights gives it, or a model or layer of "
             f"Keras, got {type(weights).__name__}"
         )
-    arrays = [as_weight(f"array {place} of the weights", w) for place, w in enumerate(weights)]
+    arrays = [as_weight(f"array {place} of the list", w) for place, w in enumerate(weights)]
     n_tables, n_directions = [0], [1, 2]
     if estimator is not None:
         bidirectional = estimator.bidirectional or bidirectional
@@ -384,7 +384,7 @@ def _read_list(weights, estimator, *, bidirectional, reset_after, activation):
 
 def _read_as(arrays, n_tables, n_directions, reset_after, activation, estimator):
     """Read arrays as so many tables, layers of so many directions and, for an estimator, a head."""
-    arrays = _Arrays(arrays, "the weights")
+    arrays = _Arrays(arrays, "the list")
     tables = [arrays.take("the vectors of ids", ("V", "E")) for _ in range(n_tables)]
     width = sum(table.shape[1] for table in tables) if tables else "D"
     kernel = arrays.peek()
