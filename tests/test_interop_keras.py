@@ -192,8 +192,12 @@ REFUSED = {
     ),
     "one dimension": ([(8,)], r"^array 0 of the list has shape \(8,\), expected \(D, G·H\)"),
     "no units": ([(3, 8), (0, 8)], r"array 1 of the list has shape \(0, 8\), expected \(H"),
-    "missing": ([(3, 8)], "^the list has 1 arrays, and the recurrent kernel of a layer"),
-    "none": ([], "^the list has 0 arrays, and the kernel of a recurrent layer is missing"),
+    "missing": ([(3, 8)], "^the list ends after 1 arrays: the recurrent kernel of a layer"),
+    "none": ([], "^the list ends after 0 arrays: the kernel of a recurrent layer is"),
+    "too many": (
+        [(3, 8), (2, 8), (8,), (2, 4), (4,)],
+        r"^the list goes on, where it should end, with shapes \(2, 4\), \(4,\); or ",
+    ),
     "second layer": (
         [(3, 8), (2, 8), (8,), (5, 8), (2, 8), (8,)],
         r"^array 3 of the list has shape \(5, 8\), expected ",
@@ -269,7 +273,7 @@ class TestLists:
     @pytest.mark.parametrize(
         ("shapes", "message"),
         [
-            ([(3, 8), (2, 8), (8,)], "and the kernel of the head is missing"),
+            ([(3, 8), (2, 8), (8,)], "ends after 3 arrays: the kernel of the head is missing"),
             (
                 [(3, 8), (2, 8), (8,), (3, 2), (2,)],
                 r"array 3 of the list has shape \(3, 2\), expected \(2, K\), the kernel of the",

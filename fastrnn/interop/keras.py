@@ -247,7 +247,7 @@ class _Arrays:
         """Take the next array, which must have one of these shapes."""
         place = self.place
         if not len(self):
-            raise _Misfit(place, f"{self.source} has {place} arrays, and {what} is missing")
+            raise _Misfit(place, f"{self.source} ends after {place} arrays: {what} is missing")
         array = self.arrays[place]
         try:
             check_shape(f"array {place} of {self.source}", array, *shapes, what=what)
@@ -261,7 +261,7 @@ class _Arrays:
         if len(self):
             shapes = ", ".join(str(array.shape) for array in self.arrays[self.place :])
             raise _Misfit(
-                self.place, f"{self.source} has {len(self)} arrays too many, of shapes {shapes}"
+                self.place, f"{self.source} goes on, where it should end, with shapes {shapes}"
             )
 
 
@@ -391,17 +391,13 @@ def _read_as(arrays, n_tables, n_directions, reset_after, activation, estimator)
     if tables and estimator.categorical_features is not None and len(kernel) == 2:
         width = max(width, kernel[0])  # numbers come before the vectors
     layers = []
-    while not layers or _has_layer(arrays, estimator is None):
+    # What is left may be a head: one matrix, or a matrix and a bias.
+    while not layers or len(arrays) > 2 or len(arrays.peek(1)) == 2:
         layers.append(_read_layer(arrays, width, n_directions, reset_after))
         width = n_directions * len(layers[-1][-1]["U"])
     head = None if estimator is None else _read_head(arrays, width)
     arrays.end()
     return replace(_join(layers, activation), tables=tables, head=head)
-
-
-def _has_layer(arrays, is_all):
-    """Whether a recurrent layer comes next; if that is not all there is, a head may come."""
-    return len(arrays) > (0 if is_all else 2) or len(arrays.peek(1)) == 2
 
 
 def _read_model(model, whole):
