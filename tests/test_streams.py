@@ -10,6 +10,7 @@ from itertools import repeat
 import numpy as np
 import pytest
 
+import fastrnn
 from fastrnn.bridge import NotFittedError
 from fastrnn.estimators import (
     RNNClassifier,
@@ -639,6 +640,15 @@ def test_copies_and_pickles_go_on_from_there(kind, duplicate):
     assert_same_state(twin.state, stream.state)
 
 
+@pytest.mark.parametrize("kind", STEPS)
+def test_weights_are_those_of_the_beginning(kind):
+    model, x = STEPS[kind]()
+    stream, other = model.stream(N), copy.deepcopy(model).stream(N)
+    model.network_.theta[...] = 0
+    for _ in range(2):
+        np.testing.assert_array_equal(stream.step(x), other.step(x))
+
+
 def test_copies_share_the_weights():
     stream = classifier().stream()
     for twin in (copy.copy(stream), copy.deepcopy(stream)):
@@ -656,6 +666,16 @@ def test_the_model_may_change():
     np.testing.assert_array_equal(stream.step(X[:, 1]), same.step(X[:, 1]))
     stream.reset()
     np.testing.assert_array_equal(stream.step(X[:, 0]), same_after.step(X[:, 0]))
+
+
+@pytest.mark.parametrize("kind", STEPS)
+def test_loaded_models_have_streams(kind, tmp_path):
+    pytest.importorskip("safetensors")
+    model, x = STEPS[kind]()
+    model.save(tmp_path / "model.fastrnn")
+    stream, loaded = model.stream(N), fastrnn.load(tmp_path / "model.fastrnn").stream(N)
+    for _ in range(2):
+        np.testing.assert_array_equal(loaded.step(x), stream.step(x))
 
 
 def test_the_model_is_not_written_to():
