@@ -92,6 +92,15 @@ def test_last_states_are_put_in_their_places():
     np.testing.assert_array_equal(target[batch.order], h[:3])
 
 
+@pytest.mark.parametrize("column", [0, 1])
+def test_rows_are_taken_up_to_the_end_of_the_source(column):
+    # Behind the numbers of a step stand the vectors of its ids, which come later.
+    source, target = np.arange(6.0).reshape(3, 2), np.full((2, 4), np.nan)
+    packing.take_rows(source, column, np.array([2, 0]), target)
+    np.testing.assert_array_equal(target[:, : 2 - column], source[[2, 0], column:])
+    assert np.isnan(target[:, 2 - column :]).all()
+
+
 def test_rows_are_moved():
     rng = np.random.default_rng(0)
     source = rng.standard_normal((7, 5))

@@ -75,14 +75,14 @@ def pack_rows(
 
 
 def take_rows(
-    const floating[:, ::1] source,   # IN   (any, F or more)
+    const floating[:, ::1] source,   # IN   (any, column + F or more)
     int64_t column,                  # first of the F columns to take
     const int64_t[::1] rows,         # IN   (N,)
-    floating[:, ::1] target,         # OUT  (N, F)
+    floating[:, ::1] target,         # OUT  (N, F), or wider if the source ends sooner
 ):
-    """target = source[rows, column : column + F]"""
+    """target[:, :F] = source[rows, column : column + F]"""
     cdef:
-        int64_t j, k, F = target.shape[1]
+        int64_t j, k, F = min(target.shape[1], source.shape[1] - column)
         const floating* x
     with nogil:
         for j in range(rows.shape[0]):
