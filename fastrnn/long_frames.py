@@ -1,6 +1,7 @@
 """Data frames in long form, a row for each step of each series: their columns become arrays.
 
-They are read through narwhals, which is imported when the first one comes.
+They are read through narwhals, which is imported when the first one comes. The tables of fastrnn
+itself do without.
 """
 
 import functools
@@ -17,6 +18,7 @@ from fastrnn.frames import (
     learn_categories,
     value_at,
 )
+from fastrnn.tables import Column, Table
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class LongFrame:
     Parameters
     ----------
     frame : data frame
-        Of pandas or polars, or whatever narwhals reads.
+        Of pandas or polars, or whatever narwhals reads; or a table of `fastrnn.tables`.
     columns : LongColumns
         Which columns hold what.
     names : iterable of str
@@ -70,8 +72,9 @@ class LongFrame:
     """
 
     def __init__(self, frame, columns, names):
-        self.nw = _narwhals()
-        self.frame, self.columns = self.nw.from_native(frame, eager_only=True), columns
+        if not isinstance(frame, Table):
+            frame = _narwhals().from_native(frame, eager_only=True)
+        self.frame, self.columns = frame, columns
         for name in (columns.id, columns.time, *names):
             if name not in self.frame.columns:
                 raise ValueError(
@@ -125,9 +128,10 @@ class LongFrame:
             If it holds something else.
         """
         column = self.frame.get_column(name)
-        if not (column.dtype.is_numeric() or column.dtype == self.nw.Boolean):
+        numbers = _numbers(column)
+        if numbers is None:
             raise TypeError(f"column {name!r} must be numbers, got {column.dtype}")
-        return np.array(column.cast(self.nw.Float64).to_numpy(), dtype=np.float64)
+        return numbers
 
     def covariates(self, names, categories=None):
         """Read covariates, with numbers in place of categories.
@@ -182,3 +186,14 @@ class LongFrame:
                     f"{known if len(known) < 200 else known[:200] + ' ...'}"
                 )
         return found
+
+
+def _numbers(column):
+    """Return a column as a new array of float64; None if it holds something else."""
+    if isinstance(column, Column):
+        is_numeric = column.to_numpy().dtype.kind in "iuf"
+    else:
+        nw = _narwhals()
+        is_numeric = column.dtype.is_numeric() or column.dtype == nw.Boolean
+        column = column.cast(nw.Float64) if is_numeric else column
+    return np.array(column.to_numpy(), dtype=np.float64) if is_numeric else None
