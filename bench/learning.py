@@ -15,7 +15,7 @@ import numpy as np
 from measuring import argument_parser, begin, save
 
 from fastrnn import RNNClassifier, RNNRegressor, RNNTagger
-from fastrnn.cli import FIRST_TOKEN_RECALL, JAPANESE_VOWELS, RECALL_LENGTH, RECALL_TOKENS
+from fastrnn.cli.demo import FIRST_TOKEN_RECALL, JAPANESE_VOWELS, RECALL_LENGTH, RECALL_TOKENS
 from fastrnn.datasets import (
     REBER_SYMBOLS,
     load_japanese_vowels,

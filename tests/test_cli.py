@@ -1,6 +1,8 @@
-"""The command `fastrnn`, also as `python -m fastrnn`."""
+"""The command `fastrnn`, also as `python -m fastrnn`: its form, its errors, its demonstration."""
 
+import csv
 import re
+import shlex
 import subprocess
 import sys
 
@@ -9,6 +11,9 @@ import pytest
 
 import fastrnn
 from fastrnn import cli
+from fastrnn.cli import demo as demonstration
+from fastrnn.cli import tasks
+from fastrnn.cli.command import TASKS
 from fastrnn.datasets import load_japanese_vowels
 
 
@@ -46,7 +51,9 @@ def test_demo_learns(demo):
 
 def test_demo_tells_time_and_progress(demo):
     assert len(figures(demo, r"trained in (\d+\.\d) s$")) == 2
-    epochs = cli.JAPANESE_VOWELS["max_iter"] + cli.FIRST_TOKEN_RECALL["max_iter"]
+    epochs = (
+        demonstration.JAPANESE_VOWELS["max_iter"] + demonstration.FIRST_TOKEN_RECALL["max_iter"]
+    )
     for what in ("loss", "gradient norm"):
         values = figures(demo, rf"^epoch.*{what} (\S+)")
         assert len(values) == epochs
@@ -70,9 +77,27 @@ def test_demo_fits_a_terminal(demo):
     assert max(map(len, demo)) <= 80
 
 
+def test_demo_writes_the_recordings(tmp_path, capsys):
+    assert cli.main(["demo", "--csv", str(tmp_path)]) == 0
+    X_train, y_train, X_test, y_test = load_japanese_vowels()
+    for part, X, y in (("train", X_train, y_train), ("test", X_test, y_test)):
+        with open(tmp_path / f"vowels-{part}.csv", newline="") as file:
+            header, *rows = csv.reader(file)
+        assert header == ["utterance", "frame", "speaker", *(f"c{j}" for j in range(1, 13))]
+        numbers = np.array(rows, dtype=np.float32)
+        np.testing.assert_array_equal(numbers[:, 3:], np.concatenate(X))
+        lengths = [len(x) for x in X]
+        np.testing.assert_array_equal(numbers[:, 0], np.repeat(np.arange(1, len(X) + 1), lengths))
+        np.testing.assert_array_equal(
+            numbers[:, 1], np.concatenate([np.arange(1, n + 1) for n in lengths])
+        )
+        np.testing.assert_array_equal(numbers[:, 2], np.repeat(y, lengths))
+    assert "270 utterances" in capsys.readouterr().out
+
+
 def test_seed_and_threads(monkeypatch, capsys):
-    monkeypatch.setitem(cli.JAPANESE_VOWELS, "max_iter", 1)
-    monkeypatch.setitem(cli.FIRST_TOKEN_RECALL, "max_iter", 1)
+    monkeypatch.setitem(demonstration.JAPANESE_VOWELS, "max_iter", 1)
+    monkeypatch.setitem(demonstration.FIRST_TOKEN_RECALL, "max_iter", 1)
 
     def losses(*arguments):
         assert cli.main(["demo", *arguments]) == 0
@@ -92,11 +117,47 @@ def test_version(capsys):
     assert run("--version").stdout == f"fastrnn {fastrnn.__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["demo", "--help"]])
-def test_help_has_an_example(arguments, capsys):
+@pytest.mark.parametrize(
+    "words", ["", "train", "predict", "evaluate", "info", "demo", *(f"train {t}" for t in TASKS)]
+)
+def test_help_has_examples_and_exit_codes(words, capsys):
     with pytest.raises(SystemExit, match=r"^0$"):
-        cli.main(arguments)
-    assert "Example: fastrnn demo" in capsys.readouterr().out
+        cli.main([*words.split(), "--help"])
+    text = capsys.readouterr().out
+    assert f"  fastrnn {words}".rstrip() in text.partition("\nexample")[2]
+    for line in ("  0    all went well", "  1    a file", "  2    wrong arg", "  130  Ctrl-C"):
+        assert line in text
+    examples = text.partition("\nexample")[2].partition("\nexit codes")[0]
+    lines = [line for line in text.splitlines() if line not in examples]
+    assert max(map(len, lines)) <= 80
+
+
+def test_examples_of_help_are_good_commands(capsys):
+    """Every example is understood as far as its options go; the files are not there."""
+    with pytest.raises(SystemExit):
+        cli.main(["train", "--help"])
+    lines = [example for _, text, _ in TASKS.values() for example in text.splitlines()]
+    for line in map(str.strip, lines):
+        _, *arguments = shlex.split(line)
+        # --config and the data are files that are not there: an error, but none of usage.
+        assert cli.main(arguments) == 1, line
+        assert "No such file" in capsys.readouterr().err
+
+
+def test_help_is_quick():
+    """It imports neither numpy nor what needs it."""
+    program = (
+        "import sys; from fastrnn import cli\n"
+        "try: cli.main(['--help'])\n"
+        "finally: assert not {'numpy', 'scipy', 'sklearn'} & set(sys.modules)"
+    )
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    assert "usage: fastrnn" in process.stdout
+
+
+def test_tasks_have_one_list():
+    assert list(TASKS) == list(tasks.TASKS)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +185,7 @@ def test_error_is_one_sentence(monkeypatch, capsys):
     def fail():
         raise OSError("the data are missing")
 
-    monkeypatch.setattr(cli, "load_japanese_vowels", fail)
+    monkeypatch.setattr(demonstration, "load_japanese_vowels", fail)
     assert cli.main(["demo"]) == 1
     assert capsys.readouterr().err == "fastrnn: the data are missing\n"
 
@@ -133,7 +194,7 @@ def test_ctrl_c(monkeypatch):
     def interrupt():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "load_japanese_vowels", interrupt)
+    monkeypatch.setattr(demonstration, "load_japanese_vowels", interrupt)
     assert cli.main(["demo"]) == 130
 
 

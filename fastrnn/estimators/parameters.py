@@ -235,12 +235,7 @@ def check_parameters(estimator):
     """
     defaults = {field.name: field.default for field in dataclasses.fields(estimator)}
     for name in defaults:
-        value, rule = getattr(estimator, name), RULES[name]
-        if not _has_type(value, rule):
-            kind = type(value).__name__
-            raise TypeError(f"{name} must be {rule.expected}, got {value!r} of type {kind}")
-        if not rule.allows(value):
-            raise ValueError(f"{name} must be {rule.expected}, got {value!r}")
+        check_value(name, getattr(estimator, name))
     for name, (chooser, users) in USED_BY.items():
         if name not in defaults:
             continue
@@ -251,6 +246,31 @@ def check_parameters(estimator):
                 f"{name}={value!r} has no effect with {chooser}={choice!r}: it is for "
                 f"{chooser}={wanted}; leave it at its default, {defaults[name]!r}"
             )
+
+
+def check_value(name, value):
+    """Check one parameter by itself.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    value : object
+        Its value.
+
+    Raises
+    ------
+    TypeError
+        If it has the wrong type.
+    ValueError
+        If it has a value it may not have.
+    """
+    rule = RULES[name]
+    if not _has_type(value, rule):
+        kind = type(value).__name__
+        raise TypeError(f"{name} must be {rule.expected}, got {value!r} of type {kind}")
+    if not rule.allows(value):
+        raise ValueError(f"{name} must be {rule.expected}, got {value!r}")
 
 
 def plain_values(estimator, names):

@@ -1,12 +1,12 @@
-"""The command ``fastrnn``."""
+"""The demonstration: two networks that learn, and real recordings as CSV."""
 
-import argparse
-import sys
+import csv
 import time
+from pathlib import Path
 
 import numpy as np
 
-from fastrnn import RNNClassifier, __version__
+from fastrnn import RNNClassifier
 from fastrnn.datasets import load_japanese_vowels, make_first_token_recall
 
 # What the demonstration trains, and what bench/learning.py measures over several seeds. The setting
@@ -34,91 +34,35 @@ FIRST_TOKEN_RECALL = {
 RECALL_LENGTH, RECALL_TOKENS = 60, 10
 
 
-def main(argv=None):
-    """Run the command.
+def demo(options):
+    """Train the two networks, or write the recordings.
 
     Parameters
     ----------
-    argv : list of str, default=None
-        Its arguments; None takes them from the command line.
-
-    Returns
-    -------
-    int
-        0 if all went well, 1 after an error, 130 after Ctrl-C. Wrong arguments end the program
-        with 2.
+    options : argparse.Namespace
+        Options of the command.
     """
-    arguments = _parser().parse_args(argv)
-    try:
-        arguments.run(arguments)
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader, such as head, has seen enough
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    except (OSError, ValueError, TypeError) as error:
-        print(f"fastrnn: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence."""
-
-    def error(self, message):
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
-
-
-def _parser():
-    parser = _Parser(
-        prog="fastrnn",
-        description="Recurrent neural networks on CPUs.",
-        epilog="Example: fastrnn demo",
-    )
-    parser.add_argument("--version", action="version", version=f"fastrnn {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="command")
-    demo = commands.add_parser(
-        "demo",
-        help="train two networks and show what they learned",
-        description="Train a network that tells nine speakers apart, from real recordings, then "
-        "one that remembers a token over many steps. Takes a few seconds.",
-        epilog="Example: fastrnn demo --seed 1",
-    )
-    demo.add_argument(
-        "--seed",
-        type=_seed,
-        default=0,
-        metavar="N",
-        help="seed of all random numbers, a whole number >= 0 (default: 0)",
-    )
-    demo.add_argument(
-        "--n-jobs",
-        type=_n_jobs,
-        default=1,
-        metavar="N",
-        help="number of threads, -1 for one per core (default: 1); results do not depend on it",
-    )
-    demo.set_defaults(run=_demo)
-    return parser
-
-
-def _seed(text):
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected a whole number >= 0, got {text!r}")
-    return int(text)
-
-
-def _n_jobs(text):
-    if not text.removeprefix("-").isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"expected a whole number other than 0, got {text!r}")
-    return int(text)
-
-
-def _demo(arguments):
-    common = {"random_state": arguments.seed, "n_jobs": arguments.n_jobs, "verbose": True}
+    if options.csv is not None:
+        _write_recordings(Path(options.csv))
+        return
+    common = {"random_state": options.seed, "n_jobs": options.n_jobs, "verbose": True}
     _japanese_vowels(RNNClassifier(**JAPANESE_VOWELS, **common))
     print()
-    _first_token_recall(RNNClassifier(**FIRST_TOKEN_RECALL, **common), arguments.seed)
+    _first_token_recall(RNNClassifier(**FIRST_TOKEN_RECALL, **common), options.seed)
+
+
+def _write_recordings(folder):
+    """Write Japanese Vowels in long form: a row for each frame of each utterance."""
+    X_train, y_train, X_test, y_test = load_japanese_vowels()
+    for part, X, y in (("train", X_train, y_train), ("test", X_test, y_test)):
+        path = folder / f"vowels-{part}.csv"
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            write = csv.writer(file, lineterminator="\n").writerow
+            write(["utterance", "frame", "speaker", *(f"c{j}" for j in range(1, 13))])
+            for utterance, (x, speaker) in enumerate(zip(X, y, strict=True), 1):
+                for frame, values in enumerate(x, 1):
+                    write([utterance, frame, speaker, *map(str, values)])
+        print(f"{path}: {len(X)} utterances")
 
 
 def _japanese_vowels(model):

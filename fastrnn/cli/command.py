@@ -1,0 +1,435 @@
+"""The command ``fastrnn``: its words and options, its exit codes, its errors in one sentence.
+
+Nothing heavy is imported before a command is chosen, so that ``fastrnn --help`` is quick.
+"""
+
+import argparse
+import contextlib
+import os
+import sys
+import textwrap
+import warnings
+from functools import partial
+from importlib import import_module
+
+from fastrnn import __version__
+
+EXIT_CODES = """\
+exit codes:
+  0    all went well
+  1    a file, its contents or a model are not as they should be
+  2    wrong arguments
+  130  Ctrl-C; train saves the model trained so far before
+"""
+
+# The tasks of train: what each learns, an example, and the options of its own that it has in train,
+# predict and evaluate. What they do is in fastrnn.cli.tasks.
+_SEQUENCES = "id time features"
+TASKS = {
+    "classify": (
+        "one label for each sequence",
+        "fastrnn train classify speakers.csv --id utterance --label speaker --cell gru\n"
+        "  fastrnn train classify speakers.csv --config gru.toml --max-iter 50 --plot loss.png",
+        {
+            "train": f"{_SEQUENCES} label",
+            "predict": f"{_SEQUENCES} proba follow",
+            "evaluate": f"{_SEQUENCES} label",
+        },
+    ),
+    "regress": (
+        "one or several numbers for each sequence",
+        "fastrnn train regress engines.csv --id engine --target remaining_cycles",
+        {
+            "train": f"{_SEQUENCES} target",
+            "predict": f"{_SEQUENCES} follow",
+            "evaluate": f"{_SEQUENCES} target",
+        },
+    ),
+    "tag": (
+        "a label for each step",
+        "fastrnn train tag sentences.csv --features word --label part_of_speech --bidirectional",
+        {
+            "train": f"{_SEQUENCES} label",
+            "predict": f"{_SEQUENCES} proba follow",
+            "evaluate": f"{_SEQUENCES} label",
+        },
+    ),
+    "forecast": (
+        "how time series go on",
+        "fastrnn train forecast sales.csv --id shop --value sold --seasonality 7",
+        {
+            "train": "id time value future-covariates past-covariates validation-start",
+            "predict": "horizon quantiles future follow",
+            "evaluate": "horizon step start",
+        },
+    ),
+    "write": (
+        "what comes next in a text",
+        "fastrnn train write book.txt --hidden-layer-sizes 128 --max-iter 20",
+        {
+            "train": "lines",
+            "predict": "prompt length temperature top-k seed",
+            "evaluate": "",
+        },
+    ),
+}
+
+
+def main(argv=None):
+    """Run the command.
+
+    Parameters
+    ----------
+    argv : list of str, default=None
+        Its arguments; None takes them from the command line.
+
+    Returns
+    -------
+    int
+        0 if all went well, 1 after an error, 130 after Ctrl-C. Wrong arguments end the program
+        with 2.
+    """
+    options, rest = _parser().parse_known_args(argv)
+    if rest and not rest[0].startswith("--") and getattr(options, "file", "") is None:
+        options.file = rest.pop(0)  # argparse loses it where options stand between MODEL and FILE
+    if rest:
+        options.parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            options.run(options)
+            sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        _forget_output()
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except argparse.ArgumentTypeError as error:
+        if options.debug:
+            raise
+        options.parser.error(str(error))
+    except (OSError, ValueError, TypeError, ImportError, MemoryError) as error:
+        if options.debug:
+            raise
+        print(f"fastrnn: {_sentence(error)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence; gets its options when they are needed."""
+
+    fill = None
+
+    def parse_known_args(self, args=None, namespace=None):
+        if self.fill is not None:
+            self.fill, fill = None, self.fill
+            fill(self)
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def _parser():
+    parser = _new(
+        _Parser,
+        "Recurrent neural networks on CPUs: train them on files, ask them, look at them.",
+        "fastrnn train classify speakers.csv --output speakers.fastrnn\n"
+        "  fastrnn predict speakers.fastrnn new.csv > answers.csv\n"
+        "  fastrnn demo",
+        prog="fastrnn",
+    )
+    parser.add_argument("--version", action="version", version=f"fastrnn {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="command")
+    for add in (_add_train, _add_predict, _add_evaluate, _add_info, _add_demo):
+        add(commands)
+    return parser
+
+
+def _new(make, description, example, **options):
+    heading = "examples" if "\n" in example else "example"
+    return make(
+        description=textwrap.fill(description, 79),
+        epilog=f"{heading}:\n  {example}\n\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        **options,
+    )
+
+
+def _add_command(commands, name, what, description, example, run):
+    parser = _new(partial(commands.add_parser, name, help=what), description, example)
+    parser.add_argument(
+        "--debug", action="store_true", help="show where an error comes from (traceback)"
+    )
+    parser.set_defaults(parser=parser, run=run)
+    return parser
+
+
+def _run(function):
+    """Run a function of `fastrnn.cli.commands`, which is imported for it."""
+    return lambda options: getattr(import_module("fastrnn.cli.commands"), function)(options)
+
+
+def _add_train(commands):
+    train = _new(
+        partial(commands.add_parser, "train", help="train a model on a file"),
+        "Train a model on a file of examples, and save it. Each task has options of its own.",
+        "fastrnn train classify --help\n  "
+        + "\n  ".join(example for _, example, _ in TASKS.values()),
+    )
+    tasks = train.add_subparsers(title="tasks", required=True, metavar="task", dest="task")
+    for task, (what, example, _) in TASKS.items():
+        is_text = task == "write"
+        parser = _add_command(
+            tasks,
+            task,
+            what,
+            f"Learn {what}, from {'a text' if is_text else 'CSV or Parquet in long form: a row '}"
+            + ("" if is_text else "for each time step")
+            + ". Ctrl-C ends training and saves the model trained so far.",
+            example,
+            _run("train"),
+        )
+        parser.fill = partial(_fill_train, task)
+
+
+def _fill_train(task, parser):
+    from fastrnn.cli.options import add_parameters
+    from fastrnn.cli.tasks import TASKS as BY_NAME
+
+    parser.usage = "%(prog)s [options] FILE"
+    what = "a text file" if task == "write" else "CSV (- for standard input) or .parquet"
+    parser.add_argument("file", metavar="FILE", help=what)
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", default="model.fastrnn",
+        help="where to save the model (default: model.fastrnn)",
+    )  # fmt: skip
+    parser.add_argument("--plot", metavar="FILE", help="draw the loss of each epoch, as PNG or PDF")
+    parser.add_argument("--config", metavar="FILE", help="TOML with parameters; options go first")
+    parser.add_argument(
+        "--validation", metavar="FILE",
+        help="examples to score the model on after each epoch; with --early-stopping they decide",
+    )  # fmt: skip
+    parser.add_argument("--checkpoint", metavar="FILE", help="save the state of training there")
+    parser.add_argument(
+        "--checkpoint-every", metavar="N", type=_positive, help="each N epochs (default: 1)"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint, if any")
+    for name in TASKS[task][2]["train"].split():
+        _add_option(parser, name)
+    _add_form(parser)
+    add_parameters(parser, getattr(import_module("fastrnn"), BY_NAME[task].kind))
+
+
+def _add_predict(commands):
+    parser = _add_command(
+        commands,
+        "predict",
+        "write what a model answers, as CSV",
+        "Write what a model answers: CSV, or text. Columns of features are found by their names.",
+        "fastrnn predict speakers.fastrnn new.csv --id utterance > answers.csv\n"
+        "  sensor | fastrnn predict alarm.fastrnn --follow\n"
+        "  fastrnn predict sales.fastrnn --horizon 28 --future holidays.csv\n"
+        "  fastrnn predict book.fastrnn --prompt 'Once upon' --temperature 0.5",
+        _run("predict"),
+    )
+    _add_model_and_file(
+        parser,
+        "rows, CSV (default: standard input) or .parquet; forecasts need none: they go on from "
+        "what the model was trained on; for a model of text, what comes before",
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="default: standard output")
+    _add_task_options(parser, "predict")
+
+
+def _add_evaluate(commands):
+    parser = _add_command(
+        commands,
+        "evaluate",
+        "print how good a model is on a file",
+        "Print how good a model is on a file of examples, such as train takes.",
+        "fastrnn evaluate speakers.fastrnn test.csv --id utterance --label speaker",
+        _run("evaluate"),
+    )
+    _add_model_and_file(parser, "examples, CSV (default: standard input) or .parquet, or a text")
+    _add_task_options(parser, "evaluate")
+
+
+def _add_info(commands):
+    parser = _add_command(
+        commands,
+        "info",
+        "print what is in a model file",
+        "Print what is in a model file, without making the model.",
+        "fastrnn info speakers.fastrnn",
+        lambda options: import_module("fastrnn.cli.info").info(options),
+    )
+    parser.add_argument("model", metavar="MODEL", help="the model file")
+
+
+def _add_demo(commands):
+    parser = _add_command(
+        commands,
+        "demo",
+        "train two networks and show what they learned",
+        "Train a network that tells nine speakers apart, from real recordings, then one that "
+        "remembers a token over many steps. Takes a few seconds.",
+        "fastrnn demo --seed 1\n  fastrnn demo --csv .",
+        lambda options: import_module("fastrnn.cli.demo").demo(options),
+    )
+    parser.add_argument(
+        "--seed", type=_whole, default=0, metavar="N",
+        help="seed of all random numbers, a whole number >= 0 (default: 0)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--n-jobs", type=_n_jobs, default=1, metavar="N",
+        help="number of threads, -1 for one per core (default: 1); results do not depend on it",
+    )  # fmt: skip
+    parser.add_argument(
+        "--csv", metavar="FOLDER",
+        help="train nothing, but write the recordings there, as vowels-train.csv and "
+        "vowels-test.csv",
+    )  # fmt: skip
+
+
+def _add_model_and_file(parser, what):
+    parser.add_argument("model", metavar="MODEL", help="the model file")
+    parser.add_argument("file", metavar="FILE", nargs="?", help=what)
+
+
+def _whole(text):
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number >= 0, got {text!r}")
+    return int(text)
+
+
+def _positive(text):
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"expected a whole number >= 1, got {text!r}")
+    return int(text)
+
+
+def _n_jobs(text):
+    if not text.removeprefix("-").isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"expected a whole number other than 0, got {text!r}")
+    return int(text)
+
+
+def _number(text):
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number, got {text!r}") from None
+
+
+def _numbers(text):
+    return [_number(part) for part in text.split(",")]
+
+
+def _delimiter(text):
+    text = {"tab": "\t", "\\t": "\t"}.get(text, text)
+    if len(text) != 1 or text in '"\n\r':
+        raise argparse.ArgumentTypeError(f"expected one character or tab, got {text!r}")
+    return text
+
+
+# Options that belong to tasks, which say in their lists what they take.
+_OF_TASKS = {
+    "id": {"metavar": "COLUMN", "help": "the sequence that a row belongs to (default: id)"},
+    "time": {
+        "metavar": "COLUMN",
+        "help": "time of a row, a number or date, which must rise within each sequence (default: "
+        "time; where there is none, rows come in order)",
+    },
+    "features": {"metavar": "A,B", "help": "columns of features (default: all others)"},
+    "label": {"metavar": "COLUMN", "help": "the label (default: label)"},
+    "target": {"metavar": "A,B", "help": "the number, or numbers, to predict (default: target)"},
+    "value": {"metavar": "COLUMN", "help": "value of the series (default: value)"},
+    "future-covariates": {"metavar": "A,B", "help": "columns of what is known beforehand"},
+    "past-covariates": {"metavar": "A,B", "help": "columns of what is known up to now"},
+    "validation-start": {
+        "metavar": "STEP",
+        "type": int,
+        "help": "first step of each series of --validation to score; -12 scores the last 12",
+    },
+    "lines": {"action": "store_true", "help": "each line is a text by itself, with an end"},
+    "follow": {
+        "action": "store_true",
+        "help": "answer each line at once, from what has come of its sequence so far",
+    },
+    "proba": {"action": "store_true", "help": "the probability of each label, not the likeliest"},
+    "horizon": {
+        "metavar": "N",
+        "type": _positive,
+        "help": "steps to forecast (default: the horizon that the model was trained with)",
+    },
+    "quantiles": {"metavar": "P,P", "type": _numbers, "help": "these quantiles, such as 0.1,0.9"},
+    "future": {"metavar": "FILE", "help": "rows that follow, with what is known beforehand"},
+    "step": {
+        "metavar": "N",
+        "type": _positive,
+        "help": "steps from one forecast to the next (default: as many as are forecast)",
+    },
+    "start": {
+        "metavar": "N",
+        "type": _positive,
+        "help": "steps of each series before the first forecast (default: as few as will do)",
+    },
+    "prompt": {"metavar": "TEXT", "help": "what comes before; FILE may have it instead"},
+    "length": {"metavar": "N", "type": _whole, "help": "tokens to write (default: 100)"},
+    "temperature": {
+        "metavar": "X",
+        "type": _number,
+        "help": "below 1 likely tokens become likelier, 0 takes the likeliest (default: 1)",
+    },
+    "top-k": {"metavar": "N", "type": _positive, "help": "draw among the N likeliest tokens"},
+    "seed": {"metavar": "N", "type": _whole, "help": "seed of chance, for the same text again"},
+}
+
+
+def _add_task_options(parser, command):
+    """Add the options of tasks, each with the names of those that it is for."""
+    takers = {name: [] for name in _OF_TASKS}
+    for task, (_, _, options) in TASKS.items():
+        for name in options[command].split():
+            takers[name].append(task)
+    for name, tasks in takers.items():
+        if tasks:
+            _add_option(parser, name, f"for {', '.join(tasks)}: ")
+    _add_form(parser)
+    parser.set_defaults(takers=takers)
+
+
+def _add_option(parser, name, prefix=""):
+    options = dict(_OF_TASKS[name])
+    options["help"] = prefix + options["help"]
+    parser.add_argument(f"--{name}", **options)
+
+
+def _add_form(parser):
+    parser.add_argument(
+        "--delimiter", metavar="C", type=_delimiter, default=",",
+        help="what stands between cells of CSV: a character, or tab (default: ,)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--encoding", default="utf-8-sig", metavar="NAME", help="of the text (default: utf-8)"
+    )
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None):
+    print(f"fastrnn: warning: {message}", file=sys.stderr)
+
+
+def _sentence(error):
+    """Say what went wrong, in one line."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _forget_output():
+    """Let Python have nothing left to write when it ends."""
+    with contextlib.suppress(OSError, ValueError):  # standard output of tests has no number
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,168 @@
+"""What three commands do: train, predict, evaluate."""
+
+import importlib.util
+import signal
+import threading
+import time
+from pathlib import Path
+
+import fastrnn
+from fastrnn.cli.files import writer
+from fastrnn.cli.follow import follow
+from fastrnn.cli.options import UsageError, parameters, read_config
+from fastrnn.cli.tasks import TASKS
+from fastrnn.estimators.parameters import check_parameters
+from fastrnn.files.layout import library
+
+
+def train(options):
+    """Train a model, and save it with a picture of the loss.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        Options of the command.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If Ctrl-C ended training; the model trained so far is saved before.
+    """
+    task = TASKS[options.task]
+    kind = getattr(fastrnn, task.kind)
+    given = {name: value for name, value in vars(options).items() if name in parameters(kind)}
+    config = read_config(options.config, kind) if options.config else {}
+    options.parameters = {"verbose": True} | config | given
+    try:
+        check_parameters(kind(**options.parameters))
+    except (TypeError, ValueError) as error:
+        raise UsageError(str(error)) from error
+    for path in filter(None, (options.output, options.plot, options.checkpoint)):
+        if not Path(path).absolute().parent.is_dir():
+            raise FileNotFoundError(2, "there is no such folder", str(Path(path).parent))
+    if options.plot and importlib.util.find_spec("matplotlib") is None:
+        raise ImportError("--plot draws with matplotlib: pip install 'fastrnn[plot]'")
+    library()  # without it nothing could be saved
+    keeps = {}
+    if options.checkpoint:
+        keeps = {
+            "checkpoint": options.checkpoint,
+            "checkpoint_every": options.checkpoint_every or 1,
+            "resume": options.resume,
+        }
+    elif options.resume or options.checkpoint_every:
+        raise UsageError("--resume and --checkpoint-every need --checkpoint")
+
+    arguments, keywords, size = task.fit_arguments(options)
+    model = kind(**options.parameters)
+    verbose = bool(model.verbose)
+    if verbose:
+        print(f"{options.file}: {size}", flush=True)
+    begun = time.perf_counter()
+    with _Interrupts() as interrupts:
+        model.fit(*arguments, **keywords, **keeps)
+    seconds = time.perf_counter() - begun
+    model.save(options.output)
+    if options.plot and model.loss_curve_:
+        _plot(model, options.plot)
+    if verbose:
+        epochs = f"{model.n_iter_} epoch{'s' * (model.n_iter_ != 1)}"
+        print(f"{options.output}: {task.kind}, {epochs}, loss {model.loss_:.6g}, {seconds:.1f} s")
+    if interrupts.came:
+        raise KeyboardInterrupt
+
+
+def predict(options):
+    """Write what a model answers.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        Options of the command.
+    """
+    model, task = _load(options)
+    if options.file is None and task.reads_rows:
+        options.file = "-"
+    if options.follow:
+        if options.horizon or options.future:
+            raise UsageError("--horizon and --future do not go with --follow")
+        follow(model, task, options)
+    elif task is TASKS["write"]:
+        text = task.answer(model, options)
+        if options.output is None:
+            print(text)
+        else:
+            Path(options.output).write_text(text, encoding="utf-8")
+    else:
+        header, rows = task.answers(model, options)
+        with writer(options.output, header) as write:
+            for row in rows:
+                write(row)
+
+
+def evaluate(options):
+    """Print how good a model is on a file.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        Options of the command.
+    """
+    model, task = _load(options)
+    options.file = options.file or "-"
+    figures = task.figures(model, options)
+    width = max(map(len, figures))
+    for name, value in figures.items():
+        shown = value if isinstance(value, int) else f"{value:.6g}"
+        print(f"{name:{width}}  {shown}")
+
+
+def _load(options):
+    """Load the model, and check that the options are for its task."""
+    model = fastrnn.load(options.model)
+    name = next(name for name, task in TASKS.items() if task.kind == type(model).__name__)
+    for option, takers in options.takers.items():
+        value = vars(options).get(option.replace("-", "_"))
+        if value is not None and value is not False and name not in takers:
+            raise UsageError(f"--{option} is not for {TASKS[name].kind}, which this model is")
+    return model, TASKS[name]
+
+
+def _plot(model, path):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from fastrnn.plotting import LossCurveDisplay
+
+    display = LossCurveDisplay.from_estimator(model)
+    display.figure_.savefig(path)
+
+
+class _Interrupts:
+    """Notes whether Ctrl-C came: `fit` ends at it without an error.
+
+    Attributes
+    ----------
+    came : bool
+        Whether it did.
+    """
+
+    def __init__(self):
+        self.came = False
+
+    def __enter__(self):
+        # What the shell has started in the background is not to hear of Ctrl-C, nor are threads.
+        self._before = signal.getsignal(signal.SIGINT)
+        is_main = threading.current_thread() is threading.main_thread()
+        self._listens = is_main and self._before is signal.default_int_handler
+        if self._listens:
+            signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *error):
+        if self._listens:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _note(self, number, frame):
+        self.came = True
+        raise KeyboardInterrupt

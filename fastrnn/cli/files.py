@@ -1,0 +1,566 @@
+"""Files of rows, CSV or Parquet, become columns of cells; answers become CSV.
+
+A column stays as it is written until its use says what it has to be: numbers, text, labels, times.
+Whatever is wrong is told with the file, its line and its column.
+"""
+
+import contextlib
+import csv
+import io
+import sys
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import numpy as np
+
+from fastrnn.tables import Table
+
+STANDARD_INPUT = "standard input"
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The rows of a file, by column.
+
+    Attributes
+    ----------
+    name : str
+        What messages call the file.
+    columns : dict of str to list
+        The cells of each column: strings from CSV, anything from Parquet; "" or None is missing.
+    lines : sequence of int
+        Where each row stands in the file.
+    unit : {"line", "row"}
+        What is counted there.
+    """
+
+    name: str
+    columns: dict
+    lines: list | range
+    unit: str = "line"
+
+    def __len__(self):
+        return len(self.lines)
+
+    def place(self, row, column=None):
+        """Say where a row, or a cell of it, stands.
+
+        Parameters
+        ----------
+        row : int
+            Number of the row, from 0.
+        column : str, default=None
+            The column.
+
+        Returns
+        -------
+        str
+        """
+        place = f"{self.name}, {self.unit} {self.lines[row]}"
+        return place if column is None else f"{place}, column {column!r}"
+
+    def check(self, *names):
+        """Check that columns are there.
+
+        Parameters
+        ----------
+        *names : str
+            Their names.
+
+        Raises
+        ------
+        ValueError
+            If one is not.
+        """
+        for name in names:
+            if name not in self.columns:
+                there = ", ".join(map(repr, self.columns))
+                raise ValueError(f"{self.name} has no column {name!r}, only {there}")
+
+    def numbers(self, name, *, gaps=False):
+        """Read a column of numbers.
+
+        Parameters
+        ----------
+        name : str
+            The column.
+        gaps : bool, default=False
+            Whether cells may be missing.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,), float64
+            NaN where a cell is missing.
+
+        Raises
+        ------
+        ValueError
+            If a cell is no finite number, or missing.
+        """
+        numbers = self._read_numbers(name)
+        for row in np.flatnonzero(~np.isfinite(numbers)):
+            cell = self.columns[name][row]
+            if gaps and is_missing(cell):
+                continue
+            raise ValueError(f"{self.place(row, name)}: expected a number, got {show(cell)}")
+        return numbers
+
+    def text(self, name):
+        """Read a column as text.
+
+        Parameters
+        ----------
+        name : str
+            The column.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,), object
+            Strings.
+
+        Raises
+        ------
+        ValueError
+            If a cell is missing.
+        """
+        cells = self.columns[name]
+        for row, cell in enumerate(cells):
+            if is_missing(cell):
+                raise ValueError(f"{self.place(row, name)}: the cell is empty")
+        return np.array([str(cell) for cell in cells], dtype=object)
+
+    def numbers_or_text(self, name):
+        """Read a column of which every cell is a number, or none is.
+
+        Parameters
+        ----------
+        name : str
+            The column.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,), float64 or object
+            Numbers, or strings.
+
+        Raises
+        ------
+        ValueError
+            If a cell is missing, or if some are numbers and others are not.
+        """
+        is_number = ~np.isnan(self._read_numbers(name))
+        is_text = [isinstance(cell, str) and not is_missing(cell) for cell in self.columns[name]]
+        if any(is_text) and not is_number.any():
+            return self.text(name)
+        try:
+            return self.numbers(name)
+        except ValueError as error:
+            if any(is_text):
+                raise ValueError(
+                    f"{error} in a column that has numbers, too; --categorical-features {name} "
+                    "reads them as text"
+                ) from None
+            raise
+
+    def labels(self, name, *, gaps=False):
+        """Read a column of labels.
+
+        Parameters
+        ----------
+        name : str
+            The column.
+        gaps : bool, default=False
+            Whether cells may be missing.
+
+        Returns
+        -------
+        list of int, float, str or None
+            Whole numbers if all are; None where a cell is missing.
+
+        Raises
+        ------
+        ValueError
+            If a cell is missing.
+        """
+        cells = [None if is_missing(cell) else cell for cell in self.columns[name]]
+        if not gaps and None in cells:
+            raise ValueError(f"{self.place(cells.index(None), name)}: the cell is empty")
+        there = [cell for cell in cells if cell is not None]
+        for kind in (_whole, _number):
+            with contextlib.suppress(ValueError):
+                labels = {cell: kind(cell) for cell in set(there)}
+                return [cell if cell is None else labels[cell] for cell in cells]
+        return [cell if cell is None else str(cell) for cell in cells]
+
+    def times(self, name):
+        """Read a column of times.
+
+        Parameters
+        ----------
+        name : str
+            The column.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,), float64 or datetime64[us]
+            Numbers if all cells are, else dates, those with an offset in UTC.
+
+        Raises
+        ------
+        ValueError
+            If a cell is neither a number nor a date as in ISO 8601.
+        """
+        numbers = self._read_numbers(name)
+        if np.isfinite(numbers).all():
+            return numbers
+        moments = []
+        for row, cell in enumerate(self.columns[name]):
+            try:
+                moments.append(_moment(cell))
+            except ValueError:
+                raise ValueError(
+                    f"{self.place(row, name)}: expected a number or a date such as "
+                    f"2024-05-31 or 2024-05-31T12:00, got {show(cell)}"
+                ) from None
+        return np.array(moments, dtype="datetime64[us]")
+
+    def by_id(self, id_column, times=None):
+        """Find the rows of each sequence.
+
+        Parameters
+        ----------
+        id_column : str or None
+            The column that names the sequence; None if all rows are one.
+        times : ndarray of shape (n_rows,), default=None
+            Times of the rows, which must rise within each sequence.
+
+        Returns
+        -------
+        dict of str to ndarray of int
+            The rows of each, in the order in which they begin.
+
+        Raises
+        ------
+        ValueError
+            If an id is missing, or times do not rise.
+        """
+        if id_column is None:
+            rows = {"": np.arange(len(self))}
+        else:
+            lists = {}
+            for row, key in enumerate(self.text(id_column)):
+                lists.setdefault(key, []).append(row)
+            rows = {key: np.array(of_id) for key, of_id in lists.items()}
+        for key, of_id in rows.items() if times is not None else ():
+            rises = times[of_id][1:] > times[of_id][:-1]
+            if not rises.all():
+                late, early = of_id[1:][~rises][0], of_id[:-1][~rises][0]
+                whose = f" of {key!r}" if id_column is not None else ""
+                raise ValueError(
+                    f"{self.place(late)}: the time{whose} must be later than in {self.unit} "
+                    f"{self.lines[early]}; rows of a sequence are sorted by time"
+                )
+        return rows
+
+    def _read_numbers(self, name):
+        """Numbers, NaN for cells that are none."""
+        cells = self.columns[name]
+        try:
+            return np.array([_number(cell) for cell in cells], dtype=np.float64)
+        except ValueError:
+            return np.array([_number_or_nan(cell) for cell in cells], dtype=np.float64)
+
+
+def read_rows(path, *, delimiter=",", encoding="utf-8-sig"):
+    """Read a file of rows.
+
+    Parameters
+    ----------
+    path : str
+        A file: Parquet if its name ends with .parquet or .pq, else CSV with names of columns in its
+        first line. "-" reads CSV from standard input.
+    delimiter : str, default=","
+        What stands between the cells of CSV.
+    encoding : str, default="utf-8-sig"
+        How CSV is encoded.
+
+    Returns
+    -------
+    Rows
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is not what it should be.
+    ImportError
+        If it is Parquet and neither polars nor pandas is installed.
+    """
+    if path != "-" and Path(path).suffix.lower() in (".parquet", ".pq"):
+        rows = _read_parquet(path)
+    else:
+        rows = _read_csv(path, delimiter, encoding)
+    if not len(rows):
+        raise ValueError(f"{rows.name} has no rows")
+    return rows
+
+
+def read_text(path, encoding="utf-8-sig"):
+    """Read a text.
+
+    Parameters
+    ----------
+    path : str
+        A file, or "-" for standard input.
+    encoding : str, default="utf-8-sig"
+        How it is encoded.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is not encoded so.
+    """
+    data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        name = STANDARD_INPUT if path == "-" else path
+        line = data[: error.start].count(b"\n") + 1
+        raise ValueError(
+            f"{name}, line {line}: byte 0x{data[error.start]:02x} is not {error.encoding}; "
+            "--encoding names another, such as latin-1"
+        ) from None
+    except LookupError:
+        raise ValueError(f"there is no encoding {encoding!r}") from None
+
+
+class CSVReader:
+    """Lines of CSV become lists of cells, checked against the first, which has the names.
+
+    Parameters
+    ----------
+    lines : iterable of str
+        The lines.
+    name : str
+        What messages call the file.
+    delimiter : str, default=","
+        What stands between the cells.
+
+    Attributes
+    ----------
+    names : list of str
+        Names of the columns.
+
+    Raises
+    ------
+    ValueError
+        If there is no first line, or its names are not good.
+    """
+
+    def __init__(self, lines, name, delimiter=","):
+        self.name = name
+        self._reader = csv.reader(lines, delimiter=delimiter, strict=True)
+        first = next(self, None)
+        if first is None:
+            raise ValueError(f"{name} is empty, expected names of columns in its first line")
+        _, self.names = first
+        for column in self.names:
+            if not column.strip() or self.names.count(column) > 1:
+                what = f"the name {column!r} twice" if column.strip() else "a column without name"
+                raise ValueError(f"{name}, line {self._reader.line_num} has {what}")
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        """Return the number of the next line that is not empty, and its cells."""
+        try:
+            cells = next(line for line in self._reader if line)
+        except csv.Error as error:
+            raise ValueError(f"{self.name}, line {self._reader.line_num}: {error}") from None
+        number = self._reader.line_num
+        names = getattr(self, "names", cells)
+        if len(cells) != len(names):
+            raise ValueError(
+                f"{self.name}, line {number} has {len(cells)} cells, expected {len(names)} as in "
+                "the first line"
+            )
+        return number, cells
+
+
+def _read_csv(path, delimiter, encoding):
+    name = STANDARD_INPUT if path == "-" else path
+    reader = CSVReader(io.StringIO(read_text(path, encoding), newline=""), name, delimiter)
+    lines, rows = [], []
+    for number, cells in reader:
+        lines.append(number)
+        rows.append(cells)
+    columns = zip(*rows, strict=True) if rows else [()] * len(reader.names)
+    return Rows(name, dict(zip(reader.names, map(list, columns), strict=True)), lines)
+
+
+def _read_parquet(path):
+    if not Path(path).exists():
+        raise FileNotFoundError(2, "No such file or directory", path)
+    try:
+        import polars
+
+        frame = polars.read_parquet(path)
+        columns = {name: frame.get_column(name).to_list() for name in frame.columns}
+    except ImportError:
+        try:
+            import pandas
+
+            frame = pandas.read_parquet(path)
+        except ImportError:
+            raise ImportError(
+                "Parquet is read through polars, or pandas with pyarrow: "
+                "pip install 'fastrnn[parquet]'"
+            ) from None
+        columns = {str(name): frame[name].to_list() for name in frame.columns}
+    except OSError:
+        raise
+    except Exception as error:  # polars has errors of its own
+        raise ValueError(f"{path} cannot be read as Parquet: {error}") from None
+    return Rows(path, columns, range(1, len(frame) + 1), "row")
+
+
+def table(rows, names, as_text=(), *, is_known=False):
+    """Read columns of features.
+
+    Parameters
+    ----------
+    rows : Rows
+        The file.
+    names : iterable of str
+        The columns.
+    as_text : container of str, default=()
+        Those that are text even if they look like numbers.
+    is_known : bool, default=False
+        Whether all others are known to be numbers; otherwise it is found out.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    ValueError
+        If a column is not there or cannot be read.
+    """
+    rows.check(*names)
+    others = rows.numbers if is_known else rows.numbers_or_text
+    return Table({name: rows.text(name) if name in as_text else others(name) for name in names})
+
+
+@contextlib.contextmanager
+def writer(path, names, *, at_once=False):
+    """Open CSV for answers.
+
+    Parameters
+    ----------
+    path : str or None
+        The file; None for standard output.
+    names : list of str
+        Names of the columns.
+    at_once : bool, default=False
+        Whether each row is passed on at once.
+
+    Yields
+    ------
+    callable
+        ``write(row)`` writes the cells of a row.
+    """
+    with contextlib.ExitStack() as stack:
+        file = sys.stdout
+        if path is not None:
+            file = stack.enter_context(open(path, "w", newline="", encoding="utf-8"))
+        lines = csv.writer(file, lineterminator="\n")
+
+        def write(row):
+            # The shortest digits that give the number back; csv would write np.float64(...).
+            lines.writerow([str(cell) for cell in row])
+            if at_once:
+                file.flush()
+
+        write(names)
+        yield write
+
+
+def is_missing(cell):
+    """Tell whether a cell is missing.
+
+    Parameters
+    ----------
+    cell : object
+        What stands there.
+
+    Returns
+    -------
+    bool
+        True for None, NaN (also as a word) and text of blanks.
+    """
+    if isinstance(cell, str):
+        return cell.strip().lower() in ("", "nan")
+    return cell is None or type(cell).__name__ in ("NAType", "NaTType") or cell != cell
+
+
+def show(cell):
+    """Say what stands in a cell.
+
+    Parameters
+    ----------
+    cell : object
+        What stands there.
+
+    Returns
+    -------
+    str
+    """
+    if cell is None or (isinstance(cell, str) and not cell.strip()):
+        return "an empty cell"
+    text = repr(cell) if isinstance(cell, str) else str(cell)
+    return text if len(text) < 80 else f"{text[:80]}..."
+
+
+def _number(cell):
+    if isinstance(cell, str) and "_" in cell:  # Python would take it
+        raise ValueError
+    if isinstance(cell, date):
+        raise ValueError
+    try:
+        return float(cell)
+    except TypeError:
+        raise ValueError from None
+
+
+def _number_or_nan(cell):
+    try:
+        return _number(cell)
+    except ValueError:
+        return np.nan
+
+
+def _whole(cell):
+    number = int(cell) if isinstance(cell, str | bool) else cell
+    if isinstance(cell, str) and "_" in cell:
+        raise ValueError
+    if not isinstance(number, int):
+        raise ValueError
+    return number
+
+
+def _moment(cell):
+    """Return a date without offset."""
+    if not isinstance(cell, date):
+        cell = datetime.fromisoformat(cell.strip() if isinstance(cell, str) else "")
+    if isinstance(cell, datetime) and cell.tzinfo is not None:
+        cell = cell.astimezone(UTC).replace(tzinfo=None)
+    return np.datetime64(cell, "us")
