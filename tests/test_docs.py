@@ -1,28 +1,33 @@
-"""The documents: their Python blocks run and print what is shown, their links lead somewhere.
+"""The documents: their Python and sh blocks run and print what is shown, their links lead to files.
 
 ``python -m pytest tests/test_docs.py --basetemp=build/docs`` leaves the pictures of the pages
 there, drawn anew, in a folder for each page.
 
-A ``text`` block right below a Python block is what that block prints. Words must be the same;
+A ``text`` block right below such a block is what that block prints. Words must be the same;
 numbers may differ by one in the last digit shown, as results of training do between processors.
 """
 
 import ast
 import contextlib
 import io
+import os
 import re
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+import fastrnn
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 OPTIONAL = {"keras", "matplotlib", "pandas", "polars", "safetensors", "sklearn", "torch"}
 
-PYTHON_BLOCK = re.compile(
-    r"^```python\n(?P<code>.*?)^```$(?:\n\n```text\n(?P<shown>.*?)^```$)?",
+BLOCK = re.compile(
+    r"^```(?P<language>python|sh)\n(?P<code>.*?)^```$(?:\n\n```text\n(?P<shown>.*?)^```$)?",
     re.MULTILINE | re.DOTALL,
 )
 PICTURE = re.compile(r"!\[[^\]]+\]\((?P<name>[^)]+\.png)\)")
@@ -35,21 +40,25 @@ pytestmark = pytest.mark.skipif(
 
 
 def find_blocks(document):
-    """Return the first line, the code and the shown output, or None, of every Python block."""
+    """Return first line, language, code and shown output, or None, of every block that runs."""
     text = document.read_text(encoding="utf-8")
     blocks = [
-        (text.count("\n", 0, match.start("code")), match["code"], match["shown"])
-        for match in PYTHON_BLOCK.finditer(text)
+        (text.count("\n", 0, match.start("code")), *match.group("language", "code", "shown"))
+        for match in BLOCK.finditer(text)
     ]
-    assert len(blocks) == text.count("```python"), "a Python block was not recognized"
-    n_shown = sum(shown is not None for _, _, shown in blocks)
-    assert n_shown == text.count("```text"), "a text block does not follow a Python block"
+    n_marks = len(re.findall(r"^```(python|sh)$", text, re.MULTILINE))
+    assert len(blocks) == n_marks, "a block was not recognized"
+    n_shown = sum(shown is not None for *_, shown in blocks)
+    assert n_shown == text.count("```text"), "a text block does not follow a block that runs"
     return blocks
 
 
-def optional_packages(code):
+def optional_packages(language, code):
     """Return the packages that a block needs and that need not be there."""
     names = set()
+    if language == "sh":
+        words = {"fastrnn train": "safetensors", "--plot": "matplotlib", ".parquet": "polars"}
+        return {package for word, package in words.items() if word in code}
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
@@ -77,22 +86,50 @@ def png_size(path):
     return struct.unpack(">II", path.read_bytes()[16:24])
 
 
+def run_python(document, line, code, namespace):
+    """Run a Python block; return what it prints."""
+    # Empty lines in front, so that a traceback has the line number of the document.
+    program = compile("\n" * line + code, str(document), "exec")
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        exec(program, namespace)
+    return output.getvalue()
+
+
+def run_sh(document, line, code, folder):
+    """Run commands, where ``fastrnn`` is the one that is tested; return what they print."""
+    command = folder / "bin" / "fastrnn"
+    command.parent.mkdir(parents=True, exist_ok=True)
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m fastrnn "$@"\n')
+    command.chmod(0o755)
+    environment = os.environ | {
+        "PATH": f"{command.parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(Path(fastrnn.__path__[0]).parent),
+    }
+    run = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", code], env=environment, capture_output=True, text=True
+    )
+    assert run.returncode == 0, f"{document.name}, line {line + 1}:\n{run.stdout}{run.stderr}"
+    assert not run.stderr, f"{document.name}, line {line + 1}:\n{run.stderr}"
+    return run.stdout
+
+
 # Keras' own variables know nothing of numpy's argument `copy`.
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't:DeprecationWarning")
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_python_blocks_run(document, tmp_path, monkeypatch):
+def test_blocks_run(document, tmp_path, tmp_path_factory, monkeypatch):
     blocks = find_blocks(document)
-    for package in sorted(set().union(*(optional_packages(code) for _, code, _ in blocks))):
+    packages = (optional_packages(language, code) for _, language, code, _ in blocks)
+    for package in sorted(set().union(*packages)):
         pytest.importorskip(package, reason=f"the examples use {package}")
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "__main__"}
-    for line, code, shown in blocks:
-        # Empty lines in front, so that a traceback has the line number of the document.
-        program = compile("\n" * line + code, str(document), "exec")
-        with contextlib.redirect_stdout(io.StringIO()) as output:
-            exec(program, namespace)
+    for line, language, code, shown in blocks:
+        if language == "python":
+            printed = run_python(document, line, code, namespace)
+        else:
+            printed = run_sh(document, line, code, tmp_path_factory.getbasetemp())
         if shown is not None:
-            assert_as_shown(output.getvalue(), shown)
+            assert_as_shown(printed, shown)
     for drawn in tmp_path.glob("*.png"):
         assert drawn.name in PICTURE.findall(document.read_text(encoding="utf-8"))
         assert png_size(drawn) == png_size(document.parent / drawn.name), "draw the picture anew"
