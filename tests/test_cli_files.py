@@ -6,7 +6,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from fastrnn.cli.files import read_rows, read_text, table, writer
+from fastrnn.cli.files import read_rows, table, writer
 
 
 @pytest.fixture
@@ -61,12 +61,6 @@ def test_faults_of_csv(read, text, message):
     with pytest.raises(ValueError) as error:
         read(text)
     assert str(error.value).startswith(message)
-
-
-def test_no_such_encoding(tmp_path):
-    (tmp_path / "text").write_text("a")
-    with pytest.raises(ValueError, match="there is no encoding 'klingon'"):
-        read_text(str(tmp_path / "text"), "klingon")
 
 
 def test_numbers(read):

@@ -228,6 +228,16 @@ def test_follow_stops_at_a_fault(recordings, followed, capsys, monkeypatch, text
     assert errors.count("\n") == 1
 
 
+def test_follow_text_of_another_encoding(recordings, followed, capsys, monkeypatch):
+    data = "x,kind,é\n1,a,é\n".encode("latin-1")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    model = str(recordings / "followed.fastrnn")
+    assert cli.main(["predict", model, "--follow"]) == 1
+    assert "byte 0xe9 is not utf-8; --encoding names another" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    assert cli.main(["predict", model, "--follow", "--encoding", "latin-1"]) == 0
+
+
 def test_follow_says_which_column_is_missing(recordings, followed, capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"x,y\n1,2\n")))
     assert cli.main(["predict", str(recordings / "followed.fastrnn"), "--follow"]) == 1

@@ -354,6 +354,46 @@ def test_categories(folder, capsys):
     assert "'30'" in capsys.readouterr().err
 
 
+def test_categories_are_named_by_whole_names(folder, capsys):
+    rows = [(n, t, t % 2, (n + t) % 3, "ab"[t % 2]) for n in range(4) for t in range(3)]
+    write_rows("data.csv", ["id", "time", "f", "r", "label"], rows)
+    # These columns are called as letters of the word are, but it names none of them.
+    run("train", "tag", "data.csv", *QUICK, "--categorical-features", "g", code=1)
+    assert "categorical_features has the name 'g'" in capsys.readouterr().err
+    run("train", "tag", "data.csv", *QUICK, "--categorical-features", "from_dtype")
+    assert fastrnn.load("model.fastrnn").n_categories_ == ()
+    run("train", "tag", "data.csv", *QUICK, "--categorical-features", "all")
+    assert fastrnn.load("model.fastrnn").n_categories_ == (2, 3)
+
+
+def test_models_that_files_do_not_suit(sequences, capsys):
+    X, y, _ = sequences
+    labels = np.array([[label == "up", label == "down"] for label in y]).astype(int)
+    fastrnn.RNNClassifier(**SAME).fit(as_tables(X), labels).save("m.fastrnn")
+    run("predict", "m.fastrnn", "data.csv")
+    header, rows = read_answers(capsys.readouterr().out)
+    assert header == ["id", "0", "1"] and {*rows[0][1:]} <= {"0", "1"}
+    run("evaluate", "m.fastrnn", "data.csv", code=1)
+    assert "any number of labels" in capsys.readouterr().err
+    fastrnn.RNNClassifier(**SAME).fit(np.eye(4), [0, 1, 0, 1]).save("m.fastrnn")
+    run("predict", "m.fastrnn", "data.csv", code=1)
+    assert "a table with a sequence in each row" in capsys.readouterr().err
+    fastrnn.RNNForecaster(**SAME).fit(np.arange(9.0)).save("m.fastrnn")
+    run("predict", "m.fastrnn", "data.csv", code=1)
+    assert "fitted on arrays, whose columns have no names" in capsys.readouterr().err
+    run("predict", "m.fastrnn")
+    assert read_answers(capsys.readouterr().out)[0] == ["id", "step", "value"]
+
+
+def test_lines_of_text_end_as_on_any_machine(folder, capsys):
+    for name, end in (("a", "\n"), ("b", "\r\n")):
+        (folder / f"{name}.txt").write_bytes(f"one{end}two\x0b{end}{end}".encode() * 5)
+        run("train", "write", f"{name}.txt", *QUICK, "--lines", "-o", f"{name}.fastrnn")
+    models = [fastrnn.load(f"{name}.fastrnn") for name in "ab"]
+    assert models[0].tokens_ == models[1].tokens_ and "\x0b" in models[0].tokens_
+    assert "\r" not in models[1].tokens_
+
+
 def test_validation_file(sequences, capsys):
     X, y, _ = sequences
     validation = ["--validation", "data.csv", "--early-stopping", "--n-iter-no-change", "5"]
@@ -483,6 +523,7 @@ def test_defaults_can_be_given(task):
         (["--power-t", "0.3"], "power_t=0.3 has no effect with learning_rate='constant'"),
         (["--warm-start"], "unrecognized arguments: --warm-start"),
         (["--hidden", "3"], "unrecognized arguments: --hidden 3"),
+        (["--encoding", "klingon"], "argument --encoding: there is no encoding 'klingon'"),
         (["--delimiter", "ab"], "expected one character or tab, got 'ab'"),
     ],
 )

@@ -4,6 +4,7 @@ Nothing heavy is imported before a command is chosen, so that ``fastrnn --help``
 """
 
 import argparse
+import codecs
 import contextlib
 import os
 import sys
@@ -328,6 +329,13 @@ def _numbers(text):
     return [_number(part) for part in text.split(",")]
 
 
+def _encoding(text):
+    try:
+        return codecs.lookup(text).name
+    except LookupError:
+        raise argparse.ArgumentTypeError(f"there is no encoding {text!r}") from None
+
+
 def _delimiter(text):
     text = {"tab": "\t", "\\t": "\t"}.get(text, text)
     if len(text) != 1 or text in '"\n\r':
@@ -414,8 +422,9 @@ def _add_form(parser):
         help="what stands between cells of CSV: a character, or tab (default: ,)",
     )  # fmt: skip
     parser.add_argument(
-        "--encoding", default="utf-8-sig", metavar="NAME", help="of the text (default: utf-8)"
-    )
+        "--encoding", metavar="NAME", type=_encoding, default="utf-8-sig",
+        help="of the text (default: utf-8)",
+    )  # fmt: skip
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None):

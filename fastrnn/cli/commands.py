@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import fastrnn
-from fastrnn.cli.files import writer
+from fastrnn.cli.files import name_of, writer
 from fastrnn.cli.follow import follow
 from fastrnn.cli.options import UsageError, parameters, read_config
 from fastrnn.cli.tasks import TASKS
@@ -57,7 +57,7 @@ def train(options):
     model = kind(**options.parameters)
     verbose = bool(model.verbose)
     if verbose:
-        print(f"{options.file}: {size}", flush=True)
+        print(f"{name_of(options.file)}: {size}", flush=True)
     begun = time.perf_counter()
     with _Interrupts() as interrupts:
         model.fit(*arguments, **keywords, **keeps)

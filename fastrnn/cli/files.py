@@ -16,8 +16,6 @@ import numpy as np
 
 from fastrnn.tables import Table
 
-STANDARD_INPUT = "standard input"
-
 
 @dataclass(frozen=True, eq=False)
 class Rows:
@@ -271,6 +269,21 @@ class Rows:
             return np.array([_number_or_nan(cell) for cell in cells], dtype=np.float64)
 
 
+def name_of(path):
+    """Return what messages call a file.
+
+    Parameters
+    ----------
+    path : str
+        The file, or "-".
+
+    Returns
+    -------
+    str
+    """
+    return "standard input" if path == "-" else path
+
+
 def read_rows(path, *, delimiter=",", encoding="utf-8-sig"):
     """Read a file of rows.
 
@@ -331,14 +344,11 @@ def read_text(path, encoding="utf-8-sig"):
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
-        name = STANDARD_INPUT if path == "-" else path
         line = data[: error.start].count(b"\n") + 1
         raise ValueError(
-            f"{name}, line {line}: byte 0x{data[error.start]:02x} is not {error.encoding}; "
-            "--encoding names another, such as latin-1"
+            f"{name_of(path)}, line {line}: byte 0x{data[error.start]:02x} is not "
+            f"{error.encoding}; --encoding names another, such as latin-1"
         ) from None
-    except LookupError:
-        raise ValueError(f"there is no encoding {encoding!r}") from None
 
 
 class CSVReader:
@@ -396,7 +406,7 @@ class CSVReader:
 
 
 def _read_csv(path, delimiter, encoding):
-    name = STANDARD_INPUT if path == "-" else path
+    name = name_of(path)
     reader = CSVReader(io.StringIO(read_text(path, encoding), newline=""), name, delimiter)
     lines, rows = [], []
     for number, cells in reader:

@@ -6,12 +6,13 @@ cells. Series of a forecaster go on from those that it was trained on, one strea
 """
 
 import contextlib
+import copy
 import io
 import sys
 
 import numpy as np
 
-from fastrnn.cli.files import STANDARD_INPUT, CSVReader, Rows, is_missing, table, writer
+from fastrnn.cli.files import CSVReader, Rows, is_missing, name_of, table, writer
 from fastrnn.cli.tasks import feature_columns, find_columns
 
 
@@ -76,7 +77,7 @@ class SequenceStreams:
         header.check(*self._features)
         self._model, self._task, self._options = model, task, options
         self._has_names = hasattr(model, "feature_names_in_")
-        self._streams, self._times = {}, {}
+        self._new, self._streams, self._times = model.stream(), {}, {}
 
     def answer(self, rows):
         """Answer a row.
@@ -101,7 +102,7 @@ class SequenceStreams:
             check_time(rows, self.time, self._times, key, hint)
         x = table(rows, self._features, self._as_text, is_known=True)
         if key not in self._streams:
-            self._streams[key] = self._model.stream()
+            self._streams[key] = copy.copy(self._new)  # with the same weights
         try:
             output = self._streams[key].step(x if self._has_names else np.asarray(x))
         except (TypeError, ValueError) as error:
@@ -213,7 +214,7 @@ class SeriesStreams:
 @contextlib.contextmanager
 def _open(path):
     if path == "-":
-        yield STANDARD_INPUT, sys.stdin.buffer
+        yield name_of(path), sys.stdin.buffer
     else:
         with open(path, "rb") as file:
             yield path, file

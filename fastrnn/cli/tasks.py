@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastrnn.cli.files import Rows, read_rows, read_text, table
+from fastrnn.cli.files import Rows, name_of, read_rows, read_text, table
 from fastrnn.cli.options import UsageError
 from fastrnn.metrics import token_f1_score
 from fastrnn.tables import Table
@@ -75,8 +75,7 @@ class SequenceTask:
             names = [name for name in rows.columns if name not in others]
             if not names:
                 raise ValueError(f"{rows.name} has no columns of features")
-        as_text = options.parameters.get("categorical_features") or ()
-        as_text = [name for name in as_text if name in names] if as_text != "all" else []
+        as_text = _named_as_text(options, names)
         examples = self._examples(rows, options, names, as_text)
         if "str" in examples.X[0].dtypes and "categorical_features" not in options.parameters:
             options.parameters["categorical_features"] = "from_dtype"
@@ -164,14 +163,14 @@ class Classify(SequenceTask):
 
     def answer_columns(self, model, options):
         """Name the columns of the answer: the label, or the probability of each."""
-        several = model.network_.loss.name == "binary_log_loss"
-        return list(map(str, model.classes_)) if options.proba or several else ["label"]
+        each = options.proba or _has_label_sets(model)
+        return list(map(str, model.classes_)) if each else ["label"]
 
     def cells(self, model, proba, options):
         """Turn probabilities into cells of answers."""
         if options.proba:
             return proba
-        if model.network_.loss.name == "binary_log_loss":
+        if _has_label_sets(model):
             return (proba > 0.5).astype(np.int64)
         return model.classes_[proba.argmax(axis=1)][:, np.newaxis]
 
@@ -190,6 +189,11 @@ class Classify(SequenceTask):
         dict of str to float
             Figures by name.
         """
+        if _has_label_sets(model):
+            raise ValueError(
+                "the model gives each sequence any number of labels, of which a file in long form "
+                "has but one"
+            )
         examples = self.examples(model, options)
         examples.rows.check(*self.target_columns(options))
         y = self.targets(examples, options)
@@ -316,8 +320,7 @@ class Forecast:
         future, past = _names(options.future_covariates), _names(options.past_covariates)
         columns = (options.id or "id", options.time or "time", options.value or "value")
         names = [*(future or ()), *(past or ())]
-        as_text = options.parameters.get("categorical_features") or ()
-        as_text = [name for name in as_text if name in names] if as_text != "all" else []
+        as_text = _named_as_text(options, names)
 
         def read(path):
             rows = read_rows(path, delimiter=options.delimiter, encoding=options.encoding)
@@ -461,7 +464,7 @@ class Write:
             raise UsageError("give a prompt or a file with one, not both")
         prompt = options.prompt or ""
         if options.file:
-            prompt = read_text(options.file, options.encoding)
+            prompt = _read_text(options.file, options.encoding)
         length = 100 if options.length is None else options.length
         text = model.sample(
             prompt,
@@ -480,12 +483,16 @@ class Write:
         return {"perplexity": math.exp(-score), "log-likelihood per token": score}
 
     def _read(self, path, encoding, as_lines):
-        text = read_text(path, encoding)
+        text = _read_text(path, encoding)
         if as_lines:
-            text = [line for line in text.splitlines() if line]
+            text = [line for line in text.split("\n") if line]
         if not text:
-            raise ValueError(f"{path} is empty")
+            raise ValueError(f"{name_of(path)} is empty")
         return text
+
+
+def _read_text(path, encoding):
+    return read_text(path, encoding).replace("\r\n", "\n")
 
 
 TASKS = {
@@ -543,8 +550,20 @@ def feature_columns(model, options, columns):
         In the order of the model.
     as_text : list of str
         Those that hold categories.
+
+    Raises
+    ------
+    ValueError
+        If the model reads other files than those in long form.
+    UsageError
+        If columns were named for a model that has names of its own.
     """
     learned = model._columns
+    if model._n_columns is not None:
+        raise ValueError(
+            "the model was fitted on a table with a sequence in each row, but files have a row for "
+            "each step"
+        )
     if learned.names is None:
         others = {options.id or "id", options.time or "time"}
         names = _names(options.features) or [name for name in columns if name not in others]
@@ -553,6 +572,10 @@ def feature_columns(model, options, columns):
         raise UsageError("--features is for models without names of columns; this one has them")
     pairs = zip(learned.ids, learned.categories, strict=True)
     return list(learned.names), [learned.names[j] for j, values in pairs if values is not None]
+
+
+def _has_label_sets(model):
+    return model.network_.loss.name == "binary_log_loss"
 
 
 def _series(rows, columns, names, as_text):
@@ -585,6 +608,12 @@ def _one_for_each(examples, values, column):
                     f"in {rows.unit} {rows.lines[first[-1]]}; a sequence has one {column}"
                 )
     return first
+
+
+def _named_as_text(options, names):
+    """Return which columns are categories because the parameter names them."""
+    chosen = options.parameters.get("categorical_features")
+    return [] if chosen is None or isinstance(chosen, str) else [n for n in names if n in chosen]
 
 
 def _names(text):
