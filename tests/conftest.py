@@ -52,6 +52,7 @@ def pytest_collection_modifyitems(items):
         "fastrnn.plotting": "matplotlib",
         "fastrnn.files.layout": "safetensors",
         "fastrnn.estimators.loading": "safetensors",
+        "fastrnn.interop.onnx": "onnx",
     }
     for module, package in needed.items():
         if importlib.util.find_spec(package) is None:

@@ -141,5 +141,5 @@ def test_import_fastrnn_is_light():
 def test_all_but_estimators_and_transformers_need_numpy_and_scipy_alone():
     rooms = [name for floor in FLOORS[: FLOOR["estimators"]] for name in floor.split()]
     rooms = [name for name in rooms if name not in ("bridge", "preprocessing")]
-    heavy = {"sklearn", "matplotlib", "pandas", "polars", "torch", "keras"}
+    heavy = {"sklearn", "matplotlib", "pandas", "polars", "torch", "keras", "onnx"}
     assert not heavy & loaded_after("import " + ", ".join(f"fastrnn.{name}" for name in rooms))

@@ -24,7 +24,10 @@ import fastrnn
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
-OPTIONAL = {"keras", "matplotlib", "pandas", "polars", "safetensors", "sklearn", "torch"}
+OPTIONAL = {
+    *("keras", "matplotlib", "onnx", "onnxruntime", "pandas", "polars"),
+    *("safetensors", "sklearn", "torch"),
+}
 
 BLOCK = re.compile(
     r"^```(?P<language>python|sh)\n(?P<code>.*?)^```$(?:\n\n```text\n(?P<shown>.*?)^```$)?",

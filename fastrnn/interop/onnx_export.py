@@ -1,0 +1,229 @@
+"""Fitted estimators as ONNX models, which ONNX Runtime and others run without fastrnn."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from fastrnn import __version__
+from fastrnn.interop.onnx_forecast import add_forecaster
+from fastrnn.interop.onnx_graph import Graph
+from fastrnn.interop.onnx_network import NetworkNodes, Steps
+
+__all__ = ["export_onnx", "to_onnx"]
+
+
+def to_onnx(est):
+    """Turn a fitted estimator into an ONNX model.
+
+    The model takes sequences that are padded to a common number of steps, and their lengths; what
+    stands in the padding makes no difference, but ids there must be ids, such as 0. A size that may
+    be anything is called "n" (sequences) or "T" (steps) below. D is the number of features that are
+    numbers, C of those that are ids. Inputs there are, as far as the estimator has them:
+
+    - "X" (n, T, D), of the estimator's `dtype`: the features that are numbers, in their order.
+    - "ids" (n, T, C), int64: those that are ids, in their order, and the tokens of text.
+    - "lengths" (n,), int64, from 1 to T.
+
+    Outputs:
+
+    - A classifier: "probabilities" (n, K) as of `predict_proba`, and "labels" as of `predict`.
+    - A tagger: "probabilities" (n, T, K) and "labels" (n, T); in the padding 0, and -1 or "".
+    - A regressor: "values", float64, as of `predict`.
+    - A language model: "probabilities" (n, T, V) of the token after each one. Texts of a model of
+      separate texts begin with the id of "<eos>", as a prompt does for `next_proba`.
+
+    A forecaster takes series as they are, and scales them itself:
+
+    - "series" (n, T), float64, and "lengths" (n,), int64, from 2 to T.
+    - "future_covariates" (n, S, F) and "past_covariates" (n, T, P), float64. Of the future, S is at
+      least T plus the steps to forecast.
+    - "horizon", an int64 scalar, with ``strategy="recursive"``: how many steps to forecast.
+    - Outputs are "values" (n, horizon) as of `predict`, and "quantiles" (n, horizon, Q), float64,
+      of the levels that were learned.
+
+    Metadata of the model (``metadata_props``) is JSON: "estimator", "classes", "features",
+    "id_features", "categories" (what the ids of each column stand for), "tokens" and "quantiles",
+    as far as there is such a thing.
+
+    Parameters
+    ----------
+    est : RNNClassifier, RNNRegressor, RNNTagger, RNNForecaster or RNNLanguageModel
+        A fitted estimator.
+
+    Returns
+    -------
+    onnx.ModelProto
+        Opset 17, IR version 8: ONNX Runtime 1.12 and later run it.
+
+    Raises
+    ------
+    ImportError
+        If the onnx package is not installed.
+    NotFittedError
+        If the estimator is not fitted.
+    TypeError
+        If it is no estimator of fastrnn.
+    ValueError
+        If it is a forecaster with `seasonality`, which has no equal.
+
+    See Also
+    --------
+    export_onnx : Writes the model to a file.
+    from_onnx : The other way, for layers.
+
+    Notes
+    -----
+    RNN, GRU and LSTM layers become ONNX's operators of these names; a carry LSTM becomes a Scan.
+    Since ONNX Runtime has the operators for float32 only, they compute in float32 also where the
+    estimator has ``dtype="float64"``; all the rest is then float64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastrnn import RNNClassifier
+    >>> from fastrnn.interop import to_onnx
+    >>> X = [np.ones((3, 2)), np.zeros((5, 2))]
+    >>> clf = RNNClassifier(4, tol=1, random_state=0).fit(X, ["one", "zero"])
+    >>> model = to_onnx(clf)
+    >>> [value.name for value in model.graph.input]
+    ['X', 'lengths']
+    >>> [value.name for value in model.graph.output]
+    ['probabilities', 'labels']
+    """
+    if not hasattr(est, "_check_fitted"):
+        raise TypeError(f"to_onnx takes a fitted estimator of fastrnn, got {type(est).__name__}")
+    est._check_fitted()
+    graph = Graph()
+    if hasattr(est, "_plan"):
+        metadata = add_forecaster(graph, est)
+    else:
+        metadata = _add_reader(graph, est)
+    name = type(est).__name__
+    metadata = {"estimator": name, "fastrnn": __version__, **metadata}
+    texts = {key: json.dumps(value, ensure_ascii=False) for key, value in metadata.items()}
+    return graph.as_model(name, f"{name} of fastrnn {__version__}", texts)
+
+
+def export_onnx(est, path):
+    """Write a fitted estimator to a file, as an ONNX model.
+
+    Parameters
+    ----------
+    est : RNNClassifier, RNNRegressor, RNNTagger, RNNForecaster or RNNLanguageModel
+        A fitted estimator. `to_onnx` says what becomes of it, and which inputs and outputs the
+        model has.
+    path : str or path-like
+        The file, usually with the ending ".onnx".
+
+    Raises
+    ------
+    ImportError, NotFittedError, TypeError, ValueError
+        As of `to_onnx`; nothing is written then.
+
+    See Also
+    --------
+    to_onnx : Returns the model.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastrnn import RNNRegressor
+    >>> from fastrnn.interop import export_onnx
+    >>> X = [np.ones((3, 2)), np.zeros((5, 2))]
+    >>> reg = RNNRegressor(4, tol=1, random_state=0).fit(X, [1.0, 0.0])
+    >>> export_onnx(reg, "model.onnx")  # doctest: +SKIP
+    """
+    Path(path).write_bytes(to_onnx(est).SerializeToString())
+
+
+def _add_reader(graph, est):
+    """Add all nodes of an estimator that reads sequences; return metadata."""
+    network, columns = est.network_, est._columns
+    x = ids = None
+    if network.n_features:
+        shape = ("n", "T", network.n_features)
+        x = graph.input("X", network.dtype, shape, "Numbers of each step, padded.")
+    if network.id_tables:
+        shape = ("n", "T", len(network.id_tables))
+        ids = graph.input("ids", np.int64, shape, "Ids of each step, padded with ids.")
+    lengths = graph.input("lengths", np.int64, ("n",), "Steps of each sequence, 1 to T.")
+    steps = Steps(graph, lengths, graph.add("Shape", x or ids, start=1, end=2))
+    x, ids = (value and graph.add("Transpose", value, perm=[1, 0, 2]) for value in (x, ids))
+    nodes = NetworkNodes(graph, network)
+    y, states = nodes.read(graph, x, ids, steps)
+    outputs = nodes.read_out(graph, nodes.pool(graph, y, states, steps))
+    metadata = {"n_categories": est.n_categories_} if network.id_tables else {}
+    if columns.names is not None and est._n_columns is None:
+        is_id = [j in columns.ids for j in range(columns.width)]
+        for key, wanted in (("features", False), ("id_features", True)):
+            named = zip(columns.names, is_id, strict=True)
+            metadata[key] = [str(name) for name, which in named if which == wanted]
+    if any(values is not None for values in columns.categories):
+        metadata["categories"] = [
+            values and [_plain(value) for value in values] for values in columns.categories
+        ]
+    if hasattr(est, "y_scale_"):
+        _add_values(graph, est, outputs)
+    elif hasattr(est, "tokens_"):
+        _add_probabilities(graph, network, outputs, steps)
+        metadata["tokens"] = [_plain(token) for token in est.tokens_]
+    else:
+        probabilities = _add_probabilities(graph, network, outputs, steps)
+        _add_labels(graph, est, probabilities, steps)
+        metadata["classes"] = [_plain(label) for label in est.classes_]
+    return metadata
+
+
+def _plain(value):
+    """A label, category or token as JSON has it."""
+    if isinstance(value, bytes):
+        return value.decode()
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _add_values(graph, est, outputs):
+    """Add the output of a regressor, in the units of y."""
+    values = graph.cast(outputs, np.float64)
+    values = graph.add("Add", graph.add("Mul", values, est.y_scale_), est.y_mean_)
+    shape = ("n", est.n_outputs_)[: est._y_ndim]
+    if est._y_ndim == 1:
+        values = graph.add("Squeeze", values, np.array([1]))
+    graph.output("values", values, np.float64, shape, "What predict returns.")
+
+
+def _add_probabilities(graph, network, outputs, steps):
+    """Add the output of probabilities; return its name."""
+    shape = ("n", network.n_outputs)
+    if network.pooling.every_step:
+        there = graph.add("Unsqueeze", steps.are_there, np.array([2]))
+        outputs = graph.add("Where", there, outputs, network.dtype.type(0))
+        shape = ("n", "T", network.n_outputs)
+    graph.output("probabilities", outputs, network.dtype, shape, "What predict_proba returns.")
+    return outputs
+
+
+def _add_labels(graph, est, probabilities, steps):
+    """Add the output of labels."""
+    every_step = est.network_.pooling.every_step
+    if est.network_.loss.name == "binary_log_loss":
+        half = est.network_.dtype.type(0.5)
+        labels = graph.cast(graph.add("Greater", probabilities, half), np.int64)
+        shape, dtype = ("n", est.n_outputs_), np.int64
+    else:
+        classes = _as_tensor(est.classes_)
+        numbers = graph.add("ArgMax", probabilities, axis=-1, keepdims=0)
+        labels, dtype = graph.add("Gather", classes, numbers, axis=0), classes.dtype
+        shape = ("n", "T") if every_step else ("n",)
+    if every_step:
+        nothing = np.array("" if classes.dtype.kind == "O" else -1, dtype=dtype)
+        labels = graph.add("Where", steps.are_there, labels, nothing)
+    graph.output("labels", labels, dtype, shape, "What predict returns.")
+
+
+def _as_tensor(classes):
+    """Class labels of a type that ONNX Runtime gathers: strings, int64, float64 or bool."""
+    kind = classes.dtype.kind
+    if kind in "OUS":
+        return np.array([_plain(label) for label in classes], dtype=object)
+    return classes.astype({"f": np.float64, "b": bool}.get(kind, np.int64))

@@ -1,0 +1,360 @@
+"""A network as nodes of an ONNX graph.
+
+RNN, LSTM and GRU are ONNX's operators of these names. The LSTM with the carry gate, which has none,
+is a Scan over the steps. Arrays are time-major, as ONNX Runtime's operators want them.
+
+ONNX Runtime has the three operators for float32 only: of a float64 network their inputs, outputs
+and weights are cast, and all the rest is float64.
+"""
+
+from functools import cached_property
+
+import numpy as np
+
+from fastrnn.layers import GRU, LSTM, RNN
+
+OPERATORS: dict[type, str] = {RNN: "RNN", GRU: "GRU", LSTM: "LSTM"}
+
+BLOCKS = {"RNN": [0], "GRU": [1, 0, 2], "LSTM": [0, 3, 1, 2]}
+"""Which of our blocks stand where ONNX has z, r, h of a GRU and i, o, f, c of an LSTM."""
+
+
+class Steps:
+    """Which steps of padded sequences there are.
+
+    Parameters
+    ----------
+    graph : Graph
+        Where this is computed.
+    lengths : str
+        Lengths of the sequences, int64 of shape (n,).
+    n_steps : str
+        T, int64 of shape (1,).
+    """
+
+    def __init__(self, graph, lengths, n_steps):
+        self._graph, self.lengths, self._n_steps = graph, lengths, n_steps
+
+    @cached_property
+    def sequence_lens(self):
+        """The lengths as the operators want them."""
+        return self._graph.cast(self.lengths, np.int32)
+
+    @cached_property
+    def are_there(self):
+        """Whether each sequence has each step, of shape (n, T)."""
+        add = self._graph.add
+        last = add("Squeeze", self._n_steps, np.array([0]))
+        numbers = add("Range", np.int64(0), last, np.int64(1))
+        return add("Less", numbers, add("Unsqueeze", self.lengths, np.array([1])))
+
+    @cached_property
+    def are_there_by_time(self):
+        """The same, of shape (T, n, 1)."""
+        by_time = self._graph.add("Transpose", self.are_there, perm=[1, 0])
+        return self._graph.add("Unsqueeze", by_time, np.array([2]))
+
+
+class OperatorNodes:
+    """A layer as one of ONNX's recurrent operators.
+
+    Parameters
+    ----------
+    graph : Graph
+        Where its weights go.
+    layer : RNN, GRU or LSTM
+        The layer.
+    """
+
+    def __init__(self, graph, layer):
+        self._layer = layer
+        self._operator = OPERATORS[type(layer)]
+        self._weights = [graph.constant(array) for array in operator_weights(layer)]
+        self._attributes = {
+            "hidden_size": layer.hidden_size,
+            "direction": "bidirectional" if layer.bidirectional else "forward",
+        }
+        if isinstance(layer, RNN):
+            activation = "Relu" if layer.relu else "Tanh"
+            self._attributes["activations"] = [activation] * layer.n_directions
+        elif isinstance(layer, GRU):
+            self._attributes["linear_before_reset"] = int(layer.reset_after)
+
+    def run(self, graph, x, steps, states=None):
+        """Add the nodes.
+
+        Parameters
+        ----------
+        graph : Graph
+            Where to.
+        x : str
+            Input, of shape (T, n, D).
+        steps : Steps or None
+            Which of the steps there are; None for a single one.
+        states : list of str, optional
+            Where a single step begins: (1, n, H) for each state of the layer.
+
+        Returns
+        -------
+        y : str
+            The states of all steps, of shape (T, n, directions * H).
+        states : list of str
+            Where each sequence ends.
+        """
+        layer, is_cast = self._layer, self._layer.dtype != np.float32
+        states = states or []
+        if is_cast:
+            x, *states = [graph.cast(value, np.float32) for value in (x, *states)]
+        lengths = "" if steps is None else steps.sequence_lens
+        outputs = graph.add(
+            self._operator, x, *self._weights, lengths, *states,
+            n_outputs=1 + layer.n_states, **self._attributes,
+        )  # fmt: skip
+        if is_cast:
+            outputs = [graph.cast(value, layer.dtype) for value in outputs]
+        y, *states = outputs
+        y = graph.add("Transpose", y, perm=[0, 2, 1, 3])
+        return graph.add("Reshape", y, np.array([0, 0, layer.output_size])), states
+
+
+class CarryNodes:
+    """A `CarryLSTM` as a Scan for each direction.
+
+    Parameters
+    ----------
+    graph : Graph
+        Where its weights go.
+    layer : CarryLSTM
+        The layer.
+    """
+
+    def __init__(self, graph, layer):
+        self._layer = layer
+        self._weights = [
+            {name: graph.constant(array) for name, array in params.items()}
+            for params in layer.by_direction(layer.params)
+        ]
+
+    def run(self, graph, x, steps, states=None):
+        """Add the nodes.
+
+        Parameters
+        ----------
+        graph, x, steps, states : object
+            As for `OperatorNodes.run`.
+
+        Returns
+        -------
+        y : str
+            As of `OperatorNodes.run`.
+        states : list of str
+            Likewise.
+        """
+        if steps is None:
+            return self._run_step(graph, x, states)
+        layer, finals, outputs = self._layer, [], []
+        zero = _zeros(graph, x, layer.hidden_size, layer.dtype)
+        for d, weights in enumerate(self._weights):
+            gates = graph.add("Add", graph.add("MatMul", x, weights["W"]), weights["b"])
+
+            def body(inner, states, items, U=weights["U"]):
+                gates, there = items
+                new = self._step(inner, gates, *states, U)
+                # Steps beyond the end, which come first in the second direction, are none.
+                kept = [inner.add("Where", there, *both) for both in zip(new, states, strict=True)]
+                return kept, [inner.add("Identity", kept[0])]
+
+            items = [gates, steps.are_there_by_time]
+            *final, y = graph.scan(body, [zero, zero], items, reverse=d == 1)
+            finals.append([graph.add("Unsqueeze", state, np.array([0])) for state in final])
+            outputs.append(y)
+        if len(outputs) == 1:
+            return outputs[0], finals[0]
+        joined = [graph.add("Concat", *both, axis=0) for both in zip(*finals, strict=True)]
+        return graph.add("Concat", *outputs, axis=2), joined
+
+    def _run_step(self, graph, x, states):
+        """Read one step of each sequence, in one direction; all is of shape (1, n, any)."""
+        weights = self._weights[0]
+        gates = graph.add("Add", graph.add("MatMul", x, weights["W"]), weights["b"])
+        states = self._step(graph, gates, *states, weights["U"])
+        return states[0], states
+
+    def _step(self, graph, gates, h, c, U):
+        """Equations (1) to (7) of `fastrnn.kernels.carry_lstm`; return the new h and c."""
+        add = graph.add
+        gates = add("Add", gates, add("MatMul", h, U))
+        i, f, g, o, b = add("Split", gates, axis=-1, n_outputs=5)
+        i, f, o, b = (add("Sigmoid", gate) for gate in (i, f, o, b))
+        g = add("Tanh" if self._layer.candidate_tanh else "Sigmoid", g)
+        c = add("Add", add("Mul", f, c), add("Mul", i, g))
+        h = add("Add", add("Mul", o, add("Tanh", c)), add("Mul", b, h))
+        return [h, c]
+
+
+def _zeros(graph, x, size, dtype):
+    """Zeros of shape (n, size), for an x of shape (T, n, D)."""
+    n = graph.add("Shape", x, start=1, end=2)
+    shape = graph.add("Concat", n, np.array([size]), axis=0)
+    return graph.add("Expand", np.zeros(1, dtype), shape)
+
+
+def operator_weights(layer):
+    """Return the weights of a layer as ONNX's operators have them.
+
+    Parameters
+    ----------
+    layer : RNN, GRU or LSTM
+        The layer.
+
+    Returns
+    -------
+    W : ndarray of shape (directions, G * H, D), float32
+    R : ndarray of shape (directions, G * H, H), float32
+    B : ndarray of shape (directions, 2 * G * H), float32
+        Biases of the input, then those of the state.
+    """
+    blocks = BLOCKS[OPERATORS[type(layer)]]
+
+    def in_order(array):
+        parts = np.split(array, len(blocks), axis=-1)
+        return np.concatenate([parts[k] for k in blocks], axis=-1, dtype=np.float32)
+
+    W, R, B = [], [], []
+    for params in layer.by_direction(layer.params):
+        W.append(in_order(params["W"]).T)
+        R.append(in_order(params["U"]).T)
+        of_state = np.zeros_like(params["b"])
+        if "b_n" in params:
+            of_state[-layer.hidden_size :] = params["b_n"]
+        B.append(np.concatenate([in_order(params["b"]), in_order(of_state)]))
+    return np.stack(W), np.stack(R), np.stack(B)
+
+
+class NetworkNodes:
+    """A `fastrnn.network.Network`: its weights, and nodes that use them, once or again.
+
+    Parameters
+    ----------
+    graph : Graph
+        Where its weights go.
+    network : Network
+        The network.
+    """
+
+    def __init__(self, graph, network):
+        self._network = network
+        self._tables = [graph.constant(table) for table in network.embeddings]
+        self._layers = [
+            (OperatorNodes if type(layer) in OPERATORS else CarryNodes)(graph, layer)
+            for layer in network.layers
+        ]
+        self._b = graph.constant(network.head["b"])
+        if network.tied:
+            self._W = graph.add("Transpose", self._tables[0], perm=[1, 0])
+        else:
+            self._W = graph.constant(network.head["W"])
+
+    def read(self, graph, x, ids, steps, states=None):
+        """Read sequences.
+
+        Parameters
+        ----------
+        graph : Graph
+            Where the nodes go.
+        x : str or None
+            The numbers of each step, of shape (T, n, D).
+        ids : str or None
+            Its ids, of shape (T, n, C), int64.
+        steps : Steps or None
+            Which of the steps there are; None for a single one.
+        states : list of list of str, optional
+            Where each layer begins, of a single step.
+
+        Returns
+        -------
+        y : str
+            The states of the top layer, of shape (T, n, F).
+        states : list of list of str
+            Where each layer ends, as it may begin again.
+        """
+        network = self._network
+        parts = [x] if network.n_features else []
+        for column, k in enumerate(network.id_tables):
+            of_column = graph.add("Gather", ids, np.int64(column), axis=2)
+            parts.append(graph.add("Gather", self._tables[k], of_column, axis=0))
+        y = parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=2)
+        finals = []
+        for k, layer in enumerate(self._layers):
+            y, final = layer.run(graph, y, steps, states and states[k])
+            finals.append(final)
+        return y, finals
+
+    def pool(self, graph, y, states, steps):
+        """Take what the head sees.
+
+        Parameters
+        ----------
+        graph : Graph
+            Where the nodes go.
+        y, states : object
+            From `read`.
+        steps : Steps
+            Which of the steps there are.
+
+        Returns
+        -------
+        str
+            Of shape (n, F), or (n, T, F) if the head sees every step.
+        """
+        kind, add, dtype = self._network.pooling.kind, graph.add, self._network.dtype
+        if kind == "steps":
+            return add("Transpose", y, perm=[1, 0, 2])
+        if kind == "last":
+            return self.last(graph, states)
+        nothing = dtype.type(0 if kind == "mean" else -np.inf)
+        y = add("Where", steps.are_there_by_time, y, nothing)
+        if kind == "max":
+            return add("ReduceMax", y, axes=[0], keepdims=0)
+        total = add("ReduceSum", y, np.array([0]), keepdims=0)
+        lengths = add("Unsqueeze", graph.cast(steps.lengths, dtype), np.array([1]))
+        return add("Div", total, lengths)
+
+    def last(self, graph, states):
+        """Take the last states of the top layer.
+
+        Parameters
+        ----------
+        graph : Graph
+            Where the nodes go.
+        states : list of list of str
+            From `read`.
+
+        Returns
+        -------
+        str
+            Of shape (n, F).
+        """
+        by_sequence = graph.add("Transpose", states[-1][0], perm=[1, 0, 2])
+        return graph.add("Reshape", by_sequence, np.array([0, self._network.pooling.width]))
+
+    def read_out(self, graph, pooled):
+        """Let the head say something of each row.
+
+        Parameters
+        ----------
+        graph : Graph
+            Where the nodes go.
+        pooled : str
+            From `pool`.
+
+        Returns
+        -------
+        str
+            What `Network.predict` returns: probabilities or values, in the last axis.
+        """
+        outputs = graph.add("Add", graph.add("MatMul", pooled, self._W), self._b)
+        link = {"log_loss": "Softmax", "binary_log_loss": "Sigmoid"}.get(self._network.loss.name)
+        if link == "Softmax":
+            return graph.add(link, outputs, axis=-1)
+        return outputs if link is None else graph.add(link, outputs)
