@@ -138,7 +138,7 @@ class _Forecast:
 
         nothing = graph.add("Expand", np.float64(np.nan), graph.add("Shape", self._lengths))
         by_time = graph.add("Transpose", z, perm=[1, 0])
-        _, carried = graph.scan(body, [nothing], [by_time])
+        _, carried = graph.scan(body, [nothing], [by_time], np.float64, ("n",))
         return graph.add("Transpose", carried, perm=[1, 0])
 
     def _learn_scale(self, z, observed, carried):

@@ -7,9 +7,6 @@ import numpy as np
 OPSET, IR_VERSION = 17, 8
 """What every ONNX Runtime since 1.12 reads."""
 
-_TURN = (np.int64, np.bool_)
-"""What the body of a Loop is given besides states: number of the turn, and whether to go on."""
-
 
 def import_onnx():
     """Import the onnx package.
@@ -112,10 +109,8 @@ class Graph:
         str
             Name of the result.
         """
-        return self.add("Cast", value, to=self._element_type(dtype))
-
-    def _element_type(self, dtype):
-        return self._onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+        element_type = self._onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+        return self.add("Cast", value, to=element_type)
 
     def input(self, name, dtype, shape, doc):
         """Add an input of the model.
@@ -136,9 +131,7 @@ class Graph:
         str
             The name.
         """
-        self.inputs.append(
-            self._onnx.helper.make_tensor_value_info(name, self._element_type(dtype), shape, doc)
-        )
+        self.inputs.append(self._describe(name, dtype, shape, doc))
         return name
 
     def output(self, name, value, dtype, shape, doc):
@@ -154,11 +147,9 @@ class Graph:
             As for `input`.
         """
         self.nodes.append(self._onnx.helper.make_node("Identity", [value], [name], f"node_{name}"))
-        self.outputs.append(
-            self._onnx.helper.make_tensor_value_info(name, self._element_type(dtype), shape, doc)
-        )
+        self.outputs.append(self._describe(name, dtype, shape, doc))
 
-    def scan(self, body, states, sequences, reverse=False):
+    def scan(self, body, states, sequences, dtype, shape, reverse=False):
         """Add a Scan over the first axis.
 
         Parameters
@@ -168,6 +159,8 @@ class Graph:
             states and what is collected, both lists.
         states, sequences : list of str
             What the states begin as, and what each step sees an item of.
+        dtype, shape : object
+            Of each state, and of what each step collects.
         reverse : bool, default=False
             Whether to begin with the last item. What is collected stands in the order of the items.
 
@@ -179,10 +172,12 @@ class Graph:
         inner = Graph(self)
         names = [inner._new_name("item") for _ in (*states, *sequences)]
         new_states, collected = body(inner, names[: len(states)], names[len(states) :])
+        # ONNX Runtime does not always infer these shapes.
+        results = [self._describe(name, dtype, shape) for name in (*new_states, *collected)]
         direction = int(reverse)
         return self.add(
             "Scan", *states, *sequences, n_outputs=len(new_states) + len(collected),
-            body=inner._as_body("steps", names, [*new_states, *collected]),
+            body=inner._as_body("steps", map(self._describe, names), results),
             num_scan_inputs=len(sequences),
             scan_input_directions=[direction] * len(sequences),
             scan_output_directions=[direction] * len(collected),
@@ -210,18 +205,27 @@ class Graph:
         names = [inner._new_name("item") for _ in range(2 + len(states))]
         new_states, collected = body(inner, names[0], names[2:])
         goes_on = inner.add("Identity", names[1])
+        given = [
+            self._describe(names[0], np.int64, ()),
+            self._describe(names[1], np.bool_, ()),
+            *map(self._describe, names[2:]),
+        ]
+        results = map(self._describe, [goes_on, *new_states, *collected])
         return self.add(
             "Loop", n_times, np.True_, *states, n_outputs=len(new_states) + len(collected),
-            body=inner._as_body("turns", names, [goes_on, *new_states, *collected], _TURN),
+            body=inner._as_body("turns", given, results),
         )  # fmt: skip
 
-    def _as_body(self, name, inputs, outputs, scalars=()):
-        """The graph of a body; of the first inputs dtypes are given, all else is inferred."""
-        infos = [[self._onnx.ValueInfoProto(name=n) for n in names] for names in (inputs, outputs)]
-        for k, dtype in enumerate(scalars):
-            element_type = self._element_type(dtype)
-            infos[0][k] = self._onnx.helper.make_tensor_value_info(inputs[k], element_type, ())
-        return self._onnx.helper.make_graph(self.nodes, name, *infos)
+    def _as_body(self, name, inputs, outputs):
+        """The graph of a body."""
+        return self._onnx.helper.make_graph(self.nodes, name, inputs, outputs)
+
+    def _describe(self, name, dtype=None, shape=None, doc=""):
+        """Describe a value; in bodies, dtype and shape may be left to be inferred."""
+        if dtype is None:
+            return self._onnx.ValueInfoProto(name=name)
+        element_type = self._onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+        return self._onnx.helper.make_tensor_value_info(name, element_type, shape, doc)
 
     def as_model(self, name, doc, metadata):
         """Make a model of the graph.

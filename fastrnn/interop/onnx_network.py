@@ -165,7 +165,9 @@ class CarryNodes:
                 return kept, [inner.add("Identity", kept[0])]
 
             items = [gates, steps.are_there_by_time]
-            *final, y = graph.scan(body, [zero, zero], items, reverse=d == 1)
+            *final, y = graph.scan(
+                body, [zero, zero], items, layer.dtype, ("n", layer.hidden_size), reverse=d == 1
+            )
             finals.append([graph.add("Unsqueeze", state, np.array([0])) for state in final])
             outputs.append(y)
         if len(outputs) == 1:
