@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_SIGNIFICANT = 1.645  # of a normal distribution, 90 % on both sides
-_MIN_SEASONS = 3
+SIGNIFICANT = 1.645  # of a normal distribution, 90 % on both sides
+MIN_SEASONS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,14 +135,14 @@ def learn_scale(values, scaling, log, seasonality, name):
 
 def _is_seasonal(z, m):
     """Whether the autocorrelation at lag m is significant."""
-    if len(z) < _MIN_SEASONS * m:
+    if len(z) < MIN_SEASONS * m:
         return False
     z = z - z.mean()
     total = z @ z
     if total == 0:
         return False
     r = np.array([z[lag:] @ z[:-lag] for lag in range(1, m + 1)]) / total
-    limit = _SIGNIFICANT * np.sqrt((1 + 2 * (r[:-1] @ r[:-1])) / len(z))
+    limit = SIGNIFICANT * np.sqrt((1 + 2 * (r[:-1] @ r[:-1])) / len(z))
     return bool(abs(r[-1]) > limit)
 
 

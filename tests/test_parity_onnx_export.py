@@ -9,6 +9,7 @@ import pytest
 from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNRegressor, RNNTagger
 from fastrnn.bridge import NotFittedError
 from fastrnn.interop import export_onnx, to_onnx
+from fastrnn.scaling import learn_scale
 
 onnx = pytest.importorskip("onnx", reason="onnx, which the models are made with, is not installed")
 onnxruntime = pytest.importorskip(
@@ -333,10 +334,42 @@ def test_forecaster_of_a_series_that_does_not_vary():
     assert_forecasts_close(values, model.predict(2), series)
 
 
-def test_forecaster_with_seasonality_is_refused():
-    model = RNNForecaster(4, seasonality=4, max_iter=1).fit(np.arange(30.0) % 4)
-    with pytest.raises(ValueError, match=r"seasonality=4 has no ONNX equal: .* a test"):
-        to_onnx(model)
+@pytest.mark.parametrize("missing", ["error", "mask"])
+@pytest.mark.parametrize("log", [False, True], ids=["plain", "log"])
+@pytest.mark.parametrize("season", [2, 5, 6, 40])
+@pytest.mark.parametrize("strategy", ["recursive", "direct"])
+def test_forecaster_with_seasonality(strategy, season, log, missing):
+    rng = np.random.default_rng(4)
+    lengths = np.array([60, 3 * season - 1, 50, 46])
+    # Seasonal, too short for that, not seasonal, and seasonal again on a trend.
+    series = [
+        20
+        + 0.1 * np.arange(n) * (k == 3)
+        + 5 * (k != 2) * np.sin(2 * np.pi * np.arange(n) / season + 1)
+        for k, n in enumerate(lengths)
+    ]
+    series = [item + rng.standard_normal(len(item)) for item in series]
+    if missing == "mask":
+        for item in series:
+            item[[0, 2, -1]] = np.nan
+            item[20:23] = np.nan
+    has_pattern = [learn_scale(item, None, log, season, "").season.any() for item in series]
+    assert has_pattern[:2] == [season < 40, False]
+    assert has_pattern[3] == (season < 40)
+    options = {"horizon": 7, "quantiles": (0.2, 0.5, 0.7)} if strategy == "direct" else {}
+    model = RNNForecaster(
+        4, cell="gru", strategy=strategy, log=log, seasonality=season, missing=missing,
+        dtype="float64", max_iter=1, **options,
+    )  # fmt: skip
+    shuffle_weights(model.fit(series))
+    model.network_.theta *= 0.2
+    feeds = {"series": pad(series, -np.inf), "lengths": lengths}
+    if strategy == "recursive":
+        feeds["horizon"] = np.array(7)
+    outputs = run(model, **feeds)
+    assert_forecasts_close(outputs["values"], model.predict(7), series)
+    if strategy == "direct":
+        assert_forecasts_close(outputs["quantiles"], model.predict_quantiles(7), series)
 
 
 def metadata(est):

@@ -64,8 +64,6 @@ def to_onnx(est):
         If the estimator is not fitted.
     TypeError
         If it is no estimator of fastrnn.
-    ValueError
-        If it is a forecaster with `seasonality`, which has no equal.
 
     See Also
     --------
@@ -118,7 +116,7 @@ def export_onnx(est, path):
 
     Raises
     ------
-    ImportError, NotFittedError, TypeError, ValueError
+    ImportError, NotFittedError, TypeError
         As of `to_onnx`; nothing is written then.
 
     See Also

@@ -1,8 +1,7 @@
 """A fitted forecaster as ONNX nodes: series are scaled, forecast and scaled back.
 
-The formulas are those of `fastrnn.scaling` and of `RNNForecaster`; a seasonal pattern, which rests
-on a test of the series, is left out. Values are carried over gaps by a Scan; with
-``strategy="recursive"`` a Loop reads one forecast after the other.
+The formulas are those of `RNNForecaster`. With ``strategy="recursive"`` a Loop reads one forecast
+after the other.
 """
 
 import itertools
@@ -10,8 +9,7 @@ import itertools
 import numpy as np
 
 from fastrnn.interop.onnx_network import NetworkNodes, Steps
-
-_END = np.array([np.iinfo(np.int64).max])
+from fastrnn.interop.onnx_scaling import ScaleNodes
 
 
 def add_forecaster(graph, est):
@@ -28,19 +26,7 @@ def add_forecaster(graph, est):
     -------
     dict
         Metadata of the model.
-
-    Raises
-    ------
-    ValueError
-        If it takes out seasonal patterns.
     """
-    plan = est._plan
-    if plan.seasonality is not None:
-        raise ValueError(
-            f"a forecaster with seasonality={plan.seasonality} has no ONNX equal: whether a series "
-            "is seasonal is decided by a test, and gaps are interpolated for it. Take the pattern "
-            "out of the series before, and fit with seasonality=None"
-        )
     return _Forecast(graph, est).add()
 
 
@@ -64,10 +50,12 @@ class _Forecast:
         self._future, past = self._add_covariates()
         self._nodes = NetworkNodes(graph, self._network)
 
-        values = graph.add("Where", self._steps.are_there, series, np.float64(1))
-        inputs = self._read_values(graph.add("Log", values) if plan.log else values)
-        for part in (*past, *self._ahead()):
-            inputs.append(part)
+        self._scale = ScaleNodes(graph, plan, series, self._steps)
+        inputs = [graph.add("Unsqueeze", self._scale.seen, np.array([2]))]
+        if plan.mask:
+            marks = graph.cast(self._scale.missing, np.float64)
+            inputs.append(graph.add("Unsqueeze", marks, np.array([2])))
+        inputs += [*past, *self._ahead()]
         # Casts come first: some versions of ONNX Runtime crash on a Cast behind a Transpose.
         x, ids = self._split(graph, _join(graph, inputs, 2))
         x, ids = (value and graph.add("Transpose", value, perm=[1, 0, 2]) for value in (x, ids))
@@ -107,70 +95,6 @@ class _Forecast:
             centred = self._graph.add("Sub", given, covariates.mean[columns])
             scaled.append([self._graph.add("Div", centred, covariates.deviation[columns])])
         return scaled
-
-    def _read_values(self, z):
-        """Learn the scale of the series; return what the network reads of them, (n, T, 1) each."""
-        add, plan = self._graph.add, self._plan
-        observed, carried = self._steps.are_there, z
-        if plan.mask:
-            missing = add("IsNaN", z)
-            observed = add("And", observed, add("Not", missing))
-            carried = self._carry(z)
-        self._learn_scale(z, observed, carried)
-        seen = add("Div", add("Sub", carried, self._shift), self._divisor)
-        if self._is_relative:
-            begin = add("Slice", seen, np.array([0]), np.array([1]), np.array([1]))
-            before = add("Slice", seen, np.array([0]), np.array([-1]), np.array([1]))
-            seen = add("Sub", seen, add("Concat", begin, before, axis=1))
-        if plan.mask:  # nothing has been seen yet
-            seen = add("Where", add("IsNaN", seen), np.float64(0), seen)
-        parts = [seen, *([self._graph.cast(missing, np.float64)] if plan.mask else [])]
-        return [add("Unsqueeze", part, np.array([2])) for part in parts]
-
-    def _carry(self, z):
-        """Put the last value observed in place of missing ones; NaN before the first."""
-        graph = self._graph
-
-        def body(inner, states, items):
-            missing = inner.add("IsNaN", items[0])
-            last = inner.add("Where", missing, states[0], items[0])
-            return [last], [inner.add("Identity", last)]
-
-        nothing = graph.add("Expand", np.float64(np.nan), graph.add("Shape", self._lengths))
-        by_time = graph.add("Transpose", z, perm=[1, 0])
-        _, carried = graph.scan(body, [nothing], [by_time], np.float64, ("n",))
-        return graph.add("Transpose", carried, perm=[1, 0])
-
-    def _learn_scale(self, z, observed, carried):
-        """Shift and factor of each series, of shape (n, 1), as `fastrnn.scaling.learn_scale`."""
-        add, axis = self._graph.add, np.array([1])
-
-        def total(values, where):
-            return add("ReduceSum", add("Where", where, values, np.float64(0)), axis, keepdims=1)
-
-        n_observed = add("ReduceSum", self._graph.cast(observed, np.float64), axis, keepdims=1)
-        shift, factor = np.zeros((1, 1)), np.ones((1, 1))
-        if self._plan.scaling == "difference":
-            last = add("Unsqueeze", add("Sub", self._lengths, np.int64(1)), axis)
-            shift = add("GatherElements", carried, last, axis=1)
-            before = add("Slice", carried, np.array([0]), np.array([-1]), axis)
-            change = add("Abs", add("Sub", add("Slice", carried, axis, _END, axis), before))
-            change = add("Where", add("IsNaN", change), np.float64(0), change)
-            there = add("Slice", self._steps.are_there, axis, _END, axis)
-            factor = add("Div", total(change, there), add("Sub", n_observed, np.float64(1)))
-        elif self._plan.scaling == "standard":
-            shift = add("Div", total(z, observed), n_observed)
-            centred = add("Sub", z, shift)
-            square = total(add("Mul", centred, centred), observed)
-            factor = add("Sqrt", add("Div", square, n_observed))
-        elif self._plan.scaling == "level":
-            factor = add("Div", total(add("Abs", z), observed), n_observed)
-        sizes = add("Where", observed, add("Abs", z), np.float64(0))
-        rounding = add("Mul", add("ReduceMax", sizes, axes=[1], keepdims=1), np.float64(1e-12))
-        is_flat = add("LessOrEqual", factor, rounding)
-        self._shift = shift if isinstance(shift, str) else self._graph.constant(shift)
-        self._factor = add("Where", is_flat, np.float64(0), factor)
-        self._divisor = add("Where", is_flat, np.float64(1), factor)
 
     def _ahead(self):
         """The covariates known beforehand of the next steps, of shape (n, T, F) for each."""
@@ -238,13 +162,8 @@ class _Forecast:
 
     def _add_output(self, name, scaled, shape):
         """Add an output, in the units of the series."""
-        graph = self._graph
-        shift, factor = self._shift, self._factor
-        if len(shape) == 3:
-            shift, factor = (graph.add("Unsqueeze", v, np.array([2])) for v in (shift, factor))
-        z = graph.add("Add", graph.add("Mul", scaled, factor), shift)
-        values = graph.add("Exp", z) if self._plan.log else z
-        graph.output(name, values, np.float64, shape, "What forecasts return.")
+        values = self._scale.undo(scaled, *shape[2:])
+        self._graph.output(name, values, np.float64, shape, "What forecasts return.")
 
 
 def _join(graph, parts, axis):

@@ -33,7 +33,7 @@ class Steps:
     """
 
     def __init__(self, graph, lengths, n_steps):
-        self._graph, self.lengths, self._n_steps = graph, lengths, n_steps
+        self._graph, self.lengths, self.n_steps = graph, lengths, n_steps
 
     @cached_property
     def sequence_lens(self):
@@ -44,7 +44,7 @@ class Steps:
     def are_there(self):
         """Whether each sequence has each step, of shape (n, T)."""
         add = self._graph.add
-        last = add("Squeeze", self._n_steps, np.array([0]))
+        last = add("Squeeze", self.n_steps, np.array([0]))
         numbers = add("Range", np.int64(0), last, np.int64(1))
         return add("Less", numbers, add("Unsqueeze", self.lengths, np.array([1])))
 
