@@ -87,8 +87,8 @@ def assert_close(values, expected):
 
 
 def numbers(X, dtype="float32"):
-    """Padded numbers, with something large in the padding that must not be seen."""
-    return pad(X, 1e3).astype(dtype)
+    """Padded numbers, with something in the padding that must not be seen."""
+    return pad(X, np.nan).astype(dtype)
 
 
 @DTYPES
@@ -108,13 +108,19 @@ def test_classifier(cell, bidirectional, sizes, pooling, dtype):
     assert outputs["labels"].tolist() == clf.predict(X).tolist()
 
 
+@DTYPES
+@BOTH
 @EVERY_CELL
-def test_single_feature_and_sequences_of_equal_length(cell):
-    X = np.random.default_rng(0).standard_normal((5, 6))
-    clf = shuffle_weights(RNNClassifier(3, **CELLS[cell], max_iter=1).fit(X, [0, 1, 0, 1, 1]))
-    feeds = {"X": X[:, :, np.newaxis].astype(np.float32), "lengths": np.full(5, 6)}
-    outputs = run(clf, **feeds)
-    assert_close(outputs["probabilities"], clf.predict_proba(X))
+def test_sizes_of_one(cell, bidirectional, dtype):
+    X = np.random.default_rng(0).standard_normal((5, 6, 1))
+    clf = RNNClassifier(
+        (1, 2, 1), **CELLS[cell], bidirectional=bidirectional, dtype=dtype, max_iter=1
+    )
+    shuffle_weights(clf.fit(X, [0, 1, 0, 1, 1]))
+    for n, length in ((5, 6), (1, 6), (5, 1), (1, 1)):
+        x = X[:n, :length]
+        outputs = run(clf, X=x.astype(dtype), lengths=np.full(n, length))
+        assert_close(outputs["probabilities"], clf.predict_proba(x))
 
 
 @pytest.mark.parametrize(

@@ -42,9 +42,11 @@ def to_onnx(est):
     - Outputs are "values" (n, horizon) as of `predict`, and "quantiles" (n, horizon, Q), float64,
       of the levels that were learned.
 
-    Metadata of the model (``metadata_props``) is JSON: "estimator", "classes", "features",
-    "id_features", "categories" (what the ids of each column stand for), "tokens" and "quantiles",
-    as far as there is such a thing.
+    Metadata of the model (``metadata_props``) is JSON, as far as there is such a thing:
+    "estimator", "fastrnn" (its version), "classes", "tokens", "features" and "id_features" (names),
+    "n_categories" (number of ids in each column of "ids"), "categories" (what these stand for; of a
+    forecaster by number of the covariate, those of the future first), "future_covariates" and
+    "past_covariates" (names), and "quantiles".
 
     Parameters
     ----------
@@ -99,7 +101,7 @@ def to_onnx(est):
         metadata = _add_reader(graph, est)
     name = type(est).__name__
     metadata = {"estimator": name, "fastrnn": __version__, **metadata}
-    texts = {key: json.dumps(value, ensure_ascii=False) for key, value in metadata.items()}
+    texts = {key: json.dumps(value, default=str) for key, value in metadata.items()}
     return graph.as_model(name, f"{name} of fastrnn {__version__}", texts)
 
 
