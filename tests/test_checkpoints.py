@@ -382,14 +382,15 @@ def run_to_the_end(folder, n_kills):
         assert process.returncode == 0
 
     whole, resumed, checkpoint = (folder / name for name in ("whole", "resumed", "checkpoint"))
+    first = start(whole)
     begun = time.perf_counter()
-    end(start(whole))
+    end(first)
     seconds = time.perf_counter() - begun
     rng = np.random.default_rng(0)
     stages = []
     for _ in range(n_kills):
         with start(checkpoint, resumed) as process:
-            time.sleep(rng.uniform(0.0, 1.5 * seconds / (n_kills + 1)))
+            time.sleep(rng.uniform(0.0, 1.5 * seconds / n_kills))
             process.send_signal(signal.SIGKILL)
         if checkpoint.exists():
             stages.append(epochs(checkpoint.read_bytes(), folder))
