@@ -587,6 +587,7 @@ class TestDamage:
             ("random_state", "seed", "random_state must be"),
             ("alpha", 10**400, "alpha must be"),
             ("tokenizer", "char", "unknown entry 'tokenizer'"),
+            ("class_weight", json.loads("[" * 900 + "]" * 900), "lists in lists without end"),
         ],
     )
     def test_parameters(self, saved, tmp_path, name, value, words):
