@@ -135,9 +135,7 @@ def change(value, rng):
     elif what == 1:
         holder.insert(key, strange(rng))
     elif what == 2 and isinstance(holder[key], int | float):
-        holder[key] = [holder[key] + 1, -holder[key], holder[key] * 2, float(holder[key])][
-            rng.integers(4)
-        ]
+        holder[key] = [holder[key] + 1, -holder[key], holder[key] * 2, 2.0**70][rng.integers(4)]
     elif what == 3:
         other = list(places(value))
         other = other[rng.integers(len(other))]

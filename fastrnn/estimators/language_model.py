@@ -645,17 +645,19 @@ class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
         counts = file.array("fitted.token_counts", "int64", (n_tokens,))
         if not (counts >= 0).all() or not counts.any():
             raise ModelFileError("the tensor 'fitted.token_counts' has no counts")
-        encoder, tokens = None, list(range(n_tokens - (not is_long)))
+        end = None if is_long else n_tokens - 1
+        encoder, tokens = None, list(range(n_tokens if end is None else end))
         if known is not None:
             encoder = TokenEncoder(**{name: getattr(self, name) for name in _ENCODER})
             tokens = [encoder.unknown_token, *known]
             n_different = len({*tokens} - {""})
-            fields.check(known and n_different == len(tokens), "vocabulary", "different tokens")
+            fields.check(n_different == len(tokens), "vocabulary", "different tokens")
             encoder.vocabulary_ = {token: k for k, token in enumerate(known, start=1)}
             encoder.n_tokens_ = len(tokens)
-        end = None if is_long else len(tokens)
-        tokens += [] if is_long else [END]
-        fields.check(len(tokens) == n_tokens and n_tokens >= 1, "n_tokens", str(len(tokens)))
+        fields.check(
+            0 < len(tokens) == (n_tokens if end is None else end), "n_tokens", "all of the tokens"
+        )
+        tokens += [] if end is None else [END]
         vocabulary = _Vocabulary(encoder, tokens, end)
         text = vocabulary.steps([np.zeros(1, np.int64)], self.dtype)
         return replace(text, counts=counts), learned({}, n_tokens, "log_loss")
