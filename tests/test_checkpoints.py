@@ -44,6 +44,10 @@ TRAININGS = {
         RNNClassifier(3, learning_rate="adaptive", n_iter_no_change=1, **{**COMMON, "tol": 0.5}),
         (X, LABELS),
     ),
+    "stalls": (
+        RNNClassifier(3, n_iter_no_change=3, **{**COMMON, "tol": 1.0, "max_iter": 9}),
+        (X, LABELS),
+    ),
     "no momentum": (RNNClassifier(3, solver="sgd", momentum=0.0, **COMMON), (X, LABELS)),
     "dropout": (
         RNNClassifier((3, 4), dropout=0.4, recurrent_dropout=0.2, cell="gru", **COMMON),

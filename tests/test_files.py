@@ -1,6 +1,7 @@
 """Model files: what is saved is loaded to the bit, and nothing else is."""
 
 import datetime
+import hashlib
 import json
 import os
 import pickle
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fuzz_files import Fuzzer, put_together, take_apart
+from fuzz_files import Fuzzer, models, put_together, take_apart
 
 import fastrnn
 from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNRegressor, RNNTagger
@@ -613,6 +614,29 @@ class TestDamage:
         begin, _ = header["head.b"]["data_offsets"]
         body = body[:begin] + np.float32(np.nan).tobytes() + body[begin + 4 :]
         self.refuse(put_together(header, record, body), tmp_path, "'head.b' has numbers that are")
+
+    @pytest.mark.parametrize(
+        ("k", "name", "values"),
+        [
+            (2, "y_scale", [1.0, 0.0]),
+            (4, "token_counts", [0, 0, 0, 0, 0]),
+            (4, "token_counts", [0, -1, 4, 4, 4]),
+            (5, "covariate_scale", [2.0]),
+            (5, "covariate_mean", [0.5]),
+            (5, "series.future_lengths", [8, 19]),
+            (5, "series.lengths", [1, 20]),
+        ],
+    )
+    def test_numbers_that_make_no_sense(self, k, name, values, tmp_path):
+        models()[k][0].save(tmp_path / "model")
+        header, record, body = take_apart((tmp_path / "model").read_bytes())
+        name = f"fitted.{name}"
+        begin, end = header[name]["data_offsets"]
+        new = np.array(values).tobytes()
+        assert len(new) == end - begin
+        record["checksums"][name] = hashlib.sha256(new).hexdigest()
+        data = put_together(header, record, body[:begin] + new + body[end:])
+        self.refuse(data, tmp_path, f"tensor '{name[:-6]}|too early|is too short|no scale")
 
     def test_checksums(self, saved, tmp_path):
         header, record, body = take_apart(saved)
