@@ -104,11 +104,12 @@ def test_numbers_or_text(read):
 
 
 def test_labels(read):
-    rows = read("a,b,c,d\n1,0.5,x,1\n-1,2,7,\n")
+    rows = read("a,b,c,d,e\n1,0.5,x,1,01\n-1,2,7,,2.0\n")
     assert rows.labels("a") == [1, -1]
     assert rows.labels("b") == [0.5, 2.0]
     assert rows.labels("c") == ["x", "7"]
     assert rows.labels("d", gaps=True) == [1, None]
+    assert rows.labels("e") == [1, 2] and type(rows.labels("e")[1]) is int
 
 
 def test_times(read):

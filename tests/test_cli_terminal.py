@@ -35,19 +35,20 @@ def recordings(tmp_path_factory):
     return folder
 
 
-def command(*arguments):
-    """Return the command, and the environment in which it imports this fastrnn."""
+# The command hears of Ctrl-C even if these tests do not, as in the background of a shell.
+HEAR = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); "
+RUN = "os.execv(sys.executable, [sys.executable, '-m', 'fastrnn', *sys.argv[1:]])"
+
+
+def start(*arguments, first="", **options):
+    """Start the command, perhaps after some Python; it is this fastrnn that it imports."""
     environment = os.environ | {"PYTHONPATH": str(Path(fastrnn.__path__[0]).parent)}
-    return [sys.executable, "-m", "fastrnn", *map(str, arguments)], environment
-
-
-def start(*arguments, **options):
-    """Start the command in the folder ``cwd``; it hears of Ctrl-C even if these tests do not."""
-    words, environment = command(*arguments)
+    environment.pop("PYTHONUNBUFFERED", None)  # it would do what the command has to do itself
     return subprocess.Popen(
-        words, env=environment, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        [sys.executable, "-c", HEAR + first + RUN, *map(str, arguments)],
+        env=environment,
         **options,
-    )  # fmt: skip
+    )
 
 
 def read_terminal(number, process):
@@ -112,17 +113,10 @@ def test_ctrl_c_saves_the_model_trained_so_far(recordings, tmp_path):
 def test_ctrl_c_on_a_terminal(recordings, tmp_path):
     """The same, as the terminal sends it: to all processes in front."""
     ours, theirs = pty.openpty()
-    words, environment = command(
-        "train", "classify", recordings / "vowels-train.csv", *SLOW, "--max-iter", "500"
-    )
-    attach = (
-        "import fcntl, os, signal, sys, termios; os.setsid(); "
-        "fcntl.ioctl(0, termios.TIOCSCTTY, 0); signal.signal(signal.SIGINT, signal.SIG_DFL); "
-        "os.execve(sys.argv[1], sys.argv[1:], os.environ)"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", attach, *words],
-        env=environment, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs,
+    process = start(
+        "train", "classify", recordings / "vowels-train.csv", *SLOW, "--max-iter", "500",
+        first="import fcntl, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); ",
+        cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs,
     )  # fmt: skip
     os.close(theirs)
     try:
@@ -304,13 +298,18 @@ def test_reader_that_leaves(recordings, followed, follow):
 
 
 def test_commands_in_a_shell(recordings, followed):
-    words, environment = command("predict", "followed.fastrnn", "--follow", "-")
-    shell = f"printf 'x,kind\\n1,a\\n2,b\\n3,a\\n' | {' '.join(words)} | head -n 2 | tail -n 1"
-    run = subprocess.run(
-        ["sh", "-c", shell], env=environment, cwd=recordings, capture_output=True, text=True
-    )
-    assert run.stdout.strip() in ("up", "down")
-    assert run.stderr == ""
+    lines = subprocess.Popen(
+        ["printf", r"x,kind\n1,a\n2,b\n3,a\n"], stdout=subprocess.PIPE
+    )  # fmt: skip
+    answers = start(
+        "predict", "followed.fastrnn", "--follow", "-", cwd=recordings,
+        stdin=lines.stdout, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    with lines, answers:
+        head = subprocess.run(["head", "-n", "2"], stdin=answers.stdout, capture_output=True)
+        assert head.stdout.decode().splitlines()[0] == "label"
+        assert head.stdout.decode().splitlines()[1] in ("up", "down")
+        assert answers.stderr.read() == b""
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from fastrnn import cli
 from fastrnn.cli.options import explain, parameters, read_value
 from fastrnn.cli.tasks import TASKS
 from fastrnn.estimators.parameters import check_value
+from fastrnn.files.layout import write_record
 from fastrnn.tables import Table
 
 pytest.importorskip("safetensors", reason="models are saved with safetensors")
@@ -636,12 +637,16 @@ def test_info_of_a_damaged_file(sequences, capsys):
 
 
 def test_info_keeps_control_characters_from_the_terminal(folder, capsys):
-    names = ["a\x1b[31m", "b"]
-    X = [Table({name: np.arange(3.0) + n for name in names}) for n in range(4)]
-    model = fastrnn.RNNClassifier(**SAME).fit(X, ["x\x07", "y"] * 2)
-    model.save("m.fastrnn")
+    bad = "\x1b[31m\x07"
+    record = {
+        "fitted": {bad: bad, "list": [bad], "part": {bad: {"part": {}, bad: 1}}},
+        bad: {bad: 1},
+    }
+    write_record("m.fastrnn", bad, record, {bad: np.ones(2)})
     run("info", "m.fastrnn")
-    assert not {"\x1b", "\x07"} & set(capsys.readouterr().out)
+    text = capsys.readouterr().out
+    assert not {"\x1b", "\x07"} & set(text)
+    assert text.count(r"\x1b[31m\x07") >= 7
 
 
 def test_train_says_what_it_does(sequences, capsys):
@@ -650,6 +655,20 @@ def test_train_says_what_it_does(sequences, capsys):
     assert lines[0].startswith("data.csv: 12 sequences, ")
     assert [line.split()[0] for line in lines[1:4]] == ["epoch"] * 3
     assert lines[4].startswith("model.fastrnn: RNNClassifier, 3 epochs, loss ")
+
+
+def test_ctrl_c_before_training(sequences, capsys, monkeypatch):
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fastrnn.RNNClassifier, "fit", interrupt)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        run("train", "classify", "data.csv", *QUICK, "--features", "a,b", code=130)
+    assert capsys.readouterr().err == (
+        "fastrnn: warning: Training had not begun: there is no model to save.\n"
+    )
+    assert not Path("model.fastrnn").exists()
 
 
 def test_warnings_are_one_line(sequences, capsys):

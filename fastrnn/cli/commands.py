@@ -4,6 +4,7 @@ import importlib.util
 import signal
 import threading
 import time
+import warnings
 from pathlib import Path
 
 import fastrnn
@@ -59,8 +60,12 @@ def train(options):
     if verbose:
         print(f"{name_of(options.file)}: {size}", flush=True)
     begun = time.perf_counter()
-    with _Interrupts() as interrupts:
-        model.fit(*arguments, **keywords, **keeps)
+    try:
+        with _Interrupts() as interrupts:
+            model.fit(*arguments, **keywords, **keeps)
+    except KeyboardInterrupt:
+        warnings.warn("Training had not begun: there is no model to save.", stacklevel=1)
+        raise
     seconds = time.perf_counter() - begun
     model.save(options.output)
     if options.plot and model.loss_curve_:

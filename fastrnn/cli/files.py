@@ -183,12 +183,12 @@ class Rows:
         cells = [None if is_missing(cell) else cell for cell in self.columns[name]]
         if not gaps and None in cells:
             raise ValueError(f"{self.place(cells.index(None), name)}: the cell is empty")
-        there = [cell for cell in cells if cell is not None]
-        for kind in (_whole, _number):
-            with contextlib.suppress(ValueError):
-                labels = {cell: kind(cell) for cell in set(there)}
-                return [cell if cell is None else labels[cell] for cell in cells]
-        return [cell if cell is None else str(cell) for cell in cells]
+        labels = {cell: str(cell) for cell in set(cells) - {None}}
+        with contextlib.suppress(ValueError):
+            labels = {cell: _number(cell) for cell in labels}
+            if all(number.is_integer() for number in labels.values()):
+                labels = {cell: int(number) for cell, number in labels.items()}
+        return [None if cell is None else labels[cell] for cell in cells]
 
     def times(self, name):
         """Read a column of times.
@@ -556,15 +556,6 @@ def _number_or_nan(cell):
         return _number(cell)
     except ValueError:
         return np.nan
-
-
-def _whole(cell):
-    number = int(cell) if isinstance(cell, str | bool) else cell
-    if isinstance(cell, str) and "_" in cell:
-        raise ValueError
-    if not isinstance(number, int):
-        raise ValueError
-    return number
 
 
 def _moment(cell):
