@@ -314,10 +314,13 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
             If a parameter, `X`, `y`, `sample_weight` or `validation_data` has the wrong type.
         ValueError
             If a parameter, `X`, `y`, `sample_weight` or `validation_data` has a value it may not
-            have, if their lengths differ, if a warm start does not fit the model, or if training
-            diverged. A model fitted before is then as it was.
+            have, if their lengths differ, if a warm start does not fit the model, if the checkpoint
+            is damaged or belongs to another training, or if training diverged. A model fitted
+            before is then as it was.
         MemoryError
             If training needs more memory than there is; nothing has been taken then.
+        ImportError, OSError
+            If a checkpoint cannot be written: without the safetensors library, or at this place.
 
         Warns
         -----
