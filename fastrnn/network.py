@@ -26,7 +26,7 @@ from fastrnn.kernels import dense, packing
 from fastrnn.kernels.dropout import dropout
 from fastrnn.kernels.embedding import embedding_backward, embedding_forward
 from fastrnn.kernels.losses import sum_of_weights
-from fastrnn.kernels.solvers import add_penalty
+from fastrnn.kernels.solvers import BLOCK_SIZE, add_penalty, clear
 from fastrnn.layers import GRU, LSTM, RNN, CarryLSTM
 from fastrnn.layers.recurrent import ZEROS, glorot_uniform
 from fastrnn.losses import find_loss
@@ -412,7 +412,8 @@ class Network:
         """
         if theta is not None:
             self.theta[...] = theta
-        self.grad.fill(0)
+        team = threads.form_parameter_team(n_jobs, self.grad.size)
+        team.call(clear, self.grad)
         minibatch = self._minibatch(sequences, indices, weight, window)
         if not minibatch.total:
             return 0.0
@@ -489,8 +490,10 @@ class Network:
                     dx[begin:end], column, sequences.ids, which, shard.rows, self._dtables[k]
                 )
         if self.alpha:
-            penalty = self.alpha / minibatch.total
-            loss += add_penalty(self.theta, self._decayed_bytes, penalty, self.grad)
+            strength = self.alpha / minibatch.total
+            sums = np.empty(-(-self.grad.size // BLOCK_SIZE))
+            team.call(add_penalty, self.theta, self._decayed_bytes, strength, self.grad, sums)
+            loss += 0.5 * strength * sum(sums.tolist())
         return loss
 
     def mean_loss(self, sequences, target, weight, *, n_jobs=None):

@@ -19,14 +19,37 @@ import math
 import numpy as np
 
 from fastrnn.kernels.solvers import (
+    BLOCK_SIZE,
     adam_step,
     adamw_step,
     momentum_step,
     rmsprop_step,
     sgd_step,
+    sum_squares,
 )
+from fastrnn.threads import form_parameter_team
 
-__all__ = ["SCHEDULES", "SOLVERS"]
+__all__ = ["SCHEDULES", "SOLVERS", "global_norm"]
+
+
+def global_norm(grad, n_jobs=None):
+    """Euclidean norm of the gradient.
+
+    Parameters
+    ----------
+    grad : ndarray of shape (P,)
+        The gradient.
+    n_jobs : int or None, default=None
+        Threads. Any number gives the same bits.
+
+    Returns
+    -------
+    float
+        The norm, accumulated in double, in an order that depends on P alone.
+    """
+    sums = np.empty(-(-grad.size // BLOCK_SIZE))
+    form_parameter_team(n_jobs, grad.size).call(sum_squares, grad, sums)
+    return math.sqrt(sum(sums.tolist()))
 
 
 class _Solver:
@@ -36,6 +59,7 @@ class _Solver:
         if not state:
             state.update({name: np.zeros_like(network.theta) for name in self.vectors})
         self.state = state
+        self.team = form_parameter_team(settings.n_jobs, network.theta.size)
 
 
 class _Adam(_Solver):
@@ -50,7 +74,7 @@ class _Adam(_Solver):
         state = self.state
         state["t"] += 1
         numbers = (scale, learning_rate, *self.constants, state["t"])
-        adam_step(theta, grad, state["m"], state["v"], *numbers)
+        self.team.call(adam_step, theta, grad, state["m"], state["v"], *numbers)
 
 
 class _AdamW(_Adam):
@@ -62,7 +86,7 @@ class _AdamW(_Adam):
         state = self.state
         state["t"] += 1
         numbers = (scale, learning_rate, *self.constants, state["t"])
-        adamw_step(theta, grad, state["m"], state["v"], self.decay, *numbers)
+        self.team.call(adamw_step, theta, grad, state["m"], state["v"], self.decay, *numbers)
 
 
 class _SGD(_Solver):
@@ -72,15 +96,15 @@ class _SGD(_Solver):
         self.momentum, self.nesterov = settings.momentum, settings.nesterovs_momentum
         if self.momentum == 0:  # there is no velocity, now or to go on from
             state.clear()
-        else:
-            super().__init__(network, settings, state)
+            self.vectors = ()
+        super().__init__(network, settings, state)
 
     def step(self, theta, grad, scale, learning_rate):
         if self.momentum == 0:
-            sgd_step(theta, grad, scale, learning_rate)
+            self.team.call(sgd_step, theta, grad, scale, learning_rate)
             return
-        velocity = self.state["velocity"]
-        momentum_step(theta, grad, velocity, scale, learning_rate, self.momentum, self.nesterov)
+        numbers = (scale, learning_rate, self.momentum, self.nesterov)
+        self.team.call(momentum_step, theta, grad, self.state["velocity"], *numbers)
 
 
 class _RMSprop(_Solver):
@@ -92,7 +116,8 @@ class _RMSprop(_Solver):
         self.epsilon = settings.epsilon
 
     def step(self, theta, grad, scale, learning_rate):
-        rmsprop_step(theta, grad, self.state["v"], scale, learning_rate, self.decay, self.epsilon)
+        numbers = (scale, learning_rate, self.decay, self.epsilon)
+        self.team.call(rmsprop_step, theta, grad, self.state["v"], *numbers)
 
 
 SOLVERS = {"adam": _Adam, "adamw": _AdamW, "sgd": _SGD, "rmsprop": _RMSprop}

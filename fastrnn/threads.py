@@ -39,6 +39,9 @@ MEMBER_STEP_FLOPS = 150e3
 MEMBER_UNITS = 32
 """Hidden units that each member of a team needs."""
 
+MEMBER_PARAMETERS = 2**17
+"""Parameters that each member of a team needs where something is done to each of them."""
+
 TEAMS_REST = 30
 """How long there are no teams after a call that did not go well, in durations of that call."""
 
@@ -350,3 +353,23 @@ def form_team(n_threads, n_steps, flops, n_units):
         n_units // MEMBER_UNITS,
     )
     return Team(max(1, size))
+
+
+def form_parameter_team(n_jobs, n_parameters):
+    """The team for a call that does a little to each parameter, such as a step of a solver.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        As for `count_threads`.
+    n_parameters : int
+        P.
+
+    Returns
+    -------
+    Team
+    """
+    n_members = n_parameters // MEMBER_PARAMETERS
+    if n_jobs is None or n_members < 2:
+        return _ALONE
+    return Team(min(count_threads(n_jobs), _count_processors(), n_members))

@@ -18,9 +18,8 @@ from typing import Any
 import numpy as np
 import scipy.optimize
 
-from fastrnn.kernels.solvers import global_norm
 from fastrnn.progress import Progress
-from fastrnn.solvers import SCHEDULES, SOLVERS
+from fastrnn.solvers import SCHEDULES, SOLVERS, global_norm
 
 __all__ = ["Checkpoint", "History", "Settings", "TrainingState", "train"]
 
@@ -409,7 +408,7 @@ def _train_on_minibatches(
         loss_sum = norm_sum = 0.0
         for minibatch, (indices, n_samples, options) in enumerate(plan.epoch(rng), 1):
             loss = loss_and_grad(indices, target, weight, rng=rng, **options)
-            norm = global_norm(grad)
+            norm = global_norm(grad, settings.n_jobs)
             if not math.isfinite(loss + norm):
                 raise _diverged(f"minibatch {minibatch} of epoch {epoch}", loss, norm, settings)
             scale = max_norm / norm if norm > max_norm else 1.0
@@ -456,7 +455,7 @@ def _train_on_full_batch(
     def objective(x):
         nonlocal norm
         loss = loss_and_grad(plan.kept, target, weight, theta=x)
-        norm = global_norm(network.grad)
+        norm = global_norm(network.grad, settings.n_jobs)
         if not math.isfinite(loss + norm):
             raise _diverged(f"iteration {history.n_iter + 1}", loss, norm, settings)
         progress.loss = loss

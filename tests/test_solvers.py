@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fastrnn.kernels.solvers import add_penalty, global_norm
-from fastrnn.solvers import SCHEDULES, SOLVERS
+from fastrnn import threads
+from fastrnn.kernels.solvers import BLOCK_SIZE, add_penalty
+from fastrnn.kernels.team import ALONE
+from fastrnn.network import Network
+from fastrnn.sequences import as_sequences
+from fastrnn.solvers import SCHEDULES, SOLVERS, global_norm
 from fastrnn.training import Settings
 
 SIZES = [1, 7, 8, 100]
@@ -147,12 +151,73 @@ def test_norm_tells_what_is_not_finite(bad):
 @pytest.mark.parametrize("size", SIZES)
 def test_penalty_and_its_gradient(size, dtype):
     theta, (before, *_), decayed = problem(size, dtype)
-    grad = before.copy()
-    penalty = add_penalty(theta, decayed.view(np.uint8), 0.3, grad)
+    grad, sums = before.copy(), np.empty(1)
+    add_penalty(theta, decayed.view(np.uint8), 0.3, grad, sums, ALONE)
     kept = np.where(decayed, theta.astype(float), 0.0)
-    assert_allclose(penalty, 0.15 * (kept**2).sum(), rtol=1e-14)
+    assert_allclose(sums, [(kept**2).sum()], rtol=1e-14)
     tolerance = TOLERANCE[dtype]
     assert_allclose(grad, before + 0.3 * kept, rtol=tolerance, atol=tolerance)
+
+
+@pytest.fixture
+def members(monkeypatch):
+    """Let teams form for few parameters on few processors; return the sizes of those that did."""
+    monkeypatch.setattr(threads, "MEMBER_PARAMETERS", BLOCK_SIZE // 2)
+    monkeypatch.setattr(threads, "_count_processors", lambda: 16)
+    call_together, sizes = threads.call_together, []
+
+    def call(kernel, arguments, handovers, watch):
+        sizes.append(len(handovers) + 1)
+        call_together(kernel, arguments, handovers, watch)
+        return True
+
+    monkeypatch.setattr(threads, "call_together", call)
+    return sizes
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_a_team_steps_as_one_does(options, dtype, members):
+    theta, grads, decayed = problem(3 * BLOCK_SIZE + 5, dtype, steps=2)
+    alone = our_steps(theta, grads, decayed, Settings(**options))
+    assert not members
+    for n_jobs in (2, 3, 6):  # six are more than there are blocks
+        together = our_steps(theta, grads, decayed, Settings(**options, n_jobs=n_jobs))
+        assert_array_equal(together, alone)
+        assert global_norm(grads[0], n_jobs) == global_norm(grads[0])
+        assert members == [n_jobs] * 3
+        members.clear()
+
+
+def test_a_team_takes_the_penalty_and_clears_the_gradient(members):
+    X = as_sequences([[0, 3, 1], [2, 2]], categorical_features="all")
+    network = Network(
+        0, (4,), 2, loss="log_loss", embeddings=((BLOCK_SIZE // 2, 5),), alpha=0.1, random_state=0
+    )
+    data = (X, np.arange(2), np.array([0, 1]), np.ones(2, np.float32))
+    network.grad.fill(np.nan)
+    loss, grad = network.loss_and_grad(*data), network.grad.copy()
+    assert np.isfinite(grad).all()
+    assert not members
+    network.grad.fill(np.nan)
+    assert network.loss_and_grad(*data, n_jobs=2) == loss
+    assert_array_equal(network.grad, grad)
+    assert members == [2, 2]
+
+
+def test_who_gets_a_team(monkeypatch):
+    monkeypatch.setattr(threads, "_count_processors", lambda: 3)
+    least = threads.MEMBER_PARAMETERS
+    for n_jobs, n_parameters, size in [
+        (None, 100 * least, 1),
+        (1, 100 * least, 1),
+        (2, 100 * least, 2),
+        (-1, 100 * least, 3),
+        (8, 100 * least, 3),  # as many as there are processors
+        (8, 2 * least, 2),  # or as have parameters
+        (8, 2 * least - 1, 1),
+    ]:
+        assert threads.form_parameter_team(n_jobs, n_parameters).size == size
 
 
 def test_schedules():

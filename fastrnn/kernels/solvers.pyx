@@ -1,10 +1,11 @@
 """Steps of the stochastic solvers, in place on flat vectors.
 
 Each step is one loop over the parameters; what does not depend on the parameter is computed once,
-in double. The vectors of a solver's state (moments, velocity) belong to the caller and start
-at zero. One call is one whole step: an interrupt cannot leave half of it. Every step scales the
+in double. The vectors of a solver's state (moments, velocity) belong to the caller and start at
+zero. One call is one whole step: an interrupt cannot leave half of it. Every step scales the
 gradient g as it reads it: clipping needs the norm of the whole gradient first, but no pass of its
-own.
+own. A team (team.pxd) divides the parameters in whole blocks; sums are taken block by block, so
+that they do not depend on who takes them.
 
 Adam (Kingma & Ba 2015, algorithm 1), step t = 1, 2, …:
 
@@ -37,6 +38,24 @@ Tieleman, T. & Hinton, G. (2012). Lecture 6.5, RMSprop. Coursera.
 
 from cython cimport floating
 from libc.math cimport pow, sqrt
+from libc.stdint cimport int64_t
+from libc.string cimport memset
+
+from fastrnn.kernels.team cimport Member, Share, own
+from fastrnn.kernels.vector_math cimport Range
+
+cdef enum:
+    BLOCK = 65536  # parameters whose sum is taken by itself, whoever takes it
+
+BLOCK_SIZE = BLOCK
+
+
+cdef inline Range own_blocks(const Share* share, Py_ssize_t P) noexcept nogil:
+    """Which of P parameters, in whole blocks, are a member's."""
+    cdef Range mine = own(share, (P + BLOCK - 1) // BLOCK)
+    mine.begin *= BLOCK
+    mine.end = min(mine.end * BLOCK, <int64_t>P)
+    return mine
 
 
 def adam_step(
@@ -50,6 +69,7 @@ def adam_step(
     double beta_2,
     double epsilon,
     Py_ssize_t t,
+    Member member,
 ):
     """One step of Adam.
 
@@ -67,8 +87,11 @@ def adam_step(
         eta, both decay rates in [0, 1), and what is added to the root.
     t : int
         Number of this step, from 1.
+    member : Member
+        Whose part of the step is done.
     """
     cdef:
+        Range mine = own_blocks(&member.share, theta.shape[0])
         Py_ssize_t i
         floating keep_m = <floating> beta_1, add_m = <floating> (1.0 - beta_1)
         floating keep_v = <floating> beta_2, add_v = <floating> (1.0 - beta_2)
@@ -76,7 +99,7 @@ def adam_step(
         floating correction = <floating> (1.0 / sqrt(1.0 - pow(beta_2, <double> t)))
         floating factor = <floating> scale, eps = <floating> epsilon, g, root
     with nogil:
-        for i in range(theta.shape[0]):
+        for i in range(mine.begin, mine.end):
             g = factor * grad[i]
             m[i] = keep_m * m[i] + add_m * g
             v[i] = keep_v * v[i] + add_v * g * g
@@ -96,17 +119,19 @@ def adamw_step(
     double beta_2,
     double epsilon,
     Py_ssize_t t,
+    Member member,
 ):
     """One step of Adam with decoupled weight decay.
 
     Parameters
     ----------
-    theta, grad, m, v, scale, learning_rate, beta_1, beta_2, epsilon, t
+    theta, grad, m, v, scale, learning_rate, beta_1, beta_2, epsilon, t, member
         As in `adam_step`.
     decay : ndarray of shape (P,)
         Weight decay of each parameter, 0 for those that do not decay.
     """
     cdef:
+        Range mine = own_blocks(&member.share, theta.shape[0])
         Py_ssize_t i
         floating keep_m = <floating> beta_1, add_m = <floating> (1.0 - beta_1)
         floating keep_v = <floating> beta_2, add_v = <floating> (1.0 - beta_2)
@@ -115,7 +140,7 @@ def adamw_step(
         floating correction = <floating> (1.0 / sqrt(1.0 - pow(beta_2, <double> t)))
         floating factor = <floating> scale, eps = <floating> epsilon, g, root
     with nogil:
-        for i in range(theta.shape[0]):
+        for i in range(mine.begin, mine.end):
             g = factor * grad[i]
             m[i] = keep_m * m[i] + add_m * g
             v[i] = keep_v * v[i] + add_v * g * g
@@ -128,6 +153,7 @@ def sgd_step(
     const floating[::1] grad,    # (P,) IN
     double scale,
     double learning_rate,
+    Member member,
 ):
     """One step of stochastic gradient descent.
 
@@ -141,12 +167,15 @@ def sgd_step(
         Factor of the gradient.
     learning_rate : float
         eta.
+    member : Member
+        Whose part of the step is done.
     """
     cdef:
+        Range mine = own_blocks(&member.share, theta.shape[0])
         Py_ssize_t i
         floating eta = <floating> (learning_rate * scale)
     with nogil:
-        for i in range(theta.shape[0]):
+        for i in range(mine.begin, mine.end):
             theta[i] -= eta * grad[i]
 
 
@@ -158,6 +187,7 @@ def momentum_step(
     double learning_rate,
     double momentum,
     bint nesterov,
+    Member member,
 ):
     """One step of stochastic gradient descent with momentum, as in MLPClassifier.
 
@@ -175,8 +205,11 @@ def momentum_step(
         eta, and the part of the velocity that is kept, in (0, 1].
     nesterov : bool
         Look one step of momentum ahead.
+    member : Member
+        Whose part of the step is done.
     """
     cdef:
+        Range mine = own_blocks(&member.share, theta.shape[0])
         Py_ssize_t i
         floating eta = <floating> learning_rate
         floating keep = <floating> momentum
@@ -185,7 +218,7 @@ def momentum_step(
         floating ahead_eta = eta if nesterov else 0
         floating factor = <floating> scale, g
     with nogil:
-        for i in range(theta.shape[0]):
+        for i in range(mine.begin, mine.end):
             g = factor * grad[i]
             velocity[i] = keep * velocity[i] - eta * g
             theta[i] += ahead * velocity[i] - ahead_eta * g
@@ -199,6 +232,7 @@ def rmsprop_step(
     double learning_rate,
     double decay,
     double epsilon,
+    Member member,
 ):
     """One step of RMSprop.
 
@@ -214,51 +248,57 @@ def rmsprop_step(
         Factor of the gradient.
     learning_rate, decay, epsilon : float
         eta, the part of ``v`` that is kept, in [0, 1), and what is added to the root.
+    member : Member
+        Whose part of the step is done.
     """
     cdef:
+        Range mine = own_blocks(&member.share, theta.shape[0])
         Py_ssize_t i
         floating eta = <floating> learning_rate
         floating keep = <floating> decay, add = <floating> (1.0 - decay)
         floating factor = <floating> scale, eps = <floating> epsilon, g, root
     with nogil:
-        for i in range(theta.shape[0]):
+        for i in range(mine.begin, mine.end):
             g = factor * grad[i]
             v[i] = keep * v[i] + add * g * g
             root = <floating> sqrt(v[i])
             theta[i] -= eta * g / (root + eps)
 
 
-def global_norm(
+def sum_squares(
     const floating[::1] grad,    # (P,) IN
+    double[::1] sums,            # (blocks,) OUT
+    Member member,
 ):
-    """Euclidean norm of the gradient.
+    """Sum the squares of the gradient, block by block.
 
     Parameters
     ----------
     grad : ndarray of shape (P,)
         The gradient.
-
-    Returns
-    -------
-    float
-        The norm, accumulated in double, in an order that depends on P alone.
+    sums : ndarray of shape (ceil(P / BLOCK_SIZE),)
+        The sum over each block, accumulated in double.
+    member : Member
+        Whose blocks are summed.
     """
     cdef:
-        Py_ssize_t P = grad.shape[0], i, lane
+        Range mine = own_blocks(&member.share, grad.shape[0])
+        Py_ssize_t block, begin, end, i, lane
         double[8] partial
-        double norm = 0.0
     with nogil:
-        # Eight running sums let the compiler use vector registers: it may not reorder one.
-        for lane in range(8):
-            partial[lane] = 0.0
-        for i in range(0, P - 7, 8):
+        for block in range(mine.begin // BLOCK, (mine.end + BLOCK - 1) // BLOCK):
+            begin, end = block * BLOCK, min(<Py_ssize_t>mine.end, (block + 1) * BLOCK)
+            # Eight running sums let the compiler use vector registers: it may not reorder one.
             for lane in range(8):
-                partial[lane] += <double> grad[i + lane] * <double> grad[i + lane]
-        for i in range(P - P % 8, P):
-            partial[0] += <double> grad[i] * <double> grad[i]
-        for lane in range(8):
-            norm += partial[lane]
-    return sqrt(norm)
+                partial[lane] = 0.0
+            for i in range(begin, end - 7, 8):
+                for lane in range(8):
+                    partial[lane] += <double> grad[i + lane] * <double> grad[i + lane]
+            for i in range(end - (end - begin) % 8, end):
+                partial[0] += <double> grad[i] * <double> grad[i]
+            sums[block] = 0.0
+            for lane in range(8):
+                sums[block] += partial[lane]
 
 
 def add_penalty(
@@ -266,6 +306,8 @@ def add_penalty(
     const unsigned char[::1] decayed,   # (P,) IN
     double strength,
     floating[::1] grad,                 # (P,) INOUT
+    double[::1] sums,                   # (blocks,) OUT
+    Member member,
 ):
     """Add the gradient of an L2 penalty, ``0.5 * strength * sum(decayed * theta ** 2)``.
 
@@ -279,29 +321,49 @@ def add_penalty(
         Factor of the penalty.
     grad : ndarray of shape (P,)
         Gradient of the loss; added to.
-
-    Returns
-    -------
-    float
-        The penalty, accumulated in double.
+    sums : ndarray of shape (ceil(P / BLOCK_SIZE),)
+        ``sum(decayed * theta ** 2)`` over each block, accumulated in double.
+    member : Member
+        Whose part is done.
     """
     cdef:
-        Py_ssize_t P = theta.shape[0], i, lane
+        Range mine = own_blocks(&member.share, theta.shape[0])
+        Py_ssize_t block, begin, end, i, lane
         double[8] partial
-        double total = 0.0
         floating factor = <floating> strength, kept
     with nogil:
-        for lane in range(8):
-            partial[lane] = 0.0
-        for i in range(0, P - 7, 8):
+        for block in range(mine.begin // BLOCK, (mine.end + BLOCK - 1) // BLOCK):
+            begin, end = block * BLOCK, min(<Py_ssize_t>mine.end, (block + 1) * BLOCK)
             for lane in range(8):
-                kept = decayed[i + lane] * theta[i + lane]
-                grad[i + lane] += factor * kept
-                partial[lane] += <double> kept * <double> kept
-        for i in range(P - P % 8, P):
-            kept = decayed[i] * theta[i]
-            grad[i] += factor * kept
-            partial[0] += <double> kept * <double> kept
-        for lane in range(8):
-            total += partial[lane]
-    return 0.5 * strength * total
+                partial[lane] = 0.0
+            for i in range(begin, end - 7, 8):
+                for lane in range(8):
+                    kept = decayed[i + lane] * theta[i + lane]
+                    grad[i + lane] += factor * kept
+                    partial[lane] += <double> kept * <double> kept
+            for i in range(end - (end - begin) % 8, end):
+                kept = decayed[i] * theta[i]
+                grad[i] += factor * kept
+                partial[0] += <double> kept * <double> kept
+            sums[block] = 0.0
+            for lane in range(8):
+                sums[block] += partial[lane]
+
+
+def clear(
+    floating[::1] grad,   # (P,) OUT
+    Member member,
+):
+    """Set a gradient to zero.
+
+    Parameters
+    ----------
+    grad : ndarray of shape (P,)
+        The gradient.
+    member : Member
+        Whose part is done.
+    """
+    cdef Range mine = own_blocks(&member.share, grad.shape[0])
+    with nogil:
+        if mine.begin < mine.end:
+            memset(&grad[mine.begin], 0, (mine.end - mine.begin) * sizeof(floating))
