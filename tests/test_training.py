@@ -694,9 +694,10 @@ def test_interrupt_of_lbfgs_goes_back_to_the_last_iterate():
 
 
 def test_a_signal_interrupts():
-    # In a process of its own, with Python's own handler of SIGINT.
+    # In a process of its own, with Python's own handler of SIGINT, whatever these tests inherited.
     program = """
 import os, signal, sys, warnings
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, sys.argv[1])
 from test_training import MeanNetwork, fit
 network = MeanNetwork(3, 2)
