@@ -16,7 +16,7 @@ PACKAGE = Path(fastrnn.__path__[0])
 
 # The rooms, ground floor first. A new module is entered here.
 FLOORS = [
-    "kernels frames columns sequences batches threads workspace pooling shards losses solvers "
+    "kernels atomic frames columns sequences batches threads workspace pooling shards losses solvers "
     "series tables long_frames covariates scaling forecast_errors progress datasets plotting steps "
     "standin bridge",
     "layers preprocessing metrics",

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -411,6 +412,22 @@ def test_metadata_of_a_forecaster():
     assert known["future_covariates"] == ["day"]
     assert known["past_covariates"] == []
     assert known["categories"] == {"0": ["a", "b"]}
+
+
+def test_a_file_that_cannot_be_written_is_as_it_was(tmp_path, monkeypatch):
+    def fail(path, data):
+        with open(path, "wb") as file:
+            file.write(data[:10])
+        raise OSError("no space left on device")
+
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"before")
+    clf = RNNClassifier(3, random_state=0, max_iter=1).fit(sequences(0, 0), LABELS)
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(OSError, match="no space"):
+        export_onnx(clf, path)
+    assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]
+    assert path.read_bytes() == b"before"
 
 
 def test_export_writes_the_model(tmp_path):

@@ -14,6 +14,7 @@ from numbers import Integral
 
 import numpy as np
 
+from fastrnn.atomic import remove_stale
 from fastrnn.estimators.saving import (
     encode_fields,
     encode_parameters,
@@ -21,7 +22,6 @@ from fastrnn.estimators.saving import (
     record_training,
 )
 from fastrnn.files import ModelFileError
-from fastrnn.files.atomic import remove_stale
 from fastrnn.files.layout import library, open_record, write_record
 from fastrnn.files.record import decode, show
 from fastrnn.solvers import SOLVERS

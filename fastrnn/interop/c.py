@@ -9,7 +9,6 @@ are written, but for names that begin with ``$``, which are filled in, and these
 The names come from `fastrnn.interop.c_names`.
 """
 
-import contextlib
 import itertools
 import os
 import re
@@ -19,6 +18,7 @@ from string import Template
 
 import numpy as np
 
+from fastrnn.atomic import replacing
 from fastrnn.interop.c_names import describe
 
 __all__ = ["export_c"]
@@ -92,7 +92,12 @@ def export_c(est, path, *, prefix=None):
     header = source.with_suffix(".h")
     names, weights = describe(est, _check_prefix(prefix, source.stem), header.name)
     code = itertools.chain(_fill_in("model.c.in", names), _initializers(weights))
-    _replace({source: code, header: _fill_in("model.h.in", names)})
+    for file in (source, header):
+        if file.is_dir():
+            raise IsADirectoryError(f"{file} is a folder")
+    with replacing(source) as new_source, replacing(header) as new_header:
+        _write(code, new_source)
+        _write(_fill_in("model.h.in", names), new_header)
 
 
 def _check_prefix(prefix, stem):
@@ -164,19 +169,6 @@ def _literal(number):
     return f"{mantissa.rstrip('0').rstrip('.')}p{exponent}f,"
 
 
-def _replace(files):
-    """Write files, given as lines for each path; they appear when all are complete."""
-    parts = {path: path.with_name(f".{path.name}.{os.getpid()}.part") for path in files}
-    try:
-        for path, lines in files.items():
-            with open(parts[path], "w", encoding="ascii", newline="\n") as file:
-                file.writelines(f"{line}\n" for line in lines)
-        for path in files:
-            if path.is_dir():
-                raise IsADirectoryError(f"{path} is a folder")
-        for path in files:
-            os.replace(parts[path], path)
-    finally:
-        for part in parts.values():
-            with contextlib.suppress(FileNotFoundError):
-                part.unlink()
+def _write(lines, path):
+    with open(path, "w", encoding="ascii", newline="\n") as file:
+        file.writelines(f"{line}\n" for line in lines)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from fastrnn import __version__
+from fastrnn.atomic import replacing
 from fastrnn.interop.onnx_forecast import add_forecaster
 from fastrnn.interop.onnx_graph import Graph
 from fastrnn.interop.onnx_network import NetworkNodes, Steps
@@ -120,6 +121,8 @@ def export_onnx(est, path):
     ------
     ImportError, NotFittedError, TypeError
         As of `to_onnx`; nothing is written then.
+    OSError
+        If the file cannot be written. An older one is then as it was.
 
     See Also
     --------
@@ -134,7 +137,9 @@ def export_onnx(est, path):
     >>> reg = RNNRegressor(4, tol=1, random_state=0).fit(X, [1.0, 0.0])
     >>> export_onnx(reg, "model.onnx")  # doctest: +SKIP
     """
-    Path(path).write_bytes(to_onnx(est).SerializeToString())
+    model = to_onnx(est).SerializeToString()
+    with replacing(path) as new_file:
+        Path(new_file).write_bytes(model)
 
 
 def _add_reader(graph, est):
