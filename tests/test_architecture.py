@@ -16,9 +16,9 @@ PACKAGE = Path(fastrnn.__path__[0])
 
 # The rooms, ground floor first. A new module is entered here.
 FLOORS = [
-    "kernels atomic frames columns sequences batches threads workspace pooling shards losses solvers "
-    "series tables long_frames covariates scaling forecast_errors progress datasets plotting steps "
-    "standin bridge",
+    "kernels frames columns sequences batches threads workspace pooling shards losses solvers "
+    "atomic series tables long_frames covariates scaling forecast_errors progress datasets "
+    "plotting steps standin bridge",
     "layers preprocessing metrics",
     "network",
     "training memory inspection streams files interop",
