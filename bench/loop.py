@@ -16,9 +16,9 @@ from statistics import median
 import numpy as np
 from measuring import argument_parser, begin, save
 
-from fastrnn.network import Network
-from fastrnn.sequences import as_sequences
-from fastrnn.training import Settings, TrainingState, train
+from fastrnn.inputs.sequences import as_sequences
+from fastrnn.network.network import Network
+from fastrnn.training.loop import Settings, TrainingState, train
 
 UNITS, STEPS, BATCH, FEATURES, CLASSES = 16, 20, 16, 4, 3
 MINIBATCHES = 100  # an epoch

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastrnn import frames, threads
+from fastrnn.inputs import frames
+from fastrnn.network import threads
 
 __all__ = ["GradientFlow", "permutation_importance"]
 

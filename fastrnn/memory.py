@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fastrnn.batches import count_shards
-from fastrnn.layers.recurrent import CHUNK_BYTES, CHUNK_MIN_ROWS
-from fastrnn.network import CELLS, PREDICT_OUTPUTS, PREDICT_SIZE, head_chunk
-from fastrnn.threads import count_threads
+from fastrnn.network.batches import count_shards
+from fastrnn.network.network import CELLS, PREDICT_OUTPUTS, PREDICT_SIZE, head_chunk
+from fastrnn.network.recurrent import CHUNK_BYTES, CHUNK_MIN_ROWS
+from fastrnn.network.threads import count_threads
 
 __all__ = ["MemoryLimitError", "available_memory", "estimate_memory", "refuse_if_too_large"]
 

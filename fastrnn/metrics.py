@@ -8,7 +8,7 @@ left out. A scorer takes a fitted tagger, X and y, and needs no more than its na
 
 import numpy as np
 
-from fastrnn.steps import as_step_labels, as_step_weight
+from fastrnn.inputs.steps import as_step_labels, as_step_weight
 
 __all__ = [
     "span_f1_score",

@@ -12,10 +12,10 @@ from numbers import Integral
 
 import numpy as np
 
-from fastrnn import frames
 from fastrnn.bridge import BaseEstimator, TransformerMixin, check_is_fitted
-from fastrnn.columns import Columns
-from fastrnn.sequences import as_sequences
+from fastrnn.inputs import frames
+from fastrnn.inputs.columns import Columns
+from fastrnn.inputs.sequences import as_sequences
 
 __all__ = ["SequenceScaler", "TokenEncoder"]
 

@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn.frames import is_frame
+from fastrnn.inputs.frames import is_frame
+from fastrnn.inputs.sequences import as_sequences
 from fastrnn.kernels.stream import (
     BLOCK_ROWS,
     StreamKernel,
     pack_factor,
     pack_factor_transposed,
 )
-from fastrnn.network import CELLS
-from fastrnn.sequences import as_sequences
-from fastrnn.workspace import Workspace
+from fastrnn.network.network import CELLS
+from fastrnn.network.workspace import Workspace
 
 __all__ = ["Stream"]
 
@@ -109,7 +109,7 @@ class Reading:
 class Forecast:
     """How a forecaster's streams read values and forecast the next ones.
 
-    `fastrnn.estimators.lessons` and `fastrnn.scaling` have the formulas.
+    `fastrnn.estimators.lessons` and `fastrnn.inputs.scaling` have the formulas.
 
     Attributes
     ----------

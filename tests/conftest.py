@@ -6,8 +6,8 @@ import os
 import pytest
 
 import fastrnn
-from fastrnn import threads
 from fastrnn.kernels.vector_math import products
+from fastrnn.network import threads
 
 os.environ["MPLBACKEND"] = "Agg"  # of matplotlib, which is not imported yet
 os.environ.setdefault("KERAS_BACKEND", "torch")  # which the extra parity has

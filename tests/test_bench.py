@@ -440,8 +440,8 @@ class TestRun:
     def test_loop_records_all_kernels(self):
         import loop
 
-        from fastrnn import shards
         from fastrnn.kernels import dense
+        from fastrnn.network import shards
 
         calls = loop.Loop("gru").calls
         names = [kernel.__name__ for kernel, _ in calls]

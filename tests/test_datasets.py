@@ -15,7 +15,7 @@ from fastrnn.datasets import (
     make_first_token_recall,
     make_reber,
 )
-from fastrnn.sequences import as_sequences
+from fastrnn.inputs.sequences import as_sequences
 
 # From each of the two inner states the rest of a Reber string, worked out by hand.
 _FROM_X = "(XT*VP)*(SE|XT*VVE)"

@@ -6,7 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from fastrnn import RNNClassifier, RNNRegressor, frames
+from fastrnn import RNNClassifier, RNNRegressor
+from fastrnn.inputs import frames
+from fastrnn.inputs.sequences import as_sequences
 from fastrnn.inspection import (
     GradientFlow,
     gradient_flow,
@@ -16,10 +18,9 @@ from fastrnn.inspection import (
     permutation_importance,
     value_gradient,
 )
-from fastrnn.layers.recurrent import RecurrentLayer
-from fastrnn.network import CELLS as LAYERS
-from fastrnn.network import Network
-from fastrnn.sequences import as_sequences
+from fastrnn.network.network import CELLS as LAYERS
+from fastrnn.network.network import Network
+from fastrnn.network.recurrent import RecurrentLayer
 
 CELLS = {
     "rnn-tanh": ("rnn", {}),

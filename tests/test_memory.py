@@ -7,10 +7,10 @@ import pytest
 
 import fastrnn.training
 from fastrnn import RNNClassifier, RNNRegressor
+from fastrnn.inputs.sequences import Sequences
 from fastrnn.memory import MemoryLimitError, available_memory, estimate_memory, refuse_if_too_large
-from fastrnn.network import Network
-from fastrnn.sequences import Sequences
-from fastrnn.training import Settings, TrainingState, train
+from fastrnn.network.network import Network
+from fastrnn.training.loop import Settings, TrainingState, train
 
 CELLS = pytest.mark.parametrize("cell", ["rnn", "gru", "lstm", "carry_lstm"])
 GIB = 2**30

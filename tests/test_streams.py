@@ -20,9 +20,9 @@ from fastrnn.estimators import (
     RNNTagger,
     lessons,
 )
+from fastrnn.inputs.scaling import learn_scale
 from fastrnn.kernels.stream import BLOCK_ROWS
-from fastrnn.network import Network
-from fastrnn.scaling import learn_scale
+from fastrnn.network.network import Network
 from fastrnn.streams import Stream
 
 # Short trainings end at max_iter, which is not what these tests are about.

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastrnn.tables import Table
+from fastrnn.inputs.tables import Table
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,8 @@ import numpy as np
 
 from fastrnn.cli.files import Rows, name_of, read_rows, read_text, table
 from fastrnn.cli.options import UsageError
+from fastrnn.inputs.tables import Table
 from fastrnn.metrics import token_f1_score
-from fastrnn.tables import Table
 
 
 @dataclass(frozen=True, eq=False)

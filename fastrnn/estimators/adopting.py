@@ -4,11 +4,11 @@ import inspect
 
 import numpy as np
 
-from fastrnn.columns import Columns, choose
 from fastrnn.estimators.targets import as_labels
-from fastrnn.layers.recurrent import ZEROS
-from fastrnn.sequences import Sequences
-from fastrnn.training import History
+from fastrnn.inputs.columns import Columns, choose
+from fastrnn.inputs.sequences import Sequences
+from fastrnn.network.recurrent import ZEROS
+from fastrnn.training.loop import History
 
 
 def adopt(estimator, weights, meaning, state):

@@ -22,7 +22,6 @@ from fastrnn.bridge import (
     available_if,
     watch_fit,
 )
-from fastrnn.columns import choose
 from fastrnn.estimators.adopting import adopt
 from fastrnn.estimators.checkpoints import open_checkpoints
 from fastrnn.estimators.parameters import (
@@ -33,6 +32,8 @@ from fastrnn.estimators.parameters import (
 )
 from fastrnn.estimators.saving import record_sequences, save_model
 from fastrnn.estimators.targets import as_sample_weight, hold_out
+from fastrnn.inputs.columns import choose
+from fastrnn.inputs.sequences import as_sequences
 from fastrnn.inspection import (
     gradient_flow,
     log_odds_gradient,
@@ -41,10 +42,9 @@ from fastrnn.inspection import (
     value_gradient,
 )
 from fastrnn.memory import estimate_memory, refuse_if_too_large
-from fastrnn.network import Network
-from fastrnn.sequences import as_sequences
+from fastrnn.network.network import Network
 from fastrnn.streams import Reading, Snapshot, Stream
-from fastrnn.training import Settings, TrainingState, train
+from fastrnn.training.loop import Settings, TrainingState, train
 
 
 def steps_by_minibatches(estimator):

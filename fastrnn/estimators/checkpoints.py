@@ -14,7 +14,6 @@ from numbers import Integral
 
 import numpy as np
 
-from fastrnn.atomic import remove_stale
 from fastrnn.estimators.saving import (
     encode_fields,
     encode_parameters,
@@ -22,10 +21,11 @@ from fastrnn.estimators.saving import (
     record_training,
 )
 from fastrnn.files import ModelFileError
+from fastrnn.files.atomic import remove_stale
 from fastrnn.files.layout import library, open_record, write_record
 from fastrnn.files.record import decode, show
-from fastrnn.solvers import SOLVERS
-from fastrnn.training import Checkpoint, History, TrainingState
+from fastrnn.training.loop import Checkpoint, History, TrainingState
+from fastrnn.training.solvers import SOLVERS
 
 _FREE = ("n_jobs", "verbose", "warm_start", "max_iter")
 """Parameters that may be others when training goes on."""

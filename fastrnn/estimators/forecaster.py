@@ -9,23 +9,23 @@ from typing import Any
 import numpy as np
 
 from fastrnn.bridge import available_if, refuse_scoring_monitor
-from fastrnn.columns import Columns
-from fastrnn.covariates import CovariateScale
 from fastrnn.estimators.base import RNNBase, steps_by_minibatches
 from fastrnn.estimators.checkpoints import open_checkpoints
+from fastrnn.estimators.forecast_errors import mae, mase, seasonal_naive, smape
 from fastrnn.estimators.lessons import Plan, has_target, split_in_time
 from fastrnn.estimators.parameters import embedding_sizes
 from fastrnn.estimators.series_record import read_series_record, record_series
 from fastrnn.estimators.targets import Target, as_sample_weight, learned
 from fastrnn.files import ModelFileError
-from fastrnn.forecast_errors import mae, mase, seasonal_naive, smape
-from fastrnn.frames import is_frame
-from fastrnn.long_frames import LongColumns
-from fastrnn.losses import find_loss
+from fastrnn.inputs.columns import Columns
+from fastrnn.inputs.covariates import CovariateScale
+from fastrnn.inputs.frames import is_frame
+from fastrnn.inputs.long_frames import LongColumns
+from fastrnn.inputs.sequences import Sequences
+from fastrnn.inputs.series import check_finite, read_series, with_future
 from fastrnn.memory import refuse_if_too_large
-from fastrnn.network import PREDICT_SIZE, READ_ROWS
-from fastrnn.sequences import Sequences
-from fastrnn.series import check_finite, read_series, with_future
+from fastrnn.network.losses import find_loss
+from fastrnn.network.network import PREDICT_SIZE, READ_ROWS
 from fastrnn.streams import Stream
 
 
@@ -93,8 +93,8 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
     where :math:`b_t` is the last value observed with ``scaling="difference"``, else 0. Forecasts of
     steps that are missing or beyond the end are left out of the loss. Scale and seasonal pattern
     come from the whole of a training series, also for the forecasts of its early steps;
-    `fastrnn.scaling` gives the formulas. At step t the network reads the value, the covariates
-    known up to t, and those of the future for the steps t + 1 to t + H.
+    `fastrnn.inputs.scaling` gives the formulas. At step t the network reads the value, the
+    covariates known up to t, and those of the future for the steps t + 1 to t + H.
 
     Covariates may be ids or categories: `embedding_dim` and `categorical_features` are about the
     columns of covariates, those known beforehand first, instead of columns of X; "from_dtype" and
@@ -453,7 +453,7 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
             origin: "series" (number or id), "origin" (known steps), then "mae", "smape", "mase" and
             the same of the seasonal naive forecast, "naive_mae", "naive_smape", "naive_mase". That
             is the last observed value of the same season, or without `seasonality` the last value.
-            `fastrnn.forecast_errors` says what each is.
+            `fastrnn.estimators.forecast_errors` says what each is.
 
         Raises
         ------

@@ -8,16 +8,16 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from fastrnn import frames
 from fastrnn.bridge import available_if
-from fastrnn.columns import Columns
 from fastrnn.estimators.base import RNNBase, as_generator, steps_by_minibatches
 from fastrnn.estimators.checkpoints import open_checkpoints
 from fastrnn.estimators.targets import Target, as_sample_weight, learned
 from fastrnn.files import ModelFileError
+from fastrnn.inputs import frames
+from fastrnn.inputs.columns import Columns
+from fastrnn.inputs.sequences import Sequences, as_sequences
 from fastrnn.memory import estimate_memory
 from fastrnn.preprocessing import TokenEncoder
-from fastrnn.sequences import Sequences, as_sequences
 from fastrnn.streams import Reading, Snapshot, Stream, start_of
 
 END = "<eos>"

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn.columns import Columns
-from fastrnn.scaling import Scale, learn_scale
-from fastrnn.sequences import Sequences, as_sequences
+from fastrnn.inputs.columns import Columns
+from fastrnn.inputs.scaling import Scale, learn_scale
+from fastrnn.inputs.sequences import Sequences, as_sequences
 from fastrnn.streams import Forecast, Reading, Snapshot, start_of
 
 
@@ -83,7 +83,7 @@ class Plan:
     block : int
         Steps that the network forecasts at once.
     scaling : str or None
-        As `fastrnn.scaling.learn_scale` takes it.
+        As `fastrnn.inputs.scaling.learn_scale` takes it.
     log : bool
         Likewise.
     seasonality : int or None
@@ -106,7 +106,7 @@ class Plan:
 
     @property
     def loss(self):
-        """Loss that the network is trained on, as `fastrnn.losses.find_loss` knows it."""
+        """Loss that the network is trained on, as `fastrnn.network.losses.find_loss` knows it."""
         return self.quantiles or "squared_error"
 
     @property

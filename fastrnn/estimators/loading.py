@@ -16,9 +16,9 @@ from fastrnn.estimators.saving import (
 from fastrnn.estimators.tagger import RNNTagger
 from fastrnn.files import ModelFileError
 from fastrnn.files.layout import open_record
-from fastrnn.layers.recurrent import ZEROS
-from fastrnn.network import parameter_shapes
-from fastrnn.training import TrainingState
+from fastrnn.network.network import parameter_shapes
+from fastrnn.network.recurrent import ZEROS
+from fastrnn.training.loop import TrainingState
 
 _KINDS = {
     cls._kind: cls

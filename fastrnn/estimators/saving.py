@@ -18,11 +18,11 @@ from dataclasses import fields
 
 import numpy as np
 
-from fastrnn.columns import Columns
 from fastrnn.files import ModelFileError
 from fastrnn.files.layout import write_record
 from fastrnn.files.record import encode
-from fastrnn.sequences import Sequences
+from fastrnn.inputs.columns import Columns
+from fastrnn.inputs.sequences import Sequences
 
 _COUNTS = ("epoch", "t", "n_lowered", "n_stalled")
 _LISTS = ("loss_curve", "gradient_norms")
@@ -246,7 +246,7 @@ def read_columns(part, n_names=None, fitted_by="the model"):
     n_names : int or None, default=None
         How many names there are, if there are any; None for one for each column.
     fitted_by : str, default="the model"
-        See `fastrnn.columns.Columns`.
+        See `fastrnn.inputs.columns.Columns`.
 
     Returns
     -------

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from fastrnn.covariates import FUTURE, PAST, check_covariates, check_ids
 from fastrnn.estimators.saving import as_model_file_error, read_columns, record_columns
 from fastrnn.files import ModelFileError
-from fastrnn.long_frames import LongColumns
-from fastrnn.series import MIN_OBSERVED, SeriesSet, check_finite, check_reach
+from fastrnn.inputs.covariates import FUTURE, PAST, check_covariates, check_ids
+from fastrnn.inputs.long_frames import LongColumns
+from fastrnn.inputs.series import MIN_OBSERVED, SeriesSet, check_finite, check_reach
 
 
 def record_series(series):
@@ -93,7 +93,7 @@ def read_series_record(part, file, plan):
 
 
 def _check(series, plan):
-    """Check what `fastrnn.series.read_series` checks."""
+    """Check what `fastrnn.inputs.series.read_series` checks."""
     for i, values in enumerate(series.values):
         check_finite(values, series.name(i), plan.mask)
         if np.count_nonzero(~np.isnan(values)) < MIN_OBSERVED:

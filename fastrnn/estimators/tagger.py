@@ -11,7 +11,7 @@ from fastrnn.estimators.base import RNNBase, steps_by_minibatches
 from fastrnn.estimators.classes import read_classes, refuse_balanced, weigh_classes
 from fastrnn.estimators.saving import read_labels, read_sequences
 from fastrnn.estimators.targets import Target, learned
-from fastrnn.steps import IGNORED, UNKNOWN, as_step_labels, as_step_weight, split_steps
+from fastrnn.inputs.steps import IGNORED, UNKNOWN, as_step_labels, as_step_weight, split_steps
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

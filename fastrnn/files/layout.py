@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 import fastrnn
-from fastrnn.atomic import replacing
+from fastrnn.files.atomic import replacing
 from fastrnn.files.record import LARGEST, Fields, ModelFileError, check_room, parse, show
 
 FORMAT = 1

@@ -18,7 +18,7 @@ from string import Template
 
 import numpy as np
 
-from fastrnn.atomic import replacing
+from fastrnn.files.atomic import replacing
 from fastrnn.interop.c_names import describe
 
 __all__ = ["export_c"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from fastrnn import __version__
-from fastrnn.atomic import replacing
+from fastrnn.files.atomic import replacing
 from fastrnn.interop.onnx_forecast import add_forecaster
 from fastrnn.interop.onnx_graph import Graph
 from fastrnn.interop.onnx_network import NetworkNodes, Steps

@@ -1,4 +1,4 @@
-"""How a forecaster scales series, and back, as ONNX nodes: the formulas of `fastrnn.scaling`.
+"""How a forecaster scales series, and back, as ONNX nodes: formulas of `fastrnn.inputs.scaling`.
 
 Everything is float64 and of shape (n, T), or (n, 1) for what is one number for each series. What
 stands in the padding, or is missing, goes into no sum. Values are carried over gaps by a Scan, and
@@ -7,7 +7,7 @@ another one goes over the lags of an autocorrelation.
 
 import numpy as np
 
-from fastrnn.scaling import MIN_SEASONS, SIGNIFICANT
+from fastrnn.inputs.scaling import MIN_SEASONS, SIGNIFICANT
 
 _FIRST_AXIS, _TIME = np.array([0]), np.array([1])
 _ZERO, _NAN = np.float64(0), np.float64(np.nan)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from fastrnn.layers import CarryLSTM
-from fastrnn.layers.recurrent import ZEROS, RecurrentLayer
-from fastrnn.network import CELLS
+from fastrnn.network.network import CELLS
+from fastrnn.network.recurrent import ZEROS, RecurrentLayer
 
 CELL_OF_GATES = {1: "rnn", 3: "gru", 4: "lstm"}
 """The cells that other libraries have, by their number of gates."""

@@ -1,0 +1,216 @@
+"""What is known beside time series: which covariates are ids, and how the others are scaled.
+
+The covariates of a step are numbered as they are read: those known beforehand first, then those
+known for the past only. Ids, also those of categories, stand among the other numbers, in columns of
+their own, until a network reads them.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fastrnn.inputs.columns import Columns, choose
+
+FUTURE, PAST = "future_covariates", "past_covariates"
+
+
+def learn_columns(future, past, wanted, name, names=None, categories=None):
+    """Learn which covariates are ids, and how many ids there are.
+
+    Parameters
+    ----------
+    future, past : list of ndarray of shape (S_i, F) and (T_i, P)
+        Covariates that are known beforehand, and those that are not, for each series.
+    wanted : "all", "from_dtype", array-like or None
+        Which are ids, as `fastrnn.inputs.columns.choose` takes it.
+    name : callable
+        ``name(i)`` is what messages call series i.
+    names : tuple of str or None, default=None
+        What the covariates are called.
+    categories : dict of int to tuple, default=None
+        The values of the columns that hold categories, already numbered.
+
+    Returns
+    -------
+    Columns
+
+    Raises
+    ------
+    TypeError
+        If a column of categories is not chosen.
+    ValueError
+        If a chosen column is not there, or has something else than whole numbers >= 0.
+    """
+    categories = categories or {}
+    width = future[0].shape[1] + past[0].shape[1]
+    chosen = choose(wanted, width, names, categories, of="the table of covariates")
+    for j in categories:
+        if j not in chosen:
+            raise TypeError(
+                f"column {names[j]!r} holds categories, expected numbers: name it in "
+                "categorical_features to have them read as ids"
+            )
+    known = tuple(categories.get(j) for j in chosen)
+    columns = Columns(width, names, chosen, (np.inf,) * len(chosen), known)
+    check_ids(future, FUTURE, columns, name)
+    check_ids(past, PAST, columns, name)
+    largest = np.concatenate([np.concatenate(part).max(axis=0) for part in (future, past)])
+    n_categories = tuple(
+        int(largest[j]) + 1 if values is None else len(values)
+        for j, values in zip(chosen, known, strict=True)
+    )
+    return replace(columns, n_categories=n_categories)
+
+
+def check_covariates(array, name):
+    """Check that covariates are finite.
+
+    Parameters
+    ----------
+    array : ndarray of shape (T, n)
+        Those of a series.
+    name : str
+        What messages call them.
+
+    Raises
+    ------
+    ValueError
+        If there is NaN, infinity, or a number too large to be squared.
+    """
+    wrong = np.argwhere(~(np.abs(array) < 1e150))
+    if wrong.size:
+        t, j = wrong[0]
+        raise ValueError(
+            f"{name} have {array[t, j]} at step {t} of column {j}, expected finite numbers "
+            "below 1e150"
+        )
+
+
+def check_ids(covariates, kind, columns, name):
+    """Check that ids are ids, and among those of fit.
+
+    Parameters
+    ----------
+    covariates : list of ndarray of shape (S_i, n)
+        Covariates of one kind, for each series.
+    kind : "future_covariates" or "past_covariates"
+        Which.
+    columns : Columns
+        What fit learned of the covariates of both kinds.
+    name : callable
+        ``name(i)`` is what messages call series i.
+
+    Raises
+    ------
+    ValueError
+        If an id is no whole number >= 0, or one that fit has not seen.
+    """
+    n = covariates[0].shape[1]
+    first = 0 if kind == FUTURE else columns.width - n
+    for j, limit in zip(columns.ids, columns.n_categories, strict=True):
+        if not first <= j < first + n:
+            continue
+        for i, part in enumerate(covariates):
+            ids = part[:, j - first]
+            wrong = np.flatnonzero((ids < 0) | (ids >= limit) | (ids != np.floor(ids)))
+            if not wrong.size:
+                continue
+            value = ids[wrong[0]]
+            column = j - first if columns.names is None else repr(columns.names[j])
+            expected = "a whole number >= 0"
+            if value >= limit and value == np.floor(value):
+                expected = f"one from 0 to {limit - 1}, the ids that fit learned"
+            raise ValueError(
+                f"{kind} of {name(i)} have the id {value:.15g} at step {wrong[0]} of column "
+                f"{column}, expected {expected}"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class CovariateScale:
+    """How covariates are scaled; those that are ids are not.
+
+    Attributes
+    ----------
+    mean, deviation : ndarray of shape (F + P,)
+        Of each covariate, those known beforehand first; of ids 0 and 1.
+    columns : Columns
+        Which are ids.
+    n_future : int
+        F.
+    """
+
+    mean: np.ndarray
+    deviation: np.ndarray
+    columns: Columns
+    n_future: int
+
+    @classmethod
+    def learn(cls, series):
+        """Take mean and deviation over all steps of all series, not over those that follow.
+
+        Parameters
+        ----------
+        series : SeriesSet
+            The series.
+
+        Returns
+        -------
+        CovariateScale
+        """
+        pairs = zip(series.future, series.values, strict=True)
+        future = [known[: len(values)] for known, values in pairs]
+        rows = [np.concatenate(future), np.concatenate(series.past)]
+        mean = np.concatenate([part.mean(axis=0) for part in rows])
+        deviation = np.concatenate([part.std(axis=0) for part in rows])
+        deviation[deviation <= 1e-12 * np.abs(mean)] = 1.0  # one that does not vary
+        ids = list(series.covariates.ids)
+        mean[ids], deviation[ids] = 0.0, 1.0
+        return cls(mean, deviation, series.covariates, series.n_covariates[0])
+
+    @property
+    def unknown(self):
+        """Row of covariates that are not known yet: the mean, or an id of its own.
+
+        Returns
+        -------
+        ndarray of shape (F,)
+            On the scale of the network. The id is the first that `fit` has not seen.
+        """
+        row = np.zeros(len(self.mean))
+        row[list(self.columns.ids)] = self.columns.n_categories
+        return row[: self.n_future]
+
+    @property
+    def n_rows(self):
+        """Number of rows that each column of ids needs in a table of vectors.
+
+        Returns
+        -------
+        tuple of int
+            One for each id; for ids known beforehand one more, where they are not known yet.
+        """
+        pairs = zip(self.columns.ids, self.columns.n_categories, strict=True)
+        return tuple(n + (j < self.n_future) for j, n in pairs)
+
+    def scale(self, future, past):
+        """Scale the covariates of a series.
+
+        Parameters
+        ----------
+        future : ndarray of shape (S, F)
+            Those known beforehand.
+        past : ndarray of shape (T, P)
+            The others.
+
+        Returns
+        -------
+        tuple of ndarray
+            Both, scaled.
+        """
+        means = np.split(self.mean, [self.n_future])
+        deviations = np.split(self.deviation, [self.n_future])
+        return tuple(
+            (part - mean) / deviation
+            for part, mean, deviation in zip((future, past), means, deviations, strict=True)
+        )

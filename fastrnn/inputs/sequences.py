@@ -1,0 +1,467 @@
+"""Every accepted ``X`` becomes one ragged container, and every fault of ``X`` is found here.
+
+Whoever holds a `Sequences` may trust it: at least one feature or id column, no empty sequence,
+nothing but finite float32 or float64 numbers and ids that have a row in an embedding, C-contiguous.
+
+Whether ``X`` is ragged is never guessed from its shape as an array. A list is read item by item,
+so its sequences mean the same whether or not they happen to agree in length.
+"""
+
+import functools
+import operator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from numbers import Real
+
+import numpy as np
+
+from fastrnn.inputs.columns import Columns, check_shape, count_features, name_place
+from fastrnn.inputs.frames import Frames, is_frame
+
+_NUMERIC = "fiub"  # dtype.kind of what numpy converts to float without loss of meaning
+_REAL = (Real, Decimal, np.bool_)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Sequences:
+    """Sequences of unequal length, one after the other in one array.
+
+    `as_sequences` makes them and does all the checking.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_steps, n_features), float32 or float64
+        The numbers of the time steps of all sequences, C-contiguous; ``n_features`` may be 0 if
+        there are ids. `as_sequences` and `take` make it read-only, for it may share memory with the
+        ``X`` it came from.
+    offsets : ndarray of shape (n_sequences + 1,), int64
+        Sequence ``i`` is ``values[offsets[i]:offsets[i + 1]]``.
+    n_columns : int or None, default=None
+        Number of columns of the table that the sequences came from, where each row was one
+        univariate sequence; None if they did not come from a table. These columns are what
+        scikit-learn calls features.
+    ids : ndarray of shape (n_steps, n_id_columns), int64, or None, default=None
+        The ids of the time steps, whole numbers >= 0, C-contiguous and read-only; None if no column
+        is one of ids.
+    columns : Columns or None, default=None
+        What was learned about the columns of ``X``.
+
+    Examples
+    --------
+    >>> from fastrnn.inputs.sequences import as_sequences
+    >>> sequences = as_sequences([[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0]]])
+    >>> sequences
+    <2 sequences, lengths 1 to 2, 2 features, float64>
+    >>> sequences[1]
+    array([[5., 6.]])
+    >>> sequences.take([1, 0, 1]).lengths
+    array([1, 2, 1])
+    >>> as_sequences([[4, 2, 4], [0, 1]], categorical_features="all")
+    <2 sequences, lengths 2 to 3, 0 features, ids below 5, float64>
+    """
+
+    values: np.ndarray
+    offsets: np.ndarray
+    n_columns: int | None = None
+    ids: np.ndarray | None = None
+    columns: Columns | None = None
+
+    @functools.cached_property
+    def lengths(self) -> np.ndarray:
+        """Number of time steps of each sequence, shape (n_sequences,), int64."""
+        return np.diff(self.offsets)
+
+    @property
+    def n_features(self) -> int:
+        """Number of numeric features of each time step."""
+        return self.values.shape[1]
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes of numbers and ids."""
+        return self.values.nbytes + (0 if self.ids is None else self.ids.nbytes)
+
+    def __len__(self) -> int:
+        """Number of sequences."""
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index) -> np.ndarray:
+        """The numbers of sequence `index`, as a view of shape (T, n_features)."""
+        i = operator.index(index)
+        if not -len(self) <= i < len(self):
+            raise IndexError(f"there is no sequence {i} among {len(self)}")
+        i %= len(self)
+        return self.values[self.offsets[i] : self.offsets[i + 1]]
+
+    def __repr__(self) -> str:
+        lengths = self.lengths
+        extent = f"lengths {lengths.min()} to {lengths.max()}, " if len(self) else ""
+        content = count_features(self.n_features)
+        if self.columns is not None and self.columns.ids:
+            content += f", ids below {', '.join(map(str, self.columns.n_categories))}"
+        return f"<{len(self)} sequences, {extent}{content}, {self.values.dtype}>"
+
+    def take(self, indices) -> "Sequences":
+        """Copy the chosen sequences, in the order of `indices`.
+
+        Parameters
+        ----------
+        indices : array-like of int or bool
+            Numbers of the sequences, where one may come several times and negative ones count
+            from the end; or a mask with one entry for each sequence.
+
+        Returns
+        -------
+        Sequences
+            The chosen sequences.
+
+        Raises
+        ------
+        IndexError
+            If there is no such sequence, or `indices` are not integers.
+        """
+        indices = np.asarray(indices)
+        if indices.size == 0:
+            indices = indices.astype(np.intp)
+        lengths = self.lengths[indices]
+        offsets = _offsets(lengths)
+        rows = np.repeat(self.offsets[:-1][indices] - offsets[:-1], lengths)
+        rows += np.arange(offsets[-1])
+        values, ids = self.values.take(rows, axis=0), self.ids
+        if ids is not None:
+            ids = _read_only(ids.take(rows, axis=0))
+        return Sequences(_read_only(values), offsets, self.n_columns, ids, self.columns)
+
+
+def as_sequences(
+    X,
+    dtype=None,
+    *,
+    n_features=None,
+    n_columns=None,
+    categorical_features=None,
+    columns=None,
+    allow_nan=False,
+) -> Sequences:
+    """Read sequences from everything that fastrnn accepts, and refuse everything else.
+
+    Parameters
+    ----------
+    X : list, array or data frame
+        The sequences, as one of
+
+        - a list or tuple, or an object array of one dimension, of arrays or nested lists of shape
+          (T_i, n_features), or of shape (T_i,) for univariate sequences;
+        - an array of shape (n_sequences, T, n_features);
+        - a list of data frames of T_i rows, one column for each feature, all with the same names;
+        - a table, that is an array or a data frame of shape (n_sequences, T), each row one
+          univariate sequence.
+
+        Real numbers of every kind will do, booleans and integers too.
+    dtype : {"float32", "float64"} or None, default=None
+        Kind of number wanted. None keeps float32 and makes everything else float64.
+    n_features : int or None, default=None
+        Number of columns that each time step must have, ids included; None for any.
+    n_columns : int or None, default=None
+        Number of columns that ``X`` must have if it is a table, None for any. Lists are not asked:
+        their sequences may have any length.
+    categorical_features : "all", "from_dtype", array-like or None, default=None
+        Which columns of each time step are ids: all; those of a categorical dtype (category, enum
+        or strings) in a list of data frames; those with these numbers or names; or those where a
+        mask with one entry for each column is True. None for none. Ids are whole numbers >= 0.
+        Categorical columns of data frames get theirs here, by the order of the sorted values.
+    columns : Columns or None, default=None
+        What was learned from an earlier ``X``, its ``sequences.columns``: names, ids and categories
+        must be among those. `n_features` and `categorical_features` are not used then.
+    allow_nan : bool, default=False
+        Whether NaN is a number, except among ids.
+
+    Returns
+    -------
+    Sequences
+        The sequences in the order of ``X``. A C-contiguous array that has the right dtype is not
+        copied, and float32 is never widened on its way to float32.
+
+    Raises
+    ------
+    TypeError
+        If ``X`` is no container of sequences, is sparse, or holds anything but numbers and chosen
+        categorical columns.
+    ValueError
+        If ``X`` or a sequence is empty or has the wrong shape or number of features; if it holds
+        complex numbers, NaN, infinity, masked values, or numbers that do not fit into the dtype;
+        if an id is no whole number >= 0, or an id or a category is new; if data frames have other
+        column names; if `categorical_features` chooses a column that is not there.
+
+    Warns
+    -----
+    UserWarning
+        If only one of ``X`` and the earlier ``X`` has column names.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastrnn.inputs.sequences import as_sequences
+    >>> as_sequences(np.zeros((3, 5, 2), dtype=np.float32))
+    <3 sequences, lengths 5 to 5, 2 features, float32>
+    >>> as_sequences([[1, 2, 3], [4, 5]]).values.ravel()
+    array([1., 2., 3., 4., 5.])
+    >>> as_sequences([np.zeros((4, 2)), np.zeros((5, 3))])
+    Traceback (most recent call last):
+        ...
+    ValueError: sequence 1 has 3 features, expected 2 as in sequence 0
+    """
+    if dtype is not None:
+        if dtype not in ("float32", "float64", np.float32, np.float64):
+            raise ValueError(f"dtype is {dtype!r}, expected 'float32', 'float64' or None")
+        dtype = np.dtype(dtype)
+    if columns is not None:
+        n_features = columns.width
+    frame = X if is_frame(X) else None
+    X = _open(X)
+    wants_ids = bool(columns.ids) if columns is not None else categorical_features is not None
+    if frame is not None:
+        source = Frames.of_table(frame, columns, wants_ids)
+    else:
+        source = Frames.of_list(X, columns, n_features)
+    if source.numbers:
+        X = source.encode()
+    is_table = isinstance(X, np.ndarray) and X.ndim == 2
+    if is_table:
+        _check_table(X.shape, n_features, n_columns)
+
+    if isinstance(X, np.ndarray) and X.ndim > 1 and X.dtype.kind in _NUMERIC:
+        parts: np.ndarray | list = X if X.ndim == 3 else X[:, :, np.newaxis]
+        check_shape(0, parts[0].shape, n_features)
+        lengths = np.full(len(X), X.shape[1])
+        kinds = {(X.dtype.kind, X.dtype.itemsize)}
+    else:
+        items = [_read_item(i, item) for i, item in enumerate(X)]
+        parts = [item if item.ndim == 2 else item[:, np.newaxis] for item in items]
+        for i, part in enumerate(parts):
+            check_shape(i, part.shape, n_features, first=parts[0].shape)
+        lengths = np.array([len(part) for part in parts])
+        kinds = {(part.dtype.kind, part.dtype.itemsize) for part in parts}
+        # scikit-learn takes nested lists of numbers for a table, where they can be one.
+        if all(isinstance(level, list | tuple) for level in (X, *X)):
+            is_table = len({item.shape for item in items}) == 1 and items[0].ndim == 1
+
+    if dtype is None:
+        dtype = np.dtype(np.float32 if kinds == {("f", 4)} else np.float64)
+    offsets = _offsets(lengths)
+    width = parts[0].shape[1]
+    chosen = columns.ids if columns is not None else source.choose(categorical_features, width)
+    numeric = [j for j in range(width) if j not in chosen]
+    with np.errstate(over="ignore"):  # reported by _check_finite, with its place
+        values = _join(parts, numeric, dtype)
+    _check_finite(values, offsets, parts, numeric, allow_nan)
+    ids = None
+    if chosen:
+        ids = _read_only(_read_ids(parts, offsets, chosen, columns, source))
+    if columns is None:
+        columns = source.learned(width, chosen, ids)
+    length = int(lengths[0]) if is_table else None
+    return Sequences(_read_only(values), offsets, length, ids, columns)
+
+
+def _join(parts, columns, dtype=None):
+    """Return some columns of all sequences, one after the other."""
+    width = parts[0].shape[1]
+    if isinstance(parts, np.ndarray):
+        if len(columns) < width:
+            parts = parts[:, :, columns]
+        n_rows = parts.shape[0] * parts.shape[1]
+        return np.ascontiguousarray(parts, dtype).reshape(n_rows, len(columns))
+    if len(columns) < width:
+        parts = [part[:, columns] for part in parts]
+    if dtype is None:
+        return np.concatenate(parts)
+    values = np.empty((sum(map(len, parts)), len(columns)), dtype)
+    return np.concatenate(parts, out=values, casting="unsafe")
+
+
+def _read_ids(parts, offsets, chosen, columns, source):
+    """Return the id columns as whole numbers, all of them valid."""
+    given = _join(parts, list(chosen))
+    limits = np.iinfo(np.int64).max if columns is None else np.array(columns.n_categories)
+    with np.errstate(invalid="ignore"):
+        valid = (given >= 0) & (given < limits)
+        if given.dtype.kind == "f":
+            valid &= given == np.floor(given)
+    if not valid.all():
+        row, k = divmod(int(valid.argmin()), len(chosen))
+        i, step = _locate(row, offsets)
+        place = source.place(i, step, chosen[k])
+        if chosen[k] in source.numbers:
+            value = source.value_at(i, step, chosen[k])
+            known = ", ".join(map(repr, source.numbers[chosen[k]]))
+            raise ValueError(
+                f"{place} is {value}, expected one of the categories of fit: "
+                f"{known if len(known) < 200 else known[:200] + ' ...'}"
+            )
+        value = given[row, k]
+        if columns is not None and value == np.floor(value):
+            raise ValueError(
+                f"{place} is the id {value:.0f}, expected one from 0 to "
+                f"{columns.n_categories[k] - 1}, the ids that fit learned"
+            )
+        raise ValueError(f"{place} is {value!s}, expected an id: a whole number >= 0")
+    return np.ascontiguousarray(given, np.int64)
+
+
+def _open(X):
+    """Return `X` as the sequence type that it is, or as an array of one to three dimensions."""
+    if not isinstance(X, Sequence) or isinstance(X, str | bytes | memoryview):
+        original, X = X, _read_array(X)
+        if X.ndim == 0 and X.dtype.kind not in _NUMERIC:
+            raise TypeError(f"X is of type {type(original).__name__}, expected a list of sequences")
+        if not 1 <= X.ndim <= 3:
+            raise ValueError(
+                f"X has {X.ndim} dimensions, expected 3: (sequence, time, feature), "
+                "or 2 for univariate sequences"
+            )
+    if len(X) == 0:
+        raise ValueError("X is empty, expected at least one sequence")
+    return X
+
+
+def _read_item(i, item):
+    """Return sequence `i` as an array of real numbers that has one or two dimensions."""
+    array = _read_array(item, i)
+    if array.dtype.kind not in _NUMERIC:
+        array = _read_numbers(array, i)
+    if array.ndim == 0:
+        raise ValueError(
+            f"sequence {i} is a single number, expected an array of shape (time, feature). "
+            "Reshape your data: if X is one univariate sequence, pass [X]"
+        )
+    if array.ndim > 2:
+        raise ValueError(f"sequence {i} has shape {array.shape}, expected (time, feature)")
+    return array
+
+
+def _read_array(X, *place):
+    """Return the array-like `X`, found at `place`, as an array of any shape and dtype."""
+    if type(X) is np.ndarray:
+        return X
+    if hasattr(X, "tocsr"):
+        raise TypeError(
+            f"{name_place(*place)} is sparse, expected a dense array: call its toarray()"
+        )
+    if isinstance(X, Iterator | Mapping):
+        advice = ": make a list of it" if isinstance(X, Iterator) else ""
+        expected = "an array of shape (time, feature)" if place else "a list of sequences"
+        raise TypeError(
+            f"{name_place(*place)} is of type {type(X).__name__}, expected {expected}{advice}"
+        )
+    if isinstance(X, list | tuple):
+        masked = any(isinstance(step, np.ma.MaskedArray) for step in X)
+        try:
+            array = np.ma.stack(X) if masked else np.asarray(X)
+        except ValueError as error:
+            raise ValueError(f"{name_place(*place)} {_ragged(X)}") from error
+    else:
+        array = np.asanyarray(X)  # of a data frame too
+    if np.ma.is_masked(array):
+        culprit = np.unravel_index(array.mask.argmax(), array.shape)
+        raise ValueError(f"{name_place(*place, *culprit)} is masked, expected a number")
+    return np.asarray(array)
+
+
+def _ragged(steps):
+    """Say what is wrong with nested lists that make no array."""
+    widths = []
+    for t, step in enumerate(steps):
+        try:
+            widths.append(len(step))
+        except TypeError:  # a number
+            widths.append(1)
+        if widths[t] != widths[0]:
+            return (
+                f"has {count_features(widths[t])} at time step {t}, expected {widths[0]} as before"
+            )
+    return "cannot be made an array, expected one of shape (time, feature)"
+
+
+def _read_numbers(array, i):
+    """Return sequence `i`, an array of objects or of a dtype without real numbers, as float64."""
+    if array.size == 0:
+        return np.empty(array.shape)
+    kinds = {type(value) for value in array.flat}
+    wrong = tuple(k for k in kinds if not issubclass(k, _REAL) or k is np.timedelta64)
+    if wrong:
+        culprit, value = next(
+            (p, value) for p, value in enumerate(array.flat) if isinstance(value, wrong)
+        )
+        name = name_place(i, *np.unravel_index(culprit, array.shape))
+        if isinstance(value, complex | np.complexfloating):
+            raise ValueError(f"Complex data not supported: {name} is {value}, expected a number")
+        advice = "; fastrnn.preprocessing.TokenEncoder makes ids of text"
+        raise TypeError(
+            f"{name} is of type {type(value).__name__}: the argument must be free of strings and "
+            f"other objects, expected numbers{advice if isinstance(value, str) else ''}"
+        )
+    try:
+        return array.astype(np.float64)
+    except OverflowError as error:
+        raise ValueError(f"sequence {i} has a number that does not fit into float64") from error
+
+
+def _check_table(shape, n_features, n_columns):
+    if n_columns is not None and shape[1] != n_columns:
+        raise ValueError(
+            f"X has {shape[1]} features, but fastrnn is expecting {n_columns} features as input: "
+            "the columns of the table given to fit; pass list(X) for sequences of another length"
+        )
+    if shape[1] == 0:
+        raise ValueError(
+            f"X has 0 feature(s) (shape={shape}) while a minimum of 1 is required: "
+            "each sequence needs at least one time step"
+        )
+    if n_features not in (None, 1):
+        raise ValueError(
+            f"sequence 0 has 1 feature, expected {n_features}: each row of a table is one "
+            "univariate sequence; if X is one sequence of shape (time, feature), pass [X]"
+        )
+
+
+def _check_finite(values, offsets, parts, numeric, allow_nan):
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(values.sum()):  # one pass without temporary; it may overflow, so look again
+            return
+    finite = np.isfinite(values)
+    if allow_nan:
+        finite |= np.isnan(values)
+    if finite.all():
+        return
+    row, k = divmod(int(finite.argmin()), values.shape[1])
+    i, step = _locate(row, offsets)
+    feature = numeric[k]
+    original = parts[i][step, feature]
+    if np.isfinite(original):
+        fault = f"{original!s}, which does not fit into {values.dtype}"
+    else:
+        fault = "NaN" if np.isnan(original) else str(original)
+    expected = "or NaN (not inf)" if allow_nan else "(neither NaN nor inf)"
+    raise ValueError(
+        f"{name_place(i, step, feature)} is {fault}, expected a finite number {expected}"
+    )
+
+
+def _locate(row, offsets):
+    """Return the sequence and the time step of a row."""
+    i = int(np.searchsorted(offsets, row, side="right")) - 1
+    return i, row - int(offsets[i])
+
+
+def _offsets(lengths):
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+def _read_only(values):
+    values = values.view()
+    values.flags.writeable = False
+    return values

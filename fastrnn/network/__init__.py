@@ -1,0 +1,5 @@
+"""The network: cells, layers, pooling and head on packed batches, and the threads that run them."""
+
+from fastrnn.network.network import Network
+
+__all__ = ["Network"]

@@ -1,0 +1,366 @@
+"""Padded arrays forward and backward through a recurrent layer: the public calls of the layers.
+
+An array of shape (T, B, D) is cut into shards, and these into strands, one for each direction.
+Each strand is packed, run and unpacked on one of several threads if asked, its kernels by a team if
+there are more threads than strands; parameter gradients are added in the order of the shards.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastrnn.kernels import packing
+from fastrnn.kernels.dense import pack_weights, pack_weights_transposed
+from fastrnn.kernels.vector_math import products
+from fastrnn.network import threads
+from fastrnn.network.batches import PackedBatch, count_shards, pack_dense, pack_shards
+from fastrnn.network.recurrent import RecurrentLayer, Tape
+from fastrnn.network.workspace import Workspace, take_spare
+
+SMALLEST_SHARD = 8
+"""Sequences that are worth a thread of their own, where shards are only for threads."""
+
+
+@dataclass(slots=True)
+class _Strand:
+    """One direction of one shard: what a thread works on at a time."""
+
+    direction: int
+    batch: PackedBatch
+    work: Workspace
+    tape: Tape | None = None
+
+    @property
+    def rows(self):
+        """Rows of the padded array, in the direction's order of time."""
+        return self.batch.rows[self.batch.reverse] if self.direction else self.batch.rows
+
+
+@dataclass(slots=True)
+class _ForwardPass:
+    """What `PaddedLayer.forward` with training=True leaves for `backward`."""
+
+    strands: list[_Strand]
+    make: Callable  # of an array for all rows: numpy.empty, or numpy.zeros if there is padding
+    n_steps: int
+    n_sequences: int
+    n_jobs: int | None
+
+
+class PaddedLayer(RecurrentLayer):
+    """A recurrent layer that takes padded arrays.
+
+    Parameters
+    ----------
+    input_size : int
+        D, features of each step.
+    hidden_size : int
+        H, hidden units of each direction.
+    bidirectional : bool
+        Whether a second set of units reads the sequences from their ends.
+    dtype : {"float32", "float64"}
+        Type of parameters and arithmetic.
+    random_state : None, int or numpy.random.Generator
+        Source of the initial weights.
+    """
+
+    def __init__(self, input_size, hidden_size, bidirectional, dtype, random_state):
+        super().__init__(input_size, hidden_size, bidirectional, dtype, random_state)
+        self._forward_pass = None
+        self._spare = []
+
+    def bind(self, theta, grad):
+        """Let the parameters and gradients live in given vectors, whose values stay.
+
+        Parameters
+        ----------
+        theta, grad : ndarray of shape (P,)
+            C-contiguous, of the layer's dtype.
+        """
+        super().bind(theta, grad)
+        # What was planned for the packing of other parameters is of no use.
+        self._spare_forward_plans, self._spare_backward_plans = [], []
+
+    def __getstate__(self):
+        """What copy and pickle take: nothing of passes under way, and no memory."""
+        nothing = {"_forward_pass": None, "_spare": []}
+        plans = {"_spare_forward_plans": [], "_spare_backward_plans": []}
+        return {**super().__getstate__(), **nothing, **plans}
+
+    def forward(self, x, lengths=None, initial_state=None, training=False, n_jobs=None):
+        """Run sequences forward.
+
+        Parameters
+        ----------
+        x : array-like of shape (T, B, D)
+            Input of B sequences, padded to T steps; what stands in the padding is not read.
+        lengths : array-like of int of shape (B,), optional
+            Steps of each sequence, 1 to T, in any order; T by default.
+        initial_state : tuple of array-like of shape (directions, B, H), optional
+            (h,), or (h, c) for cells with a cell state; zero by default.
+        training : bool, default=False
+            Whether to keep what `backward` needs.
+        n_jobs : int or None, default=None
+            Threads, for this call and its `backward`; None is one, -1 all processors. Results are
+            the same bits for any number.
+
+        Returns
+        -------
+        y : ndarray of shape (T, B, directions · H)
+            State after every step, zero from a sequence's length on.
+        state : tuple of ndarray of shape (directions, B, H)
+            (h,) or (h, c) after each sequence's own last step; of the second direction, after its
+            first.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument has a wrong shape or cannot be converted to the layer's dtype.
+        """
+        x = self._as_array("x", x, (None, None, self.input_size))
+        n_steps, n_sequences = x.shape[:2]
+        shape = (self.n_directions, n_sequences, self.hidden_size)
+        if initial_state is not None:
+            initial_state = self._as_states("initial_state", initial_state, shape)
+        if lengths is not None:
+            lengths = _check_lengths(lengths, n_steps, n_sequences)
+        n_rows = n_steps * n_sequences if lengths is None else int(lengths.sum())
+        flops = self._flops(n_rows)
+        if training or products() == "blas":
+            n_shards = count_shards(n_sequences, flops)
+        else:
+            # No sum goes over the sequences, and packed products do not see batch mates.
+            worthwhile = int(flops // threads.WORTHWHILE_FLOPS)
+            n_shards = min(threads.count_threads(n_jobs), worthwhile, n_sequences // SMALLEST_SHARD)
+            n_shards = max(1, n_shards)
+        if lengths is None:
+            shards, make = pack_dense(n_steps, n_sequences, n_shards), np.empty
+        else:
+            shards = pack_shards(np.arange(n_sequences), lengths, n_sequences, n_shards)
+            make = np.zeros
+        if training and self._forward_pass is not None:
+            self._give_back(self._forward_pass.strands)
+            self._forward_pass = None
+        strands = [
+            _Strand(d, batch, take_spare(self._spare, self._make_workspace))
+            for batch in shards
+            for d in range(self.n_directions)
+        ]
+        h = None
+        if lengths is None and len(strands) == 1 and not training:
+            # The packed states are y, behind the initial state.
+            h = np.empty((n_sequences * (1 + n_steps), self.hidden_size), dtype=self.dtype)
+            y = h[n_sequences:].reshape(n_steps, n_sequences, self.hidden_size)
+        else:
+            y = make((n_steps, n_sequences, self.output_size), dtype=self.dtype)
+        state = self._empty_states(shape)
+        plan = take_spare(self._spare_forward_plans, self._plan_forward)
+        weights, factors = plan
+        for factor in factors:
+            pack_weights(*factor)
+        n_threads = threads.share(n_jobs, len(strands))
+
+        def run_strand(strand):
+            d, batch, work = strand.direction, strand.batch, strand.work
+            packed = _take(x, strand, 0, self.input_size, "x", by_reference=not training)
+            start = initial_state and [array[d][batch.order] for array in initial_state]
+            tape = self.forward_direction(
+                d, packed, batch, work, weights[d],
+                state=start, keep=training, h=h, n_threads=n_threads,
+            )  # fmt: skip
+            if h is None:
+                _put(tape.h[len(batch.order) :], strand, y, d * self.hidden_size)
+            for array, packed_array in zip(state, (tape.h, tape.c), strict=False):
+                if batch.span is None:
+                    packing.put_last(packed_array, batch.last, batch.order, array[d])
+                else:
+                    array[d, batch.span] = packed_array[-len(batch.order) :]
+            strand.tape = tape
+
+        threads.run(run_strand, strands, n_jobs, self._flops(len(shards[0].rows)))
+        self._spare_forward_plans.append(plan)
+        if training:
+            self._forward_pass = _ForwardPass(strands, make, n_steps, n_sequences, n_jobs)
+        else:
+            self._give_back(strands)
+        return y, state
+
+    def backward(self, dy, dstate=None):
+        """Propagate gradients back through the last ``forward(training=True)``.
+
+        Parameters
+        ----------
+        dy : array-like of shape (T, B, directions · H)
+            Gradient of the loss with respect to y; what stands in the padding is not read.
+        dstate : tuple of array-like of shape (directions, B, H), optional
+            Gradient with respect to the final state; zero by default.
+
+        Returns
+        -------
+        dx : ndarray of shape (T, B, D)
+            Gradient with respect to x, zero from a sequence's length on.
+        dinitial_state : tuple of ndarray of shape (directions, B, H)
+            Gradient with respect to the initial state.
+
+        Raises
+        ------
+        RuntimeError
+            If there was no ``forward(training=True)`` since the last `backward`.
+        ValueError, TypeError
+            If an argument has a wrong shape or cannot be converted to the layer's dtype.
+        """
+        if self._forward_pass is None:
+            raise RuntimeError("backward needs a call of forward with training=True before it")
+        done = self._forward_pass
+        n_steps, n_sequences = done.n_steps, done.n_sequences
+        dy = self._as_array("dy", dy, (n_steps, n_sequences, self.output_size))
+        shape = (self.n_directions, n_sequences, self.hidden_size)
+        if dstate is not None:
+            dstate = self._as_states("dstate", dstate, shape)
+        dx = done.make((n_steps, n_sequences, self.input_size), dtype=self.dtype)
+        dinitial = self._empty_states(shape)
+        whole = len(done.strands) == 1 and done.strands[0].batch.span is not None
+        total = self.grad.reshape(self.n_directions, -1)
+        total.fill(0)
+        plan = take_spare(self._spare_backward_plans, self._plan_backward)
+        weights, factors = plan
+        for factor in factors:
+            pack_weights_transposed(*factor)
+        n_threads = threads.share(done.n_jobs, len(done.strands))
+
+        def run_strand(k):
+            strand = done.strands[k]
+            d, batch, work = strand.direction, strand.batch, strand.work
+            size = self.hidden_size
+            dy_d = _take(dy, strand, d * size, size, "dy", by_reference=True)
+            dx_d = dx.reshape(-1, self.input_size)
+            if not whole:
+                dx_d = work.take("dx", (len(batch.rows), self.input_size))
+            if k < self.n_directions:  # the first shard adds to the total itself
+                grad, grads = None, self._grads[d]
+            else:
+                grad = work.zeros("grad", total[d].shape)
+                grads = self.views_of_direction(grad)
+            dstate_d = []
+            for j in range(self.n_states):
+                array = work.zeros(("dstate", j), (len(batch.order), self.hidden_size))
+                if dstate is not None:
+                    packing.take_rows(dstate[j][d], 0, batch.order, array)
+                dstate_d.append(array)
+            self.backward_direction(
+                strand.tape, batch, work, weights[d], grads,
+                dy=dy_d, dstate=dstate_d, dx=dx_d, n_threads=n_threads,
+            )  # fmt: skip
+            if d == 0 and not whole:
+                _put(dx_d, strand, dx, 0)
+            for array, packed in zip(dinitial, dstate_d, strict=True):
+                array[d, batch.order if batch.span is None else batch.span] = packed
+            return grad, dx_d
+
+        flops = self._flops(len(done.strands[0].batch.rows))
+        results = threads.run(run_strand, range(len(done.strands)), done.n_jobs, flops)
+        for strand, (grad, dx_d) in zip(done.strands, results, strict=True):
+            if grad is not None:
+                total[strand.direction] += grad
+            if strand.direction == 1:
+                packing.add_rows(dx_d, strand.rows, dx.reshape(-1, self.input_size))
+        self._spare_backward_plans.append(plan)
+        self._give_back(done.strands)
+        self._forward_pass = None
+        return dx, dinitial
+
+    def _empty_states(self, shape):
+        """A tuple (h,) or (h, c) of arrays."""
+        return tuple([np.empty(shape, dtype=self.dtype) for _ in range(self.n_states)])
+
+    def _make_workspace(self):
+        """Memory of a strand."""
+        return Workspace(self.dtype)
+
+    def _plan_forward(self):
+        """What forward passes need packed, and how."""
+        return self.plan_forward(Workspace(self.dtype))
+
+    def _plan_backward(self):
+        """What backward passes need packed, and how."""
+        return self.plan_backward(Workspace(self.dtype))
+
+    def _give_back(self, strands):
+        """Keep the memory of strands for the next call."""
+        self._spare.extend([strand.work for strand in strands])
+
+    def _as_array(self, name, array, shape):
+        """An argument as a contiguous array of the layer's dtype and a shape (None: any > 0)."""
+        array = np.asarray(array)
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
+        if array.shape != shape and not _fits(array.shape, shape):
+            expected = "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"
+            raise ValueError(f"{name} must have shape {expected}, got {array.shape}")
+        return np.ascontiguousarray(array, dtype=self.dtype)
+
+    def _as_states(self, name, states, shape):
+        """A tuple (h,) or (h, c) of arrays of one shape."""
+        names = ("h", "c") if self.has_cell_state else ("h",)
+        if not isinstance(states, tuple | list) or len(states) != len(names):
+            got = (
+                f"{len(states)} items"
+                if isinstance(states, tuple | list)
+                else type(states).__name__
+            )
+            raise ValueError(f"{name} must be a tuple ({', '.join(names)}), got {got}")
+        return tuple(self._as_array(f"{name}[{k}]", array, shape) for k, array in enumerate(states))
+
+
+def _take(array, strand, column, width, name, *, by_reference):
+    """The packed rows of a strand, from columns of a (T, B, F) array; if allowed, the array itself.
+
+    The strand's order of time is its direction's.
+    """
+    batch, (n_steps, n_sequences, n_columns) = strand.batch, array.shape
+    whole = batch.span == slice(0, n_sequences) and width == n_columns
+    if by_reference and whole and strand.direction == 0:
+        return array.reshape(-1, width)
+    packed = strand.work.take(name, (len(batch.rows), width))
+    if batch.span is None:
+        packing.take_rows(array.reshape(-1, n_columns), column, strand.rows, packed)
+    else:
+        steps = array[:, batch.span, column : column + width]
+        packed.reshape(n_steps, -1, width)[...] = steps[::-1] if strand.direction else steps
+    return packed
+
+
+def _put(packed, strand, array, column):
+    """Write the packed rows of a strand to columns of a (T, B, F) array."""
+    batch, width = strand.batch, packed.shape[1]
+    if batch.span is None:
+        packing.put_rows(packed, strand.rows, array.reshape(-1, array.shape[2]), column)
+    else:
+        steps = packed.reshape(len(array), -1, width)
+        steps = steps[::-1] if strand.direction else steps
+        array[:, batch.span, column : column + width] = steps
+
+
+def _fits(shape, expected):
+    """Whether a shape is as expected, where None is any size but 0."""
+    if len(shape) != len(expected):
+        return False
+    for size, wanted in zip(shape, expected, strict=True):
+        if size != wanted and (wanted is not None or size == 0):
+            return False
+    return True
+
+
+def _check_lengths(lengths, n_steps, n_sequences):
+    """Lengths of sequences as an int64 array, or None if all have n_steps steps."""
+    lengths = np.asarray(lengths)
+    if lengths.dtype.kind not in "iu":
+        raise TypeError(f"lengths must be integers, got dtype {lengths.dtype}")
+    if lengths.shape != (n_sequences,):
+        raise ValueError(f"lengths must have shape ({n_sequences},), got {lengths.shape}")
+    shortest = lengths.min()
+    if shortest < 1 or lengths.max() > n_steps:
+        n = np.flatnonzero((lengths < 1) | (lengths > n_steps))[0]
+        raise ValueError(f"lengths[{n}] must be from 1 to {n_steps}, got {lengths[n]}")
+    return None if shortest == n_steps else lengths.astype(np.int64)

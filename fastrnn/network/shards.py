@@ -1,0 +1,190 @@
+"""What a network's threads work on and with.
+
+A minibatch in shards and pieces, memory, packed weights, and gradients that are added in order.
+"""
+
+import itertools
+import threading
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fastrnn.kernels.dense import pack_weights, pack_weights_transposed
+from fastrnn.network import threads
+from fastrnn.network.workspace import Workspace
+
+
+def take_states(states, which):
+    """The states of some sequences, for each layer."""
+    return [tuple([array[:, which] for array in layer]) for layer in states]
+
+
+def put_states(source, which, states):
+    """Write the states of some sequences, for each layer."""
+    for layer, target in zip(source, states, strict=True):
+        for array, target_array in zip(layer, target, strict=True):
+            target_array[:, which] = array
+
+
+def running_totals(sizes):
+    """The sum of the sizes before each, and of all."""
+    return list(itertools.accumulate(sizes, initial=0))
+
+
+def pack_head(network, work):
+    """The head's weights in packed form, for a forward pass."""
+    packed = work.packed("head", network.pooling.width, network.n_outputs)
+    if network.tied:
+        pack_weights_transposed(network.embeddings[0], 0, network.pooling.width, packed)
+    else:
+        pack_weights(network.head["W"], 0, network.n_outputs, packed)
+    return packed
+
+
+HEAD_ROWS = 512
+"""Rows of the head's factor on the way back that are multiplied at a time: they stay in a
+second-level cache while all steps pass by."""
+
+PACKING_FLOPS = 32
+"""Arithmetic that takes as long as to pack an element."""
+
+
+def _call(function_and_arguments):
+    function, arguments = function_and_arguments
+    function(*arguments)
+
+
+class Memory:
+    """Workspaces of one thread: one for each layer, one for what lies between."""
+
+    def __init__(self, network):
+        self.layers = [Workspace(network.dtype) for _ in network.layers]
+        self.network = Workspace(network.dtype)
+
+
+class PackedWeights:
+    """The weights of every layer in packed form, to be packed anew for every minibatch."""
+
+    def __init__(self, network, *, want_dx=False):
+        self.forward, self.backward = [], []
+        factors, transposed_factors = [], []
+        for k, layer in enumerate(network.layers):
+            work = Workspace(network.dtype)
+            weights, planned = layer.plan_forward(work)
+            self.forward.append(weights)
+            factors += planned
+            needs_dx = k > 0 or want_dx or bool(network.embeddings)
+            weights, planned = layer.plan_backward(work, want_dx=needs_dx)
+            self.backward.append(weights)
+            transposed_factors += planned
+        work, width, n_outputs = Workspace(network.dtype), network.pooling.width, network.n_outputs
+        self.head_forward = work.packed("forward", width, n_outputs)
+        self.head_backward = work.packed("backward", n_outputs, width)
+        self._n_outputs = n_outputs
+        if network.tied:
+            table = network.embeddings[0]
+            factors += [
+                (table[begin:end], 0, width, packed) for begin, end, packed in self._head_pieces()
+            ]
+            transposed_factors.append((table, 0, width, self.head_forward))
+        else:
+            W = network.head["W"]
+            factors.append((W, 0, n_outputs, self.head_forward))
+            transposed_factors += [
+                (W, begin, end - begin, packed) for begin, end, packed in self._head_pieces()
+            ]
+        self._calls = [(pack_weights, factor) for factor in factors]
+        self._calls += [(pack_weights_transposed, factor) for factor in transposed_factors]
+        self._size = sum(len(packed) for _, (*_, packed) in self._calls)
+
+    def _head_pieces(self):
+        """Pieces of the head's factor on the way back: first and last row, and where they go."""
+        packed, n_outputs = self.head_backward, self._n_outputs
+        row_size = len(packed) // n_outputs
+        for begin in range(0, n_outputs, HEAD_ROWS):
+            end = min(begin + HEAD_ROWS, n_outputs)
+            yield begin, end, packed[begin * row_size : end * row_size]
+
+    def pack(self, n_jobs=None):
+        """Fill the factors of all layers and of the head."""
+        threads.run(_call, self._calls, n_jobs, PACKING_FLOPS * self._size)
+
+
+class LayerGradients:
+    """A gradient of the parameters of the layers, with its views."""
+
+    def __init__(self, network, flat=None):
+        if flat is None:
+            flat = np.empty(network.n_layer_parameters, dtype=network.dtype)
+        self.flat = flat
+        self.layers = [
+            layer.by_direction(views)
+            for layer, views in zip(network.layers, network.layer_views(flat), strict=True)
+        ]
+
+
+class InOrder:
+    """Adds the gradients of shards in their order to those of the first."""
+
+    def __init__(self, total, spare):
+        self.total, self.spare = total, spare
+        self.lock = threading.Lock()
+        self.waiting = {}
+        self.next = 0
+
+    def add(self, k, gradients):
+        """Add those of shard k now or, if one before it is missing, after that."""
+        with self.lock:
+            self.waiting[k] = gradients
+            while self.next in self.waiting:
+                gradients = self.waiting.pop(self.next)
+                if gradients is not self.total:
+                    self.total.flat += gradients.flat
+                    self.spare.append(gradients)
+                self.next += 1
+
+
+@dataclass(slots=True)
+class Minibatch:
+    """A minibatch, cut into shards.
+
+    For each shard `members` are the numbers of its sequences, `head_rows` the rows that the head
+    reads of the shards before it, and `step_rows` their steps; both end with the sum over all.
+    `total` is the sum of the weights.
+    """
+
+    shards: list
+    members: list
+    head_rows: list
+    step_rows: list
+    total: float
+
+    def step_ranges(self):
+        """Each shard with the range of its steps among those of all shards."""
+        for shard, (begin, end) in zip(
+            self.shards, itertools.pairwise(self.step_rows), strict=True
+        ):
+            yield shard, begin, end
+
+
+@dataclass(slots=True)
+class Piece:
+    """A piece of a shard's time.
+
+    Its first `n_on` sequences go on after it; it begins at packed row `first` of the shard.
+    """
+
+    batch: object
+    seeds: list | None
+    n_on: int = 0
+    first: int = 0
+
+
+@dataclass(slots=True)
+class Shard:
+    """What a forward pass leaves: seeds of the dropout, threads it may use, tapes of each layer."""
+
+    batch: object
+    seeds: list | None
+    n_threads: int
+    tapes: list = field(default_factory=list)

@@ -1,0 +1,816 @@
+"""Model files: what is saved is loaded to the bit, and nothing else is."""
+
+import datetime
+import hashlib
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+import tracemalloc
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fuzz_files import Fuzzer, models, put_together, take_apart
+
+import fastrnn
+from fastrnn import (
+    RNNClassifier,
+    RNNForecaster,
+    RNNLanguageModel,
+    RNNRegressor,
+    RNNTagger,
+)
+from fastrnn.bridge import NotFittedError
+from fastrnn.files import ModelFileError, atomic, layout, read_description
+from fastrnn.files.record import decode, encode
+from fastrnn.network.network import Network, parameter_shapes
+from fastrnn.network.recurrent import ZEROS
+
+library = pytest.importorskip("safetensors.numpy", reason="files are written with safetensors")
+
+QUICK = {"max_iter": 2, "n_iter_no_change": 1, "tol": 10.0, "random_state": 0}
+
+
+def sequences(n=20, width=2, seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.standard_normal((rng.integers(3, 9), width)) for _ in range(n)]
+
+
+X = sequences()
+LABELS = np.array(["up" if x[-1, 0] > 0 else "down" for x in X])
+
+
+def classifier(**options):
+    return RNNClassifier(**{"hidden_layer_sizes": 4, **QUICK, **options})
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """The bytes of a small model."""
+    path = tmp_path_factory.mktemp("saved") / "model"
+    classifier(hidden_layer_sizes=2).fit(X, LABELS).save(path)
+    return path.read_bytes()
+
+
+def save_and_load(model, tmp_path):
+    path = tmp_path / "model.fastrnn"
+    model.save(path)
+    loaded = fastrnn.load(path)
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+    assert_same_fit(loaded, model)
+    return loaded
+
+
+def assert_same_fit(loaded, model):
+    """Compare all that `fit` has set, but for the solver and the random numbers."""
+    assert type(loaded) is type(model)
+    params, expected = loaded.get_params(), model.get_params()
+    np.testing.assert_equal(params, expected)
+    assert {name: type(value) for name, value in params.items()} == {
+        name: type(value) for name, value in expected.items()
+    }
+    assert vars(loaded).keys() == vars(model).keys()
+    assert loaded.network_.theta.dtype == model.network_.theta.dtype
+    np.testing.assert_array_equal(loaded.network_.theta, model.network_.theta)
+    assert loaded.network_.loss.name == model.network_.loss.name
+    assert loaded._architecture == model._architecture
+    assert loaded._columns == model._columns
+    for name in vars(model):
+        if name.endswith("_") and name not in ("network_", "encoder_"):
+            np.testing.assert_equal(getattr(loaded, name), getattr(model, name))
+            assert type(getattr(loaded, name)) is type(getattr(model, name)), name
+    left_out = ("rng", "solver", "solver_state")
+    state, was = (vars(one._training_state) for one in (loaded, model))
+    assert {k: v for k, v in state.items() if k not in left_out} == {
+        k: v for k, v in was.items() if k not in left_out
+    }
+
+
+class TestClassifier:
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    @pytest.mark.parametrize("bidirectional", [False, True])
+    @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", "carry_lstm"])
+    def test_predicts_the_same_bits(self, cell, bidirectional, dtype, tmp_path):
+        options = {"cell": cell, "bidirectional": bidirectional, "dtype": dtype}
+        model = classifier(hidden_layer_sizes=(4, 3), **options).fit(X, LABELS)
+        loaded = save_and_load(model, tmp_path)
+        np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+        np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+        np.testing.assert_array_equal(loaded.transform(X), model.transform(X))
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"cell": "rnn", "activation": "relu"},
+            {"cell": "gru", "reset_after": False},
+            {"cell": "carry_lstm", "candidate_activation": "tanh", "carry_bias_init": 1.5},
+            {"pooling": "mean", "forget_bias_init": 0.0},
+            {"pooling": "max", "bptt_steps": 2, "clip_norm": np.inf, "n_iter_no_change": np.inf},
+            {"class_weight": {"up": 2.0}, "batch_size": np.int64(7), "tol": np.float32(0.5)},
+            {"hidden_layer_sizes": [3, 2], "solver": "sgd", "learning_rate": "invscaling"},
+            {"solver": "lbfgs", "n_iter_no_change": 10},
+            {"early_stopping": True, "validation_fraction": 0.3, "random_state": 2**70},
+        ],
+    )
+    def test_options(self, options, tmp_path):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Training stopped at max_iter")
+            model = classifier(**options).fit(X, LABELS)
+        for name, value in options.items():
+            model.set_params(**{name: value.item() if isinstance(value, np.generic) else value})
+        loaded = save_and_load(model, tmp_path)
+        np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+
+    @pytest.mark.parametrize(
+        "labels",
+        [
+            LABELS,
+            LABELS == "up",
+            LABELS.astype("<U20"),
+            LABELS.astype(object),
+            LABELS.astype("S"),
+            np.where(LABELS == "up", 3, -(2**40)),
+            np.where(LABELS == "up", 3, 200).astype(np.uint8),
+            np.where(LABELS == "up", 3.0, -7.0).astype(np.float32),
+            np.where(LABELS == "up", "\ud800 no text", "häm\n\0x"),
+        ],
+    )
+    def test_labels_keep_their_dtype(self, labels, tmp_path):
+        model = classifier().fit(X, labels)
+        loaded = save_and_load(model, tmp_path)
+        assert loaded.classes_.dtype == model.classes_.dtype == labels.dtype
+        np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+
+    def test_labels_of_very_unequal_length_become_narrow_or_are_refused(self, tmp_path):
+        model = classifier().fit(X, LABELS.astype("<U200000"))
+        assert fastrnn_load(model, tmp_path).classes_.dtype == LABELS.dtype
+        classes = np.array([*(f"{k:05}" for k in range(3000)), "z" * 1000])
+        model.classes_ = classes
+        with pytest.raises(ValueError, match="classes has a string of 1000 characters among 3001"):
+            model.save(tmp_path / "model")
+
+    def test_several_labels(self, tmp_path):
+        Y = np.stack([LABELS == "up", [len(x) > 5 for x in X], LABELS == "down"], axis=1)
+        model = classifier().fit(X, Y.astype(int))
+        loaded = save_and_load(model, tmp_path)
+        np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+        assert loaded.score(X, Y.astype(int)) == model.score(X, Y.astype(int))
+
+    def test_tables_keep_their_number_of_columns(self, tmp_path):
+        table = np.random.default_rng(0).standard_normal((20, 5))
+        model = classifier().fit(table, LABELS)
+        loaded = save_and_load(model, tmp_path)
+        np.testing.assert_array_equal(loaded.predict_proba(table), model.predict_proba(table))
+        with pytest.raises(ValueError, match="expecting 5 features"):
+            loaded.predict(table[:, :4])
+
+    def test_ids(self, tmp_path):
+        ids = [np.random.default_rng(k).integers(0, 6, 5) for k in range(20)]
+        model = classifier(embedding_dim=3).fit(ids, LABELS)
+        loaded = save_and_load(model, tmp_path)
+        np.testing.assert_array_equal(loaded.predict_proba(ids), model.predict_proba(ids))
+        with pytest.raises(ValueError, match="the ids that fit learned"):
+            loaded.predict([[6]])
+
+    @pytest.mark.parametrize("name", ["pandas", "polars"])
+    def test_frames_keep_names_and_categories(self, name, tmp_path):
+        frames = pytest.importorskip(name)
+        data = [
+            frames.DataFrame({"size": x[:, 0], "word": np.where(x[:, 1] > 0, "ja", "nein")})
+            for x in X
+        ]
+        model = classifier(categorical_features="from_dtype").fit(data, LABELS)
+        loaded = save_and_load(model, tmp_path)
+        np.testing.assert_array_equal(loaded.predict_proba(data), model.predict_proba(data))
+        assert loaded.feature_names_in_.tolist() == ["size", "word"]
+        other = data[0].rename({"size": "length"}) if name == "polars" else data[0].rename(
+            columns={"size": "length"}
+        )  # fmt: skip
+        with pytest.raises(ValueError, match="feature names should match"):
+            loaded.predict([other])
+
+    def test_parameters_may_have_changed_since(self, tmp_path):
+        model = classifier().fit(X, LABELS).set_params(hidden_layer_sizes=9, cell="gru")
+        loaded = save_and_load(model, tmp_path)
+        assert (loaded.hidden_layer_sizes, loaded.cell) == (9, "gru")
+        np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+
+
+def fastrnn_load(model, tmp_path):
+    model.save(tmp_path / "model")
+    return fastrnn.load(tmp_path / "model")
+
+
+class TestRegressor:
+    @pytest.mark.parametrize("target", [[len(x) for x in X], [[len(x), x[0, 0], 1] for x in X]])
+    def test_predicts_the_same_bits(self, target, tmp_path):
+        model = RNNRegressor(4, pooling="mean", **QUICK).fit(X, target)
+        loaded = save_and_load(model, tmp_path)
+        np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+        assert loaded.score(X, target) == model.score(X, target)
+
+    def test_validation_data_and_scores(self, tmp_path):
+        target = [len(x) for x in X]
+        model = RNNRegressor(4, early_stopping=True, **QUICK)
+        model.fit(X, target, validation_data=(X, target))
+        save_and_load(model, tmp_path)
+
+
+class TestTagger:
+    @pytest.mark.parametrize("labels", [np.array(["a", "b"]), np.array([4, 1])])
+    def test_predicts_the_same_bits(self, labels, tmp_path):
+        tags = [labels[(x[:, 0] > 0).astype(int)] for x in X]
+        model = RNNTagger(4, bidirectional=True, **QUICK).fit(X, tags)
+        loaded = save_and_load(model, tmp_path)
+        for expected, got in zip(model.predict_proba(X), loaded.predict_proba(X), strict=True):
+            np.testing.assert_array_equal(got, expected)
+        assert loaded.score(X, tags) == model.score(X, tags)
+
+
+class TestLanguageModel:
+    TEXT = "the cat sat on the mat. " * 10
+
+    @pytest.mark.parametrize(
+        ("options", "data"),
+        [
+            ({}, TEXT),
+            ({"tie_weights": True, "lowercase": True}, TEXT),
+            ({"tokenizer": "word", "min_freq": 2}, TEXT + "dog"),
+            ({"max_features": 5}, [TEXT, "a cat", "\ud800"]),
+            ({"tie_weights": True, "embedding_dim": 4}, [["a", "b"], ["b", "a", "c"]]),
+        ],
+    )
+    def test_predicts_the_same_bits(self, options, data, tmp_path):
+        model = RNNLanguageModel(4, **options, **QUICK).fit(data)
+        loaded = save_and_load(model, tmp_path)
+        start = data[:9] if isinstance(data, str) else data[0]
+        np.testing.assert_array_equal(loaded.next_proba(start), model.next_proba(start))
+        assert loaded.sample(start, 20, random_state=0) == model.sample(start, 20, random_state=0)
+        assert loaded.score(data) == model.score(data)
+        assert vars(loaded.encoder_) == vars(model.encoder_)
+
+    @pytest.mark.parametrize("data", [np.arange(60) % 7, [[0, 2, 1], [1, 1, 4]]])
+    def test_ids(self, data, tmp_path):
+        model = RNNLanguageModel(4, **QUICK).fit(data)
+        loaded = save_and_load(model, tmp_path)
+        np.testing.assert_array_equal(loaded.next_proba([1, 2]), model.next_proba([1, 2]))
+        assert loaded.encoder_ is None
+
+    def test_tokenizers_that_are_code_are_refused(self, tmp_path):
+        model = RNNLanguageModel(4, tokenizer=str.split, **QUICK).fit(self.TEXT)
+        with pytest.raises(TypeError, match="is code, which has no place in a file"):
+            model.save(tmp_path / "model")
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestForecaster:
+    SERIES = (np.sin(np.arange(20)) + 2, np.sin(np.arange(31)) + 2)
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},
+            {"strategy": "direct", "horizon": 4, "quantiles": (0.1, 0.5, 0.9)},
+            {"scaling": None, "quantiles": [0.5]},
+            {"scaling": "standard", "log": True, "seasonality": 6},
+            {"scaling": "level", "window": 8, "early_stopping": True},
+        ],
+    )
+    def test_predicts_the_same_bits(self, options, tmp_path):
+        model = RNNForecaster(4, **options, **QUICK).fit(self.SERIES)
+        loaded = save_and_load(model, tmp_path)
+        np.testing.assert_array_equal(loaded.predict(4), model.predict(4))
+        new = [self.SERIES[0][:9]]
+        np.testing.assert_array_equal(loaded.predict(3, new), model.predict(3, new))
+        assert loaded.score([[1.0, 2.0]] * 2) == model.score([[1.0, 2.0]] * 2)
+
+    def test_one_series_with_gaps(self, tmp_path):
+        series = self.SERIES[0].copy()
+        series[4:6] = np.nan
+        model = RNNForecaster(4, missing="mask", **QUICK).fit(series)
+        loaded = save_and_load(model, tmp_path)
+        np.testing.assert_array_equal(loaded.predict(4), model.predict(4))
+        assert loaded.predict(4).shape == (4,)
+
+    def test_covariates(self, tmp_path):
+        ahead = [np.stack([np.arange(n + 3) % 3, np.ones(n + 3)], axis=1) for n in (20, 31)]
+        behind = [np.arange(n) ** 0.5 for n in (20, 31)]
+        model = RNNForecaster(
+            4, strategy="direct", horizon=3, categorical_features=[0], embedding_dim=2, **QUICK
+        )
+        model.fit(self.SERIES, future_covariates=ahead, past_covariates=behind)
+        loaded = save_and_load(model, tmp_path)
+        np.testing.assert_array_equal(loaded.predict(3), model.predict(3))
+
+    @pytest.mark.parametrize("times", ["dates", "numbers", "aware", "datetime"])
+    @pytest.mark.parametrize("name", ["pandas", "polars"])
+    def test_frames(self, name, times, tmp_path):
+        frames = pytest.importorskip(name)
+        pytest.importorskip("narwhals")
+
+        def stamps(begin, end):
+            days = [
+                datetime.datetime(2024, 1, 1) + datetime.timedelta(k) for k in range(begin, end)
+            ]
+            if times == "numbers":
+                return list(range(begin, end))
+            if times == "dates":
+                return [day.date() for day in days]
+            if times == "aware":
+                return [day.replace(tzinfo=datetime.UTC) for day in days]
+            return days
+
+        def frame(begin, end, **columns):
+            keys = ["north"] * (end - begin) + ["south"] * (end - begin)
+            rain = ["wet", "dry"] * (end - begin)
+            return frames.DataFrame(
+                {"id": keys, "time": stamps(begin, end) * 2, "rain": rain} | columns
+            )
+
+        values = np.concatenate([np.sin(np.arange(12)), np.cos(np.arange(12))])
+        model = RNNForecaster(4, categorical_features="from_dtype", **QUICK)
+        model.fit(frame(0, 12, value=values), future_covariates=["rain"])
+        loaded = save_and_load(model, tmp_path)
+        ahead = frame(10, 15)
+        np.testing.assert_array_equal(
+            loaded.predict(3, future_covariates=ahead), model.predict(3, future_covariates=ahead)
+        )
+        assert loaded._series.ids == model._series.ids == ["north", "south"]
+
+
+def test_what_is_loaded_can_be_trained_further(tmp_path):
+    model = classifier().fit(X, LABELS)
+    loaded = save_and_load(model, tmp_path)
+    again = save_and_load(model, tmp_path)
+    assert loaded.fit(X, LABELS).loss_curve_ == model.loss_curve_
+    again.set_params(warm_start=True).fit(X, LABELS)
+    assert len(again.loss_curve_) == 2 * len(model.loss_curve_)
+    loaded = save_and_load(model, tmp_path)
+    loaded.partial_fit(X, LABELS)
+    assert loaded._training_state.epoch == model._training_state.epoch + 1
+    assert loaded.t_ == model.t_ + len(X)
+
+
+def test_what_is_loaded_can_be_pickled_and_saved_again(tmp_path):
+    model = classifier().fit(X, LABELS)
+    loaded = pickle.loads(pickle.dumps(save_and_load(model, tmp_path)))
+    np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+    before = (tmp_path / "model.fastrnn").read_bytes()
+    loaded.save(tmp_path / "model.fastrnn")
+    assert (tmp_path / "model.fastrnn").read_bytes() == before
+
+
+def test_what_is_loaded_can_be_cloned(tmp_path):
+    base = pytest.importorskip("sklearn.base")
+    clone = base.clone(save_and_load(classifier().fit(X, LABELS), tmp_path))
+    assert not hasattr(clone, "network_")
+    assert clone.get_params() == classifier().get_params()
+
+
+def test_sources_of_random_numbers_are_saved_as_none(tmp_path):
+    for source in (np.random.default_rng(0), np.random.RandomState(0)):
+        model = classifier(random_state=source).fit(X, LABELS)
+        assert fastrnn_load(model, tmp_path).random_state is None
+        assert model.random_state is source
+
+
+def test_an_interrupted_fit_is_saved(tmp_path):
+    model = classifier().fit(X, LABELS)
+    model.loss_, model.best_loss_, model.loss_curve_ = np.nan, np.inf, []
+    model.validation_scores_ = [np.nan, -np.inf]
+    save_and_load(model, tmp_path)
+
+
+class Subclass(RNNClassifier):
+    """Of no kind that files know."""
+
+
+def test_what_cannot_be_saved_leaves_no_file(tmp_path):
+    path = tmp_path / "model"
+    with pytest.raises(NotFittedError):
+        classifier().save(path)
+    with pytest.raises(TypeError, match="Subclass is no class of fastrnn's own"):
+        Subclass(4, **QUICK).fit(X, LABELS).save(path)
+    with pytest.raises(ValueError, match="dropout must be"):
+        classifier().fit(X, LABELS).set_params(dropout=2.0).save(path)
+    model = classifier().fit(X, LABELS)
+    with pytest.raises(TypeError, match=r"class_weight is .* which has no place in a model"):
+        model.set_params(class_weight={datetime.timedelta(1): 1.0}).save(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_the_library_files_are_read_and_not_written(tmp_path):
+    model = classifier().fit(X, LABELS)
+    model.save(tmp_path / "model")
+    program = f"""
+import sys
+sys.modules["safetensors"] = None
+import fastrnn
+model = fastrnn.load({str(tmp_path / "model")!r})
+try:
+    model.save({str(tmp_path / "other")!r})
+except ImportError as error:
+    print(error)
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert run.stdout.strip() == (
+        'saving needs the safetensors library: pip install "fastrnn[files]"'
+    ), run.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_without_scikit_learn_files_are_loaded(tmp_path):
+    model = classifier().fit(X, LABELS)
+    model.save(tmp_path / "model")
+    np.savez(tmp_path / "x.npz", x=X[0], p=model.predict_proba(X[:1]))
+    program = f"""
+import sys
+sys.modules["sklearn"] = None
+import numpy as np, fastrnn
+data = np.load({str(tmp_path / "x.npz")!r})
+model = fastrnn.load({str(tmp_path / "model")!r})
+assert (model.predict_proba([data["x"]]) == data["p"]).all()
+model.save({str(tmp_path / "again")!r})
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "model").read_bytes()
+
+
+def test_other_programs_see_the_weights(tmp_path):
+    model = classifier(bidirectional=True, embedding_dim=2).fit([[0, 1], [2, 1]] * 10, LABELS)
+    model.save(tmp_path / "model")
+    tensors = library.load_file(tmp_path / "model")
+    assert sorted(tensors) == sorted(
+        ["embeddings.0", "head.W", "head.b"]
+        + [f"layers.0.{name}{way}" for name in "WUb" for way in ("", "_reverse")]
+    )
+    expected = model.network_.layers[0].params["U_reverse"]
+    np.testing.assert_array_equal(tensors["layers.0.U_reverse"], expected)
+    np.testing.assert_array_equal(tensors["embeddings.0"], model.network_.embeddings[0])
+    np.testing.assert_array_equal(tensors["head.b"], model.network_.head["b"])
+
+
+def test_description(tmp_path):
+    classifier(class_weight={"up": 2.0}).fit(X, LABELS).save(tmp_path / "m")
+    description = read_description(tmp_path / "m")
+    assert description.kind == "classifier"
+    assert description.fastrnn_version == fastrnn.__version__
+    assert description.parameters["class_weight"] == {"up": 2.0}
+    assert description.tensors["head.W"].shape == (4, 2)
+    assert description.tensors["head.W"].dtype == "float32"
+    assert description.size == (tmp_path / "m").stat().st_size
+    assert description.record["history"]["n_iter"] == 2
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", "carry_lstm"])
+def test_shapes_are_known_before_a_network_is_built(cell, bidirectional, tied):
+    shape = {
+        "n_features": 0 if tied else 2,
+        "hidden_layer_sizes": (4, 3),
+        "n_outputs": 5,
+        "cell": cell,
+        "bidirectional": bidirectional,
+        "embeddings": ((5, 6 if bidirectional else 3), (7, 2)),
+        "id_tables": (0, 1, 1),
+        "tied": tied,
+    }
+    network = Network(**shape, loss="log_loss", random_state=ZEROS)
+    views = network.named_views(network.theta)
+    shapes = list(parameter_shapes(**shape))
+    assert dict(shapes) == {name: view.shape for name, view in views.items()}
+    assert len(shapes) == len(views)
+    assert sum(view.size for view in views.values()) == network.theta.size
+    for k, view in enumerate(views.values()):
+        view[...] = k + 1
+    assert (network.theta > 0).all()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None, True, 3, -(2**80), 0.1, 5e-324, np.inf, -np.inf, "", "\ud800", b"\0\xff", (),
+        (1, (2,)), [1, [None]], {"a": 1, 2: (3,), True and 1.5: "x"}, datetime.date(2024, 2, 29),
+        datetime.datetime(2024, 2, 29, 1, 2, 3, 4), np.datetime64("2024-02-29", "D"),
+        datetime.datetime(2024, 2, 29, tzinfo=datetime.UTC), np.datetime64(-5, "ns"),
+    ],
+)  # fmt: skip
+def test_values_go_through_json(value):
+    again = decode(json.loads(json.dumps(encode(value, "it"), allow_nan=False)), "it")
+    assert again == value
+    assert type(again) is type(value)
+
+
+@pytest.mark.parametrize(
+    "value", [object(), print, np.zeros((2, 2)), 1j, np.datetime64("NaT"), {1}]
+)
+def test_other_values_do_not(value):
+    with pytest.raises(TypeError, match=r"it is .*, which has no place in a model file"):
+        encode(value, "it")
+
+
+class TestDamage:
+    """Whatever is wrong with a file is a `ModelFileError`, and found before memory is taken."""
+
+    def refuse(self, data, tmp_path, match):
+        path = tmp_path / "damaged"
+        path.write_bytes(data)
+        with pytest.raises(ModelFileError, match=match) as caught:
+            fastrnn.load(path)
+        assert str(caught.value).startswith(str(path))
+        assert caught.value.__cause__ is None
+        assert "\n" not in str(caught.value)
+
+    def test_every_truncation(self, saved, tmp_path):
+        path = tmp_path / "damaged"
+        for n in range(len(saved)):
+            path.write_bytes(saved[:n])
+            with pytest.raises(ModelFileError):
+                fastrnn.load(path)
+
+    def test_every_flipped_byte(self, saved, tmp_path):
+        length = int.from_bytes(saved[:8], "little")
+        padding = range(8 + len(saved[8 : 8 + length].rstrip(b" ")), 8 + length)
+        path = tmp_path / "damaged"
+        for n in range(len(saved)):
+            path.write_bytes(saved[:n] + bytes([saved[n] ^ 0x1]) + saved[n + 1 :])
+            if n in padding:
+                continue
+            with pytest.raises(ModelFileError):
+                fastrnn.load(path)
+
+    def test_many_kinds(self, tmp_path):
+        fuzzer = Fuzzer(tmp_path, seed=0)
+        tracemalloc.start()
+        try:
+            fuzzer.run(600)
+        finally:
+            tracemalloc.stop()
+        assert fuzzer.slowest < 10
+        results = {outcome for _, outcome in fuzzer.outcomes}
+        assert {"refused", "predicts"} <= results <= {"refused", "predicts", "the same"}
+
+    def test_other_files(self, saved, tmp_path):
+        self.refuse(b"", tmp_path, "ends too early")
+        self.refuse(b"no model at all, but long enough", tmp_path, "its header should have")
+        library.save_file({"a": np.zeros(3)}, tmp_path / "other")
+        self.refuse((tmp_path / "other").read_bytes(), tmp_path, "the header has no '__metadata__'")
+        library.save_file({"a": np.zeros(3)}, tmp_path / "other", {"format": "pt"})
+        self.refuse((tmp_path / "other").read_bytes(), tmp_path, "the metadata has no 'fastrnn'")
+        with pytest.raises(FileNotFoundError):
+            fastrnn.load(tmp_path / "nothing")
+        with pytest.raises(IsADirectoryError):
+            fastrnn.load(tmp_path)
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(ModelFileError, match="no regular file"):
+            fastrnn.load(tmp_path / "pipe")
+
+    def test_newer_formats(self, saved, tmp_path):
+        header, record, body = take_apart(saved)
+        record |= {"format": 2, "fastrnn": "7.1"}
+        record["parameters"]["new"] = 3
+        self.refuse(
+            put_together(header, record, body), tmp_path, "written by fastrnn '7.1' in format 2"
+        )
+
+    def test_kinds(self, saved, tmp_path):
+        header, record, body = take_apart(saved)
+        for kind, words in (("os.system", "no model$"), ("checkpoint", r"resume=True\) goes on")):
+            record["kind"] = kind
+            self.refuse(put_together(header, record, body), tmp_path, words)
+
+    @pytest.mark.parametrize(
+        ("name", "value", "words"),
+        [
+            ("dropout", 1.5, "dropout must be"),
+            ("cell", "gru2", "cell must be one of"),
+            ("hidden_layer_sizes", {"tuple": [4, True]}, "hidden_layer_sizes must be"),
+            ("random_state", "seed", "random_state must be"),
+            ("alpha", 10**400, "alpha must be"),
+            ("tokenizer", "char", "unknown entry 'tokenizer'"),
+            ("class_weight", json.loads("[" * 900 + "]" * 900), "lists in lists without end"),
+        ],
+    )
+    def test_parameters(self, saved, tmp_path, name, value, words):
+        header, record, body = take_apart(saved)
+        record["parameters"][name] = value
+        self.refuse(put_together(header, record, body), tmp_path, words)
+
+    @pytest.mark.parametrize("sizes", [2**40, {"tuple": [2**61] * 3}, {"tuple": [4, 4]}, 5])
+    def test_networks_that_the_file_does_not_hold(self, saved, tmp_path, sizes):
+        header, record, body = take_apart(saved)
+        record["fitted_with"]["hidden_layer_sizes"] = sizes
+        self.refuse(put_together(header, record, body), tmp_path, "tensor 'layers")
+
+    def test_tensors_too_many(self, saved, tmp_path):
+        header, record, body = take_apart(saved)
+        header["more"] = {"dtype": "F32", "shape": [1], "data_offsets": [len(body), len(body) + 4]}
+        record["checksums"]["more"] = record["checksums"]["head.b"]
+        data = put_together(header, record, body + b"\0\0\0\0")
+        self.refuse(data, tmp_path, "unknown tensor 'more'")
+
+    def test_numbers_that_are_not_finite(self, saved, tmp_path):
+        header, record, body = take_apart(saved)
+        begin, _ = header["head.b"]["data_offsets"]
+        body = body[:begin] + np.float32(np.nan).tobytes() + body[begin + 4 :]
+        self.refuse(put_together(header, record, body), tmp_path, "'head.b' has numbers that are")
+
+    @pytest.mark.parametrize(
+        ("k", "name", "values"),
+        [
+            (2, "y_scale", [1.0, 0.0]),
+            (4, "token_counts", [0, 0, 0, 0, 0]),
+            (4, "token_counts", [0, -1, 4, 4, 4]),
+            (5, "covariate_scale", [2.0]),
+            (5, "covariate_mean", [0.5]),
+            (5, "series.future_lengths", [8, 19]),
+            (5, "series.lengths", [1, 20]),
+        ],
+    )
+    def test_numbers_that_make_no_sense(self, k, name, values, tmp_path):
+        models()[k][0].save(tmp_path / "model")
+        header, record, body = take_apart((tmp_path / "model").read_bytes())
+        name = f"fitted.{name}"
+        begin, end = header[name]["data_offsets"]
+        new = np.array(values).tobytes()
+        assert len(new) == end - begin
+        record["checksums"][name] = hashlib.sha256(new).hexdigest()
+        data = put_together(header, record, body[:begin] + new + body[end:])
+        self.refuse(data, tmp_path, f"tensor '{name[:-6]}|too early|is too short|no scale")
+
+    def test_checksums(self, saved, tmp_path):
+        header, record, body = take_apart(saved)
+        self.refuse(
+            put_together(header, record, body[:-1] + b"\1"), tmp_path, "checksum is another one"
+        )
+        self.refuse(saved.replace(b'tol\\": 10', b'tol\\": 11'), tmp_path, "its record is damaged")
+
+    def test_keys_that_come_twice(self, saved, tmp_path):
+        header, record, body = take_apart(saved)
+        twice = json.dumps(record)[:-1] + ', "kind": "classifier"}'
+        data = put_together(header, twice, body)
+        self.refuse(data, tmp_path, "its record has the key 'kind' twice")
+        length = int.from_bytes(saved[:8], "little")
+        text = saved[8 : 8 + length].rstrip().decode()
+        entry = json.dumps(header["head.b"])
+        text = f'{text[:-1]}, "head.b": {entry}}}'
+        self.refuse(put_together(text, None, body), tmp_path, "header has the key 'head.b' twice")
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "[" * 10**6, '{"a":' * 10**6, "1" * 10**6, "0." + "1" * 10**6, "NaN", "1e999",
+            "[" + "{}," * 10**6,
+        ],
+    )  # fmt: skip
+    def test_strange_json(self, saved, tmp_path, text):
+        header, record, body = take_apart(saved)
+        record["training"]["t"] = "here"
+        text = json.dumps(record).replace('"here"', text)
+        data = put_together(header, text, body)
+        tracemalloc.start()
+        try:
+            self.refuse(data, tmp_path, "its record|its header")
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        # Three times, since the data themselves are here as well.
+        assert peak < 3 * len(data) + 2**24
+
+    def test_memory_of_a_large_file(self, tmp_path):
+        path, size = tmp_path / "model", 250
+        model = classifier(hidden_layer_sizes=size).fit(X, LABELS)
+        model.save(path)
+        n_bytes = path.stat().st_size
+        tracemalloc.start()
+        try:
+            fastrnn.load(path)
+            _, whole = tracemalloc.get_traced_memory()
+            with path.open("r+b") as file:
+                file.truncate(n_bytes - 1)
+            tracemalloc.reset_peak()
+            before, _ = tracemalloc.get_traced_memory()
+            with pytest.raises(ModelFileError):
+                fastrnn.load(path)
+            _, refused = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        # Parameters and gradient, which are not touched yet, of the network and of its layer; and
+        # which parameters are weights.
+        assert whole < 4.5 * n_bytes
+        assert refused - before < 0.05 * n_bytes
+
+    def test_files_that_shrink_while_they_are_read(self, tmp_path, monkeypatch):
+        path = tmp_path / "model"
+        classifier(hidden_layer_sizes=64).fit(X, LABELS).save(path)  # more than is read ahead
+        end = layout.RecordFile.end
+
+        def shrink(self):
+            end(self)
+            os.truncate(path, path.stat().st_size - 4)
+
+        monkeypatch.setattr(layout.RecordFile, "end", shrink)
+        with pytest.raises(ModelFileError, match="ends too early"):
+            fastrnn.load(path)
+
+
+class TestAtomic:
+    def test_a_failure_leaves_the_file_as_it_was(self, tmp_path, monkeypatch):
+        path = tmp_path / "model"
+        model = classifier().fit(X, LABELS)
+        model.save(path)
+        before = path.read_bytes()
+
+        def fail(*arguments):
+            raise OSError("no space left on device")
+
+        model.loss_ = 7.0
+        for name in ("replace", "fsync"):
+            with monkeypatch.context() as patch:
+                patch.setattr(os, name, fail)
+                with pytest.raises(OSError, match="no space left"):
+                    model.save(path)
+            assert path.read_bytes() == before
+            assert list(tmp_path.iterdir()) == [path]
+        with pytest.raises(FileNotFoundError):
+            model.save(tmp_path / "nowhere" / "model")
+        with pytest.raises(IsADirectoryError):
+            model.save(tmp_path)
+
+    def test_permissions_and_links_stay(self, tmp_path):
+        path, link = tmp_path / "model", tmp_path / "link"
+        (tmp_path / "plain").write_bytes(b"")
+        classifier().fit(X, LABELS).save(path)
+        assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
+        path.chmod(0o640)
+        link.symlink_to(path)
+        classifier().fit(X, LABELS).save(link)
+        assert link.is_symlink()
+        assert path.stat().st_mode & 0o777 == 0o640
+        assert fastrnn.load(path).classes_.tolist() == ["down", "up"]
+
+    def test_what_the_dead_have_left_is_deleted(self, tmp_path):
+        dead = subprocess.Popen([sys.executable, "-c", ""])
+        dead.wait()
+
+        def name(process, host):
+            return f".fastrnn-{host}-{process}-0123456789abcdef.tmp"
+
+        here = atomic._host()
+        gone = [name(process, here) for process in (dead.pid, os.getpid(), 9999999999)]
+        kept = [name(os.getppid(), here), name(dead.pid, "00000000"), "fastrnn.tmp"]
+        for folder in gone + kept:
+            (tmp_path / folder).mkdir()
+            (tmp_path / folder / "file").write_bytes(b"")
+        with atomic.replacing(tmp_path / "first") as first:
+            Path(first).write_bytes(b"1")
+            with atomic.replacing(tmp_path / "second") as second:
+                Path(second).write_bytes(b"2")
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+            [*kept, "first", "second"]
+        )
+
+    def test_a_killed_process_leaves_a_whole_file(self, tmp_path):
+        assert survive_kills(tmp_path, 3)
+
+
+PROGRAM = """
+import sys
+sys.modules["sklearn"] = None  # to begin sooner
+import numpy as np
+from fastrnn import RNNRegressor
+
+x = np.ones((4, 3, 2))
+model = RNNRegressor(200, max_iter=1, solver="sgd").fit(x, np.arange(4))
+print("ready", flush=True)
+k = 0
+while True:
+    k += 1
+    model.network_.theta[:] = k
+    model.save(sys.argv[1])
+"""
+
+
+def survive_kills(folder, n_kills):
+    """Kill a process that saves again and again; the file must always be whole."""
+    path, rng, seen = folder / "model", np.random.default_rng(0), set()
+    for _ in range(n_kills):
+        command = [sys.executable, "-W", "ignore", "-c", PROGRAM, str(path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            process.stdout.readline()
+            while not path.exists():
+                time.sleep(0.001)
+            time.sleep(rng.uniform(0.0, 0.1))
+            process.send_signal(signal.SIGKILL)
+        theta = fastrnn.load(path).network_.theta
+        assert (theta == theta[0]).all()
+        seen.add(float(theta[0]))
+    RNNRegressor(2, **QUICK).fit(np.ones((4, 3, 2)), np.arange(4)).save(path)
+    assert list(folder.iterdir()) == [path]
+    return seen

@@ -1,0 +1,873 @@
+"""What `as_sequences` accepts, what it refuses and how it says so."""
+
+import dataclasses
+import subprocess
+import sys
+import tracemalloc
+from collections import deque
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from fastrnn.inputs.sequences import Sequences, as_sequences
+
+RAGGED = [[[1, 2], [3, 4], [5, 6]], [[7, 8]], [[9, 10], [11, 12]]]
+LENGTHS = [3, 1, 2]
+VALUES = np.arange(1, 13).reshape(6, 2)
+
+
+def arrays(nested, dtype=np.float64):
+    return [np.array(item, dtype=dtype) for item in nested]
+
+
+def object_array(items):
+    array = np.empty(len(items), dtype=object)
+    for i, item in enumerate(items):
+        array[i] = item
+    return array
+
+
+def check_invariants(sequences):
+    """What every user of a Sequences relies on."""
+    values, offsets = sequences.values, sequences.offsets
+    assert values.ndim == 2
+    assert values.dtype in (np.float32, np.float64) and values.dtype.isnative
+    assert values.flags.c_contiguous and not values.flags.writeable
+    assert type(values) is np.ndarray
+    assert np.isfinite(values).all()
+    assert offsets.dtype == np.int64 and offsets[0] == 0 and offsets[-1] == len(values)
+    assert (np.diff(offsets) >= 1).all()
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        RAGGED,
+        tuple(RAGGED),
+        deque(RAGGED),
+        [tuple(map(tuple, item)) for item in RAGGED],
+        arrays(RAGGED),
+        arrays(RAGGED, np.int8),
+        arrays(RAGGED, np.uint64),
+        arrays(RAGGED, np.float16),
+        arrays(RAGGED, np.longdouble),
+        arrays(RAGGED, np.float32)[:1] + arrays(RAGGED)[1:],
+        arrays(RAGGED, np.float32)[:1] + arrays(RAGGED, np.float16)[1:],
+        arrays(RAGGED, object),
+        [np.asfortranarray(item) for item in arrays(RAGGED)],
+        [np.repeat(item, 2, axis=0)[::2] for item in arrays(RAGGED)],
+        [np.ma.array(item) for item in arrays(RAGGED)],
+        [list(item) for item in arrays(RAGGED)],
+        object_array(arrays(RAGGED)),
+        object_array(RAGGED),
+    ],
+)
+def test_ragged_lists(X):
+    sequences = as_sequences(X)
+    check_invariants(sequences)
+    assert sequences.values.dtype == np.float64
+    np.testing.assert_array_equal(sequences.values, VALUES)
+    np.testing.assert_array_equal(sequences.lengths, LENGTHS)
+    assert sequences.n_features == 2 and len(sequences) == 3
+    assert sequences.n_columns is None
+
+
+@pytest.mark.parametrize("dtype", [None, "float32", "float64"])
+@pytest.mark.parametrize("source", [np.float32, np.float64, np.int64, bool, ">f4", ">f8"])
+@pytest.mark.parametrize("kind", ["list", "three-dimensional", "table"])
+def test_dtype(dtype, source, kind):
+    X = np.array([[[1, 0], [0, 1]], [[1, 1], [0, 1]]], dtype=source)
+    given = {"list": list(X), "three-dimensional": X, "table": X[:, :, 0]}[kind]
+    sequences = as_sequences(given, dtype)
+    check_invariants(sequences)
+    expected = dtype or ("float32" if source in (np.float32, ">f4") else "float64")
+    assert sequences.values.dtype == expected
+    np.testing.assert_array_equal(sequences.values.ravel(), np.ravel(given))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.dtype("float32"), "float32"])
+def test_dtype_in_other_words(dtype):
+    assert as_sequences(RAGGED, dtype).values.dtype == np.float32
+
+
+def test_values_are_converted_directly():
+    """Rounded once: no detour over float32 on the way from float64 to float64, or the reverse."""
+    x = np.array([[1 / 3, 1 + 2**-50]])
+    np.testing.assert_array_equal(as_sequences([x]).values, x)
+    np.testing.assert_array_equal(as_sequences([x], "float32").values, x.astype(np.float32))
+
+
+@pytest.mark.parametrize("value", [Fraction(1, 4), Decimal("0.25"), np.float16(0.25), 0.25])
+def test_object_numbers(value):
+    sequences = as_sequences([np.array([True, np.True_, 2, value, 10**30], dtype=object)])
+    np.testing.assert_array_equal(sequences.values.ravel(), [1, 1, 2, 0.25, 1e30])
+
+
+def test_equal_lengths_mean_the_same_as_ragged_ones():
+    """The trap: a fold of a ragged list may by chance be of equal length."""
+    items = [np.full((2, 3), float(k)) for k in range(4)] + [np.full((5, 3), 4.0)]
+    equal, ragged = as_sequences(items[:4]), as_sequences(items)
+    np.testing.assert_array_equal(equal.values, ragged.values[:8])
+    np.testing.assert_array_equal(equal.offsets, ragged.offsets[:5])
+    assert equal.n_features == ragged.n_features == 3
+    assert equal.n_columns is ragged.n_columns is None
+    assert len(as_sequences(items[:1])) == 1
+
+    univariate = [item[:, 0] for item in items]
+    assert as_sequences(univariate[:4]).n_columns is None
+    np.testing.assert_array_equal(as_sequences(univariate[:4]).lengths, [2, 2, 2, 2])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, object])
+def test_three_dimensional(dtype):
+    X = np.arange(24, dtype=dtype).reshape(2, 4, 3)
+    sequences = as_sequences(X)
+    check_invariants(sequences)
+    np.testing.assert_array_equal(sequences.values, np.arange(24).reshape(8, 3))
+    np.testing.assert_array_equal(sequences.offsets, [0, 4, 8])
+    assert sequences.n_columns is None
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.arange(6.0).reshape(2, 3),
+        np.arange(6).reshape(2, 3).astype(object),
+        np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        np.ma.array(np.arange(6.0).reshape(2, 3), mask=False),
+        memoryview(np.arange(6.0).reshape(2, 3)),
+        [[0, 1, 2], [3, 4, 5]],
+        ((0, 1, 2), [3, 4, 5]),
+    ],
+)
+def test_table_is_univariate_sequences(X):
+    sequences = as_sequences(X)
+    check_invariants(sequences)
+    np.testing.assert_array_equal(sequences.values, np.arange(6)[:, np.newaxis])
+    np.testing.assert_array_equal(sequences.offsets, [0, 3, 6])
+    assert sequences.n_features == 1 and sequences.n_columns == 3
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        [np.arange(3.0), np.arange(3.0, 5.0)],
+        [[0, 1, 2], [3, 4]],
+        [np.arange(3.0)[:, np.newaxis], np.arange(3, 5)],
+    ],
+)
+def test_list_of_vectors_is_univariate(X):
+    sequences = as_sequences(X)
+    np.testing.assert_array_equal(sequences.values, np.arange(5)[:, np.newaxis])
+    np.testing.assert_array_equal(sequences.lengths, [3, 2])
+    assert sequences.n_columns is None
+
+
+@pytest.mark.parametrize(
+    "X", [object_array([[1, 2], [3, 4]]), [[1, 2], np.array([3, 4])], [[[1], [2]], [[3], [4]]]]
+)
+def test_no_table(X):
+    assert as_sequences(X).n_columns is None
+
+
+def test_objects_that_become_arrays():
+    class ArrayLike:
+        def __array__(self, dtype=None, copy=None):
+            return np.arange(6.0).reshape(2, 3)
+
+    assert as_sequences(ArrayLike()).n_columns == 3
+    np.testing.assert_array_equal(as_sequences([ArrayLike()])[0], np.arange(6.0).reshape(2, 3))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(3, 4, 2), (3, 4), (1, 1, 1)])
+def test_contiguous_array_is_not_copied(dtype, shape):
+    X = np.ones(shape, dtype=dtype)
+    for wanted in (None, dtype):
+        sequences = as_sequences(X, wanted)
+        assert np.shares_memory(sequences.values, X)
+        check_invariants(sequences)
+    assert X.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("X", "share"), [([np.ones((100, 50), np.float32)] * 20, 1.2), (np.ones((99, 1000)), 0.2)]
+)
+def test_no_wide_copies(X, share):
+    """Of a float32 list one float32 array is made, of a contiguous array nothing."""
+    as_sequences(X)
+    tracemalloc.start()
+    try:
+        sequences = as_sequences(X)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < share * sequences.values.nbytes
+
+
+def test_read_only_input():
+    X = np.ones((3, 4, 2))
+    X.flags.writeable = False
+    check_invariants(as_sequences(X))
+
+
+def test_input_is_left_alone():
+    X = arrays(RAGGED)
+    as_sequences(X)
+    assert all(item.flags.writeable for item in X)
+    for item, expected in zip(X, RAGGED, strict=True):
+        np.testing.assert_array_equal(item, expected)
+
+
+def test_pandas():
+    pandas = pytest.importorskip("pandas", reason="pandas frames are accepted, not needed")
+    frame = pandas.DataFrame({"a": [1.0, 2.0], "b": [3, 4], "c": [True, False]})
+    sequences = as_sequences(frame)
+    np.testing.assert_array_equal(sequences.values.ravel(), [1, 3, 1, 2, 4, 0])
+    assert sequences.n_columns == 3
+    assert as_sequences(frame.astype(np.float32)).values.dtype == np.float32
+    np.testing.assert_array_equal(as_sequences([frame, frame])[1], frame.to_numpy(float))
+    column = pandas.Series([np.ones((2, 2)), np.zeros((3, 2))])
+    np.testing.assert_array_equal(as_sequences(column).lengths, [2, 3])
+    with pytest.raises(TypeError, match=r"sequence 1, time step 0 is of type str"):
+        as_sequences(pandas.DataFrame({"a": [1, "x"]}))
+    with pytest.raises(TypeError, match=r"sequence 1, time step 0 is of type NAType"):
+        as_sequences(pandas.DataFrame({"a": [1, pandas.NA]}, dtype=object))
+    with pytest.raises(ValueError, match=r"sequence 1, time step 2, feature 0 is NaN"):
+        as_sequences(frame.assign(c=[1.0, None]))
+    with pytest.raises(ValueError, match=r"Reshape your data"):
+        as_sequences(frame["a"])
+
+
+def test_polars():
+    polars = pytest.importorskip("polars", reason="polars frames are accepted, not needed")
+    frame = polars.DataFrame({"a": [1.0, 2.0], "b": [3, 4]})
+    sequences = as_sequences(frame)
+    np.testing.assert_array_equal(sequences.values.ravel(), [1, 3, 2, 4])
+    assert sequences.n_columns == 2
+    np.testing.assert_array_equal(as_sequences([frame])[0], [[1, 3], [2, 4]])
+    float32 = frame.cast(polars.Float32)
+    assert as_sequences(float32).values.dtype == np.float32
+    lists = polars.Series([[1.0, 2.0], [3.0]])
+    np.testing.assert_array_equal(as_sequences(lists).lengths, [2, 1])
+    with pytest.raises(ValueError, match=r"sequence 1, time step 0, feature 0 is NaN"):
+        as_sequences(polars.DataFrame({"a": [1.0, None]}))
+    with pytest.raises(TypeError, match=r"sequence 0, time step 0 is of type str"):
+        as_sequences(polars.DataFrame({"a": ["x"]}))
+    with pytest.raises(TypeError, match=r"X is of type LazyFrame"):
+        as_sequences(frame.lazy())
+
+
+def test_import_is_light():
+    program = (
+        "import sys, fastrnn.inputs.sequences, fastrnn.datasets\n"
+        "fastrnn.inputs.sequences.as_sequences([[1.0]])\n"
+        "heavy = {'pandas', 'polars', 'scipy', 'sklearn', 'fastrnn.kernels'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+GOOD = np.zeros((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("X", "error", "message"),
+    [
+        # no container of sequences
+        (None, TypeError, r"^X is of type NoneType, expected a list of sequences$"),
+        ("abc", TypeError, r"^X is of type str, expected a list of sequences$"),
+        (b"abc", TypeError, r"^X is of type bytes, expected"),
+        ({}, TypeError, r"^X is of type dict, expected"),
+        ({0: GOOD}, TypeError, r"^X is of type dict, expected"),
+        ({1, 2}, TypeError, r"^X is of type set, expected"),
+        ({0: GOOD}.values(), TypeError, r"^X is of type dict_values, expected"),
+        (object(), TypeError, r"^X is of type object, expected"),
+        ((x for x in [GOOD]), TypeError, r"^X is of type generator, .* make a list of it$"),
+        (iter([GOOD]), TypeError, r"^X is of type list_iterator, .* make a list of it$"),
+        (map(len, [GOOD]), TypeError, r"^X is of type map, .* make a list of it$"),
+        (5, ValueError, r"^X has 0 dimensions, expected 3"),
+        (np.float32(5), ValueError, r"^X has 0 dimensions, expected 3"),
+        (np.zeros((2, 2, 2, 2)), ValueError, r"^X has 4 dimensions, expected 3"),
+        # empty
+        ([], ValueError, r"^X is empty, expected at least one sequence$"),
+        ((), ValueError, r"^X is empty"),
+        (np.zeros((0, 3)), ValueError, r"^X is empty"),
+        (np.zeros((0, 3, 2)), ValueError, r"^X is empty"),
+        (np.array([], dtype=object), ValueError, r"^X is empty"),
+        (np.zeros((12, 0)), ValueError, r"0 feature\(s\) \(shape=\(12, 0\)\) while a minimum of 1"),
+        (
+            np.zeros((2, 0, 3)),
+            ValueError,
+            r"^sequence 0 is empty, expected at least one time step$",
+        ),
+        ([GOOD, np.zeros((0, 3))], ValueError, r"^sequence 1 is empty"),
+        ([GOOD, []], ValueError, r"^sequence 1 is empty"),
+        ([[1], []], ValueError, r"^sequence 1 is empty"),
+        ([GOOD, np.zeros((0, 3), complex)], ValueError, r"^sequence 1 is empty"),
+        (np.zeros((2, 3, 0)), ValueError, r"^sequence 0 has 0 features, expected at least 1$"),
+        ([GOOD, np.zeros((3, 0))], ValueError, r"^sequence 1 has 0 features"),
+        # shape
+        (np.zeros(3), ValueError, r"^sequence 0 is a single number, .*Reshape your data"),
+        ([1, 2], ValueError, r"^sequence 0 is a single number, .*Reshape your data"),
+        ([GOOD, 2], ValueError, r"^sequence 1 is a single number"),
+        (
+            [GOOD, [GOOD]],
+            ValueError,
+            r"^sequence 1 has shape \(1, 2, 3\), expected \(time, feature",
+        ),
+        (
+            [GOOD, GOOD[:, :2]],
+            ValueError,
+            r"^sequence 1 has 2 features, expected 3 as in sequence 0",
+        ),
+        ([GOOD, GOOD[0]], ValueError, r"^sequence 1 has 1 feature, expected 3 as in sequence 0$"),
+        (
+            [GOOD, [[1, 2, 3], [4, 5, 6], [7, 8]]],
+            ValueError,
+            r"^sequence 1 has 2 features at time step 2, expected 3 as before$",
+        ),
+        ([[1, [2, 3]]], ValueError, r"^sequence 0 has 2 features at time step 1, expected 1"),
+        ([[np.array(1.0), [2, 3]]], ValueError, r"^sequence 0 has 2 features at time step 1"),
+        ([[1, [2]]], ValueError, r"^sequence 0 cannot be made an array"),
+        # no numbers
+        (["abc"], TypeError, r"^sequence 0 is of type str_?:"),
+        ([GOOD, None], TypeError, r"^sequence 1 is of type NoneType:"),
+        ([GOOD, {}], TypeError, r"^sequence 1 is of type dict, expected an array of shape"),
+        ([GOOD, (x for x in GOOD)], TypeError, r"^sequence 1 is of type generator, .* make a list"),
+        ([[1, 2], [3, "4"]], TypeError, r"^sequence 1, time step 0 is of type str_?:"),
+        ([[1, 2], [3, None]], TypeError, r"^sequence 1, time step 1 is of type NoneType:"),
+        (
+            [GOOD, np.full((2, 3), "1")],
+            TypeError,
+            r"^sequence 1, time step 0, feature 0 is of type",
+        ),
+        (np.array([["1"]]), TypeError, r"^sequence 0, time step 0 is of type str_?:"),
+        (
+            np.array([[1], ["1"]], dtype=object),
+            TypeError,
+            r"^sequence 1, time step 0 is of type str:",
+        ),
+        (
+            np.array([[1, 2], [3, {"a": 1}]], dtype=object),
+            TypeError,
+            r"^sequence 1, time step 1 is of type dict: the argument must be .* string.* number",
+        ),
+        ([[GOOD, GOOD[:1]]], ValueError, r"^sequence 0 has 1 feature at time step 1, expected 2"),
+        ([object_array([GOOD, GOOD])], TypeError, r"^sequence 0, time step 0 is of type ndarray:"),
+        (
+            np.array([["2020"]], "M8[Y]"),
+            TypeError,
+            r"^sequence 0, time step 0 is of type datetime64",
+        ),
+        (np.array([[1]], "m8[s]"), TypeError, r"^sequence 0, time step 0 is of type timedelta64"),
+        (np.zeros((1, 1), [("a", float)]), TypeError, r"^sequence 0, time step 0 is of type void"),
+        # complex
+        (GOOD + 0j, ValueError, r"^Complex data not supported: sequence 0, time step 0 is 0j"),
+        (
+            [GOOD, GOOD + 1j],
+            ValueError,
+            r"^Complex data not supported: sequence 1, .* feature 0 is",
+        ),
+        ([[1, 2], [3, 4j]], ValueError, r"^Complex data not supported: sequence 1, time step [01]"),
+        (np.ones((1, 1), np.complex64), ValueError, r"^Complex data not supported: sequence 0"),
+        (
+            np.array([[1, 2j]], dtype=object),
+            ValueError,
+            r"^Complex .* sequence 0, time step 1 is 2j",
+        ),
+        ([[np.complex64(1j), 10**30]], ValueError, r"^Complex data not supported: sequence 0"),
+        # sparse
+        (scipy.sparse.csr_array(GOOD), TypeError, r"^X is sparse"),
+        (scipy.sparse.coo_matrix(GOOD), TypeError, r"^X is sparse"),
+        ([GOOD, scipy.sparse.csc_array(GOOD)], TypeError, r"^sequence 1 is sparse"),
+        # masked
+        (
+            np.ma.masked_equal([[1, 2], [3, 4]], 3),
+            ValueError,
+            r"^sequence 1, time step 0 is masked",
+        ),
+        (
+            [GOOD, np.ma.masked_equal([[1, 2], [3, 4]], 2)],
+            ValueError,
+            r"^sequence 1, .* feature 1 is",
+        ),
+        ([[1.0, np.ma.masked]], ValueError, r"^sequence 0, time step 1 is masked"),
+        ([[np.ma.masked_equal([1, 2], 2)]], ValueError, r"^sequence 0, .* feature 1 is masked"),
+    ],
+)
+def test_refused(X, error, message):
+    with pytest.raises(error, match=message):
+        as_sequences(X)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("source", [np.float16, np.float32, np.float64, object])
+@pytest.mark.parametrize("dtype", [None, "float32", "float64"])
+@pytest.mark.parametrize("kind", ["list", "three-dimensional"])
+def test_not_finite(value, source, dtype, kind):
+    X = np.ones((4, 5, 3), dtype=source)
+    X[2, 4, 1] = value
+    name = "NaN" if np.isnan(value) else str(value)
+    message = rf"^sequence 2, time step 4, feature 1 is {name}, expected a finite number \(neither"
+    with pytest.raises(ValueError, match=message):
+        as_sequences(X if kind == "three-dimensional" else list(X), dtype)
+
+
+def test_not_finite_place_in_ragged_list_and_table():
+    X = arrays(RAGGED)
+    X[1][0, 1] = np.nan
+    with pytest.raises(ValueError, match=r"^sequence 1, time step 0, feature 1 is NaN"):
+        as_sequences(X)
+    X[0][2, 1] = np.inf  # the first one is reported
+    with pytest.raises(ValueError, match=r"^sequence 0, time step 2, feature 1 is inf"):
+        as_sequences(X)
+    with pytest.raises(ValueError, match=r"^sequence 1, time step 2, feature 0 is -inf"):
+        as_sequences(np.array([[1, 2, 3], [4, 5, -np.inf]]))
+
+
+def test_opposite_infinities_do_not_hide_each_other():
+    with pytest.raises(ValueError, match=r"^sequence 0, time step 1, feature 0 is inf"):
+        as_sequences([[1.0, np.inf, -np.inf]])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sum_that_overflows_is_no_false_alarm(dtype):
+    X = np.full((2, 8, 3), np.finfo(dtype).max)
+    np.testing.assert_array_equal(as_sequences(X).values, X.reshape(16, 3))
+    X[1, 3, 2] = np.nan
+    with pytest.raises(ValueError, match=r"^sequence 1, time step 3, feature 2 is NaN"):
+        as_sequences(X)
+
+
+@pytest.mark.parametrize("kind", ["list", "three-dimensional"])
+def test_too_large_for_float32(kind):
+    X = np.ones((3, 2, 2))
+    X[1, 1, 0] = -1e39
+    given = X if kind == "three-dimensional" else list(X)
+    check_invariants(as_sequences(given, "float64"))
+    message = r"^sequence 1, time step 1, feature 0 is -1e\+39, which does not fit into float32"
+    with pytest.raises(ValueError, match=message):
+        as_sequences(given, "float32")
+    X[1, 1, 0] = np.finfo(np.float32).max
+    assert as_sequences(given, "float32").values[3, 0] == np.finfo(np.float32).max
+
+
+def test_too_large_for_float64():
+    with pytest.raises(
+        ValueError, match=r"^sequence 1 has a number that does not fit into float64"
+    ):
+        as_sequences([[1], [10**400]])
+    huge = np.longdouble("1e4000")
+    if not np.isfinite(huge):
+        pytest.skip("long double is double here")
+    with pytest.raises(ValueError, match=r"feature 0 is 1e\+4000, which does not fit into float64"):
+        as_sequences([np.array([huge])])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int64", np.float16, ">f4", "double precision", 4])
+def test_unknown_dtype(dtype):
+    with pytest.raises(ValueError, match=r"^dtype is .*, expected 'float32', 'float64' or None"):
+        as_sequences(RAGGED, dtype)
+
+
+@pytest.mark.parametrize("X", [RAGGED, arrays(RAGGED), np.zeros((4, 3, 2))])
+def test_n_features(X):
+    assert as_sequences(X, n_features=2).n_features == 2
+    with pytest.raises(ValueError, match=r"^sequence 0 has 2 features, expected 3$"):
+        as_sequences(X, n_features=3)
+
+
+def test_n_features_names_the_first_culprit():
+    with pytest.raises(ValueError, match=r"^sequence 1 has 3 features, expected 2$"):
+        as_sequences([np.zeros((1, 2)), np.zeros((1, 3))], n_features=2)
+
+
+def test_single_sequence_passed_as_table():
+    x = np.zeros((29, 12))
+    assert as_sequences([x], n_features=12).n_features == 12
+    with pytest.raises(ValueError, match=r"^sequence 0 has 1 feature, expected 12: .* pass \[X\]$"):
+        as_sequences(x, n_features=12)
+    assert as_sequences(x, n_features=1).n_features == 1
+
+
+@pytest.mark.parametrize("dtype", [float, object])
+def test_n_columns(dtype):
+    X = np.zeros((2, 3), dtype=dtype)
+    assert as_sequences(X, n_features=1, n_columns=3).n_columns == 3
+    message = r"^X has 3 features, but \w+ is expecting 4 features as input"
+    with pytest.raises(ValueError, match=message):
+        as_sequences(X, n_features=1, n_columns=4)
+
+
+@pytest.mark.parametrize("X", [[[1, 2], [3, 4]], [np.zeros(3)], np.zeros((2, 3, 1))])
+def test_n_columns_asks_only_tables(X):
+    assert as_sequences(X, n_features=1, n_columns=4).n_features == 1
+
+
+def test_indexing():
+    sequences = as_sequences(RAGGED)
+    for i, item in enumerate(RAGGED):
+        np.testing.assert_array_equal(sequences[i], item)
+        np.testing.assert_array_equal(sequences[i - 3], item)
+        np.testing.assert_array_equal(sequences[np.int64(i)], item)
+        assert np.shares_memory(sequences[i], sequences.values)
+    assert [len(item) for item in sequences] == LENGTHS
+    for i in (3, -4):
+        with pytest.raises(IndexError, match=rf"no sequence {i} among 3"):
+            sequences[i]
+    with pytest.raises(TypeError):
+        sequences[0:2]
+
+
+def test_compared_by_identity():
+    sequences = as_sequences(RAGGED)
+    assert len({sequences, sequences, as_sequences(RAGGED)}) == 2
+
+
+def test_frozen():
+    sequences = as_sequences(RAGGED)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        sequences.values = None
+    with pytest.raises(ValueError, match="read-only"):
+        sequences.values[0, 0] = 1
+
+
+@pytest.mark.parametrize(
+    ("indices", "chosen"),
+    [
+        ([2, 0], [2, 0]),
+        ([1], [1]),
+        ([1, 1, 2, 1], [1, 1, 2, 1]),
+        ([-1, 0], [2, 0]),
+        (np.array([2, 1, 0], dtype=np.int32), [2, 1, 0]),
+        (np.array([True, False, True]), [0, 2]),
+        (range(3), [0, 1, 2]),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_take(indices, chosen, dtype):
+    sequences = as_sequences(RAGGED, dtype)
+    taken = sequences.take(indices)
+    check_invariants(taken)
+    assert isinstance(taken, Sequences) and len(taken) == len(chosen)
+    assert taken.values.dtype == dtype
+    for i, k in enumerate(chosen):
+        np.testing.assert_array_equal(taken[i], RAGGED[k])
+    assert not np.shares_memory(taken.values, sequences.values)
+
+
+def test_take_keeps_columns():
+    table = as_sequences(np.arange(6.0).reshape(3, 2))
+    taken = table.take([2, 0])
+    assert taken.n_columns == 2
+    np.testing.assert_array_equal(taken.values.ravel(), [4, 5, 0, 1])
+
+
+def test_take_nothing():
+    taken = as_sequences(RAGGED).take([])
+    assert len(taken) == 0 and taken.values.shape == (0, 2)
+    assert repr(taken) == "<0 sequences, 2 features, float64>"
+
+
+@pytest.mark.parametrize("indices", [[3], [-4], [0.5], [True, False]])
+def test_take_refuses(indices):
+    with pytest.raises(IndexError):
+        as_sequences(RAGGED).take(indices)
+
+
+def test_repr():
+    assert repr(as_sequences(RAGGED)) == "<3 sequences, lengths 1 to 3, 2 features, float64>"
+    assert "1 feature," in repr(as_sequences([[1, 2]]))
+
+
+# Ids and categories.
+
+ID_RAGGED = [[[1, 0.5, 7], [0, 1.5, 2]], [[3, 2.5, 0]]]  # id, number, id
+
+
+def check_ids(sequences, ids, values):
+    assert sequences.ids.dtype == np.int64
+    assert sequences.ids.flags.c_contiguous and not sequences.ids.flags.writeable
+    np.testing.assert_array_equal(sequences.ids, ids)
+    np.testing.assert_array_equal(sequences.values, values)
+    check_invariants(sequences)
+
+
+@pytest.mark.parametrize("X", [[[4, 2, 4], [0]], [np.array([4.0, 2, 4]), np.array([0.0])]])
+def test_ids_alone(X):
+    sequences = as_sequences(X, "float32", categorical_features="all")
+    check_ids(sequences, [[4], [2], [4], [0]], np.empty((4, 0)))
+    assert sequences.values.dtype == np.float32
+    assert sequences.n_features == 0 and sequences.columns.n_categories == (5,)
+    assert repr(sequences) == "<2 sequences, lengths 1 to 3, 0 features, ids below 5, float32>"
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint64, np.float32, bool, object])
+def test_ids_of_every_dtype(dtype):
+    X = [np.array([[1, 0], [0, 1]], dtype), np.array([[1, 1]], dtype)]
+    check_ids(
+        as_sequences(X, categorical_features="all"), [[1, 0], [0, 1], [1, 1]], np.empty((3, 0))
+    )
+
+
+def test_ids_of_arrays():
+    X = np.arange(12).reshape(2, 3, 2)
+    check_ids(as_sequences(X, categorical_features="all"), X.reshape(6, 2), np.empty((6, 0)))
+    check_ids(
+        as_sequences(X, categorical_features=[1]), X.reshape(6, 2)[:, 1:], X.reshape(6, 2)[:, :1]
+    )
+    table = as_sequences(X[:, :, 0], categorical_features="all")
+    check_ids(table, X[:, :, 0].reshape(6, 1), np.empty((6, 0)))
+    assert table.n_columns == 3 and table.columns.ids == (0,)
+
+
+@pytest.mark.parametrize("chosen", [[0, 2], [2, 0], (0, 2), np.array([True, False, True])])
+def test_ids_beside_numbers(chosen):
+    sequences = as_sequences(ID_RAGGED, categorical_features=chosen)
+    check_ids(sequences, [[1, 7], [0, 2], [3, 0]], [[0.5], [1.5], [2.5]])
+    columns = sequences.columns
+    assert (columns.width, columns.ids, columns.n_categories) == (3, (0, 2), (4, 8))
+    again = as_sequences(ID_RAGGED[1:], columns=columns)
+    check_ids(again, [[3, 0]], [[2.5]])
+    assert again.columns is columns
+
+
+@pytest.mark.parametrize("chosen", [None, [], np.zeros(3, bool), "from_dtype"])
+def test_no_ids(chosen):
+    sequences = as_sequences(ID_RAGGED, categorical_features=chosen)
+    assert sequences.ids is None and sequences.columns.ids == () and sequences.n_features == 3
+
+
+def test_take_takes_ids():
+    sequences = as_sequences(ID_RAGGED, categorical_features=[0]).take([1, 0])
+    check_ids(sequences, [[3], [1], [0]], [[2.5, 0], [0.5, 7], [1.5, 2]])
+    assert sequences.columns.n_categories == (4,)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (
+            -1,
+            r"^sequence 1, time step 0, feature 2 is -1\.0, expected an id: a whole number >= 0$",
+        ),
+        (2.5, r"^sequence 1, time step 0, feature 2 is 2\.5, expected an id"),
+        (np.nan, r"^sequence 1, time step 0, feature 2 is nan, expected an id"),
+        (np.inf, r"^sequence 1, time step 0, feature 2 is inf, expected an id"),
+        (1e30, r"^sequence 1, time step 0, feature 2 is 1e\+30, expected an id"),
+    ],
+)
+def test_no_id(value, message):
+    X = arrays(ID_RAGGED)
+    X[1][0, 2] = value
+    for allow_nan in (False, True):
+        with pytest.raises(ValueError, match=message):
+            as_sequences(X, categorical_features=[0, 2], allow_nan=allow_nan)
+
+
+def test_id_that_fit_has_not_seen():
+    columns = as_sequences(ID_RAGGED, categorical_features=[0, 2]).columns
+    X = arrays(ID_RAGGED)
+    X[1][0, 0] = 4
+    message = r"^sequence 1, time step 0, feature 0 is the id 4, expected one from 0 to 3, the ids"
+    with pytest.raises(ValueError, match=message):
+        as_sequences(X, columns=columns)
+    X[1][0] = 3, np.nan, 7
+    with pytest.raises(ValueError, match=r"^sequence 1, time step 0, feature 1 is NaN"):
+        as_sequences(X, columns=columns)
+    with pytest.raises(ValueError, match=r"^sequence 0 has 2 features, expected 3$"):
+        as_sequences([np.zeros((1, 2))], columns=columns)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        (["a"], "has the name 'a', but X is no data frame"),
+        ([3], "has the column 3, but X has columns 0 to 2"),
+        ([-1], "has the column -1"),
+        ([0, 0], r"chooses a column twice: \[0, 0\]"),
+        ([0.5], r"is \[0.5\], expected 'all', 'from_dtype', a list"),
+        ("first", "is 'first', expected 'all'"),
+        ([[1]], r"is \[\[1\]\], expected 'all'"),
+        ([True], "is a mask of 1 entries, expected one for each of 3 columns"),
+        ([None], "has the entry None, expected numbers or names"),
+    ],
+)
+def test_wrong_choice_of_columns(chosen, message):
+    with pytest.raises(ValueError, match=f"^categorical_features {message}"):
+        as_sequences(ID_RAGGED, categorical_features=chosen)
+
+
+def test_text_is_told_of_the_encoder():
+    with pytest.raises(TypeError, match=r"^sequence 0 is of type str.*TokenEncoder makes ids"):
+        as_sequences(["to be", "or not"], categorical_features="all")
+
+
+def test_allow_nan():
+    X = [np.array([[1.0, np.nan]]), np.array([[np.nan, 2.0], [3.0, 4.0]])]
+    np.testing.assert_array_equal(as_sequences(X, allow_nan=True).values, np.concatenate(X))
+    X[1][1, 0] = np.inf
+    message = r"^sequence 1, time step 1, feature 0 is inf, expected a finite number or NaN"
+    with pytest.raises(ValueError, match=message):
+        as_sequences(X, allow_nan=True)
+
+
+@pytest.fixture(params=["pandas", "polars"])
+def make_frame(request):
+    """Return what makes a frame of a word, a number and a shape of declared categories."""
+    library = pytest.importorskip(request.param)
+
+    def make(words, numbers, shapes, order=("word", "number", "shape")):
+        if request.param == "pandas":
+            shapes = library.Categorical(shapes, categories=["round", "flat", "odd"])
+        else:
+            shapes = library.Series(shapes, dtype=library.Enum(["round", "flat", "odd"]))
+        columns = {"word": words, "number": numbers, "shape": shapes}
+        return library.DataFrame({name: columns[name] for name in order})
+
+    return make
+
+
+def test_frames(make_frame):
+    X = [make_frame(["b", "a"], [0.5, 1], ["odd", "round"]), make_frame(["c"], [2], ["round"])]
+    for chosen in ("from_dtype", ["shape", "word"], [True, False, True]):
+        sequences = as_sequences(X, categorical_features=chosen)
+        check_ids(sequences, [[1, 1], [0, 2], [2, 2]], [[0.5], [1], [2]])
+        columns = sequences.columns
+        assert columns.names == ("word", "number", "shape")
+        assert columns.ids == (0, 2) and columns.n_categories == (3, 3)
+        assert columns.categories == (("a", "b", "c"), ("flat", "odd", "round"))
+    # "flat" was declared, so it is known though fit has not seen it
+    later = as_sequences([make_frame(["c"], [1], ["flat"])], columns=columns)
+    check_ids(later, [[2, 0]], [[1]])
+    numbers = as_sequences([x[["number"]] for x in X])
+    assert numbers.columns.names == ("number",) and numbers.ids is None
+
+
+def test_frames_that_do_not_fit(make_frame):
+    good = make_frame(["b", "a"], [0.5, 1], ["odd", "round"])
+    columns = as_sequences([good], categorical_features="from_dtype").columns
+
+    def refuse(X, message, error=ValueError, **options):
+        with pytest.raises(error, match=message):
+            as_sequences(X, **(options or {"columns": columns}))
+
+    unknown = make_frame(["a", "z"], [1, 2], ["odd", "odd"])
+    refuse(
+        [good, unknown],
+        r"^sequence 1, time step 1, feature 0 \('word'\) is 'z', expected one of the categories of "
+        r"fit: 'a', 'b'$",
+    )
+    missing = make_frame(["a", "b"], [1, 2], ["odd", None])
+    message = r"^sequence 0, time step 1, feature 2 \('shape'\) is missing, expected one of"
+    refuse([missing], message)
+    refuse([missing], message, categorical_features="from_dtype")
+    swapped = make_frame(["a"], [1], ["odd"], ("number", "word", "shape"))
+    refuse([swapped], "^sequence 0: The feature names should match(.|\n)*must be in the same order")
+    refuse([good, swapped], r"^sequence 1 has columns \['number', .* as in sequence 0$")
+    refuse([good[["word", "number"]]], "^sequence 0: The(.|\n)*yet now missing:\n- shape")
+    refuse(
+        [
+            good.rename({"word": "w"})
+            if hasattr(good, "to_series")
+            else good.rename(columns={"word": "w"})
+        ],
+        "unseen at fit time:\n- w\n(.|\n)*missing:\n- word",
+    )
+    refuse(
+        [make_frame([1, 2], [1, 2], ["odd", "odd"])],
+        r"^feature 0 \('word'\) of X holds numbers, expected categories as in fit",
+        TypeError,
+    )
+    refuse(
+        [make_frame(["a"], ["b"], ["odd"])],
+        r"^feature 1 \('number'\) of X holds categories, expected numbers as in fit",
+        TypeError,
+    )
+    refuse(
+        [good, np.zeros((2, 3))], "^sequence 1 is of type ndarray, expected a data frame", TypeError
+    )
+    refuse(
+        [good],
+        r"^sequence 0, feature 2 \('shape'\) holds categories, expected numbers: name",
+        TypeError,
+        categorical_features=["word"],
+    )
+    refuse([good], r"^sequence 0, feature 0 \('word'\) holds", TypeError, dtype="float32")
+    refuse(
+        [good, make_frame([1], [1], ["odd"])],
+        r"^sequence 1, feature 0 \('word'\) holds no categories, expected them as in other",
+        TypeError,
+        categorical_features="from_dtype",
+    )
+    refuse([good], "has the name 'size', which 0 columns of X have", categorical_features=["size"])
+    with (
+        pytest.warns(UserWarning, match="^X does not have valid feature names, but the model was"),
+        pytest.raises(TypeError, match="of X holds numbers, expected categories"),
+    ):
+        as_sequences([np.zeros((2, 3))], columns=columns)
+
+
+def test_names_against_none(make_frame):
+    frame = make_frame(["a"], [1.5], ["odd"])[["number"]]
+    columns = as_sequences([np.zeros((1, 1))]).columns
+    assert columns.names is None
+    with pytest.warns(
+        UserWarning, match="^sequence 0 has feature names, but the model was fitted w"
+    ):
+        as_sequences([frame], columns=columns)
+    columns = as_sequences([frame]).columns
+    with pytest.warns(UserWarning, match="^X does not have valid feature names") as caught:
+        assert as_sequences([[[1.0]]], columns=columns).values == 1.0
+    assert caught[0].filename == __file__
+
+
+def test_table_of_categories(make_frame):
+    table = make_frame(["b", "odd"], [1, 2], ["odd", "round"])[["word", "shape"]]
+    sequences = as_sequences(table, categorical_features="all")
+    check_ids(sequences, [[0], [2], [2], [3]], np.empty((4, 0)))
+    assert sequences.columns.categories == (("b", "flat", "odd", "round"),)
+    assert sequences.columns.names == ("word", "shape") and sequences.n_columns == 2
+    columns = sequences.columns
+    later = make_frame(["b", "z"], [1, 2], ["odd", "round"])[["word", "shape"]]
+    with pytest.raises(ValueError, match=r"^sequence 1, time step 0, feature 0 is 'z', expected"):
+        as_sequences(later, columns=columns)
+
+
+def test_names_of_a_table():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    columns = as_sequences(frame).columns
+    assert columns.names == ("a", "b") and columns.width == 1
+    with pytest.raises(ValueError, match=r"^X: The feature names should match"):
+        as_sequences(frame[["b", "a"]], columns=columns)
+    assert as_sequences(pandas.DataFrame([[1, 2]])).columns.names is None
+    with pytest.raises(TypeError, match=r"only supported if all input features have string names"):
+        as_sequences(pandas.DataFrame({"a": [1], 2: [3]}))
+    with pytest.raises(ValueError, match="which 2 columns of X have"):
+        doubled = pandas.DataFrame([[1, 2]], columns=["a", "a"])
+        as_sequences([doubled], categorical_features=["a"])
+
+
+def test_polars_categorical_of_other_frames():
+    polars = pytest.importorskip("polars")
+    others = polars.Series(["x", "y"], dtype=polars.Categorical)  # shares its categories with all
+    frame = polars.DataFrame({"word": polars.Series(["b", "a"], dtype=polars.Categorical)})
+    columns = as_sequences([frame], categorical_features="all").columns
+    assert columns.categories == (("a", "b"),) and len(others) == 2
+
+
+def test_object_columns_of_pandas():
+    pandas = pytest.importorskip("pandas")
+    words = pandas.Series(["b", "a"], dtype=object)
+    frame = pandas.DataFrame({"word": words, "n": pandas.Series([1, 2], dtype="Int64")})
+    sequences = as_sequences([frame], categorical_features="from_dtype")
+    check_ids(sequences, [[1], [0]], [[1], [2]])
+    numbers = pandas.DataFrame({"k": pandas.Categorical([30, 10]), "x": np.float32([1, 2])})
+    sequences = as_sequences([numbers], categorical_features=["k"])
+    check_ids(sequences, [[1], [0]], [[1], [2]])
+    assert sequences.columns.categories == ((10, 30),)

@@ -1,0 +1,156 @@
+"""Logistic function, tanh and exp: accuracy over the whole range, at every dispatch level."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fastrnn.kernels import vector_math
+
+SOURCE = Path(__file__).parents[2]
+LEVELS = ["baseline", "v3", "v4"]
+
+
+def sweep(dtype):
+    """Numbers of all sizes and both signs, most of them where the functions bend."""
+    tiny = np.finfo(dtype).tiny
+    sizes = np.concatenate([np.geomspace(tiny, 1000, 200_001), np.linspace(0, 60, 200_001)])
+    return np.concatenate([-sizes, sizes, [0.0]]).astype(dtype)
+
+
+def run(function, x):
+    """A function of vector_math over an array."""
+    y = np.empty_like(x)
+    function(x, y)
+    return y
+
+
+def exact_sigmoid(x):
+    """The logistic function in the widest type, from the side where it does not cancel."""
+    return np.where(x < 0, np.exp(np.minimum(x, 0)), 1) / (1 + np.exp(-np.abs(x)))
+
+
+FUNCTIONS = pytest.mark.parametrize(
+    ("function", "exact"),
+    [(vector_math.sigmoid_array, exact_sigmoid), (vector_math.tanh_array, np.tanh)],
+    ids=["sigmoid", "tanh"],
+)
+DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+@DTYPES
+@FUNCTIONS
+def test_accuracy_over_the_whole_range(function, exact, dtype):
+    x = sweep(dtype)
+    y = run(function, x)
+    expected = exact(x.astype(np.longdouble))
+    error = np.abs(y - expected)
+    if dtype == np.float32:
+        ulp = np.spacing(np.abs(expected).astype(dtype))
+        assert np.all((error <= 4 * ulp) | (error <= 1e-7))
+        # More than is promised: 4 ulp where the value is far below 1e-7, too.
+        assert np.max(error / np.maximum(ulp, np.finfo(dtype).tiny)) <= 4
+    else:
+        assert error.max() <= 1e-15
+
+
+@DTYPES
+def test_tanh_is_relatively_accurate_near_zero(dtype):
+    x = np.geomspace(np.finfo(dtype).tiny, 1, 100_001).astype(dtype)
+    y = run(vector_math.tanh_array, x)
+    expected = np.tanh(x.astype(np.longdouble))
+    np.testing.assert_allclose(y, expected, rtol=4 * np.finfo(dtype).eps, atol=0)
+
+
+@pytest.mark.parametrize(("dtype", "top"), [(np.float32, 88.3), (np.float64, 709.4)])
+def test_exp(dtype, top):
+    x = np.linspace(-87 if dtype == np.float32 else -708, top, 200_001, dtype=dtype)
+    expected = np.exp(x.astype(np.longdouble))
+    y = run(vector_math.exp_array, x)
+    np.testing.assert_allclose(y, expected, rtol=2 * np.finfo(dtype).eps, atol=0)
+    x = np.array([0, -0.0, -800, -np.inf, np.inf, np.finfo(dtype).max, np.nan], dtype=dtype)
+    np.testing.assert_array_equal(
+        run(vector_math.exp_array, x), np.array([1, 1, 0, 0, np.inf, np.inf, np.nan], dtype=dtype)
+    )
+
+
+@DTYPES
+@FUNCTIONS
+def test_limits_are_exact_and_nan_stays(function, exact, dtype):
+    low = {vector_math.sigmoid_array: 0.0, vector_math.tanh_array: -1.0}[function]
+    largest = np.finfo(dtype).max
+    x = np.array([np.inf, largest, -np.inf, -largest, np.nan, 0], dtype=dtype)
+    y = run(function, x)
+    np.testing.assert_array_equal(y, np.array([1, 1, low, low, np.nan, exact(0.0)], dtype=dtype))
+
+
+@DTYPES
+@FUNCTIONS
+@pytest.mark.parametrize("n", range(40))
+def test_any_number_of_elements(function, exact, n, dtype):
+    x = np.linspace(-3, 3, n).astype(dtype)
+    y = np.full(n + 1, 7, dtype=dtype)
+    function(x, y[:n])
+    np.testing.assert_allclose(y[:n], exact(x), rtol=1e-6)
+    assert y[n] == 7, "wrote beyond the end"
+
+
+def test_works_in_place():
+    x = np.linspace(-3, 3, 37)
+    y = x.copy()
+    vector_math.tanh_array(y, y)
+    np.testing.assert_allclose(y, np.tanh(x), rtol=1e-14)
+
+
+def run_python(code, **environment):
+    """Standard output of a Python program."""
+    completed = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return completed.stdout.strip() or completed.stderr
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_level_can_be_forced(level):
+    """And it really runs other code: the tests of this file are run at every level by CI."""
+    if LEVELS.index(level) > LEVELS.index(vector_math.level()):
+        pytest.skip(f"this processor, or FASTRNN_LEVEL, is below {level}")
+    code = "from fastrnn.kernels import vector_math as v; print(v.level(), v.products())"
+    products = "blas" if level == "baseline" else "packed"
+    environment = {"FASTRNN_LEVEL": level, "FASTRNN_PRODUCTS": "packed"}
+    assert run_python(code, **environment) == f"{level} {products}"
+
+
+def test_blas_can_be_forced():
+    code = "from fastrnn.kernels import vector_math as v; print(v.products())"
+    assert run_python(code, FASTRNN_PRODUCTS="blas") == "blas"
+
+
+@pytest.mark.parametrize("name", ["FASTRNN_LEVEL", "FASTRNN_PRODUCTS"])
+def test_a_wrong_setting_is_an_error(name):
+    message = run_python("import fastrnn.kernels.vector_math", **{name: "v9"})
+    assert f"{name} must be" in message
+
+
+def test_coefficients_are_those_of_the_script():
+    path = SOURCE / "tools" / "fit_exp.py"
+    header = SOURCE / "fastrnn" / "kernels" / "vector_math.h"
+    if not path.exists() or not header.exists():
+        pytest.skip("needs the source tree: tests run against an installed wheel")
+    spec = importlib.util.spec_from_file_location("fit_exp", path)
+    fit_exp = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fit_exp)
+    text = header.read_text(encoding="utf-8")
+    for name, values in fit_exp.constants().items():
+        first, *others = values
+        expected = [f"q = {first} + (vec){{0}};", *(f"q = q * r + {value};" for value in others)]
+        positions = [text.find(line) for line in expected]
+        assert -1 not in positions, f"{name}: {expected[positions.index(-1)]} is not in the header"

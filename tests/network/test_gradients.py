@@ -1,0 +1,622 @@
+"""The gradient of the whole network: exact, truncated, with dropout, in both dtypes."""
+
+import copy
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from fastrnn.inputs.sequences import Sequences
+from fastrnn.network.network import CELLS as LAYERS
+from fastrnn.network.network import Network
+
+CELLS = {
+    "rnn-tanh": ("rnn", {}),
+    "rnn-relu": ("rnn", {"activation": "relu"}),
+    "gru": ("gru", {}),
+    "gru-reset-before": ("gru", {"reset_after": False}),
+    "lstm": ("lstm", {}),
+    "carry_lstm": ("carry_lstm", {}),
+    "carry_lstm-tanh": ("carry_lstm", {"candidate_activation": "tanh"}),
+}
+CELL = pytest.mark.parametrize("cell", CELLS)
+LOSS = pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
+POOLING = pytest.mark.parametrize("pooling", ["last", "mean", "max", "steps"])
+BOTH = pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both"])
+LAYER_SIZES = pytest.mark.parametrize("hidden_layer_sizes", [(4,), (4, 3)], ids=str)
+RAGGED = pytest.mark.parametrize("ragged", [False, True], ids=["dense", "ragged"])
+
+
+def make_network(cell, D=2, hidden_layer_sizes=(4, 3), K=3, *, loss="log_loss", **options):
+    """A network whose parameters are far from the tidy ones of the start, by default in float64."""
+    name, cell_options = CELLS[cell]
+    options.setdefault("dtype", "float64")
+    network = Network(
+        D,
+        hidden_layer_sizes,
+        K,
+        loss=loss,
+        cell=name,
+        cell_options=cell_options,
+        random_state=0,
+        **options,
+    )
+    noise = 0.6 * np.random.default_rng(1).standard_normal(network.theta.shape)
+    # ReLUs get a positive bias, so that most of them are alive.
+    network.theta += noise + (cell == "rnn-relu") * ~network.decayed
+    return network
+
+
+def make_task(
+    T=5, B=4, D=2, K=3, *, ragged=True, loss="log_loss", dtype="float64", seed=0, pooling="last"
+):
+    """Sequences with target and weight, and a minibatch of B of them out of order."""
+    rng = np.random.default_rng([seed, T, B, D, K])
+    n = B + 2
+    lengths = np.linspace(1, T, n).round().astype(int) if ragged else np.full(n, T)
+    values = rng.standard_normal((lengths.sum(), D)).astype(dtype)
+    indices = rng.permutation(n)[:B]
+    n = lengths.sum() if pooling == "steps" else n
+    target = (
+        rng.integers(K, size=n) if loss == "log_loss" else rng.standard_normal((n, K)).astype(dtype)
+    )
+    weight = rng.uniform(0.2, 2.0, n).astype(dtype)
+    sequences = Sequences(values, np.cumsum([0, *lengths]))
+    return SimpleNamespace(sequences=sequences, indices=indices, target=target, weight=weight)
+
+
+def places_of(task, n, pooling):
+    """Where sequence n has its targets and weights."""
+    if pooling != "steps":
+        return [n]
+    return np.arange(task.sequences.offsets[n], task.sequences.offsets[n + 1])
+
+
+def loss_and_grad(network, task, *, seed=None, **options):
+    """Loss and a copy of the gradient; `seed` draws the dropout."""
+    rng = None if seed is None else np.random.default_rng(seed)
+    loss = network.loss_and_grad(
+        task.sequences, task.indices, task.target, task.weight, rng=rng, **options
+    )
+    return loss, network.grad.copy()
+
+
+def blocks(network):
+    """Runs of weights and of biases in theta: every layer, direction and the head has its own."""
+    return np.split(np.arange(len(network.theta)), np.flatnonzero(np.diff(network.decayed)) + 1)
+
+
+def relative_error(actual, desired):
+    return np.linalg.norm(actual - desired) / np.linalg.norm(desired)
+
+
+def assert_gradient(network, task, *, step=1e-5, **options):
+    """Central differences, in each block of theta along random directions, to 1e-7."""
+    _, grad = loss_and_grad(network, task, **options)
+    assert np.linalg.norm(grad) > 1e-3
+    rng = np.random.default_rng(2)
+    theta = network.theta.copy()
+
+    def loss(block, direction, distance):
+        network.theta[block] = theta[block] + distance * direction
+        value, _ = loss_and_grad(network, task, **options)
+        network.theta[:] = theta
+        return value
+
+    for block in blocks(network):
+        directions = np.eye(len(block)) if len(block) <= 4 else rng.standard_normal((4, len(block)))
+        slopes = [
+            (8 * (loss(block, v, step) - loss(block, v, -step)))
+            - (loss(block, v, 2 * step) - loss(block, v, -2 * step))
+            for v in directions
+        ]
+        slopes = np.array(slopes) / (12 * step)
+        error = np.linalg.norm(directions @ grad[block] - slopes)
+        assert error <= 1e-7 * np.linalg.norm(slopes), block
+
+
+class TestExact:
+    @RAGGED
+    @POOLING
+    @BOTH
+    @LAYER_SIZES
+    @CELL
+    def test_every_shape_of_network(self, cell, hidden_layer_sizes, bidirectional, pooling, ragged):
+        network = make_network(
+            cell,
+            hidden_layer_sizes=hidden_layer_sizes,
+            bidirectional=bidirectional,
+            pooling=pooling,
+            alpha=0.1,
+        )
+        assert_gradient(network, make_task(ragged=ragged, pooling=pooling))
+
+    @pytest.mark.parametrize("loss", ["squared_error", (0.3, 0.5, 0.9)])
+    def test_targets_that_are_missing(self, loss):
+        network = make_network("gru", loss=loss, pooling="steps")
+        task = make_task(loss=loss, pooling="steps")
+        if loss != "squared_error":
+            # Far from the outputs: no kink on the way.
+            task.target = np.ascontiguousarray(task.target[:, :1]) * 9
+        task.target[np.random.default_rng(3).random(task.target.shape) < 0.4] = np.nan
+        assert_gradient(network, task)
+
+    @POOLING
+    @LAYER_SIZES
+    @CELL
+    @pytest.mark.parametrize("loss", ["squared_error", "binary_log_loss"])
+    def test_other_losses(self, loss, cell, hidden_layer_sizes, pooling):
+        # The targets are any numbers: the gradients hold for those, too.
+        network = make_network(
+            cell, hidden_layer_sizes=hidden_layer_sizes, pooling=pooling, loss=loss
+        )
+        assert_gradient(network, make_task(loss=loss, pooling=pooling))
+
+    @pytest.mark.parametrize(
+        ("T", "B", "D", "sizes", "K", "loss"),
+        [
+            (1, 1, 1, (1,), 1, "squared_error"),
+            (1, 1, 1, (1, 1), 2, "log_loss"),
+            (1, 3, 2, (3,), 2, "log_loss"),
+            (4, 1, 3, (2, 1, 3), 1, "squared_error"),
+            (4, 3, 1, (1, 4), 2, "log_loss"),
+            (3, 40, 2, (17,), 5, "log_loss"),
+            (3, 5, 20, (3, 33), 2, "log_loss"),
+        ],
+        ids=str,
+    )
+    @CELL
+    def test_sizes(self, cell, T, B, D, sizes, K, loss):
+        network = make_network(
+            cell, D, sizes, K, loss=loss, bidirectional=True, pooling="mean", alpha=0.1
+        )
+        # Some of these gradients are small: a large step, unless there are kinks all over.
+        step = 1e-5 if cell == "rnn-relu" and B > 4 else 1e-4
+        assert_gradient(network, make_task(T, B, D, K, loss=loss), step=step)
+
+    @RAGGED
+    @BOTH
+    @CELL
+    def test_both_kinds_of_dropout(self, cell, bidirectional, ragged):
+        network = make_network(
+            cell,
+            hidden_layer_sizes=(6, 5),
+            bidirectional=bidirectional,
+            pooling="mean",
+            dropout=0.3,
+            recurrent_dropout=0.4,
+        )
+        task = make_task(B=36, ragged=ragged)
+        assert_gradient(network, task, seed=3)
+        without, _ = loss_and_grad(network, task)
+        dropped, _ = loss_and_grad(network, task, seed=3)
+        other, _ = loss_and_grad(network, task, seed=4)
+        assert len({without, dropped, other}) == 3
+
+    def test_zero_weight_takes_a_sequence_out(self):
+        network, task = make_network("lstm"), make_task()
+        n = task.indices[1]
+        task.weight[n] = 0
+        expected = loss_and_grad(network, task)
+        task.target[n] = (task.target[n] + 1) % 3
+        loss, grad = loss_and_grad(network, task)
+        assert loss == expected[0]
+        np.testing.assert_array_equal(grad, expected[1])
+
+    def test_l2_penalty(self):
+        """0.5 * alpha * sum(weights ** 2) / total weight, of weights and not of biases."""
+        task = make_task(B=4)
+        loss, grad = loss_and_grad(make_network("gru", bidirectional=True), task)
+        network = make_network("gru", bidirectional=True, alpha=0.3)
+        penalized, penalized_grad = loss_and_grad(network, task)
+        weights, total = (
+            np.where(network.decayed, network.theta, 0.0),
+            task.weight[task.indices].sum(),
+        )
+        np.testing.assert_allclose(
+            penalized - loss, 0.5 * 0.3 * weights @ weights / total, rtol=1e-10
+        )
+        np.testing.assert_allclose(penalized_grad - grad, 0.3 * weights / total, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean"])
+@BOTH
+@LAYER_SIZES
+@CELL
+def test_float32_follows_float64(cell, hidden_layer_sizes, bidirectional, pooling):
+    results = []
+    for dtype in "float32", "float64":
+        network = make_network(
+            cell,
+            hidden_layer_sizes=hidden_layer_sizes,
+            bidirectional=bidirectional,
+            pooling=pooling,
+            alpha=0.1,
+            dtype=dtype,
+        )
+        network.theta[:] = network.theta.astype(np.float32)
+        task = make_task(12, 40, dtype="float32")
+        task.sequences = Sequences(task.sequences.values.astype(dtype), task.sequences.offsets)
+        task.weight = task.weight.astype(dtype)
+        results.append(loss_and_grad(network, task))
+    (single, single_grad), (double, double_grad) = results
+    assert single_grad.dtype == np.float32
+    np.testing.assert_allclose(single, double, rtol=1e-5)
+    assert relative_error(single_grad, double_grad) <= 1e-4
+
+
+@pytest.mark.parametrize("bptt_steps", [None, 3])
+@POOLING
+@BOTH
+@CELL
+def test_same_bits_for_any_n_jobs(cell, bidirectional, pooling, bptt_steps):
+    network = make_network(
+        cell,
+        bidirectional=bidirectional,
+        pooling=pooling,
+        dropout=0.2,
+        recurrent_dropout=0.2,
+        dtype="float32",
+    )
+    for B in 20, 33, 64, 200:
+        task = make_task(7, B, dtype="float32", pooling=pooling)
+        expected, expected_grad = loss_and_grad(
+            network, task, seed=0, bptt_steps=bptt_steps, n_jobs=1
+        )
+        for n_jobs in 2, 4:
+            loss, grad = loss_and_grad(network, task, seed=0, bptt_steps=bptt_steps, n_jobs=n_jobs)
+            assert loss == expected
+            np.testing.assert_array_equal(grad, expected_grad)
+
+
+@BOTH
+@CELL
+def test_gradient_of_a_team(cell, bidirectional, teams):
+    network = make_network(
+        cell, hidden_layer_sizes=(64, 40), bidirectional=bidirectional, recurrent_dropout=0.2
+    )
+    assert_gradient(network, make_task(T=4, B=3), seed=0, n_jobs=2 + 2 * bidirectional)
+    assert set(teams) == {2}
+
+
+@pytest.mark.parametrize("bptt_steps", [None, 3])
+@POOLING
+@BOTH
+@CELL
+def test_same_bits_by_teams(cell, bidirectional, pooling, bptt_steps, teams):
+    network = make_network(
+        cell,
+        hidden_layer_sizes=(70, 64),
+        bidirectional=bidirectional,
+        pooling=pooling,
+        dropout=0.2,
+        recurrent_dropout=0.2,
+        dtype="float32",
+    )
+    task = make_task(7, 6, dtype="float32", pooling=pooling)
+    results = []
+    for n_jobs in 1, 2, 3 + bidirectional:
+        loss, grad = loss_and_grad(network, task, seed=0, bptt_steps=bptt_steps, n_jobs=n_jobs)
+        predicted = network.predict(task.sequences, n_jobs=n_jobs)
+        states = network.hidden_states(task.sequences, n_jobs=n_jobs)
+        results.append((loss, grad.tobytes(), predicted.tobytes(), states.tobytes()))
+    assert len(set(results)) == 1
+    assert set(teams) == ({2} if bidirectional else {2, 3})
+
+
+class CutByHand:
+    """The truncated gradient of a one-layer or stacked network, from nothing but its layers.
+
+    Every sequence goes alone, every direction is a layer of its own on the sequence in its order
+    of reading, and time is cut into chunks: each chunk starts from the state that the one before
+    ended with, and its gradient with respect to that state is thrown away.
+    """
+
+    def __init__(self, network, cell, sizes, bidirectional, pooling, D, K):
+        name, options = CELLS[cell]
+        self.pooling, self.directions = pooling, [1, -1][: 1 + bidirectional]
+        self.stack, self.grad = [], np.zeros_like(network.theta)
+        begin = 0
+        for H in sizes:
+            for direction in self.directions:
+                layer = LAYERS[name](D, H, dtype="float64", **options)
+                end = begin + sum(value.size for value in layer.params.values())
+                pieces = np.arange(begin, end)
+                begin = end
+                places = {}
+                for key, value in layer.params.items():
+                    places[key], pieces = np.split(pieces, [value.size])
+                    value[...] = network.theta[places[key]].reshape(value.shape)
+                self.stack.append((layer, direction, places))
+            D = H * len(self.directions)
+        self.places_W, self.places_b = np.split(np.arange(begin, len(network.theta)), [D * K])
+        self.W, self.b = network.theta[self.places_W].reshape(D, K), network.theta[self.places_b]
+
+    def run_layer(self, level, x, dy=None, steps=None):
+        """Outputs of both directions of a layer; with dy, dx and the gradients instead."""
+        n = len(self.directions)
+        results = []
+        for d, (layer, direction, places) in enumerate(self.stack[n * level : n * (level + 1)]):
+            H = len(layer.params["U"])
+            x_d = x[::direction, None]
+            states, outputs, borders = [None], [], range(0, len(x), steps or len(x))
+            for start in borders:
+                y, state = layer.forward(x_d[start : start + borders.step], None, states[-1])
+                states.append(state)
+                outputs.append(y)
+            if dy is None:
+                results.append(np.concatenate(outputs)[::direction, 0])
+                continue
+            dx = np.zeros_like(x_d)
+            dy_d = dy[::direction, None, H * d : H * (d + 1)]
+            for start, state in zip(borders, states, strict=False):
+                chunk = slice(start, start + borders.step)
+                layer.forward(x_d[chunk], None, state, training=True)
+                dx[chunk], _ = layer.backward(dy_d[chunk])
+                for key, grad in layer.grads.items():
+                    self.grad[places[key]] += grad.ravel()
+            results.append(dx[::direction, 0])
+        return sum(results) if dy is not None else np.concatenate(results, axis=1)
+
+    def add(self, x, label, weight, steps):
+        """Add the gradient of one sequence's weighted log-loss, of one label or of one a step."""
+        n_levels = len(self.stack) // len(self.directions)
+        inputs = [x]
+        for level in range(n_levels):
+            inputs.append(self.run_layer(level, inputs[-1]))
+        y, T = inputs.pop(), len(x)
+        H = y.shape[1] // len(self.directions)
+        if self.pooling == "last":
+            picked = np.zeros_like(y)
+            picked[-1, :H] = 1
+            picked[0, H:] = 1
+        elif self.pooling == "mean":
+            picked = np.full_like(y, 1 / T)
+        elif self.pooling == "max":
+            picked = (np.arange(T)[:, None] == y.argmax(axis=0)).astype(float)
+        if self.pooling == "steps":
+            picked, pooled = 1, y
+        else:
+            pooled = (picked * y).sum(axis=0, keepdims=True)
+        logits = pooled @ self.W + self.b
+        dlogits = np.exp(logits - logits.max(axis=1, keepdims=True))
+        dlogits /= dlogits.sum(axis=1, keepdims=True)
+        dlogits[np.arange(len(label)), label] -= 1
+        dlogits *= weight[:, None]
+        self.grad[self.places_W] += (pooled.T @ dlogits).ravel()
+        self.grad[self.places_b] += dlogits.sum(axis=0)
+        dy = picked * (dlogits @ self.W.T)
+        for level in reversed(range(n_levels)):
+            dy = self.run_layer(level, inputs[level], dy, steps)
+
+
+@pytest.mark.parametrize("bptt_steps", [1, 3, 4, 11, 20, None])
+@POOLING
+@BOTH
+@LAYER_SIZES
+@CELL
+def test_truncated_gradient_is_cut_as_by_hand(
+    cell, hidden_layer_sizes, bidirectional, pooling, bptt_steps
+):
+    """Ragged sequences of up to 11 steps: pieces of one step, partial ones, whole sequences."""
+    network = make_network(
+        cell, hidden_layer_sizes=hidden_layer_sizes, bidirectional=bidirectional, pooling=pooling
+    )
+    task = make_task(11, 6, pooling=pooling)
+    _, grad = loss_and_grad(network, task, bptt_steps=bptt_steps)
+    reference = CutByHand(network, cell, hidden_layer_sizes, bidirectional, pooling, 2, 3)
+    places = [places_of(task, n, pooling) for n in task.indices]
+    total = task.weight[np.concatenate(places)].sum()
+    for n, rows in zip(task.indices, places, strict=True):
+        label, share = task.target[rows], task.weight[rows] / total
+        reference.add(task.sequences[n], label, share, bptt_steps)
+    assert relative_error(grad, reference.grad) <= 1e-10
+    if bptt_steps == 3 and pooling != "max":
+        _, whole = loss_and_grad(network, task)
+        assert relative_error(grad, whole) > 1e-3
+
+
+@RAGGED
+def test_loss_does_not_depend_on_truncation(ragged):
+    network, task = make_network("lstm", bidirectional=True), make_task(9, ragged=ragged)
+    whole, _ = loss_and_grad(network, task)
+    cut, _ = loss_and_grad(network, task, bptt_steps=2)
+    assert cut == whole
+
+
+def test_truncation_to_whole_sequences_changes_no_bit():
+    network, task = make_network("lstm", bidirectional=True), make_task(9)
+    _, whole = loss_and_grad(network, task)
+    _, cut = loss_and_grad(network, task, bptt_steps=9)
+    np.testing.assert_array_equal(cut, whole)
+
+
+@POOLING
+@CELL
+def test_gradient_of_a_minibatch_is_that_of_its_sequences(cell, pooling):
+    network = make_network(cell, bidirectional=True, pooling=pooling, dtype="float32")
+    task = make_task(9, 37, dtype="float32", pooling=pooling)
+    together, grad = loss_and_grad(network, task)
+    weight = [task.weight[places_of(task, n, pooling)].sum(dtype=float) for n in task.indices]
+    share = np.array(weight) / np.sum(weight)
+    losses, grads = [], []
+    for k in range(37):
+        one = SimpleNamespace(**{**vars(task), "indices": task.indices[k : k + 1]})
+        loss, one_grad = loss_and_grad(network, one)
+        losses.append(loss)
+        grads.append(one_grad)
+    np.testing.assert_allclose(together, share @ losses, rtol=1e-6)
+    assert relative_error(grad, np.average(grads, axis=0, weights=share)) <= 2e-6
+
+
+def with_ids(task, n_categories, seed=8):
+    """The task with columns of ids beside the numbers."""
+    rng = np.random.default_rng(seed)
+    sequences = task.sequences
+    ids = np.stack([rng.integers(V, size=len(sequences.values)) for V in n_categories], axis=1)
+    task.sequences = Sequences(sequences.values, sequences.offsets, ids=ids)
+    return task
+
+
+class TestEmbeddings:
+    @RAGGED
+    @POOLING
+    @BOTH
+    @CELL
+    def test_beside_numbers(self, cell, bidirectional, pooling, ragged):
+        network = make_network(
+            cell, bidirectional=bidirectional, pooling=pooling, embeddings=((4, 3), (3, 1))
+        )
+        assert_gradient(network, with_ids(make_task(ragged=ragged, pooling=pooling), (4, 3)))
+
+    @POOLING
+    @BOTH
+    def test_columns_share_a_table(self, bidirectional, pooling):
+        options = {"bidirectional": bidirectional, "pooling": pooling}
+        shared = make_network("gru", embeddings=((4, 3), (5, 2)), id_tables=(1, 0, 1), **options)
+        task = with_ids(make_task(pooling=pooling), (5, 4, 5))
+        assert_gradient(shared, task)
+        apart = make_network("gru", embeddings=((5, 2), (4, 3), (5, 2)), **options)
+        n_layers, n_head = shared.n_layer_parameters, len(shared.theta) - shared._head_begin
+        apart.theta[:n_layers] = shared.theta[:n_layers]
+        apart.theta[-n_head:] = shared.theta[-n_head:]
+        for table, k in zip(apart.embeddings, shared.id_tables, strict=True):
+            table[...] = shared.embeddings[k]
+        loss, _ = loss_and_grad(shared, task)
+        assert loss_and_grad(apart, task)[0] == loss
+        np.testing.assert_allclose(
+            shared._dtables[1], apart._dtables[0] + apart._dtables[2], rtol=1e-12
+        )
+
+    @pytest.mark.parametrize("bptt_steps", [None, 2])
+    @POOLING
+    def test_alone_in_many_shards(self, pooling, bptt_steps):
+        network = make_network("gru", 0, embeddings=((9, 4),), pooling=pooling, dropout=0.2)
+        task = with_ids(make_task(B=36, D=0, pooling=pooling), (9,))
+        if bptt_steps is None:
+            assert_gradient(network, task, seed=3)
+            return
+        # Truncated, the table's gradient is that of its rows as numbers.
+        _, grad = loss_and_grad(network, task, bptt_steps=bptt_steps)
+        values = network.embeddings[0][task.sequences.ids[:, 0]]
+        numbers = SimpleNamespace(**vars(task))
+        numbers.sequences = Sequences(values, task.sequences.offsets)
+        plain = make_network("gru", 4, pooling=pooling)
+        n_layers = network.n_layer_parameters
+        plain.theta[:n_layers] = network.theta[:n_layers]
+        plain.theta[n_layers:] = network.theta[network._head_begin :]
+        _, expected = loss_and_grad(plain, numbers, bptt_steps=bptt_steps)
+        np.testing.assert_array_equal(grad[:n_layers], expected[:n_layers])
+        np.testing.assert_array_equal(grad[network._head_begin :], expected[n_layers:])
+
+    @pytest.mark.parametrize("B", [3, 40])
+    def test_tied_to_the_head(self, B):
+        network = make_network(
+            "lstm", 0, (5, 4), 7, embeddings=((7, 4),), tied=True, pooling="steps", alpha=0.1
+        )
+        assert set(network.head) == {"b"}
+        assert_gradient(network, with_ids(make_task(B=B, D=0, K=7, pooling="steps"), (7,)))
+
+    def test_unread_rows_get_no_gradient(self):
+        network = make_network("rnn-tanh", embeddings=((50, 3),))
+        task = with_ids(make_task(), (50,))
+        loss_and_grad(network, task)
+        rows = np.concatenate([places_of(task, n, "steps") for n in task.indices])
+        read = np.unique(task.sequences.ids[rows])
+        touched = np.flatnonzero(network._dtables[0].any(axis=1))
+        np.testing.assert_array_equal(touched, read)
+
+
+class TestWindows:
+    """Windows of time with carried states."""
+
+    def windows(self, network, task, steps, n_jobs=None):
+        """Weighted sum of losses and gradients of all windows; the states after the last."""
+        states = network.initial_states(len(task.sequences))
+        rng = np.random.default_rng(5)
+        for layer in states:
+            for array in layer:
+                array[...] = rng.standard_normal(array.shape)
+        losses, grads, totals = [], [], []
+        for start in range(0, int(task.sequences.lengths.max()), steps):
+            window = (start, start + steps)
+            loss, grad = loss_and_grad(network, task, window=window, states=states, n_jobs=n_jobs)
+            rows = [places_of(task, n, "steps")[slice(*window)] for n in task.indices]
+            totals.append(task.weight[np.concatenate(rows)].sum())
+            losses.append(loss)
+            grads.append(grad)
+        share = np.array(totals) / sum(totals)
+        return share @ losses, share @ np.array(grads), states
+
+    @pytest.mark.parametrize("B", [4, 36])
+    @CELL
+    def test_windows_are_the_pieces_of_truncation(self, cell, B):
+        network = make_network(cell, pooling="steps", embeddings=((5, 2),))
+        task = with_ids(make_task(11, B, pooling="steps"), (5,))
+        loss, grad, states = self.windows(network, task, 4)
+        once, whole, final = self.windows(network, task, 11)
+        assert loss == pytest.approx(once, rel=1e-12)
+        for layer, expected in zip(states, final, strict=True):
+            for array, wanted in zip(layer, expected, strict=True):
+                np.testing.assert_allclose(array, wanted, rtol=1e-12)
+        assert relative_error(grad, whole) > 1e-3
+        states = network.initial_states(len(task.sequences))
+        rng = np.random.default_rng(5)
+        for layer in states:
+            for array in layer:
+                array[...] = rng.standard_normal(array.shape)
+        _, cut = loss_and_grad(network, task, bptt_steps=4, states=states)
+        assert relative_error(grad, cut) <= 1e-12
+
+    @pytest.mark.parametrize("pooling", ["last", "steps"])
+    def test_gradient_from_given_states(self, pooling):
+        network = make_network("carry_lstm", pooling=pooling)
+        task = make_task(6, 5, pooling=pooling)
+        rng = np.random.default_rng(6)
+        begin = network.initial_states(len(task.sequences))
+        for layer in begin:
+            for array in layer:
+                array[...] = rng.standard_normal(array.shape)
+
+        class FromStates:
+            theta, decayed = network.theta, network.decayed
+
+            def loss_and_grad(self, *args, **options):
+                states = copy.deepcopy(begin)
+                loss = network.loss_and_grad(*args, states=states, window=(0, 6), **options)
+                self.grad = network.grad
+                return loss
+
+        assert_gradient(FromStates(), task)
+        zero, _ = loss_and_grad(network, task)
+        assert loss_and_grad(FromStates(), task)[0] != zero
+
+    def test_same_bits_for_any_n_jobs(self):
+        network = make_network("lstm", pooling="steps", K=600, dtype="float32")
+        task = make_task(9, 40, K=600, dtype="float32", pooling="steps")
+        results = [self.windows(network, task, 4, n_jobs) for n_jobs in (1, 2, 3)]
+        for loss, grad, states in results[1:]:
+            assert loss == results[0][0]
+            np.testing.assert_array_equal(grad, results[0][1])
+            np.testing.assert_array_equal(states[1][0], results[0][2][1][0])
+
+
+def test_mean_loss_is_the_loss_without_penalty():
+    for pooling in ("max", "steps"):
+        network, task = make_network("lstm", pooling=pooling, alpha=1.0), make_task(pooling=pooling)
+        task.indices = np.arange(len(task.sequences))
+        network.alpha = 0.0
+        loss, _ = loss_and_grad(network, task)
+        network.alpha = 1.0
+        mean = network.mean_loss(task.sequences, task.target, task.weight)
+        assert mean == pytest.approx(loss, rel=1e-12)
+
+
+def test_a_minibatch_without_weight_has_no_gradient():
+    network, task = make_network("gru", alpha=1.0, embeddings=((4, 2),)), make_task()
+    task = with_ids(task, (4,))
+    loss_and_grad(network, task)
+    task.weight[task.indices] = 0
+    loss, grad = loss_and_grad(network, task)
+    assert loss == 0
+    assert not grad.any()

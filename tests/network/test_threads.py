@@ -1,0 +1,565 @@
+"""Threads over shards: order, errors, forks, and BLAS left as it was found."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import weakref
+
+import numpy as np
+import pytest
+
+from fastrnn.kernels import lstm, vector_math
+from fastrnn.kernels.team import call_together
+from fastrnn.layers import LSTM
+from fastrnn.network import threads
+
+CAN_FORK = pytest.mark.skipif(
+    not hasattr(os, "fork") or sys.platform == "darwin", reason="forking is not safe here"
+)
+TEAMS = pytest.mark.skipif(vector_math.products() == "blas", reason="there are no teams on BLAS")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.*fork.*:RuntimeWarning"),  # JAX's, if a test imported it
+]
+
+
+@pytest.mark.parametrize("n_jobs", [None, 1, 2, 4, -1])
+def test_results_come_in_the_order_of_the_items(n_jobs):
+    def slow_first(item):
+        time.sleep(0.01 * (item == 0))
+        return item * item
+
+    assert threads.run(slow_first, range(5), n_jobs) == [0, 1, 4, 9, 16]
+
+
+def test_items_run_side_by_side():
+    barrier = threading.Barrier(2, timeout=30)
+    assert threads.run(lambda item: barrier.wait() >= 0, range(2), 2) == [True, True]
+
+
+def test_one_job_stays_in_the_calling_thread():
+    calling = threading.get_ident()
+    assert threads.run(lambda item: threading.get_ident(), range(3), None) == [calling] * 3
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_an_error_is_raised(n_jobs):
+    def fail(item):
+        if item == 1:
+            raise ZeroDivisionError("item 1")
+        return item
+
+    with pytest.raises(ZeroDivisionError, match="item 1"):
+        threads.run(fail, range(3), n_jobs)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2, 3])
+def test_the_error_of_the_first_item_that_fails_is_raised(n_jobs):
+    def fail(item):
+        time.sleep(0.02 * (item == 1))  # the others fail earlier
+        if item:
+            raise ZeroDivisionError(f"item {item}")
+
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError, match="item 1"):
+            threads.run(fail, range(6), n_jobs)
+
+
+def test_after_an_error_all_calls_are_ended_and_none_is_begun():
+    begun, ended = [], []
+    both = threading.Barrier(2, timeout=30)
+
+    def fail(item):
+        begun.append(item)
+        both.wait()
+        if item == 0:
+            raise ZeroDivisionError
+        time.sleep(0.05)
+        ended.append(item)
+
+    with pytest.raises(ZeroDivisionError):
+        threads.run(fail, range(10), 2)
+    assert sorted(begun) == [0, 1]
+    assert ended == [1]
+
+
+def send_interrupt(seconds):
+    """Press Ctrl-C after a while."""
+    # The background jobs of a shell ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+
+@pytest.mark.parametrize("caller_is_busy", [True, False])
+def test_ctrl_c_is_raised_when_all_calls_have_ended(caller_is_busy):
+    ended = []
+    both = threading.Barrier(2, timeout=30)
+
+    def call(item):
+        both.wait()
+        if threading.current_thread() is not threading.main_thread():
+            time.sleep(0.3)
+            ended.append(item)
+        elif caller_is_busy:
+            time.sleep(10)
+
+    send_interrupt(0.1)
+    with pytest.raises(KeyboardInterrupt):
+        threads.run(call, range(2), 2)
+        time.sleep(10)
+    assert len(ended) == 1
+    assert threads.run(abs, [-1, -2], 2) == [1, 2]
+
+
+def fastrnn_threads():
+    """The threads that wait for work."""
+    return {thread for thread in threading.enumerate() if thread.name == "fastrnn"}
+
+
+def test_threads_are_kept():
+    barrier = threading.Barrier(3, timeout=30)
+    threads.run(lambda item: barrier.wait(), range(3), 3)
+    kept = fastrnn_threads()
+    assert len(kept) >= 2
+    for _ in range(10):
+        threads.run(lambda item: barrier.wait(), range(3), 3)
+    assert fastrnn_threads() == kept
+
+
+def test_several_threads_may_call_at_once():
+    def many(offset):
+        for _ in range(50):
+            wanted = list(range(offset, offset + 5))
+            assert threads.run(lambda item: item, wanted, 3) == wanted
+        return offset
+
+    assert threads.run(many, range(4), 4) == [0, 1, 2, 3]
+    assert threads._pool.n_working == 0
+
+
+def test_what_was_worked_on_is_let_go():
+    class Memory:
+        pass
+
+    memory = Memory()
+    gone = weakref.ref(memory)
+    both = threading.Barrier(2, timeout=30)
+    threads.run(lambda item, memory=memory: both.wait(), range(2), 2)
+    del memory
+    assert gone() is None
+
+
+def test_no_one_watches_where_processors_are_short():
+    available = threads.count_threads(-1)
+    pool = threads._Pool()
+    handovers, watch = pool.take(available - 1)
+    assert watch == threads.WATCH_NANOSECONDS
+    others, watch = pool.take(0)
+    assert watch == 0
+    pool.give_back(others)
+    pool.give_back(handovers)
+    handovers, watch = pool.take(available)
+    assert watch == 0
+    pool.give_back(handovers)
+    assert pool.n_working == 0
+
+
+def test_work_is_done_though_no_thread_can_be_started(monkeypatch):
+    def fail():
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threads, "_pool", threads._Pool())
+    monkeypatch.setattr(threads, "_start_thread", fail)
+    assert threads.run(abs, [-1, -2, -3], 3) == [1, 2, 3]
+
+
+def test_small_work_stays_in_the_calling_thread(monkeypatch):
+    monkeypatch.setattr(threads, "WORTHWHILE_FLOPS", 1000)
+
+    def slow(item):
+        time.sleep(0.01)
+        return threading.get_ident()
+
+    assert set(threads.run(slow, range(8), 2, 999)) == {threading.get_ident()}
+    both = threading.Barrier(2, timeout=30)
+    threads.run(lambda item: both.wait(), range(2), 2, 1000)
+
+
+def run_script(script):
+    """What a Python program prints, which must end well and quietly."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_idle_threads_use_no_processor():
+    spent = run_script(
+        """
+        import time
+        from fastrnn.network import threads
+
+        threads.run(time.sleep, [0.01] * 4, 2)
+        time.sleep(0.05)
+        start = time.process_time()
+        time.sleep(1)
+        print(time.process_time() - start)
+        """
+    )
+    assert float(spent) < 0.02
+
+
+@pytest.mark.parametrize("left", ["nothing", "work", "calls"])
+def test_threads_do_not_delay_or_disturb_the_end_of_the_program(left):
+    """Whatever is left when it ends: threads that watch, work that goes on, or calls of `run`."""
+    run_script(
+        f"""
+        import threading, time
+        from fastrnn.network import threads
+
+        def call_for_ever():
+            while True:
+                threads.run(abs, range(4), 2)
+
+        threads.run(abs, range(4), 2)
+        if "{left}" == "work":
+            start = lambda: threads.run(time.sleep, [100, 100], 2)
+            threading.Thread(target=start, daemon=True).start()
+            time.sleep(0.1)
+        elif "{left}" == "calls":
+            threading.Thread(target=call_for_ever, daemon=True).start()
+            time.sleep(0.1)
+        """
+    )
+
+
+def test_number_of_threads():
+    available = threads.count_threads(-1)
+    assert available >= 1
+    assert threads.count_threads(None) == 1
+    assert threads.count_threads(np.int64(3)) == 3
+    assert threads.count_threads(-available) == 1
+    assert threads.count_threads(-1000) == 1
+
+
+@pytest.mark.parametrize(
+    ("n_jobs", "error"), [(0, ValueError), (1.5, TypeError), ("2", TypeError), (True, TypeError)]
+)
+def test_wrong_number_of_jobs(n_jobs, error):
+    with pytest.raises(error, match="n_jobs"):
+        threads.count_threads(n_jobs)
+
+
+def test_blas_runs_on_one_thread_inside_and_as_before_afterwards():
+    functions = threads._blas_thread_functions()
+    if functions is None:
+        pytest.skip("the BLAS under scipy has no known function for its number of threads")
+    set_threads, get_threads = functions
+    found = get_threads()
+    try:
+        set_threads(2)
+        if get_threads() != 2:
+            pytest.skip("this BLAS is built for one thread")
+        with threads.single_blas_thread:
+            assert get_threads() == 1
+            with threads.single_blas_thread:
+                assert get_threads() == 1
+            assert get_threads() == 1
+        assert get_threads() == 2
+        with pytest.raises(KeyError), threads.single_blas_thread:
+            raise KeyError
+        assert get_threads() == 2
+        inside = 1 if vector_math.products() == "blas" else 2  # where no BLAS runs, all stays
+        assert threads.run(lambda item: get_threads(), range(2), 2) == [inside, inside]
+        assert get_threads() == 2
+    finally:
+        set_threads(found)
+
+
+def send_blas_threads(connection):
+    _, get_threads = threads._blas_thread_functions()
+    found = get_threads()
+    with threads.single_blas_thread:
+        inside = get_threads()
+    connection.send((threads.single_blas_thread.users, found, inside, get_threads()))
+    connection.close()
+
+
+def run_layer():
+    x = np.random.default_rng(0).standard_normal((5, 64, 3))
+    return LSTM(3, 4, dtype="float64", random_state=0).forward(x, n_jobs=2)[0]
+
+
+def send_layer(connection):
+    connection.send(run_layer())
+    connection.close()
+
+
+def answer_of_a_forked_child(target):
+    """What a function sends from a forked child."""
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=target, args=(sender,))
+    child.start()
+    try:
+        assert receiver.poll(60), "the child hangs"
+        return receiver.recv()
+    finally:
+        child.kill()
+        child.join()
+
+
+@CAN_FORK
+def test_a_forked_child_can_use_threads_too():
+    expected = run_layer()
+    np.testing.assert_array_equal(answer_of_a_forked_child(send_layer), expected)
+
+
+@CAN_FORK
+def test_a_child_forked_in_the_middle_of_work_begins_anew():
+    functions = threads._blas_thread_functions()
+    if functions is None:
+        pytest.skip("the BLAS under scipy has no known function for its number of threads")
+    set_threads, get_threads = functions
+    found = get_threads()
+    try:
+        set_threads(2)
+        if get_threads() != 2:
+            pytest.skip("this BLAS is built for one thread")
+        with threads.single_blas_thread:
+            answer = answer_of_a_forked_child(send_blas_threads)
+        assert answer == (0, 2, 1, 2)
+    finally:
+        set_threads(found)
+
+
+def test_threads_may_share_a_layer():
+    layer = LSTM(3, 8, random_state=0)
+    inputs = [np.random.default_rng(k).standard_normal((20, 5 + k, 3)) for k in range(8)]
+    expected = [layer.forward(x)[0] for x in inputs]
+    for _ in range(5):
+        outputs = threads.run(lambda x: layer.forward(x)[0], inputs, 4)
+        for y, wanted in zip(outputs, expected, strict=True):
+            np.testing.assert_array_equal(y, wanted)
+
+
+def test_forward_between_forward_and_backward_changes_nothing():
+    layer = LSTM(3, 8, dtype="float64", random_state=0)
+    x, other = np.random.default_rng(0).standard_normal((2, 20, 40, 3))
+    layer.forward(x, training=True)
+    dx, _ = layer.backward(np.ones((20, 40, 8)))
+    layer.forward(x, training=True)
+    layer.forward(other)
+    again, _ = layer.backward(np.ones((20, 40, 8)))
+    np.testing.assert_array_equal(again, dx)
+
+
+def test_both_directions_run_at_once():
+    layer = LSTM(3, 4, bidirectional=True, random_state=0)
+    both = threading.Barrier(2, timeout=30)
+    forward, backward = layer._cell_forward, layer._cell_backward
+    layer._cell_forward = lambda *a: (both.wait(), forward(*a))[1]
+    layer._cell_backward = lambda *a: (both.wait(), backward(*a))[1]
+    y, _ = layer.forward(np.ones((5, 1, 3)), training=True, n_jobs=2)
+    layer.backward(np.ones_like(y))
+
+
+def test_inference_is_cut_only_where_each_thread_has_enough_to_do(monkeypatch):
+    layer = LSTM(3, 4, random_state=0)
+    shards = []
+    forward = layer.forward_direction
+    monkeypatch.setattr(
+        layer, "forward_direction", lambda *a, **k: (shards.append(1), forward(*a, **k))[1]
+    )
+    x = np.ones((5, 64, 3))
+    flops = 2 * 5 * 64 * (3 + 4) * 16
+    for worthwhile, n_shards in (flops, 1), (flops / 2, 2), (flops / 3, 3), (flops / 9, 4):
+        shards.clear()
+        monkeypatch.setattr(threads, "WORTHWHILE_FLOPS", worthwhile)
+        layer.forward(x, n_jobs=4)
+        assert len(shards) == (4 if vector_math.products() == "blas" else n_shards)
+
+
+@pytest.mark.parametrize("n_sequences", [1, 40])
+def test_what_becomes_of_x_and_y_does_not_matter_to_backward(n_sequences):
+    layer = LSTM(3, 8, dtype="float64", random_state=0)
+    original = np.random.default_rng(0).standard_normal((20, n_sequences, 3))
+    gradients = []
+    for spoil in False, True:
+        x = original.copy()
+        y, (h, c) = layer.forward(x, training=True)
+        if spoil:
+            for array in x, y, h, c:
+                array.fill(np.nan)
+        dx, _ = layer.backward(np.ones_like(y))
+        gradients.append([dx, *(grad.copy() for grad in layer.grads.values())])
+    for array, spoilt in zip(*gradients, strict=True):
+        np.testing.assert_array_equal(array, spoilt)
+
+
+class TestTeams:
+    @TEAMS
+    def test_who_gets_one(self, monkeypatch):
+        monkeypatch.setattr(threads, "_count_processors", lambda: 8)
+        monkeypatch.setattr(threads, "MEMBER_CALL_FLOPS", 1e6)
+        monkeypatch.setattr(threads, "MEMBER_STEP_FLOPS", 1e4)
+        monkeypatch.setattr(threads, "MEMBER_UNITS", 32)
+        for n_threads, n_steps, flops, n_units, size in [
+            (4, 100, 1e9, 128, 4),  # as many as there are threads
+            (1, 100, 1e9, 128, 1),
+            (20, 100, 1e9, 1024, 8),  # or processors
+            (4, 100, 3.9e6, 128, 3),  # or as pay at a step
+            (4, 400, 3.9e6, 128, 1),
+            (4, 10, 2.5e6, 128, 2),  # or in all
+            (4, 10, 0.9e6, 128, 1),
+            (4, 100, 1e9, 127, 3),  # or as have units
+            (4, 100, 1e9, 20, 1),
+        ]:
+            assert threads.form_team(n_threads, n_steps, flops, n_units).size == size
+
+    def test_on_blas_there_are_none(self, monkeypatch):
+        monkeypatch.setattr(threads, "products", lambda: "blas")
+        assert threads.form_team(4, 100, 1e12, 1024).size == 1
+
+    @TEAMS
+    @pytest.mark.parametrize("caller", [True, False])
+    def test_an_error_lets_nobody_wait(self, caller):
+        # Whoever is left waits for the other at the first step.
+        run_script(
+            f"""
+            import threading
+            import numpy as np
+            from fastrnn.network import threads
+            from fastrnn.layers import RNN
+
+            threads.form_team = lambda *arguments: threads.Team(3)
+            threads._count_processors = lambda: 16
+            threads.TEAMS_REST = 0
+            layer = RNN(3, 130, random_state=0)
+            x = np.ones((20, 2, 3), dtype=np.float32)
+            expected, _ = layer.forward(x)
+            call_together = threads.call_together
+
+            def call(kernel, arguments, *others):
+                def fail(*arguments):
+                    if (threading.current_thread() is threading.main_thread()) is {caller}:
+                        raise ZeroDivisionError("a member's")
+                    kernel(*arguments)
+                return call_together(fail, arguments, *others)
+
+            for _ in range(100):
+                threads.call_together = call
+                try:
+                    layer.forward(x, n_jobs=3)
+                except ZeroDivisionError as error:
+                    assert str(error) == "a member's"
+                else:
+                    raise AssertionError
+                threads.call_together = call_together
+                assert (layer.forward(x, n_jobs=3)[0] == expected).all()
+            assert threads._pool.n_working == 0
+            """
+        )
+
+    @TEAMS
+    def test_ctrl_c(self):
+        run_script(
+            """
+            import os, signal, threading
+            import numpy as np
+            from fastrnn.network import threads
+            from fastrnn.layers import LSTM
+
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            threads.form_team = lambda *arguments: threads.Team(2)
+            threads._count_processors = lambda: 16
+            threads.TEAMS_REST = 0
+            layer = LSTM(3, 130, random_state=0)
+            x = np.ones((20, 2, 3), dtype=np.float32)
+            expected, _ = layer.forward(x)
+            for k in range(30):
+                timer = threading.Timer(0.01 + 0.001 * k, os.kill, (os.getpid(), signal.SIGINT))
+                timer.start()
+                try:
+                    while True:
+                        layer.forward(x, n_jobs=2)
+                except KeyboardInterrupt:
+                    pass
+                assert (layer.forward(x, n_jobs=2)[0] == expected).all()
+            """
+        )
+
+    def test_many_members_on_few_processors(self, teams):
+        layer = LSTM(3, 600, random_state=0)
+        x = np.random.default_rng(0).standard_normal((30, 2, 3))
+        expected, _ = layer.forward(x)
+        np.testing.assert_array_equal(layer.forward(x, n_jobs=12)[0], expected)
+        assert teams == [12]
+
+    def test_after_one_that_waited_there_are_none_for_a_while(self, teams, monkeypatch):
+        monkeypatch.setattr(threads, "call_together", call_together)
+        monkeypatch.setattr(threads, "TEAMS_REST", 1000)
+        layer = LSTM(3, 70, random_state=0)
+        callers = []
+        forward = lstm.lstm_forward
+
+        def slow(*arguments):
+            callers.append(threading.current_thread())
+            if callers[-1] is not threading.main_thread():
+                time.sleep(0.3)
+            forward(*arguments)
+
+        monkeypatch.setattr(lstm, "lstm_forward", slow)
+        x = np.ones((5, 2, 3))
+        expected, _ = layer.forward(x)
+        assert len(callers) == 1
+        np.testing.assert_array_equal(layer.forward(x, n_jobs=2)[0], expected)
+        assert len(callers) == 3
+        np.testing.assert_array_equal(layer.forward(x, n_jobs=2)[0], expected)
+        assert callers[3:] == [threading.main_thread()]
+        threads._pool.no_teams_until = time.monotonic()
+        layer.forward(x, n_jobs=2)
+        assert len(callers) == 6
+
+    def test_where_processors_are_taken_there_are_none(self, teams, monkeypatch):
+        layer = LSTM(3, 70, random_state=0)
+        x = np.ones((5, 2, 3))
+        layer.forward(x, n_jobs=2)
+        assert teams == [2]
+        others, _ = threads._pool.take(15)
+        layer.forward(x, n_jobs=2)
+        threads._pool.give_back(others)
+        assert teams == [2]
+
+    def test_work_is_done_though_no_thread_can_be_started(self, teams, monkeypatch):
+        def fail():
+            raise RuntimeError("can't start new thread")
+
+        monkeypatch.setattr(threads, "_start_thread", fail)
+        layer = LSTM(3, 70, random_state=0)
+        expected, _ = layer.forward(np.ones((5, 2, 3)))
+        np.testing.assert_array_equal(layer.forward(np.ones((5, 2, 3)), n_jobs=3)[0], expected)
+        assert teams == []
+
+    @CAN_FORK
+    def test_a_forked_child_can_have_one_too(self, teams):
+        expected = run_wide_layer(1)
+        np.testing.assert_array_equal(run_wide_layer(2), expected)
+        np.testing.assert_array_equal(answer_of_a_forked_child(send_wide_layer), expected)
+
+
+def run_wide_layer(n_jobs):
+    x = np.random.default_rng(0).standard_normal((5, 2, 3))
+    return LSTM(3, 70, random_state=0).forward(x, n_jobs=n_jobs)[0]
+
+
+def send_wide_layer(connection):
+    connection.send(run_wide_layer(2))
+    connection.close()
