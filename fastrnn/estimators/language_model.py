@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 
@@ -13,15 +13,10 @@ from fastrnn.estimators.base import RNNBase, as_generator, steps_by_minibatches
 from fastrnn.estimators.checkpoints import open_checkpoints
 from fastrnn.estimators.targets import Target, as_sample_weight, learned
 from fastrnn.files import ModelFileError
-from fastrnn.inputs import frames
-from fastrnn.inputs.columns import Columns
-from fastrnn.inputs.sequences import Sequences, as_sequences
+from fastrnn.inputs.texts import END, Vocabulary, open_texts, read_ids, read_tokens
 from fastrnn.memory import estimate_memory
 from fastrnn.preprocessing import TokenEncoder
 from fastrnn.streams import Reading, Snapshot, Stream, start_of
-
-END = "<eos>"
-"""What `tokens_` has for the end of a text."""
 
 _ONE_TOKEN = "X has no text of two tokens or more: there is nothing to predict"
 _ENCODER = ("tokenizer", "lowercase", "min_freq", "max_features")
@@ -445,18 +440,18 @@ class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
         return np.concatenate([start, ids])
 
     def _read_first(self, X):
-        is_long, texts, are_ids = _open(X)
+        is_long, texts, are_ids = open_texts(X)
         encoder = None
         if are_ids:
             self._check_no_encoder()
-            ids = _read_ids(texts, None)
+            ids = read_ids(texts, None)
             tokens = list(range(max(int(text.max()) for text in ids) + 1))
         else:
             encoder = TokenEncoder(**{name: getattr(self, name) for name in _ENCODER}).fit(texts)
             ids = encoder.transform(texts)
             tokens = [encoder.unknown_token, *encoder.vocabulary_]
         end = None if is_long else len(tokens)
-        vocabulary = _Vocabulary(encoder, tokens if is_long else [*tokens, END], end)
+        vocabulary = Vocabulary(encoder, tokens if is_long else [*tokens, END], end)
         return self._steps_to_learn(ids, vocabulary)
 
     def _check_no_encoder(self):
@@ -467,7 +462,7 @@ class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
                 raise ValueError(f"{name}={getattr(self, name)!r} has no effect on ids")
 
     def _read_more(self, X, what):
-        is_long, texts, are_ids = _open(X)
+        is_long, texts, are_ids = open_texts(X)
         encoder, vocabulary = self.encoder_, self._vocabulary
         if is_long != (vocabulary.end is None):
             kinds = ["separate texts", "one long text"]
@@ -507,7 +502,7 @@ class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
         )
 
     def _read_sequences(self, X, dtype):
-        _, texts, are_ids = _open(X)
+        _, texts, are_ids = open_texts(X)
         ids = self._vocabulary.ids(texts, are_ids, self.token_counts_)
         return self._vocabulary.steps(ids, dtype)
 
@@ -519,7 +514,7 @@ class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
     def _read_validation_data(self, validation_data, training, target):
         vocabulary = training.vocabulary
         try:
-            _, texts, are_ids = _open(validation_data)
+            _, texts, are_ids = open_texts(validation_data)
             ids = vocabulary.ids(texts, are_ids, training.counts)
         except (TypeError, ValueError) as error:
             raise type(error)(f"validation_data: {error}") from error
@@ -571,10 +566,10 @@ class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
             tokens = list(range(n_outputs))
         else:
             encoder = TokenEncoder(**{name: getattr(self, name) for name in _ENCODER})
-            tokens = _read_tokens(tokens, n_outputs, encoder.unknown_token)
+            tokens = read_tokens(tokens, n_outputs, encoder.unknown_token)
             encoder.vocabulary_ = {token: k for k, token in enumerate(tokens) if k}
             encoder.n_tokens_ = n_outputs
-        text = _Vocabulary(encoder, tokens, None).steps([np.zeros(1, np.int64)], self.dtype)
+        text = Vocabulary(encoder, tokens, None).steps([np.zeros(1, np.int64)], self.dtype)
         # How often training has met each token is not known; but each may be met again.
         text = replace(text, counts=np.ones(n_outputs, dtype=np.int64))
         return text, learned({}, n_outputs, "log_loss"), weights.head
@@ -658,7 +653,7 @@ class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
             0 < len(tokens) == (n_tokens if end is None else end), "n_tokens", "all of the tokens"
         )
         tokens += [] if end is None else [END]
-        vocabulary = _Vocabulary(encoder, tokens, end)
+        vocabulary = Vocabulary(encoder, tokens, end)
         text = vocabulary.steps([np.zeros(1, np.int64)], self.dtype)
         return replace(text, counts=counts), learned({}, n_tokens, "log_loss")
 
@@ -667,156 +662,6 @@ class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
         if vars(self).get("_vocabulary") is sequences.vocabulary:
             before = self.token_counts_  # training goes on
         return {"token_counts_": before + sequences.counts}
-
-
-@dataclass(frozen=True, eq=False)
-class _Vocabulary:
-    """What ids stand for.
-
-    Attributes
-    ----------
-    encoder : TokenEncoder or None
-        From text to ids; None if there are but ids.
-    tokens : list
-        What each id stands for.
-    end : int or None
-        The id of the end of a text, if texts have one: then it also stands before the first token.
-    """
-
-    encoder: TokenEncoder | None
-    tokens: list
-    end: int | None
-
-    @property
-    def size(self):
-        """Number V of ids."""
-        return len(self.tokens)
-
-    def ids(self, texts, are_ids, counts=None):
-        """Return the ids of the tokens of each text.
-
-        With counts of the tokens that training has met, unknown ones must be among them.
-        """
-        encoder = self.encoder
-        if are_ids != (encoder is None):
-            kinds = ["text", "ids"]
-            raise TypeError(
-                f"X is {kinds[are_ids]}, but the model was fitted on {kinds[encoder is None]}"
-            )
-        if are_ids:
-            return _read_ids(texts, self.size - (self.end is not None))
-        ids = encoder.transform(texts)
-        if counts is None or counts[0] > 0:
-            return ids
-        for i, numbers in enumerate(ids):
-            unknown = np.flatnonzero(numbers == 0)
-            if unknown.size:
-                token = encoder.tokenize(texts)[i][unknown[0]]
-                raise ValueError(
-                    f"sequence {i}, token {unknown[0]} is {token!r}, which is not in the "
-                    "vocabulary, and training has met no unknown token (min_freq or max_features "
-                    "would make some)"
-                )
-        return ids
-
-    def sequence(self, ids, dtype):
-        """Return one sequence for the network."""
-        return Sequences(np.empty((len(ids), 0), dtype), np.array([0, len(ids)]), ids=ids[:, None])
-
-    def steps(self, texts, dtype):
-        """Return what the network reads of texts, given as ids, each with what follows."""
-        if self.end is not None:
-            texts = [part for ids in texts for part in ([self.end], ids)]
-        ids = np.concatenate(texts, dtype=np.int64)
-        lengths = np.array([len(text) for text in texts])
-        if self.end is not None:
-            lengths = lengths[0::2] + lengths[1::2]
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
-        is_followed = np.ones(len(ids), dtype=bool)
-        if self.end is None:
-            is_followed[offsets[1:] - 1] = False
-        return _Texts(
-            np.empty((len(ids), 0), dtype),
-            offsets,
-            ids=ids[:, np.newaxis],
-            columns=Columns(1, None, (0,), (self.size,), (None,)),
-            # After the last token of a text stands the end with which the next one begins.
-            following=np.roll(ids, -1),
-            is_followed=is_followed,
-            vocabulary=self,
-        )
-
-
-@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
-class _Texts(Sequences):
-    """Sequences of ids, each with the one that follows.
-
-    Attributes
-    ----------
-    following : ndarray of shape (n_steps,), int64
-        The ids that follow.
-    is_followed : ndarray of shape (n_steps,), bool
-        Whether there is one.
-    vocabulary : _Vocabulary
-        What ids stand for.
-    counts : ndarray of shape (V,), int64, or None
-        How often each token occurs in what is to be learned.
-    """
-
-    following: np.ndarray
-    is_followed: np.ndarray
-    vocabulary: _Vocabulary
-    counts: np.ndarray | None = None
-
-
-def _read_tokens(tokens, n_outputs, unknown):
-    """Return the tokens of a vocabulary from elsewhere as a list."""
-    tokens = list(tokens)
-    wrong = [token for token in tokens if not isinstance(token, str) or not token]
-    if wrong:
-        raise TypeError(f"tokens must be strings that are not empty, got {wrong[0]!r}")
-    if len(tokens) != n_outputs or len(set(tokens)) != n_outputs:
-        raise ValueError(
-            f"tokens must be {n_outputs} different strings, one for each id, got {len(tokens)}, "
-            f"{len(set(tokens))} of them different"
-        )
-    if tokens[0] != unknown:
-        raise ValueError(
-            f"the first of the tokens must be {unknown!r}, for the id 0 stands for all tokens that "
-            f"are not known, got {tokens[0]!r}; without tokens the model is one of ids"
-        )
-    return tokens
-
-
-def _open(X):
-    """Return whether X is one long text, its texts, and whether they are ids."""
-    if isinstance(X, str):
-        return True, [X], False
-    if frames.is_frame(X):
-        raise TypeError(f"X is a {type(X).__name__}, expected one of its columns")
-    if isinstance(X, bytes | Iterator | Mapping | Set) or not isinstance(X, Iterable):
-        raise TypeError(
-            f"X is of type {type(X).__name__}, expected a text, a list of texts or of lists of "
-            "tokens, or ids"
-        )
-    items = list(X)
-    if not items:
-        raise ValueError("X is empty, expected a text")
-    if isinstance(items[0], Real):
-        return True, [np.asarray(X)], True
-    token = items[0]
-    if isinstance(token, Iterable) and not isinstance(token, str):
-        token = next(iter(token), "")
-    return False, items, isinstance(token, Real)
-
-
-def _read_ids(texts, n_ids):
-    """Return arrays of ids below n_ids, which is None for any."""
-    if n_ids is None:
-        sequences = as_sequences(texts, n_features=1, categorical_features="all")
-    else:
-        sequences = as_sequences(texts, columns=Columns(1, None, (0,), (n_ids,), (None,)))
-    return np.split(sequences.ids[:, 0], sequences.offsets[1:-1])
 
 
 def _draw(p, temperature, top_k, rng):

@@ -13,7 +13,7 @@ import pytest
 
 from fastrnn import bridge, standin
 from fastrnn.estimators import RNNLanguageModel
-from fastrnn.estimators.language_model import END
+from fastrnn.inputs.texts import END
 from fastrnn.memory import MemoryLimitError
 from fastrnn.network.network import Network
 

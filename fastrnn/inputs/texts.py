@@ -1,0 +1,165 @@
+"""Texts become ragged sequences of ids, each with the one that follows; faults are found here."""
+
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from fastrnn.inputs import frames
+from fastrnn.inputs.columns import Columns
+from fastrnn.inputs.sequences import Sequences, as_sequences
+
+END = "<eos>"
+"""What `tokens_` has for the end of a text."""
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """What ids stand for.
+
+    Attributes
+    ----------
+    encoder : TokenEncoder or None
+        From text to ids; None if there are but ids.
+    tokens : list
+        What each id stands for.
+    end : int or None
+        The id of the end of a text, if texts have one: then it also stands before the first token.
+    """
+
+    encoder: Any
+    tokens: list
+    end: int | None
+
+    @property
+    def size(self):
+        """Number V of ids."""
+        return len(self.tokens)
+
+    def ids(self, texts, are_ids, counts=None):
+        """Return the ids of the tokens of each text.
+
+        With counts of the tokens that training has met, unknown ones must be among them.
+        """
+        encoder = self.encoder
+        if are_ids != (encoder is None):
+            kinds = ["text", "ids"]
+            raise TypeError(
+                f"X is {kinds[are_ids]}, but the model was fitted on {kinds[encoder is None]}"
+            )
+        if are_ids:
+            return read_ids(texts, self.size - (self.end is not None))
+        ids = encoder.transform(texts)
+        if counts is None or counts[0] > 0:
+            return ids
+        for i, numbers in enumerate(ids):
+            unknown = np.flatnonzero(numbers == 0)
+            if unknown.size:
+                token = encoder.tokenize(texts)[i][unknown[0]]
+                raise ValueError(
+                    f"sequence {i}, token {unknown[0]} is {token!r}, which is not in the "
+                    "vocabulary, and training has met no unknown token (min_freq or max_features "
+                    "would make some)"
+                )
+        return ids
+
+    def sequence(self, ids, dtype):
+        """Return one sequence for the network."""
+        return Sequences(np.empty((len(ids), 0), dtype), np.array([0, len(ids)]), ids=ids[:, None])
+
+    def steps(self, texts, dtype):
+        """Return what the network reads of texts, given as ids, each with what follows."""
+        if self.end is not None:
+            texts = [part for ids in texts for part in ([self.end], ids)]
+        ids = np.concatenate(texts, dtype=np.int64)
+        lengths = np.array([len(text) for text in texts])
+        if self.end is not None:
+            lengths = lengths[0::2] + lengths[1::2]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        is_followed = np.ones(len(ids), dtype=bool)
+        if self.end is None:
+            is_followed[offsets[1:] - 1] = False
+        return Texts(
+            np.empty((len(ids), 0), dtype),
+            offsets,
+            ids=ids[:, np.newaxis],
+            columns=Columns(1, None, (0,), (self.size,), (None,)),
+            # After the last token of a text stands the end with which the next one begins.
+            following=np.roll(ids, -1),
+            is_followed=is_followed,
+            vocabulary=self,
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Texts(Sequences):
+    """Sequences of ids, each with the one that follows.
+
+    Attributes
+    ----------
+    following : ndarray of shape (n_steps,), int64
+        The ids that follow.
+    is_followed : ndarray of shape (n_steps,), bool
+        Whether there is one.
+    vocabulary : Vocabulary
+        What ids stand for.
+    counts : ndarray of shape (V,), int64, or None
+        How often each token occurs in what is to be learned.
+    """
+
+    following: np.ndarray
+    is_followed: np.ndarray
+    vocabulary: Vocabulary
+    counts: np.ndarray | None = None
+
+
+def read_tokens(tokens, n_outputs, unknown):
+    """Return the tokens of a vocabulary from elsewhere as a list."""
+    tokens = list(tokens)
+    wrong = [token for token in tokens if not isinstance(token, str) or not token]
+    if wrong:
+        raise TypeError(f"tokens must be strings that are not empty, got {wrong[0]!r}")
+    if len(tokens) != n_outputs or len(set(tokens)) != n_outputs:
+        raise ValueError(
+            f"tokens must be {n_outputs} different strings, one for each id, got {len(tokens)}, "
+            f"{len(set(tokens))} of them different"
+        )
+    if tokens[0] != unknown:
+        raise ValueError(
+            f"the first of the tokens must be {unknown!r}, for the id 0 stands for all tokens that "
+            f"are not known, got {tokens[0]!r}; without tokens the model is one of ids"
+        )
+    return tokens
+
+
+def open_texts(X):
+    """Return whether X is one long text, its texts, and whether they are ids."""
+    if isinstance(X, str):
+        return True, [X], False
+    if frames.is_frame(X):
+        raise TypeError(f"X is a {type(X).__name__}, expected one of its columns")
+    if isinstance(X, bytes | Iterator | Mapping | Set) or not isinstance(X, Iterable):
+        raise TypeError(
+            f"X is of type {type(X).__name__}, expected a text, a list of texts or of lists of "
+            "tokens, or ids"
+        )
+    items = list(X)
+    if not items:
+        raise ValueError("X is empty, expected a text")
+    if isinstance(items[0], Real):
+        return True, [np.asarray(X)], True
+    token = items[0]
+    if isinstance(token, Iterable) and not isinstance(token, str):
+        token = next(iter(token), "")
+    return False, items, isinstance(token, Real)
+
+
+def read_ids(texts, n_ids):
+    """Return arrays of ids below n_ids, which is None for any."""
+    if n_ids is None:
+        sequences = as_sequences(texts, n_features=1, categorical_features="all")
+    else:
+        sequences = as_sequences(texts, columns=Columns(1, None, (0,), (n_ids,), (None,)))
+    return np.split(sequences.ids[:, 0], sequences.offsets[1:-1])
