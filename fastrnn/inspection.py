@@ -4,7 +4,6 @@ The functions on a `fastrnn.network.Network` are behind the estimators' methods 
 `permutation_importance` asks nothing of a model but a score, and takes any estimator.
 """
 
-import functools
 import operator
 from dataclasses import dataclass
 
@@ -54,12 +53,12 @@ class GradientFlow:
     norms: list[np.ndarray]
     weight: np.ndarray
 
-    @functools.cached_property
+    @property
     def from_start(self) -> np.ndarray:
         """Weighted mean over the sequences that have a step t, shape (len(names), T)."""
         return self._mean(self.norms)
 
-    @functools.cached_property
+    @property
     def from_end(self) -> np.ndarray:
         """The same counted from each sequence's end: column 0 is the mean over the last steps."""
         return self._mean([norms[:, ::-1] for norms in self.norms])

@@ -143,6 +143,27 @@ def test_no_cycle():
     assert list(TopologicalSorter(imports()).static_order())
 
 
+LOCKS = {
+    "network.threads": "begun anew in a forked child",
+    "network.shards": "of a single call, whose threads a forked child does not have",
+}
+"""Modules that make locks, and why a fork leaves none of them held."""
+
+
+def test_no_lock_can_be_left_held_by_a_fork():
+    # functools.cached_property has one for all instances of a class before Python 3.12.
+    kinds = {"cached_property", "Lock", "RLock", "Condition", "Semaphore", "BoundedSemaphore"}
+    kinds |= {"Event", "Barrier", "Queue", "SimpleQueue", "allocate_lock"}
+    found = {}
+    for module, paths in source_files().items():
+        for path in (path for path in paths if path.suffix == ".py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                name = getattr(node, "attr", getattr(node, "id", getattr(node, "name", None)))
+                if name in kinds:
+                    found.setdefault(module, set()).add(name)
+    assert found.keys() == LOCKS.keys(), found
+
+
 def loaded_after(statement):
     """Return the names of all modules loaded after the statement ran in a new interpreter."""
     program = f"import sys; {statement}; print(*sys.modules)"

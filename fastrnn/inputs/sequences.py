@@ -7,7 +7,6 @@ Whether ``X`` is ragged is never guessed from its shape as an array. A list is r
 so its sequences mean the same whether or not they happen to agree in length.
 """
 
-import functools
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -67,10 +66,15 @@ class Sequences:
     ids: np.ndarray | None = None
     columns: Columns | None = None
 
-    @functools.cached_property
+    @property
     def lengths(self) -> np.ndarray:
         """Number of time steps of each sequence, shape (n_sequences,), int64."""
-        return np.diff(self.offsets)
+        # Not functools.cached_property: before Python 3.12 that holds a lock of the class, which a
+        # process forked meanwhile would find held for ever.
+        kept = vars(self)
+        if "_lengths" not in kept:
+            kept["_lengths"] = np.diff(self.offsets)
+        return kept["_lengths"]
 
     @property
     def n_features(self) -> int:

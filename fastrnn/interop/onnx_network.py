@@ -7,8 +7,6 @@ ONNX Runtime has the three operators for float32 only: of a float64 network thei
 and weights are cast, and all the rest is float64.
 """
 
-from functools import cached_property
-
 import numpy as np
 
 from fastrnn.layers import GRU, LSTM, RNN
@@ -34,23 +32,36 @@ class Steps:
 
     def __init__(self, graph, lengths, n_steps):
         self._graph, self.lengths, self.n_steps = graph, lengths, n_steps
+        self._made = {}
 
-    @cached_property
+    @property
     def sequence_lens(self):
         """The lengths as the operators want them."""
-        return self._graph.cast(self.lengths, np.int32)
+        return self._once("sequence_lens", lambda: self._graph.cast(self.lengths, np.int32))
 
-    @cached_property
+    @property
     def are_there(self):
         """Whether each sequence has each step, of shape (n, T)."""
+        return self._once("are_there", self._compare)
+
+    @property
+    def are_there_by_time(self):
+        """The same, of shape (T, n, 1)."""
+        return self._once("are_there_by_time", self._transpose)
+
+    def _once(self, name, make):
+        """Make nodes at first use; later ones share them."""
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]
+
+    def _compare(self):
         add = self._graph.add
         last = add("Squeeze", self.n_steps, np.array([0]))
         numbers = add("Range", np.int64(0), last, np.int64(1))
         return add("Less", numbers, add("Unsqueeze", self.lengths, np.array([1])))
 
-    @cached_property
-    def are_there_by_time(self):
-        """The same, of shape (T, n, 1)."""
+    def _transpose(self):
         by_time = self._graph.add("Transpose", self.are_there, perm=[1, 0])
         return self._graph.add("Unsqueeze", by_time, np.array([2]))
 

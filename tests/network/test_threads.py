@@ -340,6 +340,45 @@ def test_a_child_forked_in_the_middle_of_work_begins_anew():
         set_threads(found)
 
 
+@CAN_FORK
+def test_children_forked_while_others_predict_and_fit_can_do_so_too():
+    # Whatever lock a thread holds at that moment, the child would wait for it for ever.
+    run_script(
+        """
+        import os, signal, sys, threading, warnings
+        import numpy as np
+        from fastrnn import RNNClassifier
+        from fastrnn.network import threads
+
+        warnings.simplefilter("ignore")
+        threads.WORTHWHILE_FLOPS = 1  # threads share even this
+        sys.setswitchinterval(1e-6)
+        X, y = [np.ones((3 + k % 2, 2)) * k for k in range(32)], np.arange(32) % 2
+        model = RNNClassifier(2, max_iter=1, random_state=0, n_jobs=2).fit(X, y)
+        expected, over = model.predict_proba(X), threading.Event()
+
+        def work():
+            while not over.is_set():
+                model.predict_proba(X)
+
+        worker = threading.Thread(target=work)
+        worker.start()
+        for k in range(200):
+            child = os.fork()
+            if not child:
+                signal.alarm(20)  # is the end of one that hangs
+                same = (model.predict_proba(X) == expected).all()
+                RNNClassifier(2, max_iter=1, n_jobs=2).fit(X, y)
+                os._exit(not same)
+            if status := os.waitpid(child, 0)[1]:
+                break
+        over.set()
+        worker.join()
+        assert status == 0, f"child {k} ended with {os.waitstatus_to_exitcode(status)}"
+        """
+    )
+
+
 def test_threads_may_share_a_layer():
     layer = LSTM(3, 8, random_state=0)
     inputs = [np.random.default_rng(k).standard_normal((20, 5 + k, 3)) for k in range(8)]
