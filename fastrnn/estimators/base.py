@@ -31,7 +31,7 @@ from fastrnn.estimators.parameters import (
     plain_values,
 )
 from fastrnn.estimators.saving import record_sequences, save_model
-from fastrnn.estimators.targets import as_sample_weight, hold_out
+from fastrnn.estimators.targets import as_sample_weight, hold_out, in_argument
 from fastrnn.inputs.columns import choose
 from fastrnn.inputs.sequences import as_sequences
 from fastrnn.inspection import (
@@ -810,14 +810,12 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
                 f"validation_data must be a tuple (X, y) or (X, y, sample_weight), got {got}"
             )
         X, y, *weight = validation_data
-        try:
+        with in_argument("validation_data"):
             sequences = as_sequences(
                 X, dtype=self.dtype, columns=training.columns, n_columns=training.n_columns
             )
             weight = self._read_weight(weight[0] if weight else None, sequences)
             read = self._encode(y, sequences, weight, target.attributes, part=True)
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"validation_data: {error}") from error
         # Classes weigh the same here; what counts for nothing in the loss does not count here.
         return sequences, read.values, weight * (read.weight > 0)
 

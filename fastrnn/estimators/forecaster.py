@@ -15,7 +15,7 @@ from fastrnn.estimators.forecast_errors import mae, mase, seasonal_naive, smape
 from fastrnn.estimators.lessons import Plan, has_target, split_in_time
 from fastrnn.estimators.parameters import embedding_sizes
 from fastrnn.estimators.series_record import read_series_record, record_series
-from fastrnn.estimators.targets import Target, as_sample_weight, learned
+from fastrnn.estimators.targets import Target, as_sample_weight, in_argument, learned
 from fastrnn.files import ModelFileError
 from fastrnn.inputs.columns import Columns
 from fastrnn.inputs.covariates import CovariateScale
@@ -739,7 +739,7 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
         if unknown or "y" not in given:
             what = f"has the entry {unknown[0]!r}" if unknown else "has no entry 'y'"
             raise ValueError(f"validation_data {what}, expected some of {list(known)}")
-        try:
+        with in_argument("validation_data"):
             start = given.get("start", 0)
             if isinstance(start, bool) or not isinstance(start, Integral):
                 raise TypeError(f"start must be a whole number, got {start!r}")
@@ -756,8 +756,6 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
             weight = self._weigh(weight, lessons, values)
             if not weight.any():
                 raise ValueError(f"there is no step to score from start={start} on")
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"validation_data: {error}") from error
         return lessons, values, weight
 
     def _weigh(self, weight, lessons, values):

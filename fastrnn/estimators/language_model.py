@@ -11,7 +11,7 @@ import numpy as np
 from fastrnn.bridge import available_if
 from fastrnn.estimators.base import RNNBase, as_generator, steps_by_minibatches
 from fastrnn.estimators.checkpoints import open_checkpoints
-from fastrnn.estimators.targets import Target, as_sample_weight, learned
+from fastrnn.estimators.targets import Target, as_sample_weight, in_argument, learned
 from fastrnn.files import ModelFileError
 from fastrnn.inputs.texts import END, Vocabulary, open_texts, read_ids, read_tokens
 from fastrnn.memory import estimate_memory
@@ -433,10 +433,8 @@ class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
         start = np.array([] if vocabulary.end is None else [vocabulary.end], dtype=np.int64)
         if hasattr(prompt, "__len__") and len(prompt) == 0:
             return start
-        try:
+        with in_argument("prompt"):
             (ids,) = vocabulary.ids([prompt], vocabulary.encoder is None, self.token_counts_)
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"prompt: {error}") from error
         return np.concatenate([start, ids])
 
     def _read_first(self, X):
@@ -513,11 +511,9 @@ class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
 
     def _read_validation_data(self, validation_data, training, target):
         vocabulary = training.vocabulary
-        try:
+        with in_argument("validation_data"):
             _, texts, are_ids = open_texts(validation_data)
             ids = vocabulary.ids(texts, are_ids, training.counts)
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"validation_data: {error}") from error
         texts = vocabulary.steps(ids, self.dtype)
         read = self._encode(None, texts, np.ones(len(texts)), None)
         if not read.weight.any():

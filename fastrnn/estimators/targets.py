@@ -1,5 +1,6 @@
 """What stands beside X: labels, numbers and weights, checked, encoded and split."""
 
+import contextlib
 import math
 import warnings
 from dataclasses import dataclass
@@ -271,6 +272,19 @@ def as_sample_weight(sample_weight, sequences):
     if not weight.any():
         raise ValueError("sample_weight is zero for every sequence: nothing to learn from")
     return weight.astype(np.float64)
+
+
+@contextlib.contextmanager
+def in_argument(name):
+    """Let errors say in which argument they were found."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        # Others, such as a tokenizer's own, may be made of more than a message.
+        if type(error) in (TypeError, ValueError):
+            raise type(error)(f"{name}: {error}") from error
+        error.add_note(f"This is about {name}.")
+        raise
 
 
 def check_same_length(sequences, name, values):
