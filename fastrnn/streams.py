@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from fastrnn.inputs.arrays import kernel_array
 from fastrnn.inputs.frames import is_frame
 from fastrnn.inputs.sequences import as_sequences
 from fastrnn.kernels.stream import (
@@ -505,7 +506,7 @@ class Stream(StreamKernel):
             shapes |= {(width,)} | ({()} if width == 1 else set())
         if array.shape not in shapes:
             raise ValueError(f"x has shape {array.shape}, expected {expected}")
-        return np.asarray(array, np.int64 if array.dtype.kind in "ib" else np.float64, order="C")
+        return kernel_array(array, np.int64 if array.dtype.kind in "ib" else np.float64)
 
     def _expected(self):
         """Say which shapes a step may have."""

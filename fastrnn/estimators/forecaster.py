@@ -266,7 +266,7 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
         goes_on = hasattr(self, "network_")
         series = self._read_all(y, future_covariates, past_covariates, columns, goes_on)
         self._partial_fit(series, None, sample_weight, None)
-        self._series = series
+        self._series = series.copy()
         return self
 
     def predict(self, horizon, series=None, *, future_covariates=None, past_covariates=None):
@@ -896,7 +896,7 @@ def _attributes(series, covariates, plan):
         "_columns": _all_columns(series),
         "_covariates": covariates,
         "_plan": plan,
-        "_series": series,
+        "_series": series.copy(),
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastrnn.bridge import DataConversionWarning
+from fastrnn.inputs.arrays import kernel_array
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,7 @@ def as_label_sets(y):
             f"Unknown label type: y has {y.shape[1]} labels for each sequence, each of which must "
             f"be 0 or 1, but label {k} of sequence {n} is {y[n, k].item()!r}"
         )
-    return y.astype(np.int64)
+    return kernel_array(y, np.int64)
 
 
 def as_numbers(y):
@@ -215,7 +216,7 @@ def as_numbers(y):
     try:
         if y.dtype.kind not in "biufO":
             raise TypeError
-        y = y.astype(np.float64)
+        y = kernel_array(y, np.float64)
     except (TypeError, ValueError):
         raise TypeError(f"y must be numbers, got an array of dtype {y.dtype}") from None
     if y.ndim not in (1, 2) or 0 in y.shape[1:]:
@@ -271,7 +272,7 @@ def as_sample_weight(sample_weight, sequences):
         )
     if not weight.any():
         raise ValueError("sample_weight is zero for every sequence: nothing to learn from")
-    return weight.astype(np.float64)
+    return kernel_array(weight, np.float64)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from numbers import Real
 
 import numpy as np
 
+from fastrnn.inputs.arrays import kernel_array
 from fastrnn.inputs.columns import Columns, check_shape, count_features, name_place
 from fastrnn.inputs.frames import Frames, is_frame
 
@@ -276,7 +277,7 @@ def _join(parts, columns, dtype=None):
         if len(columns) < width:
             parts = parts[:, :, columns]
         n_rows = parts.shape[0] * parts.shape[1]
-        return np.ascontiguousarray(parts, dtype).reshape(n_rows, len(columns))
+        return kernel_array(parts, dtype).reshape(n_rows, len(columns))
     if len(columns) < width:
         parts = [part[:, columns] for part in parts]
     if dtype is None:
@@ -311,7 +312,7 @@ def _read_ids(parts, offsets, chosen, columns, source):
                 f"{columns.n_categories[k] - 1}, the ids that fit learned"
             )
         raise ValueError(f"{place} is {value!s}, expected an id: a whole number >= 0")
-    return np.ascontiguousarray(given, np.int64)
+    return kernel_array(given, np.int64)
 
 
 def _open(X):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fastrnn.inputs.arrays import kernel_array
 from fastrnn.inputs.columns import Columns
 from fastrnn.inputs.covariates import FUTURE, PAST, check_covariates, check_ids, learn_columns
 from fastrnn.inputs.frames import is_frame
@@ -94,6 +95,15 @@ class SeriesSet:
             past=[self.past[i][:n] for i, n in pairs],
             ids=None if self.ids is None else [self.ids[i] for i, _ in pairs],
             last_times=None,
+        )
+
+    def copy(self):
+        """Copy what the caller may own, for a model that keeps it."""
+        return replace(
+            self,
+            values=[item.copy() for item in self.values],
+            future=[item.copy() for item in self.future],
+            past=[item.copy() for item in self.past],
         )
 
 
@@ -288,7 +298,7 @@ def _numbers(item, name):
             raise TypeError
         if isinstance(array, np.ma.MaskedArray):
             return array.astype(np.float64).filled(np.nan)
-        return np.asarray(array, dtype=np.float64)
+        return kernel_array(array, np.float64)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be numbers, got an array of dtype {array.dtype}") from None
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastrnn.inputs.arrays import kernel_array
 from fastrnn.kernels import packing
 from fastrnn.kernels.dense import pack_weights, pack_weights_transposed
 from fastrnn.kernels.vector_math import products
@@ -298,7 +299,7 @@ class PaddedLayer(RecurrentLayer):
         if array.shape != shape and not _fits(array.shape, shape):
             expected = "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"
             raise ValueError(f"{name} must have shape {expected}, got {array.shape}")
-        return np.ascontiguousarray(array, dtype=self.dtype)
+        return kernel_array(array, self.dtype)
 
     def _as_states(self, name, states, shape):
         """A tuple (h,) or (h, c) of arrays of one shape."""
