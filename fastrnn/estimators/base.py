@@ -30,6 +30,7 @@ from fastrnn.estimators.parameters import (
     embedding_sizes,
     plain_values,
 )
+from fastrnn.estimators.precision import check_precision
 from fastrnn.estimators.saving import record_sequences, save_model
 from fastrnn.estimators.targets import as_sample_weight, hold_out, in_argument
 from fastrnn.inputs.columns import choose
@@ -726,6 +727,7 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
 
     def _check_parameters(self):
         check_parameters(self)
+        check_precision(self)
 
     def _check_fitted(self):
         if not hasattr(self, "network_"):

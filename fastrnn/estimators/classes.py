@@ -64,8 +64,8 @@ def refuse_balanced(class_weight):
         )
 
 
-def weigh_classes(class_weight, classes, per_class):
-    """Weight of each class in the loss.
+def weigh_classes(class_weight, classes, per_class, numbers):
+    """Weight of the class of each target in the loss.
 
     Parameters
     ----------
@@ -75,24 +75,30 @@ def weigh_classes(class_weight, classes, per_class):
         The classes.
     per_class : ndarray of shape (K,)
         Total sample weight of each.
+    numbers : ndarray of shape (n,), int
+        The number of the class of each target.
 
     Returns
     -------
-    ndarray of shape (K,)
+    ndarray of shape (n,), or None
+        None if all have the same.
 
     Raises
     ------
     ValueError
         If a label in `class_weight` is not a class.
     """
+    if class_weight is None:
+        return None
     weights = np.ones(len(classes))
     if class_weight == "balanced":
-        np.divide(per_class.sum(), len(classes) * per_class, out=weights, where=per_class > 0)
-    elif class_weight is not None:
+        with np.errstate(over="ignore"):  # what does not fit is found with the sample weights
+            np.divide(per_class.sum(), len(classes) * per_class, out=weights, where=per_class > 0)
+    else:
         for label, weight in class_weight.items():
             if not np.any(classes == label):
                 raise ValueError(
                     f"class_weight has the label {label!r}, but y has {classes.tolist()}"
                 )
             weights[classes == label] = weight
-    return weights
+    return weights[numbers]

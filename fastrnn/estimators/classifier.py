@@ -9,6 +9,7 @@ from fastrnn.bridge import ClassifierMixin, available_if
 from fastrnn.estimators.adopting import adopt_classes, adopt_columns
 from fastrnn.estimators.base import RNNBase, steps_by_minibatches
 from fastrnn.estimators.classes import read_classes, refuse_balanced, weigh_classes
+from fastrnn.estimators.precision import narrow_weight
 from fastrnn.estimators.saving import read_labels, read_sequences
 from fastrnn.estimators.targets import (
     Target,
@@ -240,10 +241,10 @@ class RNNClassifier(ClassifierMixin, RNNBase):  # numpydoc ignore=PR02
         if not part and np.count_nonzero(per_class) < 2:
             seen = classes[per_class > 0].tolist()
             raise ValueError(f"y has one class only, {seen[0]!r}: a classifier needs two or more")
-        weight = weight * weigh_classes(self.class_weight, classes, per_class)[numbers]
+        factors = weigh_classes(self.class_weight, classes, per_class, numbers)
         return Target(
             values=numbers.astype(np.int64),
-            weight=weight.astype(self.dtype),
+            weight=narrow_weight(weight, sequences.values.dtype, factors),
             n_outputs=len(classes),
             groups=numbers,
             attributes={"classes_": classes, "_is_multilabel": False},
@@ -262,8 +263,8 @@ class RNNClassifier(ClassifierMixin, RNNBase):  # numpydoc ignore=PR02
                 "None, and give sample_weight"
             )
         return Target(
-            values=y.astype(self.dtype),
-            weight=weight.astype(self.dtype),
+            values=y.astype(sequences.values.dtype),
+            weight=narrow_weight(weight, sequences.values.dtype),
             n_outputs=len(classes),
             groups=np.zeros(len(y), dtype=np.int64),
             attributes={"classes_": classes, "_is_multilabel": True},

@@ -14,6 +14,7 @@ from fastrnn.estimators.checkpoints import open_checkpoints
 from fastrnn.estimators.forecast_errors import mae, mase, seasonal_naive, smape
 from fastrnn.estimators.lessons import Plan, has_target, split_in_time
 from fastrnn.estimators.parameters import embedding_sizes
+from fastrnn.estimators.precision import narrow_weight
 from fastrnn.estimators.series_record import read_series_record, record_series
 from fastrnn.estimators.targets import Target, as_sample_weight, in_argument, learned
 from fastrnn.files import ModelFileError
@@ -760,8 +761,8 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
 
     def _weigh(self, weight, lessons, values):
         """Weight of each step, from those of sequences: 0 without target."""
-        weight = np.repeat(weight, lessons.lengths).astype(lessons.weight.dtype)
-        return weight * lessons.weight * has_target(values)
+        steps = np.repeat(weight, lessons.lengths) * lessons.weight * has_target(values)
+        return narrow_weight(steps, lessons.weight.dtype)
 
     def _estimate(self, sequences, architecture, validation=None, **changes):
         held_out = 0

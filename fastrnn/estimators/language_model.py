@@ -11,6 +11,7 @@ import numpy as np
 from fastrnn.bridge import available_if
 from fastrnn.estimators.base import RNNBase, as_generator, steps_by_minibatches
 from fastrnn.estimators.checkpoints import open_checkpoints
+from fastrnn.estimators.precision import narrow_weight
 from fastrnn.estimators.targets import Target, as_sample_weight, in_argument, learned
 from fastrnn.files import ModelFileError
 from fastrnn.inputs.texts import END, Vocabulary, open_texts, read_ids, read_tokens
@@ -521,10 +522,10 @@ class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
         return texts, read.values, read.weight
 
     def _encode(self, y, sequences, weight, known, *, part=False):
-        steps = np.repeat(weight, sequences.lengths)
+        steps = np.repeat(weight, sequences.lengths) * sequences.is_followed
         return Target(
             values=sequences.following,
-            weight=(steps * sequences.is_followed).astype(self.dtype),
+            weight=narrow_weight(steps, sequences.values.dtype),
             n_outputs=sequences.vocabulary.size,
             groups=np.zeros(len(sequences), dtype=np.int64),
             attributes={},

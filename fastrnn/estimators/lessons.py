@@ -236,7 +236,8 @@ class Plan:
             for begin, first, end in stretches:
                 steps, here = np.arange(begin, end), target[row : row + end - begin]
                 base = reading.base[begin:end, np.newaxis]
-                np.subtract(after[begin:end], base, out=here, casting="unsafe")
+                with np.errstate(over="ignore"):  # the inputs have the same value, and name it
+                    np.subtract(after[begin:end], base, out=here, casting="unsafe")
                 inputs.append(reading.inputs[begin:end])
                 weights.append(has_target(here) & (steps >= first))
                 places.append(steps)

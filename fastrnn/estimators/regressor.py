@@ -8,6 +8,7 @@ import numpy as np
 from fastrnn.bridge import RegressorMixin
 from fastrnn.estimators.adopting import adopt_columns
 from fastrnn.estimators.base import RNNBase
+from fastrnn.estimators.precision import narrow, narrow_weight
 from fastrnn.estimators.saving import read_sequences
 from fastrnn.estimators.targets import (
     Target,
@@ -142,12 +143,16 @@ class RNNRegressor(RegressorMixin, RNNBase):  # numpydoc ignore=PR02
                     f"y has {columns.shape[1]} outputs, but the model predicts {len(mean)}"
                 )
         else:
-            mean = np.average(columns, axis=0, weights=weight)
-            scale = np.sqrt(np.average((columns - mean) ** 2, axis=0, weights=weight))
+            shares = _at_most_one(weight)
+            mean = np.average(columns, axis=0, weights=shares)
+            scale = np.sqrt(np.average((columns - mean) ** 2, axis=0, weights=shares))
             scale[scale <= 1e-12 * np.abs(mean)] = 1.0  # an output that does not vary
+        with np.errstate(over="ignore"):
+            scaled = (columns - mean) / scale
+        dtype, place = sequences.values.dtype, "sequence {}".format
         return Target(
-            values=((columns - mean) / scale).astype(self.dtype),
-            weight=weight.astype(self.dtype),
+            values=narrow(scaled, dtype, "the scaled y", place, counts=weight > 0),
+            weight=narrow_weight(weight, dtype),
             n_outputs=columns.shape[1],
             groups=np.zeros(len(y), dtype=np.int64),
             attributes={"y_mean_": mean, "y_scale_": scale, "_y_ndim": y.ndim},
@@ -183,12 +188,17 @@ class RNNRegressor(RegressorMixin, RNNBase):  # numpydoc ignore=PR02
         return _r2(values, outputs, weight)
 
 
+def _at_most_one(weight):
+    """Divide weights by a power of two, which changes no bits of their means: nothing overflows."""
+    return np.ldexp(weight, -np.frexp(weight.max())[1])
+
+
 def _r2(y, prediction, weight):
     """Return R² of (n, K) predictions, the mean over K."""
     if len(y) < 2:
         warnings.warn("R² is not defined for fewer than two sequences", UserWarning, stacklevel=3)
         return np.nan
-    weight = np.asarray(weight, dtype=np.float64)[:, np.newaxis]
+    weight = _at_most_one(np.asarray(weight, dtype=np.float64))[:, np.newaxis]
     y = y.astype(np.float64)
     error = (weight * (y - prediction) ** 2).sum(axis=0)
     spread = (weight * (y - np.average(y, axis=0, weights=weight[:, 0])) ** 2).sum(axis=0)

@@ -9,6 +9,7 @@ from fastrnn.bridge import available_if
 from fastrnn.estimators.adopting import adopt_classes, adopt_columns
 from fastrnn.estimators.base import RNNBase, steps_by_minibatches
 from fastrnn.estimators.classes import read_classes, refuse_balanced, weigh_classes
+from fastrnn.estimators.precision import narrow_weight
 from fastrnn.estimators.saving import read_labels, read_sequences
 from fastrnn.estimators.targets import Target, learned
 from fastrnn.inputs.steps import IGNORED, UNKNOWN, as_step_labels, as_step_weight, split_steps
@@ -233,10 +234,10 @@ class RNNTagger(RNNBase):  # numpydoc ignore=PR02
                 f"y has one class only, {only!r}: a tagger needs two or more (None, and -1 among "
                 "whole numbers, mark steps to be left out)"
             )
-        weight = weight * weigh_classes(self.class_weight, classes, per_class)[numbers]
+        factors = weigh_classes(self.class_weight, classes, per_class, numbers)
         return Target(
             values=numbers,
-            weight=weight.astype(self.dtype),
+            weight=narrow_weight(weight, sequences.values.dtype, factors, labels.place),
             n_outputs=len(classes),
             groups=np.zeros(len(sequences), dtype=np.int64),
             attributes={"classes_": classes},

@@ -11,6 +11,7 @@ import numpy as np
 
 from fastrnn.bridge import DataConversionWarning
 from fastrnn.inputs.arrays import kernel_array
+from fastrnn.inputs.steps import check_sum
 
 
 @dataclass(frozen=True)
@@ -272,7 +273,9 @@ def as_sample_weight(sample_weight, sequences):
         )
     if not weight.any():
         raise ValueError("sample_weight is zero for every sequence: nothing to learn from")
-    return kernel_array(weight, np.float64)
+    weight = kernel_array(weight, np.float64)
+    check_sum(weight)
+    return weight
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
-__all__ = ["StepLabels", "as_step_labels", "as_step_weight", "split_steps"]
+__all__ = ["StepLabels", "as_step_labels", "as_step_weight", "check_sum", "split_steps"]
 
 STRINGS, WHOLE_NUMBERS = "strings", "whole numbers"
 
@@ -202,7 +202,19 @@ def as_step_weight(sample_weight, lengths, dtype="float64"):
         )
     if not weight.any():
         raise ValueError("sample_weight is zero for every sequence: nothing to learn from")
-    return weight if each_step else np.repeat(weight, lengths)
+    weight = weight if each_step else np.repeat(weight, lengths)
+    check_sum(weight)
+    return weight
+
+
+def check_sum(weight):
+    """Check that weights can be added."""
+    with np.errstate(over="ignore"):
+        total = weight.sum()
+    if total == np.inf:
+        raise ValueError(
+            f"sample_weight is too large to be added: the largest is {weight.max():.6g}"
+        )
 
 
 def split_steps(rows, lengths):

@@ -128,7 +128,10 @@ def _constant(rate, settings, t, progress):
 
 
 def _invscaling(rate, settings, t, progress):
-    return rate / (t + 1) ** settings.power_t
+    try:
+        return rate / (t + 1) ** settings.power_t
+    except OverflowError:
+        return 0.0
 
 
 def _cosine(rate, settings, t, progress):

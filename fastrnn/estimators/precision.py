@@ -1,0 +1,90 @@
+"""What the network's kind of number holds: what is too large, or too small, is refused by name."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+NOT_TOO_LARGE = ("alpha", "learning_rate_init", "epsilon", "forget_bias_init", "carry_bias_init")
+NOT_TOO_SMALL = ("learning_rate_init", "epsilon", "clip_norm")
+"""Parameters that kernels compute with: those that may not become infinite, or 0, there."""
+
+
+def check_precision(estimator):
+    """Check that the parameters that kernels compute with are there in the network's numbers."""
+    dtype = estimator.dtype
+    for name in dict.fromkeys(NOT_TOO_LARGE + NOT_TOO_SMALL):
+        value = getattr(estimator, name)
+        if value not in (None, 0):
+            _check_number(name, value, dtype, name in NOT_TOO_LARGE, name in NOT_TOO_SMALL)
+    class_weight = getattr(estimator, "class_weight", None)
+    if isinstance(class_weight, Mapping):
+        for label, weight in class_weight.items():
+            _check_number(f"class_weight[{label!r}]", weight, dtype, True, True)
+
+
+def _check_number(name, value, dtype, not_too_large, not_too_small):
+    with np.errstate(over="ignore", under="ignore"):
+        kept = np.dtype(dtype).type(float(value))
+    if (not_too_large and not np.isfinite(kept)) or (not_too_small and kept == 0):
+        low, high = np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max
+        raise ValueError(
+            f"{name} is {value!r}, but {dtype} has numbers from {low:.3g} to {high:.3g} only"
+        )
+
+
+def narrow(values, dtype, what, place, counts=True):
+    """Turn numbers into those of the network.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, ...), float64
+        The numbers.
+    dtype : dtype
+        The network's.
+    what : str
+        What they are called in the message.
+    place : callable
+        ``place(i)`` is what the message calls the place of row i.
+    counts : ndarray of shape (n,), bool, default=True
+        Which rows must fit.
+
+    Returns
+    -------
+    ndarray of shape (n, ...)
+
+    Raises
+    ------
+    ValueError
+        If one that counts is too large.
+    """
+    with np.errstate(over="ignore", under="ignore"):
+        narrowed = values.astype(dtype)
+    fit = np.isfinite(narrowed).reshape(len(values), -1)
+    wrong = np.flatnonzero(~fit.all(axis=1) & counts)
+    if wrong.size:
+        i = wrong[0]
+        value = values.reshape(len(values), -1)[i, np.argmin(fit[i])]
+        raise ValueError(
+            f"{what} of {place(i)} is {value:.6g}, which does not fit into {narrowed.dtype}, whose "
+            f"largest number is {np.finfo(dtype).max:.3g}"
+        )
+    return narrowed
+
+
+def narrow_weight(weight, dtype, factors=None, place="sequence {}".format):
+    """Turn sample weights, times those of the classes if there are any, into the network's numbers.
+
+    Their sum is a number, too, and it is not 0 unless all of them are.
+    """
+    what, product = "sample_weight", weight
+    if factors is not None:
+        what += " times class_weight"
+        with np.errstate(over="ignore", under="ignore"):
+            product = weight * factors
+    narrowed = narrow(product, dtype, what, place)
+    with np.errstate(over="ignore"):
+        total = narrowed.sum(dtype=np.float64)
+    if weight.any() and (total == 0 or not np.isfinite(total)):
+        fault = "too small for" if total == 0 else "too large to be added in"
+        raise ValueError(f"{what} is {fault} {narrowed.dtype}: the largest is {product.max():.6g}")
+    return narrowed
