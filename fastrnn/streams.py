@@ -5,7 +5,8 @@ so that many streams, and threads, share it. A `Stream` has the states. Its step
 `fastrnn.kernels.stream`; here is what comes before them, and what is said of input that is refused.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any
@@ -17,6 +18,7 @@ from fastrnn.inputs.frames import is_frame
 from fastrnn.inputs.sequences import as_sequences
 from fastrnn.kernels.stream import (
     BLOCK_ROWS,
+    MAX_STEPS,
     StreamKernel,
     pack_factor,
     pack_factor_transposed,
@@ -195,14 +197,23 @@ class Snapshot:
                 "second direction begins at the end of a sequence, which is not known yet"
             )
         self.dtype, self.pooling = network.dtype, network.pooling.kind
-        self.width, self.sources = reading.width, reading.sources
-        self.center, self.deviation = reading.center, reading.deviation
+        n_numbers, n_outputs = len(reading.sources), network.n_outputs
+        self.width, self.n_ids = reading.width, reading.n_ids
+        self.sources = _frozen("sources", reading.sources, np.int64, (n_numbers,))
+        self.center = _frozen("center", reading.center, np.float64, (n_numbers,))
+        self.deviation = _frozen("deviation", reading.deviation, np.float64, (n_numbers,))
+        self.scale = _frozen("scale", self.scale, np.float64, (n_outputs,))
+        self.shift = _frozen("shift", self.shift, np.float64, (n_outputs,))
+        if self.forecast is not None:
+            self.forecast = _frozen_forecast(self.forecast)
         self.is_plain = self.center is None and not reading.n_ids and self.forecast is None
-        self.n_ids = reading.n_ids
         embeddings = [network.embeddings[k] for k in network.id_tables]
+        sizes = [len(embeddings), len(reading.id_sources), len(reading.n_ids)]
+        _expect(sizes == sizes[:1] * 3, "the columns of ids")
         self.tables = list(zip(embeddings, reading.id_sources, strict=True))
         self.layers = [_pack_layer(layer) for layer in network.layers]
-        width, n_outputs = network.pooling.width, network.n_outputs
+        self._check()
+        width = network.pooling.width
         self.head = Workspace(self.dtype).packed("head", width, n_outputs)
         if network.tied:
             pack_factor_transposed(network.embeddings[0], self.head)
@@ -219,6 +230,29 @@ class Snapshot:
             self.link = "affine"
         scaled = self.link in ("affine", "forecast")
         self.result_dtype = np.dtype(np.float64) if scaled else self.dtype
+
+    def _check(self):
+        """Hold what a pickle may have brought to what the kernel takes for granted."""
+        network, forecast, n_numbers = self.network, self.forecast, len(self.sources)
+        sources = [*self.sources.tolist(), *self.reading.id_sources]
+        below = n_numbers + sum(table.shape[1] for table, _ in self.tables)
+        first_numbers = 0
+        for layer in self.layers:
+            _expect(layer.input_size == below, "the layers")
+            below = layer.hidden_size
+        if network.tied:
+            shape = (network.n_outputs, below)
+            _expect(network.embeddings[0].shape == shape, "the tied table")
+        if forecast is not None:
+            first_numbers = 1 + forecast.mask
+            _expect(forecast.block * forecast.n_learned == network.n_outputs, "the forecast")
+        _expect(self.width >= 1 and n_numbers >= first_numbers, "the width")
+        _expect(all(0 <= j < self.width for j in sources), "the columns")
+        _expect((self.center is None) == (self.deviation is None), "the scale of numbers")
+        _expect((self.scale is None) == (self.shift is None), "the scale of outputs")
+        _expect(not self.is_flat or network.n_outputs == 1, "the outputs")
+        limits = zip(self.n_ids, self.tables, strict=True)
+        _expect(all(0 <= n <= len(table) for n, (table, _) in limits), "the numbers of ids")
 
     def __deepcopy__(self, memo):
         """Nobody writes to it: a copy would be the same."""
@@ -243,6 +277,9 @@ class Snapshot:
         -------
         dict of str to ndarray
         """
+        if self.forecast is not None and len(self.forecast.factor) != n_streams:
+            known = len(self.forecast.factor)
+            raise ValueError(f"n_streams is {n_streams}, but there are {known} series")
         state = {}
         for k, layer in enumerate(self.network.layers):
             for name in ("h", "c")[: layer.n_states]:
@@ -256,7 +293,8 @@ class Snapshot:
         if self.forecast is not None:
             state["last"] = np.zeros(n_streams)
         for name, rows in self.start.items():
-            state[name][...] = rows
+            own = state[name]
+            state[name] = _checked(name, np.broadcast_to(rows, own.shape), own)
         return state
 
     def new_room(self, n_streams):
@@ -347,6 +385,60 @@ def start_of(states):
         for k, layer in enumerate(states)
         for name, rows in zip(("h", "c"), layer, strict=False)
     }
+
+
+def _expect(holds, what):
+    if not holds:
+        raise ValueError(f"{what} of a stream's model do not fit the rest of it")
+
+
+def _frozen(name, array, dtype, shape):
+    """A copy of an array as the kernel reads it, which nobody can write to; None of None."""
+    if array is None:
+        return None
+    copy = np.array(array, dtype, order="C")
+    _expect(copy.shape == shape, name)
+    copy.flags.writeable = False
+    return copy
+
+
+def _frozen_forecast(forecast):
+    """A forecast with arrays that are the kernel's own, and lead to no place outside others."""
+    n_streams, length = np.shape(forecast.season)
+    n_levels, n_learned = len(forecast.above), forecast.n_learned
+    above = _frozen("above", forecast.above, np.int64, (n_levels,))
+    _expect(forecast.block >= 1 and n_learned >= 1 and length >= 1, "the sizes")
+    _expect(n_levels == 1 if forecast.is_median else n_levels >= 1, "the levels")
+    _expect(n_learned == 1 or ((above >= 1) & (above < n_learned)).all(), "the levels")
+    return replace(
+        forecast,
+        above=above,
+        share=_frozen("share", forecast.share, np.float64, (n_levels,)),
+        factor=_frozen("factor", forecast.factor, np.float64, (n_streams,)),
+        shift=_frozen("shift", forecast.shift, np.float64, (n_streams,)),
+        season=_frozen("season", forecast.season, np.float64, (n_streams, length)),
+    )
+
+
+def _checked(name, value, own):
+    """A copy of a part of a state, of the type and shape of `own`."""
+    try:
+        # Nobody else has this copy: what is checked here is what the kernel will read.
+        array = np.array(value)
+    except ValueError as error:
+        raise ValueError(f"{name} of state is no array of shape {own.shape}") from error
+    if array.shape != own.shape:
+        raise ValueError(f"{name} of state has shape {array.shape}, expected {own.shape}")
+    if not np.can_cast(array.dtype, own.dtype, "same_kind"):
+        raise TypeError(f"{name} of state has dtype {array.dtype}, expected {own.dtype}")
+    is_count = own.dtype.kind == "i"
+    if is_count and not ((array >= 0) & (array <= MAX_STEPS)).all():
+        raise ValueError(f"{name} of state has numbers that no step leaves behind")
+    with np.errstate(over="ignore"):
+        array = array.astype(own.dtype, order="C")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} of state has numbers that no step leaves behind")
+    return array
 
 
 def _pack_layer(layer):
@@ -445,18 +537,12 @@ class Stream(StreamKernel):
     @state.setter
     def state(self, state):
         self._check_idle()
-        if set(state) != set(self._state):
-            raise ValueError(f"state has {sorted(state)}, expected {sorted(self._state)}")
-        checked = {}
-        for name, own in self._state.items():
-            array = np.asarray(state[name])
-            if array.shape != own.shape:
-                raise ValueError(f"{name} of state has shape {array.shape}, expected {own.shape}")
-            if not np.can_cast(array.dtype, own.dtype, "same_kind"):
-                raise TypeError(f"{name} of state has dtype {array.dtype}, expected {own.dtype}")
-            if not np.isfinite(array).all() or (name == "n_steps" and (array < 0).any()):
-                raise ValueError(f"{name} of state has numbers that no step leaves behind")
-            checked[name] = array
+        if not isinstance(state, Mapping):
+            raise TypeError(f"state is of type {type(state).__name__}, expected a dict")
+        if state.keys() != self._state.keys():
+            got = sorted(state, key=str)
+            raise ValueError(f"state has {got}, expected {sorted(self._state)}")
+        checked = {name: _checked(name, state[name], own) for name, own in self._state.items()}
         for name, array in checked.items():
             self._state[name][...] = array
 
@@ -518,6 +604,9 @@ class Stream(StreamKernel):
 
     def _refusal(self, x):
         """Return the error that says why the kernel would not read a step."""
+        for n, count in enumerate(self._state["n_steps"].tolist()):
+            if not 0 <= count < MAX_STEPS:
+                return ValueError(f"stream {n} has counted {count} steps: it needs a reset")
         rows = np.asarray(x).reshape(self._n_streams, self._snapshot.width)
         for n, row in enumerate(rows.tolist()):
             for j, value in enumerate(row):

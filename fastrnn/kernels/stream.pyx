@@ -37,8 +37,10 @@ from fastrnn.kernels.team cimport all_of
 
 cdef enum:
     BLOCK = 96  # streams that go through all layers together: sixteen tiles of a product
+    STEP_BITS = 62  # so that a count of steps, and that of a step ahead, cannot wrap
 
 BLOCK_ROWS = BLOCK
+MAX_STEPS = <int64_t>1 << STEP_BITS
 
 cdef enum Cell:
     RNN, LSTM, GRU, CARRY_LSTM
@@ -365,9 +367,10 @@ cdef bint advance(
     char* result,            # OUT  a row for each stream
     int64_t result_stride,   # bytes
 ) noexcept nogil:
-    """A step of all streams; False, and nothing has changed, if the input may not be read."""
+    """A step of all streams; False, and nothing has changed, if the input may not be read or a
+    stream cannot count another step."""
     cdef:
-        int64_t begin = 0, rows, n, k, column, D
+        int64_t begin = 0, rows, n, k, column, D, beyond = 0
         const floating* read = values
         const floating* x
         floating* joined = <floating*>p.x
@@ -375,6 +378,10 @@ cdef bint advance(
         Layer* layer
         Kind own_kind = FLOAT if floating is float else DOUBLE
         int64_t row_size = p.width * sizeof(floating)
+    for n in range(p.n_streams):
+        beyond |= p.n_steps[n] >> STEP_BITS  # not 0 from MAX_STEPS on, nor below 0
+    if beyond:
+        return False
     if (p.is_plain and given.kind == own_kind and given.column_stride == sizeof(floating)
             and (given.row_stride == row_size or p.n_streams == 1)):
         read = <const floating*>given.data
