@@ -50,7 +50,7 @@ def work_of(model, n_streams):
     shape = (1, n_streams, layer.input_size, layer.hidden_size)
     work = Work.draw("lstm", "inference", "float32", 1, shape)
     work.weights = dict(layer.params)
-    return work, (model.network_.head["W"], model.network_.head["b"])
+    return work, (model.network_.head.params["W"], model.network_.head.params["b"])
 
 
 class Fastrnn:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from fastrnn.network.architecture import CELLS
 from fastrnn.network.batches import count_shards
-from fastrnn.network.network import CELLS, PREDICT_OUTPUTS, PREDICT_SIZE, head_chunk
+from fastrnn.network.network import PREDICT_OUTPUTS, PREDICT_SIZE, head_chunk
 from fastrnn.network.recurrent import CHUNK_BYTES, CHUNK_MIN_ROWS
 from fastrnn.network.threads import count_threads
 
@@ -34,20 +35,11 @@ class MemoryLimitError(MemoryError):
 
 def estimate_memory(
     lengths,
-    n_features,
-    hidden_layer_sizes,
-    n_outputs,
+    architecture,
     *,
     training=True,
     keep_outputs=True,
-    cell="lstm",
-    bidirectional=False,
-    pooling="last",
-    embeddings=(),
-    id_tables=None,
-    tied=False,
     dropout=0.0,
-    dtype="float32",
     solver="adam",
     batch_size=200,
     bptt_steps=None,
@@ -62,32 +54,14 @@ def estimate_memory(
     ----------
     lengths : array-like of int of shape (n,)
         Steps of each sequence.
-    n_features : int
-        D, numbers of each step.
-    hidden_layer_sizes : tuple of int
-        Hidden units of each layer and direction.
-    n_outputs : int
-        K, outputs of the head.
+    architecture : Architecture
+        Of the network.
     training : bool, default=True
         Whether the network is trained; else it predicts.
     keep_outputs : bool, default=True
         Where it predicts: whether the outputs of all sequences are kept, or only looked at.
-    cell : {"lstm", "gru", "rnn", "carry_lstm"}, default="lstm"
-        The recurrent layers.
-    bidirectional : bool, default=False
-        Whether every layer reads in both directions.
-    pooling : {"last", "mean", "max", "steps"}, default="last"
-        What the head sees.
-    embeddings : tuple of (int, int), default=()
-        Rows and columns of the table of each column of ids.
-    id_tables : tuple of int, optional
-        For each column of ids the number of its table, where columns share tables.
-    tied : bool, default=False
-        Whether the head's weights are the first table.
     dropout : float, default=0.0
         Share of the outputs that are dropped in training.
-    dtype : {"float32", "float64"}, default="float32"
-        Type of parameters and arithmetic.
     solver : {"adam", "adamw", "sgd", "rmsprop", "lbfgs"}, default="adam"
         How it is trained; "lbfgs" takes all sequences as one batch.
     batch_size : int, default=200
@@ -110,22 +84,23 @@ def estimate_memory(
     Examples
     --------
     >>> from fastrnn.memory import estimate_memory
-    >>> whole = estimate_memory([784] * 1000, 1, (128,), 10, batch_size=32)
-    >>> cut = estimate_memory([784] * 1000, 1, (128,), 10, batch_size=32, bptt_steps=50)
+    >>> from fastrnn.network import Architecture
+    >>> network = Architecture(n_features=1, hidden_layer_sizes=(128,), n_outputs=10)
+    >>> whole = estimate_memory([784] * 1000, network, batch_size=32)
+    >>> cut = estimate_memory([784] * 1000, network, batch_size=32, bptt_steps=50)
     >>> 30e6 < whole < 60e6, cut < 0.2 * whole
     (True, True)
     """
-    sizes, lengths = tuple(hidden_layer_sizes), np.asarray(lengths)
-    itemsize = np.dtype(dtype).itemsize
-    n_directions = 2 if bidirectional else 1
-    id_tables = range(len(embeddings)) if id_tables is None else id_tables
-    n_embedded = sum(embeddings[k][1] for k in id_tables)
-    widths = [n_features + n_embedded, *(n_directions * size for size in sizes)]
+    sizes, lengths = architecture.hidden_layer_sizes, np.asarray(lengths)
+    cell, bidirectional = architecture.cell, architecture.bidirectional
+    embeddings, tied = architecture.embeddings, architecture.tied
+    pooling, n_outputs = architecture.pooling, architecture.n_outputs
+    itemsize = np.dtype(architecture.dtype).itemsize
+    n_directions = architecture.n_directions
+    widths = [*architecture.widths, architecture.width]
     gates = CELLS[cell].n_gates
-    n_layers = 0
-    for width, size in zip(widths, sizes, strict=False):
-        extra = size if cell == "gru" else 0
-        n_layers += n_directions * ((width + size + 1) * gates * size + extra)
+    shapes = architecture.shapes()
+    n_layers = sum(math.prod(shapes[name]) for name in shapes if name.startswith("layers."))
     flops = 2 * n_layers  # of a step forward
 
     n_shards, rows, n_sequences = _shard(lengths, batch_size, training, solver, flops)
@@ -197,8 +172,7 @@ def estimate_memory(
         head += n_threads * head_rows * min(_panels(n_outputs), head_chunk(head_rows))
     if embeddings:
         head += embedded_rows * widths[0]
-    n_tables = sum(rows * width for rows, width in embeddings)
-    n_parameters = n_layers + n_tables + (0 if tied else width * n_outputs) + n_outputs
+    n_parameters = architecture.n_parameters
     kept = 0 if solver == "sgd" and momentum == 0 else _SOLVER_VECTORS[solver]
     parameters = n_parameters * ((2 + kept) * itemsize + 1)
     if n_shards > 1:

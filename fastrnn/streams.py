@@ -23,7 +23,7 @@ from fastrnn.kernels.stream import (
     pack_factor,
     pack_factor_transposed,
 )
-from fastrnn.network.network import CELLS
+from fastrnn.network.architecture import CELLS
 from fastrnn.network.workspace import Workspace
 
 __all__ = ["Stream"]
@@ -197,7 +197,7 @@ class Snapshot:
                 "second direction begins at the end of a sequence, which is not known yet"
             )
         self.dtype, self.pooling = network.dtype, network.pooling.kind
-        n_numbers, n_outputs = len(reading.sources), network.n_outputs
+        n_numbers, n_outputs = len(reading.sources), network.head.n_outputs
         self.width, self.n_ids = reading.width, reading.n_ids
         self.sources = _frozen("sources", reading.sources, np.int64, (n_numbers,))
         self.center = _frozen("center", reading.center, np.float64, (n_numbers,))
@@ -207,7 +207,7 @@ class Snapshot:
         if self.forecast is not None:
             self.forecast = _frozen_forecast(self.forecast)
         self.is_plain = self.center is None and not reading.n_ids and self.forecast is None
-        embeddings = [network.embeddings[k] for k in network.id_tables]
+        embeddings = [network.embeddings[k] for k in network.architecture.id_tables]
         sizes = [len(embeddings), len(reading.id_sources), len(reading.n_ids)]
         _expect(sizes == sizes[:1] * 3, "the columns of ids")
         self.tables = list(zip(embeddings, reading.id_sources, strict=True))
@@ -215,13 +215,13 @@ class Snapshot:
         self._check()
         width = network.pooling.width
         self.head = Workspace(self.dtype).packed("head", width, n_outputs)
-        if network.tied:
+        if network.head.tied:
             pack_factor_transposed(network.embeddings[0], self.head)
         else:
-            pack_factor(network.head["W"], 0, n_outputs, self.head)
-        self.head_b = network.head["b"]
+            pack_factor(network.head.params["W"], 0, n_outputs, self.head)
+        self.head_b = network.head.params["b"]
         links = {"log_loss": "softmax", "binary_log_loss": "sigmoid"}
-        self.link = links.get(network.loss.name, "identity")
+        self.link = links.get(network.head.kind, "identity")
         self.row_shape = () if self.is_flat else (n_outputs,)
         if self.forecast is not None:
             levels = () if self.forecast.is_median else (len(self.forecast.above),)
@@ -323,7 +323,7 @@ class Snapshot:
             "h_U": work.take("h_U", (block * is_gru, gates)),
             "q": work.take("q", (block * is_gru, units)),
             "pooled": work.take("pooled", (block, network.pooling.width)),
-            "outputs": work.take("outputs", (block, network.n_outputs)),
+            "outputs": work.take("outputs", (block, network.head.n_outputs)),
             "new_last": np.empty(n_streams),
             "rising": np.empty(forecast.n_learned if forecast else 0),
         }

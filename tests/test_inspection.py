@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from building import build
 
 from fastrnn import RNNClassifier, RNNRegressor
 from fastrnn.inputs import frames
@@ -19,7 +20,6 @@ from fastrnn.inspection import (
     value_gradient,
 )
 from fastrnn.network.network import CELLS as LAYERS
-from fastrnn.network.network import Network
 from fastrnn.network.recurrent import RecurrentLayer
 
 CELLS = {
@@ -43,10 +43,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 def make_network(cell, sizes=(3, 2), loss="log_loss", dtype="float64", **options):
     """A network of two features and three outputs, with parameters far from the tidy start."""
     name, cell_options = CELLS[cell]
-    network = Network(
-        2, sizes, 3, loss=loss, cell=name, cell_options=cell_options, dtype=dtype,
-        random_state=0, **options,
-    )  # fmt: skip
+    network = build(
+        2, sizes, 3, head=loss, cell=name, cell_options=cell_options, dtype=dtype, **options
+    )
     noise = 0.6 * np.random.default_rng(1).standard_normal(network.theta.shape)
     network.theta += noise + (cell == "rnn-relu") * ~network.decayed
     return network
@@ -99,8 +98,8 @@ def plain_loss(network):
             "max": y[:, 0].max(axis=0, keepdims=True),
             "steps": y[:, 0],
         }[network.pooling.kind]
-        outputs = pooled @ network.head["W"] + network.head["b"]
-        if network.loss.name == "log_loss":
+        outputs = pooled @ network.head.params["W"] + network.head.params["b"]
+        if network.head.kind == "log_loss":
             odds = np.exp(outputs)
             return -np.log(odds[np.arange(len(odds)), target] / odds.sum(axis=1)).mean()
         return 0.5 * np.mean((outputs - target) ** 2)

@@ -1,15 +1,17 @@
 """How much memory is needed: estimates against what is taken, and refusals before it is."""
 
 import tracemalloc
+from dataclasses import fields
 
 import numpy as np
 import pytest
+from building import build, describe
 
 import fastrnn.training
 from fastrnn import RNNClassifier, RNNRegressor
 from fastrnn.inputs.sequences import Sequences
 from fastrnn.memory import MemoryLimitError, available_memory, estimate_memory, refuse_if_too_large
-from fastrnn.network.network import Network
+from fastrnn.network import Architecture
 from fastrnn.training.loop import Settings, TrainingState, train
 
 CELLS = pytest.mark.parametrize("cell", ["rnn", "gru", "lstm", "carry_lstm"])
@@ -40,18 +42,25 @@ def make_task(lengths, D, K, dtype, every_step=False, embeddings=()):
 assert fastrnn.training.ConvergenceWarning
 
 
+def estimate_for(lengths, D, sizes, K, **options):
+    """The estimate for a network of this shape; the other options are of `estimate_memory`."""
+    names = [part.name for part in fields(Architecture)]
+    described = {name: options.pop(name) for name in names if name in options}
+    return estimate_memory(lengths, describe(D, sizes, K, **described), **options)
+
+
 def check(lengths, sizes, *, D=3, K=3, dtype="float32", training=True, n_jobs=None, **options):
     """An estimate within 20 % of what is taken."""
     names = ("solver", "batch_size", "bptt_steps")
     settings = {name: options.pop(name) for name in names if name in options}
     every_step = options.get("pooling") == "steps"
     task = make_task(lengths, D, K, dtype, every_step, options.get("embeddings", ()))
-    estimate = estimate_memory(
+    estimate = estimate_for(
         lengths, D, sizes, K, dtype=dtype, training=training, n_jobs=n_jobs, **options, **settings
     )
 
     def make():
-        return Network(D, sizes, K, loss="log_loss", random_state=0, dtype=dtype, **options)
+        return build(D, sizes, K, dtype=dtype, **options)
 
     def fit():
         plan = Settings(max_iter=3, learning_rate="cosine", n_jobs=n_jobs, tol=0, **settings)
@@ -138,17 +147,17 @@ def test_small_batches_take_less():
 
 def test_truncation_saves_memory_where_the_documentation_says_so():
     task = [1000] * 32, 1, (64,), 2
-    whole = estimate_memory(*task)
-    assert estimate_memory(*task, bptt_steps=50) < 0.2 * whole
+    whole = estimate_for(*task)
+    assert estimate_for(*task, bptt_steps=50) < 0.2 * whole
     for options in ({"pooling": "mean"}, {"bidirectional": True}):
-        kept = estimate_memory(*task, **options)
-        assert estimate_memory(*task, bptt_steps=50, **options) == kept
+        kept = estimate_for(*task, **options)
+        assert estimate_for(*task, bptt_steps=50, **options) == kept
 
 
 def test_columns_that_share_a_table_save_a_table():
     task, table = ([100] * 20, 1, (32,), 2), (50, 8)
-    apart = estimate_memory(*task, embeddings=(table, table))
-    shared = estimate_memory(*task, embeddings=(table,), id_tables=(0, 0))
+    apart = estimate_for(*task, embeddings=(table, table))
+    shared = estimate_for(*task, embeddings=(table,), id_tables=(0, 0))
     of_adam = 4  # parameters, gradient, two means
     assert apart - shared == 50 * 8 * (of_adam * 4 + 1)
 
@@ -156,7 +165,7 @@ def test_columns_that_share_a_table_save_a_table():
 def test_a_batch_of_many_shards_keeps_one():
     task = [100] * 1000, 1, (64,), 2
     # What 50 shards have in common is the list of their rows.
-    assert estimate_memory(*task, batch_size=800) < 2 * estimate_memory(*task, batch_size=16)
+    assert estimate_for(*task, batch_size=800) < 2 * estimate_for(*task, batch_size=16)
     check([100] * 256, (64,), D=1, batch_size=256)
     check([100] * 240, (64,), D=1, batch_size=210)  # the rest of 30 is one shard
 

@@ -575,7 +575,7 @@ def feature_columns(model, options, columns):
 
 
 def _has_label_sets(model):
-    return model.network_.loss.name == "binary_log_loss"
+    return model.network_.head.kind == "binary_log_loss"
 
 
 def _series(rows, columns, names, as_text):

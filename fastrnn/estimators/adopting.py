@@ -35,8 +35,8 @@ def adopt(estimator, weights, meaning, state):
         if name not in inspect.signature(estimator._adopt_outputs).parameters:
             raise ValueError(f"{name}={value!r} has no meaning for {type(estimator).__name__}")
     sequences, target, head = estimator._adopt_outputs(weights, **meaning)
-    architecture = estimator._describe(sequences, target.n_outputs)
-    network = estimator._build(architecture, target.loss, ZEROS)
+    architecture = estimator._describe(sequences, target.n_outputs, target.loss)
+    network = estimator._build(architecture, ZEROS)
     arrays = {**weights.named(), "head.W": head["W"], "head.b": head["b"]}
     for name, view in network.named_views(network.theta).items():
         view[...] = arrays[name]

@@ -43,6 +43,7 @@ from fastrnn.inspection import (
     value_gradient,
 )
 from fastrnn.memory import estimate_memory, refuse_if_too_large
+from fastrnn.network.architecture import Architecture
 from fastrnn.network.network import Network
 from fastrnn.streams import Reading, Snapshot, Stream
 from fastrnn.training.loop import Settings, TrainingState, train
@@ -338,7 +339,7 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         sequences = self._read_more(X, "warm_start=True") if goes_on else self._read_first(X)
         weight = self._read_weight(sample_weight, sequences)
         target = self._encode(y, sequences, weight, vars(self) if goes_on else None)
-        architecture = self._describe(sequences, target.n_outputs)
+        architecture = self._describe(sequences, target.n_outputs, target.loss)
         if goes_on:
             self._check_same_architecture(architecture, "warm_start=True", "; warm_start=False")
         validation = None
@@ -355,7 +356,7 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
             if goes_on:
                 seen["the model before"] = [self.network_.theta]
             file.start(state.rng, seen)
-        network = self._go_on() if goes_on else self._build(architecture, target.loss, state.rng)
+        network = self._go_on() if goes_on else self._build(architecture, state.rng)
         lessons = target
         if self.early_stopping and validation is None:
             lessons, validation = self._hold_out(sequences, target, state.rng)
@@ -429,7 +430,7 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
             sequences = self._read_first(X)
         weight = self._read_weight(sample_weight, sequences)
         target = self._encode(y, sequences, weight, known, part=known is not None)
-        architecture = self._describe(sequences, target.n_outputs)
+        architecture = self._describe(sequences, target.n_outputs, target.loss)
         if goes_on:
             self._check_same_architecture(architecture, "partial_fit", "; fit")
         self._refuse_if_too_large(sequences, architecture)
@@ -438,7 +439,7 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
             network, state = self._go_on(), copy.deepcopy(self._training_state)
         else:
             state = TrainingState(as_generator(self.random_state))
-            network = self._build(architecture, target.loss, state.rng)
+            network = self._build(architecture, state.rng)
         if self.learning_rate == "cosine" and state.epoch >= self.max_iter:
             raise ValueError(
                 f"learning_rate='cosine' has come down to zero: the model was trained for "
@@ -524,15 +525,15 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         """
         self._check_parameters()
         sequences = self._read_first(X)
-        n_outputs = 1
+        n_outputs, loss = 1, "squared_error"
         if y is not None:
-            weight = self._read_weight(None, sequences)
-            n_outputs = self._encode(y, sequences, weight, None).n_outputs
+            target = self._encode(y, sequences, self._read_weight(None, sequences), None)
+            n_outputs, loss = target.n_outputs, target.loss
         copy = sequences.nbytes
         for array in (sequences.values, sequences.ids):
             if isinstance(X, np.ndarray) and array is not None and np.may_share_memory(array, X):
                 copy -= array.nbytes
-        return copy + self._estimate(sequences, self._describe(sequences, n_outputs))
+        return copy + self._estimate(sequences, self._describe(sequences, n_outputs, loss))
 
     def stream(self, n_streams=1):
         """Make a stream: for sequences that come step by step, with an answer to each.
@@ -713,8 +714,7 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
                     "input_features should have length equal to number of features "
                     f"({self.n_features_in_}), got {len(input_features)}"
                 )
-        directions = 2 if self._architecture["bidirectional"] else 1
-        n_hidden = directions * self._architecture["hidden_layer_sizes"][-1]
+        n_hidden = self._architecture.width
         prefix = type(self).__name__.lower()
         return np.array([f"{prefix}{j}" for j in range(n_hidden)], dtype=object)
 
@@ -744,7 +744,7 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
                 raise TypeError(f"output must be an integer or None, got {output!r}")
             if not 0 <= output < n_outputs:
                 raise ValueError(f"output must be from 0 to {n_outputs - 1}, got {output}")
-        if self.network_.loss.name == "log_loss":
+        if self.network_.head.kind == "log_loss":
             return log_odds_gradient(output)
         if output is None and n_outputs > 1:
             raise ValueError(
@@ -760,7 +760,7 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
     def _read(self, X, *, per_step=0, backward=False):
         """Sequences for the network, if there is memory; per_step is that of results by step."""
         self._check_fitted()
-        sequences = self._read_sequences(X, self._architecture["dtype"])
+        sequences = self._read_sequences(X, self._architecture.dtype)
         lengths, n_jobs = sequences.lengths, self.n_jobs
         if backward:
             options = {"batch_size": len(lengths), "n_jobs": n_jobs}
@@ -895,30 +895,33 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
     def _outputs(self, sequences):
         return self.network_.predict(sequences, n_jobs=self.n_jobs)
 
-    def _describe(self, sequences, n_outputs):
+    def _describe(self, sequences, n_outputs, loss, **more):
+        """The architecture of a network for these sequences; a tuple as loss has quantiles."""
         sizes = self.hidden_layer_sizes
-        sizes = [sizes] if isinstance(sizes, Integral) else sizes
-        return {
-            "n_features": sequences.n_features,
-            "embeddings": self._tables(sequences),
-            "n_outputs": n_outputs,
-            "hidden_layer_sizes": tuple(int(size) for size in sizes),
-            "cell": self.cell,
-            "cell_options": cell_options(self),
-            "bidirectional": bool(self.bidirectional),
+        quantiles = isinstance(loss, tuple)
+        return Architecture(
+            n_features=sequences.n_features,
+            n_outputs=n_outputs,
+            hidden_layer_sizes=(sizes,) if isinstance(sizes, Integral) else tuple(sizes),
+            cell=self.cell,
+            cell_options=cell_options(self),
+            bidirectional=self.bidirectional,
             # Estimators without this parameter predict something for every step.
-            "pooling": getattr(self, "pooling", "steps"),
-            "dtype": self.dtype,
-        }
+            pooling=getattr(self, "pooling", "steps"),
+            head="quantiles" if quantiles else loss,
+            head_options={"levels": loss} if quantiles else {},
+            dtype=self.dtype,
+            **({"embeddings": self._tables(sequences)} | more),
+        )
 
     def _fitted_with(self):
         """Parameters that shaped the fitted model, as they were then."""
         architecture = self._architecture
         names = {field.name for field in fields(self)}
         return {
-            **{name: value for name, value in architecture.items() if name in names},
-            **architecture["cell_options"],
-            "embedding_dim": tuple(width for _, width in architecture["embeddings"]) or None,
+            **{name: value for name, value in vars(architecture).items() if name in names},
+            **architecture.cell_options,
+            "embedding_dim": tuple(width for _, width in architecture.embeddings) or None,
         }
 
     def _record(self):
@@ -933,8 +936,8 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         """Size of the table of each column of ids."""
         return embedding_sizes(self.embedding_dim, sequences.columns.n_categories)
 
-    def _build(self, architecture, loss, rng):
-        return Network(**architecture, loss=loss, random_state=rng, **self._regularization())
+    def _build(self, architecture, rng):
+        return Network(architecture, random_state=rng, **self._regularization())
 
     def _go_on(self):
         """Copy the fitted network, to be trained further."""
@@ -963,13 +966,10 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         return validate
 
     def _check_same_architecture(self, wanted, what, instead):
-        for name, value in wanted.items():
-            fitted = self._architecture[name]
-            if value != fitted:
-                raise ValueError(
-                    f"{what} goes on from the fitted model, which has {name}={fitted!r}, not "
-                    f"{value!r}{instead} starts anew"
-                )
+        if difference := self._architecture.difference(wanted):
+            raise ValueError(
+                f"{what} goes on from the fitted model, which has {difference}{instead} starts anew"
+            )
 
     def _fitted_attributes(self, sequences, target, architecture):
         return {
@@ -1023,8 +1023,8 @@ def _insert_sections(doc, shared):
 
 def _estimate(lengths, architecture, **options):
     """Bytes that a network takes with sequences of these lengths."""
-    described = {name: value for name, value in architecture.items() if name != "cell_options"}
-    return estimate_memory(lengths, **(described | options))
+    dtype = options.pop("dtype", architecture.dtype)
+    return estimate_memory(lengths, replace(architecture, dtype=dtype), **options)
 
 
 def as_generator(random_state):

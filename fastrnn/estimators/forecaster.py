@@ -25,7 +25,7 @@ from fastrnn.inputs.long_frames import LongColumns
 from fastrnn.inputs.sequences import Sequences
 from fastrnn.inputs.series import check_finite, read_series, with_future
 from fastrnn.memory import refuse_if_too_large
-from fastrnn.network.losses import find_loss
+from fastrnn.network.heads import Quantiles, SquaredError
 from fastrnn.network.network import PREDICT_SIZE, READ_ROWS
 from fastrnn.streams import Stream
 
@@ -582,7 +582,7 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
         series = self._read_all(y, future_covariates, past_covariates, columns)
         plan, covariates = self._wanted_plan(), CovariateScale.learn(series)
         lessons = plan.sketch(series, covariates, self.dtype, self.window)
-        architecture = self._describe(lessons, plan.n_outputs)
+        architecture = self._describe(lessons, plan.n_outputs, plan.loss)
         training = lessons.nbytes + self._estimate(lessons, architecture)
         return max(lessons.making_nbytes, training)
 
@@ -785,9 +785,9 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
             "scaled series and their covariates, which fit has learned"
         )
 
-    def _describe(self, sequences, n_outputs):
+    def _describe(self, sequences, n_outputs, loss):
         _, id_tables = sequences.plan.columns(sequences.covariates)
-        return {**super()._describe(sequences, n_outputs), "id_tables": id_tables}
+        return super()._describe(sequences, n_outputs, loss, id_tables=id_tables)
 
     def _seen(self, sequences, values, weight):
         series = sequences.series
@@ -875,10 +875,11 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
         return left, (sequences, validation, weights[1])
 
     def _score(self, outputs, values, weight):
-        loss = find_loss(self._wanted_plan().loss)
+        levels, n_outputs = self._wanted_plan().quantiles, outputs.shape[1]
+        head = Quantiles(n_outputs, levels=levels) if levels else SquaredError(n_outputs)
         rows = np.arange(len(values))
         total = float(weight.sum(dtype=np.float64))
-        return -loss.kernel(outputs, values, weight, rows, total, outputs)
+        return -head.loss_and_grad(outputs, values, weight, rows, total)
 
 
 def _lessons(work, plan, *given):

@@ -238,7 +238,7 @@ class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
         """
         self._check_parameters()
         texts = self._read_first(X)
-        architecture = self._describe(texts, texts.vocabulary.size)
+        architecture = self._describe(texts, texts.vocabulary.size, "log_loss")
         return texts.nbytes + self._estimate(texts, architecture)
 
     def score(self, X, y=None, sample_weight=None):
@@ -533,11 +533,11 @@ class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
             offsets=sequences.offsets,
         )
 
-    def _describe(self, sequences, n_outputs):
-        architecture = super()._describe(sequences, n_outputs)
+    def _describe(self, sequences, n_outputs, loss):
         tied = bool(self.tie_weights)
-        size = architecture["hidden_layer_sizes"][-1]
-        ((n_ids, width),) = architecture["embeddings"]
+        sizes = self.hidden_layer_sizes
+        size = sizes if isinstance(sizes, Integral) else sizes[-1]
+        ((n_ids, width),) = self._tables(sequences)
         if tied and self.embedding_dim is None:
             width = size
         if tied and width != size:
@@ -545,7 +545,9 @@ class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
                 f"tie_weights=True needs vectors of the size of the last hidden layer, {size}, but "
                 f"embedding_dim is {self.embedding_dim!r}"
             )
-        return {**architecture, "embeddings": ((n_ids, width),), "tied": tied}
+        return super()._describe(
+            sequences, n_outputs, loss, embeddings=((n_ids, width),), tied=tied
+        )
 
     def _adopt_outputs(self, weights, tokens=None):
         sizes = [len(table) for table in weights.tables]
@@ -599,9 +601,8 @@ class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
         return super()._estimate(sequences, architecture, validation, **changes)
 
     def _estimate_prediction(self, lengths, architecture):
-        described = {name: value for name, value in architecture.items() if name != "cell_options"}
         return estimate_memory(
-            lengths, **described, training=False, keep_outputs=False, n_jobs=self.n_jobs
+            lengths, architecture, training=False, keep_outputs=False, n_jobs=self.n_jobs
         )
 
     def _validation(self, network, sequences, values, weight):
@@ -623,7 +624,7 @@ class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
     def _fitted_with(self):
         encoder = self.encoder_
         settings = {} if encoder is None else {name: getattr(encoder, name) for name in _ENCODER}
-        return {**super()._fitted_with(), **settings, "tie_weights": self.network_.tied}
+        return {**super()._fitted_with(), **settings, "tie_weights": self.network_.head.tied}
 
     def _record(self):
         known = None if self.encoder_ is None else list(self.encoder_.vocabulary_)

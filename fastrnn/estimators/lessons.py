@@ -106,7 +106,7 @@ class Plan:
 
     @property
     def loss(self):
-        """Loss that the network is trained on, as `fastrnn.network.losses.find_loss` knows it."""
+        """Loss that the network is trained on: "squared_error", or the levels of quantiles."""
         return self.quantiles or "squared_error"
 
     @property

@@ -16,7 +16,6 @@ from fastrnn.estimators.saving import (
 from fastrnn.estimators.tagger import RNNTagger
 from fastrnn.files import ModelFileError
 from fastrnn.files.layout import open_record
-from fastrnn.network.network import parameter_shapes
 from fastrnn.network.recurrent import ZEROS
 from fastrnn.training.loop import TrainingState
 
@@ -83,22 +82,16 @@ def _read_model(cls, file):
     with as_model_file_error():
         sequences, target = shaped._restore(fitted, file)
         fitted.end()
-        architecture = shaped._describe(sequences, target.n_outputs)
-    for name, shape in parameter_shapes(**_shape_of(architecture)):
-        file.expect(name, architecture["dtype"], shape)
+        architecture = shaped._describe(sequences, target.n_outputs, target.loss)
+    for name, shape in architecture.shapes().items():
+        file.expect(name, architecture.dtype, shape)
     read_history(model, file.fields.part("history"))
     state = TrainingState(as_generator(model.random_state))
     read_training(state, file.fields.part("training"))
     file.end()
 
-    network = model._build(architecture, target.loss, ZEROS)
+    network = model._build(architecture, ZEROS)
     for name, view in network.named_views(network.theta).items():
         file.read_into(name, view)
     model._keep(network, state, model._fitted_attributes(sequences, target, architecture))
     return model
-
-
-def _shape_of(architecture):
-    """What shapes the parameters of a network."""
-    others = ("cell_options", "pooling", "dtype")
-    return {name: value for name, value in architecture.items() if name not in others}

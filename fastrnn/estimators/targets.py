@@ -32,7 +32,7 @@ class Target:
     attributes : dict
         Fitted attributes that come from the targets, to be set when training has succeeded.
     loss : str or tuple of float
-        Loss of the network, as `fastrnn.network.losses.find_loss` knows it.
+        Loss of the network, a key of `fastrnn.network.heads.HEADS`, or levels of quantiles.
     offsets : ndarray of shape (n + 1,), int64, or None, default=None
         If there is a target for each step: those of sequence i stand in rows ``offsets[i]`` up to
         ``offsets[i + 1]``.

@@ -79,8 +79,8 @@ def _tables(network, weights):
     shapes = [table.shape for table in network.embeddings]
     for t, table in enumerate(network.embeddings, start=1):
         weights[f"table{t}"] = (f"V{t} * E{t}", table)
-    columns, offset = [], network.n_features
-    for column, k in enumerate(network.id_tables):
+    columns, offset = [], network.architecture.n_features
+    for column, k in enumerate(network.architecture.id_tables):
         columns.append(
             {"column": column, "t": k + 1, "offset": offset, "largest": shapes[k][0] - 1}
         )
@@ -94,7 +94,7 @@ def _tables(network, weights):
 
 def _read_columns(est, weights):
     """Numbers and ids of a step, for the estimators that read them as they are."""
-    n_features, columns = est.network_.n_features, est._columns
+    n_features, columns = est.network_.architecture.n_features, est._columns
     numbers = [j for j in range(columns.width) if j not in columns.ids]
     of_id = "the token, its place in tokens_" if hasattr(est, "tokens_") else "column {} of X"
     return {
@@ -202,11 +202,11 @@ def _pooling(network):
 def _outputs(est, prefix, weights):
     """The output layer, and what becomes of its outputs."""
     network, plan = est.network_, getattr(est, "_plan", None)
-    if not network.tied:
-        weights["Wy"] = (f"H{len(network.layers)} * K", network.head["W"])
-    weights["by"] = ("K", network.head["b"])
-    is_softmax = network.loss.name == "log_loss"
-    is_sigmoid = network.loss.name == "binary_log_loss"
+    if not network.head.tied:
+        weights["Wy"] = (f"H{len(network.layers)} * K", network.head.params["W"])
+    weights["by"] = ("K", network.head.params["b"])
+    is_softmax = network.head.kind == "log_loss"
+    is_sigmoid = network.head.kind == "binary_log_loss"
     has_tokens, is_scaled = hasattr(est, "tokens_"), hasattr(est, "y_scale_")
     class_type, classes = None, []
     if plan is not None:
@@ -224,8 +224,8 @@ def _outputs(est, prefix, weights):
         outputs = f"the probability of each class, in the order of {prefix}_classes"
         class_type, classes = _classes(est.classes_.tolist())
     return {
-        "n_outputs": network.n_outputs,
-        "tied": network.tied,
+        "n_outputs": network.head.n_outputs,
+        "tied": network.head.tied,
         "softmax": is_softmax,
         "sigmoid": is_sigmoid,
         "needs_sigmoid": is_sigmoid or not isinstance(network.layers[0], RNN),

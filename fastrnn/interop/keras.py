@@ -542,7 +542,7 @@ def _head_activation(dense, last):
 
 def _check_head_activation(activation, n_outputs, fitted):
     """Check that the activation of a head is what an estimator does with its outputs."""
-    allowed = _ACTIVATIONS[fitted.network_.loss.name]
+    allowed = _ACTIVATIONS[fitted.network_.head.kind]
     if n_outputs == 1 and "softmax" in allowed:
         allowed = ("linear", "sigmoid")
     if activation is not None and activation not in allowed:

@@ -146,11 +146,11 @@ def _add_reader(graph, est):
     """Add all nodes of an estimator that reads sequences; return metadata."""
     network, columns = est.network_, est._columns
     x = ids = None
-    if network.n_features:
-        shape = ("n", "T", network.n_features)
+    if network.architecture.n_features:
+        shape = ("n", "T", network.architecture.n_features)
         x = graph.input("X", network.dtype, shape, "Numbers of each step, padded.")
-    if network.id_tables:
-        shape = ("n", "T", len(network.id_tables))
+    if network.architecture.id_tables:
+        shape = ("n", "T", len(network.architecture.id_tables))
         ids = graph.input("ids", np.int64, shape, "Ids of each step, padded with ids.")
     lengths = graph.input("lengths", np.int64, ("n",), "Steps of each sequence, 1 to T.")
     steps = Steps(graph, lengths, graph.add("Shape", x or ids, start=1, end=2))
@@ -158,7 +158,7 @@ def _add_reader(graph, est):
     nodes = NetworkNodes(graph, network)
     y, states = nodes.read(graph, x, ids, steps)
     outputs = nodes.read_out(graph, nodes.pool(graph, y, states, steps))
-    metadata = {"n_categories": est.n_categories_} if network.id_tables else {}
+    metadata = {"n_categories": est.n_categories_} if network.architecture.id_tables else {}
     if columns.names is not None and est._n_columns is None:
         is_id = [j in columns.ids for j in range(columns.width)]
         for key, wanted in (("features", False), ("id_features", True)):
@@ -199,11 +199,11 @@ def _add_values(graph, est, outputs):
 
 def _add_probabilities(graph, network, outputs, steps):
     """Add the output of probabilities; return its name."""
-    shape = ("n", network.n_outputs)
+    shape = ("n", network.head.n_outputs)
     if network.pooling.every_step:
         there = graph.add("Unsqueeze", steps.are_there, np.array([2]))
         outputs = graph.add("Where", there, outputs, network.dtype.type(0))
-        shape = ("n", "T", network.n_outputs)
+        shape = ("n", "T", network.head.n_outputs)
     graph.output("probabilities", outputs, network.dtype, shape, "What predict_proba returns.")
     return outputs
 
@@ -211,7 +211,7 @@ def _add_probabilities(graph, network, outputs, steps):
 def _add_labels(graph, est, probabilities, steps):
     """Add the output of labels."""
     every_step = est.network_.pooling.every_step
-    if est.network_.loss.name == "binary_log_loss":
+    if est.network_.head.kind == "binary_log_loss":
         half = est.network_.dtype.type(0.5)
         labels = graph.cast(graph.add("Greater", probabilities, half), np.int64)
         shape, dtype = ("n", est.n_outputs_), np.int64

@@ -262,11 +262,11 @@ class NetworkNodes:
             (OperatorNodes if type(layer) in OPERATORS else CarryNodes)(graph, layer)
             for layer in network.layers
         ]
-        self._b = graph.constant(network.head["b"])
-        if network.tied:
+        self._b = graph.constant(network.head.params["b"])
+        if network.head.tied:
             self._W = graph.add("Transpose", self._tables[0], perm=[1, 0])
         else:
-            self._W = graph.constant(network.head["W"])
+            self._W = graph.constant(network.head.params["W"])
 
     def read(self, graph, x, ids, steps, states=None):
         """Read sequences.
@@ -292,8 +292,8 @@ class NetworkNodes:
             Where each layer ends, as it may begin again.
         """
         network = self._network
-        parts = [x] if network.n_features else []
-        for column, k in enumerate(network.id_tables):
+        parts = [x] if network.architecture.n_features else []
+        for column, k in enumerate(network.architecture.id_tables):
             of_column = graph.add("Gather", ids, np.int64(column), axis=2)
             parts.append(graph.add("Gather", self._tables[k], of_column, axis=0))
         y = parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=2)
@@ -367,7 +367,7 @@ class NetworkNodes:
             What `Network.predict` returns: probabilities or values, in the last axis.
         """
         outputs = graph.add("Add", graph.add("MatMul", pooled, self._W), self._b)
-        link = {"log_loss": "Softmax", "binary_log_loss": "Sigmoid"}.get(self._network.loss.name)
+        link = {"log_loss": "Softmax", "binary_log_loss": "Sigmoid"}.get(self._network.head.kind)
         if link == "Softmax":
             return graph.add(link, outputs, axis=-1)
         return outputs if link is None else graph.add(link, outputs)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastrnn.layers import CarryLSTM
-from fastrnn.network.network import CELLS
+from fastrnn.network.architecture import CELLS
 from fastrnn.network.recurrent import ZEROS, RecurrentLayer
 
 CELL_OF_GATES = {1: "rnn", 3: "gru", 4: "lstm"}
@@ -289,8 +289,8 @@ def weights_of(model, library):
     if hasattr(model, "_check_fitted") and not isinstance(model, type):
         model._check_fitted()
         network = model.network_
-        layers, tables, head = network.layers, network.embeddings, dict(network.head)
-        if network.tied:
+        layers, tables, head = network.layers, network.embeddings, dict(network.head.params)
+        if network.head.tied:
             head["W"] = tables[0].T
         if hasattr(model, "y_scale_"):
             head = _in_units(head, model.y_mean_, model.y_scale_)

@@ -1,5 +1,6 @@
 """The network: cells, layers, pooling and head on packed batches, and the threads that run them."""
 
+from fastrnn.network.architecture import Architecture
 from fastrnn.network.network import Network
 
-__all__ = ["Network"]
+__all__ = ["Architecture", "Network"]

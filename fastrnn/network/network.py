@@ -16,6 +16,7 @@ the borders of the pieces.
 """
 
 import functools
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -26,11 +27,10 @@ from fastrnn.kernels.embedding import embedding_backward, embedding_forward
 from fastrnn.kernels.losses import sum_of_weights
 from fastrnn.kernels.solvers import BLOCK_SIZE, add_penalty, clear
 from fastrnn.network import threads
+from fastrnn.network.architecture import CELLS
 from fastrnn.network.batches import count_shards, pack, pack_shards, sort_by_length
-from fastrnn.network.cells import GRU, LSTM, RNN, CarryLSTM
-from fastrnn.network.losses import find_loss
 from fastrnn.network.pooling import Pooling
-from fastrnn.network.recurrent import ZEROS, glorot_uniform
+from fastrnn.network.recurrent import ZEROS
 from fastrnn.network.shards import (
     HEAD_ROWS,
     InOrder,
@@ -46,8 +46,6 @@ from fastrnn.network.shards import (
     take_states,
 )
 from fastrnn.network.workspace import Workspace, take_spare
-
-CELLS = {"rnn": RNN, "lstm": LSTM, "gru": GRU, "carry_lstm": CarryLSTM}
 
 _SEED_STEP = 0xD1342543DE82EF95
 """Odd, and no multiple of SplitMix64's own step: seeds of pieces of time are so far apart."""
@@ -75,80 +73,13 @@ def head_chunk(n_rows):
     return max(1, HEAD_CHUNK // (64 * n_rows)) * 64
 
 
-def parameter_shapes(
-    n_features,
-    hidden_layer_sizes,
-    n_outputs,
-    *,
-    cell="lstm",
-    bidirectional=False,
-    embeddings=(),
-    id_tables=None,
-    tied=False,
-):
-    """Yield name and shape of every array of parameters that a network would have.
-
-    Parameters
-    ----------
-    n_features, hidden_layer_sizes, n_outputs : object
-        As `Network` takes them.
-    cell, bidirectional, embeddings, id_tables, tied : object
-        Likewise.
-
-    Yields
-    ------
-    name : str
-        As in `Network.named_views`.
-    shape : tuple of int
-    """
-    id_tables = range(len(embeddings)) if id_tables is None else id_tables
-    width = n_features + sum(embeddings[k][1] for k in id_tables)
-    for k, size in enumerate(hidden_layer_sizes):
-        for suffix in ("", "_reverse") if bidirectional else ("",):
-            for name, shape in CELLS[cell].shapes(width, size).items():
-                yield f"layers.{k}.{name}{suffix}", shape
-        width = size * (2 if bidirectional else 1)
-    for k, shape in enumerate(embeddings):
-        yield f"embeddings.{k}", tuple(shape)
-    if not tied:
-        yield "head.W", (width, n_outputs)
-    yield "head.b", (n_outputs,)
-
-
 class Network:
-    """Recurrent layers, pooling over time and a linear head, with a loss.
+    """Recurrent layers, pooling over time and a head, with its loss.
 
     Parameters
     ----------
-    n_features : int
-        D, numbers of each step; 0 where there are only ids.
-    hidden_layer_sizes : tuple of int
-        Hidden units of each layer and direction, from the input up.
-    n_outputs : int
-        K, outputs of the head.
-    loss : {"log_loss", "binary_log_loss", "squared_error"} or tuple of float
-        Softmax and log-loss over K classes, sigmoids and log-loss summed over K labels, or half the
-        squared error averaged over K outputs. Levels in (0, 1) stand for the quantile loss: the
-        outputs are the quantiles of these levels of each target, side by side.
-    cell : {"lstm", "gru", "rnn", "carry_lstm"}, default="lstm"
-        The recurrent layers.
-    cell_options : dict, optional
-        Keyword arguments of their class, such as ``reset_after``.
-    bidirectional : bool, default=False
-        Whether every layer reads the sequences in both directions.
-    pooling : {"last", "mean", "max", "steps"}, default="last"
-        What the head sees of the top layer: its state after each sequence's own last step (for the
-        second direction, after its first), mean or maximum of its states over all steps, or the
-        state of every step, so that every step has outputs of its own.
-    embeddings : tuple of (int, int), default=()
-        For each column of ids V and E: they are in [0, V), and each stands for E learned features.
-        The first layer reads the numbers of a step, then these.
-    id_tables : tuple of int, optional
-        For each column of ids the number of its table in `embeddings`, where columns share tables.
-        By default each column has its own.
-    tied : bool, default=False
-        Whether the weights of the head are the first table of embeddings, transposed (Press and
-        Wolf 2017, arXiv 1608.05859); then K = V, and the top layer has E outputs.
+    architecture : Architecture
+        What it is.
     dropout : float, default=0.0
         Fraction of the outputs of each layer that are set to 0 in training, before the next layer
         and before the head.
@@ -159,8 +90,6 @@ class Network:
     alpha : float, default=0.0
         L2 penalty: ``0.5 * alpha * sum(weights ** 2) / total`` is added to the loss of a minibatch
         whose sequences (or steps, if the head sees every one) have that total weight.
-    dtype : {"float32", "float64"}, default="float32"
-        Type of parameters and arithmetic.
     random_state : None, int, numpy.random.Generator or ZEROS, default=None
         Source of the initial weights. `fastrnn.network.recurrent.ZEROS` takes none: they are 0.
 
@@ -174,97 +103,66 @@ class Network:
         From the input up.
     embeddings : list of ndarray of shape (V, E)
         The tables, views of ``theta``. They start normal with variance 1, or 1 / E if tied.
-    head : dict of str to ndarray
-        "W" (F, K) and "b" (K,), views of ``theta``; F is the width of the top layer. Without "W" if
-        it is tied.
+    head : Head
+        What reads the top layer; its parameters are views of ``theta``.
     """
 
     def __init__(
-        self,
-        n_features,
-        hidden_layer_sizes,
-        n_outputs,
-        *,
-        loss,
-        cell="lstm",
-        cell_options=None,
-        bidirectional=False,
-        pooling="last",
-        embeddings=(),
-        id_tables=None,
-        tied=False,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        alpha=0.0,
-        dtype="float32",
-        random_state=None,
+        self, architecture, *, dropout=0.0, recurrent_dropout=0.0, alpha=0.0, random_state=None
     ):
-        self.loss = find_loss(loss)
+        self.architecture = architecture
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
         self.alpha = alpha
-        self.dtype = np.dtype(dtype)
-        self.n_features = n_features
-        self.n_outputs = n_outputs
-        self.tied = tied
+        self.dtype = np.dtype(architecture.dtype)
         rng = ZEROS if random_state is ZEROS else np.random.default_rng(random_state)
-        self.layers = []
-        self.id_tables = tuple(range(len(embeddings)) if id_tables is None else id_tables)
-        width = n_features + sum(embeddings[k][1] for k in self.id_tables)
-        for size in hidden_layer_sizes:
-            layer = CELLS[cell](
+        self.layers = [
+            CELLS[architecture.cell](
                 width,
                 size,
-                bidirectional=bidirectional,
+                bidirectional=architecture.bidirectional,
                 dtype=self.dtype,
                 random_state=rng,
-                **(cell_options or {}),
+                **architecture.cell_options,
             )
-            self.layers.append(layer)
-            width = layer.output_size
-        self.pooling = Pooling(pooling, self.layers[-1])
-        head = {"b": np.zeros(n_outputs)}
-        if rng is ZEROS:
-            tables = [np.broadcast_to(0.0, shape) for shape in embeddings]
-        else:
-            scale = embeddings[0][1] ** -0.5 if tied else 1.0
-            tables = [scale * rng.standard_normal(shape) for shape in embeddings]
-            if not tied:
-                head["W"] = glorot_uniform(rng, (width, n_outputs))
-        self._join(tables, head)
+            for width, size in zip(
+                architecture.widths, architecture.hidden_layer_sizes, strict=True
+            )
+        ]
+        self._join(np.zeros(architecture.n_parameters, dtype=self.dtype))
+        if rng is not ZEROS:
+            self._draw_ends(rng)
 
-    def _join(self, tables, head):
-        """Move the parameters of the layers, and those of tables and a head, into one vector."""
-        sizes = [layer.n_parameters for layer in self.layers]
-        self._bounds = np.cumsum([0, *sizes])
-        self.n_layer_parameters = int(self._bounds[-1])
-        self._table_shapes = [table.shape for table in tables]
-        self._head_begin = self.n_layer_parameters + sum(table.size for table in tables)
-        # The table of each column of ids, and its first column in the input of the first layer.
-        widths = [self._table_shapes[k][1] for k in self.id_tables]
-        firsts = running_totals([self.n_features, *widths])[1:-1]
-        self._columns = list(zip(self.id_tables, firsts, strict=True))
-        n_weights = 0 if self.tied else self.pooling.width * self.n_outputs
-        n_parameters = self._head_begin + n_weights + self.n_outputs
-        self.theta, self.grad = np.zeros((2, n_parameters), dtype=self.dtype)
+    def _draw_ends(self, rng):
+        """Draw the first weights of tables and head, after those of the layers."""
+        architecture = self.architecture
+        scale = architecture.embeddings[0][1] ** -0.5 if architecture.tied else 1.0
+        for table in self.embeddings:
+            table[...] = scale * rng.standard_normal(table.shape)
+        self.head.start(rng)
+
+    def _join(self, theta):
+        """Let all parameters live in one vector, which takes over those of the layers."""
+        architecture = self.architecture
+        self.theta, self.grad = theta, np.zeros_like(theta)
+        self._bounds = running_totals([layer.n_parameters for layer in self.layers])
+        self.n_layer_parameters = self._bounds[-1]
         for layer, begin, end in self._layer_ranges():
-            self.theta[begin:end] = layer.theta
-            layer.bind(self.theta[begin:end], self.grad[begin:end])
-        self.embeddings = self._table_views(self.theta)
-        for table, values in zip(self.embeddings, tables, strict=True):
-            table[...] = values
-        self.head = self._head_views(self.theta)
-        for name, values in head.items():
-            self.head[name][...] = values
+            theta[begin:end] = layer.theta
+            layer.bind(theta[begin:end], self.grad[begin:end])
+        self.pooling = Pooling(architecture.pooling, self.layers[-1])
+        # The table of each column of ids, and its first column in the input of the first layer.
+        widths = [architecture.embeddings[k][1] for k in architecture.id_tables]
+        firsts = running_totals([architecture.n_features, *widths])[1:-1]
+        self._columns = list(zip(architecture.id_tables, firsts, strict=True))
+        self.embeddings, self._dtables = self._table_views(theta), self._table_views(self.grad)
+        self.head = architecture.make_head()
+        self.head.params, self.head.grads = self._head_views(theta), self._head_views(self.grad)
 
-        self.decayed = np.zeros(n_parameters, dtype=bool)
-        for table in self._table_views(self.decayed):
-            table[...] = True
-        for views in (*self.layer_views(self.decayed), self._head_views(self.decayed)):
-            for name, view in views.items():
-                view[...] = not name.startswith("b")
+        self.decayed = np.zeros(len(theta), dtype=bool)
+        for name, view in self.named_views(self.decayed).items():
+            view[...] = not name.rpartition(".")[2].startswith("b")
         self._decayed_bytes = self.decayed.view(np.uint8)
-        self._dtables, self._dhead = self._table_views(self.grad), self._head_views(self.grad)
         self._dlayers = LayerGradients(self, self.grad[: self.n_layer_parameters])
         self.release_memory()
 
@@ -275,20 +173,14 @@ class Network:
 
     def __getstate__(self):
         """What copy and pickle take: every parameter once, no gradient, no memory."""
-        left_out = (
-            *("theta", "grad", "decayed", "pooling"),
-            *("_bounds", "n_layer_parameters", "_table_shapes", "_columns", "_head_begin"),
-            *("_decayed_bytes", "_dlayers", "_dtables", "_dhead"),
-            *("_spare_memory", "_spare_gradients", "_weights", "_work"),
-        )
-        state = {name: value for name, value in vars(self).items() if name not in left_out}
-        return {**state, "loss": self.loss.name, "pooling": self.pooling.kind}
+        names = ("architecture", "dropout", "recurrent_dropout", "alpha", "theta")
+        return {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state):
-        """Views do not survive a copy: join the parameters anew."""
-        vars(self).update({**state, "loss": find_loss(state["loss"])})
-        self.pooling = Pooling(state["pooling"], self.layers[-1])
-        self._join(state["embeddings"], state["head"])
+        """Build it anew around the parameters, whose views do not survive a copy."""
+        theta = state.pop("theta")
+        self.__init__(**state, random_state=ZEROS)
+        self.theta[...] = theta
 
     def _layer_ranges(self):
         """Each layer with the range of its parameters in theta."""
@@ -310,33 +202,27 @@ class Network:
         -------
         dict of str to ndarray
             Views of it: "layers.0.W", "layers.0.U_reverse", "embeddings.0", "head.W" and the like,
-            as `RecurrentLayer.params` and `head` call them.
+            as `Architecture.shapes` names them.
         """
-        views = {
-            f"layers.{k}.{name}": view
-            for k, layer_views in enumerate(self.layer_views(flat))
-            for name, view in layer_views.items()
-        }
-        views.update((f"embeddings.{k}", view) for k, view in enumerate(self._table_views(flat)))
-        views.update((f"head.{name}", view) for name, view in self._head_views(flat).items())
-        return views
-
-    def _table_views(self, flat):
-        """Views of the tables' part of a vector laid out as theta."""
-        views, begin = [], self.n_layer_parameters
-        for shape in self._table_shapes:
-            end = begin + shape[0] * shape[1]
-            views.append(flat[begin:end].reshape(shape))
+        views, begin = {}, 0
+        for name, shape in self.architecture.shapes().items():
+            end = begin + math.prod(shape)
+            views[name] = flat[begin:end].reshape(shape)
             begin = end
         return views
 
+    def _table_views(self, flat):
+        """Views of the tables in a vector laid out as theta."""
+        views = self.named_views(flat)
+        return [views[f"embeddings.{k}"] for k in range(len(self.architecture.embeddings))]
+
     def _head_views(self, flat):
-        """Named views of the head's part of a vector laid out as theta."""
-        flat = flat[self._head_begin :]
-        if self.tied:
-            return {"b": flat}
-        W, b = np.split(flat, [self.pooling.width * self.n_outputs])
-        return {"W": W.reshape(self.pooling.width, self.n_outputs), "b": b}
+        """Named views of the head in a vector laid out as theta."""
+        return {
+            name.removeprefix("head."): view
+            for name, view in self.named_views(flat).items()
+            if name.startswith("head.")
+        }
 
     @property
     def one_way(self):
@@ -424,7 +310,7 @@ class Network:
         weights = self._weights
         weights.pack(n_jobs)
         pooled = self._work.take("pooled", (minibatch.head_rows[-1], self.pooling.width))
-        outputs = self._work.take("outputs", (minibatch.head_rows[-1], self.n_outputs))
+        outputs = self._work.take("outputs", (minibatch.head_rows[-1], self.head.n_outputs))
         dx = None
         if self.embeddings:
             dx = self._work.zeros("dx", (minibatch.step_rows[-1], self.layers[0].input_size))
@@ -470,7 +356,7 @@ class Network:
                 if n_unseen:
                     out[:n_unseen] = 0
                     seen, places = out[n_unseen:], places[n_unseen:]
-                loss += self.loss.kernel(seen, target, weight, places, minibatch.total, seen)
+                loss += self.head.loss_and_grad(seen, target, weight, places, minibatch.total)
                 dx_here = None
                 if dx is not None:
                     begin = minibatch.step_rows[k] + piece.first
@@ -519,7 +405,7 @@ class Network:
 
         def collect(batch, outputs):
             places = batch.rows if every_step else batch.order
-            loss = self.loss.kernel(outputs, target, weight, places, total, outputs)
+            loss = self.head.loss_and_grad(outputs, target, weight, places, total)
             losses[int(batch.order[0]), int(batch.rows[0])] = loss
 
         self._for_all_outputs(sequences, n_jobs, collect)
@@ -558,7 +444,9 @@ class Network:
     def _pieces(self, batch, seeds, bptt_steps):
         """Cut a shard in time, where pieces can go forward and backward one after the other."""
         n_steps = len(batch.alive)
-        apart = self.one_way and self.pooling.kind in ("last", "steps")
+        apart = (
+            self.one_way and self.pooling.kind in ("last", "steps") and self.head.time_may_be_cut
+        )
         if bptt_steps is None or bptt_steps >= n_steps or not apart:
             yield Piece(batch, seeds)
             return
@@ -598,7 +486,7 @@ class Network:
     def _input(self, sequences, batch, work):
         """What the first layer reads at each packed row: numbers, then learned features."""
         x = work.take("x", (len(batch.rows), self.layers[0].input_size))
-        if self.n_features:
+        if self.architecture.n_features:
             packing.take_rows(sequences.values, 0, batch.rows, x)
         for which, (k, column) in enumerate(self._columns):
             table = self.embeddings[k]
@@ -642,7 +530,7 @@ class Network:
         self.pooling.forward(shard.tapes[-1], shard.batch, memory.network, pooled)
         if shard.seeds is not None and self.dropout:
             dropout(pooled, self.dropout, shard.seeds[2 * top + 1], pooled)
-        dense.dense_forward(pooled, packed_head, self.head["b"], outputs)
+        dense.dense_forward(pooled, packed_head, self.head.params["b"], outputs)
 
     def _backward(self, shard, doutputs, memory, weights, gradients, bptt_steps, dx, watch=None):
         """Add the gradient of the layers of a shard, given that of its outputs."""
@@ -678,12 +566,13 @@ class Network:
 
     def _add_head_gradients(self, pooled, doutputs, n_jobs):
         """Add the gradient of the head, over all rows that it read; threads share its outputs."""
-        n_rows, width, n_outputs, work = len(pooled), pooled.shape[1], self.n_outputs, self._work
+        head, work = self.head, self._work
+        n_rows, width, n_outputs = len(pooled), pooled.shape[1], head.n_outputs
         n_blocks = max(1, min(n_outputs // HEAD_BLOCK, threads.count_threads(n_jobs)))
         size = n_outputs if n_blocks == 1 else -(-n_outputs // (64 * n_blocks)) * 64  # whole panels
         blocks = range(-(-n_outputs // size))
-        chunk = min(head_chunk(n_rows), width if self.tied else size)
-        shape = (n_rows, size if self.tied else width)
+        chunk = min(head_chunk(n_rows), width if self.head.tied else size)
+        shape = (n_rows, size if self.head.tied else width)
         rooms = [
             (
                 work.packed_left(("head rows", block), *shape),
@@ -697,19 +586,19 @@ class Network:
             begin = block * size
             here = min(size, n_outputs - begin)
             left, right, no_bias = rooms[block]
-            if self.tied:  # W is the table transposed
+            if self.head.tied:  # W is the table transposed
                 dense.dense_gradients(
                     doutputs, begin, here, pooled, 0, width, self._dtables[0], no_bias,
                     chunk, left, right,
                 )  # fmt: skip
             else:
                 dense.dense_gradients(
-                    pooled, 0, width, doutputs, begin, here, self._dhead["W"], self._dhead["b"],
+                    pooled, 0, width, doutputs, begin, here, head.grads["W"], head.grads["b"],
                     chunk, left, right,
                 )  # fmt: skip
 
-        if self.tied:
-            self._dhead["b"] += doutputs.sum(axis=0)
+        if self.head.tied:
+            self.head.grads["b"] += doutputs.sum(axis=0)
         threads.run(add, blocks, n_jobs, 2 * n_rows * width * size)
 
     def predict(self, sequences, *, n_jobs=None):
@@ -729,10 +618,10 @@ class Network:
         """
         every_step = self.pooling.every_step
         n_rows = int(sequences.offsets[-1]) if every_step else len(sequences)
-        predictions = np.empty((n_rows, self.n_outputs), dtype=self.dtype)
+        predictions = np.empty((n_rows, self.head.n_outputs), dtype=self.dtype)
 
         def collect(batch, outputs):
-            self.loss.link(outputs)
+            self.head.decode(outputs)
             packing.put_rows(outputs, batch.rows if every_step else batch.order, predictions, 0)
 
         self._for_all_outputs(sequences, n_jobs, collect)
@@ -758,14 +647,14 @@ class Network:
         ndarray of shape (n, K)
             The rows of `predict` that belong to the last steps.
         """
-        predictions = np.empty((len(sequences), self.n_outputs), dtype=self.dtype)
+        predictions = np.empty((len(sequences), self.head.n_outputs), dtype=self.dtype)
         packed_head = pack_head(self, Workspace(self.dtype))
 
         def collect(shard, memory):
             h = np.ascontiguousarray(self._final_states(shard)[-1][0][0])
-            outputs = memory.network.take("outputs", (len(h), self.n_outputs))
-            dense.dense_forward(h, packed_head, self.head["b"], outputs)
-            self.loss.link(outputs)
+            outputs = memory.network.take("outputs", (len(h), self.head.n_outputs))
+            dense.dense_forward(h, packed_head, self.head.params["b"], outputs)
+            self.head.decode(outputs)
             predictions[shard.batch.order] = outputs  # of those that go on, until the next piece
 
         self._for_all(sequences, n_jobs, collect, outputs=False, max_rows=READ_ROWS, states=states)
@@ -861,14 +750,14 @@ class Network:
                 sequences, batch, memory, weights.forward, n_threads=n_threads, keep=True
             )
             pooled = work.take("pooled", (n_rows, self.pooling.width))
-            outputs = work.take("outputs", (n_rows, self.n_outputs))
+            outputs = work.take("outputs", (n_rows, self.head.n_outputs))
             self._read_out(shard, memory, weights.head_forward, pooled, outputs)
             of_outputs = doutputs(batch.rows if self.pooling.every_step else batch.order, outputs)
             of_parameters = LayerGradients(self)  # asked for by the kernels
             of_parameters.flat.fill(0)
             dx = work.take("dx", (len(batch.rows), self.layers[0].input_size))
             self._backward(shard, of_outputs, memory, weights, of_parameters, None, dx, watch)
-            gradient[batch.rows] = dx[:, : self.n_features]
+            gradient[batch.rows] = dx[:, : self.architecture.n_features]
             spare.append(memory)
 
         threads.run(run_shard, shards, n_jobs, self._forward_flops(len(shards[0].rows)))
@@ -881,13 +770,13 @@ class Network:
         def collect_outputs(shard, memory):
             n_rows = self.pooling.n_rows(shard.batch)
             pooled = memory.network.take("pooled", (n_rows, self.pooling.width))
-            outputs = memory.network.take("outputs", (n_rows, self.n_outputs))
+            outputs = memory.network.take("outputs", (n_rows, self.head.n_outputs))
             self._read_out(shard, memory, packed_head, pooled, outputs)
             collect(shard.batch, outputs)
 
         max_rows = None
         if self.pooling.every_step and self.one_way:
-            max_rows = max(1, PREDICT_OUTPUTS // self.n_outputs)
+            max_rows = max(1, PREDICT_OUTPUTS // self.head.n_outputs)
         self._for_all(
             sequences, n_jobs, collect_outputs, outputs=self.pooling.needs_outputs,
             max_rows=max_rows,

@@ -33,11 +33,12 @@ def running_totals(sizes):
 
 def pack_head(network, work):
     """The head's weights in packed form, for a forward pass."""
-    packed = work.packed("head", network.pooling.width, network.n_outputs)
-    if network.tied:
+    n_outputs = network.head.n_outputs
+    packed = work.packed("head", network.pooling.width, n_outputs)
+    if network.head.tied:
         pack_weights_transposed(network.embeddings[0], 0, network.pooling.width, packed)
     else:
-        pack_weights(network.head["W"], 0, network.n_outputs, packed)
+        pack_weights(network.head.params["W"], 0, n_outputs, packed)
     return packed
 
 
@@ -77,18 +78,19 @@ class PackedWeights:
             weights, planned = layer.plan_backward(work, want_dx=needs_dx)
             self.backward.append(weights)
             transposed_factors += planned
-        work, width, n_outputs = Workspace(network.dtype), network.pooling.width, network.n_outputs
+        width, n_outputs = network.pooling.width, network.head.n_outputs
+        work = Workspace(network.dtype)
         self.head_forward = work.packed("forward", width, n_outputs)
         self.head_backward = work.packed("backward", n_outputs, width)
         self._n_outputs = n_outputs
-        if network.tied:
+        if network.head.tied:
             table = network.embeddings[0]
             factors += [
                 (table[begin:end], 0, width, packed) for begin, end, packed in self._head_pieces()
             ]
             transposed_factors.append((table, 0, width, self.head_forward))
         else:
-            W = network.head["W"]
+            W = network.head.params["W"]
             factors.append((W, 0, n_outputs, self.head_forward))
             transposed_factors += [
                 (W, begin, end - begin, packed) for begin, end, packed in self._head_pieces()

@@ -368,7 +368,7 @@ def test_sizes_of_the_network():
     model = small(embedding_dim=9).set_params(hidden_layer_sizes=(7, 5)).fit(TEXT)
     assert [layer.hidden_size for layer in model.network_.layers] == [7, 5]
     assert model.network_.embeddings[0].shape == (len(model.tokens_), 9)
-    assert model.network_.head["W"].shape == (5, len(model.tokens_))
+    assert model.network_.head.params["W"].shape == (5, len(model.tokens_))
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,11 @@ def test_embedding_is_a_product_with_one_hot_rows():
     ]
     plain = learner(max_iter=1).fit(written, y)
     plain.network_.theta[...] = np.concatenate(
-        [model.network_.layers[0].theta, model.network_.head["W"].ravel(), model.network_.head["b"]]
+        [
+            model.network_.layers[0].theta,
+            model.network_.head.params["W"].ravel(),
+            model.network_.head.params["b"],
+        ]
     )
     np.testing.assert_allclose(
         plain.predict_proba(written), model.predict_proba(X), rtol=1e-4, atol=1e-6

@@ -244,7 +244,7 @@ def test_several_labels(cell, tmp_path, compiler):
 
 def test_softmax_does_not_overflow(tmp_path, compiler):
     model = classifier()
-    model.network_.head["b"][...] = [500, 490, -500]
+    model.network_.head.params["b"][...] = [500, 490, -500]
     compiled = Compiled(model, tmp_path, compiler)
     assert_same(compiled, model, make_sequences(1)[0], model.predict_proba)
 
@@ -583,7 +583,7 @@ def test_weights_are_exact(tmp_path):
     names = {"W1": "W", "U1": "U", "b1": "b", "bn1": "b_n"}
     (layer,) = model.network_.layers
     params = {name: layer.params[key] for name, key in names.items()}
-    params |= {"Wy": model.network_.head["W"], "by": model.network_.head["b"]}
+    params |= {"Wy": model.network_.head.params["W"], "by": model.network_.head.params["b"]}
     assert arrays.keys() == params.keys()
     for name, numbers in arrays.items():
         values = np.array(

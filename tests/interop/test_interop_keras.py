@@ -226,7 +226,7 @@ class TestLists:
             arrays((3, 6), (2, 6), (2, 1)), RNNRegressor(cell="gru", reset_after=False)
         )
         assert reg.reset_after is False
-        assert not reg.network_.head["b"].any()
+        assert not reg.network_.head.params["b"].any()
 
     def test_both_biases_of_a_candidate_are_one_in_keras_before_the_product(self):
         layer = layers.GRU(3, 4, reset_after=False, bidirectional=True, random_state=0)

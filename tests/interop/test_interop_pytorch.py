@@ -613,7 +613,7 @@ class TestRefusals:
         by_embedding = from_torch(given, RNNLanguageModel(), embedding="emb")
         for model in (by_head, by_embedding):
             assert np.array_equal(model.network_.embeddings[0], given["emb.weight"])
-            assert np.array_equal(model.network_.head["W"], given["fc.weight"].T)
+            assert np.array_equal(model.network_.head.params["W"], given["fc.weight"].T)
         with pytest.raises(ValueError, match=r"no out.weight, only 'emb', 'fc' have a weight"):
             from_torch(given, RNNLanguageModel(), head="out")
         swapped = from_torch(given, RNNLanguageModel(), head="emb", embedding="fc")
@@ -710,4 +710,4 @@ class TestRefusals:
         network.head = torch.nn.Linear(5, 9, bias=False)
         model = from_torch(network, RNNLanguageModel())
         assert np.array_equal(model.network_.embeddings[0], network.embedding.weight.detach())
-        assert not model.network_.head["b"].any()
+        assert not model.network_.head.params["b"].any()

@@ -1,5 +1,7 @@
 """Losses: values against plain numpy, gradients against central differences, extreme inputs."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -13,8 +15,12 @@ from fastrnn.kernels.losses import (
     squared_error,
     sum_of_weights,
 )
-from fastrnn.network.losses import LOSSES, find_loss
 
+KERNELS = {
+    "log_loss": softmax_log_loss,
+    "binary_log_loss": binary_log_loss,
+    "squared_error": squared_error,
+}
 # One output, fewer than eight lanes, exactly eight, several blocks and a rest, of eight and of 64.
 SHAPES = [(1, 1), (4, 3), (2, 8), (5, 19), (2, 130)]
 TOLERANCE = {"float32": 1e-6, "float64": 1e-14}
@@ -338,8 +344,8 @@ def test_rows_find_their_target_and_weight(name, dtype):
     }  # fmt: skip
     whole = wholes[name]
     gradient, expected = np.empty((2, *outputs.shape), dtype)
-    found = find_loss(tuple(LEVELS) if name == "quantiles" else name)
-    loss = found.kernel(outputs.copy(), target, weight, order, 2.5, gradient)
+    kernel = KERNELS.get(name) or partial(quantile_loss, levels=LEVELS)
+    loss = kernel(outputs.copy(), target, weight, order, 2.5, gradient)
     share = (weight / weight.dtype.type(2.5))[order]
     tolerance = TOLERANCE[dtype]
     assert_allclose(loss, whole(outputs, target[order], share, expected), rtol=10 * tolerance)
@@ -347,7 +353,7 @@ def test_rows_find_their_target_and_weight(name, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", KERNELS)
 def test_the_gradient_may_take_the_place_of_the_outputs(name, dtype):
     # The network asks for that.
     rng = np.random.default_rng(8)
@@ -356,8 +362,8 @@ def test_the_gradient_may_take_the_place_of_the_outputs(name, dtype):
     target = target if name == "log_loss" else target.astype(dtype)
     rest = (target, np.ones(3, dtype), np.arange(3), 3.0)
     gradient, in_place = np.empty_like(outputs), outputs.copy()
-    loss = LOSSES[name].kernel(outputs.copy(), *rest, gradient)
-    assert LOSSES[name].kernel(in_place, *rest, in_place) == loss
+    loss = KERNELS[name](outputs.copy(), *rest, gradient)
+    assert KERNELS[name](in_place, *rest, in_place) == loss
     assert_array_equal(in_place, gradient)
 
 
@@ -374,25 +380,3 @@ def test_squared_error_of_large_float32_does_not_overflow():
     weight, doutputs = np.array([1, 0], "float32"), np.empty((2, 1), "float32")
     assert_allclose(square_loss(outputs, target, weight, doutputs), 2e60, rtol=1e-6)
     assert_allclose(doutputs, [[2e30], [0]], rtol=1e-6)
-
-
-def test_losses_by_name():
-    assert set(LOSSES) == {"log_loss", "binary_log_loss", "squared_error"}
-    assert all(loss.name == name for name, loss in LOSSES.items())
-    assert LOSSES["log_loss"].kernel is softmax_log_loss
-    assert LOSSES["binary_log_loss"].kernel is binary_log_loss
-    assert LOSSES["squared_error"].kernel is squared_error
-    assert all(find_loss(name) is loss for name, loss in LOSSES.items())
-    assert find_loss((0.1, 0.5)).name == (0.1, 0.5)
-
-
-def test_links_work_in_place():
-    outputs = np.random.default_rng(6).standard_normal((3, 4))
-    probabilities, labels, values = outputs.copy(), outputs.copy(), outputs.copy()
-    LOSSES["log_loss"].link(probabilities)
-    LOSSES["binary_log_loss"].link(labels)
-    LOSSES["squared_error"].link(values)
-    find_loss((0.5,)).link(values)
-    assert_allclose(probabilities, plain_softmax(outputs), rtol=1e-14)
-    assert_allclose(labels, 1.0 / (1.0 + np.exp(-outputs)), rtol=1e-14)
-    assert_array_equal(values, outputs)

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from building import build
 
 from fastrnn.inputs.sequences import Sequences
-from fastrnn.network.network import CELLS as LAYERS
-from fastrnn.network.network import Network
+from fastrnn.network.architecture import CELLS as LAYERS
 
 CELLS = {
     "rnn-tanh": ("rnn", {}),
@@ -31,15 +31,8 @@ def make_network(cell, D=2, hidden_layer_sizes=(4, 3), K=3, *, loss="log_loss", 
     """A network whose parameters are far from the tidy ones of the start, by default in float64."""
     name, cell_options = CELLS[cell]
     options.setdefault("dtype", "float64")
-    network = Network(
-        D,
-        hidden_layer_sizes,
-        K,
-        loss=loss,
-        cell=name,
-        cell_options=cell_options,
-        random_state=0,
-        **options,
+    network = build(
+        D, hidden_layer_sizes, K, head=loss, cell=name, cell_options=cell_options, **options
     )
     noise = 0.6 * np.random.default_rng(1).standard_normal(network.theta.shape)
     # ReLUs get a positive bias, so that most of them are alive.

@@ -7,10 +7,10 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from building import build
 
 from fastrnn.inputs.sequences import as_sequences
 from fastrnn.kernels.dropout import dropout
-from fastrnn.network.network import Network
 from fastrnn.network.pooling import Pooling
 from fastrnn.training.loop import Settings, TrainingState, train
 from fastrnn.training.progress import Progress
@@ -20,7 +20,7 @@ POOLINGS = pytest.mark.parametrize("pooling", ["last", "mean", "max"])
 
 
 def make_network(loss="log_loss", D=3, sizes=(5,), K=4, **options):
-    return Network(D, sizes, K, loss=loss, random_state=0, **options)
+    return build(D, sizes, K, head=loss, **options)
 
 
 def make_sequences(lengths, D=3, dtype="float32", seed=0):
@@ -39,7 +39,7 @@ def task(n, loss="log_loss", K=4, dtype="float32"):
 def test_parameters_are_one_vector_with_views():
     network = make_network(sizes=(5, 2), bidirectional=True, cell="gru")
     layers = [layer.params for layer in network.layers]
-    named = [item for params in (*layers, network.head) for item in params.items()]
+    named = [item for params in (*layers, network.head.params) for item in params.items()]
     pieces = [array for _, array in named]
     assert sum(array.size for array in pieces) == network.theta.size
     assert all(np.shares_memory(array, network.theta) for array in pieces)
@@ -118,7 +118,7 @@ def test_pooled_states_are_those_of_the_steps():
     }
     for pooling, expected in pooled.items():
         network.pooling = Pooling(pooling, network.layers[-1])
-        logits = expected @ network.head["W"] + network.head["b"]
+        logits = expected @ network.head.params["W"] + network.head.params["b"]
         odds = np.exp(logits)
         np.testing.assert_allclose(
             network.predict(sequences), odds / odds.sum(axis=1, keepdims=True), rtol=1e-12
@@ -196,7 +196,7 @@ def test_dropout_acts_between_layers_and_before_the_head(monkeypatch):
     h = np.zeros(2)
     for x in states:
         h = np.tanh(0.5 * x @ upper["W"] + h @ upper["U"] + upper["b"])
-    outputs = 0.5 * h @ network.head["W"] + network.head["b"]
+    outputs = 0.5 * h @ network.head.params["W"] + network.head.params["b"]
     loss = network.loss_and_grad(
         sequences, np.arange(1), np.zeros((1, 4)), np.ones(1), rng=np.random.default_rng(0)
     )
@@ -224,7 +224,7 @@ def test_recurrent_dropout_has_one_mask_for_all_steps_of_a_sequence(monkeypatch)
         h = np.zeros(5)
         for x in sequence:
             h = np.tanh(x @ params["W"] + (h * factors) @ params["U"] + params["b"])
-        losses.append(0.5 * np.mean((h @ network.head["W"] + network.head["b"]) ** 2))
+        losses.append(0.5 * np.mean((h @ network.head.params["W"] + network.head.params["b"]) ** 2))
     assert loss == pytest.approx(np.mean(losses), rel=1e-12)
 
 
@@ -250,7 +250,7 @@ def test_every_layer_direction_and_shard_has_masks_of_its_own(bidirectional, mon
 def test_random_state_gives_the_same_start():
     thetas = [make_network(sizes=(4, 3)).theta for _ in range(2)]
     np.testing.assert_array_equal(*thetas)
-    other = Network(3, (4, 3), 4, loss="log_loss", random_state=1)
+    other = build(3, (4, 3), 4, random_state=1)
     assert np.mean(other.theta == thetas[0]) < 0.5
 
 
@@ -393,7 +393,7 @@ def test_reading_on_is_reading_at_once(cell, sizes):
 def test_copies_know_the_levels_of_their_quantiles():
     network = make_network((0.25, 0.5), K=4)
     twin = pickle.loads(pickle.dumps(network))
-    assert twin.loss.name == (0.25, 0.5)
+    assert twin.head.options == {"levels": (0.25, 0.5)}
     sequences, indices = make_sequences([3, 2]), np.arange(2)
     target, weight = np.ones((2, 2), "float32"), np.ones(2, "float32")
     losses = {n.loss_and_grad(sequences, indices, target, weight) for n in (network, twin)}
@@ -415,7 +415,7 @@ def test_a_wide_head_is_worked_through_in_pieces(tied, monkeypatch):
 
     loss, grad = loss_and_grad()
     for module in ("shards", "network"):
-        monkeypatch.setattr(f"fastrnn.{module}.HEAD_ROWS", 13)
+        monkeypatch.setattr(f"fastrnn.network.{module}.HEAD_ROWS", 13)
     monkeypatch.setattr("fastrnn.network.network.HEAD_CHUNK", 1)
     monkeypatch.setattr("fastrnn.network.network.HEAD_BLOCK", 64)
     for n_jobs in (None, 2):

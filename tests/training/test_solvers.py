@@ -5,12 +5,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from building import build
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastrnn.inputs.sequences import as_sequences
 from fastrnn.kernels.solvers import BLOCK_SIZE, add_penalty
 from fastrnn.kernels.team import ALONE
-from fastrnn.network.network import Network, threads
+from fastrnn.network import threads
 from fastrnn.training.loop import Settings
 from fastrnn.training.solvers import SCHEDULES, SOLVERS, global_norm
 
@@ -190,9 +191,7 @@ def test_a_team_steps_as_one_does(options, dtype, members):
 
 def test_a_team_takes_the_penalty_and_clears_the_gradient(members):
     X = as_sequences([[0, 3, 1], [2, 2]], categorical_features="all")
-    network = Network(
-        0, (4,), 2, loss="log_loss", embeddings=((BLOCK_SIZE // 2, 5),), alpha=0.1, random_state=0
-    )
+    network = build(0, (4,), 2, embeddings=((BLOCK_SIZE // 2, 5),), alpha=0.1)
     data = (X, np.arange(2), np.array([0, 1]), np.ones(2, np.float32))
     network.grad.fill(np.nan)
     loss, grad = network.loss_and_grad(*data), network.grad.copy()
