@@ -240,17 +240,17 @@ class Snapshot:
         for layer in self.layers:
             _expect(layer.input_size == below, "the layers")
             below = layer.hidden_size
-        if network.tied:
-            shape = (network.n_outputs, below)
+        if network.head.tied:
+            shape = (network.head.n_outputs, below)
             _expect(network.embeddings[0].shape == shape, "the tied table")
         if forecast is not None:
             first_numbers = 1 + forecast.mask
-            _expect(forecast.block * forecast.n_learned == network.n_outputs, "the forecast")
+            _expect(forecast.block * forecast.n_learned == network.head.n_outputs, "the forecast")
         _expect(self.width >= 1 and n_numbers >= first_numbers, "the width")
         _expect(all(0 <= j < self.width for j in sources), "the columns")
         _expect((self.center is None) == (self.deviation is None), "the scale of numbers")
         _expect((self.scale is None) == (self.shift is None), "the scale of outputs")
-        _expect(not self.is_flat or network.n_outputs == 1, "the outputs")
+        _expect(not self.is_flat or network.head.n_outputs == 1, "the outputs")
         limits = zip(self.n_ids, self.tables, strict=True)
         _expect(all(0 <= n <= len(table) for n, (table, _) in limits), "the numbers of ids")
 
