@@ -33,8 +33,9 @@ ROOMS = {
     "memory": "",
     "inspection": "",
     "streams": "",
-    "estimators": "forecast_errors precision targets parameters lessons saving series_record checkpoints "
-    "adopting base classes classifier regressor tagger forecaster language_model loading",
+    "estimators": "forecast_errors precision targets parameters lessons saving series_record "
+    "checkpoints adopting base classes classifier regressor tagger forecaster language_model "
+    "loading",
     "plotting": "",
     "interop": "weights onnx_graph c_names c onnx_network onnx_scaling onnx_forecast onnx_export "
     "onnx_import keras pytorch",

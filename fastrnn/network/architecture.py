@@ -22,10 +22,11 @@ CELLS = {"rnn": RNN, "lstm": LSTM, "gru": GRU, "carry_lstm": CarryLSTM}
 POOLINGS = ("last", "mean", "max", "steps")
 DTYPES = ("float32", "float64")
 
-MOST = 2**31 - 1
+MOST = 2**53
 """Of anything that is counted, such as units and ids: what is stored may ask for no more."""
 
-MOST_PARAMETERS = 2**48
+MOST_PARAMETERS = 2**60
+"""Their bytes are still counted in 64 bits. Whether there is memory for them is not asked here."""
 
 
 @dataclass(frozen=True, kw_only=True)

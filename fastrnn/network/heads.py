@@ -67,6 +67,11 @@ class Head:
         shapes = {} if self.tied else {"W": (width, self.n_outputs)}
         return {**shapes, "b": (self.n_outputs,)}
 
+    @property
+    def n_parameters(self):
+        """Number of its own parameters."""
+        return sum(array.size for array in self.params.values())
+
     def start(self, rng):
         """Draw the first parameters."""
         if not self.tied:

@@ -60,7 +60,7 @@ class TestWhatIsRead:
             )
             assert_allclose(lessons.values[row, 3:], scaled)
             assert lessons.values.shape[1] == 1 + 1 + 1 + 3
-        assert model.network_.id_tables == (1, 0, 0, 0)
+        assert model.network_.architecture.id_tables == (1, 0, 0, 0)
 
     def test_what_is_not_known_yet_has_an_id_of_its_own(self):
         series, future = make_series(), make_covariates()
@@ -78,7 +78,7 @@ class TestWhatIsRead:
         model = small("direct", embedding_dim=(2, 3))
         model.fit(make_series(), future_covariates=future)
         assert model.n_categories_ == (4, 5)
-        assert model.network_.id_tables == (0, 1) * 3
+        assert model.network_.architecture.id_tables == (0, 1) * 3
         lessons = model._plan.lessons(model._series, model._covariates, "float64")
         assert_array_equal(lessons.ids[7], future[0][8:11].ravel())
         assert lessons.columns.n_categories == (5, 6) * 3
@@ -122,9 +122,9 @@ class TestWhatIsRead:
         series, future = make_series(), make_covariates()
         model = small(embedding_dim=7, categorical_features=[0])
         model.fit(series, future_covariates=future)
-        assert model._architecture["embeddings"] == ((5, 7),)
+        assert model._architecture.embeddings == ((5, 7),)
         model.set_params(embedding_dim=None).fit(series, future_covariates=future)
-        assert model._architecture["embeddings"] == ((5, round(1.6 * 4**0.56)),)
+        assert model._architecture.embeddings == ((5, round(1.6 * 4**0.56)),)
         ids = [part[:, :1] for part in future]  # embedding_dim alone: all of them are ids
         model.set_params(embedding_dim=2, categorical_features=None)
         model.fit(series, future_covariates=ids)
@@ -268,7 +268,7 @@ class TestFrames:
         columns["kind"] = [{"a": "x", "b": "y", "c": "x"}[key] for key in columns["id"]]
         model = small("direct", categorical_features="from_dtype", embedding_dim=2)
         model.fit(frame_of(columns), past_covariates=["kind"])
-        assert model._architecture["embeddings"] == ((2, 2),)
+        assert model._architecture.embeddings == ((2, 2),)
         columns["kind"] = ["y"] * len(columns["id"])
         changed = model.predict(3, frame_of(columns))
         assert_allclose(changed[1], model.predict(3)[1])

@@ -355,7 +355,7 @@ def test_unknown_tokens_are_read_as_such_if_training_met_some():
 
 def test_tied_weights():
     model = small(tie_weights=True).fit(TEXT)
-    assert model.network_.tied and "W" not in model.network_.head
+    assert model.network_.head.tied and "W" not in model.network_.head.params
     assert model.network_.embeddings[0].shape == (len(model.tokens_), 6)
     likelihoods = log_likelihoods(model, TEXT[:20])
     assert model.score(TEXT[:20]) == pytest.approx(np.mean(likelihoods), rel=1e-12)

@@ -318,7 +318,7 @@ class TestEstimators:
             from_torch(network, RNNLanguageModel(tie_weights=True))
         network.head.weight = network.embedding.weight
         model = from_torch(network, RNNLanguageModel(tie_weights=True))
-        assert "W" not in model.network_.head
+        assert "W" not in model.network_.head.params
         (logits,) = network([[1, 2, 3]])
         np.testing.assert_allclose(
             model.next_proba([1, 2, 3]), torch.softmax(logits, 1).numpy()[-1], rtol=0, atol=1e-6

@@ -470,16 +470,18 @@ class TestEmbeddings:
         task = with_ids(make_task(pooling=pooling), (5, 4, 5))
         assert_gradient(shared, task)
         apart = make_network("gru", embeddings=((5, 2), (4, 3), (5, 2)), **options)
-        n_layers, n_head = shared.n_layer_parameters, len(shared.theta) - shared._head_begin
+        n_layers, n_head = shared.n_layer_parameters, shared.head.n_parameters
         apart.theta[:n_layers] = shared.theta[:n_layers]
         apart.theta[-n_head:] = shared.theta[-n_head:]
-        for table, k in zip(apart.embeddings, shared.id_tables, strict=True):
+        for table, k in zip(apart.embeddings, shared.architecture.id_tables, strict=True):
             table[...] = shared.embeddings[k]
         loss, _ = loss_and_grad(shared, task)
         assert loss_and_grad(apart, task)[0] == loss
+        of_shared, of_apart = (n.named_views(n.grad) for n in (shared, apart))
         np.testing.assert_allclose(
-            shared._dtables[1], apart._dtables[0] + apart._dtables[2], rtol=1e-12
-        )
+            of_shared["embeddings.1"], of_apart["embeddings.0"] + of_apart["embeddings.2"],
+            rtol=1e-12,
+        )  # fmt: skip
 
     @pytest.mark.parametrize("bptt_steps", [None, 2])
     @POOLING
@@ -495,19 +497,19 @@ class TestEmbeddings:
         numbers = SimpleNamespace(**vars(task))
         numbers.sequences = Sequences(values, task.sequences.offsets)
         plain = make_network("gru", 4, pooling=pooling)
-        n_layers = network.n_layer_parameters
+        n_layers, head = network.n_layer_parameters, -network.head.n_parameters
         plain.theta[:n_layers] = network.theta[:n_layers]
-        plain.theta[n_layers:] = network.theta[network._head_begin :]
+        plain.theta[n_layers:] = network.theta[head:]
         _, expected = loss_and_grad(plain, numbers, bptt_steps=bptt_steps)
         np.testing.assert_array_equal(grad[:n_layers], expected[:n_layers])
-        np.testing.assert_array_equal(grad[network._head_begin :], expected[n_layers:])
+        np.testing.assert_array_equal(grad[head:], expected[n_layers:])
 
     @pytest.mark.parametrize("B", [3, 40])
     def test_tied_to_the_head(self, B):
         network = make_network(
             "lstm", 0, (5, 4), 7, embeddings=((7, 4),), tied=True, pooling="steps", alpha=0.1
         )
-        assert set(network.head) == {"b"}
+        assert set(network.head.params) == {"b"}
         assert_gradient(network, with_ids(make_task(B=B, D=0, K=7, pooling="steps"), (7,)))
 
     def test_unread_rows_get_no_gradient(self):

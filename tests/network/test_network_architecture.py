@@ -107,7 +107,7 @@ def test_a_difference_of_levels():
     assert RICH.difference(other) == "levels=(0.1, 0.5, 0.9), not (0.1, 0.5)"
 
 
-WRONG = [None, True, -1, 2**31, 2.0, "2", [2], {}, float("nan")]
+WRONG = [None, True, -1, 2**53 + 1, 2.0, "2", [2], {}, float("nan")]
 
 
 @pytest.mark.parametrize("name", ["n_features", "n_outputs"])
@@ -127,11 +127,12 @@ def test_numbers_that_may_not_be(name, value):
         ("hidden_layer_sizes", (0,), "a whole number from 1"),
         ("hidden_layer_sizes", 4, "must be a tuple, got 4"),
         ("hidden_layer_sizes", "44", "must be a tuple, got '44'"),
-        ("hidden_layer_sizes", (2**31 - 1,) * 2, "parameters, got"),
+        ("hidden_layer_sizes", (2**30,) * 2, "parameters, got"),
         ("embeddings", (3, 2), "must be a tuple, got 3"),
         ("embeddings", ((3, 2, 1),), r"a pair \(V, E\), got \(3, 2, 1\)"),
         ("embeddings", 3, "must be a tuple, got 3"),
         ("id_tables", 3, "must be a tuple"),
+        ("n_features", 2**53, "the first layer would read"),
         ("n_outputs", 0, "from 1"),
         *((name, 1, "True or False, got 1") for name in ("tied", "bidirectional")),
         *(
