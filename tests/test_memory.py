@@ -260,7 +260,7 @@ class TestRefusal:
 def test_estimate_of_gradients(cell, ragged, n_jobs, monkeypatch):
     estimates = []
     monkeypatch.setattr(
-        "fastrnn.estimators.base.refuse_if_too_large", lambda needed, *_: estimates.append(needed)
+        "fastrnn.estimators.needs.refuse_if_too_large", lambda needed, *_: estimates.append(needed)
     )
     rng = np.random.default_rng(0)
     lengths = rng.integers(10, 300, size=70) if ragged else [150] * 70

@@ -149,15 +149,15 @@ class SeriesStreams:
         )
         self._features = [columns.value, *columns.past]
         header.check(*self._features)
-        series = model._series
+        series = model.reader_.series
         self._numbers = {key: i for i, key in enumerate(series.ids)}
         if self.id is None and len(series) > 1:
             header.check(columns.id)
         self._times = {key: series.last_times[i] for key, i in self._numbers.items()}
         levels = options.quantiles
-        self._stream, self._gaps = model.stream(levels=levels), model._plan.mask
+        self._stream, self._gaps = model.stream(levels=levels), model.reader_.plan.mask
         names = ["value"] if levels is None else [f"q{level:g}" for level in levels]
-        horizon = model._plan.block
+        horizon = model.reader_.plan.block
         self.answers = names
         if horizon > 1:
             self.answers = [f"{name}_{step}" for step in range(1, horizon + 1) for name in names]

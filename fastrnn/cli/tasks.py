@@ -360,7 +360,7 @@ class Forecast:
             levels = options.quantiles
             names = [f"q{level:g}" for level in levels]
             forecasts = model.predict_quantiles(horizon, series, levels, future_covariates=future)
-        fitted = model._series
+        fitted = model.reader_.series
         if series is not None:
             ids = list(dict.fromkeys(series.get_column(fitted.columns.id).to_list()))
         elif fitted.ids is not None:
@@ -412,7 +412,7 @@ class Forecast:
         ValueError
             If the model knows no names.
         """
-        columns, covariates = model._series.columns, model._series.covariates
+        columns, covariates = model.reader_.series.columns, model.reader_.series.covariates
         if columns is None:
             raise ValueError(
                 "the model was fitted on arrays, whose columns have no names: fit it on a data "
@@ -477,7 +477,7 @@ class Write:
 
     def figures(self, model, options):
         """Judge a model by a text."""
-        has_end = model._vocabulary.end is not None
+        has_end = model.reader_.vocabulary.end is not None
         text = self._read(options.file, options.encoding, has_end)
         score = model.score(text)
         return {"perplexity": math.exp(-score), "log-likelihood per token": score}
@@ -558,8 +558,8 @@ def feature_columns(model, options, columns):
     UsageError
         If columns were named for a model that has names of its own.
     """
-    learned = model._columns
-    if model._n_columns is not None:
+    learned = model.reader_.columns
+    if model.reader_.n_columns is not None:
         raise ValueError(
             "the model was fitted on a table with a sequence in each row, but files have a row for "
             "each step"

@@ -1,16 +1,14 @@
 """What the estimators share: parameters, `fit`, states, and the way from X to sequences.
 
-An estimator validates, encodes the targets, splits off what early stopping looks at, and hands the
-rest to `fastrnn.training.train`. Nothing is stored on the estimator before training has succeeded,
-so that a failed `fit` leaves a fitted model as it was.
+An estimator chooses a reader and a task. `fitting` trains with them; what `fit` has learned is
+then a network, a reader and a task, and all that is asked of the model is asked of these three.
 """
 
 import copy
 import inspect
-import math
-from dataclasses import KW_ONLY, dataclass, fields, replace
+from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -20,21 +18,14 @@ from fastrnn.bridge import (
     NotFittedError,
     TransformerMixin,
     available_if,
-    watch_fit,
 )
-from fastrnn.estimators.adopting import adopt
 from fastrnn.estimators.checkpoints import open_checkpoints
-from fastrnn.estimators.parameters import (
-    cell_options,
-    check_parameters,
-    embedding_sizes,
-    plain_values,
-)
+from fastrnn.estimators.fitting import describe, fit, fit_one_epoch
+from fastrnn.estimators.needs import needed_to_train, refuse_to_go_back, refuse_to_predict
+from fastrnn.estimators.parameters import check_parameters
 from fastrnn.estimators.precision import check_precision
-from fastrnn.estimators.saving import record_sequences, save_model
-from fastrnn.estimators.targets import as_sample_weight, hold_out, in_argument
-from fastrnn.inputs.columns import choose
-from fastrnn.inputs.sequences import as_sequences
+from fastrnn.estimators.readers import SequenceReader
+from fastrnn.estimators.saving import save_model
 from fastrnn.inspection import (
     gradient_flow,
     log_odds_gradient,
@@ -42,11 +33,7 @@ from fastrnn.inspection import (
     own_weights,
     value_gradient,
 )
-from fastrnn.memory import estimate_memory, refuse_if_too_large
-from fastrnn.network.architecture import Architecture
-from fastrnn.network.network import Network
-from fastrnn.streams import Reading, Snapshot, Stream
-from fastrnn.training.loop import Settings, TrainingState, train
+from fastrnn.streams import Snapshot, Stream
 
 
 def steps_by_minibatches(estimator):
@@ -71,8 +58,8 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
 
     A dataclass, so that the constructor has an explicit signature and does nothing but store its
     arguments. The two sections below are written here once: every subclass has them inserted into
-    its own docstring. A subclass turns `y` into a `Target` with `_encode`, gives the outputs of its
-    network a score with `_score`, and says with `_output_scale` if they are scaled.
+    its own docstring. A subclass says with `reader_class` how it reads `X`, and with `task_class`
+    what it learns of `y`.
 
     Parameters
     ----------
@@ -215,7 +202,17 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         Mean length of the gradient, before clipping, in each epoch.
     network_ : fastrnn.network.Network
         The fitted network.
+    reader_ : object
+        What `fit` learned of `X`: how what is given becomes what the network reads.
+    task_ : object
+        What `fit` learned of `y`: how outputs of the network become answers.
+    training_state_ : fastrnn.training.TrainingState
+        Where training stands.
     """
+
+    kind: ClassVar[str | None] = None  # in files; only for classes of fastrnn's own
+    reader_class: ClassVar[type] = SequenceReader
+    task_class: ClassVar[type]
 
     hidden_layer_sizes: int | tuple[int, ...] = 64
     _: KW_ONLY
@@ -330,53 +327,7 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
             If `max_iter` ended training before the loss converged.
         """
         file = open_checkpoints(self, checkpoint, checkpoint_every, resume)
-        return self._fit(X, y, sample_weight, validation_data, file)
-
-    def _fit(self, X, y, sample_weight, validation_data, file, given=None):
-        """Train until it is done; callbacks see what was given, if X is that no longer."""
-        self._check_parameters()
-        goes_on = bool(self.warm_start) and hasattr(self, "network_")
-        sequences = self._read_more(X, "warm_start=True") if goes_on else self._read_first(X)
-        weight = self._read_weight(sample_weight, sequences)
-        target = self._encode(y, sequences, weight, vars(self) if goes_on else None)
-        architecture = self._describe(sequences, target.n_outputs, target.loss)
-        if goes_on:
-            self._check_same_architecture(architecture, "warm_start=True", "; warm_start=False")
-        validation = None
-        if validation_data is not None:
-            validation = self._read_validation_data(validation_data, sequences, target)
-        self._refuse_if_too_large(sequences, architecture, validation and validation[0])
-
-        state, settings = TrainingState(as_generator(self.random_state)), self._settings()
-        if file:
-            seen = self._seen(sequences, target.values, target.weight)
-            if validation is not None:
-                parts = self._seen(*validation).values()
-                seen["validation_data"] = [array for arrays in parts for array in arrays]
-            if goes_on:
-                seen["the model before"] = [self.network_.theta]
-            file.start(state.rng, seen)
-        network = self._go_on() if goes_on else self._build(architecture, state.rng)
-        lessons = target
-        if self.early_stopping and validation is None:
-            lessons, validation = self._hold_out(sequences, target, state.rng)
-        fitted = self._fitted_attributes(sequences, target, architecture)
-
-        def fitted_so_far():
-            return {"network_": copy.deepcopy(network), **fitted}
-
-        begun = file and file.resume(network, settings, state)
-        given = X if given is None else given
-        with watch_fit(self, given, y, sample_weight, fitted_so_far) as watch:
-            history = train(
-                network, sequences, lessons.values, lessons.weight, settings, state,
-                windows=self._windows(sequences),
-                validate=validation and self._validation(network, *validation), watch=watch,
-                begun=begun, keep=file and file.keep,
-            )  # fmt: skip
-            self._keep(network, state, fitted)
-            self._set_history(history, goes_on)
-        return self
+        return fit(self, X, y, sample_weight, validation_data, file)
 
     @available_if(steps_by_minibatches)
     def partial_fit(self, X, y, sample_weight=None):
@@ -412,51 +363,7 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         MemoryError
             If training needs more memory than there is; nothing has been taken then.
         """
-        return self._partial_fit(X, y, sample_weight, None)
-
-    def _partial_fit(self, X, y, sample_weight, known):
-        """Train for one epoch; ``known`` are attributes that the first call must hold to."""
-        self._check_parameters()
-        if self.early_stopping:
-            raise ValueError(
-                "partial_fit knows no early stopping, since it trains for one epoch: set "
-                "early_stopping=False"
-            )
-        goes_on = hasattr(self, "network_")
-        if goes_on:
-            known = vars(self)
-            sequences = self._read_more(X, "partial_fit")
-        else:
-            sequences = self._read_first(X)
-        weight = self._read_weight(sample_weight, sequences)
-        target = self._encode(y, sequences, weight, known, part=known is not None)
-        architecture = self._describe(sequences, target.n_outputs, target.loss)
-        if goes_on:
-            self._check_same_architecture(architecture, "partial_fit", "; fit")
-        self._refuse_if_too_large(sequences, architecture)
-
-        if goes_on:
-            network, state = self._go_on(), copy.deepcopy(self._training_state)
-        else:
-            state = TrainingState(as_generator(self.random_state))
-            network = self._build(architecture, state.rng)
-        if self.learning_rate == "cosine" and state.epoch >= self.max_iter:
-            raise ValueError(
-                f"learning_rate='cosine' has come down to zero: the model was trained for "
-                f"{state.epoch} epochs, and max_iter is {self.max_iter}. Increase max_iter, or "
-                "choose another learning_rate"
-            )
-        history = train(
-            network, sequences, target.values, target.weight, self._settings(), state,
-            n_epochs=1, windows=self._windows(sequences),
-        )  # fmt: skip
-        if goes_on:
-            fitted = self._attributes_that_grow(sequences)
-        else:
-            fitted = self._fitted_attributes(sequences, target, architecture)
-        self._keep(network, state, fitted)
-        self._set_history(history, goes_on, adds=goes_on)
-        return self
+        return fit_one_epoch(self, X, y, sample_weight)
 
     def save(self, path):
         """Write the fitted estimator to a file, from which `fastrnn.load` builds it again.
@@ -490,13 +397,13 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
     @property
     def feature_names_in_(self):
         """Give the names of the columns of the data frame, or list of frames, given to `fit`."""
-        columns = vars(self).get("_columns")
-        if columns is None or columns.names is None:
+        names = self.reader_.feature_names if self.is_fitted else None
+        if names is None:
             raise AttributeError(
                 f"This {type(self).__name__!r} has no attribute 'feature_names_in_': it was not "
                 "fitted on a data frame with named columns"
             )
-        return np.array(columns.names, dtype=object)
+        return np.array(names, dtype=object)
 
     def estimate_memory(self, X, y=None):
         """Say how much memory `fit` would take at its peak.
@@ -523,17 +430,16 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
             Bytes. With sequences of unequal length a likely value, since it is by chance which of
             them come together in a minibatch.
         """
-        self._check_parameters()
-        sequences = self._read_first(X)
-        n_outputs, loss = 1, "squared_error"
+        self.check_parameters()
+        reader, sequences = self.reader_class.learn(X, self)
+        task = self.task_class.smallest()
         if y is not None:
-            target = self._encode(y, sequences, self._read_weight(None, sequences), None)
-            n_outputs, loss = target.n_outputs, target.loss
+            task, _ = self.task_class.learn(y, sequences, None, self)
         copy = sequences.nbytes
         for array in (sequences.values, sequences.ids):
             if isinstance(X, np.ndarray) and array is not None and np.may_share_memory(array, X):
                 copy -= array.nbytes
-        return copy + self._estimate(sequences, self._describe(sequences, n_outputs, loss))
+        return copy + needed_to_train(self, describe(self, reader, task), task, sequences)
 
     def stream(self, n_streams=1):
         """Make a stream: for sequences that come step by step, with an answer to each.
@@ -560,12 +466,9 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         ValueError
             If `n_streams` is below 1, or the model reads sequences in both directions.
         """
-        self._check_fitted()
-        return Stream(self._snapshot(copy.deepcopy(self.network_)), n_streams)
-
-    def _snapshot(self, network):
-        """Prepare a network for streams."""
-        return Snapshot(network, Reading.of_columns(self._columns))
+        self.check_fitted()
+        network = copy.deepcopy(self.network_)
+        return Stream(Snapshot(network, self.reader_.steps(), **self.task_.answer()), n_streams)
 
     def transform(self, X):
         """Return the final hidden states of the top layer, as features for another model.
@@ -597,7 +500,7 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         list of ndarray of shape (T_i, n_hidden)
             One array for each sequence, in the order of `X`.
         """
-        self._check_fitted()
+        self.check_fitted()
         width = self.network_.pooling.width * self.network_.dtype.itemsize
         sequences = self._read(X, per_step=width)
         states = self.network_.hidden_states(sequences, n_jobs=self.n_jobs)
@@ -631,11 +534,10 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         TypeError, ValueError
             If `X`, `y` or `sample_weight` is not acceptable.
         """
-        self._check_fitted()
+        self.check_fitted()
         curves = len(self.network_.layers) * self.network_.layers[0].n_directions
-        sequences = self._read(X, backward=True, per_step=curves * 8)
-        weight = self._read_weight(sample_weight, sequences)
-        target = self._encode(y, sequences, weight, vars(self), part=True)
+        sequences = self._read_to_go_back(X, per_step=curves * 8)
+        target = self.task_.encode(y, sequences, sample_weight, self, part=True)
         return gradient_flow(
             self.network_, sequences, target.values, target.weight, n_jobs=self.n_jobs
         )
@@ -668,7 +570,7 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
             If `X`, `y` or `output` is not acceptable, if both `y` and `output` are given, or if
             all columns are ids.
         """
-        sequences = self._read(X, backward=True)
+        sequences = self._read_to_go_back(X)
         if not sequences.n_features:
             raise ValueError("all columns of X are ids, which have no gradient")
         if y is None:
@@ -678,8 +580,7 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
                 "give y for the gradient of the loss, or output for that of an output, not both"
             )
         else:
-            weight = self._read_weight(None, sequences)
-            target = self._encode(y, sequences, weight, vars(self), part=True)
+            target = self.task_.encode(y, sequences, None, self, part=True)
             own, _ = own_weights(self.network_, sequences, target.weight)
             doutputs = loss_gradient(self.network_, target.values, own)
         gradients = self.network_.input_gradients(sequences, doutputs, n_jobs=self.n_jobs)
@@ -704,9 +605,9 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         ValueError
             If `input_features` are others than those of `fit`.
         """
-        self._check_fitted()
+        self.check_fitted()
         if input_features is not None:
-            names = self._columns.names
+            names = self.reader_.feature_names
             if names is not None and names != tuple(input_features):
                 raise ValueError("input_features is not equal to feature_names_in_")
             if len(input_features) != self.n_features_in_:
@@ -714,8 +615,8 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
                     "input_features should have length equal to number of features "
                     f"({self.n_features_in_}), got {len(input_features)}"
                 )
-        n_hidden = self._architecture.width
         prefix = type(self).__name__.lower()
+        n_hidden = self.network_.architecture.width
         return np.array([f"{prefix}{j}" for j in range(n_hidden)], dtype=object)
 
     def __sklearn_tags__(self):
@@ -725,16 +626,23 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         tags.transformer_tags.preserves_dtype = []  # the parameter dtype decides
         return tags
 
-    def _check_parameters(self):
-        check_parameters(self)
-        check_precision(self)
+    @property
+    def is_fitted(self):
+        """Whether there is a model, of this `fit` or of one before."""
+        return "network_" in vars(self)
 
-    def _check_fitted(self):
-        if not hasattr(self, "network_"):
+    def check_fitted(self):
+        """Raise NotFittedError if there is no model yet."""
+        if not self.is_fitted:
             raise NotFittedError(
                 f"This {type(self).__name__} instance is not fitted yet. Call 'fit' with "
                 "appropriate arguments before using this estimator."
             )
+
+    def check_parameters(self):
+        """Raise TypeError or ValueError if a parameter has a value it may not have."""
+        check_parameters(self)
+        check_precision(self)
 
     def _output_gradient(self, output):
         """What the gradient of an output begins with; None is the predicted class, or the one."""
@@ -744,269 +652,31 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
                 raise TypeError(f"output must be an integer or None, got {output!r}")
             if not 0 <= output < n_outputs:
                 raise ValueError(f"output must be from 0 to {n_outputs - 1}, got {output}")
-        if self.network_.head.kind == "log_loss":
+        if self.task_.head == "log_loss":
             return log_odds_gradient(output)
         if output is None and n_outputs > 1:
             raise ValueError(
                 f"the model has {n_outputs} outputs: choose one with output, from 0 to "
                 f"{n_outputs - 1}"
             )
-        return value_gradient(output or 0, self._output_scale(output or 0))
+        return value_gradient(output or 0, self.task_.unit(output or 0))
 
-    def _output_scale(self, output):
-        """Units of what is predicted in one of an output of the network."""
-        return 1.0
-
-    def _read(self, X, *, per_step=0, backward=False):
-        """Sequences for the network, if there is memory; per_step is that of results by step."""
-        self._check_fitted()
-        sequences = self._read_sequences(X, self._architecture.dtype)
-        lengths, n_jobs = sequences.lengths, self.n_jobs
-        if backward:
-            options = {"batch_size": len(lengths), "n_jobs": n_jobs}
-            needed = _estimate(lengths, self._architecture, **options)
-        else:
-            needed = self._estimate_prediction(lengths, self._architecture)
-        needed += len(sequences.values) * per_step + backward * sequences.values.nbytes
-        refuse_if_too_large(needed, "Backpropagation" if backward else "Prediction")
+    def _read(self, X, *, per_step=0):
+        """Sequences for the network, if there is memory; `per_step` is that of results by step."""
+        self.check_fitted()
+        sequences = self.reader_.read(X, self.network_.architecture.dtype)
+        refuse_to_predict(self, sequences, per_step)
         return sequences
 
-    def _read_first(self, X):
-        """Read sequences from which to learn what their columns are."""
-        return as_sequences(X, dtype=self.dtype, categorical_features=self._chosen_columns())
-
-    def _chosen_columns(self):
-        chosen = self.categorical_features
-        return "all" if chosen is None and self.embedding_dim is not None else chosen
-
-    def _read_more(self, X, what):
-        """Read sequences to go on with in training; the columns of ids must be as they were."""
-        self._check_same_ids(self._columns, what)
-        return self._read_sequences(X, self.dtype)
-
-    def _check_same_ids(self, columns, what):
-        """Check that the columns of ids that are wanted are those of the fitted model."""
-        wanted = self._chosen_columns()
-        categories = zip(columns.ids, columns.categories, strict=True)
-        categorical = [j for j, values in categories if values is not None]
-        if choose(wanted, columns.width, columns.names, categorical) != columns.ids:
-            raise ValueError(
-                f"{what} goes on from the fitted model, whose ids are in columns "
-                f"{list(columns.ids)}, not categorical_features={wanted!r}"
-            )
-
-    def _read_sequences(self, X, dtype):
-        """Read sequences like those that the model was fitted on."""
-        return as_sequences(X, dtype=dtype, columns=self._columns, n_columns=self._n_columns)
-
-    def _read_weight(self, sample_weight, sequences):
-        """Read the weights of sequences."""
-        return as_sample_weight(sample_weight, sequences)
-
-    def _read_validation_data(self, validation_data, training, target):
-        """Read validation data of `fit` that suit its sequences and targets."""
-        if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
-            kind = type(validation_data).__name__
-            got = f"{len(validation_data)} parts" if isinstance(validation_data, tuple) else kind
-            raise TypeError(
-                f"validation_data must be a tuple (X, y) or (X, y, sample_weight), got {got}"
-            )
-        X, y, *weight = validation_data
-        with in_argument("validation_data"):
-            sequences = as_sequences(
-                X, dtype=self.dtype, columns=training.columns, n_columns=training.n_columns
-            )
-            weight = self._read_weight(weight[0] if weight else None, sequences)
-            read = self._encode(y, sequences, weight, target.attributes, part=True)
-        # Classes weigh the same here; what counts for nothing in the loss does not count here.
-        return sequences, read.values, weight * (read.weight > 0)
-
-    def _seen(self, sequences, values, weight):
-        """What training sees, by argument of `fit`."""
-        ids = [] if sequences.ids is None else [sequences.ids]
-        X = [sequences.values, sequences.offsets, *ids]
-        return {"X": X, "y": [values], "sample_weight": [weight]}
-
-    def _hold_out(self, sequences, target, rng):
-        """Split off what early stopping scores: return what is left, and validation data."""
-        held_out = self._held_out(sequences, target, rng)
-        rows = target.rows(held_out)
-        weight = target.weight.copy()
-        weight[rows] = 0.0  # training leaves them out
-        validation = (sequences.take(held_out), target.values[rows], target.weight[rows])
-        return replace(target, weight=weight), validation
-
-    def _estimate(self, sequences, architecture, validation=None, **changes):
-        """Bytes that fit takes with these sequences; changes are of parameters."""
-        options = {
-            "solver": self.solver,
-            "momentum": self.momentum,
-            "dropout": self.dropout,
-            "batch_size": 200 if self.batch_size == "auto" else self.batch_size,
-            "bptt_steps": self.bptt_steps,
-            "n_jobs": self.n_jobs,
-        }
-        lengths = sequences.lengths
-        if validation is not None:
-            validating = self._estimate_prediction(validation.lengths, architecture)
-            return validating + _estimate(lengths, architecture, **(options | changes))
-        if not self.early_stopping:
-            return _estimate(lengths, architecture, **(options | changes))
-        n_held_out = math.ceil(float(self.validation_fraction) * len(lengths))
-        n_held_out = min(n_held_out, len(lengths) - 1)
-        held_out, rest = np.split(lengths, [n_held_out])
-        copy = int(held_out.sum()) * sequences.nbytes // len(sequences.values)
-        return (
-            copy
-            + self._estimate_prediction(held_out, architecture)
-            + _estimate(rest, architecture, **(options | changes))
-        )
-
-    def _estimate_prediction(self, lengths, architecture, **options):
-        """Bytes that the network takes for the outputs of sequences of these lengths."""
-        return _estimate(lengths, architecture, training=False, n_jobs=self.n_jobs, **options)
-
-    def _refuse_if_too_large(self, sequences, architecture, validation=None):
-        changes = [{"dtype": "float32"}, {"n_jobs": 1}]
-        if self.solver == "lbfgs":
-            changes.append({"solver": "adam"})
-        else:
-            changes += [{"batch_size": 8}, {"bptt_steps": 50}]
-        refuse_if_too_large(
-            self._estimate(sequences, architecture, validation),
-            "Training",
-            (
-                (
-                    ", ".join(f"{name}={value!r}" for name, value in change.items()),
-                    self._estimate(sequences, architecture, validation, **change),
-                )
-                for change in changes
-            ),
-        )
-
-    def _held_out(self, sequences, target, rng):
-        """Choose the sequences that early stopping scores."""
-        return hold_out(target, float(self.validation_fraction), rng)
-
-    def _windows(self, sequences):
-        """How many steps of all sequences make a minibatch; None if whole sequences do."""
-        return None
+    def _read_to_go_back(self, X, *, per_step=0):
+        """Sequences to find gradients for, if there is memory."""
+        self.check_fitted()
+        sequences = self.reader_.read(X, self.network_.architecture.dtype)
+        refuse_to_go_back(self, sequences, per_step)
+        return sequences
 
     def _outputs(self, sequences):
         return self.network_.predict(sequences, n_jobs=self.n_jobs)
-
-    def _describe(self, sequences, n_outputs, loss, **more):
-        """The architecture of a network for these sequences; a tuple as loss has quantiles."""
-        sizes = self.hidden_layer_sizes
-        quantiles = isinstance(loss, tuple)
-        return Architecture(
-            n_features=sequences.n_features,
-            n_outputs=n_outputs,
-            hidden_layer_sizes=(sizes,) if isinstance(sizes, Integral) else tuple(sizes),
-            cell=self.cell,
-            cell_options=cell_options(self),
-            bidirectional=self.bidirectional,
-            # Estimators without this parameter predict something for every step.
-            pooling=getattr(self, "pooling", "steps"),
-            head="quantiles" if quantiles else loss,
-            head_options={"levels": loss} if quantiles else {},
-            dtype=self.dtype,
-            **({"embeddings": self._tables(sequences)} | more),
-        )
-
-    def _fitted_with(self):
-        """Parameters that shaped the fitted model, as they were then."""
-        architecture = self._architecture
-        names = {field.name for field in fields(self)}
-        return {
-            **{name: value for name, value in vars(architecture).items() if name in names},
-            **architecture.cell_options,
-            "embedding_dim": tuple(width for _, width in architecture.embeddings) or None,
-        }
-
-    def _record(self):
-        """What `fit` learned beside the weights, as fields and arrays of a file."""
-        return record_sequences(self), {}
-
-    def _adopt(self, weights, meaning):
-        """Become fitted with weights from elsewhere, which mean this."""
-        adopt(self, weights, meaning, TrainingState(as_generator(self.random_state)))
-
-    def _tables(self, sequences):
-        """Size of the table of each column of ids."""
-        return embedding_sizes(self.embedding_dim, sequences.columns.n_categories)
-
-    def _build(self, architecture, rng):
-        return Network(architecture, random_state=rng, **self._regularization())
-
-    def _go_on(self):
-        """Copy the fitted network, to be trained further."""
-        network = copy.deepcopy(self.network_)
-        for name, value in self._regularization().items():
-            setattr(network, name, value)
-        return network
-
-    def _regularization(self):
-        return {
-            "dropout": float(self.dropout),
-            "recurrent_dropout": float(self.recurrent_dropout),
-            "alpha": 0.0 if self.solver == "adamw" else float(self.alpha),
-        }
-
-    def _settings(self):
-        settings = plain_values(self, [field.name for field in fields(Settings)])
-        if self.batch_size == "auto":
-            settings["batch_size"] = 200
-        return Settings(**settings)
-
-    def _validation(self, network, sequences, values, weight):
-        def validate():
-            return self._score(network.predict(sequences, n_jobs=self.n_jobs), values, weight)
-
-        return validate
-
-    def _check_same_architecture(self, wanted, what, instead):
-        if difference := self._architecture.difference(wanted):
-            raise ValueError(
-                f"{what} goes on from the fitted model, which has {difference}{instead} starts anew"
-            )
-
-    def _fitted_attributes(self, sequences, target, architecture):
-        return {
-            "n_features_in_": sequences.n_columns or sequences.columns.width,
-            "n_categories_": sequences.columns.n_categories,
-            "n_outputs_": target.n_outputs,
-            "_n_columns": sequences.n_columns,
-            "_columns": replace(sequences.columns, fitted_by=type(self).__name__),
-            "_architecture": architecture,
-            **target.attributes,
-        }
-
-    def _attributes_that_grow(self, sequences):
-        """What `partial_fit` has to change of the attributes of the fit before."""
-        return {}
-
-    def _keep(self, network, state, fitted):
-        network.release_memory()
-        self.network_, self._training_state = network, state
-        for name, value in fitted.items():
-            setattr(self, name, value)
-
-    def _set_history(self, history, goes_on, adds=False):
-        """Set what training has recorded; with ``adds`` it belongs to the fit before."""
-        before = self if goes_on else None
-        self.n_iter_ = history.n_iter + (self.n_iter_ if adds else 0)
-        self.t_ = getattr(before, "t_", 0) + history.t
-        self.loss_ = history.loss
-        if not adds:
-            self.best_validation_score_ = history.best_validation_score
-        for name in ("loss_curve", "gradient_norms", "validation_scores"):
-            values = getattr(history, name)
-            if values is not None:
-                values = [*(getattr(before, f"{name}_", None) or []), *values]
-            if values is not None or not adds:
-                setattr(self, f"{name}_", values)
-        self.best_loss_ = min(self.loss_curve_, default=math.inf)
 
 
 def _insert_sections(doc, shared):
@@ -1019,26 +689,3 @@ def _insert_sections(doc, shared):
     doc = doc.replace(parameters, parameters + shared_parameters)
     doc = doc.replace(attributes, f"{attributes}{shared_attributes}\n")
     return f"\n{doc}\n"
-
-
-def _estimate(lengths, architecture, **options):
-    """Bytes that a network takes with sequences of these lengths."""
-    dtype = options.pop("dtype", architecture.dtype)
-    return estimate_memory(lengths, replace(architecture, dtype=dtype), **options)
-
-
-def as_generator(random_state):
-    """Return the source of random numbers that an estimator's parameter stands for.
-
-    Parameters
-    ----------
-    random_state : None, int, numpy.random.Generator or numpy.random.RandomState
-        As in the estimators.
-
-    Returns
-    -------
-    numpy.random.Generator
-    """
-    if isinstance(random_state, np.random.RandomState):
-        random_state = random_state.randint(2**32, size=4, dtype=np.uint32)
-    return np.random.default_rng(random_state)

@@ -131,7 +131,7 @@ class CheckpointFile:
                 f"checkpoint needs random numbers of {' or '.join(_GENERATORS)}, as they are by "
                 f"default, but random_state is a Generator of {name}"
             )
-        self._kind, self._parameters = self._estimator._kind, self._deciding()
+        self._kind, self._parameters = self._estimator.kind, self._deciding()
         self._data = {name: _fingerprint(arrays) for name, arrays in seen.items()}
         if self._resume:
             with suppress(FileNotFoundError), open_record(self._path) as file:

@@ -6,20 +6,10 @@ from typing import Any
 import numpy as np
 
 from fastrnn.bridge import ClassifierMixin, available_if
-from fastrnn.estimators.adopting import adopt_classes, adopt_columns
 from fastrnn.estimators.base import RNNBase, steps_by_minibatches
-from fastrnn.estimators.classes import read_classes, refuse_balanced, weigh_classes
-from fastrnn.estimators.precision import narrow_weight
-from fastrnn.estimators.saving import read_labels, read_sequences
-from fastrnn.estimators.targets import (
-    Target,
-    as_label_sets,
-    as_labels,
-    as_sample_weight,
-    check_same_length,
-    is_multilabel,
-    learned,
-)
+from fastrnn.estimators.fitting import fit_one_epoch
+from fastrnn.estimators.labels import ClassTask, read_classes, refuse_balanced
+from fastrnn.estimators.targets import is_multilabel
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -80,7 +70,8 @@ class RNNClassifier(ClassifierMixin, RNNBase):  # numpydoc ignore=PR02
     array(['up', 'down'], dtype='<U4')
     """
 
-    _kind = "classifier"
+    kind = "classifier"
+    task_class = ClassTask
 
     pooling: str = "last"
     class_weight: dict[Any, float] | str | None = None
@@ -124,17 +115,16 @@ class RNNClassifier(ClassifierMixin, RNNBase):  # numpydoc ignore=PR02
             If training needs more memory than there is; nothing has been taken then.
         """
         refuse_balanced(self.class_weight)
-        fitted = getattr(self, "classes_", None)
-        known = None
-        if fitted is not None or not is_multilabel(y):
-            classes = read_classes(classes, fitted, "classifier")
-            known = {"classes_": classes, "_is_multilabel": False}
+        task = self.task_ if self.is_fitted else None
+        if task is not None or not is_multilabel(y):
+            task = task or ClassTask(read_classes(classes, task, "classifier"))
+            read_classes(classes, task, "classifier")
         elif classes is not None and not np.array_equal(classes, np.arange(np.shape(y)[1])):
             raise ValueError(
                 f"classes must be the numbers of the columns of y, 0 to {np.shape(y)[1] - 1}, "
                 f"where y has several labels for each sequence, got {np.asarray(classes).tolist()}"
             )
-        return self._partial_fit(X, y, sample_weight, known)
+        return fit_one_epoch(self, X, y, sample_weight, task)
 
     def predict(self, X):
         """Predict the class of each sequence.
@@ -150,7 +140,8 @@ class RNNClassifier(ClassifierMixin, RNNBase):  # numpydoc ignore=PR02
             The most probable label of each sequence; where `y` had several columns in `fit`, 1 for
             each label whose probability is above 0.5, else 0.
         """
-        return self._labels(self._read(X))
+        outputs = self._outputs(self._read(X))
+        return self.task_.decode(outputs)
 
     def predict_proba(self, X):
         """Predict the probability of each class.
@@ -203,129 +194,9 @@ class RNNClassifier(ClassifierMixin, RNNBase):  # numpydoc ignore=PR02
             Accuracy between 0 and 1.
         """
         sequences = self._read(X)
-        y = as_label_sets(y) if self._is_multilabel else as_labels(y)
-        check_same_length(sequences, "y", y)
-        weight = as_sample_weight(sample_weight, sequences)
-        if not self._is_multilabel:
-            return float(np.average(self._labels(sequences) == y, weights=weight))
-        _check_number_of_labels(y, self.classes_)
-        return float(np.average((self._labels(sequences) == y).all(axis=1), weights=weight))
+        return self.task_.score_answers(self._outputs(sequences), y, sequences, sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
-
-    def _labels(self, sequences):
-        outputs = self._outputs(sequences)
-        if self._is_multilabel:
-            return (outputs > 0.5).astype(np.int64)
-        return self.classes_[outputs.argmax(axis=1)]
-
-    def _encode(self, y, sequences, weight, known, *, part=False):
-        several = is_multilabel(y)
-        if known is not None and several != known["_is_multilabel"]:
-            kinds = ["one label", "several labels"]
-            raise ValueError(
-                f"y has {kinds[several]} for each sequence, but the model was fitted with "
-                f"{kinds[not several]}"
-            )
-        if several:
-            return self._encode_label_sets(y, sequences, weight, known)
-        y = as_labels(y)
-        check_same_length(sequences, "y", y)
-        classes, numbers = np.unique(y, return_inverse=True)
-        if known is not None:
-            classes, numbers = _find_labels(y, classes, known["classes_"], part)
-        per_class = np.bincount(numbers, weight, minlength=len(classes))
-        if not part and np.count_nonzero(per_class) < 2:
-            seen = classes[per_class > 0].tolist()
-            raise ValueError(f"y has one class only, {seen[0]!r}: a classifier needs two or more")
-        factors = weigh_classes(self.class_weight, classes, per_class, numbers)
-        return Target(
-            values=numbers.astype(np.int64),
-            weight=narrow_weight(weight, sequences.values.dtype, factors),
-            n_outputs=len(classes),
-            groups=numbers,
-            attributes={"classes_": classes, "_is_multilabel": False},
-            loss="log_loss",
-        )
-
-    def _encode_label_sets(self, y, sequences, weight, known):
-        y = as_label_sets(y)
-        check_same_length(sequences, "y", y)
-        classes = np.arange(y.shape[1])
-        if known is not None:
-            _check_number_of_labels(y, known["classes_"])
-        if self.class_weight is not None:
-            raise ValueError(
-                "class_weight is for one label for each sequence, but y has several: leave it at "
-                "None, and give sample_weight"
-            )
-        return Target(
-            values=y.astype(sequences.values.dtype),
-            weight=narrow_weight(weight, sequences.values.dtype),
-            n_outputs=len(classes),
-            groups=np.zeros(len(y), dtype=np.int64),
-            attributes={"classes_": classes, "_is_multilabel": True},
-            loss="binary_log_loss",
-        )
-
-    def _adopt_outputs(self, weights, classes=None, multilabel=False):
-        head, n_outputs = weights.head, len(weights.head["b"])
-        if not multilabel:
-            classes, head = adopt_classes(classes, head, "classifier")
-        elif n_outputs < 2:
-            raise ValueError(
-                "multilabel=True needs several outputs, but there is one; without it that is the "
-                "log-odds of the second of two classes"
-            )
-        elif classes is not None:
-            raise ValueError("classes has no meaning with multilabel=True: columns have numbers")
-        else:
-            classes = np.arange(n_outputs)
-        attributes = {"classes_": classes, "_is_multilabel": bool(multilabel)}
-        loss = "binary_log_loss" if multilabel else "log_loss"
-        return adopt_columns(self, weights), learned(attributes, len(classes), loss), head
-
-    def _record(self):
-        fields, arrays = super()._record()
-        several = self._is_multilabel
-        return {**fields, "classes": self.classes_, "is_multilabel": several}, arrays
-
-    def _restore(self, fields, file):
-        classes, several = read_labels(fields, "classes"), fields.flag("is_multilabel")
-        numbers = not several or classes.tolist() == [*range(len(classes))]
-        fields.check(numbers, "classes", "the numbers of the labels")
-        loss = "binary_log_loss" if several else "log_loss"
-        attributes = {"classes_": classes, "_is_multilabel": several}
-        return read_sequences(fields), learned(attributes, len(classes), loss)
-
-    def _score(self, outputs, values, weight):
-        if values.ndim == 2:
-            right = ((outputs > 0.5) == values).all(axis=1)
-        else:
-            right = outputs.argmax(axis=1) == values
-        return float(np.average(right, weights=weight))
-
-
-def _find_labels(y, labels, classes, part):
-    """Return the classes of a model and the number of each label of `y` among them."""
-    if not part and not np.array_equal(labels, classes):
-        raise ValueError(
-            f"warm_start=True goes on from the fitted model, which has classes "
-            f"{classes.tolist()}, but y has {labels.tolist()}"
-        )
-    known = np.isin(y, classes)
-    if not known.all():
-        n = int(np.argmin(known))
-        raise ValueError(
-            f"y has the label {y[n].item()!r} of sequence {n}, which is not among the classes of "
-            f"the model, {classes.tolist()}"
-        )
-    return classes, np.searchsorted(classes, y)
-
-
-def _check_number_of_labels(y, classes):
-    if y.shape[1] != len(classes):
-        raise ValueError(f"y has {y.shape[1]} labels, but the model has {len(classes)}")

@@ -1,8 +1,7 @@
 """RNNForecaster: how time series go on."""
 
 import copy
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
@@ -11,21 +10,14 @@ import numpy as np
 from fastrnn.bridge import available_if, refuse_scoring_monitor
 from fastrnn.estimators.base import RNNBase, steps_by_minibatches
 from fastrnn.estimators.checkpoints import open_checkpoints
+from fastrnn.estimators.fitting import describe, fit, fit_one_epoch
 from fastrnn.estimators.forecast_errors import mae, mase, seasonal_naive, smape
-from fastrnn.estimators.lessons import Plan, has_target, split_in_time
-from fastrnn.estimators.parameters import embedding_sizes
-from fastrnn.estimators.precision import narrow_weight
-from fastrnn.estimators.series_record import read_series_record, record_series
-from fastrnn.estimators.targets import Target, as_sample_weight, in_argument, learned
-from fastrnn.files import ModelFileError
-from fastrnn.inputs.columns import Columns
-from fastrnn.inputs.covariates import CovariateScale
+from fastrnn.estimators.needs import needed_to_predict, needed_to_train
+from fastrnn.estimators.next_values import GivenSeries, NextValueTask, SeriesReader
 from fastrnn.inputs.frames import is_frame
 from fastrnn.inputs.long_frames import LongColumns
-from fastrnn.inputs.sequences import Sequences
-from fastrnn.inputs.series import check_finite, read_series, with_future
+from fastrnn.inputs.series import check_finite, with_future
 from fastrnn.memory import refuse_if_too_large
-from fastrnn.network.heads import Quantiles, SquaredError
 from fastrnn.network.network import PREDICT_SIZE, READ_ROWS
 from fastrnn.streams import Stream
 
@@ -129,7 +121,9 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
     True
     """
 
-    _kind = "forecaster"
+    kind = "forecaster"
+    reader_class = SeriesReader
+    task_class = NextValueTask
 
     strategy: str = "recursive"
     horizon: int = 1
@@ -221,10 +215,9 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
             "and find the scores in validation_scores_",
         )
         columns = LongColumns(id_column, time_column, value_column)
-        goes_on = self.warm_start and hasattr(self, "network_")
-        series = self._read_all(y, future_covariates, past_covariates, columns, goes_on)
+        given = GivenSeries(y, future_covariates, past_covariates, columns)
         file = open_checkpoints(self, checkpoint, checkpoint_every, resume)
-        return self._fit(series, None, sample_weight, validation_data, file, given=y)
+        return fit(self, given, None, sample_weight, validation_data, file, shown=y)
 
     @available_if(steps_by_minibatches)
     def partial_fit(
@@ -264,11 +257,8 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
             As in `fit`, and if the series do not suit the model fitted so far.
         """
         columns = LongColumns(id_column, time_column, value_column)
-        goes_on = hasattr(self, "network_")
-        series = self._read_all(y, future_covariates, past_covariates, columns, goes_on)
-        self._partial_fit(series, None, sample_weight, None)
-        self._series = series.copy()
-        return self
+        given = GivenSeries(y, future_covariates, past_covariates, columns)
+        return fit_one_epoch(self, given, None, sample_weight)
 
     def predict(self, horizon, series=None, *, future_covariates=None, past_covariates=None):
         """Forecast how series go on.
@@ -346,7 +336,7 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
         MemoryError
             As in `predict`.
         """
-        self._check_fitted()
+        self.check_fitted()
         levels = self._check_levels(levels)
         known, horizon = self._read_history(horizon, series, future_covariates, past_covariates)
         forecasts = self._forecast(known, horizon, levels)
@@ -402,10 +392,11 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
         MemoryError
             If that needs more memory than there is; nothing has been taken then.
         """
-        self._check_fitted()
+        self.check_fitted()
         if levels is not None:
             levels = self._check_levels(levels)
-        known, _ = self._read_history(self._plan.block, series, future_covariates, past_covariates)
+        block = self.reader_.plan.block
+        known, _ = self._read_history(block, series, future_covariates, past_covariates)
         if n_streams is None:
             n_streams = len(known)
         if n_streams != len(known):
@@ -415,7 +406,9 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
             )
         self._refuse_to_read(known)
         network = copy.deepcopy(self.network_)
-        snapshot = self._plan.follow(network, known, self._covariates, levels, self.n_jobs)
+        snapshot = self.reader_.plan.follow(
+            network, known, self.reader_.covariates, levels, self.n_jobs
+        )
         return Stream(snapshot, n_streams)
 
     def backtest(
@@ -467,8 +460,8 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
         MemoryError
             As in `predict`; the forecasts of all origins are made at once.
         """
-        self._check_fitted()
-        whole = self._read_new(series, future_covariates, past_covariates)
+        self.check_fitted()
+        whole = self.reader_.read_series(GivenSeries(series, future_covariates, past_covariates))
         horizon = self._check_horizon(horizon)
         step = _whole("step", step)
         season = self._season
@@ -540,16 +533,16 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
         TypeError, ValueError
             If `y` or the covariates are not acceptable.
         """
-        self._check_fitted()
+        self.check_fitted()
         if is_frame(y):
             raise TypeError("y must be an array, or a list of arrays, got a data frame")
-        known = self._series
+        known = self.reader_.series
         truth = [y] if known.is_single else list(y)
         if len(truth) != len(known):
             raise ValueError(f"y has {len(truth)} series, but the model was fitted on {len(known)}")
         truth = [np.array(item, dtype=np.float64).reshape(-1) for item in truth]
         for i, item in enumerate(truth):
-            check_finite(item, f"y of {known.name(i)}", self.missing == "mask")
+            check_finite(item, f"y of {known.name(i)}", self.reader_.plan.mask)
         longest = max(len(item) for item in truth)
         known, longest = self._read_history(longest, None, future_covariates, None)
         forecasts = self._forecast(known, longest, (0.5,))
@@ -578,31 +571,19 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
         int
             Bytes.
         """
-        columns = LongColumns("id", "time", "value")
-        series = self._read_all(y, future_covariates, past_covariates, columns)
-        plan, covariates = self._wanted_plan(), CovariateScale.learn(series)
-        lessons = plan.sketch(series, covariates, self.dtype, self.window)
-        architecture = self._describe(lessons, plan.n_outputs, plan.loss)
-        training = lessons.nbytes + self._estimate(lessons, architecture)
-        return max(lessons.making_nbytes, training)
+        self.check_parameters()
+        given = GivenSeries(y, future_covariates, past_covariates)
+        reader, lessons = SeriesReader.sketch(given, self)
+        task = NextValueTask(reader.plan)
+        training = needed_to_train(self, describe(self, reader, task), task, lessons)
+        return max(lessons.making_nbytes, lessons.nbytes + training)
 
     @property
     def _season(self):
-        return self._plan.seasonality or 1
+        return self.reader_.plan.seasonality or 1
 
-    def _wanted_plan(self):
-        return Plan(
-            block=int(self.horizon) if self.strategy == "direct" else 1,
-            feeds_back=self.strategy == "recursive",
-            scaling=self.scaling,
-            log=bool(self.log),
-            seasonality=None if self.seasonality is None else int(self.seasonality),
-            quantiles=None if self.quantiles is None else tuple(map(float, self.quantiles)),
-            mask=self.missing == "mask",
-        )
-
-    def _check_parameters(self):
-        super()._check_parameters()
+    def check_parameters(self):
+        super().check_parameters()
         if self.bidirectional:
             raise ValueError(
                 "bidirectional=True is not for forecasts: the network may not read from the end"
@@ -613,69 +594,26 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
                 "back the spread is not known, only quantiles=(0.5,) will do"
             )
 
-    def _read_all(self, y, future, past, columns=None, goes_on=False):
-        """Check the parameters, and read the series of fit."""
-        self._check_parameters()
-        if self.strategy == "recursive" and past is not None:
-            raise ValueError(
-                "past_covariates are not known for the steps that strategy='recursive' feeds back: "
-                "use strategy='direct'"
-            )
-        series = read_series(
-            y,
-            future,
-            past,
-            columns=columns,
-            categorical_features=self._chosen_columns(),
-            fitted=self._series if goes_on else None,
-            allow_nan=self.missing == "mask",
-        )
-        for name in ("embedding_dim", "categorical_features"):
-            if getattr(self, name) is not None and not series.covariates.width:
-                raise ValueError(
-                    f"{name}={getattr(self, name)!r} has no effect: it is for covariates, and "
-                    "there are none"
-                )
-        return series
-
-    def _read_new(self, series, future=None, past=None, fitted=None, plan=None):
-        """Read other series, with the covariates of fit."""
-        fitted, plan = fitted or self._series, plan or self._plan
-        columns = fitted.columns
-        if is_frame(series):
-            if future is not None or past is not None:
-                raise TypeError("covariates beside a data frame: the model finds them in the frame")
-            if columns is not None:
-                future, past = columns.future or None, columns.past or None
-        elif columns is not None and (columns.future or columns.past):
-            raise TypeError(
-                "series must be a data frame, where the model finds its covariates "
-                f"{[*columns.future, *columns.past]}"
-            )
-        columns = columns or LongColumns("id", "time", "value")
-        return read_series(
-            series, future, past, columns=columns, fitted=fitted, allow_nan=plan.mask
-        )
-
     def _read_history(self, horizon, series, future, past):
         """Read what forecasts start from; return it, and the horizon."""
-        self._check_fitted()
+        self.check_fitted()
         horizon = self._check_horizon(horizon)
         if series is None:
-            known = self._series
+            known = self.reader_.series
             if past is not None:
                 raise ValueError("past_covariates need series: those of fit have theirs")
         else:
             is_long = is_frame(series)
-            known = self._read_new(series, None if is_long else future, past)
+            beside = None if is_long else future
+            known = self.reader_.read_series(GivenSeries(series, beside, past))
             future = future if is_long else None
-        if future is not None and not self._series.n_covariates[0]:
+        if future is not None and not self.reader_.series.n_covariates[0]:
             raise ValueError("future_covariates were given, but the model was fitted without")
         return with_future(known, future, horizon), horizon
 
     def _check_levels(self, levels):
         """Return the levels of quantiles that are wanted; None are those that were learned."""
-        learned = self._plan.quantiles
+        learned = self.reader_.plan.quantiles
         if learned is None or len(learned) == 1:
             raise ValueError(
                 f"the model was fitted with quantiles={learned!r}: fit it with several levels and "
@@ -693,7 +631,7 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
         return levels
 
     def _check_horizon(self, horizon):
-        horizon, plan = _whole("horizon", horizon), self._plan
+        horizon, plan = _whole("horizon", horizon), self.reader_.plan
         if horizon > plan.block and not plan.feeds_back:
             raise ValueError(
                 f"horizon is {horizon}, but the model was fitted to forecast {plan.block} steps: "
@@ -703,211 +641,24 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
 
     def _refuse_to_read(self, known, more=0):
         """Refuse to read series, and to take more bytes, that there is no memory for."""
-        sketch = self._plan.sketch(known, self._covariates, self.network_.dtype)
+        reader, architecture = self.reader_, self.network_.architecture
+        sketch = reader.plan.sketch(known, reader.covariates, self.network_.dtype)
         steps = READ_ROWS // min(len(known), PREDICT_SIZE)  # that are read at once
+        lengths = np.minimum(sketch.lengths, steps)
         needed = (
             sketch.inputs_nbytes
             + sum(part.nbytes for part in known.future)
-            + self._estimate_prediction(
-                np.minimum(sketch.lengths, steps), self._architecture, keep_outputs=False
-            )
+            + needed_to_predict(self, architecture, lengths, self.task_, keep_outputs=False)
             + more
         )
         refuse_if_too_large(needed, "Prediction")
 
     def _forecast(self, known, horizon, levels):
         self._refuse_to_read(known, 8 * len(known) * (self.n_outputs_ + 3 * horizon * len(levels)))
-        return self._plan.forecast(
-            self.network_, known, self._covariates, horizon, levels, self.n_jobs
+        reader = self.reader_
+        return reader.plan.forecast(
+            self.network_, known, reader.covariates, horizon, levels, self.n_jobs
         )
-
-    def _read_first(self, series):
-        given = (series, CovariateScale.learn(series), self.dtype, self.window)
-        return _lessons("Training", self._wanted_plan(), *given)
-
-    def _read_more(self, series, what):
-        self._check_same_ids(self._series.covariates, what)
-        self._plan.check_same(self._wanted_plan(), what)
-        given = (series, self._covariates, self.dtype, self.window)
-        return _lessons("Training", self._plan, *given)
-
-    def _read_validation_data(self, validation_data, training, target):
-        given = {"y": validation_data}
-        if isinstance(validation_data, Mapping):
-            given = dict(validation_data)
-        known = ("y", "future_covariates", "past_covariates", "sample_weight", "start")
-        unknown = [name for name in given if name not in known]
-        if unknown or "y" not in given:
-            what = f"has the entry {unknown[0]!r}" if unknown else "has no entry 'y'"
-            raise ValueError(f"validation_data {what}, expected some of {list(known)}")
-        with in_argument("validation_data"):
-            start = given.get("start", 0)
-            if isinstance(start, bool) or not isinstance(start, Integral):
-                raise TypeError(f"start must be a whole number, got {start!r}")
-            series = self._read_new(
-                given["y"], given.get("future_covariates"), given.get("past_covariates"),
-                training.series, training.plan,
-            )  # fmt: skip
-            lessons = _lessons(
-                "Validation", training.plan, series, training.covariates, self.dtype, self.window
-            )
-            weight = self._read_weight(given.get("sample_weight"), lessons)
-            first = lessons.length + start if start < 0 else np.full(len(lessons.length), start)
-            _, values = split_in_time(lessons, first)
-            weight = self._weigh(weight, lessons, values)
-            if not weight.any():
-                raise ValueError(f"there is no step to score from start={start} on")
-        return lessons, values, weight
-
-    def _weigh(self, weight, lessons, values):
-        """Weight of each step, from those of sequences: 0 without target."""
-        steps = np.repeat(weight, lessons.lengths) * lessons.weight * has_target(values)
-        return narrow_weight(steps, lessons.weight.dtype)
-
-    def _estimate(self, sequences, architecture, validation=None, **changes):
-        held_out = 0
-        if self.early_stopping and validation is None:
-            validation = sequences  # the ends of the same series
-            dtype = np.dtype(changes.get("dtype", self.dtype))
-            held_out = sequences.target.size * (2 * dtype.itemsize + 1)  # both parts, and which
-        return held_out + super()._estimate(sequences, architecture, validation, **changes)
-
-    def _tables(self, sequences):
-        covariates = sequences.covariates
-        sizes = embedding_sizes(self.embedding_dim, covariates.columns.n_categories)
-        return tuple(
-            (n_rows, width) for n_rows, (_, width) in zip(covariates.n_rows, sizes, strict=True)
-        )
-
-    def _adopt_outputs(self, weights):
-        raise ValueError(
-            "a forecaster cannot be made of weights alone: what its network reads and forecasts is "
-            "scaled series and their covariates, which fit has learned"
-        )
-
-    def _describe(self, sequences, n_outputs, loss):
-        _, id_tables = sequences.plan.columns(sequences.covariates)
-        return super()._describe(sequences, n_outputs, loss, id_tables=id_tables)
-
-    def _seen(self, sequences, values, weight):
-        series = sequences.series
-        return {
-            "y": series.values,
-            "future_covariates": series.future,
-            "past_covariates": series.past,
-            "sample_weight": [weight],
-        }
-
-    def _read_weight(self, sample_weight, sequences):
-        lessons = sequences
-        begins = lessons.offsets[:-1]
-        is_first = lessons.place[begins] == 0  # a series may have been cut into several sequences
-        series = Sequences(lessons.values, np.append(begins[is_first], lessons.offsets[-1]))
-        return as_sample_weight(sample_weight, series)[np.cumsum(is_first) - 1]
-
-    def _read_sequences(self, X, dtype):
-        return _lessons("Prediction", self._plan, self._read_new(X), self._covariates, dtype)
-
-    def _encode(self, y, sequences, weight, known, *, part=False):
-        if y is not None:
-            raise ValueError("a forecaster learns from the series alone: y must be None")
-        lessons = sequences
-        return Target(
-            values=lessons.target,
-            weight=self._weigh(weight, lessons, lessons.target),
-            n_outputs=lessons.plan.n_outputs,
-            groups=np.zeros(len(lessons), dtype=np.int64),
-            attributes=_attributes(lessons.series, lessons.covariates, lessons.plan),
-            loss=lessons.plan.loss,
-            offsets=lessons.offsets,
-        )
-
-    def _fitted_with(self):
-        plan = self._plan
-        return {
-            **super()._fitted_with(),
-            "strategy": "recursive" if plan.feeds_back else "direct",
-            "horizon": 1 if plan.feeds_back else plan.block,
-            "scaling": plan.scaling,
-            "log": plan.log,
-            "seasonality": plan.seasonality,
-            "quantiles": plan.quantiles,
-            "missing": "mask" if plan.mask else "error",
-        }
-
-    def _record(self):
-        fields, arrays = record_series(self._series)
-        arrays = {f"series.{name}": array for name, array in arrays.items()}
-        if self._covariates.columns.width:
-            arrays["covariate_mean"] = self.covariate_mean_
-            arrays["covariate_scale"] = self.covariate_scale_
-        return {"series": fields}, arrays
-
-    def _restore(self, fields, file):
-        plan = self._wanted_plan()
-        series = read_series_record(fields.part("series"), file, plan)
-        width = series.covariates.width
-        mean, scale = np.zeros((2, 0))
-        if width:
-            mean, scale = (
-                file.array(f"fitted.{name}", "float64", (width,))
-                for name in ("covariate_mean", "covariate_scale")
-            )
-        ids = list(series.covariates.ids)
-        if not (scale > 0).all() or mean[ids].any() or (scale[ids] != 1).any():
-            raise ModelFileError("the tensor 'fitted.covariate_scale' or '..._mean' is no scale")
-        covariates = CovariateScale(mean, scale, series.covariates, series.n_covariates[0])
-        lessons = plan.sketch(series, covariates, self.dtype)
-        attributes = _attributes(series, covariates, plan)
-        return lessons, learned(attributes, plan.n_outputs, plan.loss)
-
-    def _hold_out(self, sequences, target, rng):
-        fraction = float(self.validation_fraction)
-        first = sequences.length - np.ceil(fraction * sequences.length)
-        training, validation = split_in_time(sequences, first)
-        weights = [target.weight * has_target(values) for values in (training, validation)]
-        if not all(weight.any() for weight in weights):
-            raise ValueError(
-                f"early_stopping=True with validation_fraction={self.validation_fraction} leaves "
-                "no step to train on or none to score: give longer series"
-            )
-        left = replace(target, values=training, weight=weights[0])
-        return left, (sequences, validation, weights[1])
-
-    def _score(self, outputs, values, weight):
-        levels, n_outputs = self._wanted_plan().quantiles, outputs.shape[1]
-        head = Quantiles(n_outputs, levels=levels) if levels else SquaredError(n_outputs)
-        rows = np.arange(len(values))
-        total = float(weight.sum(dtype=np.float64))
-        return -head.loss_and_grad(outputs, values, weight, rows, total)
-
-
-def _lessons(work, plan, *given):
-    """Make lessons, if there is memory."""
-    refuse_if_too_large(plan.sketch(*given).making_nbytes, work)
-    return plan.lessons(*given)
-
-
-def _attributes(series, covariates, plan):
-    """Fitted attributes that come from series, and from how they are read."""
-    return {
-        "n_features_in_": 1 + series.covariates.width,
-        "n_categories_": series.covariates.n_categories,
-        "covariate_mean_": covariates.mean,
-        "covariate_scale_": covariates.deviation,
-        "_columns": _all_columns(series),
-        "_covariates": covariates,
-        "_plan": plan,
-        "_series": series.copy(),
-    }
-
-
-def _all_columns(series):
-    """The columns of a step: its value, then its covariates."""
-    covariates, names = series.covariates, None
-    if covariates.names is not None:
-        names = (series.columns.value, *covariates.names)
-    return Columns(1 + covariates.width, names, fitted_by=RNNForecaster.__name__)
 
 
 def _whole(name, value):

@@ -2,8 +2,8 @@
 
 from dataclasses import fields
 
-from fastrnn.estimators.base import as_generator
 from fastrnn.estimators.classifier import RNNClassifier
+from fastrnn.estimators.fitting import as_generator, describe, keep, regularization
 from fastrnn.estimators.forecaster import RNNForecaster
 from fastrnn.estimators.language_model import RNNLanguageModel
 from fastrnn.estimators.regressor import RNNRegressor
@@ -16,11 +16,12 @@ from fastrnn.estimators.saving import (
 from fastrnn.estimators.tagger import RNNTagger
 from fastrnn.files import ModelFileError
 from fastrnn.files.layout import open_record
+from fastrnn.network.network import Network
 from fastrnn.network.recurrent import ZEROS
 from fastrnn.training.loop import TrainingState
 
 _KINDS = {
-    cls._kind: cls
+    cls.kind: cls
     for cls in (RNNClassifier, RNNRegressor, RNNTagger, RNNForecaster, RNNLanguageModel)
 }
 
@@ -80,9 +81,10 @@ def _read_model(cls, file):
     shaped = read_parameters(cls, part, [name for name in part.names() if name in names])
     fitted = file.fields.part("fitted")
     with as_model_file_error():
-        sequences, target = shaped._restore(fitted, file)
+        reader = cls.reader_class.from_record(fitted, file, shaped)
+        task = cls.task_class.from_record(fitted, file, reader)
         fitted.end()
-        architecture = shaped._describe(sequences, target.n_outputs, target.loss)
+        architecture = describe(shaped, reader, task)
     for name, shape in architecture.shapes().items():
         file.expect(name, architecture.dtype, shape)
     read_history(model, file.fields.part("history"))
@@ -90,8 +92,8 @@ def _read_model(cls, file):
     read_training(state, file.fields.part("training"))
     file.end()
 
-    network = model._build(architecture, ZEROS)
+    network = Network(architecture, random_state=ZEROS, **regularization(model))
     for name, view in network.named_views(network.theta).items():
         file.read_into(name, view)
-    model._keep(network, state, model._fitted_attributes(sequences, target, architecture))
+    keep(model, reader, task, network, state)
     return model

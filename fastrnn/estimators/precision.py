@@ -76,15 +76,15 @@ def narrow_weight(weight, dtype, factors=None, place="sequence {}".format):
 
     Their sum is a number, too, and it is not 0 unless all of them are.
     """
-    what, product = "sample_weight", weight
+    what, product, counts = "sample_weight", weight, weight > 0
     if factors is not None:
-        what += " times class_weight"
+        what, counts = f"{what} times class_weight", counts & (factors > 0)
         with np.errstate(over="ignore", under="ignore"):
             product = weight * factors
     narrowed = narrow(product, dtype, what, place)
     with np.errstate(over="ignore"):
         total = narrowed.sum(dtype=np.float64)
-    if weight.any() and (total == 0 or not np.isfinite(total)):
+    if counts.any() and (total == 0 or not np.isfinite(total)):
         fault = "too small for" if total == 0 else "too large to be added in"
         raise ValueError(f"{what} is {fault} {narrowed.dtype}: the largest is {product.max():.6g}")
     return narrowed

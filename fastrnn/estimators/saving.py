@@ -22,7 +22,6 @@ from fastrnn.files import ModelFileError
 from fastrnn.files.layout import write_record
 from fastrnn.files.record import encode
 from fastrnn.inputs.columns import Columns
-from fastrnn.inputs.sequences import Sequences
 
 _COUNTS = ("epoch", "t", "n_lowered", "n_stalled")
 _LISTS = ("loss_curve", "gradient_norms")
@@ -45,7 +44,7 @@ def kind_of(estimator):
     TypeError
         If it is of a class that is not fastrnn's own: a file names no class.
     """
-    kind = vars(type(estimator)).get("_kind")
+    kind = vars(type(estimator)).get("kind")
     if kind is None:
         raise TypeError(
             f"{type(estimator).__name__} is no class of fastrnn's own: a file knows those alone"
@@ -64,19 +63,35 @@ def save_model(estimator, path):
         Where.
     """
     kind = kind_of(estimator)
-    estimator._check_fitted()
-    estimator._check_parameters()
-    fitted, arrays = estimator._record()
+    estimator.check_fitted()
+    estimator.check_parameters()
+    of_reader, reader_arrays = estimator.reader_.record()
+    of_task, task_arrays = estimator.task_.record()
+    arrays = reader_arrays | task_arrays
     tensors = estimator.network_.named_views(estimator.network_.theta)
     tensors |= {f"fitted.{name}": array for name, array in arrays.items()}
     record = {
         "parameters": encode_parameters(estimator),
-        "fitted_with": encode_fields(estimator._fitted_with()),
-        "fitted": encode_fields(fitted),
+        "fitted_with": encode_fields(fitted_with(estimator)),
+        "fitted": encode_fields(of_reader | of_task),
         "history": encode_fields(_history(estimator)),
-        "training": encode_fields(record_training(estimator._training_state)),
+        "training": encode_fields(record_training(estimator.training_state_)),
     }
     write_record(path, kind, record, tensors)
+
+
+def fitted_with(estimator):
+    """Parameters that shaped the fitted model, as they were then."""
+    architecture = estimator.network_.architecture
+    names = {field.name for field in fields(estimator)}
+    shaped = ("hidden_layer_sizes", "cell", "bidirectional", "pooling", "dtype")
+    return {
+        **{name: getattr(architecture, name) for name in shaped if name in names},
+        **architecture.cell_options,
+        "embedding_dim": tuple(width for _, width in architecture.embeddings) or None,
+        **({"tie_weights": architecture.tied} if "tie_weights" in names else {}),
+        **estimator.reader_.fitted_with(),
+    }
 
 
 def encode_parameters(estimator, left_out=()):
@@ -170,7 +185,7 @@ def read_parameters(cls, part, names):
     estimator = cls(**{name: part.value(name) for name in names})
     part.end()
     with as_model_file_error():
-        estimator._check_parameters()
+        estimator.check_parameters()
     return estimator
 
 
@@ -284,44 +299,6 @@ def read_columns(part, n_names=None, fitted_by="the model"):
         tuple(known),
         fitted_by,
     )
-
-
-def record_sequences(estimator):
-    """Say what `fit` learned about the sequences of X.
-
-    Parameters
-    ----------
-    estimator : RNNBase
-        A fitted one.
-
-    Returns
-    -------
-    dict
-        Fields of a record.
-    """
-    return {"columns": record_columns(estimator._columns), "n_columns": estimator._n_columns}
-
-
-def read_sequences(part):
-    """Read back what `record_sequences` said.
-
-    Parameters
-    ----------
-    part : Fields
-        Part of a record.
-
-    Returns
-    -------
-    Sequences
-        None of them, of such columns.
-    """
-    n_columns = part.optional("n_columns", part.whole, 1)
-    columns = read_columns(part.part("columns"), n_columns)
-    n_features = columns.width - len(columns.ids)
-    part.check(columns.width >= 1, "columns", "one or more")
-    part.check(n_columns is None or columns.width == 1, "n_columns", "null for several columns")
-    none = np.broadcast_to(np.float32(0), (0, n_features))
-    return Sequences(none, np.zeros(1, np.int64), n_columns, columns=columns)
 
 
 def read_labels(part, name):

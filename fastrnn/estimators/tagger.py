@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 
 from fastrnn.bridge import available_if
-from fastrnn.estimators.adopting import adopt_classes, adopt_columns
 from fastrnn.estimators.base import RNNBase, steps_by_minibatches
-from fastrnn.estimators.classes import read_classes, refuse_balanced, weigh_classes
-from fastrnn.estimators.precision import narrow_weight
-from fastrnn.estimators.saving import read_labels, read_sequences
-from fastrnn.estimators.targets import Target, learned
-from fastrnn.inputs.steps import IGNORED, UNKNOWN, as_step_labels, as_step_weight, split_steps
+from fastrnn.estimators.fitting import fit_one_epoch
+from fastrnn.estimators.labels import (
+    StepClassTask,
+    check_none_is_left_out,
+    read_classes,
+    refuse_balanced,
+)
+from fastrnn.inputs.steps import split_steps
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -73,7 +75,8 @@ class RNNTagger(RNNBase):  # numpydoc ignore=PR02
     array(['above', 'above', 'below'], dtype='<U5')
     """
 
-    _kind = "tagger"
+    kind = "tagger"
+    task_class = StepClassTask
 
     class_weight: dict[Any, float] | str | None = None
 
@@ -116,9 +119,9 @@ class RNNTagger(RNNBase):  # numpydoc ignore=PR02
             If training needs more memory than there is; nothing has been taken then.
         """
         refuse_balanced(self.class_weight)
-        classes = read_classes(classes, getattr(self, "classes_", None), "tagger")
-        _check_none_is_left_out(classes)
-        return self._partial_fit(X, y, sample_weight, {"classes_": classes})
+        classes = read_classes(classes, self.task_ if self.is_fitted else None, "tagger")
+        check_none_is_left_out(classes)
+        return fit_one_epoch(self, X, y, sample_weight, StepClassTask(classes))
 
     def predict(self, X):
         """Predict the label of each step.
@@ -134,7 +137,7 @@ class RNNTagger(RNNBase):  # numpydoc ignore=PR02
             For each sequence an array of shape (T_i,): the most probable label of each step.
         """
         sequences = self._read(X)
-        labels = self.classes_[self._outputs(sequences).argmax(axis=1)]
+        labels = self.task_.decode(self._outputs(sequences))
         return split_steps(labels, sequences.lengths)
 
     def predict_proba(self, X):
@@ -191,85 +194,9 @@ class RNNTagger(RNNBase):  # numpydoc ignore=PR02
             Accuracy between 0 and 1.
         """
         sequences = self._read(X)
-        labels = as_step_labels(y, sequences.lengths)
-        labels.check_kind(self.classes_)
-        weight = self._read_weight(sample_weight, sequences)
-        numbers = labels.numbers(self.classes_)
-        weight[numbers == IGNORED] = 0.0
-        _check_not_all_left_out(weight)
-        return self._score(self._outputs(sequences), numbers, weight)
+        return self.task_.score_answers(self._outputs(sequences), y, sequences, sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         return tags
-
-    def _read_weight(self, sample_weight, sequences):
-        return as_step_weight(sample_weight, sequences.lengths, sequences.values.dtype)
-
-    def _encode(self, y, sequences, weight, known, *, part=False):
-        labels = as_step_labels(y, sequences.lengths)
-        seen = labels.classes()
-        classes = seen if known is None else known["classes_"]
-        if known is not None and not part and not np.array_equal(seen, classes):
-            raise ValueError(
-                f"warm_start=True goes on from the fitted model, which has classes "
-                f"{classes.tolist()}, but y has {seen.tolist()}"
-            )
-        numbers = labels.numbers(classes)
-        if (numbers == UNKNOWN).any():
-            row = int(np.argmax(numbers == UNKNOWN))
-            raise ValueError(
-                f"{labels.place(row)}: y has the label {labels.values[row]!r}, which is not among "
-                f"the classes of the model, {classes.tolist()}"
-            )
-        left_out = numbers == IGNORED
-        weight = np.where(left_out, 0.0, weight)
-        _check_not_all_left_out(weight)
-        numbers[left_out] = 0
-        per_class = np.bincount(numbers, weight, minlength=len(classes))
-        if not part and np.count_nonzero(per_class) < 2:
-            only = classes[per_class > 0].tolist()[0]
-            raise ValueError(
-                f"y has one class only, {only!r}: a tagger needs two or more (None, and -1 among "
-                "whole numbers, mark steps to be left out)"
-            )
-        factors = weigh_classes(self.class_weight, classes, per_class, numbers)
-        return Target(
-            values=numbers,
-            weight=narrow_weight(weight, sequences.values.dtype, factors, labels.place),
-            n_outputs=len(classes),
-            groups=np.zeros(len(sequences), dtype=np.int64),
-            attributes={"classes_": classes},
-            loss="log_loss",
-            offsets=sequences.offsets,
-        )
-
-    def _adopt_outputs(self, weights, classes=None):
-        classes, head = adopt_classes(classes, weights.head, "tagger")
-        _check_none_is_left_out(classes)
-        target = learned({"classes_": classes}, len(classes), "log_loss")
-        return adopt_columns(self, weights), target, head
-
-    def _record(self):
-        fields, arrays = super()._record()
-        return {**fields, "classes": self.classes_}, arrays
-
-    def _restore(self, fields, file):
-        classes = read_labels(fields, "classes")
-        fields.check(classes.dtype.kind in "iuU", "classes", "strings or whole numbers")
-        target = learned({"classes_": classes}, len(classes), "log_loss")
-        return read_sequences(fields), target
-
-    def _score(self, outputs, values, weight):
-        return float(np.average(outputs.argmax(axis=1) == values, weights=weight))
-
-
-def _check_none_is_left_out(classes):
-    if -1 in classes.tolist():
-        raise ValueError("classes has the label -1, which marks steps to be left out")
-
-
-def _check_not_all_left_out(weight):
-    if not weight.any():
-        raise ValueError("y has no step that counts: every label is left out or has weight 0")

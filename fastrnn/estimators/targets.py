@@ -1,99 +1,14 @@
 """What stands beside X: labels, numbers and weights, checked, encoded and split."""
 
 import contextlib
-import math
 import warnings
-from dataclasses import dataclass
 from numbers import Real
-from typing import Any
 
 import numpy as np
 
 from fastrnn.bridge import DataConversionWarning
 from fastrnn.inputs.arrays import kernel_array
 from fastrnn.inputs.steps import check_sum
-
-
-@dataclass(frozen=True)
-class Target:
-    """What a network is trained towards.
-
-    Attributes
-    ----------
-    values : ndarray
-        For each sequence, or each step, a class number int64, or a row of K values of the network's
-        dtype.
-    weight : ndarray
-        Weight of each sequence, or step, of the network's dtype.
-    n_outputs : int
-        Number of outputs K of the network.
-    groups : ndarray of shape (n,)
-        The group of each sequence; the same share of each group is held out.
-    attributes : dict
-        Fitted attributes that come from the targets, to be set when training has succeeded.
-    loss : str or tuple of float
-        Loss of the network, a key of `fastrnn.network.heads.HEADS`, or levels of quantiles.
-    offsets : ndarray of shape (n + 1,), int64, or None, default=None
-        If there is a target for each step: those of sequence i stand in rows ``offsets[i]`` up to
-        ``offsets[i + 1]``.
-    """
-
-    values: np.ndarray
-    weight: np.ndarray
-    n_outputs: int
-    groups: np.ndarray
-    attributes: dict[str, Any]
-    loss: str | tuple[float, ...]
-    offsets: np.ndarray | None = None
-
-    def rows(self, sequences):
-        """Where the targets and weights of some sequences stand, one after the other.
-
-        Parameters
-        ----------
-        sequences : ndarray of int
-            Their numbers.
-
-        Returns
-        -------
-        ndarray of int
-        """
-        if self.offsets is None:
-            return sequences
-        return np.concatenate([np.arange(self.offsets[i], self.offsets[i + 1]) for i in sequences])
-
-    def has_weight(self):
-        """Whether each sequence, or any of its steps, has a weight above zero.
-
-        Returns
-        -------
-        ndarray of shape (n,), bool
-        """
-        positive = self.weight > 0
-        if self.offsets is None:
-            return positive
-        return np.logical_or.reduceat(positive, self.offsets[:-1])
-
-
-def learned(attributes, n_outputs, loss):
-    """Make the target of a model that is not to be trained now.
-
-    Parameters
-    ----------
-    attributes : dict of str to object
-        Fitted attributes that came from its targets.
-    n_outputs : int
-        Number of outputs of its network.
-    loss : str or tuple of float
-        Loss of its network.
-
-    Returns
-    -------
-    Target
-        Of no sequences.
-    """
-    none = np.empty(0)
-    return Target(none, none, n_outputs, none, attributes, loss)
 
 
 def as_labels(y):
@@ -119,7 +34,7 @@ def as_labels(y):
         warnings.warn(
             "A column-vector y was passed when a 1d array was expected: pass y.ravel()",
             DataConversionWarning,
-            stacklevel=5,
+            stacklevel=6,  # the line that called fit
         )
         y = y.ravel()
     if y.ndim != 1:
@@ -313,49 +228,6 @@ def check_same_length(sequences, name, values):
             f"Found input variables with inconsistent numbers of samples: X has {len(sequences)} "
             f"sequences, {name} has {len(values)} entries"
         )
-
-
-def hold_out(target, fraction, rng):
-    """Choose the sequences that early stopping scores, the same share of every group.
-
-    Parameters
-    ----------
-    target : Target
-        Sequences of weight zero are not chosen.
-    fraction : float
-        Share of the others to choose, in (0, 1). One of each group always stays.
-    rng : numpy.random.Generator
-        Makes the choice.
-
-    Returns
-    -------
-    ndarray of int
-        Which sequences to hold out.
-
-    Raises
-    ------
-    ValueError
-        If that would be fewer than two.
-    """
-    kept = target.has_weight()
-    members = [
-        np.flatnonzero((target.groups == group) & kept) for group in np.unique(target.groups)
-    ]
-    sizes = np.array([len(group) for group in members])
-    shares = fraction * sizes
-    counts = np.floor(shares).astype(int)
-    missing = math.ceil(fraction * sizes.sum()) - counts.sum()
-    counts[np.argsort(counts - shares, kind="stable")[:missing]] += 1
-    counts = np.minimum(counts, np.maximum(sizes - 1, 0))
-    if counts.sum() < 2:
-        raise ValueError(
-            f"early_stopping=True with validation_fraction={fraction} holds out {counts.sum()} of "
-            f"{sizes.sum()} sequences, but a score needs 2: give more sequences, or a larger "
-            "validation_fraction"
-        )
-    return np.concatenate(
-        [rng.permutation(group)[:n] for group, n in zip(members, counts, strict=True)]
-    )
 
 
 def _as_array(y):

@@ -47,7 +47,7 @@ def describe(est, prefix, header):
     kind = next(ours, None)
     if kind is None:
         raise TypeError(f"est must be an estimator of fastrnn, got {type(est).__name__}")
-    est._check_fitted()
+    est.check_fitted()
     network = est.network_
     if not network.one_way:
         raise ValueError(
@@ -55,7 +55,7 @@ def describe(est, prefix, header):
             "of which would have to be kept; export one with bidirectional=False"
         )
     weights = {}
-    read = _read_series if hasattr(est, "_plan") else _read_columns
+    read = _read_series if est.kind == "forecaster" else _read_columns
     names = {
         "kind": kind.__name__,
         "version": __version__,
@@ -94,7 +94,7 @@ def _tables(network, weights):
 
 def _read_columns(est, weights):
     """Numbers and ids of a step, for the estimators that read them as they are."""
-    n_features, columns = est.network_.architecture.n_features, est._columns
+    n_features, columns = est.network_.architecture.n_features, est.reader_.columns
     numbers = [j for j in range(columns.width) if j not in columns.ids]
     of_id = "the token, its place in tokens_" if hasattr(est, "tokens_") else "column {} of X"
     return {
@@ -108,7 +108,7 @@ def _read_columns(est, weights):
 
 def _read_series(est, weights):
     """What a forecaster reads: the value, and covariates, which are scaled in C."""
-    plan, covariates = est._plan, est._covariates
+    plan, covariates = est.reader_.plan, est.reader_.covariates
     columns, _ = plan.columns(covariates)
     past = [(j, 0) for j in range(covariates.n_future, len(covariates.mean))]
     future = [(j, h) for h in range(1, plan.block + 1) for j in range(covariates.n_future)]
@@ -233,8 +233,8 @@ def _outputs(est, prefix, weights):
         "outputs": outputs,
         "class_type": class_type,
         "classes": [{"label": label} for label in classes],
-        "end": est._vocabulary.end if has_tokens else None,
-        "has_end": has_tokens and est._vocabulary.end is not None,
+        "end": est.reader_.vocabulary.end if has_tokens else None,
+        "has_end": has_tokens and est.reader_.vocabulary.end is not None,
     }
 
 

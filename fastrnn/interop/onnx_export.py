@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from fastrnn import __version__
+from fastrnn.estimators.base import RNNBase
 from fastrnn.files.atomic import replacing
 from fastrnn.interop.onnx_forecast import add_forecaster
 from fastrnn.interop.onnx_graph import Graph
@@ -92,11 +93,11 @@ def to_onnx(est):
     >>> [value.name for value in model.graph.output]
     ['probabilities', 'labels']
     """
-    if not hasattr(est, "_check_fitted"):
+    if not isinstance(est, RNNBase):
         raise TypeError(f"to_onnx takes a fitted estimator of fastrnn, got {type(est).__name__}")
-    est._check_fitted()
+    est.check_fitted()
     graph = Graph()
-    if hasattr(est, "_plan"):
+    if est.kind == "forecaster":
         metadata = add_forecaster(graph, est)
     else:
         metadata = _add_reader(graph, est)
@@ -144,7 +145,7 @@ def export_onnx(est, path):
 
 def _add_reader(graph, est):
     """Add all nodes of an estimator that reads sequences; return metadata."""
-    network, columns = est.network_, est._columns
+    network, columns = est.network_, est.reader_.columns
     x = ids = None
     if network.architecture.n_features:
         shape = ("n", "T", network.architecture.n_features)
@@ -159,7 +160,7 @@ def _add_reader(graph, est):
     y, states = nodes.read(graph, x, ids, steps)
     outputs = nodes.read_out(graph, nodes.pool(graph, y, states, steps))
     metadata = {"n_categories": est.n_categories_} if network.architecture.id_tables else {}
-    if columns.names is not None and est._n_columns is None:
+    if columns.names is not None and est.reader_.n_columns is None:
         is_id = [j in columns.ids for j in range(columns.width)]
         for key, wanted in (("features", False), ("id_features", True)):
             named = zip(columns.names, is_id, strict=True)
@@ -191,8 +192,9 @@ def _add_values(graph, est, outputs):
     """Add the output of a regressor, in the units of y."""
     values = graph.cast(outputs, np.float64)
     values = graph.add("Add", graph.add("Mul", values, est.y_scale_), est.y_mean_)
-    shape = ("n", est.n_outputs_)[: est._y_ndim]
-    if est._y_ndim == 1:
+    is_flat = est.task_.is_flat
+    shape = ("n", est.n_outputs_)[: 1 if is_flat else 2]
+    if is_flat:
         values = graph.add("Squeeze", values, np.array([1]))
     graph.output("values", values, np.float64, shape, "What predict returns.")
 

@@ -35,7 +35,7 @@ class _Forecast:
 
     def __init__(self, graph, est):
         self._graph, self._plan, self._network = graph, est._plan, est.network_
-        self._covariates, self._names = est._covariates, est._columns.names
+        self._covariates, self._names = est._covariates, est.reader_.columns.names
         self._n_past = len(self._covariates.mean) - self._covariates.n_future
         self._columns, _ = self._plan.columns(self._covariates)
         self._is_relative = self._plan.scaling == "difference"

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from fastrnn.estimators.base import RNNBase
+from fastrnn.estimators.fitting import adopt
 from fastrnn.layers import CarryLSTM
 from fastrnn.network.architecture import CELLS
 from fastrnn.network.recurrent import ZEROS, RecurrentLayer
@@ -127,7 +129,7 @@ class Weights:
         fitted = type(estimator)(**copy.deepcopy(estimator.get_params(deep=False)))
         fitted.set_params(**self._parameters(fitted))
         given = {name: value for name, value in meaning.items() if value is not None}
-        fitted._adopt(self, given)
+        adopt(fitted, self, given)
         return fitted
 
     def _parameters(self, estimator):
@@ -191,7 +193,7 @@ def check_estimator(estimator):
     TypeError
         If it is anything else.
     """
-    if isinstance(estimator, type) or not hasattr(estimator, "_adopt"):
+    if isinstance(estimator, type) or not isinstance(estimator, RNNBase):
         shown = estimator.__name__ if isinstance(estimator, type) else type(estimator).__name__
         what = "the class" if isinstance(estimator, type) else "an object of type"
         raise TypeError(f"estimator must be one such as RNNClassifier(), got {what} {shown}")
@@ -286,8 +288,8 @@ def weights_of(model, library):
     ValueError
         If the other library has no such cell.
     """
-    if hasattr(model, "_check_fitted") and not isinstance(model, type):
-        model._check_fitted()
+    if isinstance(model, RNNBase):
+        model.check_fitted()
         network = model.network_
         layers, tables, head = network.layers, network.embeddings, dict(network.head.params)
         if network.head.tied:

@@ -108,8 +108,8 @@ def fit_and_copy(model, data, path, monkeypatch, **options):
 
 def assert_same(model, expected):
     np.testing.assert_array_equal(model.network_.theta, expected.network_.theta)
-    assert model._training_state.rng.bit_generator.state == (
-        expected._training_state.rng.bit_generator.state
+    assert model.training_state_.rng.bit_generator.state == (
+        expected.training_state_.rng.bit_generator.state
     )
     for name in ("loss_curve_", "gradient_norms_", "validation_scores_", "n_iter_", "t_", "loss_"):
         assert getattr(model, name) == getattr(expected, name), name

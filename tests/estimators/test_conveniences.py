@@ -62,11 +62,11 @@ def test_partial_fit_goes_on_after_fit(estimator):
 
 def test_partial_fit_may_change_how_it_trains():
     model, X, y = fitted(RNNClassifier)
-    adam = model._training_state.solver_state
+    adam = model.training_state_.solver_state
     model.set_params(learning_rate_init=0.5).partial_fit(X, y)
-    assert model._training_state.solver_state["t"] == adam["t"] + 1
+    assert model.training_state_.solver_state["t"] == adam["t"] + 1
     model.set_params(solver="sgd", alpha=0.5, dropout=0.3).partial_fit(X, y)
-    assert model._training_state.solver_state.keys() == {"velocity"}
+    assert model.training_state_.solver_state.keys() == {"velocity"}
     assert (model.network_.alpha, model.network_.dropout) == (0.5, 0.3)
 
 
@@ -75,7 +75,7 @@ def test_partial_fit_lowers_the_adaptive_rate():
     model = small(RNNClassifier, learning_rate="adaptive", tol=1e9, n_iter_no_change=2)
     for _ in range(7):
         model.partial_fit(X, y, classes=["down", "up"])
-    assert model._training_state.n_lowered == 3  # after every two epochs but the first
+    assert model.training_state_.n_lowered == 3  # after every two epochs but the first
     assert model.n_iter_ == 7
 
 
@@ -176,7 +176,7 @@ def test_warm_start_goes_on_after_partial_fit(estimator):
     np.testing.assert_allclose(model.network_.theta, theta, rtol=1e-6)
     assert len(model.loss_curve_) == 4 and model.n_iter_ == 3
     assert len(model.validation_scores_) == 3
-    assert model._training_state.epoch == 3
+    assert model.training_state_.epoch == 3
     model.partial_fit(X, y)
     assert model.n_iter_ == 4 and len(model.validation_scores_) == 3
 

@@ -50,7 +50,7 @@ class TestWhatIsRead:
         assert model.n_features_in_ == 5
         assert_array_equal(model.covariate_mean_[[0, 3]], 0)
         assert_array_equal(model.covariate_scale_[[0, 3]], 1)
-        lessons = model._plan.lessons(model._series, model._covariates, "float64")
+        lessons = model.reader_.lessons("Test", model.reader_.series, "float64")
         begin = LENGTHS[0]
         for t in (0, 5, LENGTHS[1] - 1):
             row = begin + t
@@ -66,7 +66,7 @@ class TestWhatIsRead:
         series, future = make_series(), make_covariates()
         model = small("direct", categorical_features=[0])
         model.fit(series, future_covariates=future)
-        lessons = model._plan.lessons(model._series, model._covariates, "float64")
+        lessons = model.reader_.lessons("Test", model.reader_.series, "float64")
         last = LENGTHS[0] - 1
         assert_array_equal(lessons.ids[last], [4, 4, 4])
         assert_array_equal(lessons.ids[last - 1], [future[0][last, 0], 4, 4])
@@ -79,7 +79,7 @@ class TestWhatIsRead:
         model.fit(make_series(), future_covariates=future)
         assert model.n_categories_ == (4, 5)
         assert model.network_.architecture.id_tables == (0, 1) * 3
-        lessons = model._plan.lessons(model._series, model._covariates, "float64")
+        lessons = model.reader_.lessons("Test", model.reader_.series, "float64")
         assert_array_equal(lessons.ids[7], future[0][8:11].ravel())
         assert lessons.columns.n_categories == (5, 6) * 3
 
@@ -122,9 +122,9 @@ class TestWhatIsRead:
         series, future = make_series(), make_covariates()
         model = small(embedding_dim=7, categorical_features=[0])
         model.fit(series, future_covariates=future)
-        assert model._architecture.embeddings == ((5, 7),)
+        assert model.network_.architecture.embeddings == ((5, 7),)
         model.set_params(embedding_dim=None).fit(series, future_covariates=future)
-        assert model._architecture.embeddings == ((5, round(1.6 * 4**0.56)),)
+        assert model.network_.architecture.embeddings == ((5, round(1.6 * 4**0.56)),)
         ids = [part[:, :1] for part in future]  # embedding_dim alone: all of them are ids
         model.set_params(embedding_dim=2, categorical_features=None)
         model.fit(series, future_covariates=ids)
@@ -268,7 +268,7 @@ class TestFrames:
         columns["kind"] = [{"a": "x", "b": "y", "c": "x"}[key] for key in columns["id"]]
         model = small("direct", categorical_features="from_dtype", embedding_dim=2)
         model.fit(frame_of(columns), past_covariates=["kind"])
-        assert model._architecture.embeddings == ((2, 2),)
+        assert model.network_.architecture.embeddings == ((2, 2),)
         columns["kind"] = ["y"] * len(columns["id"])
         changed = model.predict(3, frame_of(columns))
         assert_allclose(changed[1], model.predict(3)[1])

@@ -18,10 +18,12 @@ from fastrnn.estimators import (
     RNNForecaster,
     RNNLanguageModel,
     RNNRegressor,
-    base,
+    fitting,
+    tasks,
 )
 from fastrnn.estimators.parameters import RULES, STOCHASTIC, USED_BY
-from fastrnn.estimators.targets import Target, hold_out
+from fastrnn.estimators.tasks import Target, hold_out
+from fastrnn.network import Network
 
 ESTIMATORS = [RNNClassifier, RNNRegressor]
 CELLS = ["lstm", "gru", "rnn", "carry_lstm"]
@@ -357,7 +359,7 @@ def test_n_jobs_reaches_the_network(monkeypatch):
         monkeypatch.setattr(model.network_, name, spy)
     model.predict(X), model.transform(X), model.hidden_states(X)
     assert seen == [2, 2, 2]
-    assert model._settings().n_jobs == 2
+    assert fitting.settings_of(model).n_jobs == 2
 
 
 # What goes in and what comes out.
@@ -539,7 +541,7 @@ def test_weight_decay_of_adamw_is_not_also_a_penalty():
     assert fitted(RNNClassifier, solver="adam", alpha=0.5)[0].network_.alpha == 0.5
     model, *_ = fitted(RNNClassifier, solver="adamw", alpha=0.5)
     assert model.network_.alpha == 0
-    assert model._settings().alpha == 0.5
+    assert fitting.settings_of(model).alpha == 0.5
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -796,7 +798,7 @@ def test_r2_by_its_formula():
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_early_stopping_scores_what_it_holds_out(estimator, monkeypatch):
     held_out, trained = [], []
-    hold, train = base.hold_out, base.train
+    hold, train = tasks.hold_out, fitting.train
 
     def spy_hold_out(*args):
         held_out.append(hold(*args))
@@ -806,8 +808,8 @@ def test_early_stopping_scores_what_it_holds_out(estimator, monkeypatch):
         trained.append(np.flatnonzero(weight))
         return train(network, sequences, target, weight, *args, **kwargs)
 
-    monkeypatch.setattr(base, "hold_out", spy_hold_out)
-    monkeypatch.setattr(base, "train", spy_train)
+    monkeypatch.setattr(tasks, "hold_out", spy_hold_out)
+    monkeypatch.setattr(fitting, "train", spy_train)
     X, y = make_problem(estimator)
     y = np.where(np.arange(len(X)) % 3 == 0, np.roll(y, 1), y)  # not all of it can be learned
     params = {"early_stopping": True, "validation_fraction": 0.25, "max_iter": 30, "tol": 0.0}
@@ -828,7 +830,7 @@ def as_target(groups, weight=None):
     """Return a target with these groups, for `hold_out`."""
     groups = np.asarray(groups)
     weight = np.ones(len(groups)) if weight is None else np.asarray(weight)
-    return Target(groups, weight, 2, groups, {}, "log_loss")
+    return Target(groups, weight, weight, groups)
 
 
 def test_hold_out_takes_its_share_of_every_group():
@@ -924,7 +926,7 @@ def test_warm_start_keeps_the_scale_of_the_regressor():
 
 def test_interrupted_training_keeps_the_model(monkeypatch):
     X, y = make_problem(RNNClassifier)
-    loss_and_grad = base.Network.loss_and_grad
+    loss_and_grad = Network.loss_and_grad
     calls = []
 
     def interrupted(self, *args, **kwargs):
@@ -933,7 +935,7 @@ def test_interrupted_training_keeps_the_model(monkeypatch):
             raise KeyboardInterrupt
         return loss_and_grad(self, *args, **kwargs)
 
-    monkeypatch.setattr(base.Network, "loss_and_grad", interrupted)
+    monkeypatch.setattr(Network, "loss_and_grad", interrupted)
     with pytest.warns(UserWarning, match="interrupted in epoch 4"):
         model = small(RNNClassifier, batch_size=20, max_iter=50).fit(X, y)
     assert model.n_iter_ == 3

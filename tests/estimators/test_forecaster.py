@@ -15,6 +15,7 @@ from fastrnn import RNNForecaster
 from fastrnn.bridge import NotFittedError
 from fastrnn.estimators.base import RNNBase
 from fastrnn.estimators.forecast_errors import mae, mase, seasonal_naive, smape
+from fastrnn.estimators.next_values import GivenSeries, NextValueTask, SeriesReader
 from fastrnn.inputs.sequences import as_sequences
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
@@ -154,7 +155,7 @@ class TestByHand:
     def test_what_the_network_is_to_learn(self, scaling, quantiles):
         series = drifting()
         model = small(scaling=scaling, quantiles=quantiles, **DIRECT).fit(series)
-        lessons = model._read_sequences(series, "float64")
+        lessons = model.reader_.read(series, "float64")
         first = 0
         for values in series:
             n = len(values)
@@ -177,11 +178,11 @@ class TestByHand:
     @pytest.mark.parametrize("window", [7, 10, 25, 26, 40, 41, 100])
     def test_windows_learn_every_step_once_and_know_what_was_before(self, window):
         series = drifting()
-        whole = small(**DIRECT).fit(series)._read_sequences(series, "float64")
+        whole = small(**DIRECT).fit(series).reader_.read(series, "float64")
         model = small(window=window, **DIRECT)
-        lessons = model._read_first(model._read_all(series, None, None))
+        lessons = SeriesReader.learn(GivenSeries(series), model)[1]
         assert lessons.lengths.max() <= window
-        target = model._encode(None, lessons, np.ones(len(lessons)), None)
+        target = NextValueTask(lessons.plan).encode(None, lessons, None)
         learned = target.weight > 0
         assert_array_equal(lessons.values[learned], whole.values[whole.weight > 0])
         assert_array_equal(lessons.target[learned], whole.target[whole.weight > 0])
@@ -197,7 +198,7 @@ class TestByHand:
         model.fit(series, future_covariates=future, past_covariates=past)
         future = (future - future[:9].mean(axis=0)) / future[:9].std(axis=0)
         past = (past - past.mean()) / past.std()
-        read = model._plan.read(model._series, 0, model._covariates).inputs
+        read = model.reader_.plan.read(model.reader_.series, 0, model.reader_.covariates).inputs
         assert read.shape == (9, 1 + 1 + 2 * 2)
         assert_allclose(read[:, 1:2], past)
         assert_allclose(read[:, 2:4], future[1:10])
@@ -206,7 +207,7 @@ class TestByHand:
         assert_allclose(model.covariate_mean_.shape, 3)
         # Beyond what is known they are at their mean.
         model.fit(series, future_covariates=future[:9], past_covariates=past)
-        read = model._plan.read(model._series, 0, model._covariates).inputs
+        read = model.reader_.plan.read(model.reader_.series, 0, model.reader_.covariates).inputs
         assert_array_equal(read[8, 2:], 0)
         assert_array_equal(read[7, 4:], 0)
 
@@ -222,10 +223,11 @@ class TestByHand:
     def test_what_early_stopping_holds_out(self):
         series = drifting()
         model = small(early_stopping=True, validation_fraction=0.2, **DIRECT)
-        lessons = model._read_first(model._read_all(series, None, None))
-        target = model._encode(None, lessons, np.ones(3), None)
-        left, (sequences, values, weight) = model._hold_out(lessons, target, None)
-        assert sequences is lessons
+        lessons = SeriesReader.learn(GivenSeries(series), model)[1]
+        target = NextValueTask(lessons.plan).encode(None, lessons, None)
+        left, scored = NextValueTask(lessons.plan).hold_out(lessons, target, 0.2, None)
+        values, weight = scored.values, scored.weight
+        assert scored.sequences is lessons
         both = np.isnan(left.values) & np.isnan(values)
         assert_array_equal(both, np.isnan(lessons.target))
         first = 0
@@ -241,7 +243,7 @@ class TestByHand:
         model.fit(series)
         outputs = model.network_.predict(lessons)
         error = 0.5 * np.nansum((outputs - values) ** 2, axis=1) / 4
-        assert_allclose(model._score(outputs, values, weight), -error.sum() / weight.sum())
+        assert_allclose(model.task_.score(outputs, values, weight), -error.sum() / weight.sum())
 
 
 class TestScaling:
@@ -408,7 +410,7 @@ class TestGaps:
         model = small(missing="mask", strategy="direct", horizon=2)
         gap = np.nan
         model.fit([[gap, 1.0, gap, 4.0, 5.0, gap], [gap, 2.0, 4.0]])
-        lessons = model._read_sequences(model._series.values, "float64")
+        lessons = model.reader_.read(model.reader_.series.values, "float64")
         # Mean absolute difference of the observed values: (3 + 1) / 2 = 2.
         assert_allclose(lessons.values[:, 0], [0, 0, 0, 1.5, 0.5, 0, 0, 0, 1])
         assert_allclose(lessons.values[:, 1], [1, 0, 1, 0, 0, 1, 1, 0, 0])
@@ -506,8 +508,8 @@ class TestForms:
     def test_weights_are_those_of_the_series(self):
         series, weight = drifting(), np.array([0.5, 2.0, 3.0])
         model = small(window=12)
-        lessons = model._read_first(model._read_all(series, None, None))
-        target = model._encode(None, lessons, model._read_weight(weight, lessons), None)
+        lessons = SeriesReader.learn(GivenSeries(series), model)[1]
+        target = NextValueTask(lessons.plan).encode(None, lessons, weight)
         expected = [weight[[30, 41, 26].index(n)] for n in lessons.length]
         assert_array_equal(target.weight, np.array(expected) * lessons.weight)
         model.partial_fit(series, sample_weight=weight)
@@ -539,7 +541,7 @@ class TestValidation:
     def test_scores_are_those_of_the_series_given(self):
         series, others = drifting(), drifting(1)
         model = small(**DIRECT).fit(series, validation_data=others)
-        lessons = model._read_sequences(others, "float64")
+        lessons = model.reader_.read(others, "float64")
         known = lessons.weight > 0
         error = np.nansum((model.network_.predict(lessons) - lessons.target) ** 2, axis=1)
         assert_allclose(model.validation_scores_[-1], -0.5 * error[known].mean() / 4)
@@ -555,9 +557,9 @@ class TestValidation:
         model = small(window=window).fit(
             series, validation_data={"y": series, "start": start, "sample_weight": [1.0, 2.0, 0.0]}
         )
-        lessons = model._read_sequences(series, "float64")
+        lessons = model.reader_.read(series, "float64")
         if window:
-            lessons = model._read_first(model._read_all(series, None, None))
+            lessons = SeriesReader.learn(GivenSeries(series), model)[1]
         error = 0.5 * (model.network_.predict(lessons) - lessons.target)[:, 0] ** 2
         first = start if start > 0 else lessons.length + start
         weight = np.select([lessons.length == 30, lessons.length == 41], [1.0, 2.0], 0.0)
@@ -582,8 +584,9 @@ class TestValidation:
         given = {"future_covariates": future, "past_covariates": past}
         model = small(**DIRECT)
         model.fit(series, **given, validation_data={"y": series, **given})
-        lessons = model._plan.lessons(model._series, model._covariates, "float64")
-        expected = model._score(model.network_.predict(lessons), lessons.target, lessons.weight)
+        lessons = model.reader_.lessons("Test", model.reader_.series, "float64")
+        outputs = model.network_.predict(lessons)
+        expected = model.task_.score(outputs, lessons.target, lessons.weight)
         assert_allclose(model.validation_scores_[-1], expected)
 
     @pytest.mark.parametrize(

@@ -182,7 +182,7 @@ def test_streams_are_those_of_separate_sequences_with_truncated_gradients():
     bounds = np.linspace(0, len(ids) - 1, 5).astype(int)
     losses = []
     for begin, end in itertools.pairwise(bounds):
-        sequence = model._vocabulary.sequence(ids[begin:end], np.float64)
+        sequence = model.reader_.vocabulary.sequence(ids[begin:end], np.float64)
         p = model.network_.predict(sequence)
         losses.extend(-np.log(p[np.arange(end - begin), ids[begin + 1 : end + 1]]))
     assert model.loss_ == pytest.approx(np.mean(losses), rel=1e-9)
@@ -319,7 +319,7 @@ def test_next_proba_reads_the_whole_prompt():
     assert not np.allclose(p, model.next_proba("he quick"), rtol=1e-9)
     states = model.network_.initial_states(1)
     for token in "the quick":
-        step = model._vocabulary.sequence(np.array([model.tokens_.index(token)]), np.float64)
+        step = model.reader_.vocabulary.sequence(np.array([model.tokens_.index(token)]), np.float64)
         last = model.network_.read_on(step, states)[0]
     np.testing.assert_allclose(p, last, rtol=1e-12)
 

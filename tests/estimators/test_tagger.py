@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fastrnn import RNNTagger
-from fastrnn.estimators import base
+from fastrnn.estimators import fitting, tasks
 from fastrnn.metrics import token_accuracy_score
 
 # Short trainings end at max_iter, which is not what these tests are about.
@@ -303,7 +303,7 @@ def test_what_is_left_out_is_read_all_the_same():
 
 def test_early_stopping_holds_out_whole_sequences(monkeypatch):
     held_out, trained = [], []
-    hold, train = base.hold_out, base.train
+    hold, train = tasks.hold_out, fitting.train
 
     def spy_hold_out(*args):
         held_out.append(hold(*args))
@@ -313,8 +313,8 @@ def test_early_stopping_holds_out_whole_sequences(monkeypatch):
         trained.append((sequences.offsets, weight))
         return train(network, sequences, target, weight, *args, **kwargs)
 
-    monkeypatch.setattr(base, "hold_out", spy_hold_out)
-    monkeypatch.setattr(base, "train", spy_train)
+    monkeypatch.setattr(tasks, "hold_out", spy_hold_out)
+    monkeypatch.setattr(fitting, "train", spy_train)
     X, y = make_problem()
     marked, _ = left_out_somewhere(y, None)
     model = small(

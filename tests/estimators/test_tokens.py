@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fastrnn import RNNClassifier, RNNRegressor, bridge, standin
-from fastrnn.estimators import base
+from fastrnn.estimators import needs
 from fastrnn.estimators.parameters import embedding_sizes
 from fastrnn.preprocessing import SequenceScaler, TokenEncoder
 
@@ -326,7 +326,7 @@ def test_memory_counts_tables_and_ids():
 def test_memory_counts_copies_of_ids(monkeypatch):
     X = np.arange(30).reshape(10, 3)
     with monkeypatch.context() as patch:
-        patch.setattr(base, "_estimate", lambda *args, **options: 0)
+        patch.setattr(needs, "estimate_memory", lambda *args, **options: 0)
         model = learner(embedding_dim=5)
         assert model.estimate_memory(X) == 0  # nothing is copied
         assert model.estimate_memory(list(X)) == X.nbytes

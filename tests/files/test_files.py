@@ -26,12 +26,17 @@ from fastrnn import (
     RNNTagger,
 )
 from fastrnn.bridge import NotFittedError
+from fastrnn.estimators.labels import ClassTask
 from fastrnn.files import ModelFileError, atomic, layout, read_description
 from fastrnn.files.record import decode, encode
 
 library = pytest.importorskip("safetensors.numpy", reason="files are written with safetensors")
 
 QUICK = {"max_iter": 2, "n_iter_no_change": 1, "tol": 10.0, "random_state": 0}
+
+
+OBJECTS = ("network_", "encoder_", "reader_", "task_", "training_state_")
+"""What of a fitted model has no equality of its own."""
 
 
 def sequences(n=20, width=2, seed=0):
@@ -76,14 +81,13 @@ def assert_same_fit(loaded, model):
     assert loaded.network_.theta.dtype == model.network_.theta.dtype
     np.testing.assert_array_equal(loaded.network_.theta, model.network_.theta)
     assert loaded.network_.architecture == model.network_.architecture
-    assert loaded._architecture == model._architecture
-    assert loaded._columns == model._columns
+    assert loaded.reader_.feature_names == model.reader_.feature_names
     for name in vars(model):
-        if name.endswith("_") and name not in ("network_", "encoder_"):
+        if name.endswith("_") and name not in OBJECTS:
             np.testing.assert_equal(getattr(loaded, name), getattr(model, name))
             assert type(getattr(loaded, name)) is type(getattr(model, name)), name
     left_out = ("rng", "solver", "solver_state")
-    state, was = (vars(one._training_state) for one in (loaded, model))
+    state, was = (vars(one.training_state_) for one in (loaded, model))
     assert {k: v for k, v in state.items() if k not in left_out} == {
         k: v for k, v in was.items() if k not in left_out
     }
@@ -148,7 +152,7 @@ class TestClassifier:
         model = classifier().fit(X, LABELS.astype("<U200000"))
         assert fastrnn_load(model, tmp_path).classes_.dtype == LABELS.dtype
         classes = np.array([*(f"{k:05}" for k in range(3000)), "z" * 1000])
-        model.classes_ = classes
+        model.task_ = ClassTask(classes)
         with pytest.raises(ValueError, match="classes has a string of 1000 characters among 3001"):
             model.save(tmp_path / "model")
 
@@ -338,7 +342,7 @@ class TestForecaster:
         np.testing.assert_array_equal(
             loaded.predict(3, future_covariates=ahead), model.predict(3, future_covariates=ahead)
         )
-        assert loaded._series.ids == model._series.ids == ["north", "south"]
+        assert loaded.reader_.series.ids == model.reader_.series.ids == ["north", "south"]
 
 
 def test_what_is_loaded_can_be_trained_further(tmp_path):
@@ -350,7 +354,7 @@ def test_what_is_loaded_can_be_trained_further(tmp_path):
     assert len(again.loss_curve_) == 2 * len(model.loss_curve_)
     loaded = save_and_load(model, tmp_path)
     loaded.partial_fit(X, LABELS)
-    assert loaded._training_state.epoch == model._training_state.epoch + 1
+    assert loaded.training_state_.epoch == model.training_state_.epoch + 1
     assert loaded.t_ == model.t_ + len(X)
 
 

@@ -170,7 +170,7 @@ def tagger(**params):
 
 def split_columns(model, x):
     """Return the numbers and the ids of a sequence."""
-    ids = list(model._columns.ids)
+    ids = list(model.reader_.columns.ids)
     return np.delete(x, ids, axis=1), x[:, ids].astype(int)
 
 
@@ -320,7 +320,7 @@ def make_series(n=40, seed=0):
 
 def c_scale(model, values):
     """Return the scale of a series as the struct of the header."""
-    plan = model._plan
+    plan = model.reader_.plan
     scale = learn_scale(values, plan.scaling, plan.log, plan.seasonality, "series")
     season = np.zeros(0)
     if plan.seasonality:
@@ -348,7 +348,7 @@ def test_forecasters(case, tmp_path, compiler):
     model = RNNForecaster((5, 3), max_iter=1, random_state=0, **FORECASTERS[case])
     model = shaken(model.fit(series), 0.3)
     compiled = Compiled(model, tmp_path, compiler)
-    block, levels = model._plan.block, model._plan.quantiles
+    block, levels = model.reader_.plan.block, model.reader_.plan.quantiles
     for n in (20, 37, 40):
         known = series[:n]
         scale = c_scale(model, known)

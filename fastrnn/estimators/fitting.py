@@ -1,0 +1,258 @@
+"""The story of a fit: read, encode, build, train, keep.
+
+Nothing is stored on the estimator before training has succeeded, so that a failed fit leaves a
+fitted model as it was. What was learned is then a network, a reader and a task.
+"""
+
+import copy
+import math
+from dataclasses import fields
+from numbers import Integral
+
+import numpy as np
+
+from fastrnn.bridge import watch_fit
+from fastrnn.estimators.needs import refuse_to_train
+from fastrnn.estimators.parameters import cell_options, plain_values
+from fastrnn.estimators.targets import in_argument
+from fastrnn.estimators.tasks import Scored
+from fastrnn.network.architecture import Architecture
+from fastrnn.network.network import Network
+from fastrnn.network.recurrent import ZEROS
+from fastrnn.training.loop import History, Settings, TrainingState, train
+
+
+def fit(estimator, X, y, sample_weight, validation_data, file, shown=None):
+    """Train until it is done; callbacks see `X`, or what is shown instead."""
+    estimator.check_parameters()
+    goes_on = bool(estimator.warm_start) and estimator.is_fitted
+    reader, task, sequences, target = _read(
+        estimator, X, y, sample_weight, goes_on and "warm_start=True"
+    )
+    architecture = describe(estimator, reader, task)
+    if goes_on:
+        _check_same(estimator, architecture, "warm_start=True", "; warm_start=False starts anew")
+    scored = None
+    if validation_data is not None:
+        scored = _read_validation_data(estimator, validation_data, reader, task)
+    refuse_to_train(estimator, architecture, task, sequences, scored)
+
+    state = TrainingState(as_generator(estimator.random_state))
+    if file:
+        file.start(state.rng, _seen(estimator, reader, sequences, target, scored, goes_on))
+    network = _build(estimator, architecture, state.rng, goes_on)
+    lessons = target
+    if estimator.early_stopping and scored is None:
+        fraction = float(estimator.validation_fraction)
+        lessons, scored = task.hold_out(sequences, target, fraction, state.rng)
+    settings = settings_of(estimator)
+    begun = file and file.resume(network, settings, state)
+
+    def validate():
+        return task.validate(network, scored, estimator.n_jobs)
+
+    def fitted_so_far():
+        return fitted_attributes(reader, task, copy.deepcopy(network))
+
+    shown = X if shown is None else shown
+    with watch_fit(estimator, shown, y, sample_weight, fitted_so_far) as watch:
+        history = train(
+            network, sequences, lessons.values, lessons.weight, settings, state,
+            windows=task.window(estimator.bptt_steps), validate=scored and validate,
+            watch=watch, begun=begun, keep=file and file.keep,
+        )  # fmt: skip
+        keep(estimator, reader, task, network, state)
+        _set_history(estimator, history, goes_on)
+    return estimator
+
+
+def fit_one_epoch(estimator, X, y, sample_weight, task=None):
+    """Train for one epoch, on from where training was; a first call may be given its task."""
+    estimator.check_parameters()
+    if estimator.early_stopping:
+        raise ValueError(
+            "partial_fit knows no early stopping, since it trains for one epoch: set "
+            "early_stopping=False"
+        )
+    goes_on = estimator.is_fitted
+    reader, task, sequences, target = _read(
+        estimator, X, y, sample_weight, goes_on and "partial_fit", task, part=True
+    )
+    architecture = describe(estimator, reader, task)
+    if goes_on:
+        _check_same(estimator, architecture, "partial_fit", "; fit starts anew")
+    refuse_to_train(estimator, architecture, task, sequences)
+
+    if goes_on:
+        state = copy.deepcopy(estimator.training_state_)
+    else:
+        state = TrainingState(as_generator(estimator.random_state))
+    network = _build(estimator, architecture, state.rng, goes_on)
+    if estimator.learning_rate == "cosine" and state.epoch >= estimator.max_iter:
+        raise ValueError(
+            f"learning_rate='cosine' has come down to zero: the model was trained for "
+            f"{state.epoch} epochs, and max_iter is {estimator.max_iter}. Increase max_iter, or "
+            "choose another learning_rate"
+        )
+    history = train(
+        network, sequences, target.values, target.weight, settings_of(estimator), state,
+        n_epochs=1, windows=task.window(estimator.bptt_steps),
+    )  # fmt: skip
+    keep(estimator, reader, task, network, state)
+    _set_history(estimator, history, goes_on, adds=goes_on)
+    return estimator
+
+
+def adopt(estimator, weights, meaning):
+    """Make an estimator a fitted one with weights from elsewhere; `meaning` is of their outputs."""
+    estimator.check_parameters()
+    reader_class, task_class = estimator.reader_class, estimator.task_class
+    of_reader = {name: meaning[name] for name in meaning if name in reader_class.meanings}
+    of_task = {name: meaning[name] for name in meaning if name in task_class.meanings}
+    for name, value in meaning.items():
+        if name not in of_reader and name not in of_task:
+            raise ValueError(f"{name}={value!r} has no meaning for {type(estimator).__name__}")
+    reader = reader_class.adopt(weights, estimator, **of_reader)
+    task, head = task_class.adopt(weights.head, **of_task)
+    if reader.is_tied(estimator) and not np.array_equal(head["W"].T, weights.tables[0]):
+        raise ValueError("tie_weights=True, but the head has other weights than the embedding")
+    arrays = {**weights.named(), **{f"head.{name}": array for name, array in head.items()}}
+    architecture = describe(estimator, reader, task)
+    network = Network(architecture, random_state=ZEROS, **regularization(estimator))
+    for name, view in network.named_views(network.theta).items():
+        view[...] = arrays[name]
+    keep(estimator, reader, task, network, TrainingState(as_generator(estimator.random_state)))
+    _set_history(estimator, History(n_samples=0), goes_on=False)
+
+
+def keep(estimator, reader, task, network, state):
+    """Make the estimator a fitted one."""
+    network.release_memory()
+    estimator.training_state_ = state
+    for name, value in fitted_attributes(reader, task, network).items():
+        setattr(estimator, name, value)
+
+
+def fitted_attributes(reader, task, network):
+    """What a fitted estimator has, but for what training has recorded."""
+    return {
+        "network_": network,
+        "reader_": reader,
+        "task_": task,
+        "n_outputs_": task.n_outputs,
+        **reader.attributes(),
+        **task.attributes(),
+    }
+
+
+def describe(estimator, reader, task):
+    """The network that parameters, reader and task ask for."""
+    sizes = estimator.hidden_layer_sizes
+    sizes = tuple(map(int, [sizes] if isinstance(sizes, Integral) else sizes))
+    return Architecture(
+        n_features=reader.n_features,
+        embeddings=reader.tables(estimator),
+        id_tables=reader.id_tables,
+        tied=reader.is_tied(estimator),
+        cell=estimator.cell,
+        cell_options=cell_options(estimator),
+        hidden_layer_sizes=sizes,
+        bidirectional=bool(estimator.bidirectional),
+        pooling="steps" if task.every_step else estimator.pooling,
+        head=task.head,
+        head_options=task.head_options,
+        n_outputs=task.n_outputs,
+        dtype=estimator.dtype,
+    )
+
+
+def regularization(estimator):
+    """What training does to the network's units and weights, as arguments of `Network`."""
+    return {
+        "dropout": float(estimator.dropout),
+        "recurrent_dropout": float(estimator.recurrent_dropout),
+        "alpha": 0.0 if estimator.solver == "adamw" else float(estimator.alpha),
+    }
+
+
+def settings_of(estimator):
+    """How training goes."""
+    settings = plain_values(estimator, [field.name for field in fields(Settings)])
+    if estimator.batch_size == "auto":
+        settings["batch_size"] = 200
+    return Settings(**settings)
+
+
+def as_generator(random_state):
+    """The source of random numbers that an estimator's parameter stands for."""
+    if isinstance(random_state, np.random.RandomState):
+        random_state = random_state.randint(2**32, size=4, dtype=np.uint32)
+    return np.random.default_rng(random_state)
+
+
+def _read(estimator, X, y, sample_weight, goes_on, task=None, part=False):
+    """Learn reader and task, or go on with those of the model; `goes_on` names what does."""
+    if goes_on:
+        reader, sequences = estimator.reader_.read_more(X, estimator, goes_on)
+        task = estimator.task_
+    else:
+        reader, sequences = estimator.reader_class.learn(X, estimator)
+    if task is None:
+        task, target = estimator.task_class.learn(y, sequences, sample_weight, estimator)
+    else:
+        target = task.encode(y, sequences, sample_weight, estimator, part)
+    return reader, task, sequences, target
+
+
+def _read_validation_data(estimator, validation_data, reader, task):
+    X, y, sample_weight = reader.split_validation_data(validation_data)
+    with in_argument("validation_data"):
+        sequences = reader.read_to_score(X, estimator.dtype)
+        target = task.encode(y, sequences, sample_weight, part=True)
+        if not target.score_weight.any():
+            raise ValueError("there is nothing to score")
+    return Scored(sequences, target.values, target.score_weight)
+
+
+def _build(estimator, architecture, rng, goes_on):
+    """A new network, or a copy of the fitted one, to be trained further."""
+    if not goes_on:
+        return Network(architecture, random_state=rng, **regularization(estimator))
+    network = copy.deepcopy(estimator.network_)
+    for name, value in regularization(estimator).items():
+        setattr(network, name, value)
+    return network
+
+
+def _check_same(estimator, wanted, what, instead):
+    difference = estimator.network_.architecture.difference(wanted)
+    if difference:
+        raise ValueError(f"{what} goes on from the fitted model, which has {difference}{instead}")
+
+
+def _seen(estimator, reader, sequences, target, scored, goes_on):
+    """What training sees, by argument of `fit`, for a checkpoint to compare."""
+    seen = reader.seen(sequences, target.values, target.weight)
+    if scored is not None:
+        parts = reader.seen(scored.sequences, scored.values, scored.weight).values()
+        seen["validation_data"] = [array for arrays in parts for array in arrays]
+    if goes_on:
+        seen["the model before"] = [estimator.network_.theta]
+    return seen
+
+
+def _set_history(estimator, history, goes_on, adds=False):
+    """Set what training has recorded; with ``adds`` it belongs to the fit before."""
+    before = vars(estimator) if goes_on else {}
+    estimator.n_iter_ = history.n_iter + (before["n_iter_"] if adds else 0)
+    estimator.t_ = before.get("t_", 0) + history.t
+    estimator.loss_ = history.loss
+    if not adds:
+        estimator.best_validation_score_ = history.best_validation_score
+    for name in ("loss_curve", "gradient_norms", "validation_scores"):
+        values = getattr(history, name)
+        if values is not None:
+            values = [*(before.get(f"{name}_") or []), *values]
+        if values is not None or not adds:
+            setattr(estimator, f"{name}_", values)
+    estimator.best_loss_ = min(estimator.loss_curve_, default=math.inf)

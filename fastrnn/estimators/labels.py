@@ -1,0 +1,387 @@
+"""Tasks with labels: one for each sequence, any number of them, or one for each step."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastrnn.estimators.precision import narrow_weight
+from fastrnn.estimators.saving import read_labels
+from fastrnn.estimators.targets import (
+    as_label_sets,
+    as_labels,
+    as_sample_weight,
+    check_same_length,
+    is_multilabel,
+)
+from fastrnn.estimators.tasks import Target, Task
+from fastrnn.inputs.steps import IGNORED, UNKNOWN, as_step_labels, as_step_weight
+
+
+@dataclass(frozen=True, eq=False)
+class ClassTask(Task):
+    """One of K classes for each sequence."""
+
+    classes: np.ndarray
+
+    head = "log_loss"
+    meanings = ("classes", "multilabel")
+
+    @classmethod
+    def learn(cls, y, sequences, sample_weight, parameters):
+        """Learn which classes there are; several columns are sets of labels, another task."""
+        if is_multilabel(y):
+            return LabelSetTask.learn(y, sequences, sample_weight, parameters)
+        y = as_labels(y)
+        check_same_length(sequences, "y", y)
+        task = cls(np.unique(y))
+        return task, task.encode(y, sequences, sample_weight, parameters)
+
+    @classmethod
+    def smallest(cls):
+        """A task with one output, of which nothing is known, to count memory with."""
+        return cls(np.zeros(1))
+
+    @property
+    def n_outputs(self):
+        """Number of classes."""
+        return len(self.classes)
+
+    def encode(self, y, sequences, sample_weight, parameters=None, part=False):
+        """Number the labels; unless they are a part, all classes must be among them."""
+        _check_kind(is_multilabel(y), False)
+        y = as_labels(y)
+        check_same_length(sequences, "y", y)
+        weight = as_sample_weight(sample_weight, sequences)
+        classes, labels = self.classes, np.unique(y)
+        if not part and not np.array_equal(labels, classes):
+            raise ValueError(_other_classes(classes, labels))
+        known = np.isin(y, classes)
+        if not known.all():
+            n = int(np.argmin(known))
+            raise ValueError(
+                f"y has the label {y[n].item()!r} of sequence {n}, which is not among the classes "
+                f"of the model, {classes.tolist()}"
+            )
+        numbers = np.searchsorted(classes, y)
+        per_class = np.bincount(numbers, weight, minlength=len(classes))
+        if not part and np.count_nonzero(per_class) < 2:
+            seen = classes[per_class > 0].tolist()
+            raise ValueError(f"y has one class only, {seen[0]!r}: a classifier needs two or more")
+        class_weight = parameters and parameters.class_weight  # of scores there are none
+        factors = weigh_classes(class_weight, classes, per_class, numbers)
+        in_loss = narrow_weight(weight, sequences.values.dtype, factors)
+        return Target(
+            values=numbers.astype(np.int64),
+            weight=in_loss,
+            score_weight=weight * (in_loss > 0),
+            groups=numbers,
+        )
+
+    def decode(self, outputs):
+        """The most probable class of each row of probabilities."""
+        return self.classes[outputs.argmax(axis=1)]
+
+    def score(self, outputs, values, weight):
+        """Accuracy."""
+        return float(np.average(outputs.argmax(axis=1) == values, weights=weight))
+
+    def score_answers(self, outputs, y, sequences, sample_weight):
+        """Accuracy, where a label that the model does not know is one that it got wrong."""
+        y = as_labels(y)
+        check_same_length(sequences, "y", y)
+        weight = as_sample_weight(sample_weight, sequences)
+        return float(np.average(self.decode(outputs) == y, weights=weight))
+
+    def attributes(self):
+        """Fitted attributes of the estimator."""
+        return {"classes_": self.classes}
+
+    def record(self):
+        """Fields and arrays of a file."""
+        return {"classes": self.classes, "is_multilabel": False}, {}
+
+    @classmethod
+    def from_record(cls, fields, file, reader):
+        """Read what `record` gave, for either kind of labels."""
+        classes, several = read_labels(fields, "classes"), fields.flag("is_multilabel")
+        numbers = not several or classes.tolist() == [*range(len(classes))]
+        fields.check(numbers, "classes", "the numbers of the labels")
+        return LabelSetTask(len(classes)) if several else cls(classes)
+
+    @classmethod
+    def adopt(cls, head, classes=None, multilabel=False):
+        """Make a task of a head; a single output is the log-odds of the second of two classes."""
+        n_outputs = len(head["b"])
+        if not multilabel:
+            classes, head = adopt_classes(classes, head, "classifier")
+            return cls(classes), head
+        if n_outputs < 2:
+            raise ValueError(
+                "multilabel=True needs several outputs, but there is one; without it that is the "
+                "log-odds of the second of two classes"
+            )
+        if classes is not None:
+            raise ValueError("classes has no meaning with multilabel=True: columns have numbers")
+        return LabelSetTask(n_outputs), head
+
+
+@dataclass(frozen=True, eq=False)
+class LabelSetTask(Task):
+    """Any of K labels for each sequence, each with a probability of its own."""
+
+    n_outputs: int
+
+    head = "binary_log_loss"
+
+    @classmethod
+    def learn(cls, y, sequences, sample_weight, parameters):
+        """Learn how many labels there are."""
+        task = cls(as_label_sets(y).shape[1])
+        return task, task.encode(y, sequences, sample_weight, parameters)
+
+    def encode(self, y, sequences, sample_weight, parameters=None, part=False):
+        """Read the labels of each sequence as zeros and ones."""
+        _check_kind(is_multilabel(y), True)
+        y = as_label_sets(y)
+        check_same_length(sequences, "y", y)
+        weight = as_sample_weight(sample_weight, sequences)
+        self._check_number(y)
+        if parameters is not None and parameters.class_weight is not None:
+            raise ValueError(
+                "class_weight is for one label for each sequence, but y has several: leave it at "
+                "None, and give sample_weight"
+            )
+        dtype = sequences.values.dtype
+        groups = np.zeros(len(y), dtype=np.int64)
+        return Target(y.astype(dtype), narrow_weight(weight, dtype), weight, groups)
+
+    def decode(self, outputs):
+        """1 for each label whose probability is above 0.5, else 0."""
+        return (outputs > 0.5).astype(np.int64)
+
+    def score(self, outputs, values, weight):
+        """Share of sequences all of whose labels are right."""
+        return float(np.average(((outputs > 0.5) == values).all(axis=1), weights=weight))
+
+    def score_answers(self, outputs, y, sequences, sample_weight):
+        """Share of sequences all of whose labels are right."""
+        y = as_label_sets(y)
+        check_same_length(sequences, "y", y)
+        weight = as_sample_weight(sample_weight, sequences)
+        self._check_number(y)
+        return self.score(outputs, y, weight)
+
+    def attributes(self):
+        """Fitted attributes of the estimator."""
+        return {"classes_": np.arange(self.n_outputs)}
+
+    def record(self):
+        """Fields and arrays of a file."""
+        return {"classes": np.arange(self.n_outputs), "is_multilabel": True}, {}
+
+    def _check_number(self, y):
+        if y.shape[1] != self.n_outputs:
+            raise ValueError(f"y has {y.shape[1]} labels, but the model has {self.n_outputs}")
+
+
+@dataclass(frozen=True, eq=False)
+class StepClassTask(Task):
+    """One of K classes for each step of a sequence."""
+
+    classes: np.ndarray
+
+    head = "log_loss"
+    every_step = True
+    meanings = ("classes",)
+
+    @classmethod
+    def learn(cls, y, sequences, sample_weight, parameters):
+        """Learn which classes there are."""
+        task = cls(as_step_labels(y, sequences.lengths).classes())
+        return task, task.encode(y, sequences, sample_weight, parameters)
+
+    @classmethod
+    def smallest(cls):
+        """A task with one output, of which nothing is known, to count memory with."""
+        return cls(np.zeros(1))
+
+    @property
+    def n_outputs(self):
+        """Number of classes."""
+        return len(self.classes)
+
+    def encode(self, y, sequences, sample_weight, parameters=None, part=False):
+        """Number the labels; unless they are a part, all classes must be among them."""
+        labels = as_step_labels(y, sequences.lengths)
+        classes, dtype = self.classes, sequences.values.dtype
+        weight = as_step_weight(sample_weight, sequences.lengths, dtype)
+        seen = labels.classes()
+        if not part and not np.array_equal(seen, classes):
+            raise ValueError(_other_classes(classes, seen))
+        numbers = labels.numbers(classes)
+        if (numbers == UNKNOWN).any():
+            row = int(np.argmax(numbers == UNKNOWN))
+            raise ValueError(
+                f"{labels.place(row)}: y has the label {labels.values[row]!r}, which is not among "
+                f"the classes of the model, {classes.tolist()}"
+            )
+        left_out = numbers == IGNORED
+        weight = np.where(left_out, 0.0, weight)
+        _check_not_all_left_out(weight)
+        numbers[left_out] = 0
+        per_class = np.bincount(numbers, weight, minlength=len(classes))
+        if not part and np.count_nonzero(per_class) < 2:
+            only = classes[per_class > 0].tolist()[0]
+            raise ValueError(
+                f"y has one class only, {only!r}: a tagger needs two or more (None, and -1 among "
+                "whole numbers, mark steps to be left out)"
+            )
+        class_weight = parameters and parameters.class_weight  # of scores there are none
+        factors = weigh_classes(class_weight, classes, per_class, numbers)
+        in_loss = narrow_weight(weight, dtype, factors, labels.place)
+        return Target(
+            values=numbers,
+            weight=in_loss,
+            score_weight=weight * (in_loss > 0),
+            groups=np.zeros(len(sequences), dtype=np.int64),
+            offsets=sequences.offsets,
+        )
+
+    def decode(self, outputs):
+        """The most probable class of each row of probabilities."""
+        return self.classes[outputs.argmax(axis=1)]
+
+    def score(self, outputs, values, weight):
+        """Token accuracy."""
+        return float(np.average(outputs.argmax(axis=1) == values, weights=weight))
+
+    def score_answers(self, outputs, y, sequences, sample_weight):
+        """Token accuracy, where a label that the model does not know is one that it got wrong."""
+        labels = as_step_labels(y, sequences.lengths)
+        labels.check_kind(self.classes)
+        weight = as_step_weight(sample_weight, sequences.lengths, sequences.values.dtype)
+        numbers = labels.numbers(self.classes)
+        weight[numbers == IGNORED] = 0.0
+        _check_not_all_left_out(weight)
+        return self.score(outputs, numbers, weight)
+
+    def attributes(self):
+        """Fitted attributes of the estimator."""
+        return {"classes_": self.classes}
+
+    def record(self):
+        """Fields and arrays of a file."""
+        return {"classes": self.classes}, {}
+
+    @classmethod
+    def from_record(cls, fields, file, reader):
+        """Read what `record` gave."""
+        classes = read_labels(fields, "classes")
+        fields.check(classes.dtype.kind in "iuU", "classes", "strings or whole numbers")
+        return cls(classes)
+
+    @classmethod
+    def adopt(cls, head, classes=None):
+        """Make a task of a head; a single output is the log-odds of the second of two classes."""
+        classes, head = adopt_classes(classes, head, "tagger")
+        check_none_is_left_out(classes)
+        return cls(classes), head
+
+
+def read_classes(classes, task, kind):
+    """Read the argument `classes` of `partial_fit`; `task` is that of the model, or None.
+
+    Returns the classes, sorted. The first call must give two or more, a later one no others.
+    """
+    if task is not None:
+        fitted = task.attributes()["classes_"]
+        if classes is not None and not np.array_equal(np.unique(classes), fitted):
+            raise ValueError(
+                f"classes={np.unique(classes).tolist()} is not the same as on last call to "
+                f"partial_fit, was: {fitted.tolist()}"
+            )
+        return fitted
+    if classes is None:
+        raise ValueError("classes must be passed on the first call to partial_fit.")
+    classes = np.unique(as_labels(classes))
+    if len(classes) < 2:
+        raise ValueError(
+            f"classes={classes.tolist()} is one class only: a {kind} needs two or more"
+        )
+    return classes
+
+
+def refuse_balanced(class_weight):
+    """Refuse the weights that `partial_fit` cannot know."""
+    if isinstance(class_weight, str):
+        raise ValueError(
+            "class_weight='balanced' is not supported by partial_fit, which does not see all "
+            "of y: give a dict of weights, or sample_weight"
+        )
+
+
+def weigh_classes(class_weight, classes, per_class, numbers):
+    """Weight in the loss of the class of each target; None if all weigh the same.
+
+    `per_class` is the total sample weight of each class, `numbers` are the classes of the targets.
+    """
+    if class_weight is None:
+        return None
+    weights = np.ones(len(classes))
+    if isinstance(class_weight, str):  # "balanced"
+        with np.errstate(over="ignore"):  # what does not fit is found with the sample weights
+            np.divide(per_class.sum(), len(classes) * per_class, out=weights, where=per_class > 0)
+    else:
+        for label, weight in class_weight.items():
+            if not np.any(classes == label):
+                raise ValueError(
+                    f"class_weight has the label {label!r}, but y has {classes.tolist()}"
+                )
+            weights[classes == label] = weight
+    return weights[numbers]
+
+
+def adopt_classes(classes, head, kind):
+    """Sort the classes of a head, and its outputs with them.
+
+    `classes` has the label of each output; None stands for whole numbers from 0. Of a single
+    output, the log-odds of the second of two classes, the first becomes 0.
+    """
+    if len(head["b"]) == 1:
+        head = {name: np.concatenate([0 * array, array], axis=-1) for name, array in head.items()}
+    n_outputs = len(head["b"])
+    classes = np.arange(n_outputs) if classes is None else as_labels(classes)
+    if len(classes) != n_outputs or len(np.unique(classes)) != n_outputs:
+        raise ValueError(
+            f"classes={classes.tolist()} must be {n_outputs} different labels, one for each output "
+            f"of the {kind}"
+        )
+    order = np.argsort(classes, kind="stable")
+    return classes[order], {name: array[..., order] for name, array in head.items()}
+
+
+def check_none_is_left_out(classes):
+    """Refuse a class that marks steps to be left out."""
+    if -1 in classes.tolist():
+        raise ValueError("classes has the label -1, which marks steps to be left out")
+
+
+def _check_kind(several, wanted):
+    if several != wanted:
+        kinds = ["one label", "several labels"]
+        raise ValueError(
+            f"y has {kinds[several]} for each sequence, but the model was fitted with "
+            f"{kinds[wanted]}"
+        )
+
+
+def _other_classes(fitted, seen):
+    return (
+        f"warm_start=True goes on from the fitted model, which has classes {fitted.tolist()}, but "
+        f"y has {seen.tolist()}"
+    )
+
+
+def _check_not_all_left_out(weight):
+    if not weight.any():
+        raise ValueError("y has no step that counts: every label is left out or has weight 0")

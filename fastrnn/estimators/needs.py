@@ -1,0 +1,75 @@
+"""What memory the work of an estimator needs; work that needs more than there is does not begin."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from fastrnn.memory import estimate_memory, refuse_if_too_large
+
+
+def needed_to_train(estimator, architecture, task, sequences, scored=None, **changes):
+    """Bytes that `fit` takes beside the sequences; `changes` are of parameters."""
+    options = {
+        "solver": estimator.solver,
+        "momentum": estimator.momentum,
+        "dropout": estimator.dropout,
+        "batch_size": 200 if estimator.batch_size == "auto" else estimator.batch_size,
+        "bptt_steps": estimator.bptt_steps,
+        "n_jobs": estimator.n_jobs,
+        **changes,
+    }
+    architecture = replace(architecture, dtype=options.pop("dtype", architecture.dtype))
+    lengths, beside = sequences.lengths, 0
+    if scored is not None:
+        beside = needed_to_predict(estimator, architecture, scored.sequences.lengths, task)
+    elif estimator.early_stopping:
+        fraction = float(estimator.validation_fraction)
+        lengths, held_out, beside = task.split_lengths(sequences, fraction)
+        beside += needed_to_predict(estimator, architecture, held_out, task)
+    if window := task.window(options["bptt_steps"]):
+        lengths = np.minimum(lengths, window)
+    return beside + estimate_memory(lengths, architecture, **options)
+
+
+def needed_to_predict(estimator, architecture, lengths, task, keep_outputs=True):
+    """Bytes that the network takes for the outputs of sequences of these lengths."""
+    kept, n_jobs = keep_outputs and task.keeps_outputs, estimator.n_jobs
+    return estimate_memory(lengths, architecture, training=False, keep_outputs=kept, n_jobs=n_jobs)
+
+
+def refuse_to_train(estimator, architecture, task, sequences, scored=None):
+    """Refuse training that needs more memory than there is, and say what would need less."""
+    changes = [{"dtype": "float32"}, {"n_jobs": 1}]
+    if estimator.solver == "lbfgs":
+        changes.append({"solver": "adam"})
+    else:
+        changes += [{"batch_size": 8}, {"bptt_steps": 50}]
+    given = (estimator, architecture, task, sequences, scored)
+    refuse_if_too_large(
+        needed_to_train(*given),
+        "Training",
+        (
+            (
+                ", ".join(f"{name}={value!r}" for name, value in change.items()),
+                needed_to_train(*given, **change),
+            )
+            for change in changes
+        ),
+    )
+
+
+def refuse_to_predict(estimator, sequences, per_step=0):
+    """Refuse predictions that need more memory than there is; `per_step` is that of results."""
+    architecture = estimator.network_.architecture
+    needed = needed_to_predict(estimator, architecture, sequences.lengths, estimator.task_)
+    refuse_if_too_large(needed + len(sequences.values) * per_step, "Prediction")
+
+
+def refuse_to_go_back(estimator, sequences, per_step=0):
+    """Refuse gradients of all sequences that need more memory than there is."""
+    lengths, architecture = sequences.lengths, estimator.network_.architecture
+    needed = estimate_memory(
+        lengths, architecture, batch_size=len(lengths), n_jobs=estimator.n_jobs
+    )
+    needed += len(sequences.values) * per_step + sequences.values.nbytes
+    refuse_if_too_large(needed, "Backpropagation")

@@ -1,0 +1,319 @@
+"""What a language model reads, and what it learns: the reader of texts, and the task of the next
+token."""
+
+import math
+from dataclasses import dataclass, fields, replace
+from numbers import Integral
+
+import numpy as np
+
+from fastrnn.estimators.parameters import embedding_sizes
+from fastrnn.estimators.precision import narrow_weight
+from fastrnn.estimators.targets import as_sample_weight, in_argument
+from fastrnn.estimators.tasks import Scored, Target, Task
+from fastrnn.files import ModelFileError
+from fastrnn.inputs.columns import Columns
+from fastrnn.inputs.texts import END, Vocabulary, open_texts, read_ids, read_tokens
+from fastrnn.preprocessing import TokenEncoder
+from fastrnn.streams import Reading
+
+ENCODER = ("tokenizer", "lowercase", "min_freq", "max_features")
+"""Parameters that say how text becomes ids."""
+
+ONE_TOKEN = "X has no text of two tokens or more: there is nothing to predict"
+
+
+@dataclass(frozen=True, eq=False)
+class TextReader:
+    """Reads texts with the vocabulary of `fit`; `counts` has how often training met each token."""
+
+    vocabulary: Vocabulary
+    counts: np.ndarray
+
+    n_features = 0
+    id_tables = None
+    feature_names = None
+    meanings = ("tokens",)
+
+    @classmethod
+    def learn(cls, X, parameters):
+        """Learn the vocabulary."""
+        is_long, texts, are_ids = open_texts(X)
+        encoder = None
+        if are_ids:
+            _check_no_encoder(parameters)
+            ids = read_ids(texts, None)
+            tokens = list(range(max(int(text.max()) for text in ids) + 1))
+        else:
+            encoder = _new_encoder(parameters).fit(texts)
+            ids = encoder.transform(texts)
+            tokens = [encoder.unknown_token, *encoder.vocabulary_]
+        end = None if is_long else len(tokens)
+        vocabulary = Vocabulary(encoder, tokens if is_long else [*tokens, END], end)
+        read = _steps_to_learn(ids, vocabulary, parameters)
+        return cls(vocabulary, read.counts), read
+
+    def read_more(self, X, parameters, what):
+        """Read texts to go on with in training; the vocabulary stays."""
+        is_long, texts, are_ids = open_texts(X)
+        encoder, vocabulary = self.vocabulary.encoder, self.vocabulary
+        if is_long != self.is_long:
+            kinds = ["separate texts", "one long text"]
+            raise ValueError(
+                f"{what} goes on from the fitted model, which learned from {kinds[not is_long]}, "
+                f"but X is {kinds[is_long]}"
+            )
+        for name in ENCODER if encoder else ():
+            fitted, wanted = getattr(encoder, name), getattr(parameters, name)
+            if wanted != fitted:
+                raise ValueError(
+                    f"{what} goes on from the fitted model, which has {name}={fitted!r}, not "
+                    f"{wanted!r}"
+                )
+        read = _steps_to_learn(vocabulary.ids(texts, are_ids), vocabulary, parameters)
+        return replace(self, counts=self.counts + read.counts), read
+
+    def read(self, X, dtype):
+        """Read texts, each of which begins with a new state."""
+        _, texts, are_ids = open_texts(X)
+        ids = self.vocabulary.ids(texts, are_ids, self.counts)
+        return self.vocabulary.steps(ids, dtype)
+
+    read_to_score = read
+
+    def read_prompt(self, prompt):
+        """The ids that the network reads of a prompt, which may be nothing."""
+        end = self.vocabulary.end
+        start = np.array([] if end is None else [end], dtype=np.int64)
+        if hasattr(prompt, "__len__") and len(prompt) == 0:
+            return start
+        are_ids = self.vocabulary.encoder is None
+        with in_argument("prompt"):
+            (ids,) = self.vocabulary.ids([prompt], are_ids, self.counts)
+        return np.concatenate([start, ids])
+
+    @staticmethod
+    def split_validation_data(validation_data):
+        """Take validation data of `fit` apart: they are texts alone."""
+        return validation_data, None, None
+
+    @property
+    def columns(self):
+        """The only column of a step, an id."""
+        return Columns(1, None, (0,), (self.vocabulary.size,), (None,))
+
+    @property
+    def is_long(self):
+        """Whether `fit` has read one long text rather than separate ones."""
+        return self.vocabulary.end is None
+
+    def is_tied(self, parameters):
+        """Whether the head has the vectors of the tokens as its weights."""
+        return bool(parameters.tie_weights)
+
+    def tables(self, parameters):
+        """Size of the table of ids; one that the head shares is as wide as the last layer."""
+        sizes, wanted = parameters.hidden_layer_sizes, parameters.embedding_dim
+        size = int(sizes if isinstance(sizes, Integral) else sizes[-1])
+        tied = self.is_tied(parameters)
+        width = size if tied and wanted is None else wanted
+        tables = embedding_sizes(width, (self.vocabulary.size,))
+        if tied and tables[0][1] != size:
+            raise ValueError(
+                f"tie_weights=True needs vectors of the size of the last hidden layer, {size}, but "
+                f"embedding_dim is {wanted!r}"
+            )
+        return tables
+
+    def steps(self):
+        """How a stream reads."""
+        vocabulary, tokens = self.vocabulary, {}
+        if (encoder := vocabulary.encoder) is not None:
+            tokens = {
+                "tokens": encoder.vocabulary_,
+                "unknown": 0 if self.counts[0] > 0 else None,
+                "lowercase": bool(encoder.lowercase),
+            }
+        n_ids = vocabulary.size - (vocabulary.end is not None)
+        return Reading.of_columns(self.columns, n_ids=(n_ids,), columns=None, **tokens)
+
+    def attributes(self):
+        """Fitted attributes of the estimator."""
+        return {
+            "n_features_in_": 1,
+            "n_categories_": (self.vocabulary.size,),
+            "tokens_": self.vocabulary.tokens,
+            "encoder_": self.vocabulary.encoder,
+            "token_counts_": self.counts,
+        }
+
+    def fitted_with(self):
+        """Parameters of the estimator that the reader was made with."""
+        encoder = self.vocabulary.encoder
+        return {} if encoder is None else {name: getattr(encoder, name) for name in ENCODER}
+
+    def seen(self, sequences, values, weight):
+        """What training sees, by argument of `fit`."""
+        X = [sequences.values, sequences.offsets, sequences.ids]
+        return {"X": X, "y": [values], "sample_weight": [weight]}
+
+    def record(self):
+        """Fields and arrays of a file."""
+        vocabulary = self.vocabulary
+        known = None if vocabulary.encoder is None else list(vocabulary.encoder.vocabulary_)
+        record = {"vocabulary": known, "n_tokens": vocabulary.size, "one_long_text": self.is_long}
+        return record, {"token_counts": self.counts}
+
+    @classmethod
+    def from_record(cls, part, file, parameters):
+        """Read what `record` gave."""
+        n_tokens, is_long = part.whole("n_tokens", 1), part.flag("one_long_text")
+        known = part.optional("vocabulary", part.entries, str)
+        counts = file.array("fitted.token_counts", "int64", (n_tokens,))
+        if not (counts >= 0).all() or not counts.any():
+            raise ModelFileError("the tensor 'fitted.token_counts' has no counts")
+        end = None if is_long else n_tokens - 1
+        encoder, tokens = None, list(range(n_tokens if end is None else end))
+        if known is not None:
+            encoder = _new_encoder(parameters)
+            tokens = [encoder.unknown_token, *known]
+            n_different = len({*tokens} - {""})
+            part.check(n_different == len(tokens), "vocabulary", "different tokens")
+            _set_vocabulary(encoder, tokens)
+        part.check(
+            0 < len(tokens) == (n_tokens if end is None else end), "n_tokens", "all of the tokens"
+        )
+        return cls(Vocabulary(encoder, tokens + ([] if end is None else [END]), end), counts)
+
+    @classmethod
+    def adopt(cls, weights, parameters, tokens=None):
+        """Make a reader of the ids that weights from elsewhere are for."""
+        sizes = [len(table) for table in weights.tables]
+        n_outputs = len(weights.head["b"])
+        if sizes != [n_outputs] or weights.n_features:
+            raise ValueError(
+                f"a language model reads ids, and has an output for each of them: there are tables "
+                f"of {sizes} ids, {weights.n_features} numbers beside them, and {n_outputs} outputs"
+            )
+        encoder = None
+        if tokens is None:
+            _check_no_encoder(parameters)
+            tokens = list(range(n_outputs))
+        else:
+            encoder = _new_encoder(parameters)
+            tokens = read_tokens(tokens, n_outputs, encoder.unknown_token)
+            _set_vocabulary(encoder, tokens)
+        # How often training has met each token is not known; but each may be met again.
+        return cls(Vocabulary(encoder, tokens, None), np.ones(n_outputs, dtype=np.int64))
+
+
+@dataclass(frozen=True, eq=False)
+class NextTokenTask(Task):
+    """The token that follows each of V tokens, in one long text or in separate ones."""
+
+    n_outputs: int
+    is_long: bool
+
+    head = "log_loss"
+    every_step = True
+    keeps_outputs = False
+
+    @classmethod
+    def learn(cls, y, texts, sample_weight, parameters):
+        """Learn how many tokens there are."""
+        task = cls(texts.vocabulary.size, texts.vocabulary.end is None)
+        return task, task.encode(y, texts, sample_weight)
+
+    def encode(self, y, texts, sample_weight, parameters=None, part=False):
+        """Take the tokens that follow."""
+        if sample_weight is not None and self.is_long:
+            raise ValueError("sample_weight is for separate texts, but X is one long text")
+        return self.following(texts, as_sample_weight(sample_weight, texts))
+
+    def following(self, texts, weight):
+        """The token after each, with the weight of its text; the last of a long text has none."""
+        steps = np.repeat(weight, texts.lengths) * texts.is_followed
+        return Target(
+            values=texts.following,
+            weight=narrow_weight(steps, texts.values.dtype),
+            score_weight=steps,
+            groups=np.zeros(len(texts), dtype=np.int64),
+            offsets=texts.offsets,
+        )
+
+    def hold_out(self, texts, target, fraction, rng):
+        """Split off what early stopping scores: of a long text the last streams."""
+        if not self.is_long:
+            return super().hold_out(texts, target, fraction, rng)
+        n_streams = len(texts)
+        if n_streams < 2:
+            raise ValueError(
+                f"early_stopping=True holds out the last of the streams, but X, of "
+                f"{len(texts.ids) + 1} tokens, makes one only: lower bptt_steps, raise batch_size, "
+                "or give validation_data"
+            )
+        n_held_out = min(math.ceil(fraction * n_streams), n_streams - 1)
+        held_out = np.arange(n_streams - n_held_out, n_streams)
+        rows = target.rows(held_out)
+        scored = Scored(texts.take(held_out), target.values[rows], target.score_weight[rows])
+        return target.without(held_out), scored
+
+    def validate(self, network, scored, n_jobs):
+        """Mean log-likelihood per token."""
+        weight = scored.weight.astype(network.dtype)
+        return -network.mean_loss(scored.sequences, scored.values, weight, n_jobs=n_jobs)
+
+    def window(self, bptt_steps):
+        """How many tokens of all streams make a minibatch; None if whole texts do."""
+        return None if bptt_steps is None or not self.is_long else int(bptt_steps)
+
+    @classmethod
+    def adopt(cls, head):
+        """Make a task of a head from elsewhere; the model goes on with one long text."""
+        return cls(len(head["b"]), is_long=True), head
+
+    @classmethod
+    def from_record(cls, part, file, reader):
+        """Nothing but what the reader has."""
+        return cls(reader.vocabulary.size, reader.is_long)
+
+
+def _steps_to_learn(ids, vocabulary, parameters):
+    """Separate texts, or the streams of a long one."""
+    counts = np.bincount(np.concatenate(ids), minlength=vocabulary.size)
+    if vocabulary.end is not None:
+        counts[vocabulary.end] += len(ids)
+        return replace(vocabulary.steps(ids, parameters.dtype), counts=counts)
+    text = vocabulary.steps(ids, parameters.dtype)
+    n_steps = len(text.ids) - 1  # the last token has none that follows
+    if n_steps == 0:
+        raise ValueError(ONE_TOKEN)
+    n_streams = 200 if parameters.batch_size == "auto" else int(parameters.batch_size)
+    n_streams = min(n_streams, max(1, n_steps // (parameters.bptt_steps or 1)))
+    return replace(
+        text,
+        values=text.values[:-1],
+        ids=text.ids[:-1],
+        offsets=np.linspace(0, n_steps, n_streams + 1).astype(np.int64),
+        following=text.following[:-1],
+        is_followed=text.is_followed[:-1],
+        counts=counts,
+    )
+
+
+def _new_encoder(parameters):
+    return TokenEncoder(**{name: getattr(parameters, name) for name in ENCODER})
+
+
+def _set_vocabulary(encoder, tokens):
+    """Give an encoder the tokens of its ids; the first is the unknown one."""
+    encoder.vocabulary_ = {token: k for k, token in enumerate(tokens) if k}
+    encoder.n_tokens_ = len(tokens)
+
+
+def _check_no_encoder(parameters):
+    """Check that nothing is said of how text becomes ids, where there are but ids."""
+    defaults = {field.name: field.default for field in fields(parameters)}
+    for name in ENCODER:
+        if getattr(parameters, name) != defaults[name]:
+            raise ValueError(f"{name}={getattr(parameters, name)!r} has no effect on ids")

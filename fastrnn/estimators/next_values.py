@@ -1,0 +1,344 @@
+"""The reader and the task of a forecaster: series, and the values that come next."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fastrnn.estimators.lessons import Plan, has_target, split_in_time
+from fastrnn.estimators.parameters import embedding_sizes
+from fastrnn.estimators.precision import narrow_weight
+from fastrnn.estimators.readers import check_same_ids, chosen_columns
+from fastrnn.estimators.series_record import read_series_record, record_series
+from fastrnn.estimators.targets import as_sample_weight
+from fastrnn.estimators.tasks import Scored, Target, Task
+from fastrnn.files import ModelFileError
+from fastrnn.inputs.covariates import CovariateScale
+from fastrnn.inputs.frames import is_frame
+from fastrnn.inputs.long_frames import LongColumns
+from fastrnn.inputs.sequences import Sequences
+from fastrnn.inputs.series import SeriesSet, read_series
+from fastrnn.memory import refuse_if_too_large
+from fastrnn.network.heads import HEADS
+
+USUAL_COLUMNS = LongColumns("id", "time", "value")
+
+
+@dataclass(frozen=True, eq=False)
+class GivenSeries:
+    """Series and covariates as they are given to a forecaster."""
+
+    y: Any
+    future: Any = None
+    past: Any = None
+    columns: LongColumns = USUAL_COLUMNS
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesReader:
+    """Reads series with the plan, scale and covariates of `fit`; `series` are those of `fit`."""
+
+    plan: Plan
+    covariates: CovariateScale
+    series: SeriesSet
+    window: int | None
+
+    meanings: ClassVar[tuple] = ()
+
+    @classmethod
+    def learn(cls, given, parameters):
+        """Learn how covariates are scaled, and how many ids they have."""
+        series = _read_all(given, parameters)
+        covariates = CovariateScale.learn(series)
+        reader = cls(plan_of(parameters), covariates, series.copy(), parameters.window)
+        return reader, reader.lessons("Training", series, parameters.dtype, parameters.window)
+
+    @classmethod
+    def sketch(cls, given, parameters):
+        """Learn from series, and make lessons of them that take no memory."""
+        series = _read_all(given, parameters)
+        reader = cls(plan_of(parameters), CovariateScale.learn(series), series, parameters.window)
+        kind = (series, reader.covariates, parameters.dtype, parameters.window)
+        return reader, reader.plan.sketch(*kind)
+
+    def read_more(self, given, parameters, what):
+        """Read series to go on with in training; plan and covariates stay."""
+        series = _read_all(given, parameters, self.series)
+        check_same_ids(self.series.covariates, parameters, what)
+        self.plan.check_same(plan_of(parameters), what)
+        reader = replace(self, series=series.copy(), window=parameters.window)
+        return reader, reader.lessons("Training", series, parameters.dtype, parameters.window)
+
+    def read(self, given, dtype):
+        """Read whole series, with the covariates of `fit`."""
+        return self.lessons("Prediction", self.read_series(given), dtype)
+
+    def read_to_score(self, given, dtype):
+        """Read series to score the model on while it is trained, cut as they are for training."""
+        return self.lessons("Validation", self.read_series(given), dtype, self.window)
+
+    def read_series(self, given):
+        """Read other series than those of `fit`, with the same covariates."""
+        if not isinstance(given, GivenSeries):
+            given = GivenSeries(given)
+        y, future, past, columns = given.y, given.future, given.past, self.series.columns
+        if is_frame(y):
+            if future is not None or past is not None:
+                raise TypeError("covariates beside a data frame: the model finds them in the frame")
+            if columns is not None:
+                future, past = columns.future or None, columns.past or None
+        elif columns is not None and (columns.future or columns.past):
+            raise TypeError(
+                "series must be a data frame, where the model finds its covariates "
+                f"{[*columns.future, *columns.past]}"
+            )
+        columns = columns or USUAL_COLUMNS
+        return read_series(
+            y, future, past, columns=columns, fitted=self.series, allow_nan=self.plan.mask
+        )
+
+    def lessons(self, work, series, dtype, window=None):
+        """What the network reads and learns of series, if there is memory for it."""
+        given = (series, self.covariates, dtype, window)
+        refuse_if_too_large(self.plan.sketch(*given).making_nbytes, work)
+        return self.plan.lessons(*given)
+
+    @staticmethod
+    def split_validation_data(validation_data):
+        """Take validation data of `fit` apart: series, first step to score, weights."""
+        given = {"y": validation_data}
+        if isinstance(validation_data, Mapping):
+            given = dict(validation_data)
+        known = ("y", "future_covariates", "past_covariates", "sample_weight", "start")
+        unknown = [name for name in given if name not in known]
+        if unknown or "y" not in given:
+            what = f"has the entry {unknown[0]!r}" if unknown else "has no entry 'y'"
+            raise ValueError(f"validation_data {what}, expected some of {list(known)}")
+        start = given.get("start", 0)
+        if isinstance(start, bool) or not isinstance(start, Integral):
+            raise TypeError(f"validation_data: start must be a whole number, got {start!r}")
+        series = GivenSeries(
+            given["y"], given.get("future_covariates"), given.get("past_covariates")
+        )
+        return series, int(start), given.get("sample_weight")
+
+    @property
+    def feature_names(self):
+        """Names of the value and the covariates of a data frame."""
+        names = self.series.covariates.names
+        return None if names is None else (self.series.columns.value, *names)
+
+    @property
+    def n_features(self):
+        """Numbers of each step."""
+        columns, _ = self.plan.columns(self.covariates)
+        return columns.width - len(columns.ids)
+
+    @property
+    def id_tables(self):
+        """For each id of a step the number of its covariate's table."""
+        return self.plan.columns(self.covariates)[1]
+
+    def is_tied(self, parameters):
+        """Values are forecast, not ids."""
+        return False
+
+    def tables(self, parameters):
+        """Size of the table of each covariate that is an id."""
+        covariates = self.covariates
+        sizes = embedding_sizes(parameters.embedding_dim, covariates.columns.n_categories)
+        return tuple(
+            (n_rows, width) for n_rows, (_, width) in zip(covariates.n_rows, sizes, strict=True)
+        )
+
+    def attributes(self):
+        """Fitted attributes of the estimator."""
+        return {
+            "n_features_in_": 1 + self.series.covariates.width,
+            "n_categories_": self.series.covariates.n_categories,
+            "covariate_mean_": self.covariates.mean,
+            "covariate_scale_": self.covariates.deviation,
+        }
+
+    def fitted_with(self):
+        """Parameters of the estimator that the reader was made with."""
+        plan = self.plan
+        return {
+            "strategy": "recursive" if plan.feeds_back else "direct",
+            "horizon": 1 if plan.feeds_back else plan.block,
+            "scaling": plan.scaling,
+            "log": plan.log,
+            "seasonality": plan.seasonality,
+            "quantiles": plan.quantiles,
+            "missing": "mask" if plan.mask else "error",
+        }
+
+    def seen(self, lessons, values, weight):
+        """What training sees, by argument of `fit`."""
+        series = lessons.series
+        return {
+            "y": series.values,
+            "future_covariates": series.future,
+            "past_covariates": series.past,
+            "sample_weight": [weight],
+        }
+
+    def record(self):
+        """Fields and arrays of a file."""
+        fields, arrays = record_series(self.series)
+        arrays = {f"series.{name}": array for name, array in arrays.items()}
+        if self.covariates.columns.width:
+            arrays["covariate_mean"] = self.covariates.mean
+            arrays["covariate_scale"] = self.covariates.deviation
+        return {"series": fields}, arrays
+
+    @classmethod
+    def from_record(cls, part, file, parameters):
+        """Read what `record` gave."""
+        plan = plan_of(parameters)
+        series = read_series_record(part.part("series"), file, plan)
+        width = series.covariates.width
+        mean, scale = np.zeros((2, 0))
+        if width:
+            mean, scale = (
+                file.array(f"fitted.{name}", "float64", (width,))
+                for name in ("covariate_mean", "covariate_scale")
+            )
+        ids = list(series.covariates.ids)
+        if not (scale > 0).all() or mean[ids].any() or (scale[ids] != 1).any():
+            raise ModelFileError("the tensor 'fitted.covariate_scale' or '..._mean' is no scale")
+        covariates = CovariateScale(mean, scale, series.covariates, series.n_covariates[0])
+        return cls(plan, covariates, series, parameters.window)
+
+    @classmethod
+    def adopt(cls, weights, parameters):
+        """Refuse: weights alone do not tell how series are read."""
+        raise ValueError(
+            "a forecaster cannot be made of weights alone: what its network reads and forecasts is "
+            "scaled series and their covariates, which fit has learned"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class NextValueTask(Task):
+    """The values that follow each step of a series: their mean, or quantiles of them."""
+
+    plan: Plan
+
+    every_step = True
+
+    @classmethod
+    def learn(cls, y, lessons, sample_weight, parameters):
+        """There is nothing to learn: the series are their own targets."""
+        task = cls(lessons.plan)
+        return task, task.encode(y, lessons, sample_weight)
+
+    @property
+    def head(self):
+        """Squared error, or quantiles."""
+        return "squared_error" if self.plan.quantiles is None else "quantiles"
+
+    @property
+    def head_options(self):
+        """The levels of quantiles."""
+        return {} if self.plan.quantiles is None else {"levels": self.plan.quantiles}
+
+    @property
+    def n_outputs(self):
+        """Number of steps forecast at once, times that of quantiles."""
+        return self.plan.n_outputs
+
+    def encode(self, y, lessons, sample_weight, parameters=None, part=False):
+        """Take the values that follow; `y` is None or, to score, the first step that counts."""
+        values = lessons.target
+        if y is not None and not isinstance(y, int):
+            raise ValueError("a forecaster learns from the series alone: y must be None")
+        if y is not None:
+            first = lessons.length + y if y < 0 else np.full(len(lessons.length), y)
+            _, values = split_in_time(lessons, first)
+        weight = np.repeat(_weigh_series(sample_weight, lessons), lessons.lengths)
+        steps = weight * lessons.weight * has_target(values)
+        weight = narrow_weight(steps, lessons.weight.dtype)
+        if y is not None and not weight.any():
+            raise ValueError(f"there is no step to score from start={y} on")
+        groups = np.zeros(len(lessons), dtype=np.int64)
+        return Target(values, weight, weight, groups, lessons.offsets)
+
+    def split_lengths(self, lessons, fraction):
+        """The ends of the same series are held out: both parts of the targets are made."""
+        copied = lessons.target.size * (2 * lessons.target.itemsize + 1)
+        return lessons.lengths, lessons.lengths, copied
+
+    def hold_out(self, lessons, target, fraction, rng):
+        """Split off the end of every series, which early stopping scores."""
+        first = lessons.length - np.ceil(fraction * lessons.length)
+        training, scored = split_in_time(lessons, first)
+        weights = [target.weight * has_target(values) for values in (training, scored)]
+        if not all(weight.any() for weight in weights):
+            raise ValueError(
+                f"early_stopping=True with validation_fraction={fraction} leaves no step to train "
+                "on or none to score: give longer series"
+            )
+        left = replace(target, values=training, weight=weights[0])
+        return left, Scored(lessons, scored, weights[1])
+
+    def score(self, outputs, values, weight):
+        """Minus the loss."""
+        head = HEADS[self.head](self.n_outputs, **self.head_options)
+        rows = np.arange(len(values))
+        total = float(weight.sum(dtype=np.float64))
+        return -head.loss_and_grad(outputs, values, weight, rows, total)
+
+    @classmethod
+    def from_record(cls, part, file, reader):
+        """Nothing but what the reader has."""
+        return cls(reader.plan)
+
+
+def plan_of(parameters):
+    """How an estimator's parameters want series to be read."""
+    quantiles = parameters.quantiles
+    return Plan(
+        block=int(parameters.horizon) if parameters.strategy == "direct" else 1,
+        feeds_back=parameters.strategy == "recursive",
+        scaling=parameters.scaling,
+        log=bool(parameters.log),
+        seasonality=None if parameters.seasonality is None else int(parameters.seasonality),
+        quantiles=None if quantiles is None else tuple(map(float, quantiles)),
+        mask=parameters.missing == "mask",
+    )
+
+
+def _read_all(given, parameters, fitted=None):
+    """Read the series of `fit`; `fitted` are those that training goes on from."""
+    if parameters.strategy == "recursive" and given.past is not None:
+        raise ValueError(
+            "past_covariates are not known for the steps that strategy='recursive' feeds back: "
+            "use strategy='direct'"
+        )
+    series = read_series(
+        given.y,
+        given.future,
+        given.past,
+        columns=given.columns,
+        categorical_features=chosen_columns(parameters),
+        fitted=fitted,
+        allow_nan=parameters.missing == "mask",
+    )
+    for name in ("embedding_dim", "categorical_features"):
+        if getattr(parameters, name) is not None and not series.covariates.width:
+            raise ValueError(
+                f"{name}={getattr(parameters, name)!r} has no effect: it is for covariates, and "
+                "there are none"
+            )
+    return series
+
+
+def _weigh_series(sample_weight, lessons):
+    """The weight of the series of each sequence, into which it may have been cut."""
+    begins = lessons.offsets[:-1]
+    is_first = lessons.place[begins] == 0
+    series = Sequences(lessons.values, np.append(begins[is_first], lessons.offsets[-1]))
+    return as_sample_weight(sample_weight, series)[np.cumsum(is_first) - 1]

@@ -1,0 +1,156 @@
+"""Readers: how what users give becomes the sequences that a network reads.
+
+A reader is learned in `fit` and never changed; `predict`, streams, files, exchange and the command
+read with the same one. That of sequences is here, that of time series in `next_values`, that of
+texts in `next_tokens`. All of them have the same members:
+
+- ``learn(X, parameters)`` and, where training goes on, ``read_more(X, parameters, what)`` give a
+  reader and the sequences to train on; ``read(X, dtype)`` and, for validation data,
+  ``read_to_score(X, dtype)`` give sequences.
+- ``n_features``, ``tables(parameters)`` and ``id_tables`` are what the network reads, and
+  ``is_tied(parameters)`` says whether its head shares a table.
+- ``steps()`` says how a stream reads.
+- ``split_validation_data(given)`` takes apart what `fit` is given so: X, y and sample weights.
+- ``attributes()`` are set on the estimator; ``fitted_with()`` are the parameters that made it.
+- ``record()`` gives fields and arrays of a file, ``from_record`` reads them back.
+- ``seen(sequences, values, weight)`` names the arrays that a checkpoint compares.
+"""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from fastrnn.estimators.parameters import embedding_sizes
+from fastrnn.estimators.saving import read_columns, record_columns
+from fastrnn.inputs.columns import Columns, choose
+from fastrnn.inputs.sequences import as_sequences
+from fastrnn.streams import Reading
+
+
+@dataclass(frozen=True, eq=False)
+class SequenceReader:
+    """Reads arrays and data frames with the columns that `fit` has seen.
+
+    `n_columns` is the number of columns of a table whose rows were univariate sequences, else None.
+    """
+
+    columns: Columns
+    n_columns: int | None
+
+    id_tables = None
+    meanings: ClassVar[tuple] = ()  # arguments of adopt that say what is read
+
+    @classmethod
+    def learn(cls, X, parameters):
+        """Learn what the columns are."""
+        sequences = as_sequences(
+            X, dtype=parameters.dtype, categorical_features=chosen_columns(parameters)
+        )
+        columns = replace(sequences.columns, fitted_by=type(parameters).__name__)
+        return cls(columns, sequences.n_columns), sequences
+
+    def read_more(self, X, parameters, what):
+        """Read sequences to go on with in training; the columns of ids must be as they were."""
+        check_same_ids(self.columns, parameters, what)
+        return self, self.read(X, parameters.dtype)
+
+    def read(self, X, dtype):
+        """Read sequences like those of `fit`."""
+        return as_sequences(X, dtype=dtype, columns=self.columns, n_columns=self.n_columns)
+
+    read_to_score = read
+
+    @staticmethod
+    def split_validation_data(validation_data):
+        """Take validation data of `fit` apart: sequences, targets and weights."""
+        if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
+            kind = type(validation_data).__name__
+            got = f"{len(validation_data)} parts" if isinstance(validation_data, tuple) else kind
+            raise TypeError(
+                f"validation_data must be a tuple (X, y) or (X, y, sample_weight), got {got}"
+            )
+        return validation_data if len(validation_data) == 3 else (*validation_data, None)
+
+    @property
+    def feature_names(self):
+        """Names of the columns of data frames; None without."""
+        return self.columns.names
+
+    @property
+    def n_features(self):
+        """Numbers of each step."""
+        return self.columns.width - len(self.columns.ids)
+
+    def tables(self, parameters):
+        """Size of the table of each column of ids."""
+        return embedding_sizes(parameters.embedding_dim, self.columns.n_categories)
+
+    def is_tied(self, parameters):
+        """Whether the head has the table of the only column of ids as its weights."""
+        return False
+
+    def steps(self):
+        """How a stream reads."""
+        return Reading.of_columns(self.columns)
+
+    def attributes(self):
+        """Fitted attributes of the estimator."""
+        return {
+            "n_features_in_": self.n_columns or self.columns.width,
+            "n_categories_": self.columns.n_categories,
+        }
+
+    def fitted_with(self):
+        """Parameters of the estimator that the reader was made with."""
+        return {}
+
+    def seen(self, sequences, values, weight):
+        """What training sees, by argument of `fit`."""
+        ids = [] if sequences.ids is None else [sequences.ids]
+        X = [sequences.values, sequences.offsets, *ids]
+        return {"X": X, "y": [values], "sample_weight": [weight]}
+
+    def record(self):
+        """Fields and arrays of a file."""
+        return {"columns": record_columns(self.columns), "n_columns": self.n_columns}, {}
+
+    @classmethod
+    def from_record(cls, fields, file, parameters):
+        """Read what `record` gave."""
+        n_columns = fields.optional("n_columns", fields.whole, 1)
+        columns = read_columns(fields.part("columns"), n_columns)
+        fields.check(columns.width >= 1, "columns", "one or more")
+        is_whole = n_columns is None or columns.width == 1
+        fields.check(is_whole, "n_columns", "null for several columns")
+        return cls(replace(columns, fitted_by=type(parameters).__name__), n_columns)
+
+    @classmethod
+    def adopt(cls, weights, parameters):
+        """Make a reader of the columns that weights from elsewhere are for."""
+        n_ids = tuple(len(table) for table in weights.tables)
+        width = weights.n_features + len(n_ids)
+        ids = choose(chosen_columns(parameters), width, of="a time step")
+        if len(ids) != len(n_ids):
+            raise ValueError(
+                f"categorical_features={parameters.categorical_features!r} chooses {len(ids)} of "
+                f"{width} columns, but the weights have tables for {len(n_ids)} columns of ids"
+            )
+        fitted_by = type(parameters).__name__
+        return cls(Columns(width, None, ids, n_ids, (None,) * len(ids), fitted_by), None)
+
+
+def chosen_columns(parameters):
+    """Which columns an estimator wants to be ids, from its parameters."""
+    chosen = parameters.categorical_features
+    return "all" if chosen is None and parameters.embedding_dim is not None else chosen
+
+
+def check_same_ids(columns, parameters, what):
+    """Check that the columns of ids that are wanted are those of the fitted model."""
+    wanted = chosen_columns(parameters)
+    categories = zip(columns.ids, columns.categories, strict=True)
+    categorical = [j for j, values in categories if values is not None]
+    if choose(wanted, columns.width, columns.names, categorical) != columns.ids:
+        raise ValueError(
+            f"{what} goes on from the fitted model, whose ids are in columns "
+            f"{list(columns.ids)}, not categorical_features={wanted!r}"
+        )

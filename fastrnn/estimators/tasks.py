@@ -1,0 +1,146 @@
+"""Tasks: how targets become numbers for a network, and its outputs answers.
+
+A task is learned in `fit` and never changed. It chooses the head of the network, and knows how the
+outputs are decoded and scored; files, streams and exchange ask it as `predict` does.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a network is trained towards, for each sequence or, with offsets, for each step.
+
+    `values` are class numbers int64, or rows of numbers of the network's dtype. `weight` counts in
+    the loss and has that dtype; `score_weight`, float64, counts in scores: it has no weights of
+    classes. The same share of each of the `groups` of sequences is held out. With `offsets` the
+    targets of sequence i stand in rows ``offsets[i]`` up to ``offsets[i + 1]``.
+    """
+
+    values: np.ndarray
+    weight: np.ndarray
+    score_weight: np.ndarray
+    groups: np.ndarray
+    offsets: np.ndarray | None = None
+
+    def rows(self, sequences):
+        """Where the targets of some sequences stand, one after the other."""
+        if self.offsets is None:
+            return sequences
+        return np.concatenate([np.arange(self.offsets[i], self.offsets[i + 1]) for i in sequences])
+
+    def has_weight(self):
+        """Whether each sequence, or any of its steps, has a weight above zero."""
+        positive = self.weight > 0
+        if self.offsets is None:
+            return positive
+        return np.logical_or.reduceat(positive, self.offsets[:-1])
+
+    def without(self, sequences):
+        """The same, but some sequences count for nothing in the loss."""
+        weight = self.weight.copy()
+        weight[self.rows(sequences)] = 0.0
+        return replace(self, weight=weight)
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """Sequences that a model is scored on while it is trained."""
+
+    sequences: Any
+    values: np.ndarray
+    weight: np.ndarray
+
+
+class Task:
+    """What all tasks share; each says the rest.
+
+    - ``head``, ``head_options``, ``n_outputs``: what the network's head is; ``every_step``: whether
+      it reads every step.
+    - ``learn(y, sequences, sample_weight, parameters)`` makes a task and the target of `fit`,
+      ``encode(y, sequences, sample_weight, parameters, part)`` the target of a later call: without
+      parameters, which may weigh classes, one for scores; a part need not have all classes.
+    - ``score(outputs, values, weight)`` is what early stopping looks at.
+    - ``attributes()`` are set on the estimator; ``fitted_with()`` are the parameters that made it.
+    - ``record()`` gives fields and arrays of a file, ``from_record(fields, file, reader)`` reads
+      them back, and ``adopt(head, **meaning)`` makes a task of a head from elsewhere.
+    - ``smallest()`` makes one with a single output, to count memory before `y` is known.
+    """
+
+    every_step = False
+    keeps_outputs = True  # all at once, to score them
+    head_options: ClassVar[dict] = {}
+    meanings: ClassVar[tuple] = ()  # arguments of adopt that say what outputs mean
+
+    def attributes(self):
+        """Fitted attributes of the estimator."""
+        return {}
+
+    def fitted_with(self):
+        """Parameters of the estimator that the task was made with."""
+        return {}
+
+    def record(self):
+        """Fields and arrays of a file."""
+        return {}, {}
+
+    def hold_out(self, sequences, target, fraction, rng):
+        """Split off what early stopping scores: return what is left, and that."""
+        held_out = hold_out(target, fraction, rng)
+        rows = target.rows(held_out)
+        scored = Scored(sequences.take(held_out), target.values[rows], target.score_weight[rows])
+        return target.without(held_out), scored
+
+    def validate(self, network, scored, n_jobs):
+        """Score a network that is being trained."""
+        outputs = network.predict(scored.sequences, n_jobs=n_jobs)
+        return self.score(outputs, scored.values, scored.weight)
+
+    def split_lengths(self, sequences, fraction):
+        """Lengths of what `hold_out` would leave and split off, and the bytes of what it copies."""
+        lengths = sequences.lengths
+        n_held_out = min(math.ceil(fraction * len(lengths)), len(lengths) - 1)
+        held_out, rest = np.split(lengths, [n_held_out])
+        return rest, held_out, int(held_out.sum()) * sequences.nbytes // len(sequences.values)
+
+    def window(self, bptt_steps):
+        """How many steps of all sequences make a minibatch; None if whole sequences do."""
+        return None
+
+    def unit(self, output):
+        """What one in an output of the network is in what is predicted."""
+        return 1.0
+
+    def answer(self):
+        """How a stream answers, as arguments of `fastrnn.streams.Snapshot`."""
+        return {}
+
+
+def hold_out(target, fraction, rng):
+    """Choose the sequences that early stopping scores, the same share of every group.
+
+    Sequences of weight zero are not chosen, and one of each group always stays.
+    """
+    kept = target.has_weight()
+    members = [
+        np.flatnonzero((target.groups == group) & kept) for group in np.unique(target.groups)
+    ]
+    sizes = np.array([len(group) for group in members])
+    shares = fraction * sizes
+    counts = np.floor(shares).astype(int)
+    missing = math.ceil(fraction * sizes.sum()) - counts.sum()
+    counts[np.argsort(counts - shares, kind="stable")[:missing]] += 1
+    counts = np.minimum(counts, np.maximum(sizes - 1, 0))
+    if counts.sum() < 2:
+        raise ValueError(
+            f"early_stopping=True with validation_fraction={fraction} holds out {counts.sum()} of "
+            f"{sizes.sum()} sequences, but a score needs 2: give more sequences, or a larger "
+            "validation_fraction"
+        )
+    return np.concatenate(
+        [rng.permutation(group)[:n] for group, n in zip(members, counts, strict=True)]
+    )
