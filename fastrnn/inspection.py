@@ -364,19 +364,23 @@ def _count_features(X):
     """Columns of a time step."""
     if frames.is_frame(X):  # a table, whose rows are univariate sequences
         return 1
-    first = X[0] if frames.is_frame(X[0]) else np.asarray(X[0])
-    if len(first.shape) not in (1, 2):
+    shape = _shape(X[0])
+    if len(shape) not in (1, 2):
         raise TypeError(
             f"sequence 0 is of type {type(X[0]).__name__}, expected an array of shape "
             "(time, feature), a list or a data frame; texts have to be made lists of tokens before"
         )
-    return first.shape[1] if len(first.shape) == 2 else 1
+    return shape[1] if len(shape) == 2 else 1
+
+
+def _shape(sequence):
+    return frames.shape_of(sequence) if frames.is_frame(sequence) else np.shape(sequence)
 
 
 def _permute(X, feature, donors, block, n_blocks):
     """X with a feature of each sequence, in one block of its time, taken from its donor."""
     if frames.is_frame(X):
-        steps = np.flatnonzero(_relative(X.shape[1], n_blocks) == block)
+        steps = np.flatnonzero(_relative(frames.shape_of(X)[1], n_blocks) == block)
         columns = {t: frames.column_values(X, t) for t in steps.tolist()}
         permuted = {t: [values[n] for n in donors] for t, values in columns.items()}
         return frames.replace_columns(X, permuted)
@@ -390,8 +394,9 @@ def _permute(X, feature, donors, block, n_blocks):
 
 def _transplant(sequence, donor, feature, block, n_blocks):
     """A copy of a sequence with a feature, in one block of its time, from another sequence."""
-    steps = np.flatnonzero(_relative(len(sequence), n_blocks) == block)
-    sources = _relative(len(sequence), len(donor))[steps]
+    n_steps = _shape(sequence)[0]
+    steps = np.flatnonzero(_relative(n_steps, n_blocks) == block)
+    sources = _relative(n_steps, _shape(donor)[0])[steps]
     if frames.is_frame(sequence):
         values, given = (frames.column_values(frame, feature) for frame in (sequence, donor))
         for t, source in zip(steps, sources, strict=True):

@@ -18,8 +18,7 @@ PACKAGE = Path(fastrnn.__path__[0])
 # a folder has an order inside, too; a new module is entered where it belongs.
 ROOMS = {
     "kernels": None,  # compiled, in an order of its own
-    "inputs": "arrays columns tables frames covariates long_frames sequences series steps "
-    "scaling texts",
+    "inputs": "arrays columns frames covariates long_frames sequences series steps scaling texts",
     "standin": "",
     "bridge": "",
     "network": "workspace threads batches pooling shards recurrent padded cells heads architecture "

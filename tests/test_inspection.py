@@ -640,7 +640,7 @@ class TestPermutationImportance:
         assert all(list(x.columns) == ["x", "word"] for X in estimator.seen for x in X)
         for seen in estimator.seen:
             for x in seen:
-                assert frames.categorical_columns(x) == [False, True]
+                assert [frames.is_categorical(x, j) for j in (0, 1)] == [False, True]
         assert "".join(X[0]["word"].to_list()) == "abc"
 
     @pytest.mark.parametrize("library", ["pandas", "polars"])

@@ -14,8 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from fastrnn.inputs.tables import Table
-
 
 @dataclass(frozen=True, eq=False)
 class Rows:
@@ -458,7 +456,8 @@ def table(rows, names, as_text=(), *, is_known=False):
 
     Returns
     -------
-    Table
+    dict of str to ndarray of shape (n_rows,)
+        Numbers, or strings of dtype object.
 
     Raises
     ------
@@ -467,7 +466,7 @@ def table(rows, names, as_text=(), *, is_known=False):
     """
     rows.check(*names)
     others = rows.numbers if is_known else rows.numbers_or_text
-    return Table({name: rows.text(name) if name in as_text else others(name) for name in names})
+    return {name: rows.text(name) if name in as_text else others(name) for name in names}
 
 
 @contextlib.contextmanager

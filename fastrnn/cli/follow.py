@@ -14,6 +14,7 @@ import numpy as np
 
 from fastrnn.cli.files import CSVReader, Rows, is_missing, name_of, table, writer
 from fastrnn.cli.tasks import feature_columns, find_columns
+from fastrnn.inputs.frames import encode
 
 
 def follow(model, task, options):
@@ -104,7 +105,7 @@ class SequenceStreams:
         if key not in self._streams:
             self._streams[key] = copy.copy(self._new)  # with the same weights
         try:
-            output = self._streams[key].step(x if self._has_names else np.asarray(x))
+            output = self._streams[key].step(x if self._has_names else encode(x, {}))
         except (TypeError, ValueError) as error:
             raise ValueError(f"{rows.place(0)}: {error}") from error
         return self._task.cells(self._model, np.atleast_2d(output), self._options)[0]

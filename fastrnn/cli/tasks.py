@@ -11,7 +11,7 @@ import numpy as np
 
 from fastrnn.cli.files import Rows, name_of, read_rows, read_text, table
 from fastrnn.cli.options import UsageError
-from fastrnn.inputs.tables import Table
+from fastrnn.inputs.frames import encode
 from fastrnn.metrics import token_f1_score
 
 
@@ -27,7 +27,7 @@ class Examples:
         The rows of each sequence.
     id, time : str or None
         Columns of their names and times, where the file has them.
-    X : list of Table or ndarray
+    X : list of (dict of str to ndarray) or ndarray
         The sequences, as an estimator takes them.
     """
 
@@ -73,11 +73,9 @@ class SequenceTask:
         if names is None:
             others = {options.id or "id", options.time or "time", *targets}
             names = [name for name in rows.columns if name not in others]
-            if not names:
-                raise ValueError(f"{rows.name} has no columns of features")
         as_text = _named_as_text(options, names)
         examples = self._examples(rows, options, names, as_text)
-        if "str" in examples.X[0].dtypes and "categorical_features" not in options.parameters:
+        if _has_text(examples.X[0].values()) and "categorical_features" not in options.parameters:
             options.parameters["categorical_features"] = "from_dtype"
         keywords = {}
         if options.validation:
@@ -131,13 +129,18 @@ class SequenceTask:
         return read_rows(path, delimiter=options.delimiter, encoding=options.encoding)
 
     def _examples(self, rows, options, names, as_text, model=None):
+        if not names:
+            raise ValueError(f"{rows.name} has no columns of features")
         id_column, time_column = find_columns(rows, options)
         times = None if time_column is None else rows.times(time_column)
         of_id = rows.by_id(id_column, times)
         features = table(rows, names, as_text, is_known=model is not None)
-        X = [features[of_sequence, :] for of_sequence in of_id.values()]
+        X = [
+            {name: column[of_sequence] for name, column in features.items()}
+            for of_sequence in of_id.values()
+        ]
         if not (model is None or hasattr(model, "feature_names_in_")):
-            X = [np.asarray(part) for part in X]
+            X = [encode(part, {}) for part in X]
         return Examples(rows, of_id, id_column, time_column, X)
 
     def _answers(self, model, examples, options, header):
@@ -328,7 +331,7 @@ class Forecast:
             return _series(rows, columns, names, as_text)
 
         series = read(options.file)
-        has_text = any(series.get_column(name).dtype == "str" for name in names)
+        has_text = _has_text(series[name] for name in names)
         if has_text and "categorical_features" not in options.parameters:
             options.parameters["categorical_features"] = "from_dtype"
         id_column, time_column, value_column = columns
@@ -343,8 +346,8 @@ class Forecast:
             keywords["validation_data"] = {"y": read(options.validation)}
             if options.validation_start is not None:
                 keywords["validation_data"]["start"] = options.validation_start
-        n_series = len(set(series.get_column(id_column).to_list()))
-        return (series,), keywords, f"{n_series} series, {len(series)} steps"
+        n_series = len(set(series[id_column]))
+        return (series,), keywords, f"{n_series} series, {len(series[id_column])} steps"
 
     def answers(self, model, options):
         """Forecast; see `SequenceTask`."""
@@ -362,7 +365,7 @@ class Forecast:
             forecasts = model.predict_quantiles(horizon, series, levels, future_covariates=future)
         fitted = model.reader_.series
         if series is not None:
-            ids = list(dict.fromkeys(series.get_column(fitted.columns.id).to_list()))
+            ids = list(dict.fromkeys(series[fitted.columns.id]))
         elif fitted.ids is not None:
             ids = fitted.ids
         else:
@@ -574,12 +577,16 @@ def feature_columns(model, options, columns):
     return list(learned.names), [learned.names[j] for j, values in pairs if values is not None]
 
 
+def _has_text(columns):
+    return any(column.dtype == object for column in columns)
+
+
 def _has_label_sets(model):
     return model.network_.head.kind == "binary_log_loss"
 
 
 def _series(rows, columns, names, as_text):
-    """Make the long table that a forecaster takes."""
+    """Make the long data frame that a forecaster takes."""
     id_column, time_column, value_column = columns
     there = rows.columns
     if value_column is not None:
@@ -590,8 +597,7 @@ def _series(rows, columns, names, as_text):
     long = {id_column: ids, time_column: times}
     if value_column is not None:
         long[value_column] = rows.numbers(value_column, gaps=True)
-    features = table(rows, names, as_text)
-    return Table({**long, **{name: features.get_column(name).to_numpy() for name in names}})
+    return {**long, **table(rows, names, as_text)}
 
 
 def _one_for_each(examples, values, column):

@@ -199,8 +199,6 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
             If a parameter or a series has a value it may not have; if a series is too short, or its
             time stamps do not rise; if covariates do not suit the series; or if training diverged.
             A model fitted before is then as it was.
-        ImportError
-            If a data frame was given and narwhals is not installed.
         MemoryError
             If training needs more memory than there is; nothing has been taken then.
 
@@ -253,7 +251,7 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
 
         Raises
         ------
-        TypeError, ValueError, ImportError, MemoryError
+        TypeError, ValueError, MemoryError
             As in `fit`, and if the series do not suit the model fitted so far.
         """
         columns = LongColumns(id_column, time_column, value_column)

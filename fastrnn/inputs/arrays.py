@@ -1,6 +1,15 @@
-"""The one form in which kernels read the arrays of callers."""
+"""What numbers of callers may be, and the one form in which kernels read them."""
+
+from decimal import Decimal
+from numbers import Real
 
 import numpy as np
+
+NUMERIC = "fiub"
+"""Kinds of dtype that numpy converts to float without loss of meaning."""
+
+REAL = (Real, Decimal, np.bool_)
+"""Types of such numbers in arrays of objects."""
 
 
 def kernel_array(array, dtype=None):

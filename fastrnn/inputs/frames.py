@@ -1,17 +1,20 @@
-"""Data frames of pandas and polars, neither of which is imported: names, categories, numbers.
+"""Data frames, read column by column: of pandas, of polars and what behaves like them, or dicts.
 
-A column is categorical if its dtype is one of categories (pandas "category", polars Categorical
-and Enum) or of strings. Its values become numbers: their places among the sorted categories that
-fit learned.
+No library of frames is imported. A dict of columns, arrays of one length, is a data frame, too; the
+command line reads files into such. A column is categorical if its dtype is one of categories
+(pandas "category", polars Categorical and Enum) or of strings. Its values become numbers: their
+places among the sorted categories that fit learned.
 """
 
 import re
 import sys
 import warnings
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 
+from fastrnn.inputs.arrays import NUMERIC, REAL
 from fastrnn.inputs.columns import Columns, check_shape, choose, name_place
 
 _CATEGORICAL = re.compile(r"(category|categorical|enum|(large_)?str(ing)?|utf8)\b", re.IGNORECASE)
@@ -20,45 +23,33 @@ UNKNOWN = -1
 
 
 def is_frame(X):
-    """Tell whether X is a data frame in memory.
-
-    Parameters
-    ----------
-    X : object
-        Anything.
-
-    Returns
-    -------
-    bool
-        True for data frames of pandas and polars and what behaves like them.
-    """
-    return _is_kind_of_frame(type(X))
-
-
-def _is_kind_of_frame(kind):
+    """Tell whether X is a data frame in memory, or a dict of columns."""
+    if type(X) is dict:
+        columns = [*X.values()]
+        are_arrays = all(type(column) is np.ndarray and column.ndim == 1 for column in columns)
+        return bool(columns) and are_arrays and len({*map(len, columns)}) == 1
     # Asking the object itself would make a lazy frame compute.
-    return all(hasattr(kind, name) for name in ("columns", "dtypes", "__array__"))
+    return all(hasattr(type(X), name) for name in ("columns", "dtypes", "__array__"))
+
+
+def shape_of(frame):
+    """Return the numbers of rows and columns."""
+    if isinstance(frame, dict):
+        return len(next(iter(frame.values()))), len(frame)
+    return frame.shape
+
+
+def names_of(frame):
+    """Return the names of the columns, of any type, in a list."""
+    return list(frame) if isinstance(frame, dict) else list(frame.columns)
 
 
 def column_names(frame):
-    """Return the names of the columns.
+    """Return the names of the columns; None if they are no strings, such as pandas' own numbers.
 
-    Parameters
-    ----------
-    frame : data frame
-        The frame.
-
-    Returns
-    -------
-    tuple of str or None
-        None if they are no strings, such as the numbers that pandas gives by default.
-
-    Raises
-    ------
-    TypeError
-        If some are strings and others not.
+    It is a TypeError if some are strings and others not.
     """
-    names = tuple(frame.columns)
+    names = tuple(names_of(frame))
     kinds = sorted({type(name).__name__ for name in names if not isinstance(name, str)})
     if not kinds:
         return tuple(str(name) for name in names)
@@ -70,27 +61,127 @@ def column_names(frame):
     )
 
 
+def column_type(frame, j):
+    """Return the dtype of a column, as its library calls it."""
+    return str(_column(frame, j).dtype)
+
+
+def column_values(frame, j):
+    """Return the values of a column as Python objects, in a list."""
+    return _values(_column(frame, j))
+
+
+def column_array(frame, j):
+    """Return a column as an array; times with a zone become those of UTC."""
+    column = _column(frame, j)
+    array = np.asarray(column)
+    if array.dtype == object and any(
+        isinstance(value, datetime) and value.tzinfo is not None for value in array
+    ):
+        array = np.asarray(column, dtype="datetime64[ns]")
+    return array
+
+
+def column_numbers(frame, j):
+    """Return a column as a new array of float64, NaN where there is nothing.
+
+    It is None for a column of anything but numbers.
+    """
+    if is_categorical(frame, j):
+        return None
+    array = np.asarray(_column(frame, j))
+    if array.dtype == object:
+        values = [np.nan if is_missing(value) else value for value in array.tolist()]
+        return np.array(values, np.float64) if all(isinstance(v, REAL) for v in values) else None
+    return array.astype(np.float64) if array.dtype.kind in NUMERIC else None
+
+
+def is_categorical(frame, j):
+    """Tell whether a column holds categories or strings."""
+    column = _column(frame, j)
+    if str(column.dtype).lower() == "object":  # strings, or anything
+        values = [value for value in _values(column) if not is_missing(value)]
+        return bool(values) and all(isinstance(value, str) for value in values)
+    return bool(_CATEGORICAL.match(str(column.dtype)))
+
+
+def is_missing(value):
+    """Tell whether a value stands for nothing: None, NaN, and what pandas has of that kind."""
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
+
+
+def value_at(frame, row, j):
+    """Say what stands in a categorical column: the value as Python writes it, or "missing"."""
+    value = column_values(frame, j)[row]
+    return "missing" if is_missing(value) else repr(value)
+
+
+def learn_categories(frames, columns):
+    """Return the values that some categorical columns may have, sorted.
+
+    They are the declared ones of pandas' categories and polars' enums, and all that occur.
+    """
+    known = {}
+    for column in (_column(frame, j) for frame in frames for j in columns):
+        # What polars' Categorical declares are the categories of all frames there ever were.
+        declares = not str(column.dtype).startswith("Categorical")
+        values = getattr(column.dtype, "categories", None) if declares else None
+        known.update(dict.fromkeys(_values(column) if values is None else values))
+    values = [value for value in known if not is_missing(value)]
+    return tuple(sorted(values, key=lambda value: (type(value).__name__, value)))
+
+
+def number_values(frame, j, numbers):
+    """Return the number of each value of a column, `UNKNOWN` for one without."""
+    return np.array([numbers.get(value, UNKNOWN) for value in column_values(frame, j)])
+
+
+def encode(frame, numbers):
+    """Return the frame as an array, with numbers for the values of categorical columns.
+
+    These have, by the number of the column, the number of each value.
+    """
+    n_rows, n_columns = shape_of(frame)
+    others = [j for j in range(n_columns) if j not in numbers]
+    if not numbers:
+        return _take(frame, others) if isinstance(frame, dict) else np.asanyarray(frame)
+    rest = _take(frame, others) if others else np.empty((n_rows, 0), np.int64)
+    dtype = np.result_type(rest.dtype, np.int64) if rest.dtype.kind in NUMERIC else object
+    array = np.empty((n_rows, n_columns), dtype)
+    array[:, others] = rest
+    for j, of_column in numbers.items():
+        array[:, j] = number_values(frame, j, of_column)
+    return array
+
+
+def replace_columns(frame, columns):
+    """Return a copy of the frame in which some columns, by number, have other values.
+
+    A categorical column stays one.
+    """
+    if isinstance(frame, dict):
+        names = names_of(frame)
+        return frame | {
+            names[j]: np.array(values, object if is_categorical(frame, j) else None)
+            for j, values in columns.items()
+        }
+    if not hasattr(frame, "iloc"):  # polars
+        kinds = {j: type(_column(frame, j)) for j in columns}
+        return frame.with_columns(
+            [kinds[j](frame.columns[j], values) for j, values in columns.items()]
+        )
+    frame = frame.copy()
+    for j, values in columns.items():
+        column = _column(frame, j)
+        dtype = "category" if str(column.dtype) == "category" else None
+        frame.isetitem(j, type(column)(values, index=frame.index, dtype=dtype))
+    return frame
+
+
 def check_names(place, names, columns):
-    """Check that the columns have the names that they had in fit.
+    """Check that the columns of `place`, such as "sequence 2", have the names that they had in fit.
 
-    Parameters
-    ----------
-    place : str
-        What has these columns, such as "sequence 2", for the message.
-    names : tuple of str or None
-        Names of the columns, None without any.
-    columns : Columns
-        What fit learned of its columns.
-
-    Raises
-    ------
-    ValueError
-        If both have names, and these are not the same in the same order.
-
-    Warns
-    -----
-    UserWarning
-        If only one of them has names.
+    It is a warning if only either have names, None without any.
     """
     expected = columns.names
     if names == expected:
@@ -115,141 +206,6 @@ def check_names(place, names, columns):
     raise ValueError(message)
 
 
-def categorical_columns(frame):
-    """Tell which columns are categorical.
-
-    Parameters
-    ----------
-    frame : data frame
-        The frame.
-
-    Returns
-    -------
-    list of bool
-        One for each column.
-    """
-    return [_is_categorical(_column(frame, j)) for j in range(frame.shape[1])]
-
-
-def learn_categories(frames, columns):
-    """Return the values that categorical columns may have.
-
-    Parameters
-    ----------
-    frames : list of data frame
-        All frames.
-    columns : iterable of int
-        The columns.
-
-    Returns
-    -------
-    tuple
-        The declared values of pandas categories and polars enums, and all values that occur,
-        sorted.
-    """
-    known = {}
-    for column in (_column(frame, j) for frame in frames for j in columns):
-        # What polars' Categorical declares are the categories of all frames there ever were.
-        declares = not str(column.dtype).startswith("Categorical")
-        values = getattr(column.dtype, "categories", None) if declares else None
-        known.update(dict.fromkeys(column.to_list() if values is None else values))
-    values = [value for value in known if not _is_missing(value)]
-    return tuple(sorted(values, key=lambda value: (type(value).__name__, value)))
-
-
-def encode(frame, numbers):
-    """Return the frame as an array with the values of categorical columns made numbers.
-
-    Parameters
-    ----------
-    frame : data frame
-        The frame.
-    numbers : dict of int to dict
-        For each categorical column the number of each of its values.
-
-    Returns
-    -------
-    ndarray of shape (n_rows, n_columns)
-        `UNKNOWN` stands for values without a number.
-    """
-    if not numbers:
-        return np.asanyarray(frame)
-    others = [j for j in range(frame.shape[1]) if j not in numbers]
-    rest = np.asarray(_select(frame, others)) if others else np.empty((len(frame), 0), np.int64)
-    dtype = np.result_type(rest.dtype, np.int64) if rest.dtype.kind in "fiub" else object
-    array = np.empty(frame.shape, dtype)
-    array[:, others] = rest
-    for j, number in numbers.items():
-        values = _column(frame, j).to_list()
-        array[:, j] = [number.get(value, UNKNOWN) for value in values]
-    return array
-
-
-def column_values(frame, j):
-    """Return the values of a column.
-
-    Parameters
-    ----------
-    frame : data frame
-        The frame.
-    j : int
-        The column.
-
-    Returns
-    -------
-    list
-        The values as Python objects.
-    """
-    return _column(frame, j).to_list()
-
-
-def replace_columns(frame, columns):
-    """Return a copy of the frame in which some columns have other values.
-
-    Parameters
-    ----------
-    frame : data frame
-        The frame.
-    columns : dict of int to list or ndarray
-        For each of these columns the new values; a categorical column stays one.
-
-    Returns
-    -------
-    data frame
-        One of the same kind.
-    """
-    if not hasattr(frame, "iloc"):  # polars
-        kinds = {j: type(_column(frame, j)) for j in columns}
-        return frame.with_columns(
-            [kinds[j](frame.columns[j], values) for j, values in columns.items()]
-        )
-    frame = frame.copy()
-    for j, values in columns.items():
-        column = _column(frame, j)
-        dtype = "category" if str(column.dtype) == "category" else None
-        frame.isetitem(j, type(column)(values, index=frame.index, dtype=dtype))
-    return frame
-
-
-def value_at(frame, row, j):
-    """Say what stands in a categorical column.
-
-    Parameters
-    ----------
-    frame : data frame
-        The frame.
-    row, j : int
-        The place.
-
-    Returns
-    -------
-    str
-        The value as Python writes it, or "missing".
-    """
-    value = _column(frame, j).to_list()[row]
-    return "missing" if _is_missing(value) else repr(value)
-
-
 @dataclass
 class Frames:
     """The data frames among `X`: one table, one for each sequence, or none.
@@ -270,19 +226,17 @@ class Frames:
         if columns is not None:
             check_names("X", self.names, columns)
         if wants_ids:
-            is_categorical = [all(categorical_columns(frame))]
-            self._number(
-                is_categorical,
-                columns,
-                lambda _: learn_categories([frame], range(frame.shape[1])),
-            )
+            each = range(shape_of(frame)[1])
+            mask = [all(is_categorical(frame, j) for j in each)]
+            self._number(mask, columns, lambda _: learn_categories([frame], each))
         return self
 
     @classmethod
     def of_list(cls, X, columns, n_features):
         """Read the frames of a list, where there are any."""
         is_numeric = isinstance(X, np.ndarray) and X.dtype != object
-        if is_numeric or not any(map(_is_kind_of_frame, {*map(type, X)})):
+        # One item of each type tells, for there may be very many.
+        if is_numeric or not any(map(is_frame, {type(item): item for item in X}.values())):
             self = cls([])
             if columns is not None:
                 check_names("X", None, columns)
@@ -302,13 +256,14 @@ class Frames:
             names = column_names(item)
             if names != self.names:
                 raise ValueError(
-                    f"sequence {i} has columns {list(item.columns)}, expected "
-                    f"{list(items[0].columns)} as in sequence 0"
+                    f"sequence {i} has columns {names_of(item)}, expected "
+                    f"{names_of(items[0])} as in sequence 0"
                 )
-            check_shape(i, item.shape, n_features, first=items[0].shape)
-        masks = [categorical_columns(item) for item in items]
-        is_categorical = [any(mask[j] for mask in masks) for j in range(len(masks[0]))]
-        self._number(is_categorical, columns, lambda j: learn_categories(items, [j]))
+            check_shape(i, shape_of(item), n_features, first=shape_of(items[0]))
+        each = range(shape_of(items[0])[1])
+        masks = [[is_categorical(item, j) for j in each] for item in items]
+        any_mask = [any(mask[j] for mask in masks) for j in each]
+        self._number(any_mask, columns, lambda j: learn_categories(items, [j]))
         for i, mask in enumerate(masks):
             for j in self.numbers:
                 if not mask[j]:
@@ -318,10 +273,10 @@ class Frames:
                     )
         return self
 
-    def _number(self, is_categorical, columns, learn):
+    def _number(self, mask, columns, learn):
         """Number the values of categorical columns: as in fit, or by their order."""
         fitted = {} if columns is None else dict(zip(columns.ids, columns.categories, strict=True))
-        for j, is_ in enumerate(is_categorical):
+        for j, is_ in enumerate(mask):
             categories = fitted.get(j)
             if columns is None and is_:
                 categories = learn(j)
@@ -337,7 +292,8 @@ class Frames:
         """Return the frames with numbers for the values of categorical columns."""
         if self.is_table:
             (frame,) = self.frames
-            return encode(frame, dict.fromkeys(range(frame.shape[1]), self.numbers[0]))
+            each = range(shape_of(frame)[1]) if self.numbers else ()
+            return encode(frame, dict.fromkeys(each, self.numbers.get(0)))
         return [encode(frame, self.numbers) for frame in self.frames]
 
     def choose(self, wanted, width):
@@ -375,22 +331,23 @@ class Frames:
 
 
 def _column(frame, j):
+    """A column: a series of pandas or polars, or an array."""
+    if isinstance(frame, dict):
+        return frame[names_of(frame)[j]]
     return frame.iloc[:, j] if hasattr(frame, "iloc") else frame.to_series(j)
 
 
-def _select(frame, columns):
-    return frame.iloc[:, columns] if hasattr(frame, "iloc") else frame[:, columns]
+def _values(column):
+    return column.tolist() if isinstance(column, np.ndarray) else column.to_list()
 
 
-def _is_categorical(column):
-    if str(column.dtype).lower() == "object":  # of pandas: strings, or anything
-        values = [value for value in column.to_list() if not _is_missing(value)]
-        return bool(values) and all(isinstance(value, str) for value in values)
-    return bool(_CATEGORICAL.match(str(column.dtype)))
-
-
-def _is_missing(value):
-    return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
+def _take(frame, columns):
+    """Some columns side by side, as an array."""
+    if isinstance(frame, dict):
+        parts = [_column(frame, j) for j in columns]
+        is_numeric = all(part.dtype.kind in NUMERIC for part in parts)
+        return np.stack([part if is_numeric else part.astype(object) for part in parts], axis=1)
+    return np.asarray(frame.iloc[:, columns] if hasattr(frame, "iloc") else frame[:, columns])
 
 
 def _level_outside():

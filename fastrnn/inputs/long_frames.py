@@ -1,24 +1,24 @@
-"""Data frames in long form, a row for each step of each series: their columns become arrays.
+"""Data frames in long form, a row for each step of each series: their columns become arrays."""
 
-They are read through narwhals, which is imported when the first one comes. The tables of fastrnn
-itself do without.
-"""
-
-import functools
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from fastrnn.inputs.covariates import check_covariates
 from fastrnn.inputs.frames import (
     UNKNOWN,
-    categorical_columns,
+    column_array,
+    column_numbers,
+    column_type,
     column_values,
+    is_categorical,
+    is_missing,
     learn_categories,
+    names_of,
+    number_values,
+    shape_of,
     value_at,
 )
-from fastrnn.inputs.tables import Column, Table
 
 
 @dataclass(frozen=True)
@@ -40,24 +40,13 @@ class LongColumns:
     past: tuple[str, ...] = ()
 
 
-@functools.cache
-def _narwhals():
-    try:
-        import narwhals
-    except ImportError:
-        raise ImportError(
-            "data frames of time series are read through narwhals: pip install 'fastrnn[frames]'"
-        ) from None
-    return narwhals
-
-
 class LongFrame:
     """A data frame in long form: its columns as arrays, and the rows of each series.
 
     Parameters
     ----------
     frame : data frame
-        Of pandas or polars, or whatever narwhals reads; or a table of `fastrnn.inputs.tables`.
+        The frame.
     columns : LongColumns
         Which columns hold what.
     names : iterable of str
@@ -72,29 +61,31 @@ class LongFrame:
     """
 
     def __init__(self, frame, columns, names):
-        if not isinstance(frame, Table):
-            frame = _narwhals().from_native(frame, eager_only=True)
-        self.frame, self.columns = frame, columns
+        there = names_of(frame)
         for name in (columns.id, columns.time, *names):
-            if name not in self.frame.columns:
-                raise ValueError(
-                    f"the data frame has no column {name!r}, only {list(self.frame.columns)}"
-                )
-        if not len(self.frame):
+            if there.count(name) != 1:
+                fault = "has no" if name not in there else f"has {there.count(name)} times the"
+                raise ValueError(f"the data frame {fault} column {name!r}, only {there}")
+        if not shape_of(frame)[0]:
             raise ValueError("the data frame has no rows")
-        rows: dict[Any, list] = {}
-        for row, key in enumerate(self.frame.get_column(columns.id).to_list()):
-            if key is None or key != key:
+        self._frame, self._names = frame, there
+        rows: dict[object, list] = {}
+        for row, key in enumerate(column_values(frame, there.index(columns.id))):
+            if is_missing(key):
                 raise ValueError(f"row {row} of the data frame has no {columns.id!r}")
             rows.setdefault(key, []).append(row)
         self.rows = {key: np.array(of_series) for key, of_series in rows.items()}
-        self.times = self.frame.get_column(columns.time).to_numpy()
+        self.times = column_array(frame, there.index(columns.time))
         self._check_times()
 
     def _check_times(self):
         for key, rows in self.rows.items():
             times = self.times[rows]
-            if (times != times).any() or any(time is None for time in times.tolist()):
+            if times.dtype == object:
+                lacks = any(map(is_missing, times))
+            else:
+                lacks = (times != times).any()
+            if lacks:
                 raise ValueError(f"series {key!r} has a row without time stamp")
             rises = times[1:] > times[:-1]
             if rises.all():
@@ -110,27 +101,12 @@ class LongFrame:
             )
 
     def numbers(self, name):
-        """Read a column of numbers.
-
-        Parameters
-        ----------
-        name : str
-            The column.
-
-        Returns
-        -------
-        ndarray of shape (n_rows,), float64
-            NaN where there is nothing.
-
-        Raises
-        ------
-        TypeError
-            If it holds something else.
-        """
-        column = self.frame.get_column(name)
-        numbers = _numbers(column)
+        """Read a column of numbers as float64, NaN where there is nothing."""
+        j = self._names.index(name)
+        numbers = column_numbers(self._frame, j)
         if numbers is None:
-            raise TypeError(f"column {name!r} must be numbers, got {column.dtype}")
+            got = column_type(self._frame, j)
+            raise TypeError(f"column {name!r} must be numbers, got {got}")
         return numbers
 
     def covariates(self, names, categories=None):
@@ -158,42 +134,32 @@ class LongFrame:
             If something is missing or not finite, or a category is new.
         """
         learned = {} if categories is None else categories
-        native = [self.frame.select(name).to_native() for name in names]
         table = np.empty((len(self.times), len(names)))
-        for j, (name, column) in enumerate(zip(names, native, strict=True)):
-            if categories is None and categorical_columns(column)[0]:
-                learned[j] = learn_categories([column], [0])
-            if j in learned:
-                table[:, j] = self._numbered(column, name, learned[j])
+        for k, name in enumerate(names):
+            j = self._names.index(name)
+            if categories is None and is_categorical(self._frame, j):
+                learned[k] = learn_categories([self._frame], [j])
+            if k in learned:
+                table[:, k] = self._numbered(name, learned[k])
             else:
-                table[:, j] = self.numbers(name)
+                table[:, k] = self.numbers(name)
         parts = [table[rows] for rows in self.rows.values()]
         for key, part in zip(self.rows, parts, strict=True):
             check_covariates(part, f"covariates of series {key!r}")
         return parts, learned
 
-    def _numbered(self, column, name, categories):
+    def _numbered(self, name, categories):
         """The number of each value among the categories."""
-        numbers = {value: k for k, value in enumerate(categories)}
-        found = np.array([numbers.get(value, UNKNOWN) for value in column_values(column, 0)])
+        j = self._names.index(name)
+        found = number_values(self._frame, j, {value: k for k, value in enumerate(categories)})
         for key, rows in self.rows.items():
             wrong = np.flatnonzero(found[rows] == UNKNOWN)
             if wrong.size:
                 known = ", ".join(map(repr, categories))
+                value = value_at(self._frame, rows[wrong[0]], j)
                 raise ValueError(
-                    f"column {name!r} of series {key!r} is {value_at(column, rows[wrong[0]], 0)} "
-                    f"at step {wrong[0]}, expected one of the categories of fit: "
+                    f"column {name!r} of series {key!r} is {value} at step {wrong[0]}, expected "
+                    "one of the categories of fit: "
                     f"{known if len(known) < 200 else known[:200] + ' ...'}"
                 )
         return found
-
-
-def _numbers(column):
-    """Return a column as a new array of float64; None if it holds something else."""
-    if isinstance(column, Column):
-        is_numeric = column.to_numpy().dtype.kind in "iuf"
-    else:
-        nw = _narwhals()
-        is_numeric = column.dtype.is_numeric() or column.dtype == nw.Boolean
-        column = column.cast(nw.Float64) if is_numeric else column
-    return np.array(column.to_numpy(), dtype=np.float64) if is_numeric else None

@@ -10,17 +10,12 @@ so its sequences mean the same whether or not they happen to agree in length.
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from numbers import Real
 
 import numpy as np
 
-from fastrnn.inputs.arrays import kernel_array
+from fastrnn.inputs.arrays import NUMERIC, REAL, kernel_array
 from fastrnn.inputs.columns import Columns, check_shape, count_features, name_place
 from fastrnn.inputs.frames import Frames, is_frame
-
-_NUMERIC = "fiub"  # dtype.kind of what numpy converts to float without loss of meaning
-_REAL = (Real, Decimal, np.bool_)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -223,20 +218,19 @@ def as_sequences(
         dtype = np.dtype(dtype)
     if columns is not None:
         n_features = columns.width
-    frame = X if is_frame(X) else None
-    X = _open(X)
-    wants_ids = bool(columns.ids) if columns is not None else categorical_features is not None
-    if frame is not None:
-        source = Frames.of_table(frame, columns, wants_ids)
+    if is_frame(X):
+        wants_ids = bool(columns.ids) if columns is not None else categorical_features is not None
+        source = Frames.of_table(X, columns, wants_ids)
+        X = _open(source.encode())
     else:
+        X = _open(X)
         source = Frames.of_list(X, columns, n_features)
-    if source.numbers:
-        X = source.encode()
+        X = source.encode() if source.frames else X
     is_table = isinstance(X, np.ndarray) and X.ndim == 2
     if is_table:
         _check_table(X.shape, n_features, n_columns)
 
-    if isinstance(X, np.ndarray) and X.ndim > 1 and X.dtype.kind in _NUMERIC:
+    if isinstance(X, np.ndarray) and X.ndim > 1 and X.dtype.kind in NUMERIC:
         parts: np.ndarray | list = X if X.ndim == 3 else X[:, :, np.newaxis]
         check_shape(0, parts[0].shape, n_features)
         lengths = np.full(len(X), X.shape[1])
@@ -319,7 +313,7 @@ def _open(X):
     """Return `X` as the sequence type that it is, or as an array of one to three dimensions."""
     if not isinstance(X, Sequence) or isinstance(X, str | bytes | memoryview):
         original, X = X, _read_array(X)
-        if X.ndim == 0 and X.dtype.kind not in _NUMERIC:
+        if X.ndim == 0 and X.dtype.kind not in NUMERIC:
             raise TypeError(f"X is of type {type(original).__name__}, expected a list of sequences")
         if not 1 <= X.ndim <= 3:
             raise ValueError(
@@ -334,7 +328,7 @@ def _open(X):
 def _read_item(i, item):
     """Return sequence `i` as an array of real numbers that has one or two dimensions."""
     array = _read_array(item, i)
-    if array.dtype.kind not in _NUMERIC:
+    if array.dtype.kind not in NUMERIC:
         array = _read_numbers(array, i)
     if array.ndim == 0:
         raise ValueError(
@@ -394,7 +388,7 @@ def _read_numbers(array, i):
     if array.size == 0:
         return np.empty(array.shape)
     kinds = {type(value) for value in array.flat}
-    wrong = tuple(k for k in kinds if not issubclass(k, _REAL) or k is np.timedelta64)
+    wrong = tuple(k for k in kinds if not issubclass(k, REAL) or k is np.timedelta64)
     if wrong:
         culprit, value = next(
             (p, value) for p, value in enumerate(array.flat) if isinstance(value, wrong)

@@ -149,8 +149,6 @@ def read_series(
     ValueError
         If a series is too short or has values that are not finite, if covariates do not suit it or
         the series of `fit`, or if the time stamps of a series do not rise.
-    ImportError
-        If a data frame was given and narwhals is not installed.
     """
     if is_frame(series):
         named = replace(

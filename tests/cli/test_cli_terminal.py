@@ -16,7 +16,6 @@ import pytest
 
 import fastrnn
 from fastrnn import cli
-from fastrnn.inputs.tables import Table
 
 pytest.importorskip("safetensors", reason="models are saved with safetensors")
 pty = pytest.importorskip("pty", reason="there are no such terminals here")
@@ -139,10 +138,10 @@ def followed(recordings):
     """Train a model that can be followed: it reads numbers and a category, forwards only."""
     rng = np.random.default_rng(0)
     X = [
-        Table({"x": rng.normal(size=5).round(3), "kind": rng.choice(["a", "b"], 5).astype(object)})
+        {"x": rng.normal(size=5).round(3), "kind": rng.choice(["a", "b"], 5).astype(object)}
         for _ in range(20)
     ]
-    y = ["up" if x.get_column("x").to_numpy().sum() > 0 else "down" for x in X]
+    y = ["up" if x["x"].sum() > 0 else "down" for x in X]
     model = fastrnn.RNNClassifier(
         6, max_iter=5, learning_rate="cosine", learning_rate_init=0.05, batch_size=5,
         categorical_features="from_dtype", random_state=0,
@@ -154,7 +153,7 @@ def followed(recordings):
 def proba_of(model, rows):
     """Return the probabilities after rows of numbers and categories."""
     x, kinds = zip(*rows, strict=True)
-    return model.predict_proba([Table({"x": np.array(x), "kind": np.array(kinds, object)})])[0]
+    return model.predict_proba([{"x": np.array(x), "kind": np.array(kinds, object)}])[0]
 
 
 def follow(recordings, text, capsys, *options, code=0, monkeypatch=None):
@@ -345,14 +344,12 @@ def test_follow_series(recordings, forecaster, capsys, monkeypatch):
     assert header == ["id", "time", "value_1", "value_2"]
     assert [row[:2] for row in rows] == [line.split(",")[:2] for line in lines]
     for (i, t), row in zip(moves, rows, strict=True):
-        known = Table(
-            {
-                "id": np.full(t + 1, "uv"[i], dtype=object),
-                "time": np.arange(t + 1),
-                "value": values[i, : t + 1],
-                "kind": kinds[i, : t + 1].astype(object),
-            }
-        )
+        known = {
+            "id": np.full(t + 1, "uv"[i], dtype=object),
+            "time": np.arange(t + 1),
+            "value": values[i, : t + 1],
+            "kind": kinds[i, : t + 1].astype(object),
+        }
         np.testing.assert_allclose(
             np.array(row[2:], dtype=float), model.predict(2, known)[0], atol=1e-5
         )

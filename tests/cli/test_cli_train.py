@@ -19,7 +19,6 @@ from fastrnn.cli.options import explain, parameters, read_value
 from fastrnn.cli.tasks import TASKS
 from fastrnn.estimators.parameters import check_value
 from fastrnn.files.layout import write_record
-from fastrnn.inputs.tables import Table
 
 pytest.importorskip("safetensors", reason="models are saved with safetensors")
 
@@ -108,7 +107,7 @@ def test_classify(sequences, capsys):
 
 def as_tables(X):
     """Make of arrays what the command makes of files."""
-    return [Table({"a": x[:, 0], "b": x[:, 1]}) for x in X]
+    return [{"a": x[:, 0], "b": x[:, 1]} for x in X]
 
 
 def read_figures(capsys):

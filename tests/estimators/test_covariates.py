@@ -212,7 +212,6 @@ class TestRefusals:
 @pytest.fixture(params=["pandas", "polars"])
 def frame_of(request):
     """Return a maker of data frames from columns, "kind" of a dtype of categories."""
-    pytest.importorskip("narwhals")
     library = pytest.importorskip(request.param)
 
     def make(columns):

@@ -888,7 +888,6 @@ class TestRefusals:
 @pytest.fixture(params=["pandas", "polars"])
 def frame_of(request):
     """Return a maker of data frames from columns."""
-    pytest.importorskip("narwhals")
     return pytest.importorskip(request.param).DataFrame
 
 
@@ -1026,19 +1025,6 @@ class TestFrames:
             small().fit(frame_of(columns), future_covariates=["heat"])
         with pytest.raises(TypeError, match="future_covariates is a data frame, but the series"):
             small().fit(drifting(), future_covariates=frame_of(columns))
-
-
-def test_without_narwhals_frames_are_refused_in_words(monkeypatch):
-    pandas = pytest.importorskip("pandas")
-    import sys
-
-    from fastrnn.inputs import long_frames
-
-    long_frames._narwhals.cache_clear()
-    monkeypatch.setitem(sys.modules, "narwhals", None)
-    frame = pandas.DataFrame({"id": [1, 1], "time": [1, 2], "value": [1.0, 2.0]})
-    with pytest.raises(ImportError, match=r"pip install 'fastrnn\[frames\]'"):
-        small().fit(frame)
 
 
 def test_forecasts_are_drawn():

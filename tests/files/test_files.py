@@ -313,7 +313,6 @@ class TestForecaster:
     @pytest.mark.parametrize("name", ["pandas", "polars"])
     def test_frames(self, name, times, tmp_path):
         frames = pytest.importorskip(name)
-        pytest.importorskip("narwhals")
 
         def stamps(begin, end):
             days = [

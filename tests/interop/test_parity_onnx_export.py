@@ -399,7 +399,6 @@ def test_metadata_of_data_frames():
 
 def test_metadata_of_a_forecaster():
     pandas = pytest.importorskip("pandas", reason="the series are in a data frame of pandas")
-    pytest.importorskip("narwhals", reason="long data frames are read through narwhals")
     frame = pandas.DataFrame(
         {"id": [1] * 8, "time": range(8), "value": np.arange(8.0), "day": list("abababab")}
     )
