@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from sequence_checks import check_ids
 
 from fastrnn import RNNClassifier, RNNForecaster, RNNTagger
 from fastrnn.inputs import frames
@@ -252,3 +253,160 @@ def test_a_column_that_comes_twice():
     frame = pandas.DataFrame([["a", 1, 2.0, 3.0]], columns=["id", "time", "value", "value"])
     with pytest.raises(ValueError, match="the data frame has 2 times the column 'value'"):
         LongFrame(frame, LongColumns("id", "time", "value"), ["value"])
+
+
+@pytest.fixture(params=["pandas", "polars"])
+def make_frame(request):
+    """Return what makes a frame of a word, a number and a shape of declared categories."""
+    library = pytest.importorskip(request.param)
+
+    def make(words, numbers, shapes, order=("word", "number", "shape")):
+        if request.param == "pandas":
+            shapes = library.Categorical(shapes, categories=["round", "flat", "odd"])
+        else:
+            shapes = library.Series(shapes, dtype=library.Enum(["round", "flat", "odd"]))
+        columns = {"word": words, "number": numbers, "shape": shapes}
+        return library.DataFrame({name: columns[name] for name in order})
+
+    return make
+
+
+def test_frames(make_frame):
+    X = [make_frame(["b", "a"], [0.5, 1], ["odd", "round"]), make_frame(["c"], [2], ["round"])]
+    for chosen in ("from_dtype", ["shape", "word"], [True, False, True]):
+        sequences = as_sequences(X, categorical_features=chosen)
+        check_ids(sequences, [[1, 1], [0, 2], [2, 2]], [[0.5], [1], [2]])
+        columns = sequences.columns
+        assert columns.names == ("word", "number", "shape")
+        assert columns.ids == (0, 2) and columns.n_categories == (3, 3)
+        assert columns.categories == (("a", "b", "c"), ("flat", "odd", "round"))
+    # "flat" was declared, so it is known though fit has not seen it
+    later = as_sequences([make_frame(["c"], [1], ["flat"])], columns=columns)
+    check_ids(later, [[2, 0]], [[1]])
+    numbers = as_sequences([x[["number"]] for x in X])
+    assert numbers.columns.names == ("number",) and numbers.ids is None
+
+
+def test_frames_that_do_not_fit(make_frame):
+    good = make_frame(["b", "a"], [0.5, 1], ["odd", "round"])
+    columns = as_sequences([good], categorical_features="from_dtype").columns
+
+    def refuse(X, message, error=ValueError, **options):
+        with pytest.raises(error, match=message):
+            as_sequences(X, **(options or {"columns": columns}))
+
+    unknown = make_frame(["a", "z"], [1, 2], ["odd", "odd"])
+    refuse(
+        [good, unknown],
+        r"^sequence 1, time step 1, feature 0 \('word'\) is 'z', expected one of the categories of "
+        r"fit: 'a', 'b'$",
+    )
+    missing = make_frame(["a", "b"], [1, 2], ["odd", None])
+    message = r"^sequence 0, time step 1, feature 2 \('shape'\) is missing, expected one of"
+    refuse([missing], message)
+    refuse([missing], message, categorical_features="from_dtype")
+    swapped = make_frame(["a"], [1], ["odd"], ("number", "word", "shape"))
+    refuse([swapped], "^sequence 0: The feature names should match(.|\n)*must be in the same order")
+    refuse([good, swapped], r"^sequence 1 has columns \['number', .* as in sequence 0$")
+    refuse([good[["word", "number"]]], "^sequence 0: The(.|\n)*yet now missing:\n- shape")
+    refuse(
+        [
+            good.rename({"word": "w"})
+            if hasattr(good, "to_series")
+            else good.rename(columns={"word": "w"})
+        ],
+        "unseen at fit time:\n- w\n(.|\n)*missing:\n- word",
+    )
+    refuse(
+        [make_frame([1, 2], [1, 2], ["odd", "odd"])],
+        r"^feature 0 \('word'\) of X holds numbers, expected categories as in fit",
+        TypeError,
+    )
+    refuse(
+        [make_frame(["a"], ["b"], ["odd"])],
+        r"^feature 1 \('number'\) of X holds categories, expected numbers as in fit",
+        TypeError,
+    )
+    refuse(
+        [good, np.zeros((2, 3))], "^sequence 1 is of type ndarray, expected a data frame", TypeError
+    )
+    refuse(
+        [good],
+        r"^sequence 0, feature 2 \('shape'\) holds categories, expected numbers: name",
+        TypeError,
+        categorical_features=["word"],
+    )
+    refuse([good], r"^sequence 0, feature 0 \('word'\) holds", TypeError, dtype="float32")
+    refuse(
+        [good, make_frame([1], [1], ["odd"])],
+        r"^sequence 1, feature 0 \('word'\) holds no categories, expected them as in other",
+        TypeError,
+        categorical_features="from_dtype",
+    )
+    refuse([good], "has the name 'size', which 0 columns of X have", categorical_features=["size"])
+    with (
+        pytest.warns(UserWarning, match="^X does not have valid feature names, but the model was"),
+        pytest.raises(TypeError, match="of X holds numbers, expected categories"),
+    ):
+        as_sequences([np.zeros((2, 3))], columns=columns)
+
+
+def test_names_against_none(make_frame):
+    frame = make_frame(["a"], [1.5], ["odd"])[["number"]]
+    columns = as_sequences([np.zeros((1, 1))]).columns
+    assert columns.names is None
+    with pytest.warns(
+        UserWarning, match="^sequence 0 has feature names, but the model was fitted w"
+    ):
+        as_sequences([frame], columns=columns)
+    columns = as_sequences([frame]).columns
+    with pytest.warns(UserWarning, match="^X does not have valid feature names") as caught:
+        assert as_sequences([[[1.0]]], columns=columns).values == 1.0
+    assert caught[0].filename == __file__
+
+
+def test_table_of_categories(make_frame):
+    table = make_frame(["b", "odd"], [1, 2], ["odd", "round"])[["word", "shape"]]
+    sequences = as_sequences(table, categorical_features="all")
+    check_ids(sequences, [[0], [2], [2], [3]], np.empty((4, 0)))
+    assert sequences.columns.categories == (("b", "flat", "odd", "round"),)
+    assert sequences.columns.names == ("word", "shape") and sequences.n_columns == 2
+    columns = sequences.columns
+    later = make_frame(["b", "z"], [1, 2], ["odd", "round"])[["word", "shape"]]
+    with pytest.raises(ValueError, match=r"^sequence 1, time step 0, feature 0 is 'z', expected"):
+        as_sequences(later, columns=columns)
+
+
+def test_names_of_a_table():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    columns = as_sequences(frame).columns
+    assert columns.names == ("a", "b") and columns.width == 1
+    with pytest.raises(ValueError, match=r"^X: The feature names should match"):
+        as_sequences(frame[["b", "a"]], columns=columns)
+    assert as_sequences(pandas.DataFrame([[1, 2]])).columns.names is None
+    with pytest.raises(TypeError, match=r"only supported if all input features have string names"):
+        as_sequences(pandas.DataFrame({"a": [1], 2: [3]}))
+    with pytest.raises(ValueError, match="which 2 columns of X have"):
+        doubled = pandas.DataFrame([[1, 2]], columns=["a", "a"])
+        as_sequences([doubled], categorical_features=["a"])
+
+
+def test_polars_categorical_of_other_frames():
+    polars = pytest.importorskip("polars")
+    others = polars.Series(["x", "y"], dtype=polars.Categorical)  # shares its categories with all
+    frame = polars.DataFrame({"word": polars.Series(["b", "a"], dtype=polars.Categorical)})
+    columns = as_sequences([frame], categorical_features="all").columns
+    assert columns.categories == (("a", "b"),) and len(others) == 2
+
+
+def test_object_columns_of_pandas():
+    pandas = pytest.importorskip("pandas")
+    words = pandas.Series(["b", "a"], dtype=object)
+    frame = pandas.DataFrame({"word": words, "n": pandas.Series([1, 2], dtype="Int64")})
+    sequences = as_sequences([frame], categorical_features="from_dtype")
+    check_ids(sequences, [[1], [0]], [[1], [2]])
+    numbers = pandas.DataFrame({"k": pandas.Categorical([30, 10]), "x": np.float32([1, 2])})
+    sequences = as_sequences([numbers], categorical_features=["k"])
+    check_ids(sequences, [[1], [0]], [[1], [2]])
+    assert sequences.columns.categories == ((10, 30),)
