@@ -5,9 +5,8 @@ Ragged in, ragged out. With scikit-learn installed they are its transformers and
 """
 
 import itertools
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Sequence
 from numbers import Integral
 
 import numpy as np
@@ -16,12 +15,9 @@ from fastrnn.bridge import BaseEstimator, TransformerMixin, check_is_fitted
 from fastrnn.inputs import frames
 from fastrnn.inputs.columns import Columns
 from fastrnn.inputs.sequences import as_sequences
+from fastrnn.inputs.texts import split_texts
 
 __all__ = ["SequenceScaler", "TokenEncoder"]
-
-WORD = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
-"""What ``tokenizer="word"`` finds: words, also with apostrophes inside, and every other sign that
-is no space."""
 
 
 class TokenEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
@@ -116,7 +112,7 @@ class TokenEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         """
         self._check_parameters()
         counts = Counter()
-        for tokens in self._tokenize(X):
+        for tokens in split_texts(X, self.tokenizer, self.lowercase):
             counts.update(tokens)
         counts.pop(self.unknown_token, None)
         known = [str(token) for token, count in counts.items() if count >= self.min_freq]
@@ -141,7 +137,7 @@ class TokenEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             Their tokens.
         """
         self._check_parameters()
-        return [list(tokens) for tokens in self._tokenize(X)]
+        return [list(tokens) for tokens in split_texts(X, self.tokenizer, self.lowercase)]
 
     def transform(self, X):
         """Return the ids of the tokens.
@@ -158,7 +154,7 @@ class TokenEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         """
         check_is_fitted(self, "vocabulary_")
         known = self.vocabulary_.get
-        sequences = self._tokenize(X)
+        sequences = split_texts(X, self.tokenizer, self.lowercase)
         return [np.array([known(token, 0) for token in tokens], np.int64) for tokens in sequences]
 
     def inverse_transform(self, X):
@@ -222,70 +218,6 @@ class TokenEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
                 raise TypeError(f"{expected}, got {value!r}")
             if value < 1:
                 raise ValueError(f"{expected}, got {value!r}")
-
-    def _tokenize(self, X):
-        """Yield the tokens of each sequence."""
-        if isinstance(X, str | bytes):
-            raise TypeError(f"X is of type {type(X).__name__}, expected a list: pass [X]")
-        if isinstance(X, Iterator | Mapping | Set) or not isinstance(X, Iterable):
-            advice = ": make a list of it" if isinstance(X, Iterator) else ""
-            raise TypeError(
-                f"X is of type {type(X).__name__}, expected a list of texts or of token "
-                f"lists{advice}"
-            )
-        if frames.is_frame(X):
-            raise TypeError(f"X is a {type(X).__name__}, expected one of its columns")
-        n_dimensions = getattr(X, "ndim", 1)
-        if n_dimensions not in (1, 2):
-            raise ValueError(
-                f"X has {n_dimensions} dimensions, expected 1: texts, or 2: (sequence, token)"
-            )
-        if len(X) == 0:
-            raise ValueError("X is empty, expected at least one sequence")
-        return map(self._tokens, range(len(X)), X)
-
-    def _tokens(self, i, item):
-        """Return the tokens of sequence `i` as a sequence of strings."""
-        is_text = isinstance(item, str)
-        if is_text:
-            item = item.lower() if self.lowercase else item
-            tokens = self._split(i, item)
-        elif isinstance(item, bytes | Mapping | Set) or not isinstance(item, Iterable):
-            raise TypeError(
-                f"sequence {i} is of type {type(item).__name__}, expected a text or a list of "
-                "tokens"
-            )
-        else:
-            tokens = list(item)
-        if not isinstance(tokens, str):
-            for t, token in enumerate(tokens):
-                if not isinstance(token, str):
-                    raise TypeError(
-                        f"sequence {i}, token {t} is of type {type(token).__name__}, expected a "
-                        "string"
-                    )
-                if not token:
-                    raise ValueError(f"sequence {i}, token {t} is an empty string")
-            if self.lowercase and not is_text:
-                tokens = [token.lower() for token in tokens]
-        if len(tokens) == 0:
-            what = f"has no tokens: {item[:50]!r}" if is_text and item else "is empty"
-            raise ValueError(f"sequence {i} {what}, expected at least one token")
-        return tokens
-
-    def _split(self, i, text):
-        """Return the tokens of a text."""
-        if self.tokenizer == "char":
-            return text
-        if self.tokenizer == "word":
-            return WORD.findall(text)
-        tokens = self.tokenizer(text)
-        if isinstance(tokens, str) or not isinstance(tokens, Iterable):
-            raise TypeError(
-                f"tokenizer must return a list of strings, for sequence {i} it returned "
-                f"{type(tokens).__name__}"
-            )
-        return list(tokens)
 
 
 class SequenceScaler(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]

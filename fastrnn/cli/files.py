@@ -40,59 +40,21 @@ class Rows:
         return len(self.lines)
 
     def place(self, row, column=None):
-        """Say where a row, or a cell of it, stands.
-
-        Parameters
-        ----------
-        row : int
-            Number of the row, from 0.
-        column : str, default=None
-            The column.
-
-        Returns
-        -------
-        str
-        """
+        """Say where a row, by its number from 0, or a cell of it, stands."""
         place = f"{self.name}, {self.unit} {self.lines[row]}"
         return place if column is None else f"{place}, column {column!r}"
 
     def check(self, *names):
-        """Check that columns are there.
-
-        Parameters
-        ----------
-        *names : str
-            Their names.
-
-        Raises
-        ------
-        ValueError
-            If one is not.
-        """
+        """Check that columns are there."""
         for name in names:
             if name not in self.columns:
                 there = ", ".join(map(repr, self.columns))
                 raise ValueError(f"{self.name} has no column {name!r}, only {there}")
 
     def numbers(self, name, *, gaps=False):
-        """Read a column of numbers.
+        """Read a column of finite numbers as float64; `gaps` says whether cells may be missing.
 
-        Parameters
-        ----------
-        name : str
-            The column.
-        gaps : bool, default=False
-            Whether cells may be missing.
-
-        Returns
-        -------
-        ndarray of shape (n_rows,), float64
-            NaN where a cell is missing.
-
-        Raises
-        ------
-        ValueError
-            If a cell is no finite number, or missing.
+        Those are NaN then.
         """
         numbers = self._read_numbers(name)
         for row in np.flatnonzero(~np.isfinite(numbers)):
@@ -103,23 +65,7 @@ class Rows:
         return numbers
 
     def text(self, name):
-        """Read a column as text.
-
-        Parameters
-        ----------
-        name : str
-            The column.
-
-        Returns
-        -------
-        ndarray of shape (n_rows,), object
-            Strings.
-
-        Raises
-        ------
-        ValueError
-            If a cell is missing.
-        """
+        """Read a column as strings, an array of objects; no cell may be missing."""
         cells = self.columns[name]
         for row, cell in enumerate(cells):
             if is_missing(cell):
@@ -127,23 +73,7 @@ class Rows:
         return np.array([str(cell) for cell in cells], dtype=object)
 
     def numbers_or_text(self, name):
-        """Read a column of which every cell is a number, or none is.
-
-        Parameters
-        ----------
-        name : str
-            The column.
-
-        Returns
-        -------
-        ndarray of shape (n_rows,), float64 or object
-            Numbers, or strings.
-
-        Raises
-        ------
-        ValueError
-            If a cell is missing, or if some are numbers and others are not.
-        """
+        """Read a column of which every cell is a number, or none is: floats, or strings."""
         is_number = ~np.isnan(self._read_numbers(name))
         is_text = [isinstance(cell, str) and not is_missing(cell) for cell in self.columns[name]]
         if any(is_text) and not is_number.any():
@@ -159,24 +89,9 @@ class Rows:
             raise
 
     def labels(self, name, *, gaps=False):
-        """Read a column of labels.
+        """Read a column of labels as a list: whole numbers if all are, else numbers or strings.
 
-        Parameters
-        ----------
-        name : str
-            The column.
-        gaps : bool, default=False
-            Whether cells may be missing.
-
-        Returns
-        -------
-        list of int, float, str or None
-            Whole numbers if all are; None where a cell is missing.
-
-        Raises
-        ------
-        ValueError
-            If a cell is missing.
+        It has None for missing cells, where `gaps` allows them.
         """
         cells = [None if is_missing(cell) else cell for cell in self.columns[name]]
         if not gaps and None in cells:
@@ -189,22 +104,9 @@ class Rows:
         return [None if cell is None else labels[cell] for cell in cells]
 
     def times(self, name):
-        """Read a column of times.
+        """Read a column of times: float64 if all cells are numbers, else datetime64[us].
 
-        Parameters
-        ----------
-        name : str
-            The column.
-
-        Returns
-        -------
-        ndarray of shape (n_rows,), float64 or datetime64[us]
-            Numbers if all cells are, else dates, those with an offset in UTC.
-
-        Raises
-        ------
-        ValueError
-            If a cell is neither a number nor a date as in ISO 8601.
+        Dates are written as in ISO 8601; those with an offset become those of UTC.
         """
         numbers = self._read_numbers(name)
         if np.isfinite(numbers).all():
@@ -221,24 +123,9 @@ class Rows:
         return np.array(moments, dtype="datetime64[us]")
 
     def by_id(self, id_column, times=None):
-        """Find the rows of each sequence.
+        """Return the rows of each sequence by its id, in the order in which they begin.
 
-        Parameters
-        ----------
-        id_column : str or None
-            The column that names the sequence; None if all rows are one.
-        times : ndarray of shape (n_rows,), default=None
-            Times of the rows, which must rise within each sequence.
-
-        Returns
-        -------
-        dict of str to ndarray of int
-            The rows of each, in the order in which they begin.
-
-        Raises
-        ------
-        ValueError
-            If an id is missing, or times do not rise.
+        All rows are one sequence if `id_column` is None. `times`, if given, must rise in each.
         """
         if id_column is None:
             rows = {"": np.arange(len(self))}
@@ -268,45 +155,14 @@ class Rows:
 
 
 def name_of(path):
-    """Return what messages call a file.
-
-    Parameters
-    ----------
-    path : str
-        The file, or "-".
-
-    Returns
-    -------
-    str
-    """
+    """Return what messages call a file, or "-"."""
     return "standard input" if path == "-" else path
 
 
 def read_rows(path, *, delimiter=",", encoding="utf-8-sig"):
-    """Read a file of rows.
+    """Read a file of rows: Parquet if its name ends with .parquet or .pq, else CSV.
 
-    Parameters
-    ----------
-    path : str
-        A file: Parquet if its name ends with .parquet or .pq, else CSV with names of columns in its
-        first line. "-" reads CSV from standard input.
-    delimiter : str, default=","
-        What stands between the cells of CSV.
-    encoding : str, default="utf-8-sig"
-        How CSV is encoded.
-
-    Returns
-    -------
-    Rows
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read.
-    ValueError
-        If it is not what it should be.
-    ImportError
-        If it is Parquet and neither polars nor pandas is installed.
+    CSV has the names of its columns in its first line; "-" is CSV from standard input.
     """
     if path != "-" and Path(path).suffix.lower() in (".parquet", ".pq"):
         rows = _read_parquet(path)
@@ -318,26 +174,7 @@ def read_rows(path, *, delimiter=",", encoding="utf-8-sig"):
 
 
 def read_text(path, encoding="utf-8-sig"):
-    """Read a text.
-
-    Parameters
-    ----------
-    path : str
-        A file, or "-" for standard input.
-    encoding : str, default="utf-8-sig"
-        How it is encoded.
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read.
-    ValueError
-        If it is not encoded so.
-    """
+    """Read a text from a file, or from standard input if it is "-"."""
     data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     try:
         return data.decode(encoding)
@@ -350,27 +187,7 @@ def read_text(path, encoding="utf-8-sig"):
 
 
 class CSVReader:
-    """Lines of CSV become lists of cells, checked against the first, which has the names.
-
-    Parameters
-    ----------
-    lines : iterable of str
-        The lines.
-    name : str
-        What messages call the file.
-    delimiter : str, default=","
-        What stands between the cells.
-
-    Attributes
-    ----------
-    names : list of str
-        Names of the columns.
-
-    Raises
-    ------
-    ValueError
-        If there is no first line, or its names are not good.
-    """
+    """Lines of CSV become lists of cells, checked against the first, which has the `names`."""
 
     def __init__(self, lines, name, delimiter=","):
         self.name = name
@@ -441,28 +258,10 @@ def _read_parquet(path):
 
 
 def table(rows, names, as_text=(), *, is_known=False):
-    """Read columns of features.
+    """Read columns of features: a dict of arrays, which estimators take for a data frame.
 
-    Parameters
-    ----------
-    rows : Rows
-        The file.
-    names : iterable of str
-        The columns.
-    as_text : container of str, default=()
-        Those that are text even if they look like numbers.
-    is_known : bool, default=False
-        Whether all others are known to be numbers; otherwise it is found out.
-
-    Returns
-    -------
-    dict of str to ndarray of shape (n_rows,)
-        Numbers, or strings of dtype object.
-
-    Raises
-    ------
-    ValueError
-        If a column is not there or cannot be read.
+    Those in `as_text` are text even if they look like numbers; whether others are numbers is found
+    out unless `is_known`.
     """
     rows.check(*names)
     others = rows.numbers if is_known else rows.numbers_or_text
@@ -471,21 +270,9 @@ def table(rows, names, as_text=(), *, is_known=False):
 
 @contextlib.contextmanager
 def writer(path, names, *, at_once=False):
-    """Open CSV for answers.
+    """Open CSV for answers, on standard output if the path is None; yield what writes a row.
 
-    Parameters
-    ----------
-    path : str or None
-        The file; None for standard output.
-    names : list of str
-        Names of the columns.
-    at_once : bool, default=False
-        Whether each row is passed on at once.
-
-    Yields
-    ------
-    callable
-        ``write(row)`` writes the cells of a row.
+    `at_once` passes each row on at once.
     """
     with contextlib.ExitStack() as stack:
         file = sys.stdout
@@ -504,35 +291,14 @@ def writer(path, names, *, at_once=False):
 
 
 def is_missing(cell):
-    """Tell whether a cell is missing.
-
-    Parameters
-    ----------
-    cell : object
-        What stands there.
-
-    Returns
-    -------
-    bool
-        True for None, NaN (also as a word) and text of blanks.
-    """
+    """Tell whether a cell is missing: None, NaN (also as a word), or text of blanks."""
     if isinstance(cell, str):
         return cell.strip().lower() in ("", "nan")
     return cell is None or type(cell).__name__ in ("NAType", "NaTType") or cell != cell
 
 
 def show(cell):
-    """Say what stands in a cell.
-
-    Parameters
-    ----------
-    cell : object
-        What stands there.
-
-    Returns
-    -------
-    str
-    """
+    """Say what stands in a cell."""
     if cell is None or (isinstance(cell, str) and not cell.strip()):
         return "an empty cell"
     text = repr(cell) if isinstance(cell, str) else str(cell)

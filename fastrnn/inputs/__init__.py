@@ -1,1 +1,5 @@
-"""Every accepted X, y, series and frame becomes ragged containers; input errors are raised here."""
+"""Every accepted X, series, frame and text becomes a ragged container; faults are found here.
+
+So do labels and weights of steps. Labels, numbers and weights of whole sequences are read in
+`fastrnn.estimators.targets`.
+"""

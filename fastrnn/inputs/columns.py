@@ -34,31 +34,10 @@ class Columns:
 
 
 def choose(wanted, width, names=None, categorical=(), of="X"):
-    """Return which columns are chosen.
+    """Return the numbers of the columns that `categorical_features` chooses, in order.
 
-    Parameters
-    ----------
-    wanted : "all", "from_dtype", array-like of int, str or bool, or None
-        The choice: all columns, the categorical ones, those with these numbers or names, or a mask
-        with one entry for each column. None for none.
-    width : int
-        Number of columns.
-    names : tuple of str or None, default=None
-        Their names.
-    categorical : iterable of int, default=()
-        Which of them are categorical.
-    of : str, default="X"
-        What has these columns, for messages.
-
-    Returns
-    -------
-    tuple of int
-        The numbers of the chosen columns, in their order.
-
-    Raises
-    ------
-    ValueError
-        If there are no such columns, or one is chosen twice.
+    That is "all", "from_dtype" (those in `categorical`), numbers or names, a mask, or None for
+    none; `of` is what messages call what has these columns.
     """
     if wanted is None:
         return ()
@@ -88,24 +67,7 @@ def choose(wanted, width, names=None, categorical=(), of="X"):
 
 
 def check_shape(i, shape, n_features, first=None):
-    """Check how many time steps and columns a sequence has.
-
-    Parameters
-    ----------
-    i : int
-        Number of the sequence, for the message.
-    shape : tuple of (int, int)
-        Its numbers of time steps and columns.
-    n_features : int or None
-        How many columns are wanted, None for as many as the first sequence has.
-    first : tuple of (int, int) or None, default=None
-        Shape of the first sequence.
-
-    Raises
-    ------
-    ValueError
-        If there are no time steps, no columns, or another number of them than wanted.
-    """
+    """Check that sequence i has time steps, and as many columns as wanted, or as the first."""
     length, width = shape
     if length == 0:
         raise ValueError(f"sequence {i} is empty, expected at least one time step")
@@ -118,19 +80,9 @@ def check_shape(i, shape, n_features, first=None):
 
 
 def name_place(*place, feature=None):
-    """Name a place in ``X``, for messages.
+    """Name a place in ``X``, such as "sequence 2, time step 0, feature 1".
 
-    Parameters
-    ----------
-    *place : int
-        Sequence, time step and feature, or the first of these; none for ``X`` itself.
-    feature : int or None, default=None
-        The feature, if what stands before it is left out.
-
-    Returns
-    -------
-    str
-        Such as "sequence 2, time step 0, feature 1".
+    Fewer numbers name a larger place, none ``X`` itself; `feature` leaves out what is between.
     """
     levels = [*zip(("sequence", "time step", "feature"), place, strict=False)]
     if feature is not None:
@@ -139,18 +91,7 @@ def name_place(*place, feature=None):
 
 
 def count_features(n):
-    """Say how many features.
-
-    Parameters
-    ----------
-    n : int
-        The number.
-
-    Returns
-    -------
-    str
-        Such as "1 feature".
-    """
+    """Say how many features, such as "1 feature"."""
     return f"{n} feature" if n == 1 else f"{n} features"
 
 

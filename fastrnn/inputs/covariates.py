@@ -15,31 +15,10 @@ FUTURE, PAST = "future_covariates", "past_covariates"
 
 
 def learn_columns(future, past, wanted, name, names=None, categories=None):
-    """Learn which covariates are ids, and how many ids there are.
+    """Learn which covariates are ids, and how many ids there are: a `Columns`.
 
-    Parameters
-    ----------
-    future, past : list of ndarray of shape (S_i, F) and (T_i, P)
-        Covariates that are known beforehand, and those that are not, for each series.
-    wanted : "all", "from_dtype", array-like or None
-        Which are ids, as `fastrnn.inputs.columns.choose` takes it.
-    name : callable
-        ``name(i)`` is what messages call series i.
-    names : tuple of str or None, default=None
-        What the covariates are called.
-    categories : dict of int to tuple, default=None
-        The values of the columns that hold categories, already numbered.
-
-    Returns
-    -------
-    Columns
-
-    Raises
-    ------
-    TypeError
-        If a column of categories is not chosen.
-    ValueError
-        If a chosen column is not there, or has something else than whole numbers >= 0.
+    `future` and `past` have an array (S_i, F) and (T_i, P) for each series; ``name(i)`` is what
+    messages call series i; `categories` has the values of columns that hold some, already numbered.
     """
     categories = categories or {}
     width = future[0].shape[1] + past[0].shape[1]
@@ -63,20 +42,7 @@ def learn_columns(future, past, wanted, name, names=None, categories=None):
 
 
 def check_covariates(array, name):
-    """Check that covariates are finite.
-
-    Parameters
-    ----------
-    array : ndarray of shape (T, n)
-        Those of a series.
-    name : str
-        What messages call them.
-
-    Raises
-    ------
-    ValueError
-        If there is NaN, infinity, or a number too large to be squared.
-    """
+    """Check that the covariates of a series, which messages call `name`, are finite."""
     wrong = np.argwhere(~(np.abs(array) < 1e150))
     if wrong.size:
         t, j = wrong[0]
@@ -87,23 +53,9 @@ def check_covariates(array, name):
 
 
 def check_ids(covariates, kind, columns, name):
-    """Check that ids are ids, and among those of fit.
+    """Check that ids are whole numbers >= 0, and among those of `columns`.
 
-    Parameters
-    ----------
-    covariates : list of ndarray of shape (S_i, n)
-        Covariates of one kind, for each series.
-    kind : "future_covariates" or "past_covariates"
-        Which.
-    columns : Columns
-        What fit learned of the covariates of both kinds.
-    name : callable
-        ``name(i)`` is what messages call series i.
-
-    Raises
-    ------
-    ValueError
-        If an id is no whole number >= 0, or one that fit has not seen.
+    `covariates` are those of one kind, `FUTURE` or `PAST`; ``name(i)`` is for messages.
     """
     n = covariates[0].shape[1]
     first = 0 if kind == FUTURE else columns.width - n
@@ -147,17 +99,7 @@ class CovariateScale:
 
     @classmethod
     def learn(cls, series):
-        """Take mean and deviation over all steps of all series, not over those that follow.
-
-        Parameters
-        ----------
-        series : SeriesSet
-            The series.
-
-        Returns
-        -------
-        CovariateScale
-        """
+        """Take mean and deviation over all steps of the series, not over those that follow."""
         pairs = zip(series.future, series.values, strict=True)
         future = [known[: len(values)] for known, values in pairs]
         rows = [np.concatenate(future), np.concatenate(series.past)]
@@ -170,12 +112,9 @@ class CovariateScale:
 
     @property
     def unknown(self):
-        """Row of covariates that are not known yet: the mean, or an id of its own.
+        """Row (F,) of covariates that are not known yet, on the scale of the network.
 
-        Returns
-        -------
-        ndarray of shape (F,)
-            On the scale of the network. The id is the first that `fit` has not seen.
+        It has means, and of ids the first that `fit` has not seen.
         """
         row = np.zeros(len(self.mean))
         row[list(self.columns.ids)] = self.columns.n_categories
@@ -185,29 +124,13 @@ class CovariateScale:
     def n_rows(self):
         """Number of rows that each column of ids needs in a table of vectors.
 
-        Returns
-        -------
-        tuple of int
-            One for each id; for ids known beforehand one more, where they are not known yet.
+        Ids known beforehand need one more, where they are not known yet.
         """
         pairs = zip(self.columns.ids, self.columns.n_categories, strict=True)
         return tuple(n + (j < self.n_future) for j, n in pairs)
 
     def scale(self, future, past):
-        """Scale the covariates of a series.
-
-        Parameters
-        ----------
-        future : ndarray of shape (S, F)
-            Those known beforehand.
-        past : ndarray of shape (T, P)
-            The others.
-
-        Returns
-        -------
-        tuple of ndarray
-            Both, scaled.
-        """
+        """Scale the covariates of a series, arrays (S, F) and (T, P)."""
         means = np.split(self.mean, [self.n_future])
         deviations = np.split(self.deviation, [self.n_future])
         return tuple(

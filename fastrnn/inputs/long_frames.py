@@ -41,23 +41,10 @@ class LongColumns:
 
 
 class LongFrame:
-    """A data frame in long form: its columns as arrays, and the rows of each series.
+    """A data frame in long form, whose columns become arrays; `names` must be among them.
 
-    Parameters
-    ----------
-    frame : data frame
-        The frame.
-    columns : LongColumns
-        Which columns hold what.
-    names : iterable of str
-        Which columns must be there, beside those of ids and times.
-
-    Attributes
-    ----------
-    rows : dict of object to ndarray of int
-        The rows of each series by its id, in the order in which the series begin.
-    times : ndarray of shape (n_rows,)
-        The time stamps; they rise within each series.
+    `rows` has the numbers of the rows of each series by its id, in the order in which the series
+    begin; `times` the time stamps of all rows, which rise within each series.
     """
 
     def __init__(self, frame, columns, names):
@@ -110,28 +97,10 @@ class LongFrame:
         return numbers
 
     def covariates(self, names, categories=None):
-        """Read covariates, with numbers in place of categories.
+        """Read covariates: an array (T_i, n) for each series, and the values of categories.
 
-        Parameters
-        ----------
-        names : tuple of str
-            The columns.
-        categories : dict of int to tuple, default=None
-            For each of them that holds categories the values that `fit` has seen. None learns them.
-
-        Returns
-        -------
-        parts : list of ndarray of shape (T_i, n), float64
-            The columns side by side, for each series.
-        categories : dict of int to tuple
-            As given, or learned: the sorted values.
-
-        Raises
-        ------
-        TypeError
-            If a column holds neither numbers nor categories.
-        ValueError
-            If something is missing or not finite, or a category is new.
+        Categories are numbered, among those given, which `fit` has seen, by number of the column;
+        None learns them.
         """
         learned = {} if categories is None else categories
         table = np.empty((len(self.times), len(names)))

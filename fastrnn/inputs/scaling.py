@@ -42,34 +42,14 @@ class Scale:
     factor: float
 
     def apply(self, values):
-        """Scale the series.
-
-        Parameters
-        ----------
-        values : ndarray of shape (T,)
-            From the first step on.
-
-        Returns
-        -------
-        ndarray of shape (T,)
-        """
+        """Scale the values (T,) of the series from its first step on."""
         z = np.log(values) if self.log else values
         return (z - self._seasonal(0, len(z)) - self.shift) / (self.factor or 1.0)
 
     def undo(self, scaled, start):
-        """Bring values back to the scale of the series.
+        """Bring scaled values, (h,) or (h, q), back to the scale of the series.
 
-        Parameters
-        ----------
-        scaled : ndarray of shape (h,) or (h, q)
-            Scaled values, one or several for each step.
-        start : int
-            Number of the first of these steps.
-
-        Returns
-        -------
-        ndarray
-            Of the same shape.
+        The first of these steps has the number `start`.
         """
         season = self._seasonal(start, len(scaled)).reshape(-1, *[1] * (scaled.ndim - 1))
         z = scaled * self.factor + self.shift + season
@@ -80,31 +60,12 @@ class Scale:
 
 
 def learn_scale(values, scaling, log, seasonality, name):
-    """Learn how to scale a series.
+    """Learn how to scale a series, NaN where a value is missing, at least two are not.
 
-    Parameters
-    ----------
-    values : ndarray of shape (T,)
-        The series; NaN where a value is missing, at least two are not.
-    scaling : {"difference", "standard", "level"} or None
-        The factor is the mean absolute difference of one observed value from the one before, with
-        the last one as shift; the standard deviation, with the mean as shift; the mean absolute
-        value; or 1.
-    log : bool
-        Whether to take logarithms first.
-    seasonality : int or None
-        Steps of a season; None for no seasonal pattern.
-    name : str
-        What messages call the series.
-
-    Returns
-    -------
-    Scale
-
-    Raises
-    ------
-    ValueError
-        If the logarithm of a value does not exist.
+    With `scaling` "difference" the factor is the mean absolute difference of one observed value
+    from the one before, with the last one as shift; with "standard" the standard deviation, with
+    the mean as shift; with "level" the mean absolute value; with None it is 1. `name` is for
+    messages.
     """
     observed = np.flatnonzero(~np.isnan(values))
     z = values[observed]

@@ -103,24 +103,7 @@ class Sequences:
         return f"<{len(self)} sequences, {extent}{content}, {self.values.dtype}>"
 
     def take(self, indices) -> "Sequences":
-        """Copy the chosen sequences, in the order of `indices`.
-
-        Parameters
-        ----------
-        indices : array-like of int or bool
-            Numbers of the sequences, where one may come several times and negative ones count
-            from the end; or a mask with one entry for each sequence.
-
-        Returns
-        -------
-        Sequences
-            The chosen sequences.
-
-        Raises
-        ------
-        IndexError
-            If there is no such sequence, or `indices` are not integers.
-        """
+        """Copy the chosen sequences, in the order of `indices`: numbers of them, or a mask."""
         indices = np.asarray(indices)
         if indices.size == 0:
             indices = indices.astype(np.intp)
@@ -167,10 +150,8 @@ def as_sequences(
         Number of columns that ``X`` must have if it is a table, None for any. Lists are not asked:
         their sequences may have any length.
     categorical_features : "all", "from_dtype", array-like or None, default=None
-        Which columns of each time step are ids: all; those of a categorical dtype (category, enum
-        or strings) in a list of data frames; those with these numbers or names; or those where a
-        mask with one entry for each column is True. None for none. Ids are whole numbers >= 0.
-        Categorical columns of data frames get theirs here, by the order of the sorted values.
+        Which columns are ids, as `fastrnn.inputs.columns.choose` takes it; "from_dtype" are those
+        of data frames that hold categories, which get ids by the order of the sorted values.
     columns : Columns or None, default=None
         What was learned from an earlier ``X``, its ``sequences.columns``: names, ids and categories
         must be among those. `n_features` and `categorical_features` are not used then.
@@ -180,24 +161,8 @@ def as_sequences(
     Returns
     -------
     Sequences
-        The sequences in the order of ``X``. A C-contiguous array that has the right dtype is not
-        copied, and float32 is never widened on its way to float32.
-
-    Raises
-    ------
-    TypeError
-        If ``X`` is no container of sequences, is sparse, or holds anything but numbers and chosen
-        categorical columns.
-    ValueError
-        If ``X`` or a sequence is empty or has the wrong shape or number of features; if it holds
-        complex numbers, NaN, infinity, masked values, or numbers that do not fit into the dtype;
-        if an id is no whole number >= 0, or an id or a category is new; if data frames have other
-        column names; if `categorical_features` chooses a column that is not there.
-
-    Warns
-    -----
-    UserWarning
-        If only one of ``X`` and the earlier ``X`` has column names.
+        The sequences in the order of ``X``. An array that a kernel can read is not copied, and
+        float32 is never widened on its way to float32.
 
     Examples
     --------
@@ -205,8 +170,6 @@ def as_sequences(
     >>> from fastrnn.inputs.sequences import as_sequences
     >>> as_sequences(np.zeros((3, 5, 2), dtype=np.float32))
     <3 sequences, lengths 5 to 5, 2 features, float32>
-    >>> as_sequences([[1, 2, 3], [4, 5]]).values.ravel()
-    array([1., 2., 3., 4., 5.])
     >>> as_sequences([np.zeros((4, 2)), np.zeros((5, 3))])
     Traceback (most recent call last):
         ...

@@ -60,32 +60,13 @@ class SeriesSet:
         return self.future[0].shape[1], self.past[0].shape[1]
 
     def name(self, i):
-        """Say what messages call a series.
-
-        Parameters
-        ----------
-        i : int
-            Its number.
-
-        Returns
-        -------
-        str
-        """
+        """What messages call series i."""
         return _name(i, self.ids)
 
     def until(self, which, lengths):
-        """Take the beginnings of some series; what is known beforehand stays known.
+        """Take the first steps of some series, so many of each.
 
-        Parameters
-        ----------
-        which : iterable of int
-            Their numbers.
-        lengths : iterable of int
-            How many steps of each.
-
-        Returns
-        -------
-        SeriesSet
+        What is known beforehand stays known.
         """
         pairs = list(zip(which, lengths, strict=True))
         return replace(
@@ -117,38 +98,13 @@ def read_series(
     fitted=None,
     allow_nan=False,
 ):
-    """Read time series and their covariates.
+    """Read time series and their covariates as a `SeriesSet`, in every form that is accepted.
 
-    Parameters
-    ----------
-    series : array-like, list of array-like, or data frame
-        One series of shape (T,) or (T, 1); several as a list, or as the rows of a table; or a data
-        frame in long form.
-    future_covariates, past_covariates : array-like, list of array-like, list of str, or None
-        For one series an array of shape (T,) or (T, n); for several a list of such arrays; for a
-        data frame names of columns. Those of the future may go on after the end of a series.
-    columns : LongColumns or None, default=None
-        Names of the first three columns of the data frame.
-    categorical_features : "all", "from_dtype", array-like or None, default=None
-        Which covariates are ids, those known beforehand first.
-    fitted : SeriesSet or None, default=None
-        The series of `fit`: covariates must be such as theirs. `categorical_features` is not used
-        then.
-    allow_nan : bool, default=False
-        Whether values may be missing.
-
-    Returns
-    -------
-    SeriesSet
-        The series.
-
-    Raises
-    ------
-    TypeError
-        If something has the wrong type.
-    ValueError
-        If a series is too short or has values that are not finite, if covariates do not suit it or
-        the series of `fit`, or if the time stamps of a series do not rise.
+    A series is an array (T,) or (T, 1); several are a list of such, the rows of a table, or a data
+    frame in long form, whose `columns` are a `LongColumns`. Covariates are an array (T,) or (T, n)
+    for one series, a list of such for several, or names of columns of the frame; those of the
+    future may go on. `fitted` are the series of `fit`: covariates must be such as theirs, and
+    `categorical_features` is not used then. `allow_nan` says whether values may be missing.
     """
     if is_frame(series):
         named = replace(
@@ -174,30 +130,10 @@ def read_series(
 
 
 def with_future(series, future_covariates, ahead):
-    """Put what is known of the future beside series.
+    """Put what is known of the future, for `ahead` steps after the end, beside series.
 
-    Parameters
-    ----------
-    series : SeriesSet
-        The series.
-    future_covariates : array-like, list of array-like, data frame or None
-        For series from arrays, covariates from their first steps on. For those from a data frame,
-        another one with the rows that follow. None leaves what there is.
-    ahead : int
-        How many steps after the end must be covered.
-
-    Returns
-    -------
-    SeriesSet
-        The series with these covariates.
-
-    Raises
-    ------
-    TypeError
-        If a data frame is missing.
-    ValueError
-        If the covariates end too early, do not suit the series, are ids that `fit` has not seen, or
-        belong to a series that is not there.
+    For series from arrays these are covariates from their first steps on, for those from a data
+    frame another one with the rows that follow. None leaves what there is.
     """
     if future_covariates is not None and series.columns is None:
         future = _read_covariates(future_covariates, FUTURE, series.values, series.is_single)
@@ -212,24 +148,7 @@ def with_future(series, future_covariates, ahead):
 
 
 def check_reach(future, lengths, ahead, ids=None):
-    """Check that covariates do not end too early.
-
-    Parameters
-    ----------
-    future : list of ndarray of shape (S_i, F)
-        The covariates.
-    lengths : iterable of int
-        Steps of each series.
-    ahead : int
-        Steps that must be covered after these.
-    ids : list or None, default=None
-        What the series are called.
-
-    Raises
-    ------
-    ValueError
-        If some end too early.
-    """
+    """Check that covariates of the future do not end before `ahead` steps after each series."""
     for i, (item, length) in enumerate(zip(future, lengths, strict=True)):
         if len(item) < length + ahead:
             beyond = f" and {ahead} steps ahead" if ahead else ""
@@ -318,22 +237,7 @@ def _read_values(item, name, allow_nan):
 
 
 def check_finite(values, name, allow_nan):
-    """Check the values of a series.
-
-    Parameters
-    ----------
-    values : ndarray of shape (T,), float64
-        The values.
-    name : str
-        What messages call the series.
-    allow_nan : bool
-        Whether NaN will do.
-
-    Raises
-    ------
-    ValueError
-        If there is NaN, infinity, or a number too large to be squared.
-    """
+    """Check that the values (T,) of a series are finite, or missing where that is allowed."""
     missing = np.isnan(values)
     wrong = np.flatnonzero(~(np.abs(values) < 1e150) & ~missing)
     if wrong.size:

@@ -33,90 +33,35 @@ class StepLabels:
     kind: str | None
 
     def classes(self):
-        """The labels that occur.
-
-        Returns
-        -------
-        ndarray of shape (K,)
-            Sorted.
-        """
+        """The labels that occur, sorted."""
         return np.array(sorted(set(self.values) - {None}))
 
     def numbers(self, classes):
-        """The number of each label among classes.
+        """The number (N,) of each label among classes, which are all different.
 
-        Parameters
-        ----------
-        classes : ndarray of shape (K,)
-            All different.
-
-        Returns
-        -------
-        ndarray of shape (N,), int64
-            0 to K - 1, `IGNORED` or `UNKNOWN`.
+        That is 0 to K - 1, `IGNORED` or `UNKNOWN`.
         """
         number = {label: k for k, label in enumerate(classes.tolist())}
         number[None] = IGNORED
         return np.array([number.get(label, UNKNOWN) for label in self.values], dtype=np.int64)
 
     def check_kind(self, classes):
-        """Check that the labels could be classes of a model.
-
-        Parameters
-        ----------
-        classes : ndarray of shape (K,)
-            Those that it has.
-
-        Raises
-        ------
-        ValueError
-            If some are strings and the others are whole numbers.
-        """
+        """Check that the labels are strings or whole numbers, as the classes of a model are."""
         expected = STRINGS if classes.dtype.kind in "UO" else WHOLE_NUMBERS
         if self.kind not in (None, expected):
             raise ValueError(f"y has {self.kind}, but the classes of the model are {expected}")
 
     def place(self, row):
-        """Where a label stands.
-
-        Parameters
-        ----------
-        row : int
-            Its place in `values`.
-
-        Returns
-        -------
-        str
-            "sequence i, step t", for an error message.
-        """
+        """Say where the label of a row stands, such as "sequence 2, step 0"."""
         return _place(self.offsets, row)
 
 
 def as_step_labels(y, lengths=None, name="y", beside="X"):
-    """Read the labels of time steps.
+    """Read the labels of time steps: an array-like (T_i,) for each sequence.
 
-    Parameters
-    ----------
-    y : list, tuple or array
-        For each sequence an array-like of shape (T_i,), all of strings or all of whole numbers.
-        None, and -1 among whole numbers, mark a step to be left out.
-    lengths : array-like of int of shape (n,) or None, default=None
-        How many labels each sequence must have, if that is known.
-    name : str, default="y"
-        What the labels are called in error messages.
-    beside : str, default="X"
-        What has so many, for error messages.
-
-    Returns
-    -------
-    StepLabels
-
-    Raises
-    ------
-    TypeError
-        If `y` is no container.
-    ValueError
-        If `y` is missing or holds anything else, or if the lengths differ.
+    All are strings, or all whole numbers; None, and -1 among whole numbers, mark a step to be left
+    out. `lengths` are the numbers of labels wanted, if known; messages call the labels `name`, and
+    what has so many `beside`.
     """
     if y is None:
         raise ValueError(f"fit requires y to be passed, but the target {name} is None")
@@ -145,30 +90,10 @@ def as_step_labels(y, lengths=None, name="y", beside="X"):
 
 
 def as_step_weight(sample_weight, lengths, dtype="float64"):
-    """Read the weights of time steps.
+    """Read the weights of time steps: float64, one for each of the N steps.
 
-    Parameters
-    ----------
-    sample_weight : array-like of shape (n,), list of n array-like of shape (T_i,), or None
-        One number >= 0 for each sequence, for all of its steps, or one for each step. None gives
-        all the same weight.
-    lengths : ndarray of int of shape (n,)
-        Number of steps of each sequence.
-    dtype : dtype, default="float64"
-        No weight may be too large for it.
-
-    Returns
-    -------
-    ndarray of shape (N,), float64
-        The weight of each step, those of all sequences one after the other.
-
-    Raises
-    ------
-    TypeError
-        If the weights are no numbers.
-    ValueError
-        If there is not one for each sequence or step, if one is negative, infinite or NaN, or if
-        all are zero.
+    They are given as one number >= 0 for each sequence, for all of its steps, or as one for each
+    step; None gives all the same. None may be too large for the dtype.
     """
     if sample_weight is None:
         return np.ones(lengths.sum())
@@ -218,20 +143,7 @@ def check_sum(weight):
 
 
 def split_steps(rows, lengths):
-    """Cut what stands for the steps of all sequences into an array for each.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (N, ...)
-        One row for each step.
-    lengths : ndarray of int of shape (n,)
-        Number of steps of each sequence.
-
-    Returns
-    -------
-    ndarray of shape (n,), object
-        Of arrays of shape (T_i, ...), views of `rows`.
-    """
+    """Cut rows, one for each step, into an array for each sequence: an object array of views."""
     parts = np.empty(len(lengths), dtype=object)  # never made a table where all lengths are equal
     for i, part in enumerate(np.split(rows, np.cumsum(lengths)[:-1])):
         parts[i] = part

@@ -1,5 +1,6 @@
-"""Texts become ragged sequences of ids, each with the one that follows; faults are found here."""
+"""Texts become tokens, and ragged sequences of ids, each with the one that follows."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from numbers import Real
@@ -11,27 +12,21 @@ from fastrnn.inputs import frames
 from fastrnn.inputs.columns import Columns
 from fastrnn.inputs.sequences import Sequences, as_sequences
 
+WORD = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
+"""What ``tokenizer="word"`` finds: words, also with apostrophes inside, and every other sign that
+is no space."""
+
 END = "<eos>"
 """What `tokens_` has for the end of a text."""
 
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """What ids stand for.
+    """What ids stand for."""
 
-    Attributes
-    ----------
-    encoder : TokenEncoder or None
-        From text to ids; None if there are but ids.
-    tokens : list
-        What each id stands for.
-    end : int or None
-        The id of the end of a text, if texts have one: then it also stands before the first token.
-    """
-
-    encoder: Any
+    encoder: Any  # a TokenEncoder; None if there are but ids
     tokens: list
-    end: int | None
+    end: int | None  # id of the end of a text, if texts have one; it stands before them, too
 
     @property
     def size(self):
@@ -95,18 +90,9 @@ class Vocabulary:
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Texts(Sequences):
-    """Sequences of ids, each with the one that follows.
+    """Sequences of ids, each with the one that follows, of shape (n_steps,), and whether one does.
 
-    Attributes
-    ----------
-    following : ndarray of shape (n_steps,), int64
-        The ids that follow.
-    is_followed : ndarray of shape (n_steps,), bool
-        Whether there is one.
-    vocabulary : Vocabulary
-        What ids stand for.
-    counts : ndarray of shape (V,), int64, or None
-        How often each token occurs in what is to be learned.
+    `counts`, of shape (V,), says how often each token occurs in what is to be learned.
     """
 
     following: np.ndarray
@@ -163,3 +149,70 @@ def read_ids(texts, n_ids):
     else:
         sequences = as_sequences(texts, columns=Columns(1, None, (0,), (n_ids,), (None,)))
     return np.split(sequences.ids[:, 0], sequences.offsets[1:-1])
+
+
+def split_texts(X, tokenizer, lowercase):
+    """Yield the tokens of each of several texts; lists of tokens are taken as they are.
+
+    The tokenizer is "char", "word" or a callable that returns the tokens of a text.
+    """
+    if isinstance(X, str | bytes):
+        raise TypeError(f"X is of type {type(X).__name__}, expected a list: pass [X]")
+    if isinstance(X, Iterator | Mapping | Set) or not isinstance(X, Iterable):
+        advice = ": make a list of it" if isinstance(X, Iterator) else ""
+        raise TypeError(
+            f"X is of type {type(X).__name__}, expected a list of texts or of token lists{advice}"
+        )
+    if frames.is_frame(X):
+        raise TypeError(f"X is a {type(X).__name__}, expected one of its columns")
+    n_dimensions = getattr(X, "ndim", 1)
+    if n_dimensions not in (1, 2):
+        raise ValueError(
+            f"X has {n_dimensions} dimensions, expected 1: texts, or 2: (sequence, token)"
+        )
+    if len(X) == 0:
+        raise ValueError("X is empty, expected at least one sequence")
+    return (_tokens(i, item, tokenizer, lowercase) for i, item in enumerate(X))
+
+
+def _tokens(i, item, tokenizer, lowercase):
+    """Return the tokens of sequence `i` as a sequence of strings."""
+    is_text = isinstance(item, str)
+    if is_text:
+        item = item.lower() if lowercase else item
+        tokens = _split(i, item, tokenizer)
+    elif isinstance(item, bytes | Mapping | Set) or not isinstance(item, Iterable):
+        raise TypeError(
+            f"sequence {i} is of type {type(item).__name__}, expected a text or a list of tokens"
+        )
+    else:
+        tokens = list(item)
+    if not isinstance(tokens, str):
+        for t, token in enumerate(tokens):
+            if not isinstance(token, str):
+                raise TypeError(
+                    f"sequence {i}, token {t} is of type {type(token).__name__}, expected a string"
+                )
+            if not token:
+                raise ValueError(f"sequence {i}, token {t} is an empty string")
+        if lowercase and not is_text:
+            tokens = [token.lower() for token in tokens]
+    if len(tokens) == 0:
+        what = f"has no tokens: {item[:50]!r}" if is_text and item else "is empty"
+        raise ValueError(f"sequence {i} {what}, expected at least one token")
+    return tokens
+
+
+def _split(i, text, tokenizer):
+    """Return the tokens of a text."""
+    if tokenizer == "char":
+        return text
+    if tokenizer == "word":
+        return WORD.findall(text)
+    tokens = tokenizer(text)
+    if isinstance(tokens, str) or not isinstance(tokens, Iterable):
+        raise TypeError(
+            f"tokenizer must return a list of strings, for sequence {i} it returned "
+            f"{type(tokens).__name__}"
+        )
+    return list(tokens)
