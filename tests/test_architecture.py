@@ -32,9 +32,10 @@ ROOMS = {
     "memory": "",
     "inspection": "",
     "streams": "",
-    "estimators": "forecast_errors precision targets parameters tasks needs fitting saving "
-    "series_record checkpoints readers lessons labels numbers next_tokens next_values base "
-    "classifier regressor tagger forecaster language_model loading",
+    "estimators": "forecast_errors values parameters precision targets shared_parameters "
+    "task_parameters tasks needs fitting saving series_record checkpoints readers lessons labels "
+    "numbers next_tokens next_values base classifier regressor tagger forecaster language_model "
+    "loading",
     "plotting": "",
     "interop": "weights onnx_graph c_names c onnx_network onnx_scaling onnx_forecast onnx_export "
     "onnx_import keras pytorch",

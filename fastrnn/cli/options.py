@@ -1,18 +1,17 @@
 """The parameters of an estimator as options, and as entries of a TOML file.
 
-Names, defaults and explanations are those of the estimator's class and its docstring; what a value
-may be is what `fastrnn.estimators.parameters` says.
+Names, defaults, explanations and what a value may be are those of the tables that the class of the
+estimator has its parameters from.
 """
 
 import argparse
-import dataclasses
 import inspect
 import re
 import textwrap
 import tomllib
 from functools import partial
 
-from fastrnn.estimators.parameters import check_value
+from fastrnn.estimators.parameters import parameters_of
 
 # A second fit of the same object is what it is about, and a command makes one object.
 LEFT_OUT = {"warm_start"}
@@ -22,7 +21,6 @@ class UsageError(argparse.ArgumentTypeError):
     """Options that do not go together, or are not for this."""
 
 
-_ENTRY = re.compile(r"^(\w+) : (.*)\n((?:    .*\n|\n)*)", re.MULTILINE)
 _WORDS = {"none": None, "true": True, "false": False, "inf": float("inf")}
 
 
@@ -39,9 +37,9 @@ def parameters(kind):
     dict of str to object
         Name and default of each.
     """
-    defaults = {field.name: field.default for field in dataclasses.fields(kind)}
+    defaults = {p.name: p.default for p in parameters_of(kind).values() if p.name not in LEFT_OUT}
     # A command is for people, who want to see what goes on.
-    return {name: defaults[name] for name in defaults if name not in LEFT_OUT} | {"verbose": True}
+    return defaults | {"verbose": True}
 
 
 def add_parameters(parser, kind):
@@ -56,7 +54,6 @@ def add_parameters(parser, kind):
     kind : type
         Class of the estimator.
     """
-    explanations = explain(kind)
     group = parser.add_argument_group(
         f"parameters of {kind.__name__}",
         textwrap.fill(
@@ -66,14 +63,15 @@ def add_parameters(parser, kind):
         ),
     )
     for name, default in parameters(kind).items():
-        metavar, explanation = explanations.get(name, ("VALUE", ""))
-        explanation = f"{explanation} (default: {_spell(default)})".strip()
+        parameter = parameters_of(kind)[name]
+        metavar, explanation = explain(parameter)
+        explanation = f"{explanation} (default: {_spell(default)})"
         options = {"dest": name, "default": argparse.SUPPRESS}
         options["help"] = explanation.replace("%", "%%")
         if isinstance(default, bool):
             options["action"] = argparse.BooleanOptionalAction
         else:
-            options |= {"type": partial(_read_option, name), "metavar": metavar}
+            options |= {"type": partial(_read_option, parameter), "metavar": metavar}
         group.add_argument(f"--{name.replace('_', '-')}", **options)
 
 
@@ -112,22 +110,22 @@ def read_config(path, kind):
             )
         try:
             if isinstance(value, str):
-                value = read_value(name, value)
+                value = read_value(parameters_of(kind)[name], value)
             elif isinstance(value, list):
                 value = tuple(value)
-            check_value(name, value)
+            parameters_of(kind)[name].check(value)
         except (TypeError, ValueError) as error:
             raise UsageError(f"{path}: {error}") from None
         entries[name] = value
     return entries
 
 
-def read_value(name, text):
+def read_value(parameter, text):
     """Turn the text of an option into the value of a parameter.
 
     Parameters
     ----------
-    name : str
+    parameter : fastrnn.estimators.values.Parameter
         The parameter.
     text : str
         What was given.
@@ -152,23 +150,19 @@ def read_value(name, text):
     else:
         value = _read(text)
     try:
-        check_value(name, value)
+        parameter.check(value)
     except (TypeError, ValueError):
         if isinstance(value, tuple | dict):
             raise
-        try:
-            check_value(name, (value,))  # one entry where several could be
-        except (TypeError, ValueError):
-            pass
-        else:
-            return (value,)
-        raise
+        if not parameter.values.has((value,)):
+            raise
+        return (value,)  # one entry where several could be
     return value
 
 
-def _read_option(name, text):
+def _read_option(parameter, text):
     try:
-        return read_value(name, text)
+        return read_value(parameter, text)
     except (TypeError, ValueError) as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -185,29 +179,13 @@ def _read(text):
     return text
 
 
-def explain(kind):
-    """Find what the docstring says of each parameter.
-
-    Parameters
-    ----------
-    kind : type
-        Class of the estimator.
-
-    Returns
-    -------
-    dict of str to (str, str)
-        The words that it may be, such as "{tanh,relu}", else "VALUE"; and the first sentence.
-    """
-    section = inspect.cleandoc(kind.__doc__ or "").partition("Parameters\n----------\n")[2]
-    section = section.partition("\n\nAttributes\n")[0] + "\n"
-    explained = {}
-    for name, values, text in _ENTRY.findall(section):
-        words = re.match(r"\{(.*)\}", values)
-        metavar = words[0].replace('"', "").replace(" ", "") if words else "VALUE"
-        paragraph = " ".join(text.split("\n\n")[0].split()).replace("``", "").replace("`", "")
-        sentence = re.split(r"(?<=\.) (?=[A-Z\"])", paragraph)[0].rstrip(".")
-        explained[name] = metavar, sentence  # the subclass, which comes last, has the last word
-    return explained
+def explain(parameter):
+    """The words that a parameter may be, else "VALUE"; and the first sentence of what it does."""
+    words = parameter.values.words
+    metavar = "{" + ",".join(words) + "}" if words else "VALUE"
+    paragraph = inspect.cleandoc(parameter.help).split("\n\n")[0]
+    text = " ".join(paragraph.split()).replace("`", "")
+    return metavar, re.split(r"(?<=\.) (?=[A-Z\"])", text)[0].rstrip(".")
 
 
 def _spell(value):

@@ -6,9 +6,9 @@ then a network, a reader and a task, and all that is asked of the model is asked
 
 import copy
 import inspect
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -22,10 +22,11 @@ from fastrnn.bridge import (
 from fastrnn.estimators.checkpoints import open_checkpoints
 from fastrnn.estimators.fitting import describe, fit, fit_one_epoch
 from fastrnn.estimators.needs import needed_to_train, refuse_to_go_back, refuse_to_predict
-from fastrnn.estimators.parameters import check_parameters
+from fastrnn.estimators.parameters import check_parameters, parameters_section
 from fastrnn.estimators.precision import check_precision
 from fastrnn.estimators.readers import SequenceReader
 from fastrnn.estimators.saving import save_model
+from fastrnn.estimators.shared_parameters import SharedParameters
 from fastrnn.inspection import (
     gradient_flow,
     log_odds_gradient,
@@ -53,123 +54,13 @@ def steps_by_minibatches(estimator):
 
 
 @dataclass(eq=False, repr=False)
-class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydoc ignore=PR02
+class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEstimator):
     """Base class of the estimators.
 
     A dataclass, so that the constructor has an explicit signature and does nothing but store its
-    arguments. The two sections below are written here once: every subclass has them inserted into
-    its own docstring. A subclass says with `reader_class` how it reads `X`, and with `task_class`
+    arguments. Every subclass has its parameters, and the attributes below, inserted into its own
+    docstring. A subclass says with `reader_class` how it reads `X`, and with `task_class`
     what it learns of `y`.
-
-    Parameters
-    ----------
-    hidden_layer_sizes : int or tuple of int, default=64
-        Number of hidden units of each recurrent layer, from the input to the output. With
-        ``bidirectional=True`` each direction has that many.
-    cell : {"lstm", "gru", "rnn", "carry_lstm"}, default="lstm"
-        Kind of recurrent cell. "carry_lstm" is an LSTM with a fifth gate that carries the state
-        itself past the time step.
-    bidirectional : bool, default=False
-        Whether every layer also reads the sequence from its end to its start.
-    embedding_dim : int, tuple of int or None, default=None
-        Each column of ids has a table with a vector for each id, which is learned; this is the
-        length of the vectors, one for each column in a tuple. None leaves it to a rule of thumb,
-        ``min(600, round(1.6 * V ** 0.56))`` for V ids (fastai's), if `categorical_features` is set.
-        If that is None, every column of `X` is one of ids.
-    categorical_features : "all", "from_dtype", array-like or None, default=None
-        Which columns of each time step are ids: all of them; in a list of data frames those of a
-        dtype of categories or strings; or the given ones, as a list of numbers, a list of names, or
-        a mask. The others are numbers. Ids are whole numbers >= 0; those beyond what `fit` has seen
-        are an error later. Values of categorical columns in data frames get ids in `fit`.
-    dropout : float, default=0.0
-        Share of units set to zero at random while training, between layers and before the output
-        layer (so that it acts on a single layer, too). In [0, 1).
-    recurrent_dropout : float, default=0.0
-        Share of state units hidden from the recurrent product while training, the same units at
-        every time step of a sequence. In [0, 1).
-    activation : {"tanh", "relu"}, default="tanh"
-        Activation of ``cell="rnn"``.
-    reset_after : bool, default=True
-        For ``cell="gru"``: whether the reset gate acts after the recurrent product, as in PyTorch,
-        or before it, as in the original paper.
-    candidate_activation : {"sigmoid", "tanh"}, default="sigmoid"
-        Activation of the candidate of ``cell="carry_lstm"``.
-    forget_bias_init : float, default=1.0
-        Start value of the forget gate's bias, for "lstm" and "carry_lstm". Above zero, the cell
-        starts with a memory.
-    carry_bias_init : float, default=2.0
-        Start value of the carry gate's bias, for "carry_lstm". From 0 the cell may fail to learn
-        from what happened many steps ago.
-    solver : {"adam", "adamw", "sgd", "rmsprop", "lbfgs"}, default="adam"
-        How the weights are found. "lbfgs" works on all sequences at once, the others on
-        minibatches. "rmsprop" has no momentum and a decay of 0.99.
-    alpha : float, default=0.0001
-        Strength of the L2 penalty on the weights; biases are free. With "adamw" it is the decoupled
-        weight decay: each step shrinks the weights by the learning rate times `alpha`.
-    batch_size : int or "auto", default="auto"
-        Number of sequences in a minibatch; all of them if there are fewer. "auto" is 200.
-    learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
-        How the learning rate changes while training.
-
-        - "constant": it stays at `learning_rate_init`.
-        - "invscaling": ``learning_rate_init / (t + 1) ** power_t`` after t sequences.
-        - "adaptive": divided by 5 each time that `n_iter_no_change` epochs brought no improvement
-          by `tol`.
-        - "cosine": from `learning_rate_init` down to zero over `max_iter` epochs, along half a
-          cosine wave.
-    learning_rate_init : float, default=0.001
-        Learning rate at the start.
-    power_t : float, default=0.5
-        Exponent of ``learning_rate="invscaling"``.
-    max_iter : int, default=200
-        Largest number of epochs (with "lbfgs", of iterations).
-    shuffle : bool, default=True
-        Whether the sequences are put into a new random order before each epoch.
-    random_state : int, Generator, RandomState or None, default=None
-        Decides the start weights, the order of sequences, the dropout and what is held out. With an
-        int, `fit` gives the same model each time.
-    tol : float, default=0.0001
-        Training stops when neither `n_iter_no_change` epochs in a row improved the loss (with early
-        stopping: the validation score) by at least `tol`. With "lbfgs", the largest slope at which
-        it stops.
-    verbose : bool, default=False
-        Whether to report the progress of training.
-    warm_start : bool, default=False
-        Whether `fit` continues from the weights of the last `fit` instead of new random ones. What
-        shapes the network must be the same then.
-    momentum : float, default=0.9
-        Momentum of "sgd", in [0, 1].
-    nesterovs_momentum : bool, default=True
-        Whether the momentum of "sgd" is Nesterov's.
-    early_stopping : bool, default=False
-        Whether to score the model after each epoch, to stop when that score stops improving, and to
-        keep the weights that scored best. What is scored is a part of the sequences that is held
-        out, or the `validation_data` of `fit`.
-    validation_fraction : float, default=0.1
-        Share of the sequences that early stopping holds out, in (0, 1). Not used by a `fit` that
-        is given `validation_data`.
-    beta_1 : float, default=0.9
-        Decay of the mean of the gradient in "adam" and "adamw", in [0, 1).
-    beta_2 : float, default=0.999
-        Decay of the mean of the squared gradient in "adam" and "adamw", in [0, 1).
-    epsilon : float, default=1e-08
-        Added to the denominator in "adam", "adamw" and "rmsprop".
-    n_iter_no_change : int or inf, default=10
-        Number of epochs without improvement after which training stops.
-    max_fun : int, default=15000
-        Largest number of evaluations of the loss by "lbfgs".
-    clip_norm : float or None, default=1.0
-        Largest length of the gradient over all weights; a longer one is scaled down to it. None
-        means no limit. "lbfgs" never clips.
-    bptt_steps : int or None, default=None
-        Number of time steps after which backpropagation through time is cut; the state itself goes
-        on. None means exact gradients over whole sequences. With ``pooling="last"`` in one
-        direction, or where every step has a prediction, memory is then needed for so many steps
-        only, and time for little more.
-    dtype : {"float32", "float64"}, default="float32"
-        Kind of number to compute with.
-    n_jobs : int or None, default=None
-        Number of threads. None means one, -1 one per core. Results do not depend on it.
 
     Attributes
     ----------
@@ -214,49 +105,10 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
     reader_class: ClassVar[type] = SequenceReader
     task_class: ClassVar[type]
 
-    hidden_layer_sizes: int | tuple[int, ...] = 64
-    _: KW_ONLY
-    cell: str = "lstm"
-    bidirectional: bool = False
-    embedding_dim: int | tuple[int, ...] | None = None
-    categorical_features: Any = None
-    dropout: float = 0.0
-    recurrent_dropout: float = 0.0
-    activation: str = "tanh"
-    reset_after: bool = True
-    candidate_activation: str = "sigmoid"
-    forget_bias_init: float = 1.0
-    carry_bias_init: float = 2.0
-    solver: str = "adam"
-    alpha: float = 0.0001
-    batch_size: int | str = "auto"
-    learning_rate: str = "constant"
-    learning_rate_init: float = 0.001
-    power_t: float = 0.5
-    max_iter: int = 200
-    shuffle: bool = True
-    random_state: Any = None
-    tol: float = 1e-4
-    verbose: bool = False
-    warm_start: bool = False
-    momentum: float = 0.9
-    nesterovs_momentum: bool = True
-    early_stopping: bool = False
-    validation_fraction: float = 0.1
-    beta_1: float = 0.9
-    beta_2: float = 0.999
-    epsilon: float = 1e-8
-    n_iter_no_change: int | float = 10
-    max_fun: int = 15000
-    clip_norm: float | None = 1.0
-    bptt_steps: int | None = None
-    dtype: str = "float32"
-    n_jobs: int | None = None
-
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         if cls.__doc__ and RNNBase.__doc__:  # python -OO strips both
-            cls.__doc__ = _insert_sections(cls.__doc__, RNNBase.__doc__)
+            cls.__doc__ = _insert_sections(cls, RNNBase.__doc__)
 
     def fit(
         self,
@@ -679,13 +531,13 @@ class RNNBase(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # numpydo
         return self.network_.predict(sequences, n_jobs=self.n_jobs)
 
 
-def _insert_sections(doc, shared):
-    """Put the parameters and attributes of one docstring before those of another."""
-    doc, shared = inspect.cleandoc(doc), inspect.cleandoc(shared)
+def _insert_sections(cls, shared):
+    """The docstring of a class, with its parameters and the attributes that all have."""
+    doc = inspect.cleandoc(cls.__doc__)
     parameters, attributes = (f"{t}\n{'-' * len(t)}\n" for t in ("Parameters", "Attributes"))
-    shared_parameters, shared_attributes = shared.partition(parameters)[2].split("\n" + attributes)
     if parameters not in doc:
         doc = doc.replace(attributes, f"{parameters}\n{attributes}")
-    doc = doc.replace(parameters, parameters + shared_parameters)
-    doc = doc.replace(attributes, f"{attributes}{shared_attributes}\n")
+    doc = doc.replace(parameters, parameters + parameters_section(cls))
+    shared = inspect.cleandoc(shared).partition(attributes)[2]
+    doc = doc.replace(attributes, f"{attributes}{shared}\n")
     return f"\n{doc}\n"

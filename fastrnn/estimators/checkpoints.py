@@ -14,6 +14,7 @@ from numbers import Integral
 
 import numpy as np
 
+from fastrnn.estimators.parameters import course_of_training, parameters_of
 from fastrnn.estimators.saving import (
     encode_fields,
     encode_parameters,
@@ -26,9 +27,6 @@ from fastrnn.files.layout import library, open_record, write_record
 from fastrnn.files.record import decode, show
 from fastrnn.training.loop import Checkpoint, History, TrainingState
 from fastrnn.training.solvers import SOLVERS
-
-_FREE = ("n_jobs", "verbose", "warm_start", "max_iter")
-"""Parameters that may be others when training goes on."""
 
 _GENERATORS = ("PCG64", "PCG64DXSM")
 _LISTS = ("loss_curve", "gradient_norms")
@@ -215,11 +213,10 @@ class CheckpointFile:
 
     def _deciding(self):
         """The parameters that decide the course of training."""
-        estimator, left_out = self._estimator, set(_FREE)
+        estimator = self._estimator
+        left_out = parameters_of(type(estimator)).keys() - course_of_training(estimator)
         if callable(getattr(estimator, "tokenizer", None)):  # the tokens are compared
-            left_out.add("tokenizer")
-        if estimator.learning_rate == "cosine":  # it ends at max_iter
-            left_out.remove("max_iter")
+            left_out |= {"tokenizer"}
         return encode_parameters(estimator, left_out)
 
     def _read(self, file):

@@ -1,7 +1,6 @@
 """RNNClassifier: a label for every sequence."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -10,10 +9,11 @@ from fastrnn.estimators.base import RNNBase, steps_by_minibatches
 from fastrnn.estimators.fitting import fit_one_epoch
 from fastrnn.estimators.labels import ClassTask, read_classes, refuse_balanced
 from fastrnn.estimators.targets import is_multilabel
+from fastrnn.estimators.task_parameters import ClassParameters, PoolingParameters
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class RNNClassifier(ClassifierMixin, RNNBase):  # numpydoc ignore=PR02
+class RNNClassifier(ClassifierMixin, ClassParameters, PoolingParameters, RNNBase):
     r"""Classify sequences with a recurrent network.
 
     A network of recurrent layers reads each sequence; a softmax layer on what they remember gives
@@ -23,16 +23,6 @@ class RNNClassifier(ClassifierMixin, RNNBase):  # numpydoc ignore=PR02
     With a `y` of several columns of zeros and ones, each sequence may have any number of labels.
     The probability of each label is then a logistic function of its own, and the log-loss the sum
     over the labels.
-
-    Parameters
-    ----------
-    pooling : {"last", "mean", "max"}, default="last"
-        What the output layer sees of the top layer: the state at the end of each direction, or the
-        mean or the largest value of each unit over all time steps.
-    class_weight : dict, "balanced" or None, default=None
-        Weight of each class in the loss, by label; a class that is not named has weight 1.
-        "balanced" gives every class the same total weight; `partial_fit`, which does not see all of
-        `y`, refuses it. With several labels for each sequence it must be None.
 
     Attributes
     ----------
@@ -72,9 +62,6 @@ class RNNClassifier(ClassifierMixin, RNNBase):  # numpydoc ignore=PR02
 
     kind = "classifier"
     task_class = ClassTask
-
-    pooling: str = "last"
-    class_weight: dict[Any, float] | str | None = None
 
     @available_if(steps_by_minibatches)
     def partial_fit(self, X, y, classes=None, sample_weight=None):

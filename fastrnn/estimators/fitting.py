@@ -13,7 +13,7 @@ import numpy as np
 
 from fastrnn.bridge import watch_fit
 from fastrnn.estimators.needs import refuse_to_train
-from fastrnn.estimators.parameters import cell_options, plain_values
+from fastrnn.estimators.parameters import batch_size, cell_options, in_effect, plain_values
 from fastrnn.estimators.targets import in_argument
 from fastrnn.estimators.tasks import Scored
 from fastrnn.network.architecture import Architecture
@@ -42,7 +42,7 @@ def fit(estimator, X, y, sample_weight, validation_data, file, shown=None):
         file.start(state.rng, _seen(estimator, reader, sequences, target, scored, goes_on))
     network = _build(estimator, architecture, state.rng, goes_on)
     lessons = target
-    if estimator.early_stopping and scored is None:
+    if in_effect(estimator, "early_stopping") and scored is None:
         fraction = float(estimator.validation_fraction)
         lessons, scored = task.hold_out(sequences, target, fraction, state.rng)
     settings = settings_of(estimator)
@@ -169,8 +169,7 @@ def describe(estimator, reader, task):
 def regularization(estimator):
     """What training does to the network's units and weights, as arguments of `Network`."""
     return {
-        "dropout": float(estimator.dropout),
-        "recurrent_dropout": float(estimator.recurrent_dropout),
+        **plain_values(estimator, ["dropout", "recurrent_dropout"]),
         "alpha": 0.0 if estimator.solver == "adamw" else float(estimator.alpha),
     }
 
@@ -178,9 +177,7 @@ def regularization(estimator):
 def settings_of(estimator):
     """How training goes."""
     settings = plain_values(estimator, [field.name for field in fields(Settings)])
-    if estimator.batch_size == "auto":
-        settings["batch_size"] = 200
-    return Settings(**settings)
+    return Settings(**{**settings, "batch_size": batch_size(estimator)})
 
 
 def as_generator(random_state):

@@ -3,7 +3,6 @@
 import copy
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from fastrnn.estimators.fitting import describe, fit, fit_one_epoch
 from fastrnn.estimators.forecast_errors import mae, mase, seasonal_naive, smape
 from fastrnn.estimators.needs import needed_to_predict, needed_to_train
 from fastrnn.estimators.next_values import GivenSeries, NextValueTask, SeriesReader
+from fastrnn.estimators.task_parameters import ForecasterParameters
 from fastrnn.inputs.frames import is_frame
 from fastrnn.inputs.long_frames import LongColumns
 from fastrnn.inputs.series import check_finite, with_future
@@ -23,48 +23,12 @@ from fastrnn.streams import Stream
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
+class RNNForecaster(ForecasterParameters, RNNBase):
     r"""Forecast how time series go on with a recurrent network.
 
     One network learns from all series; at every step it is trained to say what comes next. Series
     may have unequal lengths and any units: each is scaled by what is known of it, and forecasts are
     scaled back. It forecasts the series it was fitted on, or any others.
-
-    Parameters
-    ----------
-    strategy : {"recursive", "direct"}, default="recursive"
-        "recursive": the network forecasts one step, and its forecast is read as if it had been
-        observed to forecast the next one, as far as wanted. "direct": at every step the network
-        forecasts the next `horizon` steps at once.
-    horizon : int, default=1
-        Steps that ``strategy="direct"`` forecasts.
-    scaling : {"difference", "standard", "level"} or None, default="difference"
-        How each series is scaled.
-
-        - "difference": the network reads how far each value is from the one before, and forecasts
-          how far the next ones are from the last one, in units of the mean absolute difference of
-          the series. Right for series that drift.
-        - "standard": mean 0 and standard deviation 1.
-        - "level": divided by the mean absolute value.
-        - None: as they are.
-    log : bool, default=False
-        Whether to take logarithms before, for series above 0 whose changes grow with their level.
-    seasonality : int or None, default=None
-        Steps of a season, such as 12 for months. The seasonal pattern of each series, if it has a
-        significant one, is taken out before and put back on afterwards; with ``log=True`` it is
-        multiplicative. It is also the season of the forecast to beat in `backtest` and `score`.
-    quantiles : tuple of float or None, default=None
-        Levels of quantiles to learn, rising, in (0, 1), such as ``(0.1, 0.5, 0.9)``; they must
-        enclose 0.5, since `predict` gives the median then. None learns the mean (of scaled values)
-        by squared error. With ``strategy="recursive"`` only ``(0.5,)`` will do: of forecasts that
-        are fed back the spread is not known.
-    missing : {"error", "mask"}, default="error"
-        What to do with a value that is missing (NaN). "mask": it is left out of the loss, and the
-        network reads the last value again, with a mark in an input of its own.
-    window : int or None, default=None
-        Longest stretch of a series to train on at once. A longer series is cut into stretches of
-        which each repeats half of the one before, to begin with a memory; so one long series makes
-        many steps of the solver in an epoch. None trains on whole series.
 
     Attributes
     ----------
@@ -124,15 +88,6 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
     kind = "forecaster"
     reader_class = SeriesReader
     task_class = NextValueTask
-
-    strategy: str = "recursive"
-    horizon: int = 1
-    scaling: str | None = "difference"
-    log: bool = False
-    seasonality: int | None = None
-    quantiles: Any = None
-    missing: str = "error"
-    window: int | None = None
 
     def fit(
         self,
@@ -582,10 +537,6 @@ class RNNForecaster(RNNBase):  # numpydoc ignore=PR02
 
     def check_parameters(self):
         super().check_parameters()
-        if self.bidirectional:
-            raise ValueError(
-                "bidirectional=True is not for forecasts: the network may not read from the end"
-            )
         if self.strategy == "recursive" and self.quantiles is not None and len(self.quantiles) > 1:
             raise ValueError(
                 f"quantiles={self.quantiles!r} needs strategy='direct': of forecasts that are fed "

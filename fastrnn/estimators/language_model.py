@@ -2,7 +2,6 @@
 
 import copy
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral, Real
 
@@ -15,11 +14,12 @@ from fastrnn.estimators.fitting import as_generator, describe, fit, fit_one_epoc
 from fastrnn.estimators.needs import needed_to_train
 from fastrnn.estimators.next_tokens import ONE_TOKEN, NextTokenTask, TextReader
 from fastrnn.estimators.targets import as_sample_weight
+from fastrnn.estimators.task_parameters import LanguageModelParameters
 from fastrnn.streams import Snapshot, Stream, start_of
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
+class RNNLanguageModel(LanguageModelParameters, RNNBase):
     r"""Learn from text what comes next.
 
     Each token (a character, a word, or an id) stands for a vector that is learned; recurrent layers
@@ -31,29 +31,6 @@ class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
     time, and states are carried from one such window to the next. *Separate texts* begin and end:
     minibatches of whole ones are drawn, a token for the end is added to the vocabulary, its
     probability is learned, and a sample stops where it is drawn.
-
-    Parameters
-    ----------
-    tokenizer : {"char", "word"} or callable, default="char"
-        How a text becomes tokens: every character is one, words and signs, or what the callable
-        returns. See `fastrnn.preprocessing.TokenEncoder`, also for the next three.
-    lowercase : bool, default=False
-        Whether texts are made lower case first.
-    min_freq : int, default=1
-        How often a token must occur to be in the vocabulary. All others are one token, the unknown
-        one.
-    max_features : int or None, default=None
-        Largest number of tokens in the vocabulary, the most frequent ones.
-    tie_weights : bool, default=False
-        Whether the output layer has the vectors of the tokens as its weights (Press and Wolf 2017).
-        Then `embedding_dim` must be the size of the last hidden layer, as it is by default.
-    batch_size : int or "auto", default=32
-        Number of streams that one long text is cut into, fewer where they would be shorter than
-        `bptt_steps`; of separate texts, how many make a minibatch. "auto" is 200.
-    bptt_steps : int or None, default=35
-        Number of tokens in a window of one long text, after each of which the weights change. For
-        separate texts the number of tokens after which backpropagation through time is cut. None
-        reads texts, or streams, as a whole.
 
     Attributes
     ----------
@@ -86,9 +63,6 @@ class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
     With one long text, `shuffle` has no effect, and early stopping holds out the last streams,
     which are the end of the text.
 
-    `bidirectional` and `categorical_features` stay at their defaults here, and there is no
-    ``solver="lbfgs"``.
-
     References
     ----------
     Press, O. & Wolf, L. (2017). Using the output embedding to improve language models. EACL. arXiv
@@ -111,14 +85,6 @@ class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
     kind = "language_model"
     reader_class = TextReader
     task_class = NextTokenTask
-
-    tokenizer: str | Callable = "char"
-    lowercase: bool = False
-    min_freq: int = 1
-    max_features: int | None = None
-    tie_weights: bool = False
-    batch_size: int | str = 32
-    bptt_steps: int | None = 35
 
     def fit(
         self,
@@ -390,22 +356,6 @@ class RNNLanguageModel(RNNBase):  # numpydoc ignore=PR02
         tags.input_tags.two_d_array = tags.input_tags.three_d_array = False
         tags.input_tags.string = True
         return tags
-
-    def check_parameters(self):
-        if self.solver == "lbfgs":
-            raise ValueError(
-                "solver='lbfgs' is not for language models, which learn by minibatches"
-            )
-        super().check_parameters()
-        if self.bidirectional:
-            raise ValueError(
-                "bidirectional=True would show a language model the tokens that it is to predict"
-            )
-        if self.categorical_features is not None:
-            raise ValueError(
-                f"categorical_features={self.categorical_features!r} has no effect: a language "
-                "model reads tokens alone"
-            )
 
     def _next(self, ids, states):
         """Read ids, at states that are carried on; return the probabilities of what is next."""

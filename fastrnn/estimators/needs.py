@@ -4,25 +4,22 @@ from dataclasses import replace
 
 import numpy as np
 
+from fastrnn.estimators.parameters import batch_size, in_effect, plain_values
 from fastrnn.memory import estimate_memory, refuse_if_too_large
 
 
 def needed_to_train(estimator, architecture, task, sequences, scored=None, **changes):
     """Bytes that `fit` takes beside the sequences; `changes` are of parameters."""
     options = {
-        "solver": estimator.solver,
-        "momentum": estimator.momentum,
-        "dropout": estimator.dropout,
-        "batch_size": 200 if estimator.batch_size == "auto" else estimator.batch_size,
-        "bptt_steps": estimator.bptt_steps,
-        "n_jobs": estimator.n_jobs,
+        **plain_values(estimator, ["solver", "momentum", "dropout", "bptt_steps", "n_jobs"]),
+        "batch_size": batch_size(estimator),
         **changes,
     }
     architecture = replace(architecture, dtype=options.pop("dtype", architecture.dtype))
     lengths, beside = sequences.lengths, 0
     if scored is not None:
         beside = needed_to_predict(estimator, architecture, scored.sequences.lengths, task)
-    elif estimator.early_stopping:
+    elif in_effect(estimator, "early_stopping"):
         fraction = float(estimator.validation_fraction)
         lengths, held_out, beside = task.split_lengths(sequences, fraction)
         beside += needed_to_predict(estimator, architecture, held_out, task)

@@ -7,7 +7,7 @@ from numbers import Integral
 
 import numpy as np
 
-from fastrnn.estimators.parameters import embedding_sizes
+from fastrnn.estimators.parameters import batch_size, embedding_sizes
 from fastrnn.estimators.precision import narrow_weight
 from fastrnn.estimators.targets import as_sample_weight, in_argument
 from fastrnn.estimators.tasks import Scored, Target, Task
@@ -288,8 +288,7 @@ def _steps_to_learn(ids, vocabulary, parameters):
     n_steps = len(text.ids) - 1  # the last token has none that follows
     if n_steps == 0:
         raise ValueError(ONE_TOKEN)
-    n_streams = 200 if parameters.batch_size == "auto" else int(parameters.batch_size)
-    n_streams = min(n_streams, max(1, n_steps // (parameters.bptt_steps or 1)))
+    n_streams = min(batch_size(parameters), max(1, n_steps // (parameters.bptt_steps or 1)))
     return replace(
         text,
         values=text.values[:-1],

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from fastrnn.estimators.parameters import in_effect
+
 NOT_TOO_LARGE = ("alpha", "learning_rate_init", "epsilon", "forget_bias_init", "carry_bias_init")
 NOT_TOO_SMALL = ("learning_rate_init", "epsilon", "clip_norm")
 """Parameters that kernels compute with: those that may not become infinite, or 0, there."""
@@ -13,7 +15,7 @@ def check_precision(estimator):
     """Check that the parameters that kernels compute with are there in the network's numbers."""
     dtype = estimator.dtype
     for name in dict.fromkeys(NOT_TOO_LARGE + NOT_TOO_SMALL):
-        value = getattr(estimator, name)
+        value = in_effect(estimator, name)
         if value not in (None, 0):
             _check_number(name, value, dtype, name in NOT_TOO_LARGE, name in NOT_TOO_SMALL)
     class_weight = getattr(estimator, "class_weight", None)

@@ -5,22 +5,17 @@ from dataclasses import dataclass
 from fastrnn.bridge import RegressorMixin
 from fastrnn.estimators.base import RNNBase
 from fastrnn.estimators.numbers import NumberTask
+from fastrnn.estimators.task_parameters import PoolingParameters
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class RNNRegressor(RegressorMixin, RNNBase):  # numpydoc ignore=PR02
+class RNNRegressor(RegressorMixin, PoolingParameters, RNNBase):
     r"""Predict one or several numbers for each sequence with a recurrent network.
 
     A network of recurrent layers reads each sequence; a linear layer on what they remember gives
     the numbers. It is trained to minimize the squared error plus an L2 penalty. Sequences may have
     unequal lengths; nothing is padded. Inside, every output is scaled to mean 0 and standard
     deviation 1 over the training sequences, so that the units of `y` do not matter.
-
-    Parameters
-    ----------
-    pooling : {"last", "mean", "max"}, default="last"
-        What the output layer sees of the top layer: the state at the end of each direction, or the
-        mean or the largest value of each unit over all time steps.
 
     Attributes
     ----------
@@ -54,8 +49,6 @@ class RNNRegressor(RegressorMixin, RNNBase):  # numpydoc ignore=PR02
 
     kind = "regressor"
     task_class = NumberTask
-
-    pooling: str = "last"
 
     def predict(self, X):
         """Predict the numbers of each sequence.

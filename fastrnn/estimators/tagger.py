@@ -1,7 +1,6 @@
 """RNNTagger: a label for every step of a sequence."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -14,11 +13,12 @@ from fastrnn.estimators.labels import (
     read_classes,
     refuse_balanced,
 )
+from fastrnn.estimators.task_parameters import ClassParameters
 from fastrnn.inputs.steps import split_steps
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class RNNTagger(RNNBase):  # numpydoc ignore=PR02
+class RNNTagger(ClassParameters, RNNBase):
     r"""Label every step of sequences with a recurrent network.
 
     A network of recurrent layers reads each sequence; a softmax layer on its states gives at every
@@ -30,13 +30,6 @@ class RNNTagger(RNNBase):  # numpydoc ignore=PR02
     Steps can be left out of loss and score in two ways: by the label None (or -1, among whole
     numbers), or by a weight of 0. `sample_weight` is one number for each sequence, or a list with
     an array for each, one number for each step.
-
-    Parameters
-    ----------
-    class_weight : dict, "balanced" or None, default=None
-        Weight of each class in the loss, by label; a class that is not named has weight 1.
-        "balanced" gives every class the same total weight over all steps; `partial_fit`, which does
-        not see all of `y`, refuses it.
 
     Attributes
     ----------
@@ -77,8 +70,6 @@ class RNNTagger(RNNBase):  # numpydoc ignore=PR02
 
     kind = "tagger"
     task_class = StepClassTask
-
-    class_weight: dict[Any, float] | str | None = None
 
     @available_if(steps_by_minibatches)
     def partial_fit(self, X, y, classes=None, sample_weight=None):

@@ -17,7 +17,7 @@ import fastrnn
 from fastrnn import cli
 from fastrnn.cli.options import explain, parameters, read_value
 from fastrnn.cli.tasks import TASKS
-from fastrnn.estimators.parameters import check_value
+from fastrnn.estimators.parameters import parameters_of
 from fastrnn.files.layout import write_record
 
 pytest.importorskip("safetensors", reason="models are saved with safetensors")
@@ -476,7 +476,7 @@ def test_every_parameter_is_an_option(task, capsys):
     for name in names:
         assert f"--{name.replace('_', '-')}" in text
     for name in names:
-        _, explanation = explain(kind)[name]
+        _, explanation = explain(parameters_of(kind)[name])
         assert len(explanation) > 15, name
         assert "".join(explanation.split()) in "".join(text.split())
     assert "--warm-start" not in text
@@ -503,15 +503,19 @@ def test_every_parameter_is_an_option(task, capsys):
     ],
 )
 def test_values_of_options(name, text, value):
-    assert read_value(name, text) == value
-    assert type(read_value(name, text)) is type(value)
+    kinds = [getattr(fastrnn, task.kind) for task in TASKS.values()]
+    parameter = next(parameters_of(kind)[name] for kind in kinds if name in parameters_of(kind))
+    assert read_value(parameter, text) == value
+    assert type(read_value(parameter, text)) is type(value)
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_defaults_can_be_given(task):
-    for name, default in parameters(getattr(fastrnn, TASKS[task].kind)).items():
-        check_value(name, default)
-        assert read_value(name, str(default)) == default, name
+    kind = getattr(fastrnn, TASKS[task].kind)
+    for name, default in parameters(kind).items():
+        parameter = parameters_of(kind)[name]
+        parameter.check(default)
+        assert read_value(parameter, str(default)) == default, name
 
 
 @pytest.mark.parametrize(
@@ -520,7 +524,7 @@ def test_defaults_can_be_given(task):
         (["--cell", "gurk"], "argument --cell: cell must be one of 'lstm', 'gru', 'rnn', "),
         (["--hidden-layer-sizes", "0"], "hidden_layer_sizes must be a whole number >= 1 or a"),
         (["--max-iter", "many"], "max_iter must be a whole number >= 1, got 'many' of type str"),
-        (["--power-t", "0.3"], "power_t=0.3 has no effect with learning_rate='constant'"),
+        (["--power-t", "-0.3"], "argument --power-t: power_t must be a number >= 0, got -0.3"),
         (["--warm-start"], "unrecognized arguments: --warm-start"),
         (["--hidden", "3"], "unrecognized arguments: --hidden 3"),
         (["--encoding", "klingon"], "argument --encoding: there is no encoding 'klingon'"),

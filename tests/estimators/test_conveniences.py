@@ -13,7 +13,7 @@ from test_estimators import ESTIMATORS, fitted, make_problem, make_sequences, sa
 
 from fastrnn.bridge import DataConversionWarning
 from fastrnn.estimators import RNNClassifier, RNNRegressor
-from fastrnn.estimators.parameters import STOCHASTIC
+from fastrnn.estimators.shared_parameters import STOCHASTIC
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 

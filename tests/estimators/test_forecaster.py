@@ -787,11 +787,13 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("params", "message"),
         [
-            ({"bidirectional": True}, "bidirectional=True is not for forecasts"),
+            (
+                {"bidirectional": True},
+                "bidirectional must be False, since a forecast may not read from the end",
+            ),
             ({"embedding_dim": 3}, "embedding_dim=3 has no effect: it is for covariates"),
             ({"categorical_features": "all"}, "categorical_features='all' has no effect"),
             ({"categorical_features": [0]}, "has the column 0, but the table of covariates has"),
-            ({"horizon": 3}, "horizon=3 has no effect with strategy='recursive'"),
             ({"strategy": "both"}, "strategy must be one of 'recursive', 'direct'"),
             ({"horizon": 0}, "horizon must be a whole number >= 1"),
             ({"scaling": "max"}, "scaling must be one of 'difference', 'standard', 'level'"),

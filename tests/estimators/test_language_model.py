@@ -374,9 +374,12 @@ def test_sizes_of_the_network():
 @pytest.mark.parametrize(
     "params, message",
     [
-        ({"bidirectional": True}, "bidirectional=True would show"),
-        ({"solver": "lbfgs"}, "solver='lbfgs' is not for language models"),
-        ({"categorical_features": "all"}, "categorical_features='all' has no effect"),
+        ({"bidirectional": True}, "bidirectional must be False, since the model would see"),
+        ({"solver": "lbfgs"}, "solver must be one of 'adam', .* got 'lbfgs'"),
+        (
+            {"categorical_features": "all"},
+            "categorical_features must be None, since a language model reads tokens",
+        ),
         ({"tokenizer": "letter"}, "tokenizer must be 'char', 'word' or a callable"),
         ({"min_freq": 0}, "min_freq must be"),
         ({"max_features": 0}, "max_features must be"),

@@ -626,7 +626,7 @@ class TestRefusals:
             (RNNClassifier(cell="gru"), "cell='gru' of the estimator .* which have 'lstm'"),
             (RNNClassifier(bidirectional=True), "bidirectional=True of .* which have False"),
             (RNNClassifier(embedding_dim=2), "embedding_dim=2 of .* which have 3"),
-            (RNNClassifier(activation="relu"), "activation='relu' has no effect"),
+            (RNNClassifier(activation="gelu"), "activation must be one of 'tanh', 'relu', got"),
             (RNNForecaster(), "a forecaster cannot be made of weights alone"),
             (RNNLanguageModel(), r"tables of \[9\] ids, 0 numbers beside them, and 2 outputs"),
         ],
@@ -634,6 +634,13 @@ class TestRefusals:
     def test_the_estimator_says_something_else(self, estimator, message):
         with pytest.raises(ValueError, match=message):
             from_torch(WHOLE, estimator)
+
+    def test_what_the_cell_does_not_use_is_ignored(self):
+        model = from_torch(WHOLE, RNNClassifier(activation="relu", reset_after=False))
+        assert (model.cell, model.activation, model.reset_after) == ("lstm", "relu", False)
+        assert np.array_equal(
+            model.network_.theta, from_torch(WHOLE, RNNClassifier()).network_.theta
+        )
 
     def test_gru_before_the_product(self):
         given = state_dict(3, prefix="gru.", K=2)

@@ -1,0 +1,309 @@
+"""The parameters of all estimators: of each the name, type, values, default and what it does.
+
+The constructors, their docstrings, the checks of `fit`, the options of the command line and what
+files may say all come from these rows, and those of `task_parameters`.
+"""
+
+import math
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
+from fastrnn.estimators.values import (
+    BATCH_SIZE,
+    COLUMNS,
+    EMBEDDING_SIZES,
+    FINITE,
+    LAYER_SIZES,
+    N_THREADS,
+    NOT_NEGATIVE,
+    POSITIVE,
+    RANDOM_STATE,
+    SHARE,
+    STEPS,
+    VERBOSITY,
+    either,
+    flag,
+    number,
+    parameter,
+    whole,
+    words,
+)
+from fastrnn.training.solvers import SCHEDULES, SOLVERS
+
+STOCHASTIC = tuple(SOLVERS)
+"""The solvers that step after every minibatch."""
+
+BY_MINIBATCHES = ("solver", STOCHASTIC)
+BY_SGD = ("solver", ("sgd",))
+BY_ADAM = ("solver", ("adam", "adamw"))
+
+
+@dataclass(eq=False, repr=False)
+class SharedParameters:
+    """What all estimators take."""
+
+    hidden_layer_sizes: int | tuple[int, ...] = parameter(
+        LAYER_SIZES,
+        64,
+        """
+        Number of hidden units of each recurrent layer, from the input to the output. With
+        ``bidirectional=True`` each direction has that many.
+        """,
+    )
+    _: KW_ONLY
+    cell: str = parameter(
+        words("lstm", "gru", "rnn", "carry_lstm"),
+        "lstm",
+        """
+        Kind of recurrent cell. "carry_lstm" is an LSTM with a fifth gate that carries the state
+        itself past the time step.
+        """,
+    )
+    bidirectional: bool = parameter(
+        flag(), False, "Whether every layer also reads the sequence from its end to its start."
+    )
+    embedding_dim: int | tuple[int, ...] | None = parameter(
+        EMBEDDING_SIZES,
+        None,
+        """
+        Each column of ids has a table with a vector for each id, which is learned; this is the
+        length of the vectors, one for each column in a tuple. None leaves it to a rule of thumb,
+        ``min(600, round(1.6 * V ** 0.56))`` for V ids (fastai's), if `categorical_features` is set.
+        If that is None, every column of `X` is one of ids.
+        """,
+    )
+    categorical_features: Any = parameter(
+        COLUMNS,
+        None,
+        """
+        Which columns of each time step are ids: all of them; in a list of data frames those of a
+        dtype of categories or strings; or the given ones, as a list of numbers, a list of names, or
+        a mask. The others are numbers. Ids are whole numbers >= 0; those beyond what `fit` has seen
+        are an error later. Values of categorical columns in data frames get ids in `fit`.
+        """,
+    )
+    dropout: float = parameter(
+        SHARE,
+        0.0,
+        """
+        Share of units set to zero at random while training, between layers and before the output
+        layer (so that it acts on a single layer, too). In [0, 1).
+        """,
+        used_by=BY_MINIBATCHES,
+    )
+    recurrent_dropout: float = parameter(
+        SHARE,
+        0.0,
+        """
+        Share of state units hidden from the recurrent product while training, the same units at
+        every time step of a sequence. In [0, 1).
+        """,
+        used_by=BY_MINIBATCHES,
+    )
+    activation: str = parameter(
+        words("tanh", "relu"), "tanh", 'Activation of ``cell="rnn"``.', used_by=("cell", ("rnn",))
+    )
+    reset_after: bool = parameter(
+        flag(),
+        True,
+        """
+        For ``cell="gru"``: whether the reset gate acts after the recurrent product, as in PyTorch,
+        or before it, as in the original paper.
+        """,
+        used_by=("cell", ("gru",)),
+    )
+    candidate_activation: str = parameter(
+        words("sigmoid", "tanh"),
+        "sigmoid",
+        'Activation of the candidate of ``cell="carry_lstm"``.',
+        used_by=("cell", ("carry_lstm",)),
+    )
+    forget_bias_init: float = parameter(
+        FINITE,
+        1.0,
+        """
+        Start value of the forget gate's bias, for "lstm" and "carry_lstm". Above zero, the cell
+        starts with a memory.
+        """,
+        used_by=("cell", ("lstm", "carry_lstm")),
+    )
+    carry_bias_init: float = parameter(
+        FINITE,
+        2.0,
+        """
+        Start value of the carry gate's bias, for "carry_lstm". From 0 the cell may fail to learn
+        from what happened many steps ago.
+        """,
+        used_by=("cell", ("carry_lstm",)),
+    )
+    solver: str = parameter(
+        words(*STOCHASTIC, "lbfgs"),
+        "adam",
+        """
+        How the weights are found. "lbfgs" works on all sequences at once, the others on
+        minibatches. "rmsprop" has no momentum and a decay of 0.99.
+        """,
+    )
+    alpha: float = parameter(
+        NOT_NEGATIVE,
+        0.0001,
+        """
+        Strength of the L2 penalty on the weights; biases are free. With "adamw" it is the decoupled
+        weight decay: each step shrinks the weights by the learning rate times `alpha`.
+        """,
+    )
+    batch_size: int | str = parameter(
+        BATCH_SIZE,
+        "auto",
+        'Number of sequences in a minibatch; all of them if there are fewer. "auto" is 200.',
+        used_by=BY_MINIBATCHES,
+    )
+    learning_rate: str = parameter(
+        words(*SCHEDULES),
+        "constant",
+        """
+        How the learning rate changes while training.
+
+        - "constant": it stays at `learning_rate_init`.
+        - "invscaling": ``learning_rate_init / (t + 1) ** power_t`` after t sequences.
+        - "adaptive": divided by 5 each time that `n_iter_no_change` epochs brought no improvement
+          by `tol`.
+        - "cosine": from `learning_rate_init` down to zero over `max_iter` epochs, along half a
+          cosine wave.
+        """,
+        used_by=BY_MINIBATCHES,
+    )
+    learning_rate_init: float = parameter(
+        POSITIVE, 0.001, "Learning rate at the start.", used_by=BY_MINIBATCHES
+    )
+    power_t: float = parameter(
+        NOT_NEGATIVE,
+        0.5,
+        'Exponent of ``learning_rate="invscaling"``.',
+        used_by=("learning_rate", ("invscaling",)),
+    )
+    max_iter: int = parameter(
+        whole(1), 200, 'Largest number of epochs (with "lbfgs", of iterations).', is_free=True
+    )
+    shuffle: bool = parameter(
+        flag(),
+        True,
+        "Whether the sequences are put into a new random order before each epoch.",
+        used_by=BY_MINIBATCHES,
+    )
+    random_state: Any = parameter(
+        RANDOM_STATE,
+        None,
+        """
+        Decides the start weights, the order of sequences, the dropout and what is held out. With an
+        int, `fit` gives the same model each time.
+        """,
+    )
+    tol: float = parameter(
+        NOT_NEGATIVE,
+        1e-4,
+        """
+        Training stops when neither `n_iter_no_change` epochs in a row improved the loss (with early
+        stopping: the validation score) by at least `tol`. With "lbfgs", the largest slope at which
+        it stops.
+        """,
+    )
+    verbose: bool = parameter(
+        VERBOSITY, False, "Whether to report the progress of training.", is_free=True
+    )
+    warm_start: bool = parameter(
+        flag(),
+        False,
+        """
+        Whether `fit` continues from the weights of the last `fit` instead of new random ones. What
+        shapes the network must be the same then.
+        """,
+        is_free=True,
+    )
+    momentum: float = parameter(
+        number("a number in [0, 1]", lambda value: 0 <= value <= 1),
+        0.9,
+        'Momentum of "sgd", in [0, 1].',
+        used_by=BY_SGD,
+    )
+    nesterovs_momentum: bool = parameter(
+        flag(), True, """Whether the momentum of "sgd" is Nesterov's.""", used_by=BY_SGD
+    )
+    early_stopping: bool = parameter(
+        flag(),
+        False,
+        """
+        Whether to score the model after each epoch, to stop when that score stops improving, and to
+        keep the weights that scored best. What is scored is a part of the sequences that is held
+        out, or the `validation_data` of `fit`.
+        """,
+        used_by=BY_MINIBATCHES,
+    )
+    validation_fraction: float = parameter(
+        number("a number in (0, 1)", lambda value: 0 < value < 1),
+        0.1,
+        """
+        Share of the sequences that early stopping holds out, in (0, 1). Not used by a `fit` that
+        is given `validation_data`.
+        """,
+        used_by=("early_stopping", (True,)),
+    )
+    beta_1: float = parameter(
+        SHARE,
+        0.9,
+        'Decay of the mean of the gradient in "adam" and "adamw", in [0, 1).',
+        used_by=BY_ADAM,
+    )
+    beta_2: float = parameter(
+        SHARE,
+        0.999,
+        'Decay of the mean of the squared gradient in "adam" and "adamw", in [0, 1).',
+        used_by=BY_ADAM,
+    )
+    epsilon: float = parameter(
+        POSITIVE,
+        1e-8,
+        'Added to the denominator in "adam", "adamw" and "rmsprop".',
+        used_by=("solver", ("adam", "adamw", "rmsprop")),
+    )
+    n_iter_no_change: int | float = parameter(
+        either(whole(1), math.inf),
+        10,
+        "Number of epochs without improvement after which training stops.",
+        used_by=BY_MINIBATCHES,
+    )
+    max_fun: int = parameter(
+        whole(1),
+        15000,
+        'Largest number of evaluations of the loss by "lbfgs".',
+        used_by=("solver", ("lbfgs",)),
+    )
+    clip_norm: float | None = parameter(
+        either(POSITIVE, math.inf, None),
+        1.0,
+        """
+        Largest length of the gradient over all weights; a longer one is scaled down to it. None
+        means no limit. "lbfgs" never clips.
+        """,
+        used_by=BY_MINIBATCHES,
+    )
+    bptt_steps: int | None = parameter(
+        STEPS,
+        None,
+        """
+        Number of time steps after which backpropagation through time is cut; the state itself goes
+        on. None means exact gradients over whole sequences. With ``pooling="last"`` in one
+        direction, or where every step has a prediction, memory is then needed for so many steps
+        only, and time for little more.
+        """,
+        used_by=BY_MINIBATCHES,
+    )
+    dtype: str = parameter(
+        words("float32", "float64"), "float32", "Kind of number to compute with."
+    )
+    n_jobs: int | None = parameter(
+        N_THREADS,
+        None,
+        "Number of threads. None means one, -1 one per core. Results do not depend on it.",
+        is_free=True,
+    )

@@ -1,0 +1,212 @@
+"""The parameters of some estimators alone, or their own form of a shared one: more tables."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fastrnn.estimators.shared_parameters import BY_MINIBATCHES, STOCHASTIC
+from fastrnn.estimators.values import (
+    BATCH_SIZE,
+    CLASS_WEIGHTS,
+    LEVELS,
+    STEPS,
+    TOKENIZER,
+    Values,
+    either,
+    flag,
+    never,
+    parameter,
+    whole,
+    words,
+)
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class PoolingParameters:
+    """What estimators take that say one thing of a sequence."""
+
+    pooling: str = parameter(
+        words("last", "mean", "max"),
+        "last",
+        """
+        What the output layer sees of the top layer: the state at the end of each direction, or the
+        mean or the largest value of each unit over all time steps.
+        """,
+    )
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class ClassParameters:
+    """What estimators take that say labels."""
+
+    class_weight: dict[Any, float] | str | None = parameter(
+        CLASS_WEIGHTS,
+        None,
+        """
+        Weight of each class in the loss, by label; a class that is not named has weight 1.
+        "balanced" gives every class the same total weight, of a tagger over all steps;
+        `partial_fit`, which does not see all of `y`, refuses it. Where each sequence may have
+        several labels it must be None.
+        """,
+    )
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class ForecasterParameters:
+    """What `RNNForecaster` takes besides, or otherwise."""
+
+    bidirectional: bool = parameter(
+        never("a forecast may not read from the end"),
+        False,
+        "Always False: a forecast may not read from the end.",
+    )
+    strategy: str = parameter(
+        words("recursive", "direct"),
+        "recursive",
+        """
+        "recursive": the network forecasts one step, and its forecast is read as if it had been
+        observed to forecast the next one, as far as wanted. "direct": at every step the network
+        forecasts the next `horizon` steps at once.
+        """,
+    )
+    horizon: int = parameter(
+        whole(1),
+        1,
+        'Steps that ``strategy="direct"`` forecasts.',
+        used_by=("strategy", ("direct",)),
+    )
+    scaling: str | None = parameter(
+        either(words("difference", "standard", "level"), None),
+        "difference",
+        """
+        How each series is scaled.
+
+        - "difference": the network reads how far each value is from the one before, and forecasts
+          how far the next ones are from the last one, in units of the mean absolute difference of
+          the series. Right for series that drift.
+        - "standard": mean 0 and standard deviation 1.
+        - "level": divided by the mean absolute value.
+        - None: as they are.
+        """,
+    )
+    log: bool = parameter(
+        flag(),
+        False,
+        """
+        Whether to take logarithms before, for series above 0 whose changes grow with their level.
+        """,
+    )
+    seasonality: int | None = parameter(
+        either(whole(2), None),
+        None,
+        """
+        Steps of a season, such as 12 for months. The seasonal pattern of each series, if it has a
+        significant one, is taken out before and put back on afterwards; with ``log=True`` it is
+        multiplicative. It is also the season of the forecast to beat in `backtest` and `score`.
+        """,
+    )
+    quantiles: Any = parameter(
+        LEVELS,
+        None,
+        """
+        Levels of quantiles to learn, rising, in (0, 1), such as ``(0.1, 0.5, 0.9)``; they must
+        enclose 0.5, since `predict` gives the median then. None learns the mean (of scaled values)
+        by squared error. With ``strategy="recursive"`` only ``(0.5,)`` will do: of forecasts that
+        are fed back the spread is not known.
+        """,
+    )
+    missing: str = parameter(
+        words("error", "mask"),
+        "error",
+        """
+        What to do with a value that is missing (NaN). "mask": it is left out of the loss, and the
+        network reads the last value again, with a mark in an input of its own.
+        """,
+    )
+    window: int | None = parameter(
+        either(whole(2), None),
+        None,
+        """
+        Longest stretch of a series to train on at once. A longer series is cut into stretches of
+        which each repeats half of the one before, to begin with a memory; so one long series makes
+        many steps of the solver in an epoch. None trains on whole series.
+        """,
+    )
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class LanguageModelParameters:
+    """What `RNNLanguageModel` takes besides, or otherwise."""
+
+    tokenizer: str | Callable = parameter(
+        TOKENIZER,
+        "char",
+        """
+        How a text becomes tokens: every character is one, words and signs, or what the callable
+        returns. See `fastrnn.preprocessing.TokenEncoder`, also for the next three.
+        """,
+    )
+    lowercase: bool = parameter(flag(), False, "Whether texts are made lower case first.")
+    min_freq: int = parameter(
+        whole(1),
+        1,
+        """
+        How often a token must occur to be in the vocabulary. All others are one token, the unknown
+        one.
+        """,
+    )
+    max_features: int | None = parameter(
+        either(whole(1), None),
+        None,
+        "Largest number of tokens in the vocabulary, the most frequent ones.",
+    )
+    tie_weights: bool = parameter(
+        flag(),
+        False,
+        """
+        Whether the output layer has the vectors of the tokens as its weights (Press and Wolf 2017).
+        Then `embedding_dim` must be the size of the last hidden layer, as it is by default.
+        """,
+    )
+    bidirectional: bool = parameter(
+        never("the model would see the tokens that it is to predict"),
+        False,
+        "Always False: the model would see the tokens that it is to predict.",
+    )
+    categorical_features: Any = parameter(
+        Values(
+            "None, since a language model reads tokens alone",
+            "None",
+            (object,),
+            lambda value: value is None,
+        ),
+        None,
+        "Always None: a language model reads tokens alone.",
+    )
+    solver: str = parameter(
+        words(*STOCHASTIC),
+        "adam",
+        """
+        How the weights are found, always on minibatches. "rmsprop" has no momentum and a decay of
+        0.99.
+        """,
+    )
+    batch_size: int | str = parameter(
+        BATCH_SIZE,
+        32,
+        """
+        Number of streams that one long text is cut into, fewer where they would be shorter than
+        `bptt_steps`; of separate texts, how many make a minibatch. "auto" is 200.
+        """,
+        used_by=BY_MINIBATCHES,
+    )
+    bptt_steps: int | None = parameter(
+        STEPS,
+        35,
+        """
+        Number of tokens in a window of one long text, after each of which the weights change. For
+        separate texts the number of tokens after which backpropagation through time is cut. None
+        reads texts, or streams, as a whole.
+        """,
+        used_by=BY_MINIBATCHES,
+    )

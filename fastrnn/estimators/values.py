@@ -1,0 +1,231 @@
+"""What a parameter may be, in words and as a check, and the record of a parameter."""
+
+import itertools
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Values:
+    """The values that a parameter takes.
+
+    Attributes
+    ----------
+    expected : str
+        In words, for the error message, such as "a number >= 0".
+    written : str
+        As numpydoc has it, such as "float".
+    types : tuple of type
+        For `isinstance`. True and False are whole numbers only where bool stands here.
+    allows : callable
+        Whether a value of such a type is one of them.
+    words : tuple of str
+        If they are words, all of them.
+    """
+
+    expected: str
+    written: str
+    types: tuple[Any, ...]
+    allows: Callable[[Any], bool] = lambda value: True
+    words: tuple[str, ...] = ()
+
+    def has_type(self, value):
+        """Whether a value is of one of the types."""
+        if isinstance(value, bool | np.bool_):  # an Integral to Python, but no number of units
+            return bool in self.types
+        return isinstance(value, self.types)
+
+    def has(self, value):
+        """Whether a value is one of them."""
+        return self.has_type(value) and bool(self.allows(value))
+
+
+def words(*choices):
+    """Some words."""
+    expected = "one of " + ", ".join(repr(word) for word in choices)
+    written = "{" + ", ".join(f'"{word}"' for word in choices) + "}"
+    return Values(expected, written, (str,), choices.__contains__, choices)
+
+
+def flag():
+    """True or False."""
+    return Values("True or False", "bool", (bool, np.bool_))
+
+
+def never(reason):
+    """A flag that is not to be set, and why."""
+    return Values(f"False, since {reason}", "bool", (bool, np.bool_), lambda value: not value)
+
+
+def whole(low):
+    """Whole numbers from one on."""
+    return Values(f"a whole number >= {low}", "int", (Integral,), lambda value: value >= low)
+
+
+def number(expected, allows=lambda value: True):
+    """Finite numbers, of which a function says whether they are right."""
+    return Values(expected, "float", (Real,), lambda value: _is_finite(value) and allows(value))
+
+
+def _is_finite(value):
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no float holds
+        return False
+
+
+def either(values, *others):
+    """Some values, and others beside them, such as None."""
+
+    def is_other(value):
+        return any(isinstance(value, type(other)) and value == other for other in others)
+
+    kinds = [values.written]
+    kinds += [f'"{other}"' if isinstance(other, str) else repr(other) for other in others]
+    if values.written == "float" and math.inf in others:  # which is one
+        kinds.remove("inf")
+    *first, last = kinds
+    return replace(
+        values,
+        expected=" or ".join([values.expected, *(repr(other) for other in others)]),
+        written=f"{', '.join(first)} or {last}",
+        types=(*values.types, *(type(other) for other in others)),
+        allows=lambda value: is_other(value) or values.has(value),
+    )
+
+
+FINITE = number("a finite number")
+POSITIVE = number("a number > 0", lambda value: value > 0)
+NOT_NEGATIVE = number("a number >= 0", lambda value: value >= 0)
+SHARE = number("a number in [0, 1)", lambda value: 0 <= value < 1)
+
+
+def _are_sizes(value):
+    sizes = [value] if isinstance(value, Integral) else list(value)
+    return len(sizes) > 0 and all(map(whole(1).has, sizes))
+
+
+def _are_levels(value):
+    if isinstance(value, np.ndarray) and value.ndim != 1:
+        return False
+    inside = all(FINITE.has(level) and 0 < level < 1 for level in value)
+    rises = inside and all(low < high for low, high in itertools.pairwise(value))
+    return rises and len(value) > 0 and bool(value[0] <= 0.5 <= value[-1])
+
+
+STEPS = either(whole(1), None)
+BATCH_SIZE = either(whole(1), "auto")
+LAYER_SIZES = Values(
+    "a whole number >= 1 or a tuple of such numbers",
+    "int or tuple of int",
+    (Integral, tuple, list),
+    _are_sizes,
+)
+EMBEDDING_SIZES = either(
+    replace(
+        LAYER_SIZES,
+        expected="a whole number >= 1, a tuple of such numbers",
+        written="int, tuple of int",
+    ),
+    None,
+)
+COLUMNS = Values(
+    "None, 'all', 'from_dtype', or column numbers, column names or a mask",
+    '"all", "from_dtype", array-like or None',
+    (type(None), str, list, tuple, np.ndarray),
+    lambda value: not isinstance(value, str) or value in ("all", "from_dtype"),
+)
+TOKENIZER = Values(
+    "'char', 'word' or a callable",
+    '{"char", "word"} or callable',
+    (str, Callable),
+    lambda value: callable(value) or value in ("char", "word"),
+    ("char", "word"),
+)
+RANDOM_STATE = Values(
+    "None, a whole number >= 0, a numpy Generator or a RandomState",
+    "int, Generator, RandomState or None",
+    (type(None), Integral, np.random.Generator, np.random.RandomState),
+    lambda value: not isinstance(value, Integral) or int(value) >= 0,
+)
+VERBOSITY = Values(
+    "True, False or a whole number >= 0",
+    "bool or int",
+    (bool, np.bool_, Integral),
+    lambda value: value >= 0,
+)
+N_THREADS = Values(
+    "None, a whole number >= 1, or a negative one to count from the number of cores",
+    "int or None",
+    (type(None), Integral),
+    lambda value: value is None or value != 0,
+)
+CLASS_WEIGHTS = Values(
+    "None, 'balanced' or a dict of numbers > 0 by class label",
+    'dict, "balanced" or None',
+    (type(None), str, Mapping),
+    lambda value: (
+        all(map(POSITIVE.has, value.values()))
+        if isinstance(value, Mapping)
+        else value in (None, "balanced")
+    ),
+)
+LEVELS = either(
+    Values(
+        "rising levels in (0, 1), the first <= 0.5 and the last >= 0.5",
+        "tuple of float",
+        (tuple, list, np.ndarray),
+        _are_levels,
+    ),
+    None,
+)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of an estimator: all that is to be known of it.
+
+    Attributes
+    ----------
+    values : Values
+        What it may be.
+    default : object
+        What it is unless it is given.
+    help : str
+        What it does, as it stands in the docstring; the command line has the first sentence.
+    used_by : (str, tuple) or None
+        A parameter, and those of its values that make use of this one. With others it is ignored:
+        the model is the one of the default.
+    is_free : bool
+        Whether training that goes on from a checkpoint may have another value.
+    name : str
+        Its name, which it gets from the class that it stands in.
+    """
+
+    values: Values
+    default: Any
+    help: str
+    used_by: tuple[str, tuple[Any, ...]] | None = None
+    is_free: bool = False
+    name: str = ""
+
+    def check(self, value):
+        """Refuse a value of the wrong type (TypeError), or what it may not be (ValueError)."""
+        if not self.values.has_type(value):
+            kind = type(value).__name__
+            raise TypeError(
+                f"{self.name} must be {self.values.expected}, got {value!r} of type {kind}"
+            )
+        if not self.values.allows(value):
+            raise ValueError(f"{self.name} must be {self.values.expected}, got {value!r}")
+
+
+def parameter(values, default, help, used_by=None, is_free=False) -> Any:
+    """A field of a dataclass that is a parameter."""
+    record = Parameter(values, default, help, used_by, is_free)
+    return field(default=default, metadata={"parameter": record})

@@ -1,0 +1,555 @@
+"""Parameters: one table says what each may be; a wrong value is an error, an unused one is not."""
+
+import itertools
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from fastrnn import (
+    RNNClassifier,
+    RNNForecaster,
+    RNNLanguageModel,
+    RNNRegressor,
+    RNNTagger,
+    load,
+)
+from fastrnn.estimators.parameters import (
+    check_parameters,
+    course_of_training,
+    in_effect,
+    is_used,
+    parameters_of,
+)
+
+ESTIMATORS = [RNNClassifier, RNNRegressor, RNNTagger, RNNForecaster, RNNLanguageModel]
+
+# Short trainings end at max_iter, which is not what these tests are about.
+pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
+
+
+def make_problem(estimator=RNNClassifier, n=40):
+    """Return what the estimator's `fit` takes: sequences of 2 to 8 steps and targets, or series."""
+    rng = np.random.default_rng(0)
+    X = [rng.normal(size=(rng.integers(2, 9), 3)) for _ in range(n)]
+    if estimator is RNNForecaster:
+        return (X[0][:, 0].tolist() * 8,)
+    if estimator is RNNLanguageModel:
+        return ("the cat sat on the mat. " * 8,)
+    if estimator is RNNTagger:
+        return X, [np.where(x[:, 0] > 0, "up", "down") for x in X]
+    total = np.array([x[:, 0].mean() for x in X])
+    return X, np.where(total > 0, "up", "down") if estimator is RNNClassifier else total
+
+
+def small(estimator=RNNClassifier, **params):
+    """Return an estimator that trains in milliseconds."""
+    return estimator(**{"hidden_layer_sizes": 6, "max_iter": 3, "random_state": 0, **params})
+
+
+def same(a, b):
+    """Tell whether two fitted estimators are the same to the bit."""
+    return np.array_equal(a.network_.theta, b.network_.theta)
+
+
+def of_all(*estimators):
+    """Return each parameter of each of the estimators."""
+    return [(cls, name) for cls in estimators for name in parameters_of(cls)]
+
+
+# The tables.
+
+
+@pytest.mark.parametrize(("estimator", "name"), of_all(*ESTIMATORS))
+def test_row(estimator, name):
+    row = parameters_of(estimator)[name]
+    assert row.name == name and name in estimator().get_params()
+    row.check(row.default)
+    assert row.help.strip().endswith(".")
+    if row.used_by is not None:
+        chooser, choices = row.used_by
+        other = parameters_of(estimator)[chooser]
+        assert all(map(other.values.has, choices)) or estimator is RNNLanguageModel
+        assert name != chooser
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_constructor_and_docstring_are_those_of_the_tables(estimator):
+    rows = parameters_of(estimator)
+    assert estimator().get_params() == {name: row.default for name, row in rows.items()}
+    for name, row in rows.items():
+        assert getattr(estimator, name) is row.default
+        line = f"\n{name} : {row.values.written}, default="
+        assert estimator.__doc__.count(line) == 1
+        assert " ".join(row.help.split()) in " ".join(estimator.__doc__.split())
+
+
+def test_docstring_of_a_subclass():
+    class Mine(RNNRegressor):
+        """Mine.
+
+        Attributes
+        ----------
+        mine_ : int
+            Mine.
+        """
+
+    class Plain(RNNRegressor):
+        pass
+
+    for name in RNNRegressor().get_params():
+        assert Mine.__doc__.count(f"\n{name} : ") == 1
+    assert Mine.__doc__.count("n_outputs_ : ") == Mine.__doc__.count("mine_ : ") == 1
+    assert Plain().fit(*make_problem(RNNRegressor)).n_features_in_ == 3
+
+
+# Wrong values.
+
+WRONG = [
+    ("hidden_layer_sizes", 0, ValueError),
+    ("hidden_layer_sizes", (), ValueError),
+    ("hidden_layer_sizes", (8, 0), ValueError),
+    ("hidden_layer_sizes", (8, 4.0), ValueError),
+    ("hidden_layer_sizes", True, TypeError),
+    ("hidden_layer_sizes", 8.0, TypeError),
+    ("hidden_layer_sizes", "8", TypeError),
+    ("cell", "lstmm", ValueError),
+    ("cell", None, TypeError),
+    ("bidirectional", 1, TypeError),
+    ("pooling", "first", ValueError),
+    ("embedding_dim", 0, ValueError),
+    ("embedding_dim", (), ValueError),
+    ("embedding_dim", (8, 0), ValueError),
+    ("embedding_dim", 8.0, TypeError),
+    ("embedding_dim", True, TypeError),
+    ("categorical_features", "first", ValueError),
+    ("categorical_features", 3, TypeError),
+    ("dropout", 1.0, ValueError),
+    ("dropout", -0.1, ValueError),
+    ("dropout", math.nan, ValueError),
+    ("dropout", False, TypeError),
+    ("recurrent_dropout", 1.5, ValueError),
+    ("activation", "gelu", ValueError),
+    ("reset_after", "yes", TypeError),
+    ("candidate_activation", "relu", ValueError),
+    ("forget_bias_init", math.inf, ValueError),
+    ("carry_bias_init", "2", TypeError),
+    ("solver", "adamax", ValueError),
+    ("alpha", -1e-9, ValueError),
+    ("alpha", math.inf, ValueError),
+    ("batch_size", 0, ValueError),
+    ("batch_size", "all", ValueError),
+    ("batch_size", 16.0, TypeError),
+    ("learning_rate", "linear", ValueError),
+    ("learning_rate", 0.1, TypeError),
+    ("learning_rate_init", 0.0, ValueError),
+    ("power_t", -1, ValueError),
+    ("max_iter", 0, ValueError),
+    ("max_iter", 10.0, TypeError),
+    ("shuffle", None, TypeError),
+    ("random_state", -1, ValueError),
+    ("random_state", 1.0, TypeError),
+    ("random_state", "0", TypeError),
+    ("tol", -1.0, ValueError),
+    ("verbose", "loud", TypeError),
+    ("warm_start", 0, TypeError),
+    ("momentum", 1.1, ValueError),
+    ("nesterovs_momentum", 0.5, TypeError),
+    ("early_stopping", "yes", TypeError),
+    ("validation_fraction", 0.0, ValueError),
+    ("validation_fraction", 1.0, ValueError),
+    ("beta_1", 1.0, ValueError),
+    ("beta_2", -0.1, ValueError),
+    ("epsilon", 0.0, ValueError),
+    ("n_iter_no_change", 0, ValueError),
+    ("n_iter_no_change", 2.5, ValueError),
+    ("max_fun", 0, ValueError),
+    ("clip_norm", 0.0, ValueError),
+    ("clip_norm", math.nan, ValueError),
+    ("clip_norm", "1", TypeError),
+    ("bptt_steps", 0, ValueError),
+    ("bptt_steps", 5.0, TypeError),
+    ("dtype", "float16", ValueError),
+    ("dtype", np.float32, TypeError),
+    ("n_jobs", 0, ValueError),
+    ("n_jobs", 1.0, TypeError),
+    ("class_weight", "even", ValueError),
+    ("class_weight", {"up": -1.0}, ValueError),
+    ("class_weight", {"up": None}, ValueError),
+    ("class_weight", [1.0, 2.0], TypeError),
+]
+
+
+WRONG_OF_OTHERS = [
+    (RNNTagger, "class_weight", "even", ValueError),
+    (RNNForecaster, "strategy", "indirect", ValueError),
+    (RNNForecaster, "strategy", None, TypeError),
+    (RNNForecaster, "horizon", 0, ValueError),
+    (RNNForecaster, "horizon", 2.0, TypeError),
+    (RNNForecaster, "scaling", "log", ValueError),
+    (RNNForecaster, "scaling", False, TypeError),
+    (RNNForecaster, "log", 1, TypeError),
+    (RNNForecaster, "seasonality", 1, ValueError),
+    (RNNForecaster, "seasonality", "12", TypeError),
+    (RNNForecaster, "quantiles", (), ValueError),
+    (RNNForecaster, "quantiles", (0.6, 0.9), ValueError),
+    (RNNForecaster, "quantiles", (0.5, 0.1), ValueError),
+    (RNNForecaster, "quantiles", (0.1, 0.1, 0.5), ValueError),
+    (RNNForecaster, "quantiles", (0.0, 0.5), ValueError),
+    (RNNForecaster, "quantiles", (0.1, "0.5"), ValueError),
+    (RNNForecaster, "quantiles", (0.1, math.nan), ValueError),
+    (RNNForecaster, "quantiles", ((0.1,), (0.5, 0.9)), ValueError),
+    (RNNForecaster, "quantiles", 0.5, TypeError),
+    (RNNForecaster, "missing", "skip", ValueError),
+    (RNNForecaster, "missing", None, TypeError),
+    (RNNForecaster, "window", 1, ValueError),
+    (RNNForecaster, "window", 8.0, TypeError),
+    (RNNForecaster, "bidirectional", True, ValueError),
+    (RNNForecaster, "bidirectional", 0, TypeError),
+    (RNNLanguageModel, "bidirectional", np.True_, ValueError),
+    (RNNLanguageModel, "bidirectional", "no", TypeError),
+    (RNNLanguageModel, "categorical_features", "all", ValueError),
+    (RNNLanguageModel, "solver", "lbfgs", ValueError),
+    (RNNLanguageModel, "solver", None, TypeError),
+    (RNNLanguageModel, "batch_size", 0, ValueError),
+    (RNNLanguageModel, "bptt_steps", 0, ValueError),
+    (RNNLanguageModel, "tokenizer", "line", ValueError),
+    (RNNLanguageModel, "tokenizer", None, TypeError),
+    (RNNLanguageModel, "lowercase", "yes", TypeError),
+    (RNNLanguageModel, "min_freq", 0, ValueError),
+    (RNNLanguageModel, "min_freq", 0.1, TypeError),
+    (RNNLanguageModel, "max_features", 0, ValueError),
+    (RNNLanguageModel, "max_features", 10.0, TypeError),
+    (RNNLanguageModel, "tie_weights", None, TypeError),
+]
+ALL_WRONG = [(RNNClassifier, *wrong) for wrong in WRONG] + WRONG_OF_OTHERS
+
+
+def test_every_parameter_has_a_wrong_value_above():
+    shared = {name for cls, name, *_ in ALL_WRONG if cls is RNNClassifier}
+    for cls in ESTIMATORS:
+        assert shared | {name for other, name, *_ in ALL_WRONG if other is cls} >= set(
+            parameters_of(cls)
+        )
+
+
+@pytest.mark.parametrize(("estimator", "name", "value", "error"), ALL_WRONG)
+def test_wrong_parameter(estimator, name, value, error):
+    model = small(estimator).set_params(**{name: value})
+    with pytest.raises(error) as caught:
+        model.fit(*make_problem(estimator))
+    expected = parameters_of(estimator)[name].values.expected
+    assert str(caught.value).startswith(f"{name} must be {expected}, got {value!r}")
+    assert not hasattr(model, "network_")
+
+
+ODD = [
+    *(None, True, np.True_, -1, 0, 1, 2**70, -(2**70), 10**400, 0.5, -0.0, math.nan, math.inf),
+    *(-math.inf, 1j, "", "x", "1", b"x", (), (0,), (None,), ("a", 1), [], [[1]], {}, {"a": None}),
+    *({"a": math.inf}, object(), int, len, Fraction(1, 3), np.array(0.5), np.array([0.1, 0.9])),
+    *(np.array([[0.5]]), np.array([]), np.array(["a"], dtype=object), np.float64(math.nan)),
+    *(np.int64(-1), np.str_("lstm"), np.datetime64("NaT", "D"), np.longdouble(0.5), range(1, 3)),
+]
+
+
+@pytest.mark.parametrize(("estimator", "name"), of_all(*ESTIMATORS))
+def test_odd_values_are_taken_or_refused_in_words(estimator, name):
+    for value in ODD:
+        model = estimator(**{name: value})
+        try:
+            check_parameters(model)
+        except (TypeError, ValueError) as error:
+            assert str(error).startswith(f"{name} must be "), repr(value)
+        else:
+            in_effect(model, name)
+
+
+@pytest.mark.parametrize("name", parameters_of(RNNClassifier))
+def test_true_is_no_number_and_one_is_no_flag(name):
+    values = parameters_of(RNNClassifier)[name].values
+    is_flag = isinstance(parameters_of(RNNClassifier)[name].default, bool)
+    assert values.has(True) == values.has(np.True_) == is_flag
+    assert not (is_flag and name != "verbose" and (values.has(1) or values.has(np.int64(1))))
+
+
+# Numbers of numpy.
+
+
+NUMPY = {
+    "hidden_layer_sizes": (np.int64(6),),
+    "bidirectional": np.True_,
+    "cell": np.str_("gru"),
+    "reset_after": np.False_,
+    "batch_size": np.int32(8),
+    "dropout": np.float64(0.5),
+    "recurrent_dropout": np.float32(0.25),
+    "clip_norm": np.float64(2.0),
+    "alpha": np.float64(0.01),
+    "learning_rate": np.str_("invscaling"),
+    "learning_rate_init": np.float64(0.01),
+    "power_t": np.float64(0.25),
+    "max_iter": np.int8(2),
+    "n_iter_no_change": np.uint16(5),
+    "early_stopping": np.True_,
+    "validation_fraction": np.float64(0.3),
+    "bptt_steps": np.int16(3),
+    "random_state": np.int64(0),
+    "n_jobs": np.int64(2),
+    "tol": np.float64(0.0),
+    "shuffle": np.False_,
+    "solver": np.str_("sgd"),
+    "momentum": np.float64(0.5),
+    "nesterovs_momentum": np.False_,
+    "dtype": np.str_("float64"),
+    "verbose": np.False_,
+    "warm_start": np.False_,
+    "beta_1": np.float64(0.5),
+    "beta_2": np.float64(0.5),
+    "epsilon": np.float64(0.5),
+    "max_fun": np.int64(5),
+    "forget_bias_init": np.float64(0.5),
+    "carry_bias_init": np.float64(0.5),
+}
+
+
+def plain(value):
+    """Return a value without numpy's types."""
+    if isinstance(value, tuple):
+        return tuple(map(plain, value))
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def test_numpy_numbers_are_numbers():
+    # Both ways the cell and the solver make use of all but the last six.
+    numpy = small(**NUMPY)
+    python = small(**{name: plain(value) for name, value in NUMPY.items()})
+    problem = make_problem()
+    assert same(python.fit(*problem), numpy.fit(*problem))
+    for name in NUMPY:
+        value = in_effect(numpy, name)
+        assert value == in_effect(python, name)
+        assert type(value) is type(in_effect(python, name)) or isinstance(value, str)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "rnn", "carry_lstm"])
+@pytest.mark.parametrize("solver", ["adam", "rmsprop", "lbfgs"])
+def test_numpy_numbers_are_numbers_to_other_cells_and_solvers(cell, solver):
+    changes = {"cell": cell, "solver": solver, "learning_rate": "constant"}
+    numpy = small(**{**NUMPY, **changes})
+    python = small(**{**{name: plain(value) for name, value in NUMPY.items()}, **changes})
+    problem = make_problem()
+    assert same(python.fit(*problem), numpy.fit(*problem))
+
+
+# What is not used is ignored, what is used has an effect.
+
+
+# What is not the default, for every parameter that only some cell, solver or option uses.
+CHANGED = {
+    "activation": "relu",
+    "reset_after": False,
+    "candidate_activation": "tanh",
+    "forget_bias_init": 0.5,
+    "carry_bias_init": 0.5,
+    "dropout": 0.5,
+    "recurrent_dropout": 0.5,
+    "batch_size": 7,
+    "learning_rate": "cosine",
+    "learning_rate_init": 0.1,
+    "power_t": 0.25,
+    "shuffle": False,
+    "momentum": 0.5,
+    "nesterovs_momentum": False,
+    "early_stopping": True,
+    "validation_fraction": 0.5,
+    "beta_1": 0.5,
+    "beta_2": 0.5,
+    "epsilon": 0.1,
+    "n_iter_no_change": 1,
+    "max_fun": 1,
+    "clip_norm": 0.01,
+    "bptt_steps": 2,
+}
+
+
+def choices_of(name):
+    """Return what may be chosen for a parameter of RNNClassifier."""
+    return parameters_of(RNNClassifier)[name].values.words or (False, True)
+
+
+SOMETIMES_USED = [name for name, row in parameters_of(RNNClassifier).items() if row.used_by]
+UNUSED = [
+    (name, chooser, choice)
+    for name in SOMETIMES_USED
+    for chooser, users in [parameters_of(RNNClassifier)[name].used_by]
+    for choice in choices_of(chooser)
+    if choice not in users
+]
+
+
+@pytest.mark.parametrize(("name", "chooser", "choice"), UNUSED)
+def test_parameter_that_is_not_used_is_ignored(name, chooser, choice):
+    X, y = make_problem()
+    default = small(**{chooser: choice})
+    changed = small(**{chooser: choice, name: CHANGED[name]})
+    assert is_used(default, chooser) and not is_used(default, name)
+    assert changed.get_params()[name] == CHANGED[name] != default.get_params()[name]
+    assert same(default.fit(X, y), changed.fit(X, y))
+    assert default.loss_curve_ == changed.loss_curve_
+    assert default.validation_scores_ == changed.validation_scores_
+    assert default.estimate_memory(X, y) == changed.estimate_memory(X, y)
+
+
+def test_ignored_by_what_is_ignored_itself():
+    X, y = make_problem()
+    default = small(solver="lbfgs")
+    for ignored in [
+        {"early_stopping": True, "validation_fraction": 0.5},
+        {"learning_rate": "invscaling", "power_t": 0.1},
+        {"learning_rate": "cosine", "bptt_steps": 2, "dropout": 0.5, "batch_size": 3},
+    ]:
+        assert same(default.fit(X, y), small(solver="lbfgs", **ignored).fit(X, y))
+
+
+def test_what_float32_cannot_hold_is_ignored_where_it_is_not_used():
+    problem = make_problem()
+    for ignored in [{"carry_bias_init": 1e39}, {"solver": "lbfgs", "epsilon": 1e-50}]:
+        chosen = {name: value for name, value in ignored.items() if name == "solver"}
+        assert same(small(**ignored).fit(*problem), small(**chosen).fit(*problem))
+    with pytest.raises(ValueError, match=r"^carry_bias_init is 1e\+39, but float32 has"):
+        small(carry_bias_init=1e39, cell="carry_lstm").fit(*problem)
+
+
+def test_forecaster_ignores_the_horizon_of_the_other_strategy():
+    default, changed = small(RNNForecaster), small(RNNForecaster, horizon=5)
+    (series,) = make_problem(RNNForecaster)
+    assert same(default.fit(series), changed.fit(series))
+    assert len(changed.predict(9)) == 9
+    changed.set_params(strategy="direct").fit(series)
+    assert changed.n_outputs_ == 5
+
+
+@pytest.mark.parametrize(("name", "chooser", "choice"), UNUSED)
+def test_wrong_value_that_is_not_used_is_an_error(name, chooser, choice):
+    wrong = next(value for other, value, _ in WRONG if other == name)
+    with pytest.raises((TypeError, ValueError), match=f"^{name} must be "):
+        small(**{chooser: choice, name: wrong}).fit(*make_problem())
+
+
+@pytest.mark.parametrize("name", SOMETIMES_USED)
+def test_parameter_has_an_effect_where_it_is_used(name):
+    chooser, users = parameters_of(RNNClassifier)[name].used_by
+    X, y = make_problem()
+    for choice in users:
+        # Two minibatches an epoch; tol makes training stall at once.
+        params = {"max_iter": 5, "dtype": "float64", chooser: choice}
+        if choice != "lbfgs":
+            params.update(batch_size=20, learning_rate_init=0.05)
+        if name == "n_iter_no_change":
+            params.update(tol=10.0)
+        default = small(**params).fit(X, y)
+        changed = small(**{**params, name: CHANGED[name]}).fit(X, y)
+        assert is_used(default, name)
+        assert not same(default, changed), choice
+
+
+ALWAYS_USED = {
+    "hidden_layer_sizes": (6, 5),
+    "cell": "gru",
+    "bidirectional": True,
+    "pooling": "mean",
+    "solver": "sgd",
+    "alpha": 0.1,
+    "max_iter": 2,
+    "random_state": 1,
+    "tol": 10.0,
+    "dtype": "float64",
+    "class_weight": {"up": 3.0},
+}
+
+
+@pytest.mark.parametrize("name", ALWAYS_USED)
+def test_parameter_has_an_effect(name):
+    X, y = make_problem()
+    params = {"max_iter": 12, "learning_rate_init": 0.01}
+    default = small(**params).fit(X, y)
+    changed = small(**{**params, name: ALWAYS_USED[name]}).fit(X, y)
+    assert not np.array_equal(default.predict_proba(X), changed.predict_proba(X))
+
+
+def test_every_parameter_is_known_to_have_an_effect():
+    elsewhere = {"verbose", "warm_start", "n_jobs"}  # test_estimators.py
+    ids = {"embedding_dim", "categorical_features"}  # test_tokens.py
+    tested = {*SOMETIMES_USED, *ALWAYS_USED, *elsewhere, *ids}
+    assert tested == set(RNNClassifier().get_params())
+
+
+# In scikit-learn's tools, in any order, in files.
+
+
+def test_grid_over_solvers_and_cells_with_all_parameters_set():
+    pytest.importorskip("sklearn", reason="the grid is scikit-learn's")
+    from sklearn.model_selection import GridSearchCV
+
+    # learning_rate is "cosine", so that power_t is not used, and early_stopping stays False.
+    given = {**CHANGED, "early_stopping": False, "max_fun": 20}
+    grid = {"solver": choices_of("solver"), "cell": choices_of("cell")}
+    search = GridSearchCV(small(**given), grid, cv=2, error_score="raise").fit(*make_problem())
+    assert len(search.cv_results_["mean_test_score"]) == 5 * 4
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    grid = {"early_stopping": [True, False], "learning_rate": choices_of("learning_rate")}
+    search = GridSearchCV(small(**given), grid, cv=2, error_score="raise").fit(*make_problem())
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    list(
+        itertools.permutations(
+            [{"early_stopping": True}, {"validation_fraction": 0.4}, {"solver": "lbfgs"}]
+        )
+    ),
+)
+def test_parameters_are_set_in_any_order(changes):
+    model, problem = small(), make_problem()
+    for change in changes:
+        model.set_params(**change).fit(*problem)
+    direct = small(**{name: value for change in changes for name, value in change.items()})
+    assert same(model, direct.fit(*problem))
+    for change in changes:
+        name = next(iter(change))
+        model.set_params(**{name: parameters_of(RNNClassifier)[name].default}).fit(*problem)
+    assert same(model, small().fit(*problem))
+
+
+def test_file_keeps_what_is_not_used(tmp_path):
+    pytest.importorskip("safetensors", reason="files are written with safetensors")
+    model = small(**{**CHANGED, "early_stopping": False, "cell": "gru"}).fit(*make_problem())
+    model.save(tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    assert loaded.get_params() == model.get_params()
+    assert same(loaded, model)
+    loaded.set_params(cell="rnn").fit(*make_problem())
+    assert same(loaded, model.set_params(cell="rnn").fit(*make_problem()))
+
+
+def test_checkpoint_is_about_what_is_used(tmp_path):
+    pytest.importorskip("safetensors", reason="files are written with safetensors")
+    file, problem = tmp_path / "checkpoint", make_problem()
+    small(solver="sgd", beta_1=0.5).fit(*problem, checkpoint=file)
+    more = small(solver="sgd", beta_1=0.7, carry_bias_init=1.0, max_iter=6, n_jobs=2)
+    more.fit(*problem, checkpoint=file, resume=True)
+    assert same(more, small(solver="sgd", max_iter=6).fit(*problem))
+    for change in [{"momentum": 0.5}, {"forget_bias_init": 2.0}, {"early_stopping": True}]:
+        name = next(iter(change))
+        with pytest.raises(ValueError, match=f"belongs to another training: {name} was "):
+            more.set_params(**change).fit(*problem, checkpoint=file, resume=True)
+        more.set_params(**{name: parameters_of(RNNClassifier)[name].default})
+
+
+def test_checkpoint_of_cosine_ends_at_max_iter():
+    assert "max_iter" in course_of_training(small(learning_rate="cosine"))
+    free = {name for name in parameters_of(RNNClassifier) if is_used(small(), name)}
+    free -= course_of_training(small())
+    assert free == {"max_iter", "n_jobs", "verbose", "warm_start"}
