@@ -91,7 +91,7 @@ def main(argv=None):
         with 2.
     """
     options, rest = _parser().parse_known_args(argv)
-    if rest and not rest[0].startswith("--") and getattr(options, "file", "") is None:
+    if rest and not rest[0].startswith("--") and vars(options).get("file", "") is None:
         options.file = rest.pop(0)  # argparse loses it where options stand between MODEL and FILE
     if rest:
         options.parser.error(f"unrecognized arguments: {' '.join(rest)}")

@@ -190,7 +190,7 @@ class CSVReader:
     """Lines of CSV become lists of cells, checked against the first, which has the `names`."""
 
     def __init__(self, lines, name, delimiter=","):
-        self.name = name
+        self.name, self.names = name, None
         self._reader = csv.reader(lines, delimiter=delimiter, strict=True)
         first = next(self, None)
         if first is None:
@@ -211,7 +211,7 @@ class CSVReader:
         except csv.Error as error:
             raise ValueError(f"{self.name}, line {self._reader.line_num}: {error}") from None
         number = self._reader.line_num
-        names = getattr(self, "names", cells)
+        names = self.names or cells
         if len(cells) != len(names):
             raise ValueError(
                 f"{self.name}, line {number} has {len(cells)} cells, expected {len(names)} as in "

@@ -77,7 +77,7 @@ class SequenceStreams:
         self._features, self._as_text = feature_columns(model, options, header.columns)
         header.check(*self._features)
         self._model, self._task, self._options = model, task, options
-        self._has_names = hasattr(model, "feature_names_in_")
+        self._has_names = model.reader_.feature_names is not None
         self._new, self._streams, self._times = model.stream(), {}, {}
 
     def answer(self, rows):

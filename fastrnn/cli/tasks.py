@@ -139,7 +139,7 @@ class SequenceTask:
             {name: column[of_sequence] for name, column in features.items()}
             for of_sequence in of_id.values()
         ]
-        if not (model is None or hasattr(model, "feature_names_in_")):
+        if model is not None and model.reader_.feature_names is None:
             X = [encode(part, {}) for part in X]
         return Examples(rows, of_id, id_column, time_column, X)
 
