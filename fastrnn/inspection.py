@@ -5,6 +5,7 @@ The functions on a `fastrnn.network.Network` are behind the estimators' methods 
 """
 
 import operator
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from fastrnn.inputs import frames
 from fastrnn.network import threads
 
-__all__ = ["GradientFlow", "permutation_importance"]
+__all__ = ["GradientFlow", "Importances", "permutation_importance"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,17 +226,46 @@ def value_gradient(output, scale):
     return doutputs
 
 
-class Bunch(dict):
-    """A dict whose values are attributes, too, like scikit-learn's."""
+@dataclass(frozen=True, eq=False)
+class Importances(Mapping):
+    """How much the score falls when a feature comes from other sequences.
 
-    def __getattr__(self, name):
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(f"there is no {name!r}, only {', '.join(self)}") from None
+    `permutation_importance` makes it. Its attributes are entries, too, as in scikit-learn:
+    ``result["importances"]`` is ``result.importances``.
 
-    def __dir__(self):
-        return [*super().__dir__(), *self]
+    Parameters
+    ----------
+    importances_mean, importances_std : ndarray of shape (n_features,)
+        Mean and standard deviation over the repeats; with `time_blocks` of shape
+        (n_features, time_blocks).
+    importances : ndarray of shape (n_features, n_repeats)
+        The score minus the score with the feature permuted; with `time_blocks` of shape
+        (n_features, time_blocks, n_repeats).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastrnn.inspection import Importances
+    >>> fall = np.array([[0.25, 0.75], [0.0, 0.0]])
+    >>> result = Importances(fall.mean(axis=1), fall.std(axis=1), fall)
+    >>> result.importances_mean
+    array([0.5, 0. ])
+    >>> list(result)
+    ['importances_mean', 'importances_std', 'importances']
+    """
+
+    importances_mean: np.ndarray
+    importances_std: np.ndarray
+    importances: np.ndarray
+
+    def __getitem__(self, name):
+        return vars(self)[name]
+
+    def __iter__(self):
+        return iter(vars(self))
+
+    def __len__(self):
+        return len(vars(self))
 
 
 def permutation_importance(
@@ -292,15 +322,8 @@ def permutation_importance(
 
     Returns
     -------
-    Bunch
-        A dict whose entries are attributes, too, as in scikit-learn:
-
-        importances : ndarray of shape (n_features, n_repeats)
-            The score on `X` minus the score with the feature permuted; with `time_blocks` of
-            shape (n_features, time_blocks, n_repeats).
-        importances_mean, importances_std : ndarray of shape (n_features,)
-            Mean and standard deviation over the repeats; with `time_blocks` of shape
-            (n_features, time_blocks).
+    Importances
+        The falls of the score for each feature and repeat, with their means and deviations.
 
     Raises
     ------
@@ -353,11 +376,7 @@ def permutation_importance(
     importances = baseline - np.array(scores, dtype=np.float64).reshape(shape)
     if time_blocks is None:
         importances = importances[:, 0]
-    return Bunch(
-        importances_mean=importances.mean(axis=-1),
-        importances_std=importances.std(axis=-1),
-        importances=importances,
-    )
+    return Importances(importances.mean(axis=-1), importances.std(axis=-1), importances)
 
 
 def _count_features(X):

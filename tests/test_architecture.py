@@ -36,7 +36,7 @@ ROOMS = {
     "task_parameters tasks needs fitting saving series_record checkpoints readers lessons labels "
     "numbers next_tokens next_values base classifier regressor tagger forecaster language_model "
     "loading",
-    "plotting": "",
+    "plotting": "axes loss_curve gradient_flow forecast states",
     "interop": "weights onnx_graph c_names c onnx_network onnx_scaling onnx_forecast onnx_export "
     "onnx_import keras pytorch",
     "cli": "files options tasks follow info demo commands command",
