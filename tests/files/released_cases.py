@@ -1,0 +1,211 @@
+"""Models of which files are kept for every released version, and what they are asked."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNRegressor, RNNTagger
+
+QUICK = {"max_iter": 3, "tol": 0.0, "learning_rate_init": 0.05, "batch_size": 5, "random_state": 7}
+
+
+@dataclass(frozen=True)
+class Case:
+    """How a model is made, and what it is asked: a dict of arrays, none of them of objects."""
+
+    fit: Callable[[], Any]
+    predict: Callable[[Any], dict[str, np.ndarray]]
+
+
+def _noise(*shape):
+    """Numbers that look random, and are the same wherever they are computed."""
+    n = int(np.prod(shape))
+    return ((np.arange(1, n + 1) * 7919 % 1009) / 504.5 - 1).reshape(shape)
+
+
+LENGTHS = (4, 6, 3, 5, 7, 4, 2, 5)
+X = [_noise(n, 3) * (1 + 0.1 * n) for n in LENGTHS]
+IDS = [[(3 * i + t) % 5 for t in range(n)] for i, n in enumerate(LENGTHS)]
+KINDS = ["calm", "storm", "calm", "gale", "storm", "gale", "calm", "storm"]
+MANY = np.array([[1, 0, 0], [0, 1, 1], [1, 1, 0], [0, 0, 1]] * 2)
+NUMBERS = np.column_stack([[x[:, 0].sum() for x in X], [10 * len(x) for x in X]])
+TAGS = [np.where(x[:, 1] > 0, 3, -2) for x in X]
+SERIES = [20 + 3 * np.sin(np.arange(n) * np.pi / 2) + 0.3 * _noise(n) for n in (26, 31)]
+FUTURE = [np.column_stack([np.arange(n + 4) % 3, _noise(n + 4)]) for n in (26, 31)]
+PAST = [_noise(n) for n in (26, 31)]
+TEXT = "the cat sat on the mat and the dog lay by the door . " * 4
+
+
+def _frames():
+    import pandas
+
+    places = pandas.CategoricalDtype(["hill", "sea", "wood"])
+    return [
+        pandas.DataFrame(
+            {
+                "wind": x[:, 0],
+                "place": pandas.Categorical.from_codes(np.arange(len(x)) % 3, dtype=places),
+                "rain": x[:, 1],
+            }
+        )
+        for x in X
+    ]
+
+
+def _long_frame(n_ahead=0):
+    """Series in long form; ``n_ahead`` rows more of which only the future is known."""
+    import pandas
+
+    parts = []
+    for shop, n in (("north", 24), ("south", 20)):
+        days = pandas.date_range("2024-01-01", periods=n + n_ahead)
+        sold = 50 + 5 * _noise(n + n_ahead)
+        part = pandas.DataFrame(
+            {"shop": shop, "day": days, "sold": sold, "weekday": days.day_name()}
+        )
+        parts.append(part.iloc[n:] if n_ahead else part)
+    frame = pandas.concat(parts, ignore_index=True)
+    return frame.drop(columns="sold") if n_ahead else frame
+
+
+def _fit_long():
+    model = RNNForecaster(
+        3,
+        cell="rnn",
+        scaling="level",
+        log=True,
+        categorical_features="from_dtype",
+        embedding_dim=2,
+        **QUICK,
+    )
+    columns = {"id_column": "shop", "time_column": "day", "value_column": "sold"}
+    return model.fit(_long_frame(), future_covariates=["weekday"], **columns)
+
+
+def _predict_long(model):
+    return {"values": np.array(model.predict(3, future_covariates=_long_frame(3))), **_seen(model)}
+
+
+def _seen(model):
+    """Numbers that training recorded."""
+    return {"loss_curve": np.array(model.loss_curve_)}
+
+
+CASES = {
+    "classifier_frames": Case(
+        lambda: RNNClassifier(
+            (3, 2),
+            cell="gru",
+            bidirectional=True,
+            pooling="mean",
+            categorical_features="from_dtype",
+            embedding_dim=2,
+            class_weight={"calm": 2.0},
+            **QUICK,
+        ).fit(_frames(), KINDS),
+        lambda model: {
+            "values": model.predict_proba(_frames()),
+            "labels": model.predict(_frames()),
+            "names": np.array(model.feature_names_in_, str),
+            **_seen(model),
+        },
+    ),
+    "classifier_labels": Case(
+        lambda: RNNClassifier(3, cell="rnn", activation="relu", pooling="max", **QUICK).fit(
+            X, MANY
+        ),
+        lambda model: {
+            "values": model.predict_proba(X),
+            "labels": model.predict(X),
+            **_seen(model),
+        },
+    ),
+    "regressor": Case(
+        lambda: RNNRegressor(
+            (3, 2), cell="carry_lstm", pooling="last", dtype="float64", alpha=0.01, **QUICK
+        ).fit(X, NUMBERS),
+        lambda model: {"values": model.predict(X), **_seen(model)},
+    ),
+    "regressor_ids": Case(
+        lambda: RNNRegressor(
+            2, cell="gru", reset_after=False, bidirectional=True, embedding_dim=3, **QUICK
+        ).fit(IDS, NUMBERS[:, 0]),
+        lambda model: {"values": model.predict(IDS), **_seen(model)},
+    ),
+    "tagger": Case(
+        lambda: RNNTagger(3, cell="lstm", bidirectional=True, class_weight={3: 0.5}, **QUICK).fit(
+            X, TAGS
+        ),
+        lambda model: {
+            "values": np.concatenate(model.predict_proba(X)),
+            "labels": np.concatenate(model.predict(X)),
+            **_seen(model),
+        },
+    ),
+    "tagger_carry": Case(
+        lambda: RNNTagger(3, cell="carry_lstm", candidate_activation="tanh", **QUICK).fit(X, TAGS),
+        lambda model: {"values": np.concatenate(model.predict_proba(X)), **_seen(model)},
+    ),
+    "forecaster_direct": Case(
+        lambda: RNNForecaster(
+            3,
+            cell="gru",
+            strategy="direct",
+            horizon=3,
+            seasonality=4,
+            quantiles=(0.1, 0.5, 0.9),
+            missing="mask",
+            categorical_features=[0],
+            **QUICK,
+        ).fit(
+            [np.where(np.arange(len(s)) == 5, np.nan, s) for s in SERIES],
+            future_covariates=FUTURE,
+            past_covariates=PAST,
+        ),
+        lambda model: {
+            "values": np.array(model.predict(3)),
+            "quantiles": np.array(model.predict_quantiles(3)),
+            **_seen(model),
+        },
+    ),
+    "forecaster_frame": Case(_fit_long, _predict_long),
+    "language_model_words": Case(
+        lambda: RNNLanguageModel(
+            4, tokenizer="word", min_freq=2, lowercase=True, tie_weights=True, **QUICK
+        ).fit(TEXT),
+        lambda model: {
+            "values": model.next_proba("the cat"),
+            "score": np.array([model.score(TEXT)]),
+            "tokens": np.array(model.tokens_, str),
+            "counts": model.token_counts_,
+        },
+    ),
+    "language_model_texts": Case(
+        lambda: RNNLanguageModel(3, cell="gru", **QUICK).fit(["a cat.", "a dog.", "no cat."]),
+        lambda model: {
+            "values": model.next_proba("a "),
+            "tokens": np.array(model.tokens_, str),
+        },
+    ),
+    "language_model_ids": Case(
+        lambda: RNNLanguageModel(3, cell="rnn", bptt_steps=None, **QUICK).fit(IDS),
+        lambda model: {"values": model.next_proba([1, 2]), "counts": model.token_counts_},
+    ),
+}
+"""Named as their files."""
+
+
+def checkpoint_fit(path, max_iter, resume):
+    """Train to an epoch with a checkpoint, and return what the model then predicts."""
+    model = RNNClassifier(
+        3,
+        dtype="float64",
+        dropout=0.2,
+        early_stopping=True,
+        validation_fraction=0.3,
+        **{**QUICK, "max_iter": max_iter},
+    )
+    model.fit(X, KINDS, checkpoint=path, resume=resume)
+    return model.predict_proba(X)

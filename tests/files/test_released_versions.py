@@ -1,0 +1,75 @@
+"""Files that released versions have written load, and predict what they predicted then."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from released_cases import CASES, checkpoint_fit
+
+import fastrnn
+
+VERSIONS = sorted(path for path in (Path(__file__).parents[1] / "data").iterdir() if path.is_dir())
+FRAMES = ("classifier_frames", "forecaster_frame")
+TOLERANCE = {"rtol": 2e-5, "atol": 2e-6}  # other processors round in another order
+
+
+def expected(folder, name):
+    with np.load(folder / "expected.npz") as file:
+        values = {key: file[key] for key in file.files}
+    prefix = f"{name}."
+    return {key.removeprefix(prefix): values[key] for key in values if key.startswith(prefix)}
+
+
+def files_of(suffix):
+    return [
+        pytest.param(path, id=f"{path.parent.name}-{path.stem}")
+        for folder in VERSIONS
+        for path in sorted(folder.glob(f"*{suffix}"))
+    ]
+
+
+def test_there_are_files_of_every_estimator():
+    assert {path.name for path in VERSIONS} >= {"0.1.0"}
+    for folder in VERSIONS:
+        kinds = {type(fastrnn.load(path)) for path in folder.glob("*.fastrnn")}
+        assert len(kinds) == 5
+        assert (folder / "training.checkpoint").exists()
+
+
+@pytest.mark.parametrize("path", files_of(".fastrnn"))
+def test_a_model_predicts_what_it_predicted(path):
+    if path.stem in FRAMES:
+        pytest.importorskip("pandas", reason="reads data frames")
+    if path.stem == "forecaster_frame":
+        pytest.importorskip("narwhals", reason="reads long data frames")
+    wanted = expected(path.parent, path.stem)
+    got = CASES[path.stem].predict(fastrnn.load(path))
+    assert wanted.keys() == got.keys()
+    for name, value in wanted.items():
+        assert value.dtype == got[name].dtype
+        if value.dtype.kind == "f":
+            np.testing.assert_allclose(got[name], value, **TOLERANCE)
+        else:
+            np.testing.assert_array_equal(got[name], value)
+
+
+@pytest.mark.parametrize("path", files_of(".fastrnn"))
+def test_a_model_is_saved_again_as_it_was(path, tmp_path):
+    loaded = fastrnn.load(path)
+    loaded.save(tmp_path / "again.fastrnn")
+    again = fastrnn.load(tmp_path / "again.fastrnn")
+    assert repr(loaded.get_params()) == repr(again.get_params())
+    np.testing.assert_array_equal(loaded.network_.theta, again.network_.theta)
+    assert loaded.loss_curve_ == again.loss_curve_
+
+
+@pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
+@pytest.mark.parametrize("path", files_of(".checkpoint"))
+def test_training_goes_on_from_a_checkpoint(path, tmp_path):
+    copied = tmp_path / path.name
+    shutil.copy(path, copied)
+    values = checkpoint_fit(copied, max_iter=6, resume=True)
+    np.testing.assert_allclose(values, expected(path.parent, "training")["values"], rtol=1e-6)
+    fresh = checkpoint_fit(tmp_path / "fresh", max_iter=6, resume=False)
+    np.testing.assert_allclose(fresh, values, rtol=1e-6)
