@@ -50,8 +50,6 @@ def pytest_collection_modifyitems(items):
     """Skip the examples that draw, or write files, where what they need is missing."""
     needed = {
         "fastrnn.plotting": "matplotlib",
-        "fastrnn.files.layout": "safetensors",
-        "fastrnn.estimators.loading": "safetensors",
         "fastrnn.interop.onnx": "onnx",
     }
     for module, package in needed.items():

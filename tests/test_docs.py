@@ -60,7 +60,7 @@ def optional_packages(language, code):
     """Return the packages that a block needs and that need not be there."""
     names = set()
     if language == "sh":
-        words = {"fastrnn train": "safetensors", "--plot": "matplotlib", ".parquet": "polars"}
+        words = {"--plot": "matplotlib", ".parquet": "polars"}
         return {package for word, package in words.items() if word in code}
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):

@@ -13,7 +13,6 @@ from fastrnn.cli.follow import follow
 from fastrnn.cli.options import UsageError, parameters, read_config
 from fastrnn.cli.tasks import TASKS
 from fastrnn.estimators.parameters import check_parameters
-from fastrnn.files.layout import library
 
 
 def train(options):
@@ -43,7 +42,6 @@ def train(options):
             raise FileNotFoundError(2, "there is no such folder", str(Path(path).parent))
     if options.plot and importlib.util.find_spec("matplotlib") is None:
         raise ImportError("--plot draws with matplotlib: pip install 'fastrnn[plot]'")
-    library()  # without it nothing could be saved
     keeps = {}
     if options.checkpoint:
         keeps = {

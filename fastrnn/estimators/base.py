@@ -145,7 +145,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
             on. Otherwise the scores are recorded in `validation_scores_` and change nothing.
         checkpoint : str or path-like, default=None
             A file to which training is written after epochs, so that it can go on if this process
-            ends. Needs the extra ``files``; not for "lbfgs".
+            ends. Not for "lbfgs".
         checkpoint_every : int, default=1
             Number of epochs from one checkpoint to the next. There is one at the end, too.
         resume : bool, default=False
@@ -170,8 +170,8 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
             before is then as it was.
         MemoryError
             If training needs more memory than there is; nothing has been taken then.
-        ImportError, OSError
-            If a checkpoint cannot be written: without the safetensors library, or at this place.
+        OSError
+            If a checkpoint cannot be written.
 
         Warns
         -----
@@ -239,8 +239,6 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
             Generator or RandomState as `random_state` is saved as None.
         ValueError
             If a parameter has a value it may not have.
-        ImportError
-            If the safetensors library is not installed (extra ``files``).
         OSError
             If the file cannot be written.
         """

@@ -23,7 +23,7 @@ from fastrnn.estimators.saving import (
 )
 from fastrnn.files import ModelFileError
 from fastrnn.files.atomic import remove_stale
-from fastrnn.files.layout import library, open_record, write_record
+from fastrnn.files.layout import open_record, write_record
 from fastrnn.files.record import decode, show
 from fastrnn.training.loop import Checkpoint, History, TrainingState
 from fastrnn.training.solvers import SOLVERS
@@ -53,8 +53,6 @@ def open_checkpoints(estimator, path, every, resume):
         If one has the wrong type.
     ValueError
         If one has no effect or a value it may not have, or if the solver can have no checkpoints.
-    ImportError
-        If the safetensors library is not installed.
     OSError
         If there is no such folder.
     """
@@ -74,7 +72,6 @@ def open_checkpoints(estimator, path, every, resume):
             "checkpoint is not for solver='lbfgs': what scipy keeps from one iteration to the next "
             "cannot be saved"
         )
-    library()
     return CheckpointFile(estimator, os.fspath(path), int(every), bool(resume))
 
 

@@ -133,7 +133,7 @@ class RNNForecaster(ForecasterParameters, RNNBase):
             Names of these columns of the data frame. In `predict` and elsewhere they are the same.
         checkpoint : str or path-like, default=None
             A file to which training is written after epochs, so that it can go on if this process
-            ends. Needs the extra ``files``; not for "lbfgs".
+            ends. Not for "lbfgs".
         checkpoint_every : int, default=1
             Number of epochs from one checkpoint to the next. There is one at the end, too.
         resume : bool, default=False

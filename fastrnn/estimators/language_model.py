@@ -116,7 +116,7 @@ class RNNLanguageModel(LanguageModelParameters, RNNBase):
             change nothing.
         checkpoint : str or path-like, default=None
             A file to which training is written after epochs, so that it can go on if this process
-            ends. Needs the extra ``files``.
+            ends.
         checkpoint_every : int, default=1
             Number of epochs from one checkpoint to the next. There is one at the end, too.
         resume : bool, default=False

@@ -30,7 +30,7 @@ def load(path):
     """Load an estimator that its `save` has written.
 
     Nothing in the file is run, imported or unpickled: one from a stranger can do no harm, and one
-    that is damaged is refused. Neither scikit-learn nor the safetensors library is needed.
+    that is damaged is refused. scikit-learn is not needed.
 
     Parameters
     ----------

@@ -6,14 +6,12 @@ tensor, and under "__metadata__" strings by name. Ours is "fastrnn", the record 
 "checksums" it has the SHA-256 of every tensor; its last entry is "sha256", that of its own text up
 to the comma before.
 
-The `safetensors` library writes files; any reader of its format sees the tensors. They are read
-here, with numpy alone: everything is checked against the size of the file before anything of that
-size is taken, and what the library would let pass is not (keys that come twice, numbers that are
-not finite, gaps, other checksums).
+Any reader of the format, such as the `safetensors` library, sees the tensors. Here everything is
+checked against the size of the file before anything of that size is taken, and what the library
+would let pass is not (keys that come twice, numbers that are not finite, gaps, other checksums).
 """
 
 import contextlib
-import functools
 import hashlib
 import json
 import math
@@ -37,6 +35,7 @@ _MAX_HEADER = 100_000_000  # bytes, as in the safetensors library
 _CHUNK = 2**20  # bytes that are read and checked at a time
 _MAX_REASON = 300  # characters of a message
 _DTYPES = {"F32": "float32", "F64": "float64", "I64": "int64"}
+_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 
 
 @dataclass(frozen=True)
@@ -139,29 +138,6 @@ def read_description(path):
         )
 
 
-@functools.cache
-def library():
-    """Import what writes the layout.
-
-    Returns
-    -------
-    module
-        `safetensors.numpy`.
-
-    Raises
-    ------
-    ImportError
-        If it is not installed.
-    """
-    try:
-        import safetensors.numpy
-    except ImportError:
-        raise ImportError(
-            'saving needs the safetensors library: pip install "fastrnn[files]"'
-        ) from None
-    return safetensors.numpy
-
-
 def write_record(path, kind, record, tensors):
     """Write a file, whole or not at all.
 
@@ -178,42 +154,51 @@ def write_record(path, kind, record, tensors):
 
     Raises
     ------
-    ImportError
-        If the safetensors library is not installed.
     ValueError
-        If the record is too large.
+        If the file could not be read again, since the record is too large.
     OSError
         If the file cannot be written.
     """
-    write = library().save_file
-    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-    checksums = {name: _checksum(tensor) for name, tensor in tensors.items()}
+    # Large numbers first, so that all are aligned, as the library has them.
+    order = sorted(tensors, key=lambda name: (-tensors[name].itemsize, name))
+    checksums, header, end = {}, {_METADATA: {}}, 0
+    for name in order:
+        tensor = tensors[name]
+        begin, end = end, end + tensor.nbytes
+        header[name] = {
+            "dtype": _NAMES[tensor.dtype.name],
+            "shape": tensor.shape,
+            "data_offsets": [begin, end],
+        }
+        checksums[name] = hashlib.sha256(_bytes(tensor)).hexdigest()
     head = {"format": FORMAT, "fastrnn": fastrnn.__version__, "kind": kind}
-    text = _seal(json.dumps({**head, **record, "checksums": checksums}, allow_nan=False))
-    n_bytes = sum(tensor.nbytes for tensor in tensors.values())
-    metadata = {_RECORD: text}
-    header = json.dumps(metadata).encode()
-    if len(header) + 1000 * len(tensors) > _MAX_HEADER:
-        raise ValueError(
-            f"there is more to say about the model than the {_MAX_HEADER} bytes of a header hold"
-        )
-    try:
-        check_room(header, len(header) + n_bytes)
-    except ModelFileError as error:
-        raise ValueError(f"the file could not be read again: {error}") from None
+    text = json.dumps({**head, **record, "checksums": checksums}, allow_nan=False)
+    header[_METADATA] = {_RECORD: _seal(text)}
+    encoded = json.dumps(header, separators=(",", ":")).encode()
+    encoded += b" " * (-len(encoded) % 8)
     with replacing(path) as temporary:
-        write(tensors, temporary, metadata)
+        with open(temporary, "wb") as file:
+            file.write(len(encoded).to_bytes(8, "little"))
+            file.write(encoded)
+            for name in order:
+                file.write(_bytes(tensors[name]))
+        with open(temporary, "rb") as file:
+            try:
+                RecordFile(file)
+            except ModelFileError as error:
+                raise ValueError(f"the file could not be read again: {error}") from None
+
+
+def _bytes(tensor):
+    """The bytes of a tensor as they are in files."""
+    little = np.ascontiguousarray(tensor, tensor.dtype.newbyteorder("<"))
+    return memoryview(little.reshape(-1)).cast("B")
 
 
 def _seal(text):
     """Put its checksum at the end of a record."""
     text = text[:-1]
     return text + _SEAL.format(hashlib.sha256(text.encode()).hexdigest())
-
-
-def _checksum(tensor):
-    little = tensor.astype(tensor.dtype.newbyteorder("<"), copy=False)
-    return hashlib.sha256(memoryview(little).cast("B")).hexdigest()
 
 
 @contextlib.contextmanager

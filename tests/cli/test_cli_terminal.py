@@ -16,8 +16,6 @@ import pytest
 
 import fastrnn
 from fastrnn import cli
-
-pytest.importorskip("safetensors", reason="models are saved with safetensors")
 pty = pytest.importorskip("pty", reason="there are no such terminals here")
 
 # Long enough for a bar, which is not drawn more often than every 0.1 s.

@@ -20,8 +20,6 @@ from fastrnn.cli.tasks import TASKS
 from fastrnn.estimators.parameters import parameters_of
 from fastrnn.files.layout import write_record
 
-pytest.importorskip("safetensors", reason="models are saved with safetensors")
-
 # Few steps, and no warning that there could be more.
 QUICK = (
     "--hidden-layer-sizes 6 --max-iter 3 --learning-rate cosine --learning-rate-init 0.05 "
@@ -587,6 +585,24 @@ def test_no_model(folder, capsys):
         run(command, "m.fastrnn", code=1)
         error = capsys.readouterr().err
         assert error.startswith("fastrnn: ") and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("more", [(), ("--checkpoint", "checkpoint")])
+def test_a_full_disk_is_one_sentence(more, sequences):
+    """A limit on the size of files stands in for the disk."""
+    program = """
+import resource, sys
+from fastrnn import cli
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+sys.exit(cli.main(sys.argv[1:]))
+"""
+    options = ["train", "classify", "data.csv", *QUICK, "--features", "a,b", "--output", "m", *more]
+    command = [sys.executable, "-c", program, *options]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == "fastrnn: [Errno 27] File too large\n"
+    assert os.listdir() == ["data.csv"]
 
 
 def test_debug_shows_where(folder, capsys):

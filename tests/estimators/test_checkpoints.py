@@ -16,7 +16,6 @@ from fastrnn.estimators.checkpoints import CheckpointFile
 from fastrnn.files import ModelFileError, read_description
 from fastrnn.training import solvers
 
-pytest.importorskip("safetensors", reason="files are written with safetensors")
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 
 TEXT = "the cat sat on the mat and the dog lay by the door. " * 6

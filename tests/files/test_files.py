@@ -8,6 +8,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 import tracemalloc
 import warnings
@@ -29,8 +30,6 @@ from fastrnn.bridge import NotFittedError
 from fastrnn.estimators.labels import ClassTask
 from fastrnn.files import ModelFileError, atomic, layout, read_description
 from fastrnn.files.record import decode, encode
-
-library = pytest.importorskip("safetensors.numpy", reason="files are written with safetensors")
 
 QUICK = {"max_iter": 2, "n_iter_no_change": 1, "tol": 10.0, "random_state": 0}
 
@@ -405,24 +404,33 @@ def test_what_cannot_be_saved_leaves_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_the_library_files_are_read_and_not_written(tmp_path):
+def test_a_full_disk_is_an_os_error(tmp_path):
+    """Whatever writes files; a limit on their size stands in for the disk."""
     model = classifier().fit(X, LABELS)
     model.save(tmp_path / "model")
+    before = (tmp_path / "model").read_bytes()
     program = f"""
-import sys
-sys.modules["safetensors"] = None
+import resource, sys, warnings
 import fastrnn
+from fastrnn.interop import export_c
 model = fastrnn.load({str(tmp_path / "model")!r})
-try:
-    model.save({str(tmp_path / "other")!r})
-except ImportError as error:
-    print(error)
+x, y = [[[0.5, 1.0]]] * 4, list("abab")
+warnings.simplefilter("ignore")
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+for write in (
+    lambda: model.save({str(tmp_path / "model")!r}),
+    lambda: fastrnn.RNNClassifier(2, max_iter=1).fit(x, y, checkpoint={str(tmp_path / "c")!r}),
+    lambda: export_c(model, {str(tmp_path / "model.c")!r}),
+):
+    try:
+        write()
+    except OSError as error:
+        print(error.strerror)
 """
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert run.stdout.strip() == (
-        'saving needs the safetensors library: pip install "fastrnn[files]"'
-    ), run.stderr
+    assert run.stdout == "File too large\n" * 3, run.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert (tmp_path / "model").read_bytes() == before
 
 
 def test_without_scikit_learn_files_are_loaded(tmp_path):
@@ -444,6 +452,7 @@ model.save({str(tmp_path / "again")!r})
 
 def test_other_programs_see_the_weights(tmp_path):
     model = classifier(bidirectional=True, embedding_dim=2).fit([[0, 1], [2, 1]] * 10, LABELS)
+    library = pytest.importorskip("safetensors.numpy")
     model.save(tmp_path / "model")
     tensors = library.load_file(tmp_path / "model")
     assert sorted(tensors) == sorted(
@@ -532,13 +541,16 @@ class TestDamage:
         results = {outcome for _, outcome in fuzzer.outcomes}
         assert {"refused", "predicts"} <= results <= {"refused", "predicts", "the same"}
 
-    def test_other_files(self, saved, tmp_path):
-        self.refuse(b"", tmp_path, "ends too early")
-        self.refuse(b"no model at all, but long enough", tmp_path, "its header should have")
+    def test_files_of_the_library(self, tmp_path):
+        library = pytest.importorskip("safetensors.numpy")
         library.save_file({"a": np.zeros(3)}, tmp_path / "other")
         self.refuse((tmp_path / "other").read_bytes(), tmp_path, "the header has no '__metadata__'")
         library.save_file({"a": np.zeros(3)}, tmp_path / "other", {"format": "pt"})
         self.refuse((tmp_path / "other").read_bytes(), tmp_path, "the metadata has no 'fastrnn'")
+
+    def test_other_files(self, saved, tmp_path):
+        self.refuse(b"", tmp_path, "ends too early")
+        self.refuse(b"no model at all, but long enough", tmp_path, "its header should have")
         with pytest.raises(FileNotFoundError):
             fastrnn.load(tmp_path / "nothing")
         with pytest.raises(IsADirectoryError):
@@ -742,18 +754,10 @@ class TestAtomic:
         assert fastrnn.load(path).classes_.tolist() == ["down", "up"]
 
     def test_what_the_dead_have_left_is_deleted(self, tmp_path):
-        dead = subprocess.Popen([sys.executable, "-c", ""])
-        dead.wait()
-
-        def name(process, host):
-            return f".fastrnn-{host}-{process}-0123456789abcdef.tmp"
-
-        here = atomic._host()
-        gone = [name(process, here) for process in (dead.pid, os.getpid(), 9999999999)]
-        kept = [name(os.getppid(), here), name(dead.pid, "00000000"), "fastrnn.tmp"]
-        for folder in gone + kept:
-            (tmp_path / folder).mkdir()
-            (tmp_path / folder / "file").write_bytes(b"")
+        gone = [f".fastrnn-{k:016x}.tmp" for k in range(3)]
+        kept = ["fastrnn.tmp", ".fastrnn-0.tmp", f".fastrnn-{9:016x}.tmp.more"]
+        for name in gone + kept:
+            (tmp_path / name).write_bytes(b"half")
         with atomic.replacing(tmp_path / "first") as first:
             Path(first).write_bytes(b"1")
             with atomic.replacing(tmp_path / "second") as second:
@@ -761,6 +765,56 @@ class TestAtomic:
         assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
             [*kept, "first", "second"]
         )
+
+    def test_what_another_process_writes_is_left_alone(self, tmp_path):
+        program = f"""
+from fastrnn.files.atomic import replacing
+with replacing({str(tmp_path / "theirs")!r}) as path:
+    open(path, "w").write("theirs")
+    print("ready", flush=True)
+    input()
+"""
+        command = [sys.executable, "-c", program]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        with subprocess.Popen(command, **pipes) as process:
+            process.stdout.readline()
+            with atomic.replacing(tmp_path / "ours") as path:
+                Path(path).write_bytes(b"ours")
+            assert len(list(tmp_path.iterdir())) == 2
+            process.communicate(b"\n")
+        assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+            "ours": "ours", "theirs": "theirs"
+        }  # fmt: skip
+
+    def test_many_write_one_file_at_once(self, tmp_path):
+        path, n_failed = tmp_path / "file", []
+
+        def write(k):
+            for _ in range(30):
+                try:
+                    with atomic.replacing(path) as new:
+                        Path(new).write_bytes(bytes([k]) * 10_000)
+                except OSError as error:
+                    n_failed.append(error)
+
+        threads = [threading.Thread(target=write, args=(k,)) for k in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert n_failed == []
+        assert len(set(path.read_bytes())) == 1
+        assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+    def test_where_files_cannot_be_locked_they_are_written_too(self, tmp_path, monkeypatch):
+        def refuse(*arguments):
+            raise OSError("function not implemented")
+
+        (tmp_path / f".fastrnn-{0:016x}.tmp").write_bytes(b"somebody may be writing this")
+        monkeypatch.setattr(atomic.fcntl, "flock", refuse)
+        with atomic.replacing(tmp_path / "file") as new:
+            Path(new).write_bytes(b"1")
+        assert len(list(tmp_path.iterdir())) == 2
 
     def test_a_killed_process_leaves_a_whole_file(self, tmp_path):
         assert survive_kills(tmp_path, 3)

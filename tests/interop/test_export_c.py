@@ -568,7 +568,6 @@ def test_the_text_is_always_the_same(make, tmp_path):
 
 @pytest.mark.parametrize("make", MODELS)
 def test_a_loaded_model_gives_the_same_text(make, tmp_path):
-    pytest.importorskip("safetensors", reason="model files are written with safetensors")
     model = make()
     model.save(tmp_path / "saved")
     assert written(fastrnn.load(tmp_path / "saved"), tmp_path) == written(model, tmp_path)

@@ -353,14 +353,12 @@ class TestEstimators:
         for x in X[0]:
             p = stream.step(x)
         np.testing.assert_allclose(p, expected[0], rtol=0, atol=1e-6)
-        pytest.importorskip("safetensors", reason="model files are written with safetensors")
         clf.save(tmp_path / "model")
         loaded = fastrnn.load(tmp_path / "model")
         assert loaded.predict_proba(X).tobytes() == expected.tobytes()
         assert (loaded.n_iter_, loaded.loss_curve_) == (0, [])
 
     def test_a_language_model_is_like_any_other(self, tmp_path):
-        pytest.importorskip("safetensors", reason="model files are written with safetensors")
         given = state_dict(prefix="lstm.", K=4, V=4)
         model = from_torch(given, RNNLanguageModel(), tokens=["<unk>", "c", "a", "b"])
         model.save(tmp_path / "model")
