@@ -16,6 +16,7 @@ import pytest
 
 import fastrnn
 from fastrnn import cli
+
 pty = pytest.importorskip("pty", reason="there are no such terminals here")
 
 # Long enough for a bar, which is not drawn more often than every 0.1 s.
