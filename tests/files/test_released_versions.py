@@ -41,8 +41,6 @@ def test_there_are_files_of_every_estimator():
 def test_a_model_predicts_what_it_predicted(path):
     if path.stem in FRAMES:
         pytest.importorskip("pandas", reason="reads data frames")
-    if path.stem == "forecaster_frame":
-        pytest.importorskip("narwhals", reason="reads long data frames")
     wanted = expected(path.parent, path.stem)
     got = CASES[path.stem].predict(fastrnn.load(path))
     assert wanted.keys() == got.keys()
