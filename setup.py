@@ -42,7 +42,7 @@ LINK_ARGS = ["-Wl,-s"] if sys.platform.startswith("linux") and not DEBUG else []
 def kernels():
     """Return the shared module and one Extension for every .pyx of the kernels' folder."""
     folder = Path(KERNELS)
-    headers = sorted(path.as_posix() for path in [*folder.glob("*.pxd"), *folder.glob("*.h")])
+    headers = sorted(path.as_posix() for path in [*folder.glob("*.pxd"), *folder.rglob("*.h")])
     extensions = [Extension(SHARED, sources=[])]  # cythonize writes its source
     for path in sorted(folder.glob("*.pyx")):
         extensions.append(
@@ -54,6 +54,14 @@ def kernels():
             )
         )
     return extensions
+
+
+def list_of_cells():
+    """The header cell_list.h: every header in the folder of cells is a cell of that name."""
+    names = sorted(path.stem for path in Path(KERNELS, "cells").glob("*.h"))
+    includes = "".join(f'#include "cells/{name}.h"\n' for name in names)
+    pointers = ", ".join(f"&NAME({name})" for name in names)
+    return f"{includes}\nstatic const cell *const NAME(cells)[] = {{{pointers}, 0}};\n"
 
 
 def advice_without_toolchain(compiler):
@@ -108,6 +116,13 @@ class BuildKernels(build_ext):
                 Path(self.get_ext_fullpath(extension.name)).unlink(missing_ok=True)
             stamp.parent.mkdir(parents=True, exist_ok=True)
             stamp.write_text(settings)
+
+        cells = Path(self.build_temp, "cell_list.h")
+        if not cells.exists() or cells.read_text() != list_of_cells():
+            cells.write_text(list_of_cells())
+        for extension in self.extensions:
+            extension.include_dirs.append(self.build_temp)
+            extension.depends.append(cells.as_posix())
 
         translated = cythonize(
             self.extensions,

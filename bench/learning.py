@@ -23,7 +23,7 @@ from fastrnn.datasets import (
     make_first_token_recall,
     make_reber,
 )
-from fastrnn.network.network import CELLS
+from fastrnn.network.cells import CELLS
 
 ADDING_LENGTH = 100
 ADDING_PROBLEM = {

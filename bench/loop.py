@@ -23,8 +23,7 @@ from fastrnn.training.loop import Settings, TrainingState, train
 UNITS, STEPS, BATCH, FEATURES, CLASSES = 16, 20, 16, 4, 3
 MINIBATCHES = 100  # an epoch
 COMPILED = {"cython_function_or_method", "fused_cython_function"}
-CELL_KERNELS = ("lstm_forward", "lstm_backward", "gru_forward", "gru_backward", "rnn_forward")
-CELL_KERNELS += ("rnn_backward",)
+CELL_KERNELS = ("cell_forward", "cell_backward")
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Recurrent layers: padded arrays in, arrays out, exact gradients."""
 
-from fastrnn.network.cells import GRU, LSTM, RNN, CarryLSTM
+from fastrnn.network import cells
+from fastrnn.network.cells import *  # noqa: F403
 
-__all__ = ["GRU", "LSTM", "RNN", "CarryLSTM"]
+__all__ = list(cells.__all__)  # noqa: PLE0605

@@ -12,16 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from fastrnn.network.architecture import CELLS
 from fastrnn.network.batches import count_shards
+from fastrnn.network.cells import CELLS
 from fastrnn.network.network import PREDICT_OUTPUTS, PREDICT_SIZE, head_chunk
 from fastrnn.network.recurrent import CHUNK_BYTES, CHUNK_MIN_ROWS
 from fastrnn.network.threads import count_threads
 
 __all__ = ["MemoryLimitError", "available_memory", "estimate_memory", "refuse_if_too_large"]
 
-# What the cells keep of every step besides the state, in widths of the state.
-_KEPT = {"rnn": 0, "gru": 4, "lstm": 5, "carry_lstm": 6}
 # Vectors of all parameters that solvers keep, in the network's dtype.
 _SOLVER_VECTORS = {"adam": 2, "adamw": 3, "sgd": 1, "rmsprop": 1, "lbfgs": 1}
 _LBFGS_VECTORS = 43  # float64: 10 pairs of corrections, and what scipy keeps around them (18 to 29)
@@ -92,13 +90,13 @@ def estimate_memory(
     (True, True)
     """
     sizes, lengths = architecture.hidden_layer_sizes, np.asarray(lengths)
-    cell, bidirectional = architecture.cell, architecture.bidirectional
+    cell, bidirectional = CELLS[architecture.cell].cell, architecture.bidirectional
     embeddings, tied = architecture.embeddings, architecture.tied
     pooling, n_outputs = architecture.pooling, architecture.n_outputs
     itemsize = np.dtype(architecture.dtype).itemsize
     n_directions = architecture.n_directions
     widths = [*architecture.widths, architecture.width]
-    gates = CELLS[cell].n_gates
+    gates, (kernel, _) = len(cell.gates), cell.kernel(architecture.cell_options)
     shapes = architecture.shapes()
     n_layers = sum(math.prod(shapes[name]) for name in shapes if name.startswith("layers."))
     flops = 2 * n_layers  # of a step forward
@@ -119,11 +117,11 @@ def estimate_memory(
     per_row, fixed, weights = widths[0], 0, 0
     for k, (width, size) in enumerate(zip(widths, sizes, strict=False)):
         top = k == len(sizes) - 1
-        state = size * (2 if CELLS[cell].has_cell_state else 1)
+        state = size * len(cell.states)
         if bidirectional:
             per_row += width  # the input in the other order
         if training:
-            per_row += n_directions * size * (1 + _KEPT[cell])
+            per_row += n_directions * size * (1 + cell.n_kept)
             if k > 0 or embeddings:
                 per_row += n_directions * width  # dx
             if not top:
@@ -145,9 +143,9 @@ def estimate_memory(
                 * (_panels(size) + (_panels(width) if k or embeddings else 0))
             )
             fixed += n_directions * room * (_panels(gates * size) + max(width, size))
-        if not training or cell == "rnn":
-            fixed += n_directions * room * size * max(1, _KEPT[cell])
-        if cell == "gru":
+        if not training or kernel.drops_gates:
+            fixed += n_directions * room * size * max(1, cell.n_kept)
+        if kernel.is_apart:
             fixed += n_directions * n_sequences * gates * size
     width = widths[-1]
     weights += width * _panels(n_outputs)

@@ -16,6 +16,7 @@ import numpy as np
 from fastrnn.inputs.arrays import kernel_array
 from fastrnn.inputs.frames import is_frame
 from fastrnn.inputs.sequences import as_sequences
+from fastrnn.kernels.recurrence import Cell
 from fastrnn.kernels.stream import (
     BLOCK_ROWS,
     MAX_STEPS,
@@ -23,7 +24,6 @@ from fastrnn.kernels.stream import (
     pack_factor,
     pack_factor_transposed,
 )
-from fastrnn.network.architecture import CELLS
 from fastrnn.network.workspace import Workspace
 
 __all__ = ["Stream"]
@@ -150,15 +150,15 @@ class Forecast:
 class LayerWeights:
     """A layer as the kernel takes it: its cell, and its weights in packed form."""
 
-    cell: str
-    option: bool
+    cell: Cell
+    option: int
     input_size: int
     hidden_size: int
+    b: np.ndarray
+    extra: tuple[np.ndarray, ...]  # parameters of the cell
     W: np.ndarray
     U: np.ndarray
-    b: np.ndarray
-    U_n: np.ndarray | None = None
-    b_n: np.ndarray | None = None
+    U_last: np.ndarray | None = None
 
 
 @dataclass(eq=False)
@@ -282,7 +282,7 @@ class Snapshot:
             raise ValueError(f"n_streams is {n_streams}, but there are {known} series")
         state = {}
         for k, layer in enumerate(self.network.layers):
-            for name in ("h", "c")[: layer.n_states]:
+            for name in layer.cell.states:
                 state[f"{name}_{k}"] = np.zeros((n_streams, layer.hidden_size), self.dtype)
         state["n_steps"] = np.zeros(n_streams, np.int64)
         pooled = (n_streams, self.network.pooling.width)
@@ -313,15 +313,15 @@ class Snapshot:
         work = Workspace(self.dtype)
         units = max(layer.hidden_size for layer in self.layers)
         gates = max(len(layer.b) for layer in self.layers)
-        is_gru, has_tables = self.layers[0].cell == "gru", bool(self.tables)
+        cell, has_tables = self.layers[0].cell, bool(self.tables)
         forecast = self.forecast
         return {
             "values": work.take("values", (n_streams, len(self.sources))),
             "ids": np.empty((n_streams, len(self.tables)), np.int64),
             "x": work.take("x", (block * has_tables, self.layers[0].input_size)),
             "gates": work.take("gates", (block, gates)),
-            "h_U": work.take("h_U", (block * is_gru, gates)),
-            "q": work.take("q", (block * is_gru, units)),
+            "h_U": work.take("h_U", (block * cell.is_apart, gates)),
+            "kept": work.take("kept", (block, cell.kept * units)),
             "pooled": work.take("pooled", (block, network.pooling.width)),
             "outputs": work.take("outputs", (block, network.head.n_outputs)),
             "new_last": np.empty(n_streams),
@@ -446,19 +446,14 @@ def _pack_layer(layer):
     weights, factors = layer.plan_forward(Workspace(layer.dtype))
     for factor in factors:
         pack_factor(*factor)
-    W, U, *U_n = weights[0]
-    cell = next(name for name, kind in CELLS.items() if type(layer) is kind)
-    option = {"rnn": "relu", "gru": "reset_after", "carry_lstm": "candidate_tanh"}.get(cell)
     return LayerWeights(
-        cell,
-        bool(option and getattr(layer, option)),
+        layer.kernel,
+        layer.kernel_option,
         layer.input_size,
         layer.hidden_size,
-        W,
-        U,
         layer.params["b"],
-        *U_n,
-        b_n=layer.params.get("b_n"),
+        layer.of_cell(layer.params),
+        *weights[0],
     )
 
 

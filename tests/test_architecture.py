@@ -115,8 +115,8 @@ def test_the_parser_sees_the_imports():
     graph = imports()
     assert "network.cells" in graph["network.architecture"]
     assert "network.network" in graph["estimators.fitting"]
-    if "kernels.lstm" in graph:  # in the source tree
-        assert "kernels.vector_math" in graph["kernels.lstm"]
+    if "kernels.recurrence" in graph:  # in the source tree
+        assert "kernels.vector_math" in graph["kernels.recurrence"]
 
 
 def test_every_module_has_its_place():

@@ -445,7 +445,7 @@ class TestRun:
 
         calls = loop.Loop("gru").calls
         names = [kernel.__name__ for kernel, _ in calls]
-        assert names.count("gru_forward") == names.count("gru_backward") == 1
+        assert names.count("cell_forward") == names.count("cell_backward") == 1
         others = {"pack_weights", "dense_gradients", "softmax_log_loss", "sum_squares", "adam_step"}
         assert others <= set(names)
         assert shards.pack_weights is dense.pack_weights  # and nothing is recorded any more

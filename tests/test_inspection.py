@@ -16,7 +16,7 @@ from fastrnn.inspection import (
     own_weights,
     value_gradient,
 )
-from fastrnn.network.network import CELLS as LAYERS
+from fastrnn.network.cells import CELLS as LAYERS
 from fastrnn.network.recurrent import RecurrentLayer
 
 CELLS = {

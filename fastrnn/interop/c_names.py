@@ -3,9 +3,7 @@
 import numpy as np
 
 from fastrnn import __version__
-from fastrnn.layers import GRU, LSTM, RNN, CarryLSTM
 
-_CELLS = {RNN: "plain recurrent layer", LSTM: "LSTM", GRU: "GRU", CarryLSTM: "carry LSTM"}
 _LONGEST_STRING = 4095  # bytes of a literal that every C99 compiler takes
 
 _SCALES = {
@@ -156,9 +154,9 @@ def _layers(network, weights):
     """The recurrent layers."""
     layers = []
     for k, layer in enumerate(network.layers, start=1):
-        p, H, G = layer.params, layer.hidden_size, layer.n_gates
+        p, H, G = layer.params, layer.hidden_size, len(layer.cell.gates)
         gates = f"H{k}" if G == 1 else f"{G} * H{k}"
-        is_gru = isinstance(layer, GRU)
+        is_gru = layer.cell.name == "gru"
         weights[f"W{k}"] = (f"D{k} * {gates}", p["W"])
         weights[f"U{k}"] = (f"H{k} * {gates}", p["U"])
         weights[f"b{k}"] = (gates, p["b"])
@@ -172,14 +170,14 @@ def _layers(network, weights):
                 "k": k,
                 "D": layer.input_size,
                 "H": H,
-                "cell": _CELLS[type(layer)],
+                "cell": layer.cell.title,
                 "input": f"stream->h{k - 1}",
-                "has_cell_state": layer.has_cell_state,
-                "rnn": isinstance(layer, RNN),
-                "relu": getattr(layer, "relu", False),
-                "lstm": isinstance(layer, LSTM),
-                "carry_lstm": isinstance(layer, CarryLSTM),
-                "candidate_tanh": getattr(layer, "candidate_tanh", False),
+                "has_cell_state": "c" in layer.cell.states,
+                "rnn": layer.cell.name == "rnn",
+                "relu": layer.options.get("activation") == "relu",
+                "lstm": layer.cell.name == "lstm",
+                "carry_lstm": layer.cell.name == "carry_lstm",
+                "candidate_tanh": layer.options.get("candidate_activation") == "tanh",
                 "gru_after": is_gru and layer.reset_after,
                 "gru_before": is_gru and not layer.reset_after,
             }
@@ -228,7 +226,7 @@ def _outputs(est, prefix, weights):
         "tied": network.head.tied,
         "softmax": is_softmax,
         "sigmoid": is_sigmoid,
-        "needs_sigmoid": is_sigmoid or not isinstance(network.layers[0], RNN),
+        "needs_sigmoid": is_sigmoid or network.layers[0].cell.name != "rnn",
         "scaled": is_scaled,
         "outputs": outputs,
         "class_type": class_type,

@@ -13,15 +13,18 @@ from dataclasses import replace
 import numpy as np
 
 from fastrnn.interop.weights import (
-    CELL_OF_GATES,
     Weights,
     as_weight,
+    cells_of,
     check_estimator,
     check_shape,
+    in_order,
+    in_order_here,
     weights_of,
 )
+from fastrnn.network.cells import CELLS
 
-_CELLS = ("SimpleRNN", "GRU", "LSTM")
+_CELLS = tuple(cell.keras.name for cell in cells_of("keras").values())
 _POOLING = {"GlobalAveragePooling1D": "mean", "GlobalMaxPooling1D": "max"}
 _ACTIVATIONS = {
     "log_loss": ("linear", "softmax"),
@@ -190,26 +193,26 @@ def to_keras_weights(model):
     [(3, 15), (5, 15), (2, 15)]
     """
     weights = weights_of(model, "Keras")
+    cell = CELLS[weights.cell].cell
+    order = cell.blocks_of(cell.keras)
+    has_two_rows = cell.keras.attributes[cell.choice(weights.options)].get("reset_after", False)
     arrays = [table.copy() for table in weights.tables]
     for params in weights.layers:
         for way in ("", "_reverse") if weights.bidirectional else ("",):
-            W, U, b = (params[name + way] for name in ("W", "U", "b"))
-            if weights.cell == "gru":
-                order = _swapped(len(U))
-                b_n = np.zeros_like(b)
-                b_n[2 * len(U) :] = params["b_n" + way]
-                W, U = W[:, order], U[:, order]
-                both = np.stack([b, b_n])[:, order]
-                b = both if weights.options["reset_after"] else both.sum(axis=0)
-            arrays += [W.copy(), U.copy(), b.copy()]
+            of_way = {name: params[name + way] for name in cell.shapes(1, 1)}
+            W, U, b, b_recurrent = (
+                in_order(array, order)
+                for array in (of_way["W"], of_way["U"], of_way["b"], cell.recurrent_bias(of_way))
+            )
+            both = np.stack([b, b_recurrent])
+            arrays += [W, U, both if has_two_rows else both.sum(axis=0)]
     if weights.head is not None:
         arrays += [np.ascontiguousarray(weights.head["W"]).copy(), weights.head["b"].copy()]
     return arrays
 
 
-def _swapped(H):
-    """The columns of a GRU's gates z, r, h in the order r, z, n, and the other way round."""
-    return np.r_[H : 2 * H, :H, 2 * H : 3 * H]
+def _or(words):
+    return ", ".join(words[:-1]) + " or " + words[-1]
 
 
 class _Misfit(ValueError):
@@ -272,32 +275,32 @@ def _read_direction(arrays, width, reset_after):
     W = arrays.take("the kernel of a recurrent layer", (width, n_columns))
     H = recurrent[0] if len(recurrent) == 2 and recurrent[0] else "H"
     U = arrays.take("the recurrent kernel of a layer", (H, n_columns))
-    cell = CELL_OF_GATES.get(n_columns / H)
+    cells = cells_of("keras")
+    cell = cells.get(n_columns / H)
     if cell is None:
+        columns = [str(n * H) for n in sorted(cells)]
+        names = [cells[n].keras.name for n in sorted(cells)]
         raise _Misfit(
             arrays.place - 1,
             f"array {arrays.place - 1} of {arrays.source} has shape {U.shape}, a recurrent kernel: "
-            f"expected {H}, {3 * H} or {4 * H} columns for {H} units of SimpleRNN, GRU or LSTM",
+            f"expected {_or(columns)} columns for {H} units of {_or(names)}",
         )
     one, two = (n_columns,), (2, n_columns)
     shapes = [one]
-    if cell == "gru":
+    if cell.chooser == "reset_after":
         shapes = {None: [two, one], True: [two], False: [one]}[reset_after]
     b = np.zeros(n_columns, W.dtype)
     following = arrays.peek()
     # Two rows that are not wanted are refused, but above two units they may be the next kernel.
-    is_other_bias = cell == "gru" and following == two and H != 2
+    is_other_bias = cell.chooser == "reset_after" and following == two and H != 2
     if len(following) == 1 or following in shapes or is_other_bias:
         b = arrays.take("the bias of a layer", *shapes)
         reset_after = b.ndim == 2
-    if cell != "gru":
-        return cell, None, {"W": W, "U": U, "b": b}
-    order = _swapped(H)
-    b_input, b_recurrent = b[:, order] if b.ndim == 2 else (b[order], np.zeros_like(b))
-    both = b_input + b_recurrent
-    both[2 * H :] = b_input[2 * H :]
-    params = {"W": W[:, order], "U": U[:, order], "b": both, "b_n": b_recurrent[2 * H :]}
-    return cell, reset_after, params
+    order = cell.blocks_of(cell.keras)
+    W, U, b = (in_order_here(array, order) for array in (W, U, b))
+    biases = cell.split_bias(*(b if b.ndim == 2 else (b, np.zeros_like(b))))
+    convention = reset_after if cell.chooser == "reset_after" else None
+    return cell.name, convention, {"W": W, "U": U, **biases}
 
 
 def _read_layer(arrays, width, n_directions, reset_after):

@@ -7,17 +7,20 @@ from typing import Any
 import numpy as np
 
 from fastrnn.interop.onnx_graph import import_onnx
-from fastrnn.interop.onnx_network import BLOCKS, OPERATORS
+from fastrnn.network.cells import CELLS
+from fastrnn.network.recurrent import ZEROS
 
 __all__ = ["OnnxLayer", "from_onnx"]
 
-LAYERS = {operator: layer for layer, operator in OPERATORS.items()}
+OPERATORS = {layer.cell.onnx.name for layer in CELLS.values() if layer.cell.onnx is not None}
 INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 ACTIVATIONS = {
-    "RNN": [("tanh",), ("relu",)],
-    "GRU": [("sigmoid", "tanh")],
-    "LSTM": [("sigmoid", "tanh", "tanh")],
+    "RNN": ["Tanh"],
+    "GRU": ["Sigmoid", "Tanh"],
+    "LSTM": ["Sigmoid", "Tanh", "Tanh"],
 }
+"""Those of a node that does not say it, by its operator."""
+
 FIRST_OPSET = 7
 """Before it the operators had other attributes."""
 
@@ -146,7 +149,7 @@ class OnnxLayer:
 
     def _initial_state(self, x, initial_h, initial_c):
         """What the layer begins with, or None for zeros."""
-        if initial_c is not None and not self.layer.has_cell_state:
+        if initial_c is not None and "c" not in self.layer.cell.states:
             raise ValueError(f"initial_c was given, but {self.operator} has no cell state")
         names = ("initial_h", "initial_c")[: self.layer.n_states]
         pairs = zip(names, (initial_h, initial_c), strict=False)
@@ -249,7 +252,7 @@ def _recurrent_nodes(onnx, graph, constants):
             constants[node.output[0]] = values[0] if values else None
         elif node.op_type == "Identity" and node.input and node.output:
             constants[node.output[0]] = constants.get(node.input[0])
-        elif node.op_type in LAYERS:
+        elif node.op_type in OPERATORS:
             yield node, constants
         for attribute in node.attribute:
             if attribute.type == onnx.AttributeProto.GRAPH:
@@ -327,26 +330,33 @@ def _read_node(node):
     layout = node.attribute("layout", 0)
     if layout not in (0, 1):
         raise node.error(f"has layout {layout!r}, expected 0 or 1")
-    options = _read_options(node, n_directions)
+    layer_class, options = _read_cell(node, n_directions)
+    cell = layer_class.cell
 
     R = node.weight("R", (n_directions, None, None))
-    size, n_gates = R.shape[2], len(BLOCKS[operator])
+    size, n_gates = R.shape[2], len(cell.gates)
     W = node.weight("W", (n_directions, n_gates * size, None))
     R = node.weight("R", (n_directions, n_gates * size, size))
     B = np.zeros((n_directions, 2 * n_gates * size), dtype=W.dtype)
     if "B" in node.names:
         B = node.weight("B", B.shape)
-    if not W.dtype == R.dtype == B.dtype:
-        raise node.error(f"has weights of dtypes {W.dtype}, {R.dtype} and {B.dtype}")
+    n_peepholes = sum(cell.shapes(1, 1)[name][0] for name in _peepholes(cell))
+    P = np.zeros((n_directions, n_peepholes * size), dtype=W.dtype)
+    if n_peepholes:
+        P = node.weight("P", P.shape)
+    if not W.dtype == R.dtype == B.dtype == P.dtype:
+        dtypes = f"{W.dtype}, {R.dtype} and {B.dtype}" + f" and {P.dtype}" * bool(n_peepholes)
+        raise node.error(f"has weights of dtypes {dtypes}")
     if node.attribute("hidden_size", size) != size:
         raise node.error(
             f"has hidden_size {node.attribute('hidden_size')!r}, but R of shape {R.shape}"
         )
-    layer = LAYERS[operator](
-        W.shape[2], size, bidirectional=n_directions == 2, dtype=W.dtype, random_state=0, **options
-    )
+    layer = layer_class(
+        W.shape[2], size, bidirectional=n_directions == 2, dtype=W.dtype, random_state=ZEROS,
+        **options,
+    )  # fmt: skip
     for d, params in enumerate(layer.by_direction(layer.params)):
-        _put_weights(params, operator, W[d], R[d], B[d])
+        _put_weights(params, cell, W[d], R[d], B[d], P[d])
     beside = {which: node.constant(which) for which in ("sequence_lens", "initial_h", "initial_c")}
     computed = [which for which in beside if beside[which] is None and which in node.names]
     return OnnxLayer(
@@ -354,41 +364,62 @@ def _read_node(node):
     )
 
 
-def _read_options(node, n_directions):
-    """Options of the layer from the attributes of a node; refuses what layers do not do."""
-    operator, usual = node.operator, ACTIVATIONS[node.operator]
+def _peepholes(cell):
+    """The parameters of a cell that a node has as P."""
+    return [parameter.name for parameter in cell.parameters if parameter.bias_of is None]
+
+
+def _read_cell(node, n_directions):
+    """The layer of a node, and its options from the attributes; refuses what layers do not do."""
     if node.attribute("clip") is not None:
         raise node.error("has the attribute clip: layers do not clip the input of activations")
     if node.attribute("input_forget", 0):
         raise node.error("has input_forget=1: layers do not couple input and forget gates")
-    peepholes = node.constant("P")
-    if "P" in node.names and (peepholes is None or np.any(peepholes)):
-        raise node.error("has peepholes (P): gates of layers do not see the cell state")
-    names = node.attribute("activations") or list(usual[0]) * n_directions
-    activations = tuple(str(name).lower() for name in names)
-    if activations not in [one * n_directions for one in usual]:
-        expected = " or ".join(str(list(one)) for one in usual)
-        raise node.error(f"has activations {names}, expected for each direction {expected}")
-    # alpha and beta belong to activations that have been refused
-    if operator == "RNN":
-        return {"activation": activations[0]}
-    if operator == "GRU":
-        return {"reset_after": bool(node.attribute("linear_before_reset", 0))}
-    return {"forget_bias_init": 0.0}
+    given = node.constant("P")
+    has_peepholes = "P" in node.names and (given is None or np.any(given))
+    classes = [
+        layer
+        for layer in CELLS.values()
+        if layer.cell.onnx is not None
+        and layer.cell.onnx.name == node.operator
+        and bool(_peepholes(layer.cell)) == has_peepholes
+    ]
+    if not classes:
+        raise node.error("has peepholes (P): no such cell sees its cell state in its gates")
+    cell = classes[0].cell
+    usual = ACTIVATIONS[node.operator]
+    names = node.attribute("activations") or usual * n_directions
+    said = {
+        "activations": [str(name).lower() for name in names],
+        "linear_before_reset": int(bool(node.attribute("linear_before_reset", 0))),
+    }
+    # alpha and beta belong to activations that are refused
+    expected = []
+    for choice, attributes in cell.onnx.attributes.items():
+        attributes = {"activations": usual, **attributes}
+        wanted = [name.lower() for name in attributes.pop("activations")]
+        expected.append(wanted)
+        if said["activations"] == wanted * n_directions and all(
+            said[name] == value for name, value in attributes.items()
+        ):
+            return classes[0], {} if cell.chooser is None else {cell.chooser: choice}
+    expected = " or ".join(str(one) for one in dict.fromkeys(map(str, expected)))
+    raise node.error(f"has activations {names}, expected for each direction {expected}")
 
 
-def _put_weights(params, operator, W, R, B):
+def _put_weights(params, cell, W, R, B, P):
     """Write the weights of one direction of a node into a layer."""
-    blocks = BLOCKS[operator]
+    blocks, size = cell.blocks_of(cell.onnx), len(params["U"])
 
-    def in_order(array):
-        parts = np.split(array, len(blocks))
-        return np.concatenate([parts[blocks.index(k)] for k in range(len(blocks))])
+    def in_order(array, order=blocks):
+        parts = np.split(array, len(order))
+        return np.concatenate([parts[order.index(k)] for k in range(len(order))])
 
     of_input, of_state = (in_order(part) for part in np.split(B, 2))
     params["W"][...], params["U"][...] = in_order(W).T, in_order(R).T
-    if "b_n" in params:
-        size = len(params["b_n"])
-        params["b_n"][...] = of_state[-size:]
-        of_state[-size:] = 0
-    params["b"][...] = of_input + of_state
+    for name, bias in cell.split_bias(of_input, of_state).items():
+        params[name][...] = bias
+    for name in _peepholes(cell):
+        order = cell.onnx.takes[name]
+        part, P = np.split(P, [len(order) * size])
+        params[name][...] = in_order(part, order)

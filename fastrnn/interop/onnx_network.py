@@ -1,20 +1,13 @@
 """A network as nodes of an ONNX graph.
 
-RNN, LSTM and GRU are ONNX's operators of these names. The LSTM with the carry gate, which has none,
-is a Scan over the steps. Arrays are time-major, as ONNX Runtime's operators want them.
+A cell that is an operator of ONNX becomes that; the equations of any other become a Scan over the
+steps. Arrays are time-major, as ONNX Runtime's operators want them.
 
-ONNX Runtime has the three operators for float32 only: of a float64 network their inputs, outputs
+ONNX Runtime has the operators for float32 only: of a float64 network their inputs, outputs
 and weights are cast, and all the rest is float64.
 """
 
 import numpy as np
-
-from fastrnn.layers import GRU, LSTM, RNN
-
-OPERATORS: dict[type, str] = {RNN: "RNN", GRU: "GRU", LSTM: "LSTM"}
-
-BLOCKS = {"RNN": [0], "GRU": [1, 0, 2], "LSTM": [0, 3, 1, 2]}
-"""Which of our blocks stand where ONNX has z, r, h of a GRU and i, o, f, c of an LSTM."""
 
 
 class Steps:
@@ -67,29 +60,23 @@ class Steps:
 
 
 class OperatorNodes:
-    """A layer as one of ONNX's recurrent operators.
-
-    Parameters
-    ----------
-    graph : Graph
-        Where its weights go.
-    layer : RNN, GRU or LSTM
-        The layer.
-    """
+    """A layer as one of ONNX's recurrent operators; `graph` gets its weights."""
 
     def __init__(self, graph, layer):
-        self._layer = layer
-        self._operator = OPERATORS[type(layer)]
-        self._weights = [graph.constant(array) for array in operator_weights(layer)]
+        self._layer, operator = layer, layer.operator("onnx")
+        self._operator = operator.name
+        *weights, P = operator_weights(layer)
+        self._weights = [graph.constant(array) for array in weights]
+        self._P = [] if P is None else [graph.constant(P)]
         self._attributes = {
             "hidden_size": layer.hidden_size,
             "direction": "bidirectional" if layer.bidirectional else "forward",
         }
-        if isinstance(layer, RNN):
-            activation = "Relu" if layer.relu else "Tanh"
-            self._attributes["activations"] = [activation] * layer.n_directions
-        elif isinstance(layer, GRU):
-            self._attributes["linear_before_reset"] = int(layer.reset_after)
+        for name, value in operator.attributes[layer.cell.choice(layer.options)].items():
+            # Activations are listed for each direction.
+            self._attributes[name] = (
+                value * layer.n_directions if isinstance(value, list) else value
+            )
 
     def run(self, graph, x, steps, states=None):
         """Add the nodes.
@@ -117,6 +104,9 @@ class OperatorNodes:
         if is_cast:
             x, *states = [graph.cast(value, np.float32) for value in (x, *states)]
         lengths = "" if steps is None else steps.sequence_lens
+        if self._P:
+            missing = [""] * (layer.n_states - len(states))
+            states = [*states, *missing, *self._P]
         outputs = graph.add(
             self._operator, x, *self._weights, lengths, *states,
             n_outputs=1 + layer.n_states, **self._attributes,
@@ -128,18 +118,60 @@ class OperatorNodes:
         return graph.add("Reshape", y, np.array([0, 0, layer.output_size])), states
 
 
-class CarryNodes:
-    """A `CarryLSTM` as a Scan for each direction.
+class _Value:
+    """A value of a graph in the equations of a cell."""
 
-    Parameters
-    ----------
-    graph : Graph
-        Where its weights go.
-    layer : CarryLSTM
-        The layer.
+    def __init__(self, graph, name):
+        self.graph, self.name = graph, name
+
+    def _with(self, operator, other, *, swapped=False):
+        mine, others = self.name, other.name if isinstance(other, _Value) else other
+        pair = (others, mine) if swapped else (mine, others)
+        return _Value(self.graph, self.graph.add(operator, *pair))
+
+    def __add__(self, other):
+        return self._with("Add", other)
+
+    def __sub__(self, other):
+        return self._with("Sub", other)
+
+    def __mul__(self, other):
+        return self._with("Mul", other)
+
+    def __matmul__(self, other):
+        return self._with("MatMul", other)
+
+
+class _Functions:
+    """The functions in the equations of a cell, as nodes."""
+
+    def sigmoid(self, value):
+        return _Value(value.graph, value.graph.add("Sigmoid", value.name))
+
+    def tanh(self, value):
+        return _Value(value.graph, value.graph.add("Tanh", value.name))
+
+    def relu(self, value):
+        return _Value(value.graph, value.graph.add("Relu", value.name))
+
+    def split(self, value, n):
+        """Blocks side by side in the last axis."""
+        parts = value.graph.add("Split", value.name, axis=-1, n_outputs=n)
+        return [_Value(value.graph, part) for part in parts]
+
+
+class ScanNodes:
+    """A layer as a Scan for each direction, of the equations of its cell; `graph` gets its weights.
+
+    The product of the inputs is taken for all steps at once.
     """
 
     def __init__(self, graph, layer):
+        if layer.has_unknown_parameters:
+            raise ValueError(
+                f"the equations of {layer.cell.name!r} do not have the parameters of "
+                f"{type(layer).__name__}, {list(layer.params)}: it cannot be exported"
+            )
         self._layer = layer
         self._weights = [
             {name: graph.constant(array) for name, array in params.items()}
@@ -166,18 +198,18 @@ class CarryNodes:
         layer, finals, outputs = self._layer, [], []
         zero = _zeros(graph, x, layer.hidden_size, layer.dtype)
         for d, weights in enumerate(self._weights):
-            gates = graph.add("Add", graph.add("MatMul", x, weights["W"]), weights["b"])
+            projected = graph.add("MatMul", x, weights["W"])
 
-            def body(inner, states, items, U=weights["U"]):
-                gates, there = items
-                new = self._step(inner, gates, *states, U)
+            def body(inner, states, items, weights=weights):
+                xW, there = items
+                new = self._step(inner, xW, states, weights)
                 # Steps beyond the end, which come first in the second direction, are none.
                 kept = [inner.add("Where", there, *both) for both in zip(new, states, strict=True)]
                 return kept, [inner.add("Identity", kept[0])]
 
-            items = [gates, steps.are_there_by_time]
+            items = [projected, steps.are_there_by_time]
             *final, y = graph.scan(
-                body, [zero, zero], items, layer.dtype, ("n", layer.hidden_size), reverse=d == 1
+                body, [zero] * layer.n_states, items, layer.dtype, ("n", layer.hidden_size), reverse=d == 1
             )
             finals.append([graph.add("Unsqueeze", state, np.array([0])) for state in final])
             outputs.append(y)
@@ -189,20 +221,15 @@ class CarryNodes:
     def _run_step(self, graph, x, states):
         """Read one step of each sequence, in one direction; all is of shape (1, n, any)."""
         weights = self._weights[0]
-        gates = graph.add("Add", graph.add("MatMul", x, weights["W"]), weights["b"])
-        states = self._step(graph, gates, *states, weights["U"])
+        states = self._step(graph, graph.add("MatMul", x, weights["W"]), states, weights)
         return states[0], states
 
-    def _step(self, graph, gates, h, c, U):
-        """Equations (1) to (7) of `fastrnn.kernels.carry_lstm`; return the new h and c."""
-        add = graph.add
-        gates = add("Add", gates, add("MatMul", h, U))
-        i, f, g, o, b = add("Split", gates, axis=-1, n_outputs=5)
-        i, f, o, b = (add("Sigmoid", gate) for gate in (i, f, o, b))
-        g = add("Tanh" if self._layer.candidate_tanh else "Sigmoid", g)
-        c = add("Add", add("Mul", f, c), add("Mul", i, g))
-        h = add("Add", add("Mul", o, add("Tanh", c)), add("Mul", b, h))
-        return [h, c]
+    def _step(self, graph, xW, states, weights):
+        """The cell's equations; return the new states."""
+        layer = self._layer
+        xW, *states = [_Value(graph, name) for name in (xW, *states)]
+        p = {name: _Value(graph, weight) for name, weight in weights.items()}
+        return [new.name for new in layer.cell.step(_Functions(), xW, states, p, layer.options)]
 
 
 def _zeros(graph, x, size, dtype):
@@ -217,8 +244,8 @@ def operator_weights(layer):
 
     Parameters
     ----------
-    layer : RNN, GRU or LSTM
-        The layer.
+    layer : RecurrentLayer
+        The layer, whose cell is an operator.
 
     Returns
     -------
@@ -226,22 +253,26 @@ def operator_weights(layer):
     R : ndarray of shape (directions, G * H, H), float32
     B : ndarray of shape (directions, 2 * G * H), float32
         Biases of the input, then those of the state.
+    P : ndarray of shape (directions, any * H), float32, or None
+        Parameters that are no biases: peepholes.
     """
-    blocks = BLOCKS[OPERATORS[type(layer)]]
+    operator, size = layer.operator("onnx"), layer.hidden_size
+    blocks = layer.cell.blocks_of(operator)
 
-    def in_order(array):
-        parts = np.split(array, len(blocks), axis=-1)
-        return np.concatenate([parts[k] for k in blocks], axis=-1, dtype=np.float32)
+    def in_order(array, order=blocks):
+        parts = [array[..., k * size : (k + 1) * size] for k in order]
+        return np.concatenate(parts, axis=-1, dtype=np.float32)
 
-    W, R, B = [], [], []
+    W, R, B, P = [], [], [], []
     for params in layer.by_direction(layer.params):
         W.append(in_order(params["W"]).T)
         R.append(in_order(params["U"]).T)
-        of_state = np.zeros_like(params["b"])
-        if "b_n" in params:
-            of_state[-layer.hidden_size :] = params["b_n"]
+        of_state = layer.cell.recurrent_bias(params)
         B.append(np.concatenate([in_order(params["b"]), in_order(of_state)]))
-    return np.stack(W), np.stack(R), np.stack(B)
+        for parameter in layer.cell.parameters:
+            if parameter.bias_of is None:
+                P.append(in_order(params[parameter.name], operator.takes[parameter.name]))
+    return np.stack(W), np.stack(R), np.stack(B), np.stack(P) if P else None
 
 
 class NetworkNodes:
@@ -259,7 +290,7 @@ class NetworkNodes:
         self._network = network
         self._tables = [graph.constant(table) for table in network.embeddings]
         self._layers = [
-            (OperatorNodes if type(layer) in OPERATORS else CarryNodes)(graph, layer)
+            (OperatorNodes if layer.operator("onnx") else ScanNodes)(graph, layer)
             for layer in network.layers
         ]
         self._b = graph.constant(network.head.params["b"])

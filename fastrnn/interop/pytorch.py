@@ -1,8 +1,8 @@
 """Weights of PyTorch's modules, by the names of their state dict. PyTorch itself is not needed.
 
 A layer of `torch.nn` has for each direction ``weight_ih_l0`` (G·H, D), ``weight_hh_l0`` (G·H, H),
-``bias_ih_l0`` and ``bias_hh_l0`` (G·H,). Its gates stand in the same order as here. The two biases
-are added, but for those of the candidate of a GRU, between which the reset gate stands.
+``bias_ih_l0`` and ``bias_hh_l0`` (G·H,). The records of the cells say how its gates stand, which is
+as here. The two biases are added, but for those of the candidate of a GRU, between which the reset gate stands.
 """
 
 import re
@@ -12,13 +12,16 @@ from dataclasses import replace
 import numpy as np
 
 from fastrnn.interop.weights import (
-    CELL_OF_GATES,
     Weights,
     as_weight,
+    cells_of,
     check_estimator,
     check_shape,
+    in_order,
+    in_order_here,
     weights_of,
 )
+from fastrnn.network.cells import CELLS
 
 _RECURRENT = re.compile(
     r"(?:(?P<module>.+)\.)?(?P<kind>(?:weight|bias)_(?:ih|hh|hr))_l(?P<layer>\d+)(?P<way>_reverse)?"
@@ -188,11 +191,8 @@ def to_torch_state_dict(model, *, recurrent="recurrent", embedding="embedding", 
     {'weight_ih_l0': (15, 3), 'weight_hh_l0': (15, 5), 'bias_ih_l0': (15,), 'bias_hh_l0': (15,)}
     """
     weights = weights_of(model, "PyTorch")
-    if not weights.options.get("reset_after", True):
-        raise ValueError(
-            "a GRU with reset_after=False has no equal in PyTorch, where the reset gate acts after "
-            "the recurrent product"
-        )
+    cell = CELLS[weights.cell].cell
+    order = cell.blocks_of(cell.torch)
     state_dict = {}
     for k, table in enumerate(weights.tables):
         part = embedding if len(weights.tables) == 1 else f"{embedding}.{k}"
@@ -202,15 +202,12 @@ def to_torch_state_dict(model, *, recurrent="recurrent", embedding="embedding", 
     for k, params in enumerate(weights.layers):
         part, number = (top, k) if is_one_module else (_joined(top, str(k)), 0)
         for way in ("", "_reverse") if weights.bidirectional else ("",):
-            b_hh = np.zeros_like(params["b" + way])
-            if "b_n" + way in params:
-                b_n = params["b_n" + way]
-                b_hh[-len(b_n) :] = b_n
+            of_way = {name: params[name + way] for name in cell.shapes(1, 1)}
             arrays = {
-                "weight_ih": np.ascontiguousarray(params["W" + way].T),
-                "weight_hh": np.ascontiguousarray(params["U" + way].T),
-                "bias_ih": params["b" + way].copy(),
-                "bias_hh": b_hh,
+                "weight_ih": np.ascontiguousarray(in_order(of_way["W"], order).T),
+                "weight_hh": np.ascontiguousarray(in_order(of_way["U"], order).T),
+                "bias_ih": in_order(of_way["b"], order),
+                "bias_hh": in_order(cell.recurrent_bias(of_way), order),
             }
             for kind, array in arrays.items():
                 state_dict[_joined(part, f"{kind}_l{number}{way}")] = array
@@ -335,28 +332,31 @@ def _read_direction(arrays, width):
     (ih, W), (hh, U), *biases = arrays.items()
     check_shape(hh, U, ("G·H", "H"))
     n_rows, H = U.shape
-    cell = CELL_OF_GATES.get(n_rows / H)
+    cells = cells_of("torch")
+    cell = cells.get(n_rows / H)
     if cell is None:
-        check_shape(hh, U, *((n * H, H) for n in CELL_OF_GATES), what="for RNN, GRU and LSTM")
+        names = ", ".join(cells[n].torch.name for n in sorted(cells))
+        check_shape(hh, U, *((n * H, H) for n in sorted(cells)), what=f"for {names}")
     check_shape(ih, W, (n_rows, width))
     for name, array in biases:
         check_shape(name, array, (n_rows,))
     b, b_recurrent = (array for _, array in biases) if biases else np.zeros((2, n_rows), W.dtype)
-    params = {"W": W.T, "U": U.T, "b": b + b_recurrent}
-    if cell == "gru":
-        params["b"][2 * H :] = b[2 * H :]
-        params["b_n"] = b_recurrent[2 * H :]
-    return cell, params
+    order = cell.blocks_of(cell.torch)
+    biases = (in_order_here(array, order) for array in (b, b_recurrent))
+    params = {"W": in_order_here(W.T, order), "U": in_order_here(U.T, order)}
+    return cell.name, params | cell.split_bias(*biases)
 
 
 def _options(cell, modules, activation):
     """What is known of the options of the cell."""
-    if cell != "rnn":
+    record = CELLS[cell].cell
+    choices = record.torch.attributes
+    if record.chooser != "activation":
         if activation is not None:
             raise ValueError(
                 f"activation={activation!r} is for nn.RNN, but the weights are of {cell}"
             )
-        return {"reset_after": True} if cell == "gru" else {}
+        return {} if record.chooser is None else {record.chooser: next(iter(choices))}
     known = {getattr(module, "nonlinearity", None) for module in modules} - {None}
     if activation is not None:
         known.add(activation)

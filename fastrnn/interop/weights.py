@@ -11,12 +11,31 @@ import numpy as np
 
 from fastrnn.estimators.base import RNNBase
 from fastrnn.estimators.fitting import adopt
-from fastrnn.layers import CarryLSTM
-from fastrnn.network.architecture import CELLS
+from fastrnn.network.cells import CELLS
 from fastrnn.network.recurrent import ZEROS, RecurrentLayer
 
-CELL_OF_GATES = {1: "rnn", 3: "gru", 4: "lstm"}
-"""The cells that other libraries have, by their number of gates."""
+
+def cells_of(library):
+    """The cells that a library has, "torch" or "keras", by their number of gates.
+
+    It may have no two of one number that take the same parameters: shapes tell them apart.
+    """
+    cells = [layer.cell for layer in CELLS.values() if getattr(layer.cell, library) is not None]
+    return {len(cell.gates): cell for cell in cells}
+
+
+def in_order(array, order):
+    """Blocks of the last axis in another order."""
+    parts = np.split(array, len(order), axis=-1)
+    return np.concatenate([parts[k] for k in order], axis=-1)
+
+
+def in_order_here(array, order):
+    """Undo `in_order`."""
+    return in_order(array, [order.index(k) for k in range(len(order))])
+
+ATTRIBUTES = {"PyTorch": "torch", "Keras": "keras"}
+"""Of the record of a cell: what it is in that library."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +44,7 @@ class Weights:
 
     Attributes
     ----------
-    cell : {"lstm", "gru", "rnn"}
+    cell : str
         The recurrent layers.
     options : dict
         What is known of the arguments of their class: "activation" or "reset_after".
@@ -273,8 +292,8 @@ def weights_of(model, library):
     model : fitted estimator, layer, or list of layers
         Whose weights. Those of a regressor's head are scaled so that its outputs have the units
         of `y`.
-    library : str
-        Name of the other library.
+    library : {"PyTorch", "Keras"}
+        The other library.
 
     Returns
     -------
@@ -302,10 +321,8 @@ def weights_of(model, library):
     if not layers or not all(isinstance(layer, RecurrentLayer) for layer in layers):
         raise TypeError(f"expected a fitted estimator, or layers of fastrnn.layers, got {model!r}")
     for layer in layers:
-        if isinstance(layer, CarryLSTM):
-            raise ValueError(
-                f"carry_lstm has no equal in {library}, where no cell has a carry gate"
-            )
+        if layer.operator(ATTRIBUTES[library]) is None:
+            raise ValueError(f"{_name(layer)} has no equal in {library}")
     kinds = {_kind(layer) for layer in layers}
     if len(kinds) > 1:
         raise ValueError(
@@ -329,9 +346,19 @@ def _in_units(head, mean, scale):
     return {name: array.astype(head["b"].dtype) for name, array in scaled.items()}
 
 
+def _name(layer):
+    """A layer's cell, and what was chosen of it, for messages."""
+    cell, beside = layer.cell, [p.name for p in layer.cell.parameters if p.bias_of is None]
+    if layer.has_unknown_parameters:
+        return f"{type(layer).__name__} with the parameters {list(layer.params)}"
+    if beside:
+        return f"{cell.name} with the parameters {beside}"
+    if cell.chooser is None or not (cell.torch or cell.keras):
+        return cell.name
+    return f"{cell.name} with {cell.chooser}={cell.choice(layer.options)!r}"
+
+
 def _kind(layer):
     """The cell of a layer, and its options as pairs."""
-    (cell,) = [name for name, kind in CELLS.items() if type(layer) is kind]
-    if cell == "rnn":
-        return cell, (("activation", "relu" if layer.relu else "tanh"),)
-    return cell, (("reset_after", layer.reset_after),) if cell == "gru" else ()
+    cell = layer.cell
+    return cell.name, () if cell.chooser is None else ((cell.chooser, cell.choice(layer.options)),)

@@ -109,40 +109,12 @@ static TARGET void NAME(add_rows)(int64_t rows, int64_t n, const REAL *x, int64_
 
 #include "product.h"
 
-#include "carry_lstm.h"
-#include "gru.h"
-#include "lstm.h"
-#include "rnn.h"
+/* Every header of the folder cells, and NAME(cells), the list of them: setup.py writes it. */
+#include "cell_list.h"
 
-static const TABLE NAME(table) = {
-    NAME(panel),
-    NAME(sigmoid_array),
-    NAME(exp_array),
-    NAME(tanh_array),
-    NAME(maximum_of),
-    NAME(exp_minus),
-    NAME(scale_twice),
-    NAME(add_rows),
-    NAME(pack),
-    NAME(pack_transposed),
-    NAME(pack_panels),
-    NAME(pack_strips),
-    NAME(product),
-    NAME(product_pair),
-    NAME(product_transposed),
-    NAME(lstm_forward),
-    NAME(lstm_backward),
-    NAME(carry_lstm_forward),
-    NAME(carry_lstm_backward),
-    NAME(gru_forward),
-    NAME(gru_backward),
-    NAME(gru_before_forward_reset),
-    NAME(gru_before_backward_reset),
-    NAME(gru_before_forward_state),
-    NAME(gru_before_backward_state),
-    NAME(rnn_forward),
-    NAME(rnn_backward),
-};
+#define ADDRESS(type, name, parameters) NAME(name),
+static const TABLE NAME(table) = {NAME(panel), NAME(cells), FOR_EACH_FUNCTION(ADDRESS, REAL)};
+#undef ADDRESS
 
 #undef vec
 #undef ivec

@@ -135,18 +135,20 @@ cdef inline void pack_right(
     const floating* B,       # IN     (K, N), row stride ldb
     int64_t ldb,
     floating* packed,        # OUT    vector_math.packed_size(K, N) elements
-    floating* total,         # INOUT  (N,)
+    floating* total,         # INOUT  (N,) or NULL
 ) noexcept nogil:
     """Lay out B as the second factor of `add_product_transposed`; total += B.sum(axis=0)"""
     cdef int64_t k, block, column, N = columns.end - columns.begin
     if vector_math.use_blas:
         for k in range(K):
             memcpy(packed + k * N, B + k * ldb, N * sizeof(floating))
-        vector_math.add_rows(K, N, B, ldb, total)
+        if total != NULL:
+            vector_math.add_rows(K, N, B, ldb, total)
         return
     for block in range(columns.count):
         column = columns.begin + block * columns.stride
-        vector_math.pack_panels(K, N, B + column, ldb, packed + column * K, total + column)
+        vector_math.pack_panels(K, N, B + column, ldb, packed + column * K,
+                                total + column if total != NULL else NULL)
 
 
 cdef inline void add_product_transposed(

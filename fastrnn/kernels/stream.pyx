@@ -1,9 +1,8 @@
 """One time step of one or many streams, from what they are given to what the network says.
 
 `StreamKernel.step` is a single call without the GIL: numbers and ids are read and checked, every
-layer makes a step, states are pooled, the head and its link answer. The elementwise lines of the
-cells are those of the other kernels (lstm.h, carry_lstm.h, gru.h, rnn.h), and so are the packed
-products (product.h). BLAS, which would pack its factor anew at every step, is never called here.
+layer makes a step, states are pooled, the head and its link answer. The functions of the cells are
+those of the driver (cell.h), and so are the packed products (product.h). BLAS, which would pack its factor anew at every step, is never called here.
 
 Streams are rows. They go through the network in blocks, all layers of a block one after the other,
 so that what lies between the layers stays in a first- or second-level cache. Nothing is changed
@@ -29,11 +28,13 @@ from cython cimport floating
 from libc.math cimport exp, floor, isnan, log
 from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 cimport fastrnn.kernels.vector_math as vector_math
 from fastrnn.kernels.links cimport softmax_row
+from fastrnn.kernels.recurrence cimport Cell
 from fastrnn.kernels.team cimport all_of
+from fastrnn.kernels.vector_math cimport APART, SUM, TWICE, CellFunctions, Step
 
 cdef enum:
     BLOCK = 96  # streams that go through all layers together: sixteen tiles of a product
@@ -41,9 +42,6 @@ cdef enum:
 
 BLOCK_ROWS = BLOCK
 MAX_STEPS = <int64_t>1 << STEP_BITS
-
-cdef enum Cell:
-    RNN, LSTM, GRU, CARRY_LSTM
 
 cdef enum Pooling:
     LAST, MEAN, MAX
@@ -54,7 +52,6 @@ cdef enum Link:
 cdef enum Kind:
     FLOAT, DOUBLE, INTEGER
 
-CELLS = {"rnn": RNN, "lstm": LSTM, "gru": GRU, "carry_lstm": CARRY_LSTM}
 POOLINGS = {"last": LAST, "steps": LAST, "mean": MEAN, "max": MAX}
 LINKS = {
     "identity": IDENTITY,
@@ -66,14 +63,15 @@ LINKS = {
 
 
 cdef struct Layer:
-    Cell cell
-    bint option          # relu, reset_after or candidate_tanh
+    const CellFunctions* of_float    # the cell's functions
+    const CellFunctions* of_double
+    int option
     int64_t D, H, GH
     const void* W        # (D, GH), packed
-    const void* U        # (H, GH), or its r and z blocks, packed
-    const void* U_n      # (H, H), packed, for reset before the product
+    const void* U        # (H, GH), packed; for TWICE without its last blocks
+    const void* U_last   # these, packed
     const void* b        # (GH,)
-    const void* b_n      # (H,)
+    const void* extra[4]   # the cell's own parameters
     void* h              # (streams, H)
     void* c              # (streams, H)
 
@@ -125,8 +123,8 @@ cdef struct Plan:
     int64_t* ids           # (streams, n_tables)
     void* x                # (block, D) of the first layer, if there are tables
     void* gates            # (block, largest GH)
-    void* h_U              # (block, largest GH)
-    void* q                # (block, largest H)
+    void* h_U              # (block, largest GH), for APART
+    void* kept             # (block, largest KH)
     void* pooled           # (block, F), for MEAN
     void* outputs          # (block, K), for AFFINE and FORECAST
     int64_t* n_steps       # (streams,)
@@ -231,35 +229,35 @@ cdef inline void layer_step(
         const floating* W = <const floating*>layer.W
         const floating* U = <const floating*>layer.U
         const floating* b = <const floating*>layer.b
-        const floating* b_n = <const floating*>layer.b_n
         floating* h = <floating*>layer.h + begin * H
         floating* c = <floating*>layer.c + begin * H if layer.c != NULL else NULL
-        floating* h_U = <floating*>p.h_U
-        floating* q = <floating*>p.q
-    if layer.cell != GRU:
+        floating* kept = <floating*>p.kept
+        const CellFunctions* functions = layer.of_float if floating is float else layer.of_double
+        int64_t first = GH - functions.last * H
+        Step step
+    memset(&step, 0, sizeof(Step))
+    step.rows, step.H, step.units, step.option = rows, H, all_of(H), layer.option
+    step.b, step.gates, step.kept, step.recurrent = b, gates, kept, p.h_U
+    memcpy(step.extra, layer.extra, sizeof(layer.extra))
+    step.h_prev, step.c_prev, step.h, step.c, step.h_in = h, c, h, c, h
+    if functions.form == SUM:
         # gates = b + x @ W + h @ U
         vector_math.product_pair(rows, GH, D, x, D, W, H, h, H, U, b, 0, gates, GH)
-        if layer.cell == LSTM:
-            vector_math.lstm_forward(rows, H, all_of(H), gates, c, c, h)
-        elif layer.cell == CARRY_LSTM:
-            vector_math.carry_lstm_forward(rows, H, all_of(H), layer.option, gates, h, c, c, h)
-        else:
-            vector_math.rnn_forward(rows, H, all_of(H), layer.option, gates, h)
-        return
-    # gates = b + x @ W
-    vector_math.product(rows, GH, D, x, D, W, b, 0, gates, GH)
-    if layer.option:
+    else:
+        # gates = b + x @ W
+        vector_math.product(
+            rows, GH, D, x, D, W, <const floating*>NULL if functions.adds_bias else b, 0, gates, GH)
+    if functions.form == APART:
         # h_U = h @ U
-        vector_math.product(rows, GH, H, h, H, U, <const floating*>NULL, 0, h_U, GH)
-        vector_math.gru_forward(rows, H, all_of(H), gates, h_U, b_n, q, h, h)
-        return
-    # gates[:, :2H] += h @ U[:, :2H]
-    vector_math.product(rows, 2 * H, H, h, H, U, gates, GH, gates, GH)
-    vector_math.gru_before_forward_reset(rows, H, all_of(H), gates, h, q)
-    # gates[:, 2H:] += q @ U[:, 2H:]
-    vector_math.product(rows, H, H, q, H, <const floating*>layer.U_n, gates + 2 * H, GH,
-                        gates + 2 * H, GH)
-    vector_math.gru_before_forward_state(rows, H, all_of(H), gates, b_n, h, h)
+        vector_math.product(rows, GH, H, h, H, U, <const floating*>NULL, 0, <floating*>p.h_U, GH)
+    elif functions.form == TWICE:
+        # gates[:, :-last] += h @ U[:, :-last]
+        vector_math.product(rows, first, H, h, H, U, gates, GH, gates, GH)
+        functions.first_forward(&step)
+        # gates[:, -last:] += kept @ U[:, -last:]
+        vector_math.product(rows, GH - first, H, kept, functions.kept * H,
+                            <const floating*>layer.U_last, gates + first, GH, gates + first, GH)
+    functions.forward(&step)
 
 
 cdef inline const floating* pool(
@@ -478,7 +476,8 @@ cdef class StreamKernel:
         cdef:
             Plan* p = &self.plan
             Forecast* f = &p.forecast
-            int64_t k
+            int64_t k, j
+            Cell cell
         self.kept = [snapshot]
         self.is_double = snapshot.dtype.itemsize == sizeof(double)
         p.n_streams, p.width = n_streams, snapshot.width
@@ -494,12 +493,15 @@ cdef class StreamKernel:
         if p.layers == NULL or p.tables == NULL:
             raise MemoryError("no memory for a stream")
         for k, layer in enumerate(snapshot.layers):
-            p.layers[k].cell, p.layers[k].option = CELLS[layer.cell], layer.option
+            cell = layer.cell
+            p.layers[k].of_float, p.layers[k].of_double = cell.of_float, cell.of_double
+            p.layers[k].option = layer.option
             p.layers[k].H, p.layers[k].GH = layer.hidden_size, len(layer.b)
             p.layers[k].D = layer.input_size
             p.layers[k].W, p.layers[k].U = self.address(layer.W), self.address(layer.U)
-            p.layers[k].U_n, p.layers[k].b = self.address(layer.U_n), self.address(layer.b)
-            p.layers[k].b_n = self.address(layer.b_n)
+            p.layers[k].U_last, p.layers[k].b = self.address(layer.U_last), self.address(layer.b)
+            for j, array in enumerate(layer.extra):
+                p.layers[k].extra[j] = self.address(array)
             p.layers[k].h = self.address(state[f"h_{k}"])
             p.layers[k].c = self.address(state.get(f"c_{k}"))
         for k, (table, source) in enumerate(snapshot.tables):
@@ -512,7 +514,7 @@ cdef class StreamKernel:
         p.shift = <const double*>self.address(snapshot.shift)
         p.values, p.ids = self.address(room["values"]), <int64_t*>self.address(room["ids"])
         p.x, p.gates = self.address(room["x"]), self.address(room["gates"])
-        p.h_U, p.q = self.address(room["h_U"]), self.address(room["q"])
+        p.h_U, p.kept = self.address(room["h_U"]), self.address(room["kept"])
         p.pooled, p.outputs = self.address(room["pooled"]), self.address(room["outputs"])
         p.n_steps = <int64_t*>self.address(state["n_steps"])
         p.total = <double*>self.address(state.get("total"))

@@ -140,19 +140,23 @@ INLINE vec NAME(reduced_expm1)(vec x, vec *scale)
     return q * (r * r) + r;
 }
 
-/* exp(x); 0 below the lower bound of the clamp. 2^n, and so the result, is infinite from 88.4
-   (float) or 709.5 (double) on. */
+/* exp(x); 0 below the lower bound of the clamp, infinity where REAL has no such number. */
 INLINE vec NAME(exp)(vec x)
 {
-    vec scale;
+    vec scale, one = (REAL)1 - (vec){0};
 #if IS_FLOAT
-    const REAL low = -87.0f, high = 88.8f;
+    const REAL low = -87.0f, high = 88.8f, largest = 0x1.0p127f;
 #else
-    const REAL low = -708.0, high = 709.9;
+    const REAL low = -708.0, high = 709.9, largest = 0x1.0p1023;
 #endif
     vec p = NAME(reduced_expm1)(NAME(clamp)(x, low, high), &scale);
+    /* Where 2^n has overflowed, but 2^n (1 + p) perhaps not, the half of it is doubled. */
+    ivec over = (ivec)(scale > largest - (vec){0});
+    vec half = largest - (vec){0};
+    scale = (vec)((over & (ivec)half) | (~over & (ivec)scale));
+    vec y = (scale + scale * p) * (one + (vec)(over & (ivec)one));
     ivec below = (ivec)(x < low - (vec){0});
-    return (vec)(~below & (ivec)(scale + scale * p));
+    return (vec)(~below & (ivec)y);
 }
 
 /* 1 / (1 + exp(-x)). Beyond the upper bound of the clamp 2^n is infinite, and the result is 0. */

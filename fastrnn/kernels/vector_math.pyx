@@ -1,6 +1,6 @@
 """Vector functions for the processor at hand: the choice of instruction set, and the activations.
 
-The functions stand in C with compiler vector extensions (vector_math.h and a header for each cell),
+The functions stand in C with compiler vector extensions (vector_math.h, and a header for each cell in the folder cells),
 compiled for several instruction sets; this module chooses at import the highest one that the
 processor has. The environment variable FASTRNN_LEVEL forces a lower one: "v4" (AVX-512), "v3" (AVX2
 and FMA) or "baseline". Matrix products are those of product.h from v3 on and BLAS below;
@@ -13,8 +13,8 @@ from cython cimport floating
 
 cdef extern from "levels.h":
     int highest_level()
-    const table_float* float_table(int level)
-    const table_double* double_table(int level)
+    const Table* float_table(int level)
+    const void* double_table(int level)
 
 LEVELS = {"baseline": 1, "v3": 3, "v4": 4}
 
@@ -34,7 +34,7 @@ def _choose_level():
 cdef int chosen = _choose_level()
 table_f = float_table(chosen)
 table_d = double_table(chosen)
-panel_bytes = table_f.panel * sizeof(float)
+panel_bytes = float_table(chosen).panel * sizeof(float)
 
 
 if os.environ.get("FASTRNN_PRODUCTS", "packed") not in ("packed", "blas"):

@@ -11,13 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn.network.cells import GRU, LSTM, RNN, CarryLSTM
+from fastrnn.network.cells import CELLS
 from fastrnn.network.heads import HEADS
-from fastrnn.network.recurrent import ZEROS
 
 __all__ = ["CELLS", "POOLINGS", "Architecture"]
-
-CELLS = {"rnn": RNN, "lstm": LSTM, "gru": GRU, "carry_lstm": CarryLSTM}
 
 POOLINGS = ("last", "mean", "max", "steps")
 DTYPES = ("float32", "float64")
@@ -257,11 +254,12 @@ class Architecture:
 
 
 def _cell_options(cell, options):
-    """The options of a cell, all of them, in order; whether they suit it its own class says."""
-    others = ("bidirectional", "dtype", "random_state")
-    options = _options("cell", cell, CELLS[cell], options, others)
-    CELLS[cell](1, 1, random_state=ZEROS, **options)
-    return options
+    """The options of a cell, all of them, in order."""
+    options, record = _mapping("cell_options", options), CELLS[cell].cell
+    known = [option.name for option in record.options]
+    if not set(options) <= set(known):
+        raise ValueError(f"cell={cell!r} has the options {known}, got {list(options)}")
+    return record.check_options(options)
 
 
 def _options(name, kind, made_by, options, others):

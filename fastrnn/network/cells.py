@@ -1,19 +1,22 @@
-"""The four recurrent layers: each names its gates and options and calls its kernels.
+"""The cells: each is a layer class with its record, and nothing else in the package names one.
 
-The equations stand in the docstrings of `fastrnn.kernels.rnn`, `lstm`, `gru` and `carry_lstm`.
+The equations, and their gradients, stand in the headers of fastrnn/kernels/cells; here they are once
+more as ``step``, for those who have no kernels. `CELLS` is the registry.
 """
 
-from fastrnn.kernels import carry_lstm, gru, lstm, rnn
+from fastrnn.network.cell import Cell, Operator, Option, Parameter
 from fastrnn.network.padded import PaddedLayer
 
 __all__ = ["GRU", "LSTM", "RNN", "CarryLSTM"]
 
+_ACTIVATIONS = {name: {"activation": name} for name in ("tanh", "relu")}
+_NONLINEARITIES = {name: {"nonlinearity": name} for name in ("tanh", "relu")}
 
-def _one_of(name, value, choices):
-    """An option that is one of a few words."""
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {list(choices)}, got {value!r}")
-    return value
+
+def _rnn_step(m, xW, states, p, options):
+    (h,) = states
+    a = xW + h @ p["U"] + p["b"]
+    return [m.relu(a) if options["activation"] == "relu" else m.tanh(a)]
 
 
 class RNN(PaddedLayer):
@@ -55,40 +58,29 @@ class RNN(PaddedLayer):
     ((7, 2, 5), (1, 2, 5))
     """
 
-    def __init__(
-        self,
-        input_size,
-        hidden_size,
-        *,
-        bidirectional=False,
-        dtype="float32",
-        random_state=None,
-        activation="tanh",
-    ):
-        self.relu = _one_of("activation", activation, ("tanh", "relu")) == "relu"
-        super().__init__(input_size, hidden_size, bidirectional, dtype, random_state)
+    cell = Cell(
+        name="rnn",
+        title="plain recurrent layer",
+        gates=("h",),
+        chooser="activation",
+        options=(Option("activation", "tanh", ("tanh", "relu")),),
+        kernels={"tanh": ("rnn", 0), "relu": ("rnn", 1)},
+        step=_rnn_step,
+        onnx=Operator(
+            "RNN",
+            ("h",),
+            attributes={"tanh": {"activations": ["Tanh"]}, "relu": {"activations": ["Relu"]}},
+        ),
+        keras=Operator("SimpleRNN", ("h",), attributes=_ACTIVATIONS),
+        torch=Operator("RNN", ("h",), attributes=_NONLINEARITIES),
+    )
 
-    def _cell_forward(self, params, weights, tape, work, keep, outputs, team):
-        team.call(
-            rnn.rnn_forward,
-            tape.x, params["b"], tape.alive, tape.mask, tape.h,
-            work.take("gates", (self._chunk_room(tape), self.hidden_size)),
-            self._scratch(tape, work, team), *weights,
-            self.chunk_rows, self.relu, outputs,
-        )  # fmt: skip
-        return ()
 
-    def _cell_backward(self, weights, grads, tape, dy, dh, dc, dx, work, team):
-        room = self._chunk_room(tape)
-        team.call(
-            rnn.rnn_backward,
-            tape.x, tape.alive, tape.mask, tape.h,
-            dy, dh, dx, grads["W"], grads["U"], grads["b"],
-            work.take("gates", (room, self.hidden_size)),
-            self._scratch(tape, work, team),
-            *weights, *self._packed_chunk(tape, work),
-            self.chunk_rows, self.relu,
-        )  # fmt: skip
+def _lstm_step(m, xW, states, p, options):
+    h, c = states
+    i, f, g, o = m.split(xW + h @ p["U"] + p["b"], 4)
+    c = m.sigmoid(f) * c + m.sigmoid(i) * m.tanh(g)
+    return [m.sigmoid(o) * m.tanh(c), c]
 
 
 class LSTM(PaddedLayer):
@@ -135,41 +127,31 @@ class LSTM(PaddedLayer):
     ((7, 2, 3), ['U', 'U_reverse', 'W', 'W_reverse', 'b', 'b_reverse'])
     """
 
-    n_gates = 4
-    has_cell_state = True
+    cell = Cell(
+        name="lstm",
+        title="LSTM",
+        gates=("i", "f", "g", "o"),
+        states=("h", "c"),
+        options=(Option("forget_bias_init", 1.0),),
+        biases={"f": "forget_bias_init"},
+        kernels={None: ("lstm", 0)},
+        step=_lstm_step,
+        onnx=Operator("LSTM", ("i", "o", "f", "g")),
+        keras=Operator("LSTM", ("i", "f", "g", "o")),
+        torch=Operator("LSTM", ("i", "f", "g", "o")),
+    )
 
-    def __init__(
-        self,
-        input_size,
-        hidden_size,
-        *,
-        bidirectional=False,
-        dtype="float32",
-        random_state=None,
-        forget_bias_init=1.0,
-    ):
-        super().__init__(input_size, hidden_size, bidirectional, dtype, random_state)
-        self._start_bias(1, forget_bias_init)
 
-    def _cell_forward(self, params, weights, tape, work, keep, outputs, team):
-        gates = work.take("gates", (self._gate_rows(tape, keep), self._gates_size))
-        team.call(
-            lstm.lstm_forward,
-            tape.x, params["b"], tape.alive, tape.mask, tape.h, tape.c,
-            gates, self._scratch(tape, work, team),
-            *weights, self.chunk_rows, keep, outputs,
-        )  # fmt: skip
-        return (gates,)
-
-    def _cell_backward(self, weights, grads, tape, dy, dh, dc, dx, work, team):
-        (gates,) = tape.saved
-        team.call(
-            lstm.lstm_backward,
-            tape.x, tape.alive, tape.mask, tape.h, tape.c, gates,
-            dy, dh, dc, dx, grads["W"], grads["U"], grads["b"],
-            self._scratch(tape, work, team),
-            *weights, *self._packed_chunk(tape, work), self.chunk_rows,
-        )  # fmt: skip
+def _gru_step(m, xW, states, p, options):
+    (h,) = states
+    x_r, x_z, x_n = m.split(xW + p["b"], 3)
+    U_r, U_z, U_n = m.split(p["U"], 3)
+    r, z = m.sigmoid(x_r + h @ U_r), m.sigmoid(x_z + h @ U_z)
+    if options["reset_after"]:
+        n = m.tanh(x_n + r * (h @ U_n + p["b_n"]))
+    else:
+        n = m.tanh(x_n + (r * h) @ U_n + p["b_n"])
+    return [n + z * (h - n)]
 
 
 class GRU(PaddedLayer):
@@ -219,60 +201,37 @@ class GRU(PaddedLayer):
     {'W': (3, 15), 'U': (5, 15), 'b': (15,), 'b_n': (5,)}
     """
 
-    n_gates = 3
+    cell = Cell(
+        name="gru",
+        title="GRU",
+        gates=("r", "z", "n"),
+        chooser="reset_after",
+        options=(Option("reset_after", True, (True, False)),),
+        parameters=(Parameter("b_n", bias_of="n"),),
+        kernels={True: ("gru", 0), False: ("gru_before", 0)},
+        step=_gru_step,
+        onnx=Operator(
+            "GRU",
+            ("z", "r", "n"),
+            takes={"b_n": (0,)},
+            attributes={True: {"linear_before_reset": 1}, False: {"linear_before_reset": 0}},
+        ),
+        keras=Operator(
+            "GRU",
+            ("z", "r", "n"),
+            takes={"b_n": (0,)},
+            attributes={True: {"reset_after": True}, False: {"reset_after": False}},
+        ),
+        torch=Operator("GRU", ("r", "z", "n"), takes={"b_n": (0,)}, attributes={True: {}}),
+    )
 
-    def __init__(
-        self,
-        input_size,
-        hidden_size,
-        *,
-        bidirectional=False,
-        dtype="float32",
-        random_state=None,
-        reset_after=True,
-    ):
-        self.reset_after = bool(reset_after)
-        super().__init__(input_size, hidden_size, bidirectional, dtype, random_state)
 
-    @classmethod
-    def shapes(cls, input_size, hidden_size):
-        return {**super().shapes(input_size, hidden_size), "b_n": (hidden_size,)}
-
-    def _forward_factors(self, params):
-        H, W, U = self.hidden_size, params["W"], params["U"]
-        if self.reset_after:
-            return [(W, 0, 3 * H), (U, 0, 3 * H), (U, 0, 0)]
-        return [(W, 0, 3 * H), (U, 0, 2 * H), (U, 2 * H, H)]
-
-    def _backward_factors(self, params):
-        H, W, U = self.hidden_size, params["W"], params["U"]
-        return [(W, 0, 3 * H), (U, 0, 2 * H), (U, 2 * H, H)]
-
-    def _cell_forward(self, params, weights, tape, work, keep, outputs, team):
-        rows = self._gate_rows(tape, keep)
-        gates = work.take("gates", (rows, self._gates_size))
-        q = work.take("q", (rows, self.hidden_size))
-        team.call(
-            gru.gru_forward,
-            tape.x, params["b"], params["b_n"], tape.alive, tape.mask,
-            tape.h, gates, q, work.take("h_U", (tape.n_sequences, self._gates_size)),
-            self._scratch(tape, work, team),
-            *weights,
-            self.chunk_rows, keep, outputs, self.reset_after,
-        )  # fmt: skip
-        return gates, q
-
-    def _cell_backward(self, weights, grads, tape, dy, dh, dc, dx, work, team):
-        gates, q = tape.saved
-        team.call(
-            gru.gru_backward,
-            tape.x, tape.alive, tape.mask, tape.h, gates, q,
-            dy, dh, dx, grads["W"], grads["U"], grads["b"], grads["b_n"],
-            *weights, *self._packed_chunk(tape, work),
-            work.take("dreset", (tape.n_sequences, self.hidden_size)),
-            self._scratch(tape, work, team),
-            self.chunk_rows, self.reset_after,
-        )  # fmt: skip
+def _carry_lstm_step(m, xW, states, p, options):
+    h, c = states
+    candidate = m.tanh if options["candidate_activation"] == "tanh" else m.sigmoid
+    i, f, g, o, v = m.split(xW + h @ p["U"] + p["b"], 5)
+    c = m.sigmoid(f) * c + m.sigmoid(i) * candidate(g)
+    return [m.sigmoid(o) * m.tanh(c) + m.sigmoid(v) * h, c]
 
 
 class CarryLSTM(PaddedLayer):
@@ -324,43 +283,24 @@ class CarryLSTM(PaddedLayer):
     array([0., 1., 0., 0., 2.], dtype=float32)
     """
 
-    n_gates = 5
-    has_cell_state = True
+    cell = Cell(
+        name="carry_lstm",
+        title="carry LSTM",
+        gates=("i", "f", "γ", "o", "β"),
+        states=("h", "c"),
+        chooser="candidate_activation",
+        options=(
+            Option("candidate_activation", "sigmoid", ("sigmoid", "tanh")),
+            Option("forget_bias_init", 1.0),
+            Option("carry_bias_init", 2.0),
+        ),
+        biases={"f": "forget_bias_init", "β": "carry_bias_init"},
+        kernels={"sigmoid": ("carry_lstm", 0), "tanh": ("carry_lstm", 1)},
+        step=_carry_lstm_step,
+    )
 
-    def __init__(
-        self,
-        input_size,
-        hidden_size,
-        *,
-        bidirectional=False,
-        dtype="float32",
-        random_state=None,
-        candidate_activation="sigmoid",
-        forget_bias_init=1.0,
-        carry_bias_init=2.0,
-    ):
-        activation = _one_of("candidate_activation", candidate_activation, ("sigmoid", "tanh"))
-        self.candidate_tanh = activation == "tanh"
-        super().__init__(input_size, hidden_size, bidirectional, dtype, random_state)
-        self._start_bias(1, forget_bias_init)
-        self._start_bias(4, carry_bias_init)
 
-    def _cell_forward(self, params, weights, tape, work, keep, outputs, team):
-        gates = work.take("gates", (self._gate_rows(tape, keep), self._gates_size))
-        team.call(
-            carry_lstm.carry_lstm_forward,
-            tape.x, params["b"], tape.alive, tape.mask, tape.h, tape.c,
-            gates, self._scratch(tape, work, team),
-            *weights, self.chunk_rows, keep, outputs, self.candidate_tanh,
-        )  # fmt: skip
-        return (gates,)
-
-    def _cell_backward(self, weights, grads, tape, dy, dh, dc, dx, work, team):
-        (gates,) = tape.saved
-        team.call(
-            carry_lstm.carry_lstm_backward,
-            tape.x, tape.alive, tape.mask, tape.h, tape.c, gates,
-            dy, dh, dc, dx, grads["W"], grads["U"], grads["b"],
-            self._scratch(tape, work, team),
-            *weights, *self._packed_chunk(tape, work), self.chunk_rows, self.candidate_tanh,
-        )  # fmt: skip
+CELLS: dict[str, type[PaddedLayer]] = {
+    layer.cell.name: layer for layer in (LSTM, GRU, RNN, CarryLSTM)
+}
+"""The layer of every cell, by the cell's name."""

@@ -27,8 +27,8 @@ from fastrnn.kernels.embedding import embedding_backward, embedding_forward
 from fastrnn.kernels.losses import sum_of_weights
 from fastrnn.kernels.solvers import BLOCK_SIZE, add_penalty, clear
 from fastrnn.network import threads
-from fastrnn.network.architecture import CELLS
 from fastrnn.network.batches import count_shards, pack, pack_shards, sort_by_length
+from fastrnn.network.cells import CELLS
 from fastrnn.network.pooling import Pooling
 from fastrnn.network.recurrent import ZEROS
 from fastrnn.network.shards import (
@@ -161,7 +161,11 @@ class Network:
 
         self.decayed = np.zeros(len(theta), dtype=bool)
         for name, view in self.named_views(self.decayed).items():
-            view[...] = not name.rpartition(".")[2].startswith("b")
+            part, _, name = name.rpartition(".")
+            if part.startswith("layers."):
+                view[...] = self.layers[0].cell.is_decayed(name.removesuffix("_reverse"))
+            else:
+                view[...] = not name.startswith("b")
         self._decayed_bytes = self.decayed.view(np.uint8)
         self._dlayers = LayerGradients(self, self.grad[: self.n_layer_parameters])
         self.release_memory()

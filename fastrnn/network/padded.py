@@ -50,24 +50,10 @@ class _ForwardPass:
 
 
 class PaddedLayer(RecurrentLayer):
-    """A recurrent layer that takes padded arrays.
+    """A recurrent layer that takes padded arrays."""
 
-    Parameters
-    ----------
-    input_size : int
-        D, features of each step.
-    hidden_size : int
-        H, hidden units of each direction.
-    bidirectional : bool
-        Whether a second set of units reads the sequences from their ends.
-    dtype : {"float32", "float64"}
-        Type of parameters and arithmetic.
-    random_state : None, int or numpy.random.Generator
-        Source of the initial weights.
-    """
-
-    def __init__(self, input_size, hidden_size, bidirectional, dtype, random_state):
-        super().__init__(input_size, hidden_size, bidirectional, dtype, random_state)
+    def __init__(self, *arguments, **keywords):
+        super().__init__(*arguments, **keywords)
         self._forward_pass = None
         self._spare = []
 
@@ -303,7 +289,7 @@ class PaddedLayer(RecurrentLayer):
 
     def _as_states(self, name, states, shape):
         """A tuple (h,) or (h, c) of arrays of one shape."""
-        names = ("h", "c") if self.has_cell_state else ("h",)
+        names = self.cell.states
         if not isinstance(states, tuple | list) or len(states) != len(names):
             got = (
                 f"{len(states)} items"

@@ -5,16 +5,18 @@ backward pass is a list of tapes, one for each direction; the layer itself is on
 may share it.
 """
 
+import inspect
 import math
 import operator
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from fastrnn.kernels import packing
+from fastrnn.kernels import packing, recurrence
 from fastrnn.kernels.dense import pack_weights
 from fastrnn.network import threads
+from fastrnn.network.cell import Cell
 
 ZEROS = object()
 """As a layer's ``random_state``: all weights start at 0, since others will take their place."""
@@ -44,8 +46,10 @@ class Tape:
         Initial state, then the state after every step; without outputs the last state.
     c : ndarray of shape (B + N, H), or (B, H) of a forward pass that keeps nothing; or None
         Likewise the cell state, of cells that have one.
-    saved : tuple of ndarray
-        What else the cell's kernels want back: activated gates and products.
+    gates : ndarray of shape (N, G·H), or None
+        Activated gates, of cells that want them back.
+    kept : ndarray of shape (N, K·H), or None
+        What else the cell wants back.
     """
 
     direction: int
@@ -54,7 +58,8 @@ class Tape:
     mask: np.ndarray
     h: np.ndarray
     c: np.ndarray | None
-    saved: tuple = ()
+    gates: np.ndarray | None = None
+    kept: np.ndarray | None = None
 
     @property
     def n_sequences(self):
@@ -75,7 +80,8 @@ class Tape:
             self.mask,
             self.h[states],
             None if self.c is None else self.c[states],
-            tuple(array[first:end] for array in self.saved),
+            None if self.gates is None else self.gates[first:end],
+            None if self.kept is None else self.kept[first:end],
         )
 
 
@@ -91,11 +97,11 @@ def _orthogonal(rng, size):
     return q * np.sign(np.diag(r))
 
 
-class RecurrentLayer(ABC):
-    """What all recurrent layers share; a cell adds its gates and its kernels.
+class RecurrentLayer:
+    """What all recurrent layers are: a subclass adds the record of its cell.
 
     Input weights start Glorot-uniform and recurrent weights orthogonal, each gate for itself;
-    biases start at zero where a subclass does not say otherwise.
+    biases start at zero where the record does not say otherwise.
 
     Parameters
     ----------
@@ -103,28 +109,55 @@ class RecurrentLayer(ABC):
         D, features of each step.
     hidden_size : int
         H, hidden units of each direction.
-    bidirectional : bool
+    bidirectional : bool, default=False
         Whether a second set of units reads the sequences from their ends.
-    dtype : {"float32", "float64"}
+    dtype : {"float32", "float64"}, default="float32"
         Type of parameters and arithmetic.
-    random_state : None, int, numpy.random.Generator or ZEROS
+    random_state : None, int, numpy.random.Generator or ZEROS, default=None
         Source of the initial weights.
+    **options : object
+        Those of the cell.
 
     Attributes
     ----------
     params : dict of str to ndarray
-        "W" (D, G·H), "U" (H, G·H) and "b" (G·H,), for G gates; the keys of a second direction end
-        in "_reverse". They are views of ``theta``: writing into them changes the layer.
+        "W" (D, G·H), "U" (H, G·H) and "b" (G·H,), for G gates, and those of the cell; the keys of a
+        second direction end in "_reverse". They are views of ``theta``: writing into them changes
+        the layer.
     grads : dict of str to ndarray
         Gradients under the same names and shapes.
     theta, grad : ndarray of shape (P,)
         All parameters, and all gradients, in one vector.
+    options : dict
+        All options of the cell; each is an attribute, too.
     """
 
-    n_gates = 1
-    has_cell_state = False
+    cell: ClassVar[Cell]
 
-    def __init__(self, input_size, hidden_size, bidirectional, dtype, random_state):
+    def __init_subclass__(cls, **arguments):
+        """Let the signature show the options."""
+        super().__init_subclass__(**arguments)
+        if "cell" in vars(cls):
+            common = list(inspect.signature(RecurrentLayer.__init__).parameters.values())[1:-1]
+            keyword = inspect.Parameter.KEYWORD_ONLY
+            options = [
+                inspect.Parameter(option.name, keyword, default=option.default)
+                for option in cls.cell.options
+            ]
+            cls.__signature__ = inspect.Signature([*common, *options])
+
+    def __init__(
+        self,
+        input_size,
+        hidden_size,
+        *,
+        bidirectional=False,
+        dtype="float32",
+        random_state=None,
+        **options,
+    ):
+        self.options = self.cell.check_options(options)
+        vars(self).update(self.options)
         self.input_size = _positive_integer("input_size", input_size)
         self.hidden_size = _positive_integer("hidden_size", hidden_size)
         self.bidirectional = bool(bidirectional)
@@ -132,8 +165,9 @@ class RecurrentLayer(ABC):
         self.suffixes = ("", "_reverse") if self.bidirectional else ("",)
         self.n_directions = len(self.suffixes)
         self.output_size = self.hidden_size * self.n_directions
-        self.n_states = 2 if self.has_cell_state else 1
-        self._gates_size = self.n_gates * self.hidden_size  # G·H, the columns of W and U
+        self.n_states = len(self.cell.states)
+        self._gates_size = len(self.cell.gates) * self.hidden_size  # G·H, the columns of W and U
+        self.kernel, self.kernel_option = self.cell.kernel(self.options)
         row_bytes = self._gates_size * self.dtype.itemsize
         self.chunk_rows = max(CHUNK_MIN_ROWS, CHUNK_BYTES // row_bytes)
         self.bind(*np.zeros((2, self.n_parameters), dtype=self.dtype))
@@ -153,8 +187,7 @@ class RecurrentLayer(ABC):
         -------
         dict of str to tuple of int
         """
-        width = cls.n_gates * hidden_size
-        return {"W": (input_size, width), "U": (hidden_size, width), "b": (width,)}
+        return cls.cell.shapes(input_size, hidden_size)
 
     def _shapes(self):
         return self.shapes(self.input_size, self.hidden_size)
@@ -241,22 +274,33 @@ class RecurrentLayer(ABC):
         self.bind(self.theta, np.zeros_like(self.theta))
 
     def _initialize(self, rng):
-        """Draw the initial weights."""
-        for suffix in self.suffixes:
-            W, U = self.params["W" + suffix], self.params["U" + suffix]
-            for gate in range(self.n_gates):
-                block = self._block(gate)
-                W[:, block] = glorot_uniform(rng, (self.input_size, self.hidden_size))
-                U[:, block] = _orthogonal(rng, self.hidden_size)
+        """Draw the initial weights; biases and the like start where the record says."""
+        for params in self._params:
+            for gate, name in enumerate(self.cell.gates):
+                block = slice(gate * self.hidden_size, (gate + 1) * self.hidden_size)
+                params["W"][:, block] = glorot_uniform(rng, (self.input_size, self.hidden_size))
+                params["U"][:, block] = _orthogonal(rng, self.hidden_size)
+                if name in self.cell.biases:
+                    params["b"][block] = self.options[self.cell.biases[name]]
+            for parameter in self.cell.parameters:
+                params[parameter.name][...] = parameter.start
 
-    def _block(self, gate):
-        """Columns of a gate in W, U and b."""
-        return slice(gate * self.hidden_size, (gate + 1) * self.hidden_size)
+    @property
+    def has_unknown_parameters(self):
+        """Whether a subclass has parameters that the record of its cell does not know."""
+        return self._shapes() != self.cell.shapes(self.input_size, self.hidden_size)
 
-    def _start_bias(self, gate, value):
-        """Set the bias of a gate in all directions."""
-        for suffix in self.suffixes:
-            self.params["b" + suffix][self._block(gate)] = value
+    def operator(self, library):
+        """What it is in a library, as `Cell.operator` says; None if that lacks a parameter."""
+        operator = self.cell.operator(library, self.options)
+        if operator is None or self.has_unknown_parameters:
+            return None
+        takes_all = all(parameter.name in operator.takes for parameter in self.cell.parameters)
+        return operator if takes_all else None
+
+    def of_cell(self, named):
+        """The cell's own parameters, or their gradients, of one direction."""
+        return tuple([named[parameter.name] for parameter in self.cell.parameters])
 
     def _flops(self, n_rows):
         """Floating-point operations of a forward pass in one direction."""
@@ -264,6 +308,7 @@ class RecurrentLayer(ABC):
 
     def _form_team(self, n_threads, n_steps, n_rows):
         """The threads that run so many steps in one direction together."""
+        n_threads = 1 if self.kernel.whole_rows else n_threads
         return threads.form_team(n_threads, n_steps, self._flops(n_rows), self.hidden_size)
 
     def _scratch(self, tape, work, team):
@@ -288,11 +333,19 @@ class RecurrentLayer(ABC):
 
     def _forward_factors(self, params):
         """What a forward pass multiplies by: matrices, first columns, numbers of columns."""
-        return [(params["W"], 0, self._gates_size), (params["U"], 0, self._gates_size)]
+        return self._factors(params, self.kernel.is_twice)
 
     def _backward_factors(self, params):
         """What a backward pass multiplies by the transposes of, likewise; W stands first."""
-        return self._forward_factors(params)
+        return self._factors(params, True)
+
+    def _factors(self, params, is_divided):
+        """W and U, whose last blocks are a factor by themselves if the cell has such."""
+        last = self.kernel.last * self.hidden_size
+        W, U, first = params["W"], params["U"], self._gates_size - last
+        if not last or not is_divided:
+            return [(W, 0, self._gates_size), (U, 0, self._gates_size)]
+        return [(W, 0, self._gates_size), (U, 0, first), (U, first, last)]
 
     def pack_forward(self, work):
         """Pack the weights for forward passes, once for many shards.
@@ -366,13 +419,46 @@ class RecurrentLayer(ABC):
                     factors.append((matrix, column, width, packed))
         return weights, factors
 
-    @abstractmethod
-    def _cell_forward(self, params, weights, tape, work, keep, outputs, team):
-        """Let a team run the cell's kernel over a tape but for its saved arrays; return those."""
+    def _run_forward(self, params, weights, tape, work, keep, outputs, team):
+        """Let a team run the kernels over a tape, which gets what they keep."""
+        kernel, size = self.kernel, self.hidden_size
+        rows = self._gate_rows(tape, keep)
+        gate_rows = self._chunk_room(tape) if kernel.drops_gates else rows
+        gates = work.take("gates", (gate_rows, self._gates_size))
+        kept = h_U = None
+        if kernel.kept:
+            kept = work.take("kept", (rows, kernel.kept * size))
+        if kernel.is_apart:
+            h_U = work.take("h_U", (tape.n_sequences, self._gates_size))
+        W, U, U_last = weights if len(weights) == 3 else (*weights, None)
+        team.call(
+            recurrence.cell_forward,
+            kernel, self.kernel_option, self.of_cell(params),
+            tape.x, params["b"], tape.alive, tape.mask, tape.h, tape.c,
+            gates, kept, h_U, self._scratch(tape, work, team), W, U, U_last,
+            self.chunk_rows, keep, outputs,
+        )  # fmt: skip
+        tape.gates, tape.kept = None if kernel.drops_gates else gates, kept
 
-    @abstractmethod
-    def _cell_backward(self, weights, grads, tape, dy, dh, dc, dx, work, team):
-        """Let a team run the cell's kernel back over a tape."""
+    def _run_backward(self, weights, grads, tape, dy, dstate, dx, work, team):
+        """Let a team run the kernels back over a tape."""
+        kernel, size = self.kernel, self.hidden_size
+        params = self._params[tape.direction]
+        gates, dreset = tape.gates, None
+        if kernel.drops_gates:
+            gates = work.take("gates", (self._chunk_room(tape), self._gates_size))
+        if kernel.is_twice:
+            dreset = work.take("dreset", (tape.n_sequences, size))
+        dh, dc = dstate if self.n_states == 2 else (dstate[0], None)
+        W, U, U_last = weights if len(weights) == 3 else (*weights, None)
+        team.call(
+            recurrence.cell_backward,
+            kernel, self.kernel_option, self.of_cell(params), self.of_cell(grads),
+            tape.x, params["b"], tape.alive, tape.mask, tape.h, tape.c, gates, tape.kept,
+            dy, dh, dc, dx, grads["W"], grads["U"], grads["b"],
+            dreset, self._scratch(tape, work, team), W, U, U_last,
+            *self._packed_chunk(tape, work), self.chunk_rows,
+        )  # fmt: skip
 
     def forward_packed(
         self,
@@ -483,7 +569,7 @@ class RecurrentLayer(ABC):
             h = work.take("h", (n_sequences + (n_rows if outputs else 0), size))
         h[:n_sequences] = 0 if state is None else state[0]
         c = None
-        if self.has_cell_state:
+        if self.n_states == 2:
             c = work.take("c", (n_sequences + (n_rows if keep else 0), size))
             c[:n_sequences] = 0 if state is None else state[1]
         if mask is None:
@@ -491,7 +577,7 @@ class RecurrentLayer(ABC):
         tape = Tape(direction, batch.alive, x, mask, h, c)
         params = self._params[direction]
         team = self._form_team(n_threads, len(batch.alive), n_rows)
-        tape.saved = self._cell_forward(params, weights, tape, work, keep, outputs, team)
+        self._run_forward(params, weights, tape, work, keep, outputs, team)
         return tape
 
     def outputs(self, tapes, batch, work):
@@ -661,7 +747,7 @@ class RecurrentLayer(ABC):
             Threads for a team.
         """
         n_steps = len(batch.alive)
-        dh, dc = dstate if self.has_cell_state else (dstate[0], None)
+        dh = dstate[0]
         step = min(bptt_steps or n_steps, n_steps) if dh_norms is None else 1
         end = len(batch.rows)
         team = self._form_team(n_threads, step, end * step / n_steps)
@@ -676,8 +762,8 @@ class RecurrentLayer(ABC):
                 # In float64, for the squares of vanishing gradients are no float32 numbers.
                 squares = np.einsum("nj,nj->n", dh_t, dh_t, dtype=np.float64, casting="same_kind")
                 dh_norms[first:end] = np.sqrt(squares)
-            self._cell_backward(
-                weights, grads, tape.steps(start, stop), dy[first:end], dh, dc, dx[first:end], work,
+            self._run_backward(
+                weights, grads, tape.steps(start, stop), dy[first:end], dstate, dx[first:end], work,
                 team,
             )  # fmt: skip
             end = first

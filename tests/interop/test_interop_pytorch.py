@@ -171,8 +171,8 @@ class TestLayers:
 
     def test_activation_of_a_state_dict(self):
         given = state_dict(1)
-        assert [from_torch(given, activation=a)[0].relu for a in (None, "tanh", "relu")] == [
-            False, False, True,
+        assert [from_torch(given, activation=a)[0].activation for a in (None, "tanh", "relu")] == [
+            "tanh", "tanh", "relu",
         ]  # fmt: skip
 
     def test_of_a_module_of_pytorch_there_and_back(self, torch):

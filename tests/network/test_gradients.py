@@ -8,7 +8,7 @@ import pytest
 from building import build
 
 from fastrnn.inputs.sequences import Sequences
-from fastrnn.network.architecture import CELLS as LAYERS
+from fastrnn.network.cells import CELLS as LAYERS
 
 CELLS = {
     "rnn-tanh": ("rnn", {}),

@@ -149,7 +149,7 @@ def test_directions_of_a_shard_run_at_once(pooling, monkeypatch):
     network = make_network(sizes=(8, 6), bidirectional=True, pooling=pooling)
     both = threading.Barrier(2, timeout=30)
     for layer in network.layers:
-        for name in "_cell_forward", "_cell_backward":
+        for name in "_run_forward", "_run_backward":
             method = getattr(layer, name)
             monkeypatch.setattr(layer, name, lambda *a, method=method: (both.wait(), method(*a))[1])
     network.loss_and_grad(sequences, np.arange(3), target, weight, n_jobs=2)

@@ -13,7 +13,7 @@ import weakref
 import numpy as np
 import pytest
 
-from fastrnn.kernels import lstm, vector_math
+from fastrnn.kernels import recurrence, vector_math
 from fastrnn.kernels.team import call_together
 from fastrnn.layers import LSTM
 from fastrnn.network import threads
@@ -403,9 +403,9 @@ def test_forward_between_forward_and_backward_changes_nothing():
 def test_both_directions_run_at_once():
     layer = LSTM(3, 4, bidirectional=True, random_state=0)
     both = threading.Barrier(2, timeout=30)
-    forward, backward = layer._cell_forward, layer._cell_backward
-    layer._cell_forward = lambda *a: (both.wait(), forward(*a))[1]
-    layer._cell_backward = lambda *a: (both.wait(), backward(*a))[1]
+    forward, backward = layer._run_forward, layer._run_backward
+    layer._run_forward = lambda *a: (both.wait(), forward(*a))[1]
+    layer._run_backward = lambda *a: (both.wait(), backward(*a))[1]
     y, _ = layer.forward(np.ones((5, 1, 3)), training=True, n_jobs=2)
     layer.backward(np.ones_like(y))
 
@@ -547,7 +547,7 @@ class TestTeams:
         monkeypatch.setattr(threads, "TEAMS_REST", 1000)
         layer = LSTM(3, 70, random_state=0)
         callers = []
-        forward = lstm.lstm_forward
+        forward = recurrence.cell_forward
 
         def slow(*arguments):
             callers.append(threading.current_thread())
@@ -555,7 +555,7 @@ class TestTeams:
                 time.sleep(0.3)
             forward(*arguments)
 
-        monkeypatch.setattr(lstm, "lstm_forward", slow)
+        monkeypatch.setattr(recurrence, "cell_forward", slow)
         x = np.ones((5, 2, 3))
         expected, _ = layer.forward(x)
         assert len(callers) == 1

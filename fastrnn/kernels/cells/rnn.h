@@ -1,5 +1,15 @@
-/* The pointwise pass of one plain RNN step (equations in rnn.pyx), for some units of
-   all rows. Included by levels.h. */
+/* The plain recurrent network (Elman 1990, Cognitive Science 14(2) 179-211).
+
+   For each step t
+
+       h = phi(x W + h' U + b)            phi is tanh, or relu if asked
+
+   where x = x_t, h' = h_{t-1} (times the recurrent dropout mask).
+
+   Backward; dh holds on entry to step t what later steps send to h_t
+
+       da = (dh + dy) phi'                phi' = 1 - h^2, or 1 where h > 0 and 0 elsewhere
+       dh' = da U^T */
 
 /* max(x, 0); NaN stays NaN. */
 INLINE vec NAME(relu)(vec x)
@@ -8,10 +18,14 @@ INLINE vec NAME(relu)(vec x)
     return (vec)(~negative & (ivec)x);
 }
 
-/* h (rows, H) receives the activation of gates (rows, H), which holds x W + h U + b. */
-static TARGET void NAME(rnn_forward)(int64_t rows, int64_t H, range units, int is_relu,
-                                     const REAL *gates, REAL *h)
+static TARGET void NAME(rnn_forward)(const step *s)
 {
+    int64_t rows = s->rows, H = s->H;
+    range units = s->units;
+    const int is_relu = s->option;
+    const REAL *gates = s->gates;
+    REAL *h = s->h;
+
     if (units.end - units.begin == H) { /* all rows are one */
         units.end *= rows;
         rows = 1;
@@ -23,11 +37,15 @@ static TARGET void NAME(rnn_forward)(int64_t rows, int64_t H, range units, int i
         }
 }
 
-/* dgates (rows, H) receives the gradient of the pre-activation, from the state h, its gradient dy
-   from above (or NULL) and dh from step t + 1. The slope of relu at 0 is 0. */
-static TARGET void NAME(rnn_backward)(int64_t rows, int64_t H, range units, int is_relu,
-                                      const REAL *h, const REAL *dy, const REAL *dh, REAL *dgates)
+/* The slope of relu at 0 is 0. */
+static TARGET void NAME(rnn_backward)(const step *s)
 {
+    int64_t rows = s->rows, H = s->H;
+    range units = s->units;
+    const int is_relu = s->option;
+    const REAL *h = s->h, *dy = s->dy, *dh = s->dh;
+    REAL *dgates = s->gates;
+
     if (units.end - units.begin == H) { /* all rows are one */
         units.end *= rows;
         rows = 1;
@@ -45,3 +63,11 @@ static TARGET void NAME(rnn_backward)(int64_t rows, int64_t H, range units, int 
             dy += H;
     }
 }
+
+static const cell NAME(rnn) = {
+    .name = "rnn",
+    .form = SUM,
+    .drops_gates = 1,
+    .forward = NAME(rnn_forward),
+    .backward = NAME(rnn_backward),
+};

@@ -1,0 +1,184 @@
+"""What a cell is: one record, which everything that needs to know a cell asks."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from fastrnn.kernels.recurrence import Cell as Kernel
+
+__all__ = ["Cell", "Operator", "Option", "Parameter"]
+
+
+@dataclass(frozen=True)
+class Option:
+    """A keyword argument of a layer: one of some choices, or without choices a finite number."""
+
+    name: str
+    default: Any
+    choices: tuple[Any, ...] = ()
+
+    def check(self, value):
+        """The value in its one form."""
+        value = value.item() if isinstance(value, np.generic) else value
+        if self.choices:
+            for choice in self.choices:
+                if value == choice and isinstance(value, bool) == isinstance(choice, bool):
+                    return choice
+            raise ValueError(f"{self.name} must be one of {list(self.choices)}, got {value!r}")
+        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+            raise ValueError(f"{self.name} must be a finite number, got {value!r}")
+        return float(value)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A vector that a cell has beside W, U and b, with so many numbers for each unit.
+
+    ``bias_of`` names the gate whose recurrent product it is added to, if it is such a bias.
+    """
+
+    name: str
+    n_blocks: int = 1
+    start: float = 0.0
+    decayed: bool = False
+    bias_of: str | None = None
+
+
+@dataclass(frozen=True)
+class Operator:
+    """What a cell is elsewhere: its name there, its gates in the order there.
+
+    ``takes`` are the parameters beside W, U and b that it has, too, each with the order of its
+    blocks; ``attributes`` what it is told, by the choice of the cell's chooser (where a choice is
+    missing, there is no such operator).
+    """
+
+    name: str
+    gates: tuple[str, ...]
+    takes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    attributes: Mapping[Any, Mapping[str, Any]] = field(default_factory=lambda: {None: {}})
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A recurrent cell.
+
+    Attributes
+    ----------
+    name : str
+        As estimators call it.
+    title : str
+        As texts call it.
+    gates : tuple of str
+        In the order of their blocks in W, U and b.
+    kernels : dict of object to (str, int)
+        By the choice of `chooser`, the header of fastrnn/kernels/cells and the ``option`` that its
+        functions are given.
+    step : callable
+        Its equations, ``step(m, xW, states, p, options)``: one time step of arrays, or of what
+        stands for them, with ``m`` for the functions (`fastrnn.interop.onnx_network`), ``xW`` for
+        the product of input and W, ``p`` for the parameters by name; returns the new states.
+    states : tuple of str
+        "h", and "c" if there is a cell state.
+    options : tuple of Option
+        Keyword arguments of its layer.
+    chooser : str, optional
+        The option that chooses among `kernels`.
+    biases : dict of str to str
+        The gates whose bias starts at the value of an option.
+    parameters : tuple of Parameter
+        What it has beside W, U and b.
+    onnx, keras, torch : Operator, optional
+        What it is in ONNX, Keras and PyTorch.
+    """
+
+    name: str
+    title: str
+    gates: tuple[str, ...]
+    kernels: Mapping[Any, tuple[str, int]]
+    step: Callable
+    states: tuple[str, ...] = ("h",)
+    options: tuple[Option, ...] = ()
+    chooser: str | None = None
+    biases: Mapping[str, str] = field(default_factory=dict)
+    parameters: tuple[Parameter, ...] = ()
+    onnx: Operator | None = None
+    keras: Operator | None = None
+    torch: Operator | None = None
+
+    def shapes(self, input_size, hidden_size):
+        """Name the parameters of one direction of a layer, with their shapes."""
+        width = len(self.gates) * hidden_size
+        shapes = {"W": (input_size, width), "U": (hidden_size, width), "b": (width,)}
+        of_cell = {p.name: (p.n_blocks * hidden_size,) for p in self.parameters}
+        return shapes | of_cell
+
+    def is_decayed(self, name):
+        """Whether a penalty on weights is for this parameter."""
+        beside = {parameter.name: parameter.decayed for parameter in self.parameters}
+        return beside.get(name, name != "b")
+
+    def check_options(self, options):
+        """All options, by name: those given, in their one form, and the others' defaults."""
+        known = {option.name: option for option in self.options}
+        for name in options:
+            if name not in known:
+                raise TypeError(
+                    f"cell {self.name!r} has no option {name!r}, only {list(known) or 'none'}"
+                )
+        return {
+            name: option.check(options.get(name, option.default)) for name, option in known.items()
+        }
+
+    def choice(self, options):
+        """What the chooser is set to; None without one."""
+        return None if self.chooser is None else options[self.chooser]
+
+    def kernel(self, options):
+        """The C functions, and what they are told of the option."""
+        name, option = self.kernels[self.choice(options)]
+        return Kernel(name), option
+
+    @property
+    def n_kept(self):
+        """What a layer keeps of a step for the way back, beside h, in widths of a state."""
+        kernel, _ = self.kernel(self.check_options({}))
+        gates = 0 if kernel.drops_gates else len(self.gates)
+        return gates + kernel.kept + len(self.states) - 1
+
+    def operator(self, library, options):
+        """What it is in a library, "onnx", "keras" or "torch", with these options; or None."""
+        operator = getattr(self, library)
+        has_it = operator is not None and self.choice(options) in operator.attributes
+        return operator if has_it else None
+
+    def blocks_of(self, operator):
+        """Which of the blocks here stand where an operator has its gates."""
+        return [self.gates.index(gate) for gate in operator.gates]
+
+    def recurrent_bias(self, params):
+        """Biases of the recurrent product, as many as ``b``: zero but where there is a parameter."""
+        bias = np.zeros_like(params["b"])
+        size = len(bias) // len(self.gates)
+        for parameter in self.parameters:
+            if parameter.bias_of is not None:
+                k = self.gates.index(parameter.bias_of)
+                bias[k * size : (k + 1) * size] = params[parameter.name]
+        return bias
+
+    def split_bias(self, b, of_state):
+        """The parameters "b" and those that are biases of the recurrent product, from two biases.
+
+        Where there is no such parameter, the two are added.
+        """
+        size, params = len(b) // len(self.gates), {"b": b + of_state}
+        for parameter in self.parameters:
+            if parameter.bias_of is not None:
+                k = self.gates.index(parameter.bias_of)
+                block = slice(k * size, (k + 1) * size)
+                params["b"][block], params[parameter.name] = b[block], of_state[block]
+        return params
