@@ -1,31 +1,25 @@
 """C export: a fitted estimator as one C99 file and its header.
 
-The C code stands in ``model.c.in`` and ``model.h.in`` beside this file. Their lines are those that
-are written, but for names that begin with ``$``, which are filled in, and these::
-
-    %if NAME ... %else ... %end    what comes between is left out unless NAME is true
-    %for NAME ... %end             comes once for each item of a list, a dict of names of its own
-
-The names come from `fastrnn.interop.c_names`.
+The code that runs a model stands in the folder ``runtime``: C files that are read, compiled and
+formatted as they are. An export is its description of the model, these files, and the weights.
 """
 
-import itertools
 import os
 import re
 from importlib import resources
 from pathlib import Path
-from string import Template
-
-import numpy as np
 
 from fastrnn.files.atomic import replacing
-from fastrnn.interop.c_names import describe
+from fastrnn.interop.c_description import describe
+from fastrnn.interop.c_text import Text
+from fastrnn.interop.model import is_estimator, read_model
 
 __all__ = ["export_c"]
 
 _PREFIX = re.compile(r"[A-Za-z](_?[A-Za-z0-9])*")
 _FILE_NAME = re.compile(r"[\w.+-]([\w .+-]*[\w.+-])?", re.ASCII)  # that #include can name anywhere
-_NUMBERS_A_LINE = 5
+_RUNTIME = resources.files("fastrnn.interop").joinpath("runtime")
+_INCLUDE = re.compile(r'(#include ".*"\n)+\n')
 
 
 def export_c(est, path, *, prefix=None):
@@ -90,14 +84,25 @@ def export_c(est, path, *, prefix=None):
             f"'_.+-' only, got {source.name!r}"
         )
     header = source.with_suffix(".h")
-    names, weights = describe(est, _check_prefix(prefix, source.stem), header.name)
-    code = itertools.chain(_fill_in("model.c.in", names), _initializers(weights))
+    prefix = _check_prefix(prefix, source.stem)
+    if not is_estimator(est):
+        raise TypeError(f"est must be an estimator of fastrnn, got {type(est).__name__}")
+    model = read_model(est)
+    if not model.network.one_way:
+        raise ValueError(
+            "the model is bidirectional: it has no output before the end of a sequence, all steps "
+            "of which would have to be kept; export one with bidirectional=False"
+        )
+    code = describe(model, _cells())
+    text = Text(code, prefix)
+    reader = "columns.h" if model.plan is None else "series.h"
+    runtime = _runtime("functions.h", f"cells/{code.cell}.h", reader, "runtime.c")
     for file in (source, header):
         if file.is_dir():
             raise IsADirectoryError(f"{file} is a folder")
     with replacing(source) as new_source, replacing(header) as new_header:
-        _write(code, new_source)
-        _write(_fill_in("model.h.in", names), new_header)
+        _write(text.source(header.name, runtime), new_source)
+        _write([text.header()], new_header)
 
 
 def _check_prefix(prefix, stem):
@@ -115,60 +120,18 @@ def _check_prefix(prefix, stem):
     return wanted
 
 
-def _fill_in(template, names):
-    """Return the lines of a template for a model."""
-    text = resources.files("fastrnn.interop").joinpath(template).read_text(encoding="ascii")
-    return _lines(iter(text.splitlines()), names)
+def _cells():
+    """The cells that there is C code of."""
+    folder = _RUNTIME.joinpath("cells")
+    return {Path(file.name).stem for file in folder.iterdir() if file.name.endswith(".h")}
 
 
-def _lines(lines, names):
-    """Yield the lines that are left, filled in."""
-    for line in lines:
-        if not line.startswith("%"):
-            yield Template(line).substitute(names)
-            continue
-        word, name = line.split()
-        block, otherwise = _block(lines)
-        if word == "%for":
-            for item in names[name]:
-                yield from _lines(iter(block), names | item)
-        else:
-            yield from _lines(iter(block if names[name] else otherwise), names)
+def _runtime(*names):
+    """Read files of the runtime as one text, which needs no line that includes one in another."""
+    texts = [_RUNTIME.joinpath(name).read_text(encoding="ascii") for name in names]
+    return _INCLUDE.sub("", "\n".join(texts))
 
 
-def _block(lines):
-    """Read on to the end of a block; return its lines, and those that come otherwise."""
-    parts, depth = ([], []), 0
-    part = parts[0]
-    for line in lines:
-        if line == "%end" and depth == 0:
-            break
-        if line == "%else" and depth == 0:
-            part = parts[1]
-            continue
-        depth += line.startswith(("%if", "%for")) - (line == "%end")
-        part.append(line)
-    return parts
-
-
-def _initializers(weights):
-    """Yield the lines that define the weights, a row of a matrix beginning in a line of its own."""
-    for name, (size, values) in weights.items():
-        yield ""
-        yield f"static const float {name}[{size}] = {{"
-        for row in np.atleast_2d(values):
-            literals = [_literal(number) for number in row.tolist()]
-            for begin in range(0, len(literals), _NUMBERS_A_LINE):
-                yield "    " + " ".join(literals[begin : begin + _NUMBERS_A_LINE])
-        yield "};"
-
-
-def _literal(number):
-    """Write a float in hexadecimal, which is exact, with a comma."""
-    mantissa, exponent = number.hex().split("p")
-    return f"{mantissa.rstrip('0').rstrip('.')}p{exponent}f,"
-
-
-def _write(lines, path):
+def _write(parts, path):
     with open(path, "w", encoding="ascii", newline="\n") as file:
-        file.writelines(f"{line}\n" for line in lines)
+        file.writelines(parts)

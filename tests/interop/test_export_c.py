@@ -20,7 +20,8 @@ import fastrnn
 from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNRegressor, RNNTagger
 from fastrnn.bridge import NotFittedError
 from fastrnn.inputs.scaling import learn_scale
-from fastrnn.interop import c, export_c
+from fastrnn.interop import export_c
+from fastrnn.interop.c_text import Text
 
 # Short trainings end at max_iter, which is not what these tests are about.
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
@@ -189,6 +190,22 @@ def assert_same(compiled, model, x, predict, atol=1e-5, rtol=0.0):
     whole = compiled.run(numbers, ids, every_step=every_step)
     wanted = np.stack(steps) if every_step else steps[-1][np.newaxis]
     np.testing.assert_array_equal(whole, wanted)
+
+
+# The runtime.
+
+
+RUNTIME = Path(export_c.__globals__["__file__"]).with_name("runtime")
+PIECES = sorted(path.relative_to(RUNTIME).as_posix() for path in RUNTIME.rglob("*.[ch]"))
+
+
+@pytest.mark.parametrize("compiler_name", ["gcc", "clang"])
+def test_the_runtime_is_c_as_it_stands(compiler_name):
+    assert {"runtime.c", "functions.h", "series.h", "cells/lstm.h"} <= set(PIECES)
+    # What is not used by itself is used by what includes it, or by an export.
+    for piece in PIECES:
+        flags = "-Wno-unused -x c -fsyntax-only"
+        assert run(f"{find(compiler_name)} {STRICT} {flags} {piece}", RUNTIME) == ""
 
 
 # What it says.
@@ -579,7 +596,7 @@ def test_weights_are_exact(tmp_path):
     theta[:7] = [0.0, -0.0, 2**-149, 3.4e38, 1 / 3, -(2**-126), 1]
     (source, _) = written(model, tmp_path)
     arrays = dict(re.findall(r"float (\w+)\[[^]]+\] = \{(.*?)\}", source.decode(), re.DOTALL))
-    names = {"W1": "W", "U1": "U", "b1": "b", "bn1": "b_n"}
+    names = {"W1": "W", "U1": "U", "b1": "b", "b_n1": "b_n"}
     (layer,) = model.network_.layers
     params = {name: layer.params[key] for name, key in names.items()}
     params |= {"Wy": model.network_.head.params["W"], "by": model.network_.head.params["b"]}
@@ -616,6 +633,12 @@ def test_prefix_and_names(tmp_path, compiler):
     )
     run(f"{compiler} {STRICT} 'first model.c' second.c main.c -lm -o main", tmp_path)
     run("./main", tmp_path)
+
+
+@pytest.mark.parametrize("prefix", ["rnn", "lstm", "gru", "carry_lstm", "step", "run", "layer"])
+def test_prefixes_that_the_runtime_might_use(prefix, tmp_path, compiler):
+    export_c(classifier(cell=prefix if prefix in CELLS else "lstm"), tmp_path / f"{prefix}.c")
+    run(f"{compiler} {STRICT} -fsyntax-only {prefix}.c", tmp_path)
 
 
 def test_cplusplus(tmp_path):
@@ -753,11 +776,11 @@ def test_names_that_are_refused(tmp_path):
 def test_a_failing_export_leaves_older_files(tmp_path, monkeypatch):
     before = written(classifier(), tmp_path)
 
-    def full_disk(_):
+    def full_disk(*_):
         yield "static const float"
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(c, "_initializers", full_disk)
+    monkeypatch.setattr(Text, "source", full_disk)
     with pytest.raises(OSError, match="No space left"):
         export_c(tagger(), tmp_path / "model.c")
     assert [(tmp_path / name).read_bytes() for name in ("model.c", "model.h")] == before

@@ -1,0 +1,175 @@
+"""What the C code of a model is made of, beside the runtime: sizes, choices, tables and weights."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fastrnn.interop.model import Model
+
+
+@dataclass(eq=False)
+class Description:
+    """What the runtime is told of a model.
+
+    Attributes
+    ----------
+    model : Model
+        What is exported.
+    cell : str
+        Name of the layers' cell.
+    parameters : list of str
+        Names of the arrays of a layer.
+    constants : dict of str to (int, str or None)
+        What the runtime asks the preprocessor for; None has no value.
+    layers, id_columns : list of tuple
+        Rows of the runtime's tables: numbers, and names of weights.
+    numbers, ids : list of str
+        What each number and each id of a step is.
+    weights : dict of str to ndarray of float32
+        All arrays, by name.
+    """
+
+    model: Model
+    cell: str
+    parameters: list[str]
+    constants: dict[str, int | str | None] = field(default_factory=dict)
+    layers: list[tuple] = field(default_factory=list)
+    id_columns: list[tuple] = field(default_factory=list)
+    numbers: list[str] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    weights: dict[str, Any] = field(default_factory=dict)
+
+    def add_weights(self, name, values):
+        """Add an array, rounded to float32; return its name."""
+        with np.errstate(over="ignore"):
+            rounded = np.asarray(values, dtype=np.float32)
+        if not np.isfinite(rounded).all():
+            raise ValueError("the model has weights that do not fit into a float of C")
+        self.weights[name] = rounded
+        return name
+
+
+def describe(model, cells):
+    """Describe a model that reads in one direction; `cells` are those that there is C code of."""
+    cell = model.network.architecture.cell
+    if cell not in cells:
+        raise ValueError(f"there is no C code of cell={cell!r}, only of {sorted(cells)}")
+    code = Description(model, cell, list(model.network.layers[0].params))
+    _describe_ids(code)
+    if model.plan is None:
+        _describe_columns(code)
+    else:
+        _describe_series(code)
+    _describe_layers(code)
+    _describe_outputs(code)
+    return code
+
+
+def _describe_ids(code):
+    """Vectors of ids, and where each column of ids has its own in the input of layer 1."""
+    network, architecture = code.model.network, code.model.network.architecture
+    tables = [
+        code.add_weights(f"table{t}", table) for t, table in enumerate(network.embeddings, start=1)
+    ]
+    place = architecture.n_features
+    for k in architecture.id_tables:
+        n_ids, length = architecture.embeddings[k]
+        code.id_columns.append((n_ids, length, place, tables[k]))
+        place += length
+    code.constants["N_IDS"] = len(code.id_columns)
+    code.constants["N_INPUTS"] = architecture.input_width
+
+
+def _describe_columns(code):
+    """Numbers and ids of a step, for the estimators that read them as they are."""
+    columns = code.model.columns
+    is_text = code.model.answers == "tokens"
+    of_id = "the token, its place in tokens_" if is_text else "column {} of X"
+    code.numbers = [f"column {j} of X" for j in range(columns.width) if j not in columns.ids]
+    code.ids = [of_id.format(j) for j in columns.ids]
+    code.constants["N_FEATURES"] = code.model.network.architecture.n_features
+
+
+def _describe_series(code):
+    """What a forecaster reads: the value, and covariates, which are scaled in C."""
+    plan, covariates, columns = code.model.plan, code.model.covariates, code.model.columns
+    past = [(j, 0) for j in range(covariates.n_future, len(covariates.mean))]
+    future = [(j, h) for h in range(1, plan.block + 1) for j in range(covariates.n_future)]
+    # Behind the value, and the mark of a missing one, stand covariates, some steps ahead.
+    places = list(enumerate(past + future, start=1 + plan.mask))
+    numbers = [place for k, place in places if k not in columns.ids]
+    unknown = " (the largest id: not known yet)"
+    code.ids = [
+        _covariate(j, ahead) + unknown * (ahead > 0) for k, (j, ahead) in places if k in columns.ids
+    ]
+    if numbers:
+        which = [j for j, _ in numbers]
+        code.add_weights("covariate_mean", covariates.mean[which])
+        code.add_weights("covariate_scale", covariates.deviation[which])
+    value = "the value of the series" + (", NAN if it is missing" if plan.mask else "")
+    code.numbers = [value, *(_covariate(*place) for place in numbers)]
+    code.constants |= {
+        "N_FEATURES": len(code.numbers),
+        "N_STEPS": plan.block,
+        "N_LEVELS": len(plan.quantiles or (0.5,)),
+        "LOG": int(plan.log),
+        "SEASON": plan.seasonality or 0,
+        "MASK": int(plan.mask),
+        "RELATIVE": int(plan.scaling == "difference"),
+    }
+
+
+def _covariate(j, ahead):
+    """Name a covariate as it stands for some step."""
+    return f"covariate {j}" + (f" of {count(ahead, 'step')} ahead" if ahead else "")
+
+
+def _describe_layers(code):
+    """The recurrent layers, of one cell."""
+    layers, architecture = code.model.network.layers, code.model.network.architecture
+    for k, layer in enumerate(layers, start=1):
+        arrays = [code.add_weights(f"{name}{k}", layer.params[name]) for name in code.parameters]
+        code.layers.append((layer.input_size, layer.hidden_size, *arrays))
+    sizes = architecture.hidden_layer_sizes
+    code.constants |= {
+        "H_LARGEST": max(sizes),
+        "H_TOP": sizes[-1],
+        "N_STATES": layers[0].n_states,
+        "STATE_SIZE": layers[0].n_states * sum(sizes),
+        "STEP_CELL": f"step_{code.cell}",
+    }
+    for name, value in architecture.cell_options.items():
+        if isinstance(value, str):
+            code.constants[f"{name}_{value}".upper()] = None
+        elif isinstance(value, bool):
+            code.constants[name.upper()] = int(value)
+
+
+def _describe_outputs(code):
+    """Pooling, the output layer, and what becomes of its outputs."""
+    model, head = code.model, code.model.network.head
+    pooling = model.network.architecture.pooling
+    if pooling not in ("last", "mean", "max", "steps"):
+        raise ValueError(f"there is no C code of pooling={pooling!r}")
+    if not head.tied:
+        code.add_weights("Wy", head.params["W"])
+    code.add_weights("by", head.params["b"])
+    if model.answers == "numbers":
+        code.add_weights("y_scale", model.scale)
+        code.add_weights("y_mean", model.mean)
+    code.constants |= {
+        "POOL_MEAN": int(pooling == "mean"),
+        "POOL_MAX": int(pooling == "max"),
+        "EVERY_STEP": int(pooling == "steps"),
+        "N_OUTPUTS": head.n_outputs,
+        "TIED": int(head.tied),
+        "SOFTMAX": int(head.kind == "log_loss"),
+        "SIGMOID": int(head.kind == "binary_log_loss"),
+        "SCALED": int(model.answers == "numbers"),
+    }
+
+
+def count(n, what):
+    """Say how many."""
+    return f"{n} {what}" + "s" * (n != 1)

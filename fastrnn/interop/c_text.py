@@ -1,0 +1,420 @@
+"""The text of a model in C: its description, and the header that says how it is used."""
+
+import numpy as np
+
+from fastrnn import __version__
+from fastrnn.interop.c_description import count
+
+_NUMBERS_A_LINE = 5
+_LONGEST_STRING = 4095  # bytes of a literal that every C99 compiler takes (C99, 5.2.4.1)
+
+_SCALES = {
+    "difference": (
+        "the mean absolute difference of one value from the one before",
+        "any value, best one of the last",
+    ),
+    "standard": ("the standard deviation of the values", "their mean"),
+    "level": ("the mean absolute value", "0"),
+    None: ("1", "0"),
+}
+"""What `fastrnn.inputs.scaling.learn_scale` learns, by name: factor and shift."""
+
+
+class Text:
+    """The lines of a model in C.
+
+    Parameters
+    ----------
+    code : Description
+        What is exported.
+    prefix : str
+        What public names begin with.
+    """
+
+    def __init__(self, code, prefix):
+        self._code, self._model, self._plan = code, code.model, code.model.plan
+        self._prefix, self._PREFIX = prefix, prefix.upper()
+        self._size = code.constants
+        self._title = f"{code.model.kind}, written by fastrnn {__version__}."
+
+    def header(self):
+        """Return the text of the header."""
+        guard = f"{self._PREFIX}_H"
+        parts = [
+            self._header_begin(guard),
+            self._sizes(),
+            self._class_declaration(),
+            self._scale_struct(),
+            self._stream_struct(),
+            self._prepare_prototypes(),
+            self._step_prototype(),
+            self._run_prototype(),
+            f"#ifdef __cplusplus\n}}\n#endif\n\n#endif /* {guard} */\n",
+        ]
+        return "\n".join(part for part in parts if part)
+
+    def _header_begin(self, guard):
+        prefix = self._prefix
+        return f"""\
+/* {self._title}
+
+   {prefix}_step reads a sequence step by step, as it comes; {prefix}_run reads a whole one.
+   No memory is allocated, and nothing is kept but what stands in a stream: there may be any number
+   of them, a copy of one goes on by itself, and threads may use different ones at the same time. */
+
+#ifndef {guard}
+#define {guard}
+
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+"""
+
+    def _sizes(self):
+        size, lines = self._size, []
+        if size["N_FEATURES"]:
+            lines.append(f"N_FEATURES {size['N_FEATURES']} /* numbers of a step */")
+        if size["N_IDS"]:
+            lines.append(f"N_IDS {size['N_IDS']} /* ids of a step */")
+        lines.append(f"N_OUTPUTS {size['N_OUTPUTS']}")
+        if size.get("SEASON"):
+            lines.append(f"SEASON {size['SEASON']} /* steps of a season */")
+        if self._model.end is not None:
+            what = "the id before the first token of a text, and after the last"
+            lines.append(f"END {self._model.end} /* {what} */")
+        return "".join(f"#define {self._PREFIX}_{line}\n" for line in lines)
+
+    def _class_declaration(self):
+        if self._model.answers != "classes":
+            return ""
+        return f"/* The class of each output. */\nextern {self._class_array()};\n"
+
+    def _class_array(self):
+        class_type, _ = class_literals(self._model.meanings)
+        return f"const {class_type} {self._prefix}_classes[{self._PREFIX}_N_OUTPUTS]"
+
+    def _scale_struct(self):
+        plan = self._plan
+        if plan is None:
+            return ""
+        factor, shift = _SCALES[plan.scaling]
+        value = ("log(value)" if plan.log else "value") + " - season" * bool(plan.seasonality)
+        season = ""
+        if plan.seasonality:
+            season = (
+                f"    float season[{self._PREFIX}_SEASON]; "
+                "/* seasonal pattern from the first step on; zeros for none */\n"
+            )
+        return f"""\
+/* How a series is scaled, known before its first step:
+
+     z = ({value} - shift) / factor
+
+   In Python, factor is {factor},
+   and shift is {shift}.
+   A factor of 0 belongs to a series that does not vary. */
+typedef struct {{
+    float shift, factor;
+{season}}} {self._prefix}_scale;
+"""
+
+    def _stream_struct(self):
+        size, top = self._size, self._size["H_TOP"]
+        lines = [f"float state[{size['STATE_SIZE']}]; /* of all layers */"]
+        if size["POOL_MEAN"]:
+            lines.append(
+                f"double sum[{top}]; "
+                "/* of the last layer's states; float would lose count in long streams */"
+            )
+            lines.append("double n_steps;")
+        if size["POOL_MAX"]:
+            lines.append(f"float max[{top}]; /* of the last layer's states */")
+        if self._plan is not None:
+            lines.append(f"{self._prefix}_scale scale;")
+            lines.append("float last; /* scaled value observed last */")
+        if size.get("SEASON"):
+            lines.append("int place; /* of the next step in its season */")
+        fields = "".join(f"    {line}\n" for line in lines)
+        return (
+            "/* What a stream remembers of the steps so far. */\n"
+            f"typedef struct {{\n{fields}}} {self._prefix}_stream;\n"
+        )
+
+    def _prepare_prototypes(self):
+        prefix = self._prefix
+        if self._plan is None:
+            what = ("Prepare a stream, whatever its memory holds, for its first step",)
+            what += ("Begin a new sequence",)
+        else:
+            what = ("Prepare a stream for the first step of a series with this scale",)
+            what += ("Begin a series anew, with the same scale",)
+        return (
+            f"/* {what[0]}. */\n{self._init_head()};\n\n"
+            f"/* {what[1]}. */\nvoid {prefix}_reset({prefix}_stream *stream);\n"
+        )
+
+    def _init_head(self):
+        scale = "" if self._plan is None else f", const {self._prefix}_scale *scale"
+        return f"void {self._prefix}_init({self._prefix}_stream *stream{scale})"
+
+    def _step_prototype(self):
+        inputs = self._inputs()
+        width = max(len(place) for place, _ in inputs)
+        lines = "".join(f"     {place:{width}} {meaning};\n" for place, meaning in inputs)
+        refused = []
+        if self._size["N_FEATURES"]:
+            refused.append("a number is not finite")
+        if self._size.get("LOG"):
+            refused.append("the value is not above 0")
+        if self._size["N_IDS"]:
+            refused.append("there is no such id")
+        return f"""\
+/* Read the next step:
+
+{lines}     {"y":{width}} receives what the model says of all steps so far:
+     {"":{width}} {self._outputs()}.
+
+   Returns 0, or -1 if {" or ".join(refused)}:
+   then stream and y are as they were. */
+{self._step_head()};
+"""
+
+    def _inputs(self):
+        """Where each input stands, and what it is."""
+        code = self._code
+        inputs = [(f"x[{d}]", meaning) for d, meaning in enumerate(code.numbers)]
+        if not code.ids and self._plan is None:
+            inputs = [("x", "the numbers of the step, as in X")]
+        for c, (meaning, (n_ids, *_)) in enumerate(zip(code.ids, code.id_columns, strict=True)):
+            inputs.append((f"ids[{c}]", f"{meaning}, from 0 to {n_ids - 1}"))
+        return inputs
+
+    def _outputs(self):
+        """What the outputs are."""
+        if self._plan is None:
+            return {
+                "classes": f"the probability of each class, in the order of {self._prefix}_classes",
+                "labels": "the probability of each label, for itself",
+                "numbers": "the numbers predicted",
+                "tokens": "the probability of each token to be the next",
+            }[self._model.answers]
+        outputs = f"forecasts of the next {count(self._plan.block, 'step')}"
+        if self._plan.quantiles is not None:
+            outputs += f", of each the quantiles {', '.join(map(str, self._plan.quantiles))}"
+        return outputs
+
+    def _step_head(self):
+        size, arguments = self._size, [f"{self._prefix}_stream *stream"]
+        if size["N_FEATURES"]:
+            arguments.append(f"const float x[{self._PREFIX}_N_FEATURES]")
+        if size["N_IDS"]:
+            arguments.append(f"const int ids[{self._PREFIX}_N_IDS]")
+        arguments.append(f"float y[{self._PREFIX}_N_OUTPUTS]")
+        return _head(f"int {self._prefix}_step", arguments)
+
+    def _run_prototype(self):
+        prefix = self._prefix
+        if self._size["EVERY_STEP"]:
+            receives = f"y receives what {prefix}_step would give for each step: n_steps rows."
+        else:
+            receives = f"y receives what {prefix}_step would give for the last step."
+        return f"""\
+/* Read a whole sequence of n_steps steps, which stand one after the other.
+   {receives}
+   Returns 0, or -1 if n_steps is 0 or {prefix}_step would refuse a step. */
+{self._run_head()};
+"""
+
+    def _run_head(self):
+        arguments = [] if self._plan is None else [f"const {self._prefix}_scale *scale"]
+        arguments += ["const float *x"] if self._size["N_FEATURES"] else []
+        arguments += ["const int *ids"] if self._size["N_IDS"] else []
+        return _head(f"int {self._prefix}_run", [*arguments, "size_t n_steps", "float *y"])
+
+    def source(self, header, runtime):
+        """The parts of the source; `runtime` is the text that stands in its middle."""
+        parts = [
+            self._source_begin(header),
+            self._constants(),
+            self._tables(),
+            runtime,
+            self._functions(),
+            self._classes(),
+            "/* The weights, in hexadecimal, which is exact. */\n",
+        ]
+        yield "\n".join(part for part in parts if part)
+        for name, values in self._code.weights.items():
+            yield f"\nstatic const float {name}[{values.size}] = {{\n"
+            yield from _rows(values)
+            yield "};\n"
+
+    def _source_begin(self, header):
+        stages = "".join(f"     {stage}\n" for stage in self._stages())
+        rounded = ""
+        if self._model.network.dtype == np.float64:
+            rounded = (
+                "   The model was trained in double precision; "
+                "its weights are rounded to float here.\n\n"
+            )
+        return f"""\
+/* {self._title}
+   Do not change it: export the model again. {header} says how it is used.
+
+   A step goes this way:
+
+{stages}
+{rounded}\
+   Any C99 compiler will do; the mathematical library is needed (-lm). The inner loops of products
+   run over neighbours in memory: -O3, with leave to use the processor's vector instructions such as
+   -march=native, makes the most of them. */
+
+#include "{header}"
+"""
+
+    def _stages(self):
+        """What happens to a step, one after the other."""
+        code, pooling = self._code, self._model.network.architecture.pooling
+        n_numbers, n_ids = self._size["N_FEATURES"], self._size["N_IDS"]
+        stages = [count(n_numbers, "number")] if n_numbers else []
+        stages += [f"{count(n_ids, 'id')}, for each a vector"] if n_ids else []
+        stages += [f"{code.cell}, {count(H, 'unit')}" for _, H, *_ in code.layers]
+        if pooling in ("mean", "max"):
+            stages.append(f"{'mean' if pooling == 'mean' else 'maximum'} of its states")
+        return [*stages, f"output layer: {self._outputs()}"]
+
+    def _constants(self):
+        """What the runtime asks the preprocessor for."""
+        lines = [
+            f"#define {name}" + ("" if value is None else f" {value}")
+            for name, value in self._code.constants.items()
+        ]
+        each = " \\\n    ".join(f"DO({k})" for k in range(len(self._code.layers)))
+        lines.append(f"#define EACH_LAYER(DO) {each}")
+        return "/* The model. */\n\n" + "\n".join(lines) + "\n"
+
+    def _tables(self):
+        """The types that the runtime knows, the weights' names, and its tables."""
+        code, id_columns = self._code, ""
+        if code.id_columns:
+            id_columns = f"static const id_column id_columns[] = {{{_table(code.id_columns)}}};\n"
+        pointers = ", ".join(f"*{name}" for name in code.parameters)
+        weights = "".join(
+            f"static const float {name}[{values.size}];\n" for name, values in code.weights.items()
+        )
+        return f"""\
+typedef {self._prefix}_stream stream_type;
+
+/* A layer: its inputs and units, and its parameters: W of inputs, U of states, a row for each; b
+   are biases. */
+typedef struct {{
+    int D, H;
+    const float {pointers};
+}} layer_type;
+
+/* A column of ids: how many there are, the length of their vectors, where these stand in the input
+   of the first layer, and the vectors. */
+typedef struct {{
+    int n_ids, length, place;
+    const float *table;
+}} id_column;
+
+/* Weights, whose values stand at the end of this file. */
+{weights}
+static const layer_type layers[] = {{{_table(code.layers)}}};
+{id_columns}"""
+
+    def _functions(self):
+        """The functions that the header declares."""
+        prefix = self._prefix
+        x = "x" if self._size["N_FEATURES"] else "NULL"
+        ids = "ids" if self._size["N_IDS"] else "NULL"
+        keep_scale = scale = ""
+        if self._plan is not None:
+            keep_scale, scale = "    stream->scale = *scale;\n", ", scale"
+        return f"""\
+{self._init_head()}
+{{
+{keep_scale}    reset(stream);
+}}
+
+void {prefix}_reset({prefix}_stream *stream)
+{{
+    reset(stream);
+}}
+
+{self._step_head()}
+{{
+    return step(stream, {x}, {ids}, y);
+}}
+
+{self._run_head()}
+{{
+    {prefix}_stream stream;
+
+    {prefix}_init(&stream{scale});
+    return run(&stream, {x}, {ids}, n_steps, y);
+}}
+"""
+
+    def _classes(self):
+        if self._model.answers != "classes":
+            return ""
+        _, literals = class_literals(self._model.meanings)
+        return f"{self._class_array()} = {{\n" + "".join(f"    {it},\n" for it in literals) + "};\n"
+
+
+def _head(name, arguments):
+    """The head of a function, an argument in each line."""
+    lines = ",\n    ".join(arguments)
+    return f"{name}(\n    {lines})"
+
+
+def _table(rows):
+    """The rows of a table, each in a line of its own."""
+    return "".join(f"\n    {{{', '.join(map(str, row))}}}," for row in rows) + "\n"
+
+
+def _rows(values):
+    """The initializers of an array, a row of a matrix beginning in a line of its own."""
+    for row in np.atleast_2d(values):
+        literals = [_literal(number) for number in row.tolist()]
+        for begin in range(0, len(literals), _NUMBERS_A_LINE):
+            yield "    " + " ".join(literals[begin : begin + _NUMBERS_A_LINE]) + "\n"
+
+
+def _literal(number):
+    """Write a float in hexadecimal, which is exact, with a comma."""
+    mantissa, exponent = number.hex().split("p")
+    return f"{mantissa.rstrip('0').rstrip('.')}p{exponent}f,"
+
+
+def class_literals(classes):
+    """Return the C type of class labels, and each as C writes it."""
+    labels = classes.tolist()
+    if isinstance(labels[0], str | bytes):
+        return "char *const", [_string(label) for label in labels]
+    if isinstance(labels[0], float):
+        return "double", [f"{label!r}" for label in labels]
+    if min(labels) < -(2**63) or max(labels) >= 2**63:
+        raise ValueError("a class label does not fit into a number of C, of 64 bits")
+    # There are no negative literals: the smallest number is written as a difference.
+    return "long long", [
+        "-9223372036854775807LL - 1" if label == -(2**63) else f"{int(label)}LL" for label in labels
+    ]
+
+
+def _string(label):
+    """Write a label as a C string: what is not plain ASCII as bytes of UTF-8, in octal."""
+    try:
+        text = label.encode("utf-8") if isinstance(label, str) else label
+    except UnicodeEncodeError:
+        text = b"\0"  # half of a surrogate pair
+    if b"\0" in text or len(text) > _LONGEST_STRING:
+        raise ValueError(
+            f"the class label {label[:40]!r} does not fit into a string of C: expected at most "
+            f"{_LONGEST_STRING} bytes of UTF-8, none of them 0"
+        )
+    plain = {*range(ord(" "), ord("~") + 1)} - set(b'"\\?')  # ?? begins a trigraph
+    return '"' + "".join(chr(byte) if byte in plain else f"\\{byte:03o}" for byte in text) + '"'

@@ -1,0 +1,66 @@
+/* What an export says of its model. Here stands an example, so that compilers, linters and editors
+   can read these files as they are: an export has them one behind the other, its own description
+   first, and leaves out the lines by which one includes the other. */
+
+#ifndef EXAMPLE_H
+#define EXAMPLE_H
+
+#include <stddef.h>
+
+typedef struct {
+    float state[16];
+    double sum[3], n_steps;
+    float max[3];
+    struct {
+        float shift, factor, season[4];
+    } scale;
+    float last;
+    int place;
+} stream_type;
+
+#define N_FEATURES 2
+#define N_IDS 1
+#define N_INPUTS 6
+#define EACH_LAYER(DO) DO(0) DO(1)
+#define STEP_CELL step_lstm
+#define N_STATES 2
+#define ACTIVATION_TANH
+#define CANDIDATE_ACTIVATION_SIGMOID
+#define RESET_AFTER 1
+#define H_LARGEST 5
+#define STATE_SIZE 16
+#define H_TOP 3
+#define POOL_MEAN 1
+#define POOL_MAX 0
+#define TIED 0
+#define SOFTMAX 1
+#define SIGMOID 0
+#define SCALED 1
+#define EVERY_STEP 0
+#define N_OUTPUTS 6
+#define N_STEPS 2
+#define N_LEVELS 3
+#define LOG 0
+#define SEASON 4
+#define MASK 1
+#define RELATIVE 1
+
+typedef struct {
+    int D, H;
+    const float *W, *U, *b, *b_n;
+} layer_type;
+
+typedef struct {
+    int n_ids, length, place;
+    const float *table;
+} id_column;
+
+static const float W1[6 * 4 * 5], U1[5 * 4 * 5], b1[4 * 5], b_n1[5];
+static const float W2[5 * 4 * 3], U2[3 * 4 * 3], b2[4 * 3], b_n2[3];
+static const float Wy[3 * 6], by[6], y_scale[6], y_mean[6];
+static const float table1[7 * 3], covariate_mean[1], covariate_scale[1];
+
+static const layer_type layers[] = {{6, 5, W1, U1, b1, b_n1}, {5, 3, W2, U2, b2, b_n2}};
+static const id_column id_columns[] = {{7, 3, 3, table1}};
+
+#endif

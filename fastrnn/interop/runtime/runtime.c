@@ -1,0 +1,140 @@
+/* How a model reads a step, and what it says. */
+
+#include "cells/lstm.h"
+#include "columns.h"
+
+/* y = exp(y) / sum(exp(y)), with the largest element taken off first: nothing overflows. */
+static void softmax(float *y, int n)
+{
+    float largest = y[0], total = 0.0f;
+
+    for (int k = 1; k < n; k++)
+        if (y[k] > largest)
+            largest = y[k];
+    for (int k = 0; k < n; k++) {
+        y[k] = expf(y[k] - largest);
+        total += y[k];
+    }
+    for (int k = 0; k < n; k++)
+        y[k] /= total;
+}
+
+/* Read a step: go through every layer. If a number or an id is not acceptable return -1, and leave
+   the stream as it was. */
+static int advance(stream_type *stream, const float *x, const int *ids)
+{
+    float input[N_INPUTS];
+    const float *below = input;
+    float *state = stream->state;
+
+    if (!are_numbers(x))
+        return -1;
+#if N_IDS
+    for (int c = 0; c < N_IDS; c++)
+        if (ids[c] < 0 || ids[c] >= id_columns[c].n_ids)
+            return -1;
+#else
+    (void)ids;
+#endif
+
+    read_numbers(x, stream, input);
+#if N_IDS
+    for (int c = 0; c < N_IDS; c++) {
+        const id_column *column = &id_columns[c];
+
+        set(input + column->place, column->table + ids[c] * column->length, column->length);
+    }
+#endif
+#define STEP(k)                                                                                    \
+    STEP_CELL(&layers[k], below, state);                                                           \
+    below = state;                                                                                 \
+    state += N_STATES * layers[k].H;
+    EACH_LAYER(STEP)
+#undef STEP
+#if POOL_MEAN
+    for (int j = 0; j < H_TOP; j++)
+        stream->sum[j] += (double)below[j];
+    stream->n_steps += 1.0;
+#elif POOL_MAX
+    for (int j = 0; j < H_TOP; j++)
+        if (below[j] > stream->max[j])
+            stream->max[j] = below[j];
+#endif
+    return 0;
+}
+
+/* What the output layer says of the steps so far. */
+static void read_out(const stream_type *stream, float *y)
+{
+#if POOL_MEAN
+    float pooled[H_TOP];
+
+    for (int j = 0; j < H_TOP; j++)
+        pooled[j] = (float)(stream->sum[j] / stream->n_steps);
+#elif POOL_MAX
+    const float *pooled = stream->max;
+#else
+    const float *pooled = stream->state + STATE_SIZE - N_STATES * H_TOP;
+#endif
+
+    set(y, by, N_OUTPUTS);
+#if TIED
+    /* The weights are the vectors of the tokens. */
+    for (int k = 0; k < N_OUTPUTS; k++)
+        for (int j = 0; j < H_TOP; j++)
+            y[k] += pooled[j] * table1[k * H_TOP + j];
+#else
+    add_product(y, N_OUTPUTS, pooled, H_TOP, Wy, N_OUTPUTS);
+#endif
+    if (SOFTMAX)
+        softmax(y, N_OUTPUTS);
+    if (SIGMOID)
+        for (int k = 0; k < N_OUTPUTS; k++)
+            y[k] = sigmoid(y[k]);
+    finish(stream, y);
+}
+
+/* Begin a sequence. */
+static void reset(stream_type *stream)
+{
+    fill(stream->state, 0.0f, STATE_SIZE);
+#if POOL_MEAN
+    for (int j = 0; j < H_TOP; j++)
+        stream->sum[j] = 0.0;
+    stream->n_steps = 0.0;
+#elif POOL_MAX
+    fill(stream->max, -INFINITY, H_TOP);
+#endif
+    begin(stream);
+}
+
+/* Read a step, and say what there is to say; -1 if it is refused. */
+static int step(stream_type *stream, const float *x, const int *ids, float *y)
+{
+    if (advance(stream, x, ids) != 0)
+        return -1;
+    read_out(stream, y);
+    return 0;
+}
+
+/* Read a sequence, with a stream that was reset; -1 if a step is refused, or there is none. */
+static int run(stream_type *stream, const float *x, const int *ids, size_t n_steps, float *y)
+{
+    if (n_steps == 0)
+        return -1;
+    for (; n_steps > 0; n_steps--) {
+        if (advance(stream, x, ids) != 0)
+            return -1;
+        if (N_FEATURES)
+            x += N_FEATURES;
+        if (N_IDS)
+            ids += N_IDS;
+        if (EVERY_STEP) {
+            read_out(stream, y);
+            y += N_OUTPUTS;
+        }
+    }
+    if (!EVERY_STEP)
+        read_out(stream, y);
+    return 0;
+}

@@ -1,0 +1,91 @@
+/* The value of a series and covariates, which are scaled here, and forecasts, scaled back. */
+
+#include "functions.h"
+
+/* Whether the numbers of a step can be read. */
+static int are_numbers(const float *x)
+{
+    if (MASK ? isinf(x[0]) : !isfinite(x[0]))
+        return 0;
+    for (int d = 1; d < N_FEATURES; d++)
+        if (!isfinite(x[d]))
+            return 0;
+    return !(LOG && x[0] <= 0.0f);
+}
+
+/* Prepare for the first step. */
+static void begin(stream_type *stream)
+{
+    stream->last = NAN;
+#if SEASON
+    stream->place = 0;
+#endif
+}
+
+/* The scaled value; the one observed last for a missing one, NaN if there is none. */
+static float scaled(float value, const stream_type *stream)
+{
+    float z = stream->last;
+
+    if (!isnan(value)) {
+        z = (LOG ? logf(value) : value) - stream->scale.shift;
+#if SEASON
+        z -= stream->scale.season[stream->place];
+#endif
+        if (stream->scale.factor > 0.0f)
+            z /= stream->scale.factor;
+    }
+    return z;
+}
+
+/* Fill in what layer 1 reads of the numbers of a step. */
+static void read_numbers(const float *x, stream_type *stream, float *input)
+{
+    const float z = scaled(x[0], stream);
+
+    if (RELATIVE)
+        input[0] = isnan(stream->last) ? 0.0f : z - stream->last;
+    else
+        input[0] = isnan(z) ? 0.0f : z;
+#if MASK
+    input[1] = isnan(x[0]) ? 1.0f : 0.0f;
+#endif
+    stream->last = z;
+#if SEASON
+    stream->place = (stream->place + 1) % SEASON;
+#endif
+#if N_FEATURES > 1
+    for (int d = 1; d < N_FEATURES; d++)
+        input[d + MASK] = (x[d] - covariate_mean[d - 1]) / covariate_scale[d - 1];
+#endif
+}
+
+/* Quantiles do not cross: sort by insertion. */
+static void sort(float *y, int n)
+{
+    for (int q = 1; q < n; q++)
+        for (int p = q; p > 0 && y[p - 1] > y[p]; p--) {
+            const float larger = y[p - 1];
+
+            y[p - 1] = y[p];
+            y[p] = larger;
+        }
+}
+
+/* Bring forecasts to the units of the series. */
+static void finish(const stream_type *stream, float *y)
+{
+    for (int step = 0; step < N_STEPS; step++, y += N_LEVELS) {
+        sort(y, N_LEVELS);
+        for (int q = 0; q < N_LEVELS; q++) {
+            if (RELATIVE)
+                y[q] += stream->last;
+            y[q] = y[q] * stream->scale.factor + stream->scale.shift;
+#if SEASON
+            y[q] += stream->scale.season[(stream->place + step) % SEASON];
+#endif
+            if (LOG)
+                y[q] = expf(y[q]);
+        }
+    }
+}
