@@ -37,7 +37,7 @@ ROOMS = {
     "numbers next_tokens next_values base classifier regressor tagger forecaster language_model "
     "loading",
     "plotting": "axes loss_curve gradient_flow forecast states",
-    "interop": "weights model c_description c_text c onnx_graph onnx_network onnx_scaling "
+    "interop": "model weights c_description c_text c onnx_graph onnx_network onnx_scaling "
     "onnx_forecast onnx_export onnx_import keras pytorch",
     "cli": "files options tasks follow info demo commands command",
     "__main__": "",

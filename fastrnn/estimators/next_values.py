@@ -131,10 +131,14 @@ class SeriesReader:
         return None if names is None else (self.series.columns.value, *names)
 
     @property
+    def columns(self):
+        """The columns of what the network reads."""
+        return self.plan.columns(self.covariates)[0]
+
+    @property
     def n_features(self):
         """Numbers of each step."""
-        columns, _ = self.plan.columns(self.covariates)
-        return columns.width - len(columns.ids)
+        return self.columns.width - len(self.columns.ids)
 
     @property
     def id_tables(self):

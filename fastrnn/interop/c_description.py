@@ -52,10 +52,14 @@ class Description:
 
 def describe(model, cells):
     """Describe a model that reads in one direction; `cells` are those that there is C code of."""
-    cell = model.network.architecture.cell
-    if cell not in cells:
-        raise ValueError(f"there is no C code of cell={cell!r}, only of {sorted(cells)}")
-    code = Description(model, cell, list(model.network.layers[0].params))
+    layer = model.network.layers[0]
+    cell = layer.cell.name
+    if cell not in cells or layer.has_unknown_parameters:
+        raise ValueError(
+            f"there is no C code of {type(layer).__name__} with the parameters "
+            f"{list(layer.params)}, only of the cells {sorted(cells)}"
+        )
+    code = Description(model, cell, list(layer.params))
     _describe_ids(code)
     if model.plan is None:
         _describe_columns(code)
@@ -68,7 +72,7 @@ def describe(model, cells):
 
 def _describe_ids(code):
     """Vectors of ids, and where each column of ids has its own in the input of layer 1."""
-    network, architecture = code.model.network, code.model.network.architecture
+    network, architecture = code.model.network, code.model.architecture
     tables = [
         code.add_weights(f"table{t}", table) for t, table in enumerate(network.embeddings, start=1)
     ]
@@ -88,7 +92,7 @@ def _describe_columns(code):
     of_id = "the token, its place in tokens_" if is_text else "column {} of X"
     code.numbers = [f"column {j} of X" for j in range(columns.width) if j not in columns.ids]
     code.ids = [of_id.format(j) for j in columns.ids]
-    code.constants["N_FEATURES"] = code.model.network.architecture.n_features
+    code.constants["N_FEATURES"] = code.model.architecture.n_features
 
 
 def _describe_series(code):
@@ -127,7 +131,7 @@ def _covariate(j, ahead):
 
 def _describe_layers(code):
     """The recurrent layers, of one cell."""
-    layers, architecture = code.model.network.layers, code.model.network.architecture
+    layers, architecture = code.model.network.layers, code.model.architecture
     for k, layer in enumerate(layers, start=1):
         arrays = [code.add_weights(f"{name}{k}", layer.params[name]) for name in code.parameters]
         code.layers.append((layer.input_size, layer.hidden_size, *arrays))
@@ -148,24 +152,21 @@ def _describe_layers(code):
 
 def _describe_outputs(code):
     """Pooling, the output layer, and what becomes of its outputs."""
-    model, head = code.model, code.model.network.head
-    pooling = model.network.architecture.pooling
-    if pooling not in ("last", "mean", "max", "steps"):
-        raise ValueError(f"there is no C code of pooling={pooling!r}")
-    if not head.tied:
-        code.add_weights("Wy", head.params["W"])
-    code.add_weights("by", head.params["b"])
+    model, architecture = code.model, code.model.architecture
+    if not architecture.tied:
+        code.add_weights("Wy", model.head["W"])
+    code.add_weights("by", model.head["b"])
     if model.answers == "numbers":
         code.add_weights("y_scale", model.scale)
         code.add_weights("y_mean", model.mean)
     code.constants |= {
-        "POOL_MEAN": int(pooling == "mean"),
-        "POOL_MAX": int(pooling == "max"),
-        "EVERY_STEP": int(pooling == "steps"),
-        "N_OUTPUTS": head.n_outputs,
-        "TIED": int(head.tied),
-        "SOFTMAX": int(head.kind == "log_loss"),
-        "SIGMOID": int(head.kind == "binary_log_loss"),
+        "POOL_MEAN": int(architecture.pooling == "mean"),
+        "POOL_MAX": int(architecture.pooling == "max"),
+        "EVERY_STEP": int(architecture.pooling == "steps"),
+        "N_OUTPUTS": architecture.n_outputs,
+        "TIED": int(architecture.tied),
+        "SOFTMAX": int(model.link == "softmax"),
+        "SIGMOID": int(model.link == "sigmoid"),
         "SCALED": int(model.answers == "numbers"),
     }
 

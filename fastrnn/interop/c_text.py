@@ -275,11 +275,12 @@ typedef struct {{
 
     def _stages(self):
         """What happens to a step, one after the other."""
-        code, pooling = self._code, self._model.network.architecture.pooling
+        code, pooling = self._code, self._model.architecture.pooling
         n_numbers, n_ids = self._size["N_FEATURES"], self._size["N_IDS"]
         stages = [count(n_numbers, "number")] if n_numbers else []
         stages += [f"{count(n_ids, 'id')}, for each a vector"] if n_ids else []
-        stages += [f"{code.cell}, {count(H, 'unit')}" for _, H, *_ in code.layers]
+        title = self._model.network.layers[0].cell.title
+        stages += [f"{title}, {count(H, 'unit')}" for _, H, *_ in code.layers]
         if pooling in ("mean", "max"):
             stages.append(f"{'mean' if pooling == 'mean' else 'maximum'} of its states")
         return [*stages, f"output layer: {self._outputs()}"]

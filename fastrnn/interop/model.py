@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from fastrnn.estimators import fitting
 from fastrnn.estimators.base import RNNBase
 from fastrnn.estimators.classifier import RNNClassifier
 from fastrnn.estimators.forecaster import RNNForecaster
@@ -17,6 +18,17 @@ from fastrnn.network.network import Network
 KINDS = (RNNClassifier, RNNRegressor, RNNTagger, RNNForecaster, RNNLanguageModel)
 """Estimators whose answers this module can put into words."""
 
+LINKS = {
+    "log_loss": "softmax",
+    "binary_log_loss": "sigmoid",
+    "squared_error": None,
+    "quantiles": None,
+}
+"""What becomes of the outputs of heads that are one linear map, by the kind of the head."""
+
+POOLINGS = ("last", "mean", "max", "steps")
+"""What heads see of the top layer, as far as other programs are told how."""
+
 
 @dataclass(frozen=True, eq=False)
 class Model:
@@ -25,7 +37,7 @@ class Model:
     Attributes
     ----------
     kind : str
-        Name of the class, of fastrnn's own if it is one that derives from it.
+        Name of the class; that of fastrnn where it is derived.
     network : Network
         Its network.
     columns : Columns
@@ -59,33 +71,65 @@ class Model:
     plan: Any = None
     covariates: Any = None
 
+    @property
+    def architecture(self):
+        """What the network is."""
+        return self.network.architecture
+
+    @property
+    def head(self):
+        """The linear map to the outputs: "W" (F, K) and "b" (K,)."""
+        params = dict(self.network.head.params)
+        return {"W": self.network.embeddings[0].T, **params} if self.architecture.tied else params
+
+    @property
+    def link(self):
+        """What becomes of its outputs: "softmax", "sigmoid" or None."""
+        return LINKS[self.network.head.kind]
+
 
 def is_estimator(thing):
     """Whether something is an estimator of fastrnn, fitted or not."""
     return isinstance(thing, RNNBase)
 
 
+def adopt(est, weights, meaning):
+    """Make an estimator a fitted one with weights from elsewhere, which mean this."""
+    fitting.adopt(est, weights, meaning)
+
+
 def read_model(est):
     """What exchange needs to know of an estimator of fastrnn, which must be fitted."""
-    est._check_fitted()
+    est.check_fitted()
     kind = next((kind for kind in KINDS if isinstance(est, kind)), None)
     if kind is None:
         raise TypeError(f"there is no export of what {type(est).__name__} answers")
-    network, columns = est.network_, est._columns
-    # Steps of one number are no columns with names.
-    names = columns.names if est._n_columns is None else None
+    network, reader, task = est.network_, est.reader_, est.task_
+    _check(network)
+    columns, names = reader.columns, reader.feature_names
+    if kind not in (RNNForecaster, RNNLanguageModel) and reader.n_columns is not None:
+        names = None  # of a table they name steps
     about = {"answers": "classes"}
     if kind is RNNForecaster:
-        columns, _ = est._plan.columns(est._covariates)
-        names = est._columns.names
-        about = {"answers": "forecasts", "plan": est._plan, "covariates": est._covariates}
+        about = {"answers": "forecasts", "plan": reader.plan, "covariates": reader.covariates}
     elif kind is RNNRegressor:
-        about = {"answers": "numbers", "scale": est.y_scale_, "mean": est.y_mean_}
-        about["is_flat"] = est._y_ndim == 1
+        about = {"answers": "numbers", "scale": task.scale, "mean": task.mean}
+        about["is_flat"] = task.is_flat
     elif kind is RNNLanguageModel:
-        about = {"answers": "tokens", "meanings": est.tokens_, "end": est._vocabulary.end}
-    elif network.head.kind == "binary_log_loss":
+        about = {"answers": "tokens", "meanings": est.tokens_, "end": reader.vocabulary.end}
+    elif task.head == "binary_log_loss":
         about = {"answers": "labels", "meanings": est.classes_}
     else:
         about["meanings"] = est.classes_
     return Model(kind.__name__, network, columns, names, **about)
+
+
+def _check(network):
+    """Refuse what other programs would be told wrong: what this module does not know."""
+    head, pooling = network.head, network.architecture.pooling
+    if head.kind not in LINKS:
+        raise ValueError(f"there is no export of the head {head.kind!r}, only of {list(LINKS)}")
+    if unknown := head.params.keys() - {"W", "b"}:
+        raise ValueError(f"there is no export of a head with the parameters {sorted(unknown)}")
+    if pooling not in POOLINGS:
+        raise ValueError(f"there is no export of pooling={pooling!r}, only of {list(POOLINGS)}")

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from fastrnn import __version__
-from fastrnn.estimators.base import RNNBase
 from fastrnn.files.atomic import replacing
+from fastrnn.interop.model import is_estimator, read_model
 from fastrnn.interop.onnx_forecast import add_forecaster
 from fastrnn.interop.onnx_graph import Graph
 from fastrnn.interop.onnx_network import NetworkNodes, Steps
@@ -68,6 +68,8 @@ def to_onnx(est):
         If the estimator is not fitted.
     TypeError
         If it is no estimator of fastrnn.
+    ValueError
+        If a part of its network is none that this module knows.
 
     See Also
     --------
@@ -93,18 +95,13 @@ def to_onnx(est):
     >>> [value.name for value in model.graph.output]
     ['probabilities', 'labels']
     """
-    if not isinstance(est, RNNBase):
+    if not is_estimator(est):
         raise TypeError(f"to_onnx takes a fitted estimator of fastrnn, got {type(est).__name__}")
-    est.check_fitted()
-    graph = Graph()
-    if est.kind == "forecaster":
-        metadata = add_forecaster(graph, est)
-    else:
-        metadata = _add_reader(graph, est)
-    name = type(est).__name__
-    metadata = {"estimator": name, "fastrnn": __version__, **metadata}
+    model, graph = read_model(est), Graph()
+    add = _add_reader if model.plan is None else add_forecaster
+    metadata = {"estimator": model.kind, "fastrnn": __version__, **add(graph, model)}
     texts = {key: json.dumps(value, default=str) for key, value in metadata.items()}
-    return graph.as_model(name, f"{name} of fastrnn {__version__}", texts)
+    return graph.as_model(model.kind, f"{model.kind} of fastrnn {__version__}", texts)
 
 
 def export_onnx(est, path):
@@ -120,7 +117,7 @@ def export_onnx(est, path):
 
     Raises
     ------
-    ImportError, NotFittedError, TypeError
+    ImportError, NotFittedError, TypeError, ValueError
         As of `to_onnx`; nothing is written then.
     OSError
         If the file cannot be written. An older one is then as it was.
@@ -143,41 +140,48 @@ def export_onnx(est, path):
         Path(new_file).write_bytes(model)
 
 
-def _add_reader(graph, est):
+def _add_reader(graph, model):
     """Add all nodes of an estimator that reads sequences; return metadata."""
-    network, columns = est.network_, est.reader_.columns
+    network, architecture = model.network, model.architecture
     x = ids = None
-    if network.architecture.n_features:
-        shape = ("n", "T", network.architecture.n_features)
+    if architecture.n_features:
+        shape = ("n", "T", architecture.n_features)
         x = graph.input("X", network.dtype, shape, "Numbers of each step, padded.")
-    if network.architecture.id_tables:
-        shape = ("n", "T", len(network.architecture.id_tables))
+    if architecture.id_tables:
+        shape = ("n", "T", len(architecture.id_tables))
         ids = graph.input("ids", np.int64, shape, "Ids of each step, padded with ids.")
     lengths = graph.input("lengths", np.int64, ("n",), "Steps of each sequence, 1 to T.")
     steps = Steps(graph, lengths, graph.add("Shape", x or ids, start=1, end=2))
     x, ids = (value and graph.add("Transpose", value, perm=[1, 0, 2]) for value in (x, ids))
-    nodes = NetworkNodes(graph, network)
+    nodes = NetworkNodes(graph, model)
     y, states = nodes.read(graph, x, ids, steps)
     outputs = nodes.read_out(graph, nodes.pool(graph, y, states, steps))
-    metadata = {"n_categories": est.n_categories_} if network.architecture.id_tables else {}
-    if columns.names is not None and est.reader_.n_columns is None:
+    if model.answers == "numbers":
+        _add_values(graph, model, outputs)
+    else:
+        probabilities = _add_probabilities(graph, model, outputs, steps)
+        if model.answers != "tokens":
+            _add_labels(graph, model, probabilities, steps)
+    return _metadata(model)
+
+
+def _metadata(model):
+    """What the numbers of an estimator that reads sequences mean."""
+    metadata, columns = {}, model.columns
+    if columns.ids:
+        metadata["n_categories"] = columns.n_categories
+    if model.names is not None:
         is_id = [j in columns.ids for j in range(columns.width)]
         for key, wanted in (("features", False), ("id_features", True)):
-            named = zip(columns.names, is_id, strict=True)
+            named = zip(model.names, is_id, strict=True)
             metadata[key] = [str(name) for name, which in named if which == wanted]
     if any(values is not None for values in columns.categories):
         metadata["categories"] = [
             values and [_plain(value) for value in values] for values in columns.categories
         ]
-    if hasattr(est, "y_scale_"):
-        _add_values(graph, est, outputs)
-    elif hasattr(est, "tokens_"):
-        _add_probabilities(graph, network, outputs, steps)
-        metadata["tokens"] = [_plain(token) for token in est.tokens_]
-    else:
-        probabilities = _add_probabilities(graph, network, outputs, steps)
-        _add_labels(graph, est, probabilities, steps)
-        metadata["classes"] = [_plain(label) for label in est.classes_]
+    if model.answers in ("classes", "labels", "tokens"):
+        key = "tokens" if model.answers == "tokens" else "classes"
+        metadata[key] = [_plain(value) for value in model.meanings]
     return metadata
 
 
@@ -188,37 +192,35 @@ def _plain(value):
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _add_values(graph, est, outputs):
+def _add_values(graph, model, outputs):
     """Add the output of a regressor, in the units of y."""
     values = graph.cast(outputs, np.float64)
-    values = graph.add("Add", graph.add("Mul", values, est.y_scale_), est.y_mean_)
-    is_flat = est.task_.is_flat
-    shape = ("n", est.n_outputs_)[: 1 if is_flat else 2]
-    if is_flat:
-        values = graph.add("Squeeze", values, np.array([1]))
+    values = graph.add("Add", graph.add("Mul", values, model.scale), model.mean)
+    shape = ("n", model.architecture.n_outputs)
+    if model.is_flat:
+        values, shape = graph.add("Squeeze", values, np.array([1])), ("n",)
     graph.output("values", values, np.float64, shape, "What predict returns.")
 
 
-def _add_probabilities(graph, network, outputs, steps):
-    """Add the output of probabilities; return its name."""
-    shape = ("n", network.head.n_outputs)
-    if network.pooling.every_step:
+def _add_probabilities(graph, model, outputs, steps):
+    """Add the output of probabilities."""
+    dtype, shape = model.network.dtype, ("n", model.architecture.n_outputs)
+    if model.architecture.every_step:
         there = graph.add("Unsqueeze", steps.are_there, np.array([2]))
-        outputs = graph.add("Where", there, outputs, network.dtype.type(0))
-        shape = ("n", "T", network.head.n_outputs)
-    graph.output("probabilities", outputs, network.dtype, shape, "What predict_proba returns.")
+        outputs = graph.add("Where", there, outputs, dtype.type(0))
+        shape = ("n", "T", model.architecture.n_outputs)
+    graph.output("probabilities", outputs, dtype, shape, "What predict_proba returns.")
     return outputs
 
 
-def _add_labels(graph, est, probabilities, steps):
+def _add_labels(graph, model, probabilities, steps):
     """Add the output of labels."""
-    every_step = est.network_.pooling.every_step
-    if est.network_.head.kind == "binary_log_loss":
-        half = est.network_.dtype.type(0.5)
-        labels = graph.cast(graph.add("Greater", probabilities, half), np.int64)
-        shape, dtype = ("n", est.n_outputs_), np.int64
+    every_step, dtype = model.architecture.every_step, model.network.dtype
+    if model.answers == "labels":
+        labels = graph.cast(graph.add("Greater", probabilities, dtype.type(0.5)), np.int64)
+        shape, dtype = ("n", model.architecture.n_outputs), np.int64
     else:
-        classes = _as_tensor(est.classes_)
+        classes = _as_tensor(model.meanings)
         numbers = graph.add("ArgMax", probabilities, axis=-1, keepdims=0)
         labels, dtype = graph.add("Gather", classes, numbers, axis=0), classes.dtype
         shape = ("n", "T") if every_step else ("n",)

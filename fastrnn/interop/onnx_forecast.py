@@ -12,32 +12,19 @@ from fastrnn.interop.onnx_network import NetworkNodes, Steps
 from fastrnn.interop.onnx_scaling import ScaleNodes
 
 
-def add_forecaster(graph, est):
-    """Add all nodes of a forecaster.
-
-    Parameters
-    ----------
-    graph : Graph
-        Where to.
-    est : RNNForecaster
-        It is fitted.
-
-    Returns
-    -------
-    dict
-        Metadata of the model.
-    """
-    return _Forecast(graph, est).add()
+def add_forecaster(graph, model):
+    """Add all nodes of a forecaster; return metadata."""
+    return _Forecast(graph, model).add()
 
 
 class _Forecast:
     """The nodes of a forecaster."""
 
-    def __init__(self, graph, est):
-        self._graph, self._plan, self._network = graph, est._plan, est.network_
-        self._covariates, self._names = est._covariates, est.reader_.columns.names
+    def __init__(self, graph, model):
+        self._graph, self._plan, self._model = graph, model.plan, model
+        self._covariates, self._columns = model.covariates, model.columns
         self._n_past = len(self._covariates.mean) - self._covariates.n_future
-        self._columns, _ = self._plan.columns(self._covariates)
+        self._dtype = model.network.dtype
         self._is_relative = self._plan.scaling == "difference"
 
     def add(self):
@@ -48,7 +35,7 @@ class _Forecast:
         self._n_steps = graph.add("Shape", series, start=1, end=2)
         self._steps = Steps(graph, self._lengths, self._n_steps)
         self._future, past = self._add_covariates()
-        self._nodes = NetworkNodes(graph, self._network)
+        self._nodes = NetworkNodes(graph, self._model)
 
         self._scale = ScaleNodes(graph, plan, series, self._steps)
         inputs = [graph.add("Unsqueeze", self._scale.seen, np.array([2]))]
@@ -71,8 +58,8 @@ class _Forecast:
         metadata, plan, covariates = {}, self._plan, self._covariates
         if plan.quantiles is not None:
             metadata["quantiles"] = plan.quantiles
-        if self._names is not None:
-            names = self._names[1:]
+        if self._model.names is not None:
+            names = self._model.names[1:]
             metadata["future_covariates"] = names[: covariates.n_future]
             metadata["past_covariates"] = names[covariates.n_future :]
         if any(values is not None for values in covariates.columns.categories):
@@ -109,9 +96,9 @@ class _Forecast:
         """What the network reads: its numbers, and its ids or None."""
         ids, width = self._columns.ids, self._columns.width
         if not ids:
-            return graph.cast(inputs, self._network.dtype), None
+            return graph.cast(inputs, self._dtype), None
         numbers = np.array([j for j in range(width) if j not in ids])
-        x = graph.cast(graph.add("Gather", inputs, numbers, axis=2), self._network.dtype)
+        x = graph.cast(graph.add("Gather", inputs, numbers, axis=2), self._dtype)
         return x, graph.cast(graph.add("Gather", inputs, np.array(ids), axis=2), np.int64)
 
     def _say(self, graph, states):

@@ -209,8 +209,9 @@ class ScanNodes:
 
             items = [projected, steps.are_there_by_time]
             *final, y = graph.scan(
-                body, [zero] * layer.n_states, items, layer.dtype, ("n", layer.hidden_size), reverse=d == 1
-            )
+                body, [zero] * layer.n_states, items, layer.dtype, ("n", layer.hidden_size),
+                reverse=d == 1,
+            )  # fmt: skip
             finals.append([graph.add("Unsqueeze", state, np.array([0])) for state in final])
             outputs.append(y)
         if len(outputs) == 1:
@@ -276,28 +277,21 @@ def operator_weights(layer):
 
 
 class NetworkNodes:
-    """A `fastrnn.network.Network`: its weights, and nodes that use them, once or again.
+    """The network of a model: its weights, in `graph`, and nodes that use them, once or again."""
 
-    Parameters
-    ----------
-    graph : Graph
-        Where its weights go.
-    network : Network
-        The network.
-    """
-
-    def __init__(self, graph, network):
-        self._network = network
+    def __init__(self, graph, model):
+        network, head = model.network, model.head
+        self._architecture, self._dtype, self._link = model.architecture, network.dtype, model.link
         self._tables = [graph.constant(table) for table in network.embeddings]
         self._layers = [
             (OperatorNodes if layer.operator("onnx") else ScanNodes)(graph, layer)
             for layer in network.layers
         ]
-        self._b = graph.constant(network.head.params["b"])
-        if network.head.tied:
+        self._b = graph.constant(head["b"])
+        if self._architecture.tied:
             self._W = graph.add("Transpose", self._tables[0], perm=[1, 0])
         else:
-            self._W = graph.constant(network.head.params["W"])
+            self._W = graph.constant(head["W"])
 
     def read(self, graph, x, ids, steps, states=None):
         """Read sequences.
@@ -322,9 +316,8 @@ class NetworkNodes:
         states : list of list of str
             Where each layer ends, as it may begin again.
         """
-        network = self._network
-        parts = [x] if network.architecture.n_features else []
-        for column, k in enumerate(network.architecture.id_tables):
+        parts = [x] if self._architecture.n_features else []
+        for column, k in enumerate(self._architecture.id_tables):
             of_column = graph.add("Gather", ids, np.int64(column), axis=2)
             parts.append(graph.add("Gather", self._tables[k], of_column, axis=0))
         y = parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=2)
@@ -335,23 +328,8 @@ class NetworkNodes:
         return y, finals
 
     def pool(self, graph, y, states, steps):
-        """Take what the head sees.
-
-        Parameters
-        ----------
-        graph : Graph
-            Where the nodes go.
-        y, states : object
-            From `read`.
-        steps : Steps
-            Which of the steps there are.
-
-        Returns
-        -------
-        str
-            Of shape (n, F), or (n, T, F) if the head sees every step.
-        """
-        kind, add, dtype = self._network.pooling.kind, graph.add, self._network.dtype
+        """What the head sees of the results of `read`: (n, F), or (n, T, F) of every step."""
+        kind, add, dtype = self._architecture.pooling, graph.add, self._dtype
         if kind == "steps":
             return add("Transpose", y, perm=[1, 0, 2])
         if kind == "last":
@@ -365,40 +343,13 @@ class NetworkNodes:
         return add("Div", total, lengths)
 
     def last(self, graph, states):
-        """Take the last states of the top layer.
-
-        Parameters
-        ----------
-        graph : Graph
-            Where the nodes go.
-        states : list of list of str
-            From `read`.
-
-        Returns
-        -------
-        str
-            Of shape (n, F).
-        """
+        """The last states of the top layer, (n, F), of those that `read` returned."""
         by_sequence = graph.add("Transpose", states[-1][0], perm=[1, 0, 2])
-        return graph.add("Reshape", by_sequence, np.array([0, self._network.pooling.width]))
+        return graph.add("Reshape", by_sequence, np.array([0, self._architecture.width]))
 
     def read_out(self, graph, pooled):
-        """Let the head say something of each row.
-
-        Parameters
-        ----------
-        graph : Graph
-            Where the nodes go.
-        pooled : str
-            From `pool`.
-
-        Returns
-        -------
-        str
-            What `Network.predict` returns: probabilities or values, in the last axis.
-        """
+        """What `Network.predict` returns of each row: probabilities or values, in the last axis."""
         outputs = graph.add("Add", graph.add("MatMul", pooled, self._W), self._b)
-        link = {"log_loss": "Softmax", "binary_log_loss": "Sigmoid"}.get(self._network.head.kind)
-        if link == "Softmax":
-            return graph.add(link, outputs, axis=-1)
-        return outputs if link is None else graph.add(link, outputs)
+        if self._link == "softmax":
+            return graph.add("Softmax", outputs, axis=-1)
+        return graph.add("Sigmoid", outputs) if self._link == "sigmoid" else outputs

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn.estimators.base import RNNBase
-from fastrnn.estimators.fitting import adopt
+from fastrnn.interop.model import adopt, is_estimator, read_model
 from fastrnn.network.cells import CELLS
 from fastrnn.network.recurrent import ZEROS, RecurrentLayer
 
@@ -33,6 +32,7 @@ def in_order(array, order):
 def in_order_here(array, order):
     """Undo `in_order`."""
     return in_order(array, [order.index(k) for k in range(len(order))])
+
 
 ATTRIBUTES = {"PyTorch": "torch", "Keras": "keras"}
 """Of the record of a cell: what it is in that library."""
@@ -212,7 +212,7 @@ def check_estimator(estimator):
     TypeError
         If it is anything else.
     """
-    if isinstance(estimator, type) or not isinstance(estimator, RNNBase):
+    if not is_estimator(estimator):
         shown = estimator.__name__ if isinstance(estimator, type) else type(estimator).__name__
         what = "the class" if isinstance(estimator, type) else "an object of type"
         raise TypeError(f"estimator must be one such as RNNClassifier(), got {what} {shown}")
@@ -307,14 +307,12 @@ def weights_of(model, library):
     ValueError
         If the other library has no such cell.
     """
-    if isinstance(model, RNNBase):
-        model.check_fitted()
-        network = model.network_
-        layers, tables, head = network.layers, network.embeddings, dict(network.head.params)
-        if network.head.tied:
-            head["W"] = tables[0].T
-        if hasattr(model, "y_scale_"):
-            head = _in_units(head, model.y_mean_, model.y_scale_)
+    if is_estimator(model):
+        exchanged = read_model(model)
+        layers, tables = exchanged.network.layers, exchanged.network.embeddings
+        head = exchanged.head
+        if exchanged.answers == "numbers":
+            head = _in_units(head, exchanged.mean, exchanged.scale)
     else:
         layers = list(model) if isinstance(model, list | tuple) else [model]
         tables, head = [], None
