@@ -3,4 +3,4 @@
 from fastrnn.network import cells
 from fastrnn.network.cells import *  # noqa: F403
 
-__all__ = list(cells.__all__)  # noqa: PLE0605
+__all__ = list(cells.__all__)

@@ -21,8 +21,8 @@ ROOMS = {
     "inputs": "arrays columns frames covariates long_frames sequences series steps scaling texts",
     "standin": "",
     "bridge": "",
-    "network": "workspace threads batches pooling shards recurrent padded cells heads architecture "
-    "network",
+    "network": "workspace threads batches pooling shards cell recurrent padded cells heads "
+    "architecture network",
     "layers": "",
     "datasets": "",
     "metrics": "",

@@ -1,8 +1,8 @@
 """Weights of PyTorch's modules, by the names of their state dict. PyTorch itself is not needed.
 
 A layer of `torch.nn` has for each direction ``weight_ih_l0`` (G·H, D), ``weight_hh_l0`` (G·H, H),
-``bias_ih_l0`` and ``bias_hh_l0`` (G·H,). Its gates stand as the records of the cells say, which is as
-here. The two biases are added, but for those of the candidate of a GRU, between which the reset
+``bias_ih_l0`` and ``bias_hh_l0`` (G·H,). Its gates stand as the records of the cells say, as here.
+The two biases are added, but for those of the candidate of a GRU, between which the reset
 gate stands.
 """
 

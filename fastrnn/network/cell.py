@@ -161,7 +161,7 @@ class Cell:
         return [self.gates.index(gate) for gate in operator.gates]
 
     def recurrent_bias(self, params):
-        """Biases of the recurrent product, as many as ``b``: zero but where there is a parameter."""
+        """Biases of the recurrent product, as many as ``b``: zero where there is no parameter."""
         bias = np.zeros_like(params["b"])
         size = len(bias) // len(self.gates)
         for parameter in self.parameters:

@@ -1,7 +1,7 @@
 """The cells: each is a layer class with its record, and nothing else in the package names one.
 
-The equations, and their gradients, stand in the headers of fastrnn/kernels/cells; here they are once
-more as ``step``, for those who have no kernels. `CELLS` is the registry.
+The equations, and their gradients, stand in the headers of fastrnn/kernels/cells; here they are
+once more as ``step``, for those who have no kernels. `CELLS` is the registry.
 """
 
 from fastrnn.network.cell import Cell, Operator, Option, Parameter
