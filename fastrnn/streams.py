@@ -503,8 +503,7 @@ class Stream(StreamKernel):
         self._connect(snapshot, self._n_streams, self._state, room, np.ndarray, np.int64, np.empty)
 
     def __reduce__(self):
-        self._check_idle()
-        return type(self), (self._snapshot, self._n_streams), self._state
+        return type(self), (self._snapshot, self._n_streams), self.state
 
     def __setstate__(self, state):
         self.state = state
@@ -526,20 +525,17 @@ class Stream(StreamKernel):
         the sum of the states with ``pooling="mean"``, "largest" their maximum with
         ``pooling="max"``, and "last" a forecaster's last observed value, scaled.
         """
-        self._check_idle()
-        return {name: array.copy() for name, array in self._state.items()}
+        return self._copies(self._state)
 
     @state.setter
     def state(self, state):
-        self._check_idle()
         if not isinstance(state, Mapping):
             raise TypeError(f"state is of type {type(state).__name__}, expected a dict")
         if state.keys() != self._state.keys():
             got = sorted(state, key=str)
             raise ValueError(f"state has {got}, expected {sorted(self._state)}")
         checked = {name: _checked(name, state[name], own) for name, own in self._state.items()}
-        for name, array in checked.items():
-            self._state[name][...] = array
+        self._write(self._state, checked, slice(None))
 
     def reset(self, which=None):
         """Let streams begin anew.
@@ -553,15 +549,14 @@ class Stream(StreamKernel):
         ------
         IndexError
             If there is no such stream.
+        TypeError
+            If `which` does not choose streams.
+        RuntimeError
+            If another thread is using the same object.
         """
-        self._check_idle()
         rows = slice(None) if which is None else np.arange(self._n_streams)[_index(which)]
-        for name, start in self._snapshot.new_state(self._n_streams).items():
-            self._state[name][rows] = start[rows]
-
-    def _check_idle(self):
-        if self.is_busy:
-            raise RuntimeError("another thread is in a step of this stream: give each its own")
+        start = self._snapshot.new_state(self._n_streams)
+        self._write(self._state, {name: array[rows] for name, array in start.items()}, rows)
 
     def _convert(self, x):
         """Make an array of a step that the kernel reads."""

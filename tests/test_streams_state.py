@@ -1,19 +1,205 @@
-"""What a state or a pickle hands to the kernel of streams is bounded before it is used."""
+"""States are reset, copied and set; what a state or a pickle hands to the kernel is bounded."""
 
 import copy
-import functools
 import pickle
 import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_streams import STEPS, N, assert_same_state, classifier, draw, series_of
+from test_streams import (
+    STEPS,
+    N,
+    assert_close,
+    assert_same_state,
+    classifier,
+    draw,
+    fitted,
+    series_of,
+    shake,
+)
 
+import fastrnn
 from fastrnn.estimators import RNNForecaster, RNNLanguageModel, RNNRegressor
 from fastrnn.kernels.stream import MAX_STEPS
+from fastrnn.streams import Stream
 
+# Short trainings end at max_iter, which is not what these tests are about.
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+@pytest.mark.parametrize(
+    ("which", "rows"),
+    [
+        (None, [0, 1, 2, 3, 4]),
+        (2, [2]),
+        (-1, [4]),
+        ([0, 3], [0, 3]),
+        (np.array([False, True, True, False, False]), [1, 2]),
+        (slice(3, None), [3, 4]),
+        ([], []),
+    ],
+)
+def test_reset(which, rows, pooling):
+    model, X = classifier(pooling=pooling, cell="carry_lstm"), draw()
+    stream = model.stream(N)
+    for t in range(4):
+        stream.step(X[:, t])
+    before = stream.state
+    stream.reset(which)
+    others = np.setdiff1d(np.arange(N), rows)
+    assert_same_state(
+        {k: v[others] for k, v in stream.state.items()}, {k: v[others] for k, v in before.items()}
+    )
+    for t in range(4, 7):
+        begin = np.where(np.isin(np.arange(N), rows), 4, 0)
+        expected = model.predict_proba([x[b : t + 1] for x, b in zip(X, begin, strict=True)])
+        assert_close(stream.step(X[:, t]), expected)
+
+
+def test_reset_goes_to_the_beginning_of_texts_and_series():
+    texts = RNNLanguageModel(4, batch_size=2, max_iter=1, random_state=0).fit(["to be", "or not"])
+    walk = series_of({})[1]
+    forecaster = RNNForecaster(4, max_iter=1, random_state=0).fit(walk)
+    for stream, x in ((shake(texts).stream(), "o"), (shake(forecaster).stream(), 51.0)):
+        begin = stream.state
+        first = stream.step(x)
+        assert np.abs(stream.step(x) - first).max() > 0
+        stream.reset()
+        assert_same_state(stream.state, begin)
+        np.testing.assert_array_equal(stream.step(x), first)
+    assert begin["n_steps"] == len(walk)
+
+
+def test_reset_of_streams_that_are_not_there():
+    stream = classifier().stream(N)
+    for which in (N, [0, N], np.ones(N + 1, bool)):
+        with pytest.raises(IndexError):
+            stream.reset(which)
+    for which in (True, 1.0, "all", [None]):
+        with pytest.raises(TypeError, match="which must have numbers of streams"):
+            stream.reset(which)
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_state_is_a_copy_that_can_be_set(cell, pooling):
+    model, X = classifier((6, 5), cell=cell, pooling=pooling), draw()
+    stream, other = model.stream(N), model.stream(N)
+    for t in range(3):
+        stream.step(X[:, t])
+    state = stream.state
+    for name, array in state.items():
+        assert len(array) == N, name
+    np.testing.assert_array_equal(state["n_steps"], np.full(N, 3))
+    assert_close(state["h_1"], [h[-1] for h in model.hidden_states(X[:, :3])])
+    ahead = [stream.step(X[:, t]) for t in range(3, 6)]
+    np.testing.assert_array_equal(state["n_steps"], np.full(N, 3))
+    for again in (stream, other):
+        again.state = state
+        for t in range(3, 6):
+            np.testing.assert_array_equal(again.step(X[:, t]), ahead[t - 3])
+    # Some rows of some streams go on in another.
+    few = model.stream(2)
+    few.state = {name: array[[4, 1]] for name, array in state.items()}
+    np.testing.assert_allclose(few.step(X[[4, 1], 3]), ahead[0][[4, 1]], rtol=1e-6)
+
+
+def test_states_that_do_not_suit():
+    stream = classifier(pooling="mean").stream(N)
+    good = stream.state
+    for change, error, message in [
+        ({"h_0": np.zeros((N, 5))}, ValueError, r"h_0 of state has shape \(5, 5\), expected"),
+        ({"h_0": np.full((N, 6), np.nan)}, ValueError, "h_0 of state has numbers that no step"),
+        ({"n_steps": np.full(N, -1)}, ValueError, "n_steps of state has numbers that no step"),
+        ({"n_steps": np.zeros(N)}, TypeError, "n_steps of state has dtype float64, expected int64"),
+        ({"c_0": np.full((N, 6), "a")}, TypeError, "c_0 of state has dtype <U1"),
+        ({"c_1": np.zeros((N, 6))}, ValueError, r"state has \['c_0', 'c_1', .*\], expected \["),
+    ]:
+        with pytest.raises(error, match=message):
+            stream.state = {
+                "h_0": np.ones((N, 6)),
+                **{k: v for k, v in good.items() if k != "h_0"},
+                **change,
+            }
+        assert_same_state(stream.state, good)
+    with pytest.raises(ValueError, match="expected"):
+        stream.state = {"h_0": good["h_0"]}
+
+
+def _both(stream, x):
+    """The next answer, and the state after it."""
+    return stream.step(x), stream.state
+
+
+@pytest.mark.parametrize("kind", STEPS)
+@pytest.mark.parametrize(
+    "duplicate", [copy.copy, copy.deepcopy, lambda stream: pickle.loads(pickle.dumps(stream))]
+)
+def test_copies_and_pickles_go_on_from_there(kind, duplicate):
+    model, x = STEPS[kind]()
+    stream = model.stream(N)
+    stream.step(x)
+    twin = duplicate(stream)
+    assert type(twin) is Stream and twin.n_streams == N
+    state = twin.state
+    answer, after = _both(stream, x)
+    assert_same_state(twin.state, state)  # it has a life of its own
+    twin_answer, twin_after = _both(twin, x)
+    np.testing.assert_array_equal(twin_answer, answer)
+    assert_same_state(twin_after, after)
+    stream.reset()
+    twin.reset()
+    assert_same_state(twin.state, stream.state)
+
+
+@pytest.mark.parametrize("kind", STEPS)
+def test_weights_are_those_of_the_beginning(kind):
+    model, x = STEPS[kind]()
+    stream, other = model.stream(N), copy.deepcopy(model).stream(N)
+    model.network_.theta[...] = 0
+    for _ in range(2):
+        np.testing.assert_array_equal(stream.step(x), other.step(x))
+
+
+def test_copies_share_the_weights():
+    stream = classifier().stream()
+    for twin in (copy.copy(stream), copy.deepcopy(stream)):
+        assert twin._snapshot is stream._snapshot
+
+
+def test_the_model_may_change():
+    model, X = classifier(), draw()
+    stream, same = model.stream(N), copy.deepcopy(model).stream(N)
+    same_after = copy.copy(same)
+    np.testing.assert_array_equal(stream.step(X[:, 0]), same.step(X[:, 0]))
+    model.network_.theta[...] = 0
+    model.partial_fit(draw(8, 4), np.arange(8) % 3)
+    model.set_params(hidden_layer_sizes=9).fit(draw(8, 4), np.arange(8) % 3)
+    np.testing.assert_array_equal(stream.step(X[:, 1]), same.step(X[:, 1]))
+    stream.reset()
+    np.testing.assert_array_equal(stream.step(X[:, 0]), same_after.step(X[:, 0]))
+
+
+@pytest.mark.parametrize("kind", STEPS)
+def test_loaded_models_have_streams(kind, tmp_path):
+    pytest.importorskip("safetensors")
+    model, x = STEPS[kind]()
+    model.save(tmp_path / "model.fastrnn")
+    stream, loaded = model.stream(N), fastrnn.load(tmp_path / "model.fastrnn").stream(N)
+    for _ in range(2):
+        np.testing.assert_array_equal(loaded.step(x), stream.step(x))
+
+
+def test_the_model_is_not_written_to():
+    model = classifier()
+    before = pickle.dumps(model)
+    stream = model.stream()
+    stream.step(draw()[0, 0])
+    stream.reset()
+    assert pickle.dumps(model) == before
+
 
 M = 12
 
@@ -25,12 +211,6 @@ def forecaster(**params):
     return RNNForecaster(4, seasonality=M, window=24, max_iter=1, random_state=0, **params).fit(
         values
     )
-
-
-@functools.cache
-def fitted(kind):
-    """Return a fitted model and a step for N streams."""
-    return STEPS[kind]()
 
 
 NO_COUNTS = {
@@ -227,7 +407,8 @@ def test_forecasts_that_do_not_fit(name):
         pickle.loads(pickle.dumps(_Altered(stream, forecast=forecast)))
 
 
-def _with_ids():
+def numbers_from_ids():
+    """Return a regressor of two outputs from two numbers, and ids between them."""
     X = draw(20, 4, 3)
     X[:, :, 1] = np.arange(80).reshape(20, 4) % 5
     model = RNNRegressor(6, categorical_features=[1], max_iter=1, random_state=0)
@@ -255,7 +436,7 @@ ALTERED_READINGS = {
 
 @pytest.mark.parametrize("name", ALTERED_READINGS)
 def test_readings_that_do_not_fit(name):
-    stream = _with_ids().stream(2)
+    stream = numbers_from_ids().stream(2)
     _, (snapshot, _), _ = stream.__reduce__()
     reading = replace(snapshot.reading, **ALTERED_READINGS[name](snapshot.reading))
     with pytest.raises(ValueError, match="of a stream's model do not fit"):
@@ -276,7 +457,7 @@ ALTERED_MODELS = {
 
 @pytest.mark.parametrize("name", ALTERED_MODELS)
 def test_models_that_do_not_fit(name):
-    stream = _with_ids().stream(2)
+    stream = numbers_from_ids().stream(2)
     message = "of a stream's model do not fit|of state has|broadcast|of the model has"
     with pytest.raises(ValueError, match=message):
         pickle.loads(pickle.dumps(_Altered(stream, **ALTERED_MODELS[name]())))

@@ -445,7 +445,7 @@ cdef class StreamKernel:
         bint result_is_double
         bint takes_id          # a single column of ids, of a single stream
         bint gives_number      # a result without any axis is a float
-        readonly bint is_busy  # a thread is in step
+        readonly bint is_busy  # a thread uses the state
         int64_t result_size    # elements of a result of one stream
         int64_t result_stride  # bytes
         object array_type, integer_type, empty, result_dtype
@@ -543,6 +543,33 @@ cdef class StreamKernel:
             self.result_size *= size
         self.result_stride = self.result_size * snapshot.result_dtype.itemsize
         self.array_type, self.integer_type, self.empty = array_type, integer_type, empty
+
+    cdef int enter(self) except -1:
+        """Begin to use the streams, alone until `is_busy` is cleared.
+
+        Between the question and the answer no other thread can run: that takes Python code.
+        """
+        if self.is_busy:
+            raise RuntimeError("another thread is using this stream: give each its own")
+        self.is_busy = True
+        return 0
+
+    def _copies(self, dict arrays):
+        """Copies of the arrays of a state, all of the same step."""
+        self.enter()
+        try:
+            return {name: array.copy() for name, array in arrays.items()}
+        finally:
+            self.is_busy = False
+
+    def _write(self, dict arrays, dict values, rows):
+        """arrays[name][rows] = values[name], for all of a state or, if interrupted, for none."""
+        self.enter()
+        try:
+            for name, value in values.items():
+                arrays[name][rows] = value
+        finally:
+            self.is_busy = False
 
     cdef bint open_input(self, x, Py_buffer* view, Input* given) except -1:
         """Whether x can be read as it is; then the view is open."""
@@ -642,7 +669,7 @@ cdef class StreamKernel:
             If `x` has another shape, a number that is not finite, or an id that `fit` has not seen,
             or `out` does not suit; no stream has then read the step.
         RuntimeError
-            If another thread is in a step of the same object.
+            If another thread is using the same object.
         """
         cdef:
             Py_buffer view, target
@@ -651,24 +678,23 @@ cdef class StreamKernel:
             int64_t number
             double single
             char* result
-        if self.is_busy:
-            raise RuntimeError("another thread is in a step of this stream: give each its own")
-        if self.takes_id and (type(x) is int or type(x) is self.integer_type):
-            try:
-                number = x
-            except OverflowError:
-                number = -1
-            given.data, given.kind = <const char*>&number, INTEGER
-            given.row_stride = given.column_stride = 0
-            given.lacks_axis = True
-        else:
-            is_open = self.open_input(x, &view, &given)
-            if not is_open:
-                x = self._convert(x)
+        self.enter()
+        try:
+            if self.takes_id and (type(x) is int or type(x) is self.integer_type):
+                try:
+                    number = x
+                except OverflowError:
+                    number = -1
+                given.data, given.kind = <const char*>&number, INTEGER
+                given.row_stride = given.column_stride = 0
+                given.lacks_axis = True
+            else:
                 is_open = self.open_input(x, &view, &given)
                 if not is_open:
-                    raise RuntimeError("what was converted is not what is expected")
-        try:
+                    x = self._convert(x)
+                    is_open = self.open_input(x, &view, &given)
+                    if not is_open:
+                        raise RuntimeError("what was converted is not what is expected")
             if out is not None:
                 self.open_result(out, given.lacks_axis, &target)
                 has_target = True
@@ -681,7 +707,6 @@ cdef class StreamKernel:
                 PyObject_GetBuffer(out, &target, PyBUF_WRITABLE)
                 has_target = True
                 result = <char*>target.buf
-            self.is_busy = True
             with nogil:
                 if self.is_double:
                     done = advance(&self.plan, &given, <double*>self.plan.values, result,
@@ -689,8 +714,8 @@ cdef class StreamKernel:
                 else:
                     done = advance(&self.plan, &given, <float*>self.plan.values, result,
                                    self.result_stride)
-            self.is_busy = False
         finally:
+            self.is_busy = False
             if is_open:
                 PyBuffer_Release(&view)
             if has_target:
