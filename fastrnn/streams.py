@@ -573,7 +573,10 @@ class Stream(StreamKernel):
         except ValueError as error:
             raise ValueError(f"x has rows of unequal length, expected {expected}") from error
         if array.dtype.kind == "O" and all(isinstance(v, Real | Decimal) for v in array.flat):
-            array = array.astype(np.float64)
+            try:
+                array = array.astype(np.float64)
+            except OverflowError as error:
+                raise ValueError("x has a number that does not fit into float64") from error
         if array.dtype.kind not in "fiub":
             raise TypeError(f"x has dtype {array.dtype}, expected numbers")
         n, width = self._n_streams, self._snapshot.width
@@ -610,9 +613,10 @@ class Stream(StreamKernel):
         expected = f"a C-contiguous {self._snapshot.result_dtype} array of shape {shape}"
         if not isinstance(out, np.ndarray):
             return TypeError(f"out is of type {type(out).__name__}, expected {expected}")
-        order = "" if out.flags.c_contiguous else ", not C-contiguous"
-        writeable = "" if out.flags.writeable else ", read-only"
-        got = f"one of {out.dtype} and shape {out.shape}{order}{writeable}"
+        got = f"one of {out.dtype} and shape {out.shape}"
+        got += "" if out.flags.c_contiguous else ", not C-contiguous"
+        got += "" if out.flags.aligned else ", not aligned"
+        got += "" if out.flags.writeable else ", read-only"
         return ValueError(f"out must be {expected}, got {got}")
 
 
