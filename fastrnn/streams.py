@@ -233,26 +233,19 @@ class Snapshot:
 
     def _check(self):
         """Hold what a pickle may have brought to what the kernel takes for granted."""
-        network, forecast, n_numbers = self.network, self.forecast, len(self.sources)
+        forecast, n_numbers = self.forecast, len(self.sources)
+        n_outputs = self.network.head.n_outputs
         sources = [*self.sources.tolist(), *self.reading.id_sources]
-        below = n_numbers + sum(table.shape[1] for table, _ in self.tables)
-        first_numbers = 0
-        for layer in self.layers:
-            _expect(layer.input_size == below, "the layers")
-            below = layer.hidden_size
-        if network.head.tied:
-            shape = (network.head.n_outputs, below)
-            _expect(network.embeddings[0].shape == shape, "the tied table")
-        if forecast is not None:
-            first_numbers = 1 + forecast.mask
-            _expect(forecast.block * forecast.n_learned == network.head.n_outputs, "the forecast")
-        _expect(self.width >= 1 and n_numbers >= first_numbers, "the width")
-        _expect(all(0 <= j < self.width for j in sources), "the columns")
+        limits = zip(self.n_ids, self.tables, strict=True)
+        _expect(n_numbers == self.network.architecture.n_features, "the numbers")
+        _expect(self.width >= 1 and all(0 <= j < self.width for j in sources), "the columns")
+        _expect(all(0 <= n <= len(table) for n, (table, _) in limits), "the numbers of ids")
         _expect((self.center is None) == (self.deviation is None), "the scale of numbers")
         _expect((self.scale is None) == (self.shift is None), "the scale of outputs")
-        _expect(not self.is_flat or network.head.n_outputs == 1, "the outputs")
-        limits = zip(self.n_ids, self.tables, strict=True)
-        _expect(all(0 <= n <= len(table) for n, (table, _) in limits), "the numbers of ids")
+        _expect(not self.is_flat or n_outputs == 1, "the outputs")
+        if forecast is not None:
+            _expect(forecast.block * forecast.n_learned == n_outputs, "the forecast")
+            _expect(n_numbers >= 1 + forecast.mask, "the mark of gaps")
 
     def __deepcopy__(self, memo):
         """Nobody writes to it: a copy would be the same."""

@@ -463,16 +463,6 @@ def test_models_that_do_not_fit(name):
         pickle.loads(pickle.dumps(_Altered(stream, **ALTERED_MODELS[name]())))
 
 
-def test_tied_tables_that_do_not_fit():
-    tied = RNNLanguageModel(4, tie_weights=True, batch_size=2, max_iter=1, random_state=0)
-    stream = tied.fit([[0, 1, 2], [2, 2, 1]]).stream()
-    _, (snapshot, _), _ = stream.__reduce__()
-    network = copy.deepcopy(snapshot.network)
-    network.n_outputs += 1
-    with pytest.raises(ValueError, match="the tied table of a stream's model do not fit"):
-        pickle.loads(pickle.dumps(_Altered(stream, network=network)))
-
-
 def test_other_numbers_of_streams_than_of_series():
     cls, (snapshot, n), _ = forecaster().stream().__reduce__()
     for wrong in (1, n + 1, 10_000):
