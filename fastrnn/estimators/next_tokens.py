@@ -142,7 +142,7 @@ class TextReader:
         return {
             "n_features_in_": 1,
             "n_categories_": (self.vocabulary.size,),
-            "tokens_": self.vocabulary.tokens,
+            "tokens_": list(self.vocabulary.tokens),
             "encoder_": self.vocabulary.encoder,
             "token_counts_": self.counts,
         }

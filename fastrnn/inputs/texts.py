@@ -47,6 +47,14 @@ class Vocabulary:
         if are_ids:
             return read_ids(texts, self.size - (self.end is not None))
         ids = encoder.transform(texts)
+        known = self.size - (self.end is not None)
+        for i, numbers in enumerate(ids):
+            beyond = np.flatnonzero((numbers < 0) | (numbers >= known))
+            if beyond.size:
+                raise ValueError(
+                    f"sequence {i}, token {beyond[0]} has the id {numbers[beyond[0]]}, but the "
+                    f"model has learned those from 0 to {known - 1}: its encoder_ was changed"
+                )
         if counts is None or counts[0] > 0:
             return ids
         for i, numbers in enumerate(ids):

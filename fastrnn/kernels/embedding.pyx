@@ -12,17 +12,25 @@ from libc.string cimport memcpy
 
 def embedding_forward(
     const floating[:, ::1] table,   # IN     (V, E)
-    const int64_t[:, ::1] ids,      # IN     (any, C) in [0, V)
+    const int64_t[:, ::1] ids,      # IN     (any, C)
     int64_t which,                  # column of ids
     const int64_t[::1] rows,        # IN     (N,) rows of ids
     floating[:, ::1] x,             # INOUT  (N, D)
     int64_t column,                 # first of the E columns of x to write
 ):
-    """x[:, column : column + E] = table[ids[rows, which]]"""
-    cdef int64_t j, size = table.shape[1] * sizeof(floating)
+    """x[:, column : column + E] = table[ids[rows, which]]; False, and no more, at an id that is no
+    row: nothing else is known of them here, and a fitted model may have been tampered with."""
+    cdef:
+        int64_t j, k, V = table.shape[0], size = table.shape[1] * sizeof(floating)
+        bint fits = True
     with nogil:
         for j in range(rows.shape[0]):
-            memcpy(&x[j, column], &table[ids[rows[j], which], 0], size)
+            k = ids[rows[j], which]
+            fits = 0 <= k < V
+            if not fits:
+                break
+            memcpy(&x[j, column], &table[k, 0], size)
+    return fits
 
 
 def embedding_backward(

@@ -494,7 +494,11 @@ class Network:
             packing.take_rows(sequences.values, 0, batch.rows, x)
         for which, (k, column) in enumerate(self._columns):
             table = self.embeddings[k]
-            embedding_forward(table, sequences.ids, which, batch.rows, x, column)
+            if not embedding_forward(table, sequences.ids, which, batch.rows, x, column):
+                raise ValueError(
+                    f"column {which} of the ids has one that is no row of the network's table, of "
+                    f"{len(table)}: what the model learned of its input has been changed"
+                )
         return x
 
     def _final_states(self, shard):
