@@ -31,77 +31,28 @@ __all__ = ["Stream"]
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """How the columns of a step become what a network reads.
+    """How the columns of a step become what a network reads."""
 
-    Attributes
-    ----------
-    width : int
-        Number of columns of a step.
-    sources : ndarray of shape (n_numbers,), int64
-        The column of each number that the network reads.
-    id_sources : tuple of int
-        The columns of ids.
-    n_ids : tuple of int
-        For each of them the number of ids that may be read, from 0 on.
-    columns : Columns or None
-        What the model learned of the columns of data frames; None if it takes none.
-    center, deviation : ndarray of shape (n_numbers,), float64, or None
-        Of each number; None where they are read as they are.
-    tokens : dict of str to int, or None
-        The ids of tokens that may be given instead.
-    unknown : int or None
-        The id of all other tokens; None if they are an error.
-    lowercase : bool
-        Whether tokens are made lower case first.
-    """
-
-    width: int
-    sources: np.ndarray
-    id_sources: tuple[int, ...] = ()
-    n_ids: tuple[int, ...] = ()
-    columns: Any = None
-    center: np.ndarray | None = None
-    deviation: np.ndarray | None = None
-    tokens: dict[str, int] | None = None
-    unknown: int | None = None
-    lowercase: bool = False
+    width: int  # columns of a step
+    sources: np.ndarray  # (n_numbers,): the column of each number that the network reads
+    id_sources: tuple[int, ...] = ()  # the columns of ids
+    n_ids: tuple[int, ...] = ()  # for each of them how many ids may be read, from 0 on
+    columns: Any = None  # the Columns of data frames; None if the model takes none
+    center: np.ndarray | None = None  # (n_numbers,); None where they are read as they are
+    deviation: np.ndarray | None = None  # likewise
+    tokens: dict[str, int] | None = None  # ids of tokens that may be given instead
+    unknown: int | None = None  # the id of all other tokens; None if they are an error
+    lowercase: bool = False  # whether tokens are made lower case first
 
     @classmethod
     def of_columns(cls, fitted, **others):
-        """Read the columns that a model was fitted on.
-
-        Parameters
-        ----------
-        fitted : Columns
-            Those columns.
-        **others : object
-            More attributes, or others.
-
-        Returns
-        -------
-        Reading
-        """
+        """Read the columns that a model was fitted on; others are attributes, or replace them."""
         numbers = [j for j in range(fitted.width) if j not in fitted.ids]
         known = {"id_sources": fitted.ids, "n_ids": fitted.n_categories, "columns": fitted}
         return cls(fitted.width, np.array(numbers, np.int64), **(known | others))
 
     def id_of(self, token):
-        """Return the id of a token.
-
-        Parameters
-        ----------
-        token : str
-            The token.
-
-        Returns
-        -------
-        int
-
-        Raises
-        ------
-        ValueError
-            If it is not in the vocabulary.
-        """
+        """Return the id of a token, or refuse one that is not in the vocabulary."""
         k = self.tokens.get(token.lower() if self.lowercase else token, self.unknown)
         if k is None:
             raise ValueError(f"x has {token!r}, which is not a token of the vocabulary")
@@ -113,37 +64,19 @@ class Forecast:
     """How a forecaster's streams read values and forecast the next ones.
 
     `fastrnn.estimators.lessons` and `fastrnn.inputs.scaling` have the formulas.
-
-    Attributes
-    ----------
-    block : int
-        Steps that are forecast.
-    n_learned : int
-        Number of quantiles that the network has learned, 1 for the mean.
-    above, share : ndarray of shape (n_levels,)
-        For each level that is wanted, the number of the quantile above, and how much of it is
-        taken; the rest is of the one before.
-    is_median : bool
-        Whether the median is all that is wanted, without an axis of levels.
-    mask, relative, log : bool
-        Whether values may be missing; whether differences are read; whether logarithms are.
-    factor, shift : ndarray of shape (n_streams,), float64
-        Scale of each series.
-    season : ndarray of shape (n_streams, m), float64
-        Seasonal pattern of each.
     """
 
-    block: int
-    n_learned: int
-    above: np.ndarray
-    share: np.ndarray
-    is_median: bool
-    mask: bool
-    relative: bool
-    log: bool
-    factor: np.ndarray
-    shift: np.ndarray
-    season: np.ndarray
+    block: int  # steps that are forecast
+    n_learned: int  # quantiles that the network has learned, 1 for the mean
+    above: np.ndarray  # (n_levels,): for each level wanted the number of the quantile above
+    share: np.ndarray  # (n_levels,): how much of it is taken; the rest is of the one before
+    is_median: bool  # whether the median is all that is wanted, without an axis of levels
+    mask: bool  # whether values may be missing
+    relative: bool  # whether differences are read
+    log: bool  # whether logarithms are
+    factor: np.ndarray  # (n_streams,): scale of each series
+    shift: np.ndarray  # (n_streams,)
+    season: np.ndarray  # (n_streams, m): seasonal pattern of each
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,31 +96,15 @@ class LayerWeights:
 
 @dataclass(eq=False)
 class Snapshot:
-    """A model for streams, which is never written to.
+    """A model for streams, which is never written to."""
 
-    Attributes
-    ----------
-    network : Network
-        The network; nobody may change it any more.
-    reading : Reading
-        How it reads.
-    scale, shift : ndarray of shape (K,), float64, or None
-        What outputs are multiplied by, and what is added; None where they are not scaled.
-    is_flat : bool
-        Whether the only output is given without an axis of outputs.
-    forecast : Forecast or None
-        How it forecasts, if it does.
-    start : dict of str to ndarray
-        The state in which streams begin, as far as it is not zero: a row for all, or for each.
-    """
-
-    network: Any
+    network: Any  # nobody may change it any more
     reading: Reading
-    scale: np.ndarray | None = None
-    shift: np.ndarray | None = None
-    is_flat: bool = False
+    scale: np.ndarray | None = None  # (K,): what outputs are multiplied by; None for nothing
+    shift: np.ndarray | None = None  # (K,): what is added then
+    is_flat: bool = False  # whether the only output is given without an axis of outputs
     forecast: Forecast | None = None
-    start: dict[str, np.ndarray] = field(default_factory=dict)
+    start: dict[str, np.ndarray] = field(default_factory=dict)  # state that is not zero at first
 
     def __post_init__(self):
         network, reading = self.network, self.reading
@@ -259,17 +176,7 @@ class Snapshot:
         )
 
     def new_state(self, n_streams):
-        """Make the state of streams that begin.
-
-        Parameters
-        ----------
-        n_streams : int
-            How many.
-
-        Returns
-        -------
-        dict of str to ndarray
-        """
+        """Make the state of streams that begin: arrays by name."""
         if self.forecast is not None and len(self.forecast.factor) != n_streams:
             known = len(self.forecast.factor)
             raise ValueError(f"n_streams is {n_streams}, but there are {known} series")
@@ -291,17 +198,7 @@ class Snapshot:
         return state
 
     def new_room(self, n_streams):
-        """Make the memory in which a step works.
-
-        Parameters
-        ----------
-        n_streams : int
-            How many streams.
-
-        Returns
-        -------
-        dict of str to ndarray
-        """
+        """Make the memory in which a step works: arrays by name."""
         network, block = self.network, min(n_streams, BLOCK_ROWS)
         work = Workspace(self.dtype)
         units = max(layer.hidden_size for layer in self.layers)
@@ -322,20 +219,7 @@ class Snapshot:
         }
 
     def fault(self, j, value):
-        """Say what is wrong with a number of a step.
-
-        Parameters
-        ----------
-        j : int
-            Its column.
-        value : float or int
-            The number.
-
-        Returns
-        -------
-        str or None
-            None if nothing is.
-        """
+        """Say what is wrong with a number of column j of a step; None if nothing is."""
         reading, forecast = self.reading, self.forecast
         if j in reading.id_sources:
             n = reading.n_ids[reading.id_sources.index(j)]
@@ -362,17 +246,7 @@ class Snapshot:
 
 
 def start_of(states):
-    """Name states as `Snapshot` takes them.
-
-    Parameters
-    ----------
-    states : list of tuple of ndarray of shape (1, n, H)
-        From `Network.initial_states`, or where reading has led them.
-
-    Returns
-    -------
-    dict of str to ndarray of shape (n, H)
-    """
+    """Name states, as `Network.initial_states` makes them, for the start of a `Snapshot`."""
     return {
         f"{name}_{k}": rows[0]
         for k, layer in enumerate(states)

@@ -464,15 +464,8 @@ cdef class StreamKernel:
         return <void*><size_t>array.ctypes.data
 
     def _connect(self, snapshot, n_streams, state, room, array_type, integer_type, empty):
-        """Take all pointers and sizes.
-
-        snapshot : fastrnn.streams.Snapshot
-            The weights, packed, and how the model reads and answers.
-        state, room : dict of str to ndarray
-            The state, and memory to work in, which lead to nothing if an entry is missing.
-        array_type, integer_type, empty : type, type, callable
-            ndarray, int64 and empty of numpy, which the kernels do not import.
-        """
+        """Take all pointers and sizes, of a `fastrnn.streams.Snapshot` and of arrays by name; what
+        is missing leads to nothing. The rest is numpy's, which the kernels do not import."""
         cdef:
             Plan* p = &self.plan
             Forecast* f = &p.forecast
@@ -563,7 +556,7 @@ cdef class StreamKernel:
             self.is_busy = False
 
     def _write(self, dict arrays, dict values, rows):
-        """arrays[name][rows] = values[name], for all of a state or, if interrupted, for none."""
+        """arrays[name][rows] = values[name] for all names: no interrupt comes between them."""
         self.enter()
         try:
             for name, value in values.items():
