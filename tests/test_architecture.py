@@ -31,7 +31,7 @@ ROOMS = {
     "files": "record atomic layout",
     "memory": "",
     "inspection": "",
-    "streams": "",
+    "streams": "snapshot stream",
     "estimators": "forecast_errors values parameters precision targets shared_parameters "
     "task_parameters tasks needs fitting saving series_record checkpoints readers lessons labels "
     "numbers next_tokens next_values base classifier regressor tagger forecaster language_model "

@@ -34,7 +34,8 @@ from fastrnn.inspection import (
     own_weights,
     value_gradient,
 )
-from fastrnn.streams import Snapshot, Stream
+from fastrnn.streams import Stream
+from fastrnn.streams.snapshot import Snapshot
 
 
 def steps_by_minibatches(estimator):

@@ -15,7 +15,8 @@ from fastrnn.estimators.needs import needed_to_train
 from fastrnn.estimators.next_tokens import ONE_TOKEN, NextTokenTask, TextReader
 from fastrnn.estimators.targets import as_sample_weight
 from fastrnn.estimators.task_parameters import LanguageModelParameters
-from fastrnn.streams import Snapshot, Stream, start_of
+from fastrnn.streams import Stream
+from fastrnn.streams.snapshot import Snapshot, start_of
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

@@ -11,7 +11,7 @@ import numpy as np
 from fastrnn.inputs.columns import Columns
 from fastrnn.inputs.scaling import Scale, learn_scale
 from fastrnn.inputs.sequences import Sequences, as_sequences
-from fastrnn.streams import Forecast, Reading, Snapshot, start_of
+from fastrnn.streams.snapshot import Forecast, Reading, Snapshot, start_of
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -15,7 +15,7 @@ from fastrnn.files import ModelFileError
 from fastrnn.inputs.columns import Columns
 from fastrnn.inputs.texts import END, Vocabulary, open_texts, read_ids, read_tokens
 from fastrnn.preprocessing import TokenEncoder
-from fastrnn.streams import Reading
+from fastrnn.streams.snapshot import Reading
 
 ENCODER = ("tokenizer", "lowercase", "min_freq", "max_features")
 """Parameters that say how text becomes ids."""

@@ -23,7 +23,7 @@ from fastrnn.estimators.parameters import embedding_sizes
 from fastrnn.estimators.saving import read_columns, record_columns
 from fastrnn.inputs.columns import Columns, choose
 from fastrnn.inputs.sequences import as_sequences
-from fastrnn.streams import Reading
+from fastrnn.streams.snapshot import Reading
 
 
 @dataclass(frozen=True, eq=False)

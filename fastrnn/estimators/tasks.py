@@ -116,7 +116,7 @@ class Task:
         return 1.0
 
     def answer(self):
-        """How a stream answers, as arguments of `fastrnn.streams.Snapshot`."""
+        """How a stream answers, as arguments of `fastrnn.streams.snapshot.Snapshot`."""
         return {}
 
 

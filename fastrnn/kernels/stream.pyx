@@ -464,8 +464,8 @@ cdef class StreamKernel:
         return <void*><size_t>array.ctypes.data
 
     def _connect(self, snapshot, n_streams, state, room, array_type, integer_type, empty):
-        """Take all pointers and sizes, of a `fastrnn.streams.Snapshot` and of arrays by name; what
-        is missing leads to nothing. The rest is numpy's, which the kernels do not import."""
+        """Take all pointers and sizes, of a `fastrnn.streams.snapshot.Snapshot` and of arrays by
+        name; what is missing leads to nothing. The rest is numpy's, which kernels do not import."""
         cdef:
             Plan* p = &self.plan
             Forecast* f = &p.forecast
