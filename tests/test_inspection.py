@@ -217,16 +217,14 @@ class TestGradientFlow:
         after = model.set_params(dtype="float64").gradient_flow(X, y).from_end
         np.testing.assert_array_equal(after, before)
 
-    def test_class_weights_count(self):
+    def test_sample_weights_count_and_class_weights_do_not(self):
         X, y = make_problem(RNNClassifier)
-        model = small(RNNClassifier).fit(X, y)
+        model = small(RNNClassifier, class_weight={"down": 3.0}).fit(X, y)
         two = [X[int(np.flatnonzero(y == label)[0])] for label in ("down", "up")]
-        model.set_params(class_weight={"down": 3.0})
-        flow = model.gradient_flow(two, ["down", "up"])
-        np.testing.assert_array_equal(flow.weight, [3, 1])
-        model.set_params(class_weight={"down": 0.0})
-        with pytest.raises(ValueError, match="no sequence has a weight above 0"):
-            model.gradient_flow(two[:1], ["down"])
+        flow = model.gradient_flow(two, ["down", "up"], sample_weight=[1.0, 2.0])
+        np.testing.assert_array_equal(flow.weight, [1, 2])
+        with pytest.raises(ValueError, match="sample_weight is zero for every sequence"):
+            model.gradient_flow(two[:1], ["down"], sample_weight=[0.0])
 
     def test_bad_input(self):
         X, y = make_problem(RNNClassifier)

@@ -141,9 +141,10 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
             Weight of each sequence in the loss and in validation scores, >= 0. None gives all the
             same weight. A tagger takes a list of arrays, with the weights of the steps, too.
         validation_data : tuple (X, y) or (X, y, sample_weight), default=None
-            Sequences and targets to score the model on after each epoch, as `score` does. With
-            ``early_stopping=True`` they take the place of a part held out: all of `X` is trained
-            on. Otherwise the scores are recorded in `validation_scores_` and change nothing.
+            Sequences and targets to score the model on after each epoch, as `score` does: sample
+            weights count, those of classes do not. With ``early_stopping=True`` they take the place
+            of a part held out, which is scored in the same way: all of `X` is trained on. Otherwise
+            the scores are recorded in `validation_scores_` and change nothing.
         checkpoint : str or path-like, default=None
             A file to which training is written after epochs, so that it can go on if this process
             ends. Not for "lbfgs".
@@ -362,7 +363,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
 
         This is where vanishing and exploding gradients are seen;
         `fastrnn.plotting.GradientFlowDisplay` draws it. Gradients are those of whole sequences
-        without dropout, whatever `bptt_steps` and `dropout` are.
+        without dropout, whatever `bptt_steps` and `dropout` are; classes have no weights.
 
         Parameters
         ----------
@@ -388,7 +389,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         self.check_fitted()
         curves = len(self.network_.layers) * self.network_.layers[0].n_directions
         sequences = self._read_to_go_back(X, per_step=curves * 8)
-        target = self.task_.encode(y, sequences, sample_weight, self, part=True)
+        target = self.task_.encode(y, sequences, sample_weight, part=True)
         return gradient_flow(
             self.network_, sequences, target.values, target.weight, n_jobs=self.n_jobs
         )
@@ -401,7 +402,8 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         X : list of ndarray, or array
             The sequences, as in `fit`.
         y : array-like of shape (n_sequences,) or (n_sequences, n_outputs), default=None
-            If given, the gradient is that of the loss of each sequence with this target.
+            If given, the gradient is that of the loss of each sequence with this target, without
+            weights of classes.
         output : int or None, default=None
             Otherwise it is that of an output. For a classifier, of the log-odds
             ``log(p / (1 - p))`` of the class ``classes_[output]``; None is the class predicted for
@@ -431,7 +433,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
                 "give y for the gradient of the loss, or output for that of an output, not both"
             )
         else:
-            target = self.task_.encode(y, sequences, None, self, part=True)
+            target = self.task_.encode(y, sequences, None, part=True)
             own, _ = own_weights(self.network_, sequences, target.weight)
             doutputs = loss_gradient(self.network_, target.values, own)
         gradients = self.network_.input_gradients(sequences, doutputs, n_jobs=self.n_jobs)

@@ -12,7 +12,7 @@ import pytest
 from test_estimators import ESTIMATORS, fitted, make_problem, make_sequences, same, small
 
 from fastrnn.bridge import DataConversionWarning
-from fastrnn.estimators import RNNClassifier, RNNRegressor
+from fastrnn.estimators import RNNClassifier, RNNRegressor, RNNTagger
 from fastrnn.estimators.shared_parameters import STOCHASTIC
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
@@ -215,12 +215,55 @@ def test_early_stopping_looks_at_validation_data(estimator):
     assert score == pytest.approx(model.best_validation_score_, rel=1e-9)
 
 
-def test_class_weight_plays_no_part_in_scores_of_validation_data():
-    X, y = make_problem(RNNClassifier)
-    X_val, y_val = make_problem(RNNClassifier, n=25, seed=1)
-    model = small(RNNClassifier, class_weight={"up": 50.0})
-    model.fit(X, y, validation_data=(X_val, y_val))
-    assert model.validation_scores_[-1] == pytest.approx(model.score(X_val, y_val), rel=1e-9)
+def as_steps(X, y):
+    """Return what a tagger learns of the same: every step has the label of its sequence."""
+    return X, [np.full(len(x), label) for x, label in zip(X, y, strict=True)]
+
+
+def as_given(X, y):
+    """Return what a classifier learns."""
+    return X, y
+
+
+class_weights = pytest.mark.parametrize(
+    "class_weight", [None, {"up": 50.0}, {"down": 1e-30}, "balanced"]
+)
+with_classes = pytest.mark.parametrize(
+    ("estimator", "make"), [(RNNClassifier, as_given), (RNNTagger, as_steps)]
+)
+
+
+@class_weights
+@with_classes
+def test_scores_of_validation_data_have_sample_weights_and_no_class_weights(
+    estimator, make, class_weight
+):
+    X, y = make(*make_problem(RNNClassifier))
+    X_val, y_val = make(*make_problem(RNNClassifier, n=25, seed=1))
+    weight = np.random.default_rng(0).uniform(0.1, 5, len(X_val))
+    model = small(estimator, class_weight=class_weight)
+    model.fit(X, y, validation_data=(X_val, y_val, weight))
+    assert model.validation_scores_[-1] == pytest.approx(
+        model.score(X_val, y_val, sample_weight=weight), rel=1e-9
+    )
+
+
+@class_weights
+@with_classes
+def test_scores_of_what_is_held_out_too(estimator, make, class_weight):
+    # The sequences are all the same, so that one label is predicted for the 20 that are held out:
+    # k of them have it, each with the weight of its label.
+    labels = np.array(["up", "down", "up", "up"] * 10)
+    X, y = make([np.ones((3, 2))] * 40, labels)
+    weight = np.where(labels == "up", 1.0, 0.3)
+    params = {"class_weight": class_weight, "early_stopping": True, "validation_fraction": 0.5}
+    model = small(estimator, learning_rate_init=0.1, max_iter=30, **params)
+    model.fit(X, y, sample_weight=weight)
+    k = np.arange(21)
+    up, down = k * 1.0, (20 - k) * 0.3
+    expected = np.concatenate([up, down]) / np.tile(up + down, 2)
+    for score in model.validation_scores_:
+        assert np.abs(expected - score).min() < 1e-9
 
 
 def test_validation_data_may_lack_a_class():

@@ -486,8 +486,7 @@ def test_input_gradients_are_those_of_the_loss_over_labelled_steps():
         (log_p,) = model.predict_log_proba([x])
         kept = [t for t, label in enumerate(labels) if label is not None]
         numbers = [model.classes_.tolist().index(labels[t]) for t in kept]
-        weights = [2.0 if labels[t] == "near" else 1.0 for t in kept]
-        return -np.average(log_p[kept, numbers], weights=weights)
+        return -log_p[kept, numbers].mean()  # classes have no weights here
 
     gradients = model.input_gradients(X, y)
     assert not gradients[0].any()
