@@ -37,20 +37,31 @@ pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 
 ESTIMATORS = [RNNClassifier, RNNRegressor, RNNTagger]
 
-# float64 because some checks ask for 9 equal digits. One compares a weight of 2 with a sequence
-# given twice, to 7 digits after training: without a penalty, because that is divided by the number
-# of sequences, and with the cell whose training makes little of the rounding on the way.
-CHECKED = {"learning_rate_init": 0.02, "max_iter": 60, "dtype": "float64"}
+# One check compares predictions after 200 epochs with a weight of 2, and with a sequence given
+# twice: 7 digits must be equal. Their sums differ by rounding, at first in the 16th digit of the
+# loss. Adam divides each gradient by its own size, also where that is hardly more than rounding; so
+# the difference grows on the way: with the defaults to 0.3 of a probability in float32, to 0.001
+# in float64. With "sgd", in float64, it stays near 1e-16: there all checks hold, given rates with
+# which so much is learned as some of them want.
+FAILED_CHECKS = {
+    "check_sample_weight_equivalence_on_dense_data": "Adam makes differences of rounding grow",
+}
+EXACT = {"solver": "sgd", "dtype": "float64", "tol": 1e-7}
 
 
 @parametrize_with_checks(
     [
-        RNNClassifier(8, cell="gru", **CHECKED),
-        RNNRegressor(8, cell="lstm", **CHECKED),
+        RNNClassifier(),
+        RNNRegressor(),
+        RNNClassifier(16, learning_rate_init=0.5, **EXACT),
+        RNNRegressor(8, cell="rnn", learning_rate_init=0.1, **EXACT),
         SequenceScaler(),
         SequenceScaler("minmax"),
         SequenceScaler("robust"),
-    ]
+    ],
+    expected_failed_checks=lambda estimator: (
+        FAILED_CHECKS if getattr(estimator, "solver", None) == "adam" else {}
+    ),
 )
 def test_sklearn_checks(estimator, check):
     check(estimator)
