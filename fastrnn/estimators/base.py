@@ -336,8 +336,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
             The state at the end of each sequence; for a bidirectional network that of the forward
             direction, then that of the backward direction, each at its own end.
         """
-        sequences = self._read(X)
-        return self.network_.final_states(sequences, n_jobs=self.n_jobs)
+        return self._transform(X)
 
     def hidden_states(self, X):
         """Return the hidden states of the top layer at every time step.
@@ -527,6 +526,10 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         sequences = self.reader_.read(X, self.network_.architecture.dtype)
         refuse_to_go_back(self, sequences, per_step)
         return sequences
+
+    def _transform(self, X):
+        sequences = self._read(X)
+        return self.network_.final_states(sequences, n_jobs=self.n_jobs)
 
     def _outputs(self, sequences):
         return self.network_.predict(sequences, n_jobs=self.n_jobs)
