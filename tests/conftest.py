@@ -37,7 +37,7 @@ def teams(monkeypatch):
     for name in "MEMBER_CALL_FLOPS", "MEMBER_STEP_FLOPS", "MEMBER_UNITS":
         monkeypatch.setattr(threads, name, 1)
     monkeypatch.setattr(threads, "_count_processors", lambda: 16)
-    monkeypatch.setattr(threads, "_pool", threads._Pool())
+    monkeypatch.setattr(threads, "_pool", threads.Pool(threads._start_thread))
     return sizes
 
 

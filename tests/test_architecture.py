@@ -147,7 +147,6 @@ def test_no_cycle():
 
 
 LOCKS = {
-    "network.threads": "begun anew in a forked child",
     "network.shards": "of a single call, whose threads a forked child does not have",
 }
 """Modules that make locks, and why a fork leaves none of them held."""

@@ -235,7 +235,8 @@ class SharedParameters:
         """
         Whether to score the model after each epoch, to stop when that score stops improving, and to
         keep the weights that scored best. What is scored is a part of the sequences that is held
-        out, or the `validation_data` of `fit`.
+        out, or the `validation_data` of `fit`; the score is that of `score`, with sample weights
+        and without those of classes.
         """,
         used_by=BY_MINIBATCHES,
     )

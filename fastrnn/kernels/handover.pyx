@@ -14,6 +14,7 @@ from cpython.pythread cimport (
     PyThread_type_lock,
     WAIT_LOCK,
 )
+from libc.math cimport INFINITY
 from libc.stdint cimport int64_t
 
 
@@ -109,3 +110,115 @@ def wait_for_all(list handovers, int64_t watch):
             with nogil:
                 wait_for(&handover.ended, watch)
             handover.pending = False
+
+
+cdef class Pool:
+    """Threads that wait for calls, or work for someone who called `use`.
+
+    What is counted stays right whatever happens: neither Ctrl-C nor another thread comes between
+    the steps in here, which run no Python code and keep the GIL. So there is no lock, either.
+
+    Parameters
+    ----------
+    start : callable
+        ``start()`` starts a thread and returns its Handover, or raises RuntimeError.
+    """
+    cdef object start
+    cdef list idle
+    cdef readonly int64_t n_working
+    cdef public double no_teams_until
+
+    def __init__(self, start):
+        self.start, self.idle = start, []
+        self.n_working, self.no_teams_until = 0, -INFINITY
+
+    def use(self, int64_t n, int64_t n_processors, int64_t watch, call):
+        """Call something with threads that are its own until it ends.
+
+        Parameters
+        ----------
+        n : int
+            How many threads; there are fewer if the system gives no more.
+        n_processors : int
+            Where more threads than this are at work, nobody watches.
+        watch : int
+            Nanoseconds that threads watch before they sleep.
+        call : callable
+            ``call(handovers, watch)``; what it has handed over has ended when `use` returns.
+
+        Returns
+        -------
+        object
+            What the call returned.
+        """
+        cdef list taken = []
+        self.have(n)
+        while len(taken) < n and len(self.idle) > 0:
+            taken.append(self.idle.pop())
+        self.n_working += len(taken) + 1
+        try:
+            if self.n_working > n_processors:
+                watch = 0
+            return call(taken, watch)
+        finally:
+            wait_for_all(taken, watch)
+            self.idle += taken
+            self.n_working -= len(taken) + 1
+
+    cdef have(self, int64_t n):
+        """Start threads until so many are idle, or the system gives no more."""
+        try:
+            while len(self.idle) < n:
+                self.idle.append(self.start())
+        except RuntimeError:  # "can't start new thread"
+            pass
+
+
+cdef class OneThread:
+    """Counts who needs a library on one thread: the first sets it, the last sets it back.
+
+    Like those of a Pool, its steps are not interrupted.
+
+    Parameters
+    ----------
+    find : callable
+        ``find()`` returns the functions of the library that set and get its number of threads, or
+        None if there are none. They run no Python code.
+    """
+    cdef object find, functions, found
+    cdef readonly int64_t users
+
+    def __init__(self, find):
+        self.find, self.functions, self.found, self.users = find, None, 1, 0
+
+    def __enter__(self):
+        if self.functions is None:
+            self.functions = self.find() or ()
+        if len(self.functions) == 0:
+            return
+        if self.users == 0:
+            self.found = self.functions[1]()
+            if self.found != 1:
+                self.functions[0](1)
+        self.users += 1
+
+    def __exit__(self, *exception):
+        if len(self.functions) == 0:
+            return
+        self.users -= 1
+        if self.users == 0 and self.found != 1:
+            self.functions[0](self.found)
+
+    def call(self, function, *arguments):
+        """Call a function while the library is on one thread."""
+        self.__enter__()
+        try:
+            return function(*arguments)
+        finally:
+            self.__exit__()
+
+    def forget_users(self):
+        """Begin anew in a forked child, where the threads that used it do not exist."""
+        if self.users > 0 and self.found != 1:
+            self.functions[0](self.found)
+        self.users = 0

@@ -15,11 +15,10 @@ import math
 import os
 import threading
 import time
-from contextlib import nullcontext, suppress
 
 import scipy.linalg.cython_blas
 
-from fastrnn.kernels.handover import Handover, wait_for_all
+from fastrnn.kernels.handover import Handover, OneThread, Pool, wait_for_all
 from fastrnn.kernels.team import ALONE, call_together
 from fastrnn.kernels.vector_math import products
 
@@ -68,45 +67,15 @@ def _blas_thread_functions():
     return None
 
 
-class _SingleBlasThread:
-    """Counts who needs BLAS on one thread: the first sets it, the last sets it back."""
-
-    def __init__(self):
-        self.lock = threading.Lock()
-        self.users = 0
-        self.found = 1
-
-    def __enter__(self):
-        if functions := _blas_thread_functions():
-            set_threads, get_threads = functions
-            with self.lock:
-                if self.users == 0:
-                    self.found = get_threads()
-                    if self.found != 1:
-                        set_threads(1)
-                self.users += 1
-
-    def __exit__(self, *exception):
-        if functions := _blas_thread_functions():
-            with self.lock:
-                self.users -= 1
-                if self.users == 0 and self.found != 1:
-                    functions[0](self.found)
-
-    def forget_users(self):
-        """Begin anew in a forked child, where the threads that used it do not exist."""
-        self.lock = threading.Lock()
-        functions = _blas_thread_functions() if self.users else None
-        self.users = 0
-        if functions and self.found != 1:
-            functions[0](self.found)
-
-
-single_blas_thread = _SingleBlasThread()
+single_blas_thread = OneThread(_blas_thread_functions)
 """Context manager: BLAS runs on one thread inside, on as many as before afterwards."""
 
-_blas_of_kernels = single_blas_thread if products() == "blas" else nullcontext()
-"""What the kernels run in: where they call no BLAS there is nothing to hold."""
+
+def _hold_blas(function, *arguments):
+    """Call what calls kernels; where they call no BLAS there is nothing to hold."""
+    if products() == "blas":
+        return single_blas_thread.call(function, *arguments)
+    return function(*arguments)
 
 
 def count_threads(n_jobs):
@@ -149,35 +118,6 @@ def _count_processors():
     return os.cpu_count() or 1
 
 
-class _Pool:
-    """Threads that wait for calls, or work for someone who called `run`."""
-
-    def __init__(self):
-        self.lock = threading.Lock()
-        self.idle = []
-        self.n_working = 0
-        self.no_teams_until = -math.inf
-
-    def take(self, n):
-        """Handovers to n threads, fewer if the system gives no more; how long to watch.
-
-        That is not at all where there are more threads at work than processors for them.
-        """
-        with self.lock:
-            with suppress(RuntimeError):  # "can't start new thread"
-                while len(self.idle) < n:
-                    self.idle.append(_start_thread())
-            taken = [self.idle.pop() for _ in range(min(n, len(self.idle)))]
-            self.n_working += len(taken) + 1
-            return taken, WATCH_NANOSECONDS if self.n_working <= _count_processors() else 0
-
-    def give_back(self, taken):
-        """End a use of threads."""
-        with self.lock:
-            self.idle.extend(taken)
-            self.n_working -= len(taken) + 1
-
-
 def _start_thread():
     """Start a thread that carries out calls for ever; the way to hand them over."""
     handover = Handover()
@@ -186,13 +126,13 @@ def _start_thread():
     return handover
 
 
-_pool = _Pool()
+_pool = Pool(_start_thread)
 
 
 def _forget_after_fork():
-    """In a forked child the threads are gone and locks may be held: begin anew."""
+    """In a forked child the threads are gone: begin anew."""
     global _pool
-    _pool = _Pool()
+    _pool = Pool(_start_thread)
     single_blas_thread.forget_users()
 
 
@@ -223,8 +163,7 @@ def run(function, items, n_jobs=None, flops=math.inf):
     """
     n_threads = 1 if n_jobs is None else min(count_threads(n_jobs), len(items))
     if n_threads <= 1 or flops < WORTHWHILE_FLOPS:
-        with _blas_of_kernels:
-            return [function(item) for item in items]
+        return _hold_blas(_call_all, function, items)
     results = [None] * len(items)
     errors = {}
     todo = iter(enumerate(items))
@@ -237,21 +176,25 @@ def run(function, items, n_jobs=None, flops=math.inf):
             except BaseException as error:
                 errors[k] = error
 
-    pool = _pool
-    handovers, watch = pool.take(n_threads - 1)
-    try:
-        with _blas_of_kernels:
-            try:
-                for handover in handovers:
-                    handover.begin(work, watch)
-                work()
-            finally:
-                wait_for_all(handovers, watch)
-    finally:
-        pool.give_back(handovers)
+    def work_together(handovers, watch):
+        try:
+            for handover in handovers:
+                handover.begin(work, watch)
+            work()
+        finally:
+            wait_for_all(handovers, watch)
+
+    def call(handovers, watch):
+        _hold_blas(work_together, handovers, watch)
+
+    _pool.use(n_threads - 1, _count_processors(), WATCH_NANOSECONDS, call)
     if errors:
         raise errors[min(errors)]
     return results
+
+
+def _call_all(function, items):
+    return [function(item) for item in items]
 
 
 def share(n_jobs, n_items):
@@ -304,15 +247,15 @@ class Team:
         if start < pool.no_teams_until:
             kernel(*arguments, ALONE)
             return
-        handovers, watch = pool.take(self.size - 1)
-        try:
+
+        def call(handovers, watch):
             if not handovers or not watch:  # the processors are taken
                 kernel(*arguments, ALONE)
             elif not call_together(kernel, arguments, handovers, watch):
                 end = time.monotonic()
                 pool.no_teams_until = end + TEAMS_REST * (end - start)
-        finally:
-            pool.give_back(handovers)
+
+        pool.use(self.size - 1, _count_processors(), WATCH_NANOSECONDS, call)
 
 
 _ALONE = Team(1)

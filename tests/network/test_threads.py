@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from fastrnn.kernels import recurrence, vector_math
+from fastrnn.kernels.handover import OneThread
 from fastrnn.kernels.team import call_together
 from fastrnn.layers import LSTM
 from fastrnn.network import threads
@@ -116,6 +117,87 @@ def test_ctrl_c_is_raised_when_all_calls_have_ended(caller_is_busy):
     assert threads.run(abs, [-1, -2], 2) == [1, 2]
 
 
+@pytest.fixture
+def interrupted(monkeypatch):
+    """Call something again and again, and raise KeyboardInterrupt at another place each time.
+
+    The places are all instructions of Python in fastrnn.network.threads, one after the other. Real
+    Ctrl-C comes at some of them, and at no others. The result is at how many.
+    """
+
+    def call_everywhere(call, check):
+        for place in range(1000):
+            left = place + 1
+
+            def trace(frame, event, argument):
+                nonlocal left
+                if frame.f_code.co_filename != threads.__file__:
+                    return None
+                frame.f_trace_opcodes = True
+                if event == "opcode":
+                    left -= 1
+                    if left == 0:
+                        raise KeyboardInterrupt
+                return trace
+
+            before = sys.gettrace()
+            sys.settrace(trace)
+            try:
+                call()
+            except KeyboardInterrupt:
+                pass
+            finally:
+                sys.settrace(before)
+            check()
+            if left > 0:
+                return place
+        raise AssertionError("there is no end to it")
+
+    monkeypatch.setattr(threads, "_count_processors", lambda: 16)
+    monkeypatch.setattr(threads, "_pool", threads.Pool(threads._start_thread))
+    threads.run(abs, range(3), 3)  # threads are there
+    return call_everywhere
+
+
+@pytest.mark.parametrize("kind", ["own", "blas"])
+@pytest.mark.parametrize("n_jobs", [1, 3])
+def test_an_interrupt_anywhere_leaves_threads_and_blas_as_they_were(
+    interrupted, monkeypatch, n_jobs, kind
+):
+    monkeypatch.setattr(threads, "products", lambda: kind)
+    count = []
+    monkeypatch.setattr(threads, "single_blas_thread", OneThread(lambda: (count.append, lambda: 5)))
+
+    def check():
+        assert threads._pool.n_working == 0
+        assert threads.single_blas_thread.users == 0
+        assert count == [1, 5] * (len(count) // 2)
+
+    n_places = interrupted(lambda: threads.run(abs, [-1, -2, -3], n_jobs), check)
+    assert n_places > 10
+    assert bool(count) == (kind == "blas")
+    both = threading.Barrier(3, timeout=30)
+    assert sorted(threads.run(lambda item: both.wait(), range(3), 3)) == [0, 1, 2]
+    assert len(fastrnn_threads()) >= 2
+
+
+@TEAMS
+def test_an_interrupt_anywhere_leaves_teams_as_they_were(interrupted, monkeypatch):
+    sizes = []
+
+    def call_together(kernel, arguments, handovers, watch):
+        sizes.append((len(handovers) + 1, watch))
+        return True
+
+    monkeypatch.setattr(threads, "call_together", call_together)
+
+    def check():
+        assert threads._pool.n_working == 0
+
+    assert interrupted(lambda: threads.Team(3).call(len, [1]), check) > 10
+    assert set(sizes) == {(3, threads.WATCH_NANOSECONDS)}
+
+
 def fastrnn_threads():
     """The threads that wait for work."""
     return {thread for thread in threading.enumerate() if thread.name == "fastrnn"}
@@ -155,17 +237,15 @@ def test_what_was_worked_on_is_let_go():
 
 
 def test_no_one_watches_where_processors_are_short():
-    available = threads.count_threads(-1)
-    pool = threads._Pool()
-    handovers, watch = pool.take(available - 1)
-    assert watch == threads.WATCH_NANOSECONDS
-    others, watch = pool.take(0)
-    assert watch == 0
-    pool.give_back(others)
-    pool.give_back(handovers)
-    handovers, watch = pool.take(available)
-    assert watch == 0
-    pool.give_back(handovers)
+    pool = threads.Pool(threads._start_thread)
+
+    def watched(n, call):
+        return pool.use(n, 4, 1000, lambda handovers, watch: (watch, call()))
+
+    # The caller is one of those who work.
+    assert watched(3, lambda: watched(0, lambda: pool.n_working)) == (1000, (0, 5))
+    assert watched(2, lambda: watched(0, lambda: pool.n_working)) == (1000, (1000, 4))
+    assert watched(4, lambda: pool.n_working) == (0, 5)
     assert pool.n_working == 0
 
 
@@ -173,8 +253,7 @@ def test_work_is_done_though_no_thread_can_be_started(monkeypatch):
     def fail():
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(threads, "_pool", threads._Pool())
-    monkeypatch.setattr(threads, "_start_thread", fail)
+    monkeypatch.setattr(threads, "_pool", threads.Pool(fail))
     assert threads.run(abs, [-1, -2, -3], 3) == [1, 2, 3]
 
 
@@ -532,6 +611,7 @@ class TestTeams:
                 except KeyboardInterrupt:
                     pass
                 assert (layer.forward(x, n_jobs=2)[0] == expected).all()
+                assert threads._pool.n_working == 0
             """
         )
 
@@ -572,16 +652,14 @@ class TestTeams:
         x = np.ones((5, 2, 3))
         layer.forward(x, n_jobs=2)
         assert teams == [2]
-        others, _ = threads._pool.take(15)
-        layer.forward(x, n_jobs=2)
-        threads._pool.give_back(others)
+        threads._pool.use(15, 16, 0, lambda *others: layer.forward(x, n_jobs=2))
         assert teams == [2]
 
     def test_work_is_done_though_no_thread_can_be_started(self, teams, monkeypatch):
         def fail():
             raise RuntimeError("can't start new thread")
 
-        monkeypatch.setattr(threads, "_start_thread", fail)
+        monkeypatch.setattr(threads, "_pool", threads.Pool(fail))
         layer = LSTM(3, 70, random_state=0)
         expected, _ = layer.forward(np.ones((5, 2, 3)))
         np.testing.assert_array_equal(layer.forward(np.ones((5, 2, 3)), n_jobs=3)[0], expected)
