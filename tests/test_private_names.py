@@ -32,7 +32,6 @@ STILL_TOLD_APART = {
     ("interop/onnx_export.py", "tokens_"),
     ("interop/onnx_export.py", "y_scale_"),
     ("interop/weights.py", "y_scale_"),
-    ("estimators/checkpoints.py", "tokenizer"),
     ("estimators/precision.py", "class_weight"),
 }
 

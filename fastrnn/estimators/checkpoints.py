@@ -210,11 +210,15 @@ class CheckpointFile:
 
     def _deciding(self):
         """The parameters that decide the course of training."""
+        return encode_parameters(self._estimator, self._others())
+
+    def _others(self):
+        """Names of the other parameters, of which files of version 0.1.0 have some, too."""
         estimator = self._estimator
-        left_out = parameters_of(type(estimator)).keys() - course_of_training(estimator)
-        if callable(getattr(estimator, "tokenizer", None)):  # the tokens are compared
-            left_out |= {"tokenizer"}
-        return encode_parameters(estimator, left_out)
+        names = parameters_of(type(estimator)).keys()
+        # Of a function that makes tokens, the tokens are compared.
+        functions = {name for name in names if callable(getattr(estimator, name))}
+        return (names - course_of_training(estimator)) | functions
 
     def _read(self, file):
         if file.kind != "checkpoint":
@@ -250,7 +254,7 @@ class CheckpointFile:
         if kind != self._kind:
             self._refuse(f"that is one of a {show(kind)}, this of a {self._kind!r}")
         part = file.fields.part("parameters")
-        for name in sorted(self._parameters.keys() | part.names()):
+        for name in sorted((self._parameters.keys() | part.names()) - self._others()):
             was = part.raw(name) if name in part else None
             now = self._parameters.get(name)
             if was != now:

@@ -15,6 +15,7 @@ from fastrnn import (
     RNNTagger,
     load,
 )
+from fastrnn.estimators import checkpoints
 from fastrnn.estimators.parameters import (
     check_parameters,
     course_of_training,
@@ -546,6 +547,18 @@ def test_checkpoint_is_about_what_is_used(tmp_path):
         with pytest.raises(ValueError, match=f"belongs to another training: {name} was "):
             more.set_params(**change).fit(*problem, checkpoint=file, resume=True)
         more.set_params(**{name: parameters_of(RNNClassifier)[name].default})
+
+
+def test_checkpoint_that_has_what_is_not_used(tmp_path, monkeypatch):
+    pytest.importorskip("safetensors", reason="files are written with safetensors")
+    file, problem = tmp_path / "checkpoint", make_problem()
+    with monkeypatch.context() as patch:  # as version 0.1.0 wrote them
+        patch.setattr(
+            checkpoints, "course_of_training", lambda estimator: parameters_of(type(estimator))
+        )
+        small().fit(*problem, checkpoint=file)
+    more = small(max_iter=6).fit(*problem, checkpoint=file, resume=True)
+    assert same(more, small(max_iter=6).fit(*problem))
 
 
 def test_checkpoint_of_cosine_ends_at_max_iter():
