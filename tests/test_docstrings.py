@@ -38,8 +38,8 @@ def public_methods():
             for name, member in inspect.getmembers(cls):
                 function = member.fget if isinstance(member, property) else member
                 module = getattr(function, "__module__", None) or ""
-                is_class = inspect.isclass(member)  # what it is made with, such as its reader
-                if not (name.startswith("_") or is_class) and module.startswith("fastrnn"):
+                is_method = inspect.isroutine(function)  # else a record, such as that of its cell
+                if is_method and not name.startswith("_") and module.startswith("fastrnn"):
                     methods[f"{class_name}.{name}"] = function
     return methods
 

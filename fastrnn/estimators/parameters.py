@@ -12,6 +12,8 @@ from types import MappingProxyType
 
 import numpy as np
 
+from fastrnn.network.cells import CELLS
+
 
 def _collect(cls):
     """The parameters of a class and its bases, also before `dataclass` has seen the class."""
@@ -71,9 +73,7 @@ def batch_size(estimator):
 
 def cell_options(estimator):
     """The parameters that belong to the chosen cell, as keyword arguments of its layer."""
-    chosen = parameters_of(type(estimator)).values()
-    names = [p.name for p in chosen if p.used_by is not None and p.used_by[0] == "cell"]
-    return plain_values(estimator, [name for name in names if is_used(estimator, name)])
+    return plain_values(estimator, [option.name for option in CELLS[estimator.cell].cell.options])
 
 
 def course_of_training(estimator):

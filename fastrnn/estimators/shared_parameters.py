@@ -28,6 +28,7 @@ from fastrnn.estimators.values import (
     whole,
     words,
 )
+from fastrnn.network.cells import CELLS
 from fastrnn.training.solvers import SCHEDULES, SOLVERS
 
 STOCHASTIC = tuple(SOLVERS)
@@ -36,6 +37,20 @@ STOCHASTIC = tuple(SOLVERS)
 BY_MINIBATCHES = ("solver", STOCHASTIC)
 BY_SGD = ("solver", ("sgd",))
 BY_ADAM = ("solver", ("adam", "adamw"))
+
+
+def option_of_cells(name, help) -> Any:
+    """A parameter that cells have as an option, which says all but what it does."""
+    cells = [layer.cell for layer in CELLS.values()]
+    options = {
+        cell.name: option for cell in cells for option in cell.options if option.name == name
+    }
+    option = next(iter(options.values()))
+    if isinstance(option.default, bool):
+        values = flag()
+    else:
+        values = words(*option.choices) if option.choices else FINITE
+    return parameter(values, option.default, help, used_by=("cell", tuple(options)))
 
 
 @dataclass(eq=False, repr=False)
@@ -52,7 +67,7 @@ class SharedParameters:
     )
     _: KW_ONLY
     cell: str = parameter(
-        words("lstm", "gru", "rnn", "carry_lstm"),
+        words(*CELLS),
         "lstm",
         """
         Kind of recurrent cell. "carry_lstm" is an LSTM with a fifth gate that carries the state
@@ -100,41 +115,30 @@ class SharedParameters:
         """,
         used_by=BY_MINIBATCHES,
     )
-    activation: str = parameter(
-        words("tanh", "relu"), "tanh", 'Activation of ``cell="rnn"``.', used_by=("cell", ("rnn",))
-    )
-    reset_after: bool = parameter(
-        flag(),
-        True,
+    activation: str = option_of_cells("activation", 'Activation of ``cell="rnn"``.')
+    reset_after: bool = option_of_cells(
+        "reset_after",
         """
         For ``cell="gru"``: whether the reset gate acts after the recurrent product, as in PyTorch,
         or before it, as in the original paper.
         """,
-        used_by=("cell", ("gru",)),
     )
-    candidate_activation: str = parameter(
-        words("sigmoid", "tanh"),
-        "sigmoid",
-        'Activation of the candidate of ``cell="carry_lstm"``.',
-        used_by=("cell", ("carry_lstm",)),
+    candidate_activation: str = option_of_cells(
+        "candidate_activation", 'Activation of the candidate of ``cell="carry_lstm"``.'
     )
-    forget_bias_init: float = parameter(
-        FINITE,
-        1.0,
+    forget_bias_init: float = option_of_cells(
+        "forget_bias_init",
         """
         Start value of the forget gate's bias, for "lstm" and "carry_lstm". Above zero, the cell
         starts with a memory.
         """,
-        used_by=("cell", ("lstm", "carry_lstm")),
     )
-    carry_bias_init: float = parameter(
-        FINITE,
-        2.0,
+    carry_bias_init: float = option_of_cells(
+        "carry_bias_init",
         """
         Start value of the carry gate's bias, for "carry_lstm". From 0 the cell may fail to learn
         from what happened many steps ago.
         """,
-        used_by=("cell", ("carry_lstm",)),
     )
     solver: str = parameter(
         words(*STOCHASTIC, "lbfgs"),

@@ -23,6 +23,7 @@ from fastrnn.estimators.parameters import (
     is_used,
     parameters_of,
 )
+from fastrnn.network.cells import CELLS
 
 ESTIMATORS = [RNNClassifier, RNNRegressor, RNNTagger, RNNForecaster, RNNLanguageModel]
 
@@ -103,6 +104,20 @@ def test_docstring_of_a_subclass():
         assert Mine.__doc__.count(f"\n{name} : ") == 1
     assert Mine.__doc__.count("n_outputs_ : ") == Mine.__doc__.count("mine_ : ") == 1
     assert Plain().fit(*make_problem(RNNRegressor)).n_features_in_ == 3
+
+
+def test_options_of_cells_are_parameters():
+    rows = parameters_of(RNNClassifier)
+    assert rows["cell"].values.words == tuple(CELLS)
+    options = {(name, option) for name, layer in CELLS.items() for option in layer.cell.options}
+    for name, option in options:
+        row = rows[option.name]
+        assert row.default == option.default
+        assert name in row.used_by[1] and row.used_by[0] == "cell"
+        for value in (*option.choices, option.default):
+            row.check(value)
+    used_by_cells = {name for name, row in rows.items() if row.used_by and row.used_by[0] == "cell"}
+    assert used_by_cells == {option.name for _, option in options}
 
 
 # Wrong values.
