@@ -291,7 +291,18 @@ class RecurrentLayer:
         return self._shapes() != self.cell.shapes(self.input_size, self.hidden_size)
 
     def operator(self, library):
-        """What it is in a library, as `Cell.operator` says; None if that lacks a parameter."""
+        """Say what it is in another library, for those who exchange weights.
+
+        Parameters
+        ----------
+        library : str
+            As `Cell.operator` takes it.
+
+        Returns
+        -------
+        Operator or None
+            None if the library has none that takes all of its parameters.
+        """
         operator = self.cell.operator(library, self.options)
         if operator is None or self.has_unknown_parameters:
             return None
@@ -299,7 +310,18 @@ class RecurrentLayer:
         return operator if takes_all else None
 
     def of_cell(self, named):
-        """The cell's own parameters, or their gradients, of one direction."""
+        """Take what the cell has beside weights and bias of one direction.
+
+        Parameters
+        ----------
+        named : dict of str to ndarray
+            Parameters, or their gradients.
+
+        Returns
+        -------
+        tuple of ndarray
+            In the order of the cell's record.
+        """
         return tuple([named[parameter.name] for parameter in self.cell.parameters])
 
     def _flops(self, n_rows):
