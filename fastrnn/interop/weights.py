@@ -30,7 +30,7 @@ def in_order(array, order):
 
 
 def in_order_here(array, order):
-    """Undo `in_order`."""
+    """Give blocks the order they had before `in_order`."""
     return in_order(array, [order.index(k) for k in range(len(order))])
 
 

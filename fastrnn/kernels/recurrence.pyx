@@ -372,7 +372,8 @@ def cell_backward(
 ):
     """Run a packed batch backward, after `cell_forward` with ``keep``.
 
-    gates, kept : as `cell_forward` left them on entry; on return the gradient of the pre-activations.
+    gates, kept : as `cell_forward` left them on entry; on return the gradient of the
+        pre-activations.
         Of a cell that drops its gates, room for those of a chunk, R = max(chunk_rows, alive[0]).
     dh, dc : on entry the gradient of each sequence's final state; on return that of its initial
         state.
@@ -474,7 +475,8 @@ def cell_backward(
                 # dU[:, -last:] += previous.T @ kept; db_last += kept.sum(axis=0)
                 pack_right(rows, last, kept_rows + row * KH, KH, &packed_gates[0], db_last)
             elif form == TWICE:
-                # dU[:, -last:] += kept.T @ gates[:, -last:]; db_last += gates[:, -last:].sum(axis=0)
+                # dU[:, -last:] += kept.T @ gates[:, -last:]
+                # db_last += gates[:, -last:].sum(axis=0)
                 pack_right(rows, last, gate_rows + n_first, GH, &packed_gates[0], db_last)
                 pack_rows(share, rows, H, kept_rows + row * KH, KH, &packed_left[0])
             if form != SUM:

@@ -2,7 +2,8 @@
 
 `StreamKernel.step` is a single call without the GIL: numbers and ids are read and checked, every
 layer makes a step, states are pooled, the head and its link answer. The functions of the cells are
-those of the driver (cell.h), and so are the packed products (product.h). BLAS, which would pack its factor anew at every step, is never called here.
+those of the driver (cell.h), and so are the packed products (product.h). BLAS, which would pack
+its factor anew at every step, is never called here.
 
 Streams are rows. They go through the network in blocks, all layers of a block one after the other,
 so that what lies between the layers stays in a first- or second-level cache. Nothing is changed

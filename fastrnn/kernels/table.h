@@ -46,8 +46,6 @@ typedef struct TABLE_OF(double) table_double;
 
 /* The one of two tables whose functions take what x points to. */
 #define table_of(floats, doubles, x)                                                               \
-    _Generic(*(x), float                                                                           \
-             : (const table_float *)(floats), double                                               \
-             : (const table_double *)(doubles))
+    _Generic(*(x), float: (const table_float *)(floats), double: (const table_double *)(doubles))
 
 #endif

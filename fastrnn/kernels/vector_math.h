@@ -11,8 +11,8 @@
 
    Everything rests on one reduction (Cody and Waite 1980): x = n ln 2 + r with |r| <= ln 2 / 2, and
    a polynomial p(r) for exp(r) - 1, so that exp(x) - 1 = 2^n p + (2^n - 1) loses no digits near
-   zero. The coefficients come from tools/fit_exp.py. tests/kernels/test_vector_math.py bounds the errors
-   over the whole range: 4 ulp for float, 1e-15 absolute for double. */
+   zero. The coefficients come from tools/fit_exp.py. tests/kernels/test_vector_math.py bounds the
+   errors over the whole range: 4 ulp for float, 1e-15 absolute for double. */
 
 typedef REAL NAME(vec) __attribute__((vector_size(VECTOR_BYTES)));
 typedef INTEGER NAME(ivec) __attribute__((vector_size(VECTOR_BYTES)));

@@ -1,10 +1,10 @@
 """Vector functions for the processor at hand: the choice of instruction set, and the activations.
 
-The functions stand in C with compiler vector extensions (vector_math.h, and a header for each cell in the folder cells),
-compiled for several instruction sets; this module chooses at import the highest one that the
-processor has. The environment variable FASTRNN_LEVEL forces a lower one: "v4" (AVX-512), "v3" (AVX2
-and FMA) or "baseline". Matrix products are those of product.h from v3 on and BLAS below;
-FASTRNN_PRODUCTS=blas forces BLAS (products.pxd).
+The functions stand in C with compiler vector extensions (vector_math.h, and a header for each cell
+in the folder cells), compiled for several instruction sets; this module chooses at import the
+highest one that the processor has. The environment variable FASTRNN_LEVEL forces a lower one: "v4"
+(AVX-512), "v3" (AVX2 and FMA) or "baseline". Matrix products are those of product.h from v3 on and
+BLAS below; FASTRNN_PRODUCTS=blas forces BLAS (products.pxd).
 """
 
 import os

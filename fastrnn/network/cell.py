@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
@@ -25,13 +26,16 @@ class Option:
         """The value in its one form."""
         value = value.item() if isinstance(value, np.generic) else value
         if self.choices:
-            for choice in self.choices:
-                if value == choice and isinstance(value, bool) == isinstance(choice, bool):
-                    return choice
+            if any(type(value) is type(choice) and value == choice for choice in self.choices):
+                return value
             raise ValueError(f"{self.name} must be one of {list(self.choices)}, got {value!r}")
-        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        number = math.nan
+        if isinstance(value, Real) and not isinstance(value, bool):
+            with suppress(OverflowError):
+                number = float(value)
+        if not math.isfinite(number):
             raise ValueError(f"{self.name} must be a finite number, got {value!r}")
-        return float(value)
+        return number
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ def _rnn_step(m, xW, states, p, options):
     return [m.relu(a) if options["activation"] == "relu" else m.tanh(a)]
 
 
-class RNN(PaddedLayer):
+class RNN(PaddedLayer):  # numpydoc ignore=PR02
     """Plain recurrent layer: ``h_t = φ(x_t W + h_{t-1} U + b)``.
 
     Parameters
@@ -83,7 +83,7 @@ def _lstm_step(m, xW, states, p, options):
     return [m.sigmoid(o) * m.tanh(c), c]
 
 
-class LSTM(PaddedLayer):
+class LSTM(PaddedLayer):  # numpydoc ignore=PR02
     """Long short-term memory; gate blocks i, f, g, o.
 
     Parameters
@@ -154,7 +154,7 @@ def _gru_step(m, xW, states, p, options):
     return [n + z * (h - n)]
 
 
-class GRU(PaddedLayer):
+class GRU(PaddedLayer):  # numpydoc ignore=PR02
     """Gated recurrent unit; gate blocks r, z, n.
 
     The n block of ``params["b"]`` is the input bias of the candidate; its recurrent bias is
@@ -234,7 +234,7 @@ def _carry_lstm_step(m, xW, states, p, options):
     return [m.sigmoid(o) * m.tanh(c) + m.sigmoid(v) * h, c]
 
 
-class CarryLSTM(PaddedLayer):
+class CarryLSTM(PaddedLayer):  # numpydoc ignore=PR02
     """LSTM with a carry gate that passes the previous state on; gate blocks i, f, γ, o, β.
 
     ``h_t = o_t tanh(c_t) + β_t h_{t-1}``, so that a state can cross many steps unchanged. Its

@@ -66,16 +66,50 @@ def test_tanh_is_relatively_accurate_near_zero(dtype):
     np.testing.assert_allclose(y, expected, rtol=4 * np.finfo(dtype).eps, atol=0)
 
 
-@pytest.mark.parametrize(("dtype", "top"), [(np.float32, 88.3), (np.float64, 709.4)])
-def test_exp(dtype, top):
-    x = np.linspace(-87 if dtype == np.float32 else -708, top, 200_001, dtype=dtype)
+@DTYPES
+def test_exp_over_the_whole_range(dtype):
+    limits = np.finfo(dtype)
+    low, top = {np.float32: (-87, 88.8), np.float64: (-708, 709.9)}[dtype]
+    overflow = np.log(limits.max.astype(np.longdouble)).astype(dtype)  # the last that is finite
+    around = [overflow]
+    for _ in range(40):
+        around = [np.nextafter(around[0], dtype(0)), *around, np.nextafter(around[-1], dtype(999))]
+    x = np.concatenate(
+        [
+            np.linspace(low, top, 400_001, dtype=dtype),
+            np.linspace(overflow - 1, top, 400_001, dtype=dtype),
+            np.geomspace(limits.smallest_subnormal, 1, 1001, dtype=dtype),
+            -np.geomspace(limits.smallest_subnormal, 1, 1001, dtype=dtype),
+            np.array(around, dtype=dtype),
+        ]
+    )
     expected = np.exp(x.astype(np.longdouble))
     y = run(vector_math.exp_array, x)
-    np.testing.assert_allclose(y, expected, rtol=2 * np.finfo(dtype).eps, atol=0)
-    x = np.array([0, -0.0, -800, -np.inf, np.inf, np.finfo(dtype).max, np.nan], dtype=dtype)
-    np.testing.assert_array_equal(
-        run(vector_math.exp_array, x), np.array([1, 1, 0, 0, np.inf, np.inf, np.nan], dtype=dtype)
-    )
+    finite = expected <= limits.max
+    assert not finite.all()
+    # Where the true value is a hair from the largest number, either answer is rounded right.
+    edge = np.abs(expected / limits.max - 1) < 2 * limits.eps
+    assert np.isinf(y[~finite & ~edge]).all()
+    here = finite & ~edge
+    np.testing.assert_allclose(y[here], expected[here], rtol=2 * limits.eps, atol=0)
+    assert not np.isnan(y).any()
+
+
+@DTYPES
+def test_exp_at_its_ends(dtype):
+    limits = np.finfo(dtype)
+    x = np.array(
+        [0, -0.0, limits.tiny, -limits.smallest_subnormal, -800, -limits.max, -np.inf, 900,
+         limits.max, np.inf, np.nan],
+        dtype=dtype,
+    )  # fmt: skip
+    expected = np.array([1, 1, 1, 1, 0, 0, 0, np.inf, np.inf, np.inf, np.nan], dtype=dtype)
+    np.testing.assert_array_equal(run(vector_math.exp_array, x), expected)
+    # 0 below the lower bound, never more than the smallest normal numbers are.
+    x = np.linspace(-120, -87, 10_001) if dtype == np.float32 else np.linspace(-760, -708, 10_001)
+    y = run(vector_math.exp_array, x.astype(dtype))
+    error = np.abs(y - np.exp(x.astype(dtype).astype(np.longdouble)))
+    assert error.max() <= 2 * limits.tiny
 
 
 @DTYPES
