@@ -5,8 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from fastrnn.estimators.parameters import in_effect
+from fastrnn.network.cells import CELLS
 
-NOT_TOO_LARGE = ("alpha", "learning_rate_init", "epsilon", "forget_bias_init", "carry_bias_init")
+OF_CELLS = dict.fromkeys(
+    option.name for layer in CELLS.values() for option in layer.cell.options if not option.choices
+)
+NOT_TOO_LARGE = ("alpha", "learning_rate_init", "epsilon", *OF_CELLS)
 NOT_TOO_SMALL = ("learning_rate_init", "epsilon", "clip_norm")
 """Parameters that kernels compute with: those that may not become infinite, or 0, there."""
 

@@ -5,6 +5,7 @@ files may say all come from these rows, and those of `task_parameters`.
 """
 
 import math
+import textwrap
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
@@ -40,16 +41,20 @@ BY_ADAM = ("solver", ("adam", "adamw"))
 
 
 def option_of_cells(name, help) -> Any:
-    """A parameter that cells have as an option, which says all but what it does."""
-    cells = [layer.cell for layer in CELLS.values()]
+    """An option of cells; ``{cells}`` in the help stands for those that have it."""
     options = {
-        cell.name: option for cell in cells for option in cell.options if option.name == name
+        cell: option
+        for cell, layer in CELLS.items()
+        for option in layer.cell.options
+        if option.name == name
     }
     option = next(iter(options.values()))
-    if isinstance(option.default, bool):
-        values = flag()
-    else:
-        values = words(*option.choices) if option.choices else FINITE
+    values = FINITE
+    if option.choices:
+        values = flag() if isinstance(option.default, bool) else words(*option.choices)
+    named = [f'"{cell}"' for cell in options]
+    listed = " and ".join([", ".join(named[:-1]), named[-1]] if named[1:] else named)
+    help = textwrap.fill(" ".join(help.replace("{cells}", listed).split()), 92)
     return parameter(values, option.default, help, used_by=("cell", tuple(options)))
 
 
@@ -69,10 +74,8 @@ class SharedParameters:
     cell: str = parameter(
         words(*CELLS),
         "lstm",
-        """
-        Kind of recurrent cell. "carry_lstm" is an LSTM with a fifth gate that carries the state
-        itself past the time step.
-        """,
+        "Kind of recurrent cell.\n\n"
+        + "\n".join(f'- "{name}": {layer.cell.title}.' for name, layer in CELLS.items()),
     )
     bidirectional: bool = parameter(
         flag(), False, "Whether every layer also reads the sequence from its end to its start."
@@ -115,29 +118,29 @@ class SharedParameters:
         """,
         used_by=BY_MINIBATCHES,
     )
-    activation: str = option_of_cells("activation", 'Activation of ``cell="rnn"``.')
+    activation: str = option_of_cells("activation", "Activation of {cells}.")
     reset_after: bool = option_of_cells(
         "reset_after",
         """
-        For ``cell="gru"``: whether the reset gate acts after the recurrent product, as in PyTorch,
-        or before it, as in the original paper.
+        For {cells}: whether the reset gate acts after the recurrent product, as in PyTorch, or
+        before it, as in the original paper.
         """,
     )
     candidate_activation: str = option_of_cells(
-        "candidate_activation", 'Activation of the candidate of ``cell="carry_lstm"``.'
+        "candidate_activation", "Activation of the candidate of {cells}."
     )
     forget_bias_init: float = option_of_cells(
         "forget_bias_init",
         """
-        Start value of the forget gate's bias, for "lstm" and "carry_lstm". Above zero, the cell
-        starts with a memory.
+        Start value of the forget gate's bias, for {cells}. Above zero, the cell starts with a
+        memory.
         """,
     )
     carry_bias_init: float = option_of_cells(
         "carry_bias_init",
         """
-        Start value of the carry gate's bias, for "carry_lstm". From 0 the cell may fail to learn
-        from what happened many steps ago.
+        Start value of the carry gate's bias, for {cells}. From 0 the cell may fail to learn from
+        what happened many steps ago.
         """,
     )
     solver: str = parameter(

@@ -179,7 +179,7 @@ def to_keras_weights(model):
     TypeError
         If `model` is no such thing.
     ValueError
-        If Keras has no such cell: ``cell="carry_lstm"``.
+        If Keras has no such cell, as ``cell="carry_lstm"`` is.
 
     See Also
     --------
@@ -343,7 +343,7 @@ def _join(layers, activation):
         raise _Misfit(
             math.inf, "some GRUs have reset_after=True and some not: a network here has one kind"
         )
-    if activation is not None and cells != ["rnn"]:
+    if activation is not None and CELLS[cells[0]].cell.chooser != "activation":
         raise _Misfit(
             math.inf,
             f"activation={activation!r} is for SimpleRNN, but the weights are of {cells[0]}",

@@ -78,7 +78,7 @@ def to_onnx(est):
 
     Notes
     -----
-    RNN, GRU and LSTM layers become ONNX's operators of these names; a carry LSTM becomes a Scan.
+    Layers become ONNX's operators RNN, GRU and LSTM; those of other cells become a Scan.
     Since ONNX Runtime has the operators for float32 only, they compute in float32 also where the
     estimator has ``dtype="float64"``; all the rest is then float64.
 

@@ -177,7 +177,7 @@ def to_torch_state_dict(model, *, recurrent="recurrent", embedding="embedding", 
     TypeError
         If `model` is no such thing.
     ValueError
-        If PyTorch has no such cell: ``cell="carry_lstm"``, or ``cell="gru"`` with
+        If PyTorch has no such cell, such as ``cell="carry_lstm"``, or ``cell="gru"`` with
         ``reset_after=False``.
 
     See Also

@@ -76,7 +76,7 @@ class Cell:
     name : str
         As estimators call it.
     title : str
-        As texts call it.
+        What it is, with its article.
     gates : tuple of str
         In the order of their blocks in W, U and b.
     kernels : dict of object to (str, int)

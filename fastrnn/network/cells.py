@@ -60,7 +60,7 @@ class RNN(PaddedLayer):  # numpydoc ignore=PR02
 
     cell = Cell(
         name="rnn",
-        title="plain recurrent layer",
+        title="a plain recurrent layer",
         gates=("h",),
         chooser="activation",
         options=(Option("activation", "tanh", ("tanh", "relu")),),
@@ -129,7 +129,7 @@ class LSTM(PaddedLayer):  # numpydoc ignore=PR02
 
     cell = Cell(
         name="lstm",
-        title="LSTM",
+        title="a long short-term memory",
         gates=("i", "f", "g", "o"),
         states=("h", "c"),
         options=(Option("forget_bias_init", 1.0),),
@@ -203,7 +203,7 @@ class GRU(PaddedLayer):  # numpydoc ignore=PR02
 
     cell = Cell(
         name="gru",
-        title="GRU",
+        title="a gated recurrent unit",
         gates=("r", "z", "n"),
         chooser="reset_after",
         options=(Option("reset_after", True, (True, False)),),
@@ -285,7 +285,7 @@ class CarryLSTM(PaddedLayer):  # numpydoc ignore=PR02
 
     cell = Cell(
         name="carry_lstm",
-        title="carry LSTM",
+        title="an LSTM with a fifth gate that carries the state itself past the time step",
         gates=("i", "f", "γ", "o", "β"),
         states=("h", "c"),
         chooser="candidate_activation",

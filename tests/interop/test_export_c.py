@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from every_cell import CHOICES
 from test_docs import assert_as_shown
 
 import fastrnn
@@ -31,15 +32,6 @@ PAGE = Path(__file__).parents[2] / "docs" / "export-c.md"
 STRICT = "-std=c99 -pedantic -Wall -Wextra -Werror -Wconversion -Wshadow -Wvla -Wdouble-promotion"
 SANITIZERS = "-fsanitize=address,undefined -fno-sanitize-recover=all"
 
-CELLS = {
-    "rnn": {"cell": "rnn"},
-    "rnn relu": {"cell": "rnn", "activation": "relu"},
-    "lstm": {"cell": "lstm"},
-    "gru": {"cell": "gru"},
-    "gru before": {"cell": "gru", "reset_after": False},
-    "carry_lstm": {"cell": "carry_lstm"},
-    "carry_lstm tanh": {"cell": "carry_lstm", "candidate_activation": "tanh"},
-}
 
 # What a test needs to know of a model, compiled beside it.
 PROBE = """\
@@ -213,12 +205,12 @@ def test_the_runtime_is_c_as_it_stands(compiler_name):
 
 @pytest.mark.parametrize("compiler_name", ["gcc", "clang"])
 @pytest.mark.parametrize("pooling", ["last", "mean", "max", "steps"])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", CHOICES)
 def test_cells_and_poolings(cell, pooling, compiler_name, tmp_path):
     if pooling == "steps":
-        model = tagger(**CELLS[cell])
+        model = tagger(**CHOICES[cell])
     else:
-        model = classifier(pooling=pooling, **CELLS[cell])
+        model = classifier(pooling=pooling, **CHOICES[cell])
     compiled = Compiled(model, tmp_path, find(compiler_name))
     for x in make_sequences(3, seed=1):
         assert_same(compiled, model, x, model.predict_proba)
@@ -637,7 +629,7 @@ def test_prefix_and_names(tmp_path, compiler):
 
 @pytest.mark.parametrize("prefix", ["rnn", "lstm", "gru", "carry_lstm", "step", "run", "layer"])
 def test_prefixes_that_the_runtime_might_use(prefix, tmp_path, compiler):
-    export_c(classifier(cell=prefix if prefix in CELLS else "lstm"), tmp_path / f"{prefix}.c")
+    export_c(classifier(cell=prefix if prefix in CHOICES else "lstm"), tmp_path / f"{prefix}.c")
     run(f"{compiler} {STRICT} -fsyntax-only {prefix}.c", tmp_path)
 
 
@@ -695,7 +687,7 @@ int main(void)
 """
 
 
-@pytest.mark.parametrize("case", [*CELLS, "mean", "max", "steps", "ids"])
+@pytest.mark.parametrize("case", [*CHOICES, "mean", "max", "steps", "ids"])
 def test_sanitizers(case, tmp_path, compiler):
     (tmp_path / "probe.c").write_text("int main(void)\n{\n    return 0;\n}\n")
     probe = shlex.split(f"{compiler} {SANITIZERS} probe.c -o probe")
@@ -709,7 +701,7 @@ def test_sanitizers(case, tmp_path, compiler):
         x = np.column_stack([x, np.zeros(6)])
         model = classifier(X=[x, x + 1, x + 2], categorical_features=[3], embedding_dim=2)
     else:
-        model = classifier(**CELLS.get(case, {"pooling": case}))
+        model = classifier(**CHOICES.get(case, {"pooling": case}))
     export_c(model, tmp_path / "model.c")
     (tmp_path / "main.c").write_text(DRIVER)
     run(f"{compiler} {STRICT} -g {SANITIZERS} model.c main.c -lm -o main", tmp_path)

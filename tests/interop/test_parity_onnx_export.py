@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from every_cell import CHOICES
 
 from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNRegressor, RNNTagger
 from fastrnn.bridge import NotFittedError
@@ -19,16 +20,7 @@ onnxruntime = pytest.importorskip(
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*max_iter:UserWarning")
 
-CELLS = {
-    "rnn": {"cell": "rnn"},
-    "rnn-relu": {"cell": "rnn", "activation": "relu"},
-    "gru": {"cell": "gru"},
-    "gru-reset-before": {"cell": "gru", "reset_after": False},
-    "lstm": {"cell": "lstm"},
-    "carry_lstm": {"cell": "carry_lstm"},
-    "carry_lstm-tanh": {"cell": "carry_lstm", "candidate_activation": "tanh"},
-}
-EVERY_CELL = pytest.mark.parametrize("cell", CELLS)
+EVERY_CELL = pytest.mark.parametrize("cell", CHOICES)
 BOTH = pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both"])
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
@@ -100,7 +92,12 @@ def numbers(X, dtype="float32"):
 def test_classifier(cell, bidirectional, sizes, pooling, dtype):
     X = sequences(0, 0, 0)
     clf = RNNClassifier(
-        sizes, **CELLS[cell], bidirectional=bidirectional, pooling=pooling, dtype=dtype, max_iter=1
+        sizes,
+        **CHOICES[cell],
+        bidirectional=bidirectional,
+        pooling=pooling,
+        dtype=dtype,
+        max_iter=1,
     )
     shuffle_weights(clf.fit(X, LABELS))
     outputs = run(clf, X=numbers(X, dtype), lengths=LENGTHS)
@@ -115,7 +112,7 @@ def test_classifier(cell, bidirectional, sizes, pooling, dtype):
 def test_sizes_of_one(cell, bidirectional, dtype):
     X = np.random.default_rng(0).standard_normal((5, 6, 1))
     clf = RNNClassifier(
-        (1, 2, 1), **CELLS[cell], bidirectional=bidirectional, dtype=dtype, max_iter=1
+        (1, 2, 1), **CHOICES[cell], bidirectional=bidirectional, dtype=dtype, max_iter=1
     )
     shuffle_weights(clf.fit(X, [0, 1, 0, 1, 1]))
     for n, length in ((5, 6), (1, 6), (5, 1), (1, 1)):
@@ -193,7 +190,9 @@ def test_tagger(cell, bidirectional, labels, dtype):
     X = sequences(0, 0)
     kinds = np.array(list(labels) if labels == "ab" else [1, 2])
     y = [kinds[(x[:, 0] > 0).astype(int)] for x in X]
-    tagger = RNNTagger((4, 3), **CELLS[cell], bidirectional=bidirectional, dtype=dtype, max_iter=1)
+    tagger = RNNTagger(
+        (4, 3), **CHOICES[cell], bidirectional=bidirectional, dtype=dtype, max_iter=1
+    )
     shuffle_weights(tagger.fit(X, y))
     outputs = run(tagger, X=numbers(X, dtype), lengths=LENGTHS)
     assert_close(outputs["probabilities"], pad(tagger.predict_proba(X), 0))
@@ -208,7 +207,7 @@ def test_tagger(cell, bidirectional, labels, dtype):
 def test_language_model_of_texts(cell, tied, dtype):
     texts = ["abac", "a", "bcacbab", "cc"]
     model = RNNLanguageModel(
-        (4, 3), **CELLS[cell], tie_weights=tied, embedding_dim=None if tied else 2, dtype=dtype,
+        (4, 3), **CHOICES[cell], tie_weights=tied, embedding_dim=None if tied else 2, dtype=dtype,
         max_iter=1,
     )  # fmt: skip
     shuffle_weights(model.fit(texts))
@@ -292,7 +291,7 @@ def test_forecaster(strategy, scaling, log, missing, dtype):
 def test_forecaster_feeds_back_through_every_cell(cell, dtype, horizon):
     series = make_series()
     model = shuffle_weights(
-        RNNForecaster((4, 3), **CELLS[cell], dtype=dtype, max_iter=1).fit(series)
+        RNNForecaster((4, 3), **CHOICES[cell], dtype=dtype, max_iter=1).fit(series)
     )
     model.network_.theta *= 0.4
     feeds = {"series": pad(series, 0), "lengths": SERIES_LENGTHS, "horizon": np.array(horizon)}

@@ -6,18 +6,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from building import build
+from every_cell import CHOICES
 
 from fastrnn.inputs.sequences import Sequences
 from fastrnn.network.cells import CELLS as LAYERS
 
 CELLS = {
-    "rnn-tanh": ("rnn", {}),
-    "rnn-relu": ("rnn", {"activation": "relu"}),
-    "gru": ("gru", {}),
-    "gru-reset-before": ("gru", {"reset_after": False}),
-    "lstm": ("lstm", {}),
-    "carry_lstm": ("carry_lstm", {}),
-    "carry_lstm-tanh": ("carry_lstm", {"candidate_activation": "tanh"}),
+    label: (parameters["cell"], {k: v for k, v in parameters.items() if k != "cell"})
+    for label, parameters in CHOICES.items()
 }
 CELL = pytest.mark.parametrize("cell", CELLS)
 LOSS = pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
@@ -513,7 +509,7 @@ class TestEmbeddings:
         assert_gradient(network, with_ids(make_task(B=B, D=0, K=7, pooling="steps"), (7,)))
 
     def test_unread_rows_get_no_gradient(self):
-        network = make_network("rnn-tanh", embeddings=((50, 3),))
+        network = make_network("rnn", embeddings=((50, 3),))
         task = with_ids(make_task(), (50,))
         loss_and_grad(network, task)
         rows = np.concatenate([places_of(task, n, "steps") for n in task.indices])

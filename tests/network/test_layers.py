@@ -8,53 +8,20 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from every_cell import CHOICES, STEPS
 
 from fastrnn import layers
-
-
-# One step of one sequence: parameters, the state before, the input x (D,); gives the state after.
-def logistic(v):
-    return 1.0 / (1.0 + np.exp(-v))
-
-
-def rnn_step(p, state, x, activation):
-    (h,) = state
-    return (activation(x @ p["W"] + h @ p["U"] + p["b"]),)
-
-
-def gru_step(p, state, x, reset_after):
-    (h,) = state
-    W_r, W_z, W_n = np.split(p["W"], 3, axis=1)
-    U_r, U_z, U_n = np.split(p["U"], 3, axis=1)
-    b_r, b_z, b_n = np.split(p["b"], 3)
-    r = logistic(x @ W_r + h @ U_r + b_r)
-    z = logistic(x @ W_z + h @ U_z + b_z)
-    recurrent = r * (h @ U_n + p["b_n"]) if reset_after else (r * h) @ U_n + p["b_n"]
-    n = np.tanh(x @ W_n + b_n + recurrent)
-    return ((1.0 - z) * n + z * h,)
-
-
-def lstm_step(p, state, x):
-    h, c = state
-    i, f, g, o = np.split(x @ p["W"] + h @ p["U"] + p["b"], 4)
-    c = logistic(f) * c + logistic(i) * np.tanh(g)
-    return logistic(o) * np.tanh(c), c
-
-
-def carry_lstm_step(p, state, x, candidate):
-    h, c = state
-    i, f, gamma, o, beta = np.split(x @ p["W"] + h @ p["U"] + p["b"], 5)
-    c = logistic(f) * c + logistic(i) * candidate(gamma)
-    return logistic(o) * np.tanh(c) + logistic(beta) * h, c
+from fastrnn.network.cells import CELLS as REGISTRY
 
 
 class Cell:
     """A layer class with its options, and what is true of it."""
 
-    def __init__(self, layer_class, options, step, n_gates, n_states, **step_options):
-        self.layer_class, self.options = layer_class, options
-        self.n_gates, self.n_states = n_gates, n_states
-        self.step = lambda p, state, x: step(p, state, x, **step_options)
+    def __init__(self, cell, **options):
+        self.layer_class, self.options = REGISTRY[cell], options
+        self.n_gates = len(self.layer_class.cell.gates)
+        self.n_states = len(self.layer_class.cell.states)
+        self.step = lambda p, state, x: STEPS[cell](p, state, x, **options)
 
     def new(self, D, H, **options):
         return self.layer_class(D, H, **self.options, **options)
@@ -64,7 +31,7 @@ class Cell:
         layer = self.new(D, H, dtype=dtype, bidirectional=bidirectional, random_state=0)
         rng = np.random.default_rng([D, H])
         for name, value in layer.params.items():
-            scale = {"W": D**-0.5, "U": 0.9 * H**-0.5, "b": 0.5}[name[0]]
+            scale = {"W": D**-0.5, "U": 0.9 * H**-0.5}.get(name[0], 0.5)
             value[...] = scale * rng.standard_normal(value.shape)
         return layer
 
@@ -74,7 +41,7 @@ class Cell:
         y = np.zeros((*x.shape[:2], n_directions * H))
         state = tuple(np.zeros_like(part) for part in initial_state)
         for direction, suffix in enumerate(["", "_reverse"][:n_directions]):
-            names = [name for name in ("W", "U", "b", "b_n") if name + suffix in params]
+            names = self.layer_class.cell.shapes(1, 1)
             p = {name: params[name + suffix] for name in names}
             for n, length in enumerate(lengths):
                 now = tuple(part[direction, n] for part in initial_state)
@@ -86,28 +53,8 @@ class Cell:
         return y, state
 
 
-def relu(v):
-    return np.maximum(v, 0.0)
-
-
-CELLS = {
-    "rnn-tanh": Cell(layers.RNN, {}, rnn_step, 1, 1, activation=np.tanh),
-    "rnn-relu": Cell(layers.RNN, {"activation": "relu"}, rnn_step, 1, 1, activation=relu),
-    "gru": Cell(layers.GRU, {}, gru_step, 3, 1, reset_after=True),
-    "gru-reset-before": Cell(layers.GRU, {"reset_after": False}, gru_step, 3, 1, reset_after=False),
-    "lstm": Cell(layers.LSTM, {}, lstm_step, 4, 2),
-    "carry_lstm": Cell(layers.CarryLSTM, {}, carry_lstm_step, 5, 2, candidate=logistic),
-    "carry_lstm-tanh": Cell(
-        layers.CarryLSTM,
-        {"candidate_activation": "tanh"},
-        carry_lstm_step,
-        5,
-        2,
-        candidate=np.tanh,
-    ),
-}
-
-GATED = ["gru", "gru-reset-before", "lstm", "carry_lstm", "carry_lstm-tanh"]
+CELLS = {label: Cell(**parameters) for label, parameters in CHOICES.items()}
+GATED = [label for label, cell in CELLS.items() if cell.n_gates > 1]
 BOTH = pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both"])
 RAGGED = pytest.mark.parametrize("ragged", [False, True], ids=["dense", "ragged"])
 # (T, B, D, H): each size is 1 somewhere; widths around the kernels' tiles of 16 and 64 columns.
@@ -186,8 +133,8 @@ class TestShapes:
         for suffix in ["", "_reverse"][:n_directions]:
             for name, shape in {"W": (D, G * H), "U": (H, G * H), "b": (G * H,)}.items():
                 expected[f"d{name}{suffix}"] = shape
-            if cell.layer_class is layers.GRU:
-                expected[f"db_n{suffix}"] = (H,)
+            for parameter in cell.layer_class.cell.parameters:
+                expected[f"d{parameter.name}{suffix}"] = (parameter.n_blocks * H,)
         results = run(layer, batch)
         assert {name: value.shape for name, value in results.items()} == expected
         assert {value.dtype for value in results.values()} == {np.dtype(dtype)}
@@ -249,17 +196,18 @@ class TestStart:
         assert max(deviations) < 1.5 * min(deviations)
 
     def test_biases(self, cell):
-        H = 4
+        H, record = 4, cell.layer_class.cell
         expected = np.zeros((cell.n_gates, H))
-        if cell.layer_class in (layers.LSTM, layers.CarryLSTM):
-            expected[1] = 1.0
-        if cell.layer_class is layers.CarryLSTM:
-            expected[4] = 2.0
+        starts = {"f": 1.0, "β": 2.0}
+        for gate in record.biases:
+            expected[record.gates.index(gate)] = starts[gate]
+        assert ("f" in record.biases) == ("f" in record.gates)
         params = cell.new(3, H, bidirectional=True, random_state=0).params
         for suffix in "", "_reverse":
             np.testing.assert_array_equal(params[f"b{suffix}"], expected.ravel())
-            if cell.layer_class is layers.GRU:
-                np.testing.assert_array_equal(params[f"b_n{suffix}"], np.zeros(H))
+            for parameter in record.parameters:
+                values = params[f"{parameter.name}{suffix}"]
+                np.testing.assert_array_equal(values, np.full_like(values, parameter.start))
 
     def test_bias_options(self):
         lstm = layers.LSTM(3, 2, forget_bias_init=-0.5)

@@ -5,6 +5,7 @@ import functools
 
 import numpy as np
 import pytest
+from every_cell import CHOICES
 
 from fastrnn.bridge import NotFittedError
 from fastrnn.estimators import (
@@ -23,15 +24,6 @@ from fastrnn.network.network import Network
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 
 N, T, D = 5, 9, 3
-CELLS = [
-    {"cell": "rnn"},
-    {"cell": "rnn", "activation": "relu"},
-    {"cell": "lstm"},
-    {"cell": "gru"},
-    {"cell": "gru", "reset_after": False},
-    {"cell": "carry_lstm"},
-    {"cell": "carry_lstm", "candidate_activation": "tanh"},
-]
 TEXT = "the quick brown fox jumps over the lazy dog; " * 4
 
 
@@ -76,7 +68,7 @@ def assert_follows(model, X, predict):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("pooling", ["last", "mean", "max"])
 @pytest.mark.parametrize("sizes", [6, (5, 7, 20)])
-@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: "-".join(map(str, cell.values())))
+@pytest.mark.parametrize("cell", CHOICES.values(), ids=CHOICES.keys())
 def test_every_prefix(cell, sizes, pooling, dtype):
     model = classifier(sizes, pooling=pooling, dtype=dtype, **cell)
     assert_follows(model, draw(dtype=dtype), model.predict_proba)

@@ -1,0 +1,59 @@
+"""Every cell, with each of its choices, for the suites that run over all; and what each computes.
+
+`STEPS` has a NumPy version of every cell: one step of one sequence, from the parameters ``p``, the
+state before and the input ``x`` of shape (D,) to the state after.
+"""
+
+import numpy as np
+
+from fastrnn.network.cells import CELLS
+
+CHOICES = {
+    name if choice == layer.cell.choice(layer.cell.check_options({})) else f"{name}-{choice}": {
+        "cell": name,
+        **({} if layer.cell.chooser is None else {layer.cell.chooser: choice}),
+    }
+    for name, layer in CELLS.items()
+    for choice in layer.cell.kernels
+}
+"""Parameters of estimators, by a label."""
+
+
+def logistic(v):
+    return 1.0 / (1.0 + np.exp(-v))
+
+
+def rnn_step(p, state, x, activation="tanh"):
+    (h,) = state
+    a = x @ p["W"] + h @ p["U"] + p["b"]
+    return (np.tanh(a) if activation == "tanh" else np.maximum(a, 0.0),)
+
+
+def gru_step(p, state, x, reset_after=True):
+    (h,) = state
+    W_r, W_z, W_n = np.split(p["W"], 3, axis=1)
+    U_r, U_z, U_n = np.split(p["U"], 3, axis=1)
+    b_r, b_z, b_n = np.split(p["b"], 3)
+    r = logistic(x @ W_r + h @ U_r + b_r)
+    z = logistic(x @ W_z + h @ U_z + b_z)
+    recurrent = r * (h @ U_n + p["b_n"]) if reset_after else (r * h) @ U_n + p["b_n"]
+    n = np.tanh(x @ W_n + b_n + recurrent)
+    return ((1.0 - z) * n + z * h,)
+
+
+def lstm_step(p, state, x):
+    h, c = state
+    i, f, g, o = np.split(x @ p["W"] + h @ p["U"] + p["b"], 4)
+    c = logistic(f) * c + logistic(i) * np.tanh(g)
+    return logistic(o) * np.tanh(c), c
+
+
+def carry_lstm_step(p, state, x, candidate_activation="sigmoid"):
+    h, c = state
+    i, f, gamma, o, beta = np.split(x @ p["W"] + h @ p["U"] + p["b"], 5)
+    candidate = np.tanh if candidate_activation == "tanh" else logistic
+    c = logistic(f) * c + logistic(i) * candidate(gamma)
+    return logistic(o) * np.tanh(c) + logistic(beta) * h, c
+
+
+STEPS = {"rnn": rnn_step, "gru": gru_step, "lstm": lstm_step, "carry_lstm": carry_lstm_step}
