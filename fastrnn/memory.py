@@ -14,7 +14,8 @@ import numpy as np
 
 from fastrnn.network.batches import count_shards
 from fastrnn.network.cells import CELLS
-from fastrnn.network.network import PREDICT_OUTPUTS, PREDICT_SIZE, head_chunk
+from fastrnn.network.heads import CHUNK_SIZE
+from fastrnn.network.prediction import PREDICT_OUTPUTS, PREDICT_SIZE
 from fastrnn.network.recurrent import CHUNK_BYTES, CHUNK_MIN_ROWS
 from fastrnn.network.threads import count_threads
 
@@ -167,7 +168,11 @@ def estimate_memory(
     if tied:
         head += head_rows * _panels(n_outputs)
     else:
-        head += n_threads * head_rows * min(_panels(n_outputs), head_chunk(head_rows))
+        head += (
+            n_threads
+            * head_rows
+            * min(_panels(n_outputs), max(1, CHUNK_SIZE // (64 * head_rows)) * 64)
+        )
     if embeddings:
         head += embedded_rows * widths[0]
     n_parameters = architecture.n_parameters

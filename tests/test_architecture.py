@@ -22,7 +22,7 @@ ROOMS = {
     "standin": "",
     "bridge": "",
     "network": "workspace threads batches pooling shards cell recurrent padded cells heads "
-    "architecture network",
+    "architecture passes minibatches prediction network",
     "layers": "",
     "datasets": "",
     "metrics": "",

@@ -18,7 +18,7 @@ from fastrnn.inputs.frames import is_frame
 from fastrnn.inputs.long_frames import LongColumns
 from fastrnn.inputs.series import check_finite, with_future
 from fastrnn.memory import refuse_if_too_large
-from fastrnn.network.network import PREDICT_SIZE, READ_ROWS
+from fastrnn.network.prediction import PREDICT_SIZE, READ_ROWS
 from fastrnn.streams import Stream
 
 

@@ -1,6 +1,6 @@
 """What a network's threads work on and with.
 
-A minibatch in shards and pieces, memory, packed weights, and gradients that are added in order.
+A minibatch in shards and windows, memory, packed weights, and gradients that are added in order.
 """
 
 import itertools
@@ -11,7 +11,6 @@ import numpy as np
 
 from fastrnn.kernels.dense import pack_weights, pack_weights_transposed
 from fastrnn.network import threads
-from fastrnn.network.workspace import Workspace
 
 
 def take_states(states, which):
@@ -31,36 +30,26 @@ def running_totals(sizes):
     return list(itertools.accumulate(sizes, initial=0))
 
 
-def pack_head(network, work):
-    """The head's weights in packed form, for a forward pass."""
-    n_outputs = network.head.n_outputs
-    packed = work.packed("head", network.pooling.width, n_outputs)
-    if network.head.tied:
-        pack_weights_transposed(network.embeddings[0], 0, network.pooling.width, packed)
-    else:
-        pack_weights(network.head.params["W"], 0, n_outputs, packed)
-    return packed
-
-
-HEAD_ROWS = 512
-"""Rows of the head's factor on the way back that are multiplied at a time: they stay in a
-second-level cache while all steps pass by."""
-
 PACKING_FLOPS = 32
 """Arithmetic that takes as long as to pack an element."""
 
 
-def _call(function_and_arguments):
-    function, arguments = function_and_arguments
-    function(*arguments)
+def fill_packed(calls, n_jobs=None):
+    """Fill packed factors: make the calls (function, arguments) that were planned for them."""
+    if n_jobs is None:
+        for function, arguments in calls:
+            function(*arguments)
+        return
+    size = sum(len(packed) for _, (*_, packed) in calls)
+    threads.run(lambda call: call[0](*call[1]), calls, n_jobs, PACKING_FLOPS * size)
 
 
 class Memory:
     """Workspaces of one thread: one for each layer, one for what lies between."""
 
     def __init__(self, network):
-        self.layers = [Workspace(network.dtype) for _ in network.layers]
-        self.network = Workspace(network.dtype)
+        self.layers = [network.make_workspace() for _ in network.layers]
+        self.network = network.make_workspace()
 
 
 class PackedWeights:
@@ -70,7 +59,7 @@ class PackedWeights:
         self.forward, self.backward = [], []
         factors, transposed_factors = [], []
         for k, layer in enumerate(network.layers):
-            work = Workspace(network.dtype)
+            work = network.make_workspace()
             weights, planned = layer.plan_forward(work)
             self.forward.append(weights)
             factors += planned
@@ -78,38 +67,16 @@ class PackedWeights:
             weights, planned = layer.plan_backward(work, want_dx=needs_dx)
             self.backward.append(weights)
             transposed_factors += planned
-        width, n_outputs = network.pooling.width, network.head.n_outputs
-        work = Workspace(network.dtype)
-        self.head_forward = work.packed("forward", width, n_outputs)
-        self.head_backward = work.packed("backward", n_outputs, width)
-        self._n_outputs = n_outputs
-        if network.head.tied:
-            table = network.embeddings[0]
-            factors += [
-                (table[begin:end], 0, width, packed) for begin, end, packed in self._head_pieces()
-            ]
-            transposed_factors.append((table, 0, width, self.head_forward))
-        else:
-            W = network.head.params["W"]
-            factors.append((W, 0, n_outputs, self.head_forward))
-            transposed_factors += [
-                (W, begin, end - begin, packed) for begin, end, packed in self._head_pieces()
-            ]
+        head, width, work = network.head, network.pooling.width, network.make_workspace()
+        self.head_forward, forward_calls = head.plan_forward(width, work)
+        self.head_backward, backward_calls = head.plan_backward(width, work)
         self._calls = [(pack_weights, factor) for factor in factors]
         self._calls += [(pack_weights_transposed, factor) for factor in transposed_factors]
-        self._size = sum(len(packed) for _, (*_, packed) in self._calls)
-
-    def _head_pieces(self):
-        """Pieces of the head's factor on the way back: first and last row, and where they go."""
-        packed, n_outputs = self.head_backward, self._n_outputs
-        row_size = len(packed) // n_outputs
-        for begin in range(0, n_outputs, HEAD_ROWS):
-            end = min(begin + HEAD_ROWS, n_outputs)
-            yield begin, end, packed[begin * row_size : end * row_size]
+        self._calls += forward_calls + backward_calls
 
     def pack(self, n_jobs=None):
         """Fill the factors of all layers and of the head."""
-        threads.run(_call, self._calls, n_jobs, PACKING_FLOPS * self._size)
+        fill_packed(self._calls, n_jobs)
 
 
 class LayerGradients:
@@ -170,8 +137,8 @@ class Minibatch:
 
 
 @dataclass(slots=True)
-class Piece:
-    """A piece of a shard's time.
+class Window:
+    """Some of a shard's time steps, which go forward and backward before the next ones.
 
     Its first `n_on` sequences go on after it; it begins at packed row `first` of the shard.
     """

@@ -56,6 +56,10 @@ class Workspace:
         view = self._views[name] = buffer[:size].reshape(shape)
         return view
 
+    def call(self, kernel, *arguments):
+        """Let a kernel work on arrays, of this workspace among others."""
+        return kernel(*arguments)
+
     def zeros(self, name, shape):
         """The same, filled with zeros."""
         array = self.take(name, shape)
@@ -122,7 +126,7 @@ def _aligned(size, dtype):
     return buffer[begin : begin + size]
 
 
-def take_spare(spare, make):
+def take_spare(spare, make, *arguments):
     """Something that is not in use, from a list that threads may share, or a new one.
 
     Parameters
@@ -130,7 +134,9 @@ def take_spare(spare, make):
     spare : list
         What is not in use; whoever takes from it brings back what he took.
     make : callable
-        Makes a new one.
+        ``make(*arguments)`` makes a new one.
+    *arguments : object
+        What it needs.
 
     Returns
     -------
@@ -139,4 +145,4 @@ def take_spare(spare, make):
     try:
         return spare.pop()
     except IndexError:
-        return make()
+        return make(*arguments)

@@ -104,8 +104,8 @@ def test_score_of_weighted_texts():
 def test_the_score_is_the_same_however_time_is_cut(fitted, monkeypatch):
     model, X = fitted
     whole = model.score(X)
-    monkeypatch.setattr("fastrnn.network.network.PREDICT_OUTPUTS", 3 * len(model.tokens_))
-    monkeypatch.setattr("fastrnn.network.network.READ_ROWS", 2)
+    monkeypatch.setattr("fastrnn.network.prediction.PREDICT_OUTPUTS", 3 * len(model.tokens_))
+    monkeypatch.setattr("fastrnn.network.prediction.READ_ROWS", 2)
     assert model.score(X) == pytest.approx(whole, rel=1e-12)
     if isinstance(X, str):
         p = model.next_proba(X)

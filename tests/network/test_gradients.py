@@ -75,6 +75,11 @@ def blocks(network):
     return np.split(np.arange(len(network.theta)), np.flatnonzero(np.diff(network.decayed)) + 1)
 
 
+def head_size(network):
+    """How many parameters the head has, at the end of theta."""
+    return sum(array.size for array in network.head.params.values())
+
+
 def relative_error(actual, desired):
     return np.linalg.norm(actual - desired) / np.linalg.norm(desired)
 
@@ -466,7 +471,7 @@ class TestEmbeddings:
         task = with_ids(make_task(pooling=pooling), (5, 4, 5))
         assert_gradient(shared, task)
         apart = make_network("gru", embeddings=((5, 2), (4, 3), (5, 2)), **options)
-        n_layers, n_head = shared.n_layer_parameters, shared.head.n_parameters
+        n_layers, n_head = shared.n_layer_parameters, head_size(shared)
         apart.theta[:n_layers] = shared.theta[:n_layers]
         apart.theta[-n_head:] = shared.theta[-n_head:]
         for table, k in zip(apart.embeddings, shared.architecture.id_tables, strict=True):
@@ -493,7 +498,7 @@ class TestEmbeddings:
         numbers = SimpleNamespace(**vars(task))
         numbers.sequences = Sequences(values, task.sequences.offsets)
         plain = make_network("gru", 4, pooling=pooling)
-        n_layers, head = network.n_layer_parameters, -network.head.n_parameters
+        n_layers, head = network.n_layer_parameters, -head_size(network)
         plain.theta[:n_layers] = network.theta[:n_layers]
         plain.theta[n_layers:] = network.theta[head:]
         _, expected = loss_and_grad(plain, numbers, bptt_steps=bptt_steps)
@@ -514,7 +519,7 @@ class TestEmbeddings:
         loss_and_grad(network, task)
         rows = np.concatenate([places_of(task, n, "steps") for n in task.indices])
         read = np.unique(task.sequences.ids[rows])
-        touched = np.flatnonzero(network._dtables[0].any(axis=1))
+        touched = np.flatnonzero(network.table_gradients[0].any(axis=1))
         np.testing.assert_array_equal(touched, read)
 
 

@@ -184,7 +184,7 @@ def test_dropout_only_acts_with_an_rng():
 def test_dropout_acts_between_layers_and_before_the_head(monkeypatch):
     """With factors of 1 / 2 in every place the states halve there and nowhere else."""
     monkeypatch.setattr(
-        "fastrnn.network.network.dropout", lambda x, rate, seed, y: np.divide(x, 2, out=y)
+        "fastrnn.network.passes.dropout", lambda x, rate, seed, y: np.divide(x, 2, out=y)
     )
     network = make_network("squared_error", cell="rnn", sizes=(3, 2), dropout=0.5, dtype="float64")
     sequences = make_sequences([4], dtype="float64")
@@ -211,7 +211,7 @@ def test_recurrent_dropout_has_one_mask_for_all_steps_of_a_sequence(monkeypatch)
         dropout(x, rate, seed, y)
         masks.append(y.reshape(1, 2, 5).copy())
 
-    monkeypatch.setattr("fastrnn.network.network.dropout", draw)
+    monkeypatch.setattr("fastrnn.network.passes.dropout", draw)
     sequences = make_sequences([4, 7], dtype="float64")
     loss = network.loss_and_grad(
         sequences, np.arange(2), np.zeros((2, 4)), np.ones(2), rng=np.random.default_rng(0)
@@ -239,7 +239,7 @@ def test_every_layer_direction_and_shard_has_masks_of_its_own(bidirectional, mon
         seeds.append(seed)
         dropout(x, rate, seed, y)
 
-    monkeypatch.setattr("fastrnn.network.network.dropout", draw)
+    monkeypatch.setattr("fastrnn.network.passes.dropout", draw)
     sequences = make_sequences([4] * 40)
     network.loss_and_grad(sequences, np.arange(40), *task(40), rng=np.random.default_rng(0))
     forth_and_back = 2 * 2 * 2  # shards, layers, and dropout that is gone back through
@@ -414,10 +414,9 @@ def test_a_wide_head_is_worked_through_in_pieces(tied, monkeypatch):
         return loss, network.grad
 
     loss, grad = loss_and_grad()
-    for module in ("shards", "network"):
-        monkeypatch.setattr(f"fastrnn.network.{module}.HEAD_ROWS", 13)
-    monkeypatch.setattr("fastrnn.network.network.HEAD_CHUNK", 1)
-    monkeypatch.setattr("fastrnn.network.network.HEAD_BLOCK", 64)
+    monkeypatch.setattr("fastrnn.network.heads.HEAD_ROWS", 13)
+    monkeypatch.setattr("fastrnn.network.heads.CHUNK_SIZE", 1)
+    monkeypatch.setattr("fastrnn.network.heads.THREAD_COLUMNS", 64)
     for n_jobs in (None, 2):
         in_pieces = loss_and_grad(n_jobs)
         assert in_pieces[0] == loss
@@ -429,7 +428,7 @@ def test_reading_on_does_not_depend_on_how_time_is_cut(monkeypatch):
     network = make_network(pooling="steps", dtype="float64")
     states, in_pieces = network.initial_states(4), network.initial_states(4)
     outputs = network.read_on(sequences, states)
-    monkeypatch.setattr("fastrnn.network.network.READ_ROWS", 8)
+    monkeypatch.setattr("fastrnn.network.prediction.READ_ROWS", 8)
     again = network.read_on(sequences, in_pieces, n_jobs=2)
     np.testing.assert_allclose(again, outputs, rtol=1e-12)
     for layer, other in zip(states, in_pieces, strict=True):

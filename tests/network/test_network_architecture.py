@@ -11,7 +11,7 @@ from building import describe
 
 from fastrnn.network import Architecture, Network
 from fastrnn.network.architecture import CELLS, POOLINGS
-from fastrnn.network.heads import HEADS, Head
+from fastrnn.network.heads import HEADS, Softmax
 from fastrnn.network.recurrent import ZEROS
 
 SMALL = describe(2, (4, 3), 6)
@@ -193,7 +193,7 @@ def test_something_must_be_read():
 
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_a_head_may_need_every_step(pooling, monkeypatch):
-    class Path(Head):
+    class Path(Softmax):
         kind = "path"
         needs_every_step = True
 

@@ -1,0 +1,167 @@
+"""A minibatch through a network: cut into shards, each forward and backward, gradients added."""
+
+import numpy as np
+
+from fastrnn.kernels.embedding import embedding_backward
+from fastrnn.kernels.losses import sum_of_weights
+from fastrnn.network import passes, threads
+from fastrnn.network.batches import count_shards, pack_shards
+from fastrnn.network.shards import (
+    InOrder,
+    LayerGradients,
+    Memory,
+    Minibatch,
+    PackedWeights,
+    put_states,
+    running_totals,
+    take_states,
+)
+from fastrnn.network.workspace import take_spare
+
+
+def cut(network, sequences, indices, weight, window):
+    """Cut a minibatch into shards."""
+    starts, lengths = sequences.offsets[indices], sequences.lengths[indices]
+    if window is not None:
+        lengths = np.minimum(lengths, window[1]) - window[0]
+        kept = lengths > 0
+        starts, lengths, indices = starts[kept] + window[0], lengths[kept], indices[kept]
+    n_shards = count_shards(len(lengths), passes.forward_flops(network, int(lengths.sum())))
+    shards = pack_shards(starts, lengths, 1, n_shards)
+    members = [indices[shard.order] for shard in shards]
+    places = [shard.rows for shard in shards] if network.pooling.every_step else members
+    return Minibatch(
+        shards,
+        members,
+        running_totals([len(rows) for rows in places]),
+        running_totals([len(shard.rows) for shard in shards]),
+        sum([sum_of_weights(weight, rows) for rows in places]),
+    )
+
+
+class Kept:
+    """What a network keeps from minibatch to minibatch: memory of threads, packed weights."""
+
+    def __init__(self, network):
+        self.work = network.make_workspace()
+        self.weights = PackedWeights(network)
+        self.memory, self.gradients = [], []
+
+
+class Lesson:
+    """One minibatch that a network learns from: where its parts stand, and what they need.
+
+    Parameters
+    ----------
+    network : Network
+        Whose gradient is added to.
+    sequences, target, weight, states, bptt_steps : object
+        As for `Network.loss_and_grad`.
+    minibatch : Minibatch
+        From `cut`.
+    seeds : list
+        Of the dropout of each shard, or None for each.
+    n_threads : int
+        Threads for each shard.
+    """
+
+    __slots__ = (
+        *("network", "sequences", "target", "weight", "states", "bptt_steps", "minibatch"),
+        *("seeds", "n_threads", "kept", "pooled", "outputs", "dx", "in_order"),
+    )
+
+    def __init__(
+        self, network, sequences, target, weight, states, bptt_steps, minibatch, seeds, n_threads
+    ):
+        self.network, self.sequences = network, sequences
+        self.target, self.weight = target, weight
+        self.states, self.bptt_steps = states, bptt_steps
+        self.minibatch, self.seeds, self.n_threads = minibatch, seeds, n_threads
+        kept = self.kept = network.kept
+        n_rows = minibatch.head_rows[-1]
+        self.pooled = kept.work.take("pooled", (n_rows, network.pooling.width))
+        self.outputs = kept.work.take("outputs", (n_rows, network.head.n_outputs))
+        self.dx = self.in_order = None
+        if network.columns:
+            n_steps = minibatch.step_rows[-1]
+            self.dx = kept.work.zeros("dx", (n_steps, network.layers[0].input_size))
+        if len(minibatch.shards) > 1:
+            self.in_order = InOrder(network.layer_gradients, kept.gradients)
+
+    def run_shard(self, k):
+        """Take a shard forward and backward; return its loss."""
+        network, minibatch, kept = self.network, self.minibatch, self.kept
+        memory = take_spare(kept.memory, Memory, network)
+        gradients = network.layer_gradients  # the first shard's go where the sum is to be
+        if k > 0:
+            gradients = take_spare(kept.gradients, LayerGradients, network)
+            gradients.flat.fill(0)
+        loss, members, here = 0.0, minibatch.members[k], None
+        if self.states is not None:
+            here = take_states(self.states, members)
+        shard = minibatch.shards[k]
+        for window in passes.windows_of(network, shard, self.seeds[k], self.bptt_steps):
+            more, here = self._run_window(k, window, here, memory, gradients)
+            loss += more
+        kept.memory.append(memory)
+        if self.in_order:
+            self.in_order.add(k, gradients)
+        return loss
+
+    def _run_window(self, k, window, states, memory, gradients):
+        """Take a window of shard k forward and backward: its loss, and where its end has led."""
+        network, batch, n_on = self.network, window.batch, window.n_on
+        members, weights = self.minibatch.members[k], self.kept.weights
+        n_sequences = len(batch.order)
+        every_step = network.pooling.every_step
+        is_read = every_step or n_on < n_sequences
+        shard = passes.forward(
+            network, self.sequences, batch, memory, weights.forward, n_threads=self.n_threads,
+            keep=is_read, outputs=is_read, seeds=window.seeds, states=states,
+        )  # fmt: skip
+        if n_on or self.states is not None:
+            final = passes.final_states(network, shard)
+            if self.states is not None:
+                put_states(final, members[:n_sequences], self.states)
+            states = take_states(final, slice(n_on))
+        if not is_read:
+            return 0.0, states
+        places = batch.rows if every_step else members[:n_sequences]
+        begin = self.minibatch.head_rows[k] + (window.first if every_step else 0)
+        rows = slice(begin, begin + len(places))
+        outputs = self.outputs[rows]
+        passes.read_out(network, shard, memory, weights.head_forward, self.pooled[rows], outputs)
+        loss = self._take_loss(outputs, places, 0 if every_step else n_on, batch)
+        dx = None
+        if self.dx is not None:
+            begin = self.minibatch.step_rows[k] + window.first
+            dx = self.dx[begin : begin + len(batch.rows)]
+        passes.backward(network, shard, outputs, memory, weights, gradients, self.bptt_steps, dx)
+        return loss, states
+
+    def _take_loss(self, outputs, places, n_unseen, batch):
+        """The loss of outputs, which become its gradient; of sequences that go on there is none."""
+        if n_unseen:
+            outputs[:n_unseen] = 0
+            outputs, places = outputs[n_unseen:], places[n_unseen:]
+        total = self.minibatch.total
+        return self.network.head.loss_and_grad(
+            outputs, self.target, self.weight, places, total, batch
+        )
+
+    def add_gradients(self, n_jobs):
+        """Add the gradients of head and tables, which are taken for all shards at once."""
+        network = self.network
+        network.head.add_gradients(self.pooled, self.outputs, self.kept.work, n_jobs)
+        for which, (k, column) in enumerate(network.columns):
+            for shard, begin, end in self.minibatch.step_ranges():
+                embedding_backward(
+                    self.dx[begin:end], column, self.sequences.ids, which, shard.rows,
+                    network.table_gradients[k],
+                )  # fmt: skip
+
+    def run(self, n_jobs):
+        """Take all shards forward and backward; return the loss."""
+        shards = self.minibatch.shards
+        flops = passes.forward_flops(self.network, len(shards[0].rows))
+        return sum(threads.run(self.run_shard, range(len(shards)), n_jobs, flops))

@@ -1,0 +1,148 @@
+"""A packed batch through the layers and the head of a network, forward and backward.
+
+Truncated backpropagation cuts time into windows. Where every layer reads forward, and the head sees
+the last states alone or every step, a window goes forward and backward before the next one begins:
+only one window is ever in memory, and one of which the head sees nothing is not gone back through
+at all, for its gradient is zero. Otherwise the whole time is kept, and gradients stop at the
+borders of the windows.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from fastrnn.kernels import packing
+from fastrnn.kernels.dropout import dropout
+from fastrnn.kernels.embedding import embedding_forward
+from fastrnn.network.batches import pack
+from fastrnn.network.shards import Shard, Window
+
+_SEED_STEP = 0xD1342543DE82EF95
+"""Odd, and no multiple of SplitMix64's own step: seeds of windows are so far apart."""
+
+
+def forward_flops(network, n_rows):
+    """Floating-point operations of the layers over so many packed rows, roughly."""
+    return 2 * n_rows * network.n_layer_parameters
+
+
+def windows_of(network, batch, seeds, steps):
+    """Cut a shard into windows of so many steps, where they can go one after the other."""
+    n_steps = len(batch.alive)
+    if steps is None or steps >= n_steps or not network.can_cut_time:
+        return (Window(batch, seeds),)
+    return _cut(batch, seeds, steps, n_steps)
+
+
+def _cut(batch, seeds, steps, n_steps):
+    for start in range(0, n_steps, steps):
+        n_here, first = int(batch.alive[start]), batch.rows_until(start)
+        lengths = np.minimum(batch.lengths[:n_here] - start, steps)
+        window = pack(batch.rows[first : first + n_here], lengths, 1, np.arange(n_here))
+        stop = start + steps
+        n_on = int(batch.alive[stop]) if stop < n_steps else 0
+        # Recurrent masks are those of the whole sequence, the others new at every step.
+        window_seeds = seeds and [
+            seed if k % 2 == 0 else (seed + start * _SEED_STEP) % 2**64
+            for k, seed in enumerate(seeds)
+        ]
+        yield Window(replace(window, order=batch.order[:n_here]), window_seeds, n_on, first)
+
+
+def forward(
+    network, sequences, batch, memory, weights, *,
+    n_threads, keep, seeds=None, outputs=True, states=None,
+):  # fmt: skip
+    """Run a packed batch through the layers; without ``outputs`` only to its final state."""
+    x = _input(network, sequences, batch, memory.network)
+    shard, layers = Shard(batch, seeds, n_threads), network.layers
+    top = len(layers) - 1
+    for k, layer in enumerate(layers):
+        work = memory.layers[k]
+        mask = None
+        if seeds is not None and network.recurrent_dropout:
+            mask = _recurrent_mask(network, shard, k, work)
+        tapes = layer.forward_packed(
+            x, batch, work, weights[k], mask=mask, keep=keep, outputs=outputs or k < top,
+            state=states and states[k], n_threads=n_threads,
+        )  # fmt: skip
+        shard.tapes.append(tapes)
+        if k < top:
+            x = _drop(network, shard, k, layer.outputs(tapes, batch, work), work)
+    return shard
+
+
+def _input(network, sequences, batch, work):
+    """What the first layer reads at each packed row: numbers, then learned features."""
+    rows = batch.rows
+    x = work.take("x", (len(rows), network.layers[0].input_size))
+    if network.architecture.n_features:
+        work.call(packing.take_rows, sequences.values, 0, rows, x)
+    for which, (k, column) in enumerate(network.columns):
+        table = network.embeddings[k]
+        if not work.call(embedding_forward, table, sequences.ids, which, rows, x, column):
+            raise ValueError(
+                f"column {which} of the ids has one that is no row of the network's table, of "
+                f"{len(table)}: what the model learned of its input has been changed"
+            )
+    return x
+
+
+def _recurrent_mask(network, shard, k, work):
+    """Factors of the states of layer k, the same at all steps."""
+    layer, n_sequences = network.layers[k], len(shard.batch.order)
+    mask = work.take("mask", (layer.n_directions, n_sequences, layer.hidden_size))
+    mask.fill(1)
+    rows = mask.reshape(-1, layer.hidden_size)
+    work.call(dropout, rows, network.recurrent_dropout, shard.seeds[2 * k], rows)
+    return mask
+
+
+def _drop(network, shard, k, x, work, dropped=None):
+    """The outputs of layer k, what is pooled of them, or gradients, with dropout."""
+    if shard.seeds is None or not network.dropout:
+        return x
+    if dropped is None:
+        dropped = work.take("dropped", x.shape)
+    work.call(dropout, x, network.dropout, shard.seeds[2 * k + 1], dropped)
+    return dropped
+
+
+def final_states(network, shard):
+    """The state of each layer where each sequence ends, in packed order."""
+    return [
+        layer.final_state(tapes, shard.batch)
+        for layer, tapes in zip(network.layers, shard.tapes, strict=True)
+    ]
+
+
+def read_out(network, shard, memory, weights, pooled, outputs):
+    """The head's outputs, from what it reads; both are filled."""
+    network.pooling.forward(shard.tapes[-1], shard.batch, memory.network, pooled)
+    _drop(network, shard, len(network.layers) - 1, pooled, memory.network, pooled)
+    network.head.forward(pooled, weights, outputs, memory.network)
+
+
+def backward(network, shard, doutputs, memory, weights, gradients, bptt_steps, dx, watch=None):
+    """Add the gradient of the layers of a shard, given that of its outputs."""
+    batch, work, layers = shard.batch, memory.network, network.layers
+    top = len(layers) - 1
+    dpooled = work.take("dpooled", (len(doutputs), network.pooling.width))
+    network.head.backward(doutputs, weights.head_backward, dpooled, work)
+    _drop(network, shard, top, dpooled, work, dpooled)
+    dy, dstate = network.pooling.backward(dpooled, batch, work)
+    for k in range(top, -1, -1):
+        layer = layers[k]
+        dh_norms = np.empty((layer.n_directions, len(batch.rows))) if watch else None
+        dy, _ = layer.backward_packed(
+            shard.tapes[k], batch, memory.layers[k], weights.backward[k], gradients.layers[k],
+            dy=dy, dstate=dstate, want_dx=k > 0 or dx is not None, bptt_steps=bptt_steps,
+            dh_norms=dh_norms, n_threads=shard.n_threads,
+        )  # fmt: skip
+        if watch:
+            watch(batch, k, dh_norms)
+        dstate = None
+        if k > 0:
+            _drop(network, shard, k - 1, dy, work, dy)
+    if dx is not None:
+        dx[...] = dy

@@ -1,0 +1,308 @@
+"""What a network says of sequences: every function here is a method of `Network`.
+
+Sequences of about equal length go through the network together, a few at a time, on one of several
+threads if asked.
+"""
+
+import numpy as np
+
+from fastrnn.kernels import packing
+from fastrnn.kernels.losses import sum_of_weights
+from fastrnn.network import passes, threads
+from fastrnn.network.batches import count_shards, pack, pack_shards, sort_by_length
+from fastrnn.network.pooling import Pooling
+from fastrnn.network.shards import (
+    LayerGradients,
+    Memory,
+    PackedWeights,
+    fill_packed,
+    put_states,
+    take_states,
+)
+from fastrnn.network.workspace import take_spare
+
+__all__ = [
+    "final_states",
+    "hidden_states",
+    "input_gradients",
+    "mean_loss",
+    "predict",
+    "read_on",
+]
+
+PREDICT_SIZE = 64
+"""Sequences, of about equal length, that go through the network together when it predicts."""
+
+PREDICT_OUTPUTS = 2**22
+"""Outputs of a head that reads every step that are held at a time when the network predicts,
+roughly: time is cut into windows for it, if the network reads in one direction."""
+
+READ_ROWS = 2**12
+"""Steps that are held at a time where only what they lead to is wanted."""
+
+
+def predict(network, sequences, *, n_jobs=None):
+    """Say something of each sequence, or of each step if the head reads every one.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    sequences : Sequences
+        Values of the network's dtype.
+    n_jobs : int or None, default=None
+        Threads.
+
+    Returns
+    -------
+    ndarray of shape (n, K), or (N, K) with rows as in ``sequences.values``
+        What the head decodes its outputs to, such as probabilities.
+    """
+    every_step = network.pooling.every_step
+    n_rows = int(sequences.offsets[-1]) if every_step else len(sequences)
+    predictions = np.empty((n_rows, network.head.n_outputs), dtype=network.dtype)
+
+    def collect(batch, outputs):
+        network.head.decode(outputs, batch)
+        packing.put_rows(outputs, batch.rows if every_step else batch.order, predictions, 0)
+
+    _for_all_outputs(network, sequences, n_jobs, collect)
+    return predictions
+
+
+def mean_loss(network, sequences, target, weight, *, n_jobs=None):
+    """Mean loss of sequences, without dropout and penalty.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    sequences : Sequences
+        Values of the network's dtype.
+    target, weight : ndarray
+        As for `Network.loss_and_grad`.
+    n_jobs : int or None, default=None
+        Threads.
+
+    Returns
+    -------
+    float
+        ``sum(weight * loss) / sum(weight)``.
+    """
+    every_step = network.pooling.every_step
+    total = sum_of_weights(weight, np.arange(len(weight)))
+    losses = {}
+
+    def collect(batch, outputs):
+        places = batch.rows if every_step else batch.order
+        loss = network.head.loss_and_grad(outputs, target, weight, places, total, batch)
+        losses[int(batch.order[0]), int(batch.rows[0])] = loss
+
+    _for_all_outputs(network, sequences, n_jobs, collect)
+    return sum(losses[key] for key in sorted(losses))
+
+
+def read_on(network, sequences, states, *, n_jobs=None):
+    """Say what the network says after the last step of each sequence, and where it is then.
+
+    For a head that reads every step, and networks that read in one direction.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    sequences : Sequences
+        Values of the network's dtype.
+    states : list of tuple of ndarray
+        From `Network.initial_states`: where each sequence begins, and on return where it ends, so
+        that the next steps can follow.
+    n_jobs : int or None, default=None
+        Threads.
+
+    Returns
+    -------
+    ndarray of shape (n, K)
+        The rows of `predict` that belong to the last steps.
+    """
+    head = network.head
+    predictions = np.empty((len(sequences), head.n_outputs), dtype=network.dtype)
+    weights = _pack_head(network)
+
+    def collect(shard, memory):
+        h = np.ascontiguousarray(passes.final_states(network, shard)[-1][0][0])
+        outputs = memory.network.take("outputs", (len(h), head.n_outputs))
+        head.forward(h, weights, outputs, memory.network)
+        head.decode(outputs)
+        predictions[shard.batch.order] = outputs  # of those that go on, until the next window
+
+    _for_all(network, sequences, n_jobs, collect, outputs=False, max_rows=READ_ROWS, states=states)
+    return predictions
+
+
+def final_states(network, sequences, *, n_jobs=None):
+    """State of the top layer at the end of each sequence.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    sequences : Sequences
+        Values of the network's dtype.
+    n_jobs : int or None, default=None
+        Threads.
+
+    Returns
+    -------
+    ndarray of shape (n, directions · H)
+        After the last step; of the second direction, which reads backward, after the first.
+    """
+    last = Pooling("last", network.layers[-1])
+    states = np.empty((len(sequences), last.width), dtype=network.dtype)
+
+    def collect(shard, memory):
+        rows = memory.network.take("last", (len(shard.batch.order), last.width))
+        last.forward(shard.tapes[-1], shard.batch, memory.network, rows)
+        states[shard.batch.order] = rows
+
+    _for_all(network, sequences, n_jobs, collect, outputs=False)
+    return states
+
+
+def hidden_states(network, sequences, *, n_jobs=None):
+    """State of the top layer after every step.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    sequences : Sequences
+        Values of the network's dtype.
+    n_jobs : int or None, default=None
+        Threads.
+
+    Returns
+    -------
+    ndarray of shape (N, directions · H)
+        Rows as in ``sequences.values``.
+    """
+    layer = network.layers[-1]
+    states = np.empty((int(sequences.offsets[-1]), layer.output_size), dtype=network.dtype)
+
+    def collect(shard, memory):
+        y = layer.outputs(shard.tapes[-1], shard.batch, memory.layers[-1])
+        packing.put_rows(y, shard.batch.rows, states, 0)
+
+    _for_all(network, sequences, n_jobs, collect)
+    return states
+
+
+def input_gradients(network, sequences, doutputs, *, watch=None, n_jobs=None):
+    """Gradient with respect to the numbers of the sequences; that of the parameters stays.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    sequences : Sequences
+        Values of the network's dtype.
+    doutputs : callable
+        ``doutputs(places, outputs)`` is given the head's outputs (B, K) for some sequences (or
+        steps as they stand in ``sequences``, if the head sees every one), which it may change,
+        and returns the gradient with respect to them, C-contiguous.
+    watch : callable, optional
+        ``watch(batch, k, dh_norms)`` is given the Euclidean norms of the gradient of the states
+        of layer k after every step, of shape (directions, N), packed, in each direction's order
+        of time.
+    n_jobs : int or None, default=None
+        Threads, which call ``doutputs`` and ``watch`` side by side.
+
+    Returns
+    -------
+    ndarray of shape (N, D)
+        Rows as in ``sequences.values``.
+    """
+    gradient, lengths = np.empty_like(sequences.values), sequences.lengths
+    flops = passes.forward_flops(network, int(lengths.sum()))
+    shards = pack_shards(sequences.offsets[:-1], lengths, 1, count_shards(len(lengths), flops))
+    n_threads = threads.share(n_jobs, len(shards))
+    weights = PackedWeights(network, want_dx=True)
+    weights.pack(n_jobs)
+    spare = []
+
+    def run_shard(batch):
+        memory = take_spare(spare, Memory, network)
+        shard = passes.forward(
+            network, sequences, batch, memory, weights.forward, n_threads=n_threads, keep=True
+        )
+        outputs = _outputs(network, shard, memory, weights.head_forward)
+        of_outputs = doutputs(batch.rows if network.pooling.every_step else batch.order, outputs)
+        of_parameters = LayerGradients(network)  # asked for by the kernels
+        of_parameters.flat.fill(0)
+        dx = memory.network.take("dx", (len(batch.rows), network.layers[0].input_size))
+        passes.backward(network, shard, of_outputs, memory, weights, of_parameters, None, dx, watch)
+        gradient[batch.rows] = dx[:, : network.architecture.n_features]
+        spare.append(memory)
+
+    threads.run(run_shard, shards, n_jobs, passes.forward_flops(network, len(shards[0].rows)))
+    return gradient
+
+
+def _pack_head(network):
+    """The weights of the head for forward passes."""
+    weights, calls = network.head.plan_forward(network.pooling.width, network.make_workspace())
+    fill_packed(calls)
+    return weights
+
+
+def _outputs(network, shard, memory, weights):
+    """The head's outputs."""
+    n_rows, work = network.pooling.n_rows(shard.batch), memory.network
+    pooled = work.take("pooled", (n_rows, network.pooling.width))
+    outputs = work.take("outputs", (n_rows, network.head.n_outputs))
+    passes.read_out(network, shard, memory, weights, pooled, outputs)
+    return outputs
+
+
+def _for_all_outputs(network, sequences, n_jobs, collect):
+    """Run all sequences forward; collect takes a packed batch and the head's outputs."""
+    weights, max_rows = _pack_head(network), None
+    if network.pooling.every_step and network.can_cut_time:
+        max_rows = max(1, PREDICT_OUTPUTS // network.head.n_outputs)
+    _for_all(
+        network, sequences, n_jobs,
+        lambda shard, memory: collect(shard.batch, _outputs(network, shard, memory, weights)),
+        outputs=network.pooling.needs_outputs, max_rows=max_rows,
+    )  # fmt: skip
+
+
+def _for_all(network, sequences, n_jobs, collect, *, outputs=True, max_rows=None, states=None):
+    """Run all sequences forward, those of equal length together, so many rows at a time.
+
+    They begin in the states given, or in zero. collect takes each shard, or each window of one.
+    """
+    lengths = sequences.lengths
+    order, spare = sort_by_length(lengths), []
+    weights = [layer.pack_forward(network.make_workspace()) for layer in network.layers]
+    starts = range(0, len(order), PREDICT_SIZE)
+    n_threads = threads.share(n_jobs, len(starts))
+
+    def run_shard(begin):
+        batch = pack(sequences.offsets[:-1], lengths, 1, order[begin : begin + PREDICT_SIZE])
+        memory = take_spare(spare, Memory, network)
+        steps = max_rows and max(1, max_rows // len(batch.order))
+        here = states and take_states(states, batch.order)
+        for window in passes.windows_of(network, batch, None, steps):
+            shard = passes.forward(
+                network, sequences, window.batch, memory, weights, n_threads=n_threads, keep=False,
+                outputs=outputs, states=here,
+            )  # fmt: skip
+            collect(shard, memory)
+            if window.n_on or states:
+                final = passes.final_states(network, shard)
+                if states:
+                    put_states(final, window.batch.order, states)
+                here = take_states(final, slice(window.n_on))
+        spare.append(memory)
+
+    flops = passes.forward_flops(network, int(lengths[order[:PREDICT_SIZE]].sum()))
+    threads.run(run_shard, starts, n_jobs, flops)
