@@ -121,9 +121,13 @@ def _check_prefix(prefix, stem):
 
 
 def _cells():
-    """The cells that there is C code of."""
-    folder = _RUNTIME.joinpath("cells")
-    return {Path(file.name).stem for file in folder.iterdir() if file.name.endswith(".h")}
+    """The C code of a step of each cell, by the cell's name."""
+    files = _RUNTIME.joinpath("cells").iterdir()
+    return {
+        Path(file.name).stem: file.read_text(encoding="ascii")
+        for file in files
+        if file.name.endswith(".h")
+    }
 
 
 def _runtime(*names):

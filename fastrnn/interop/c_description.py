@@ -20,7 +20,7 @@ class Description:
         Name of the layers' cell.
     parameters : list of str
         Names of the arrays of a layer.
-    constants : dict of str to (int, str or None)
+    constants : dict of str to (int, float, str or None)
         What the runtime asks the preprocessor for; None has no value.
     layers, id_columns : list of tuple
         Rows of the runtime's tables: numbers, and names of weights.
@@ -33,7 +33,7 @@ class Description:
     model: Model
     cell: str
     parameters: list[str]
-    constants: dict[str, int | str | None] = field(default_factory=dict)
+    constants: dict[str, int | float | str | None] = field(default_factory=dict)
     layers: list[tuple] = field(default_factory=list)
     id_columns: list[tuple] = field(default_factory=list)
     numbers: list[str] = field(default_factory=list)
@@ -51,7 +51,7 @@ class Description:
 
 
 def describe(model, cells):
-    """Describe a model that reads in one direction; `cells` are those that there is C code of."""
+    """Describe a model that reads in one direction; `cells` has the C code of each cell."""
     layer = model.network.layers[0]
     cell = layer.cell.name
     if cell not in cells or layer.has_unknown_parameters:
@@ -65,7 +65,7 @@ def describe(model, cells):
         _describe_columns(code)
     else:
         _describe_series(code)
-    _describe_layers(code)
+    _describe_layers(code, cells[cell])
     _describe_outputs(code)
     return code
 
@@ -129,7 +129,7 @@ def _covariate(j, ahead):
     return f"covariate {j}" + (f" of {count(ahead, 'step')} ahead" if ahead else "")
 
 
-def _describe_layers(code):
+def _describe_layers(code, step):
     """The recurrent layers, of one cell."""
     layers, architecture = code.model.network.layers, code.model.architecture
     for k, layer in enumerate(layers, start=1):
@@ -143,11 +143,22 @@ def _describe_layers(code):
         "STATE_SIZE": layers[0].n_states * sum(sizes),
         "STEP_CELL": f"step_{code.cell}",
     }
-    for name, value in architecture.cell_options.items():
+    code.constants |= options_of(layers[0], step)
+
+
+def options_of(layer, step):
+    """The options of a layer as constants; the code of its step must know each by name."""
+    constants = {}
+    for name, value in layer.options.items():
+        if name in layer.cell.biases.values():
+            continue  # where training began
+        if name.upper() not in step:
+            raise ValueError(f"there is no C code of {name}={value!r} of {layer.cell.title} layers")
         if isinstance(value, str):
-            code.constants[f"{name}_{value}".upper()] = None
-        elif isinstance(value, bool):
-            code.constants[name.upper()] = int(value)
+            constants[f"{name}_{value}".upper()] = None
+        else:
+            constants[name.upper()] = int(value) if isinstance(value, bool) else float(value)
+    return constants
 
 
 def _describe_outputs(code):

@@ -288,7 +288,8 @@ typedef struct {{
     def _constants(self):
         """What the runtime asks the preprocessor for."""
         lines = [
-            f"#define {name}" + ("" if value is None else f" {value}")
+            f"#define {name}"
+            + ("" if value is None else f" {value}{'f' * isinstance(value, float)}")
             for name, value in self._code.constants.items()
         ]
         each = " \\\n    ".join(f"DO({k})" for k in range(len(self._code.layers)))
