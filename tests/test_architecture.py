@@ -33,9 +33,9 @@ ROOMS = {
     "inspection": "",
     "streams": "snapshot stream",
     "estimators": "forecast_errors values parameters precision targets shared_parameters "
-    "task_parameters tasks needs fitting saving series_record checkpoints readers lessons labels "
-    "numbers next_tokens next_values base classifier regressor tagger forecaster language_model "
-    "loading",
+    "task_parameters tasks needs fitting saving series_record checkpoints readers lessons plan "
+    "labels numbers next_tokens next_values forecasting base classifier regressor tagger "
+    "forecaster language_model loading",
     "plotting": "axes loss_curve gradient_flow forecast states",
     "interop": "model weights c_description c_text c onnx_graph onnx_network onnx_scaling "
     "onnx_forecast onnx_export onnx_import keras pytorch",

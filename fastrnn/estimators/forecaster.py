@@ -2,23 +2,24 @@
 
 import copy
 from dataclasses import dataclass
-from numbers import Integral
-
-import numpy as np
 
 from fastrnn.bridge import available_if, refuse_scoring_monitor
 from fastrnn.estimators.base import RNNBase, steps_by_minibatches
 from fastrnn.estimators.checkpoints import open_checkpoints
 from fastrnn.estimators.fitting import describe, fit, fit_one_epoch
-from fastrnn.estimators.forecast_errors import mae, mase, seasonal_naive, smape
-from fastrnn.estimators.needs import needed_to_predict, needed_to_train
+from fastrnn.estimators.forecasting import (
+    backtest,
+    check_levels,
+    forecast,
+    read_history,
+    refuse_to_read,
+    scaled_error,
+)
+from fastrnn.estimators.needs import needed_to_train
 from fastrnn.estimators.next_values import GivenSeries, NextValueTask, SeriesReader
 from fastrnn.estimators.task_parameters import ForecasterParameters
 from fastrnn.inputs.frames import is_frame
 from fastrnn.inputs.long_frames import LongColumns
-from fastrnn.inputs.series import check_finite, with_future
-from fastrnn.memory import refuse_if_too_large
-from fastrnn.network.prediction import PREDICT_SIZE, READ_ROWS
 from fastrnn.streams import Stream
 
 
@@ -248,8 +249,8 @@ class RNNForecaster(ForecasterParameters, RNNBase):
         MemoryError
             If that needs more memory than there is; nothing has been taken then.
         """
-        known, horizon = self._read_history(horizon, series, future_covariates, past_covariates)
-        forecasts = [at_levels[:, 0] for at_levels in self._forecast(known, horizon, (0.5,))]
+        known, horizon = read_history(self, horizon, series, future_covariates, past_covariates)
+        forecasts = [at_levels[:, 0] for at_levels in forecast(self, known, horizon, (0.5,))]
         return forecasts[0] if known.is_single else forecasts
 
     def predict_quantiles(
@@ -290,9 +291,9 @@ class RNNForecaster(ForecasterParameters, RNNBase):
             As in `predict`.
         """
         self.check_fitted()
-        levels = self._check_levels(levels)
-        known, horizon = self._read_history(horizon, series, future_covariates, past_covariates)
-        forecasts = self._forecast(known, horizon, levels)
+        levels = check_levels(self.reader_.plan, levels)
+        known, horizon = read_history(self, horizon, series, future_covariates, past_covariates)
+        forecasts = forecast(self, known, horizon, levels)
         return forecasts[0] if known.is_single else forecasts
 
     def stream(
@@ -347,9 +348,9 @@ class RNNForecaster(ForecasterParameters, RNNBase):
         """
         self.check_fitted()
         if levels is not None:
-            levels = self._check_levels(levels)
+            levels = check_levels(self.reader_.plan, levels)
         block = self.reader_.plan.block
-        known, _ = self._read_history(block, series, future_covariates, past_covariates)
+        known, _ = read_history(self, block, series, future_covariates, past_covariates)
         if n_streams is None:
             n_streams = len(known)
         if n_streams != len(known):
@@ -357,7 +358,7 @@ class RNNForecaster(ForecasterParameters, RNNBase):
                 f"n_streams is {n_streams!r}, but there are {len(known)} series: each stream goes "
                 "on from one; give theirs as series"
             )
-        self._refuse_to_read(known)
+        refuse_to_read(self, known)
         network = copy.deepcopy(self.network_)
         snapshot = self.reader_.plan.follow(
             network, known, self.reader_.covariates, levels, self.n_jobs
@@ -414,49 +415,8 @@ class RNNForecaster(ForecasterParameters, RNNBase):
             As in `predict`; the forecasts of all origins are made at once.
         """
         self.check_fitted()
-        whole = self.reader_.read_series(GivenSeries(series, future_covariates, past_covariates))
-        horizon = self._check_horizon(horizon)
-        step = _whole("step", step)
-        season = self._season
-        which, origins = [], []
-        for i, values in enumerate(whole.values):
-            second = int(np.flatnonzero(~np.isnan(values))[1]) + 1
-            first = max(season, second) if start is None else _whole("start", start)
-            last = len(values) - horizon
-            if first < second or first > last:
-                raise ValueError(
-                    f"{whole.name(i)} is too short: it has {len(values)} steps, for a first origin "
-                    f"of {first} (with {min(2, (~np.isnan(values[:first])).sum())} of 2 observed "
-                    f"values needed) and a horizon of {horizon}"
-                )
-            here = range(first, last + 1, step)
-            which += [i] * len(here)
-            origins += here
-        known = whole.until(which, origins)
-        forecasts = self._forecast(known, horizon, (0.5,))
-        rows = []
-        for i, history, forecast in zip(which, known.values, forecasts, strict=True):
-            origin = len(history)
-            truth = whole.values[i][origin : origin + horizon]
-            naive = seasonal_naive(history, horizon, season)
-            rows.append(
-                [
-                    error
-                    for candidate in (forecast[:, 0], naive)
-                    for error in (
-                        mae(truth, candidate),
-                        smape(truth, candidate),
-                        mase(truth, candidate, history, season),
-                    )
-                ]
-            )
-        names = ("mae", "smape", "mase", "naive_mae", "naive_smape", "naive_mase")
-        labels = which if whole.ids is None else [whole.ids[i] for i in which]
-        return {
-            "series": np.array(labels),
-            "origin": np.array(origins),
-            **dict(zip(names, np.array(rows).T, strict=True)),
-        }
+        given = GivenSeries(series, future_covariates, past_covariates)
+        return backtest(self, given, horizon, step, start)
 
     def score(self, y, *, future_covariates=None):
         """Score the forecast of what follows the series of `fit`.
@@ -487,24 +447,7 @@ class RNNForecaster(ForecasterParameters, RNNBase):
             If `y` or the covariates are not acceptable.
         """
         self.check_fitted()
-        if is_frame(y):
-            raise TypeError("y must be an array, or a list of arrays, got a data frame")
-        known = self.reader_.series
-        truth = [y] if known.is_single else list(y)
-        if len(truth) != len(known):
-            raise ValueError(f"y has {len(truth)} series, but the model was fitted on {len(known)}")
-        truth = [np.array(item, dtype=np.float64).reshape(-1) for item in truth]
-        for i, item in enumerate(truth):
-            check_finite(item, f"y of {known.name(i)}", self.reader_.plan.mask)
-        longest = max(len(item) for item in truth)
-        known, longest = self._read_history(longest, None, future_covariates, None)
-        forecasts = self._forecast(known, longest, (0.5,))
-        errors = [
-            mase(item, forecast[: len(item), 0], history, self._season)
-            for item, forecast, history in zip(truth, forecasts, known.values, strict=True)
-        ]
-        errors = [error for error in errors if not np.isnan(error)]
-        return -float(np.mean(errors)) if errors else np.nan
+        return -scaled_error(self, y, future_covariates)
 
     def fit_transform(
         self, X, y=None, *, future_covariates=None, past_covariates=None, **fit_params
@@ -677,10 +620,6 @@ class RNNForecaster(ForecasterParameters, RNNBase):
         training = needed_to_train(self, describe(self, reader, task), task, lessons)
         return max(lessons.making_nbytes, lessons.nbytes + training)
 
-    @property
-    def _season(self):
-        return self.reader_.plan.seasonality or 1
-
     def check_parameters(self):
         super().check_parameters()
         if self.strategy == "recursive" and self.quantiles is not None and len(self.quantiles) > 1:
@@ -689,81 +628,7 @@ class RNNForecaster(ForecasterParameters, RNNBase):
                 "back the spread is not known, only quantiles=(0.5,) will do"
             )
 
-    def _read_history(self, horizon, series, future, past):
-        """Read what forecasts start from; return it, and the horizon."""
-        self.check_fitted()
-        horizon = self._check_horizon(horizon)
-        if series is None:
-            known = self.reader_.series
-            if past is not None:
-                raise ValueError("past_covariates need series: those of fit have theirs")
-        else:
-            is_long = is_frame(series)
-            beside = None if is_long else future
-            known = self.reader_.read_series(GivenSeries(series, beside, past))
-            future = future if is_long else None
-        if future is not None and not self.reader_.series.n_covariates[0]:
-            raise ValueError("future_covariates were given, but the model was fitted without")
-        return with_future(known, future, horizon), horizon
-
-    def _check_levels(self, levels):
-        """Return the levels of quantiles that are wanted; None are those that were learned."""
-        learned = self.reader_.plan.quantiles
-        if learned is None or len(learned) == 1:
-            raise ValueError(
-                f"the model was fitted with quantiles={learned!r}: fit it with several levels and "
-                "strategy='direct' to predict quantiles"
-            )
-        levels = learned if levels is None else np.asarray(levels, dtype=np.float64)
-        if np.ndim(levels) != 1 or not len(levels):
-            raise ValueError(f"levels must be a list of numbers, got {levels!r}")
-        wrong = [level for level in levels if not learned[0] <= level <= learned[-1]]
-        if wrong:
-            raise ValueError(
-                f"levels has {wrong[0]}, but the model has learned quantiles from {learned[0]} to "
-                f"{learned[-1]}"
-            )
-        return levels
-
-    def _check_horizon(self, horizon):
-        horizon, plan = _whole("horizon", horizon), self.reader_.plan
-        if horizon > plan.block and not plan.feeds_back:
-            raise ValueError(
-                f"horizon is {horizon}, but the model was fitted to forecast {plan.block} steps: "
-                "fit it with a larger horizon, or with strategy='recursive'"
-            )
-        return horizon
-
-    def _refuse_to_read(self, known, more=0):
-        """Refuse to read series, and to take more bytes, that there is no memory for."""
-        reader, architecture = self.reader_, self.network_.architecture
-        sketch = reader.plan.sketch(known, reader.covariates, self.network_.dtype)
-        steps = READ_ROWS // min(len(known), PREDICT_SIZE)  # that are read at once
-        lengths = np.minimum(sketch.lengths, steps)
-        needed = (
-            sketch.inputs_nbytes
-            + sum(part.nbytes for part in known.future)
-            + needed_to_predict(self, architecture, lengths, self.task_, keep_outputs=False)
-            + more
-        )
-        refuse_if_too_large(needed, "Prediction")
-
-    def _forecast(self, known, horizon, levels):
-        self._refuse_to_read(known, 8 * len(known) * (self.n_outputs_ + 3 * horizon * len(levels)))
-        reader = self.reader_
-        return reader.plan.forecast(
-            self.network_, known, reader.covariates, horizon, levels, self.n_jobs
-        )
-
 
 def _check_no_target(y):
     if y is not None:
         raise ValueError("a forecaster learns from the series alone: y must be None")
-
-
-def _whole(name, value):
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{name} must be a whole number, got {value!r}")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, got {value}")
-    return int(value)

@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastrnn.estimators.lessons import Plan, has_target, split_in_time
+from fastrnn.estimators.lessons import has_target, split_in_time
 from fastrnn.estimators.parameters import embedding_sizes
+from fastrnn.estimators.plan import Plan
 from fastrnn.estimators.precision import narrow_weight
 from fastrnn.estimators.readers import check_same_ids, chosen_columns
 from fastrnn.estimators.series_record import read_series_record, record_series

@@ -160,7 +160,7 @@ cdef inline bint read_value(
     double value,
     floating* read,   # OUT  (1 + mask,): what the network reads of it
 ) noexcept nogil:
-    """Read the next value of series n (fastrnn.estimators.lessons); whether it will do."""
+    """Read the next value of series n (fastrnn.estimators.plan); whether it will do."""
     cdef:
         Forecast* f = &p.forecast
         double last = f.last[n], seen
@@ -302,7 +302,7 @@ cdef inline void forecasts(
     const floating* outputs,   # IN   (block, n_learned)
     double* forecast,          # OUT  (block, n_levels)
 ) noexcept nogil:
-    """From the outputs for series n to forecasts of its next values (fastrnn.estimators.lessons);
+    """From the outputs for series n to forecasts of its next values (fastrnn.estimators.plan);
     the quantiles that were learned are sorted, and those wanted stand between two of them."""
     cdef:
         Forecast* f = &p.forecast

@@ -50,7 +50,7 @@ class Reading:
 class Forecast:
     """How a forecaster's streams read values and forecast the next ones.
 
-    `fastrnn.estimators.lessons` and `fastrnn.inputs.scaling` have the formulas.
+    `fastrnn.estimators.plan` and `fastrnn.inputs.scaling` have the formulas.
     """
 
     block: int  # steps that are forecast

@@ -661,7 +661,7 @@ class TestMemory:
     def test_what_prediction_takes(self, monkeypatch):
         asked = []
         monkeypatch.setattr(
-            "fastrnn.estimators.forecaster.refuse_if_too_large",
+            "fastrnn.estimators.forecasting.refuse_if_too_large",
             lambda needed, work: asked.append(needed),
         )
         series = [np.arange(3000.0)] * 70

@@ -1,0 +1,165 @@
+"""Forecasts of a fitted forecaster, and how good they are."""
+
+from numbers import Integral
+
+import numpy as np
+
+from fastrnn.estimators.forecast_errors import mae, mase, seasonal_naive, smape
+from fastrnn.estimators.needs import needed_to_predict
+from fastrnn.estimators.next_values import GivenSeries
+from fastrnn.inputs.frames import is_frame
+from fastrnn.inputs.series import check_finite, with_future
+from fastrnn.memory import refuse_if_too_large
+from fastrnn.network.prediction import PREDICT_SIZE, READ_ROWS
+
+ERRORS = ("mae", "smape", "mase", "naive_mae", "naive_smape", "naive_mase")
+
+
+def read_history(estimator, horizon, series, future, past):
+    """Read what forecasts start from; return it, and the horizon."""
+    estimator.check_fitted()
+    reader = estimator.reader_
+    horizon = check_horizon(reader.plan, horizon)
+    if series is None:
+        known = reader.series
+        if past is not None:
+            raise ValueError("past_covariates need series: those of fit have theirs")
+    else:
+        is_long = is_frame(series)
+        known = reader.read_series(GivenSeries(series, None if is_long else future, past))
+        future = future if is_long else None
+    if future is not None and not reader.series.n_covariates[0]:
+        raise ValueError("future_covariates were given, but the model was fitted without")
+    return with_future(known, future, horizon), horizon
+
+
+def check_levels(plan, levels):
+    """The levels of quantiles that are wanted; None are those that were learned."""
+    learned = plan.quantiles
+    if learned is None or len(learned) == 1:
+        raise ValueError(
+            f"the model was fitted with quantiles={learned!r}: fit it with several levels and "
+            "strategy='direct' to predict quantiles"
+        )
+    levels = learned if levels is None else np.asarray(levels, dtype=np.float64)
+    if np.ndim(levels) != 1 or not len(levels):
+        raise ValueError(f"levels must be a list of numbers, got {levels!r}")
+    wrong = [level for level in levels if not learned[0] <= level <= learned[-1]]
+    if wrong:
+        raise ValueError(
+            f"levels has {wrong[0]}, but the model has learned quantiles from {learned[0]} to "
+            f"{learned[-1]}"
+        )
+    return levels
+
+
+def check_horizon(plan, horizon):
+    """The number of steps to forecast, if the model can."""
+    horizon = _whole("horizon", horizon)
+    if horizon > plan.block and not plan.feeds_back:
+        raise ValueError(
+            f"horizon is {horizon}, but the model was fitted to forecast {plan.block} steps: "
+            "fit it with a larger horizon, or with strategy='recursive'"
+        )
+    return horizon
+
+
+def refuse_to_read(estimator, known, more=0):
+    """Refuse to read series, and to take more bytes, that there is no memory for."""
+    reader, network, task = estimator.reader_, estimator.network_, estimator.task_
+    sketch = reader.plan.sketch(known, reader.covariates, network.dtype)
+    steps = READ_ROWS // min(len(known), PREDICT_SIZE)  # that are read at once
+    lengths = np.minimum(sketch.lengths, steps)
+    needed = (
+        sketch.inputs_nbytes
+        + sum(part.nbytes for part in known.future)
+        + needed_to_predict(estimator, network.architecture, lengths, task, keep_outputs=False)
+        + more
+    )
+    refuse_if_too_large(needed, "Prediction")
+
+
+def forecast(estimator, known, horizon, levels):
+    """Forecast how series go on: for each an array (horizon, n_levels) in its units."""
+    reader, network = estimator.reader_, estimator.network_
+    kept = 8 * len(known) * (network.architecture.n_outputs + 3 * horizon * len(levels))
+    refuse_to_read(estimator, known, kept)
+    covariates, n_jobs = reader.covariates, estimator.n_jobs
+    return reader.plan.forecast(network, known, covariates, horizon, levels, n_jobs)
+
+
+def backtest(estimator, given, horizon, step, start):
+    """Forecast the known part of series from many origins, and compare."""
+    whole = estimator.reader_.read_series(given)
+    horizon = check_horizon(estimator.reader_.plan, horizon)
+    season = estimator.reader_.plan.season
+    which, origins = _origins(whole, horizon, _whole("step", step), start, season)
+    known = whole.until(which, origins)
+    forecasts = forecast(estimator, known, horizon, (0.5,))
+    rows = []
+    for i, history, here in zip(which, known.values, forecasts, strict=True):
+        truth = whole.values[i][len(history) : len(history) + horizon]
+        naive = seasonal_naive(history, horizon, season)
+        rows.append(
+            [
+                error
+                for candidate in (here[:, 0], naive)
+                for error in (
+                    mae(truth, candidate),
+                    smape(truth, candidate),
+                    mase(truth, candidate, history, season),
+                )
+            ]
+        )
+    labels = which if whole.ids is None else [whole.ids[i] for i in which]
+    errors = dict(zip(ERRORS, np.array(rows).T, strict=True))
+    return {"series": np.array(labels), "origin": np.array(origins), **errors}
+
+
+def scaled_error(estimator, y, future_covariates):
+    """Mean absolute scaled error of the forecasts of what followed the series of fit."""
+    if is_frame(y):
+        raise TypeError("y must be an array, or a list of arrays, got a data frame")
+    known, plan = estimator.reader_.series, estimator.reader_.plan
+    truth = [y] if known.is_single else list(y)
+    if len(truth) != len(known):
+        raise ValueError(f"y has {len(truth)} series, but the model was fitted on {len(known)}")
+    truth = [np.array(item, dtype=np.float64).reshape(-1) for item in truth]
+    for i, item in enumerate(truth):
+        check_finite(item, f"y of {known.name(i)}", plan.mask)
+    longest = max(len(item) for item in truth)
+    known, longest = read_history(estimator, longest, None, future_covariates, None)
+    forecasts = forecast(estimator, known, longest, (0.5,))
+    errors = [
+        mase(item, here[: len(item), 0], history, plan.season)
+        for item, here, history in zip(truth, forecasts, known.values, strict=True)
+    ]
+    errors = [error for error in errors if not np.isnan(error)]
+    return float(np.mean(errors)) if errors else np.nan
+
+
+def _origins(whole, horizon, step, start, season):
+    """Series and number of known steps of every forecast of a backtest."""
+    which, origins = [], []
+    for i, values in enumerate(whole.values):
+        second = int(np.flatnonzero(~np.isnan(values))[1]) + 1
+        first = max(season, second) if start is None else _whole("start", start)
+        last = len(values) - horizon
+        if first < second or first > last:
+            raise ValueError(
+                f"{whole.name(i)} is too short: it has {len(values)} steps, for a first origin "
+                f"of {first} (with {min(2, (~np.isnan(values[:first])).sum())} of 2 observed "
+                f"values needed) and a horizon of {horizon}"
+            )
+        here = range(first, last + 1, step)
+        which += [i] * len(here)
+        origins += here
+    return which, origins
+
+
+def _whole(name, value):
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name} must be a whole number, got {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")
+    return int(value)

@@ -1,0 +1,331 @@
+"""From time series to what a network reads and learns at every step, and from its outputs back."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from fastrnn.estimators.lessons import Lessons, has_target
+from fastrnn.inputs.columns import Columns
+from fastrnn.inputs.scaling import Scale, learn_scale
+from fastrnn.inputs.sequences import Sequences, as_sequences
+from fastrnn.streams.snapshot import Forecast, Reading, Snapshot, start_of
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesReading:
+    """One series as the network reads it: its scale, its scaled values, what forecasts start from.
+
+    `last` is the last value that was observed, scaled. `base` is for each step the value that
+    forecasts are relative to, `inputs` what is read, ids among it, and `future` has the scaled
+    covariates that are known beforehand.
+    """
+
+    scale: Scale
+    scaled: np.ndarray
+    last: float
+    base: np.ndarray
+    inputs: np.ndarray
+    future: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """How series become inputs and targets.
+
+    Attributes
+    ----------
+    block : int
+        Steps that the network forecasts at once.
+    scaling : str or None
+        As `fastrnn.inputs.scaling.learn_scale` takes it.
+    log : bool
+        Likewise.
+    seasonality : int or None
+        Likewise.
+    quantiles : tuple of float or None
+        Levels that the network learns of each step; None for the mean.
+    mask : bool
+        Whether an input says which values are missing.
+    feeds_back : bool
+        Whether forecasts are read to forecast further.
+    """
+
+    block: int
+    scaling: str | None
+    log: bool
+    seasonality: int | None
+    quantiles: tuple[float, ...] | None
+    mask: bool
+    feeds_back: bool
+
+    @property
+    def loss(self):
+        """Loss that the network is trained on: "squared_error", or the levels of quantiles."""
+        return self.quantiles or "squared_error"
+
+    @property
+    def n_outputs(self):
+        """Number of outputs of the network."""
+        return self.block * len(self.quantiles or (0.5,))
+
+    @property
+    def season(self):
+        """Steps of a season; 1 without."""
+        return self.seasonality or 1
+
+    @property
+    def _is_relative(self):
+        return self.scaling == "difference"
+
+    def read(self, series, i, covariates):
+        """Read one series with its covariates."""
+        values = series.values[i]
+        scale = learn_scale(values, self.scaling, self.log, self.seasonality, series.name(i))
+        scaled = scale.apply(values)
+        n = len(scaled)
+        missing = np.isnan(scaled)
+        last = np.maximum.accumulate(np.where(missing, -1, np.arange(n)))
+        carried = np.where(last < 0, np.nan, scaled[last])
+        seen = np.diff(carried, prepend=carried[0]) if self._is_relative else carried
+        base = carried if self._is_relative else np.zeros(n)
+        marks = missing[:, np.newaxis][:, : int(self.mask)]
+        future, past = covariates.scale(series.future[i], series.past[i])
+        ahead = self.look_ahead(future, 0, n, covariates.unknown)
+        inputs = [np.nan_to_num(seen)[:, np.newaxis], marks, past, ahead]
+        return SeriesReading(scale, scaled, float(carried[-1]), base, np.hstack(inputs), future)
+
+    def look_ahead(self, future, begin, end, unknown):
+        """What is known at some steps of the scaled future covariates of the steps after each.
+
+        A row for each step from `begin` up to `end`: those of the next step, then of the one after
+        it, and so on; `unknown` stands for those of targets beyond the end.
+        """
+        rows = np.arange(begin, end)[:, np.newaxis] + np.arange(1, self.block + 1)
+        known = np.vstack([future, unknown])
+        return known[np.minimum(rows, len(future))].reshape(end - begin, -1)
+
+    def columns(self, covariates):
+        """Say which columns of what the network reads are ids, and where their vectors are.
+
+        The second value has for each id the number of its covariate among those that are ids: steps
+        ahead share the table of their covariate.
+        """
+        n_future = covariates.n_future
+        first_past = 1 + self.mask
+        first = first_past + len(covariates.mean) - n_future
+        place = {}
+        for k, j in enumerate(covariates.columns.ids):
+            if j < n_future:
+                place.update({first + step * n_future + j: k for step in range(self.block)})
+            else:
+                place[first_past + j - n_future] = k
+        ids = tuple(sorted(place))
+        return (
+            Columns(
+                width=first + self.block * n_future,
+                ids=ids,
+                n_categories=tuple(covariates.n_rows[place[j]] for j in ids),
+                categories=(None,) * len(ids),
+            ),
+            tuple(place[j] for j in ids),
+        )
+
+    def lessons(self, series, covariates, dtype, window=None):
+        """Make what the network reads and learns of series.
+
+        A series longer than the `window` is cut into stretches that overlap by half.
+        """
+        cuts = [_stretches(len(values), window or len(values)) for values in series.values]
+        n_steps = sum(end - begin for stretches in cuts for begin, _, end in stretches)
+        target = np.empty((n_steps, self.block), dtype)
+        inputs, weights, places, lengths, row = [], [], [], [], 0
+        for i, stretches in enumerate(cuts):
+            reading = self.read(series, i, covariates)
+            n = len(reading.scaled)
+            padded = np.append(reading.scaled[1:], np.full(self.block, np.nan))
+            after = np.lib.stride_tricks.sliding_window_view(padded, self.block)
+            for begin, first, end in stretches:
+                steps, here = np.arange(begin, end), target[row : row + end - begin]
+                base = reading.base[begin:end, np.newaxis]
+                with np.errstate(over="ignore"):  # the inputs have the same value, and name it
+                    np.subtract(after[begin:end], base, out=here, casting="unsafe")
+                inputs.append(reading.inputs[begin:end])
+                weights.append(has_target(here) & (steps >= first))
+                places.append(steps)
+                lengths.append(np.full(end - begin, n))
+                row += end - begin
+        sequences = as_sequences(inputs, dtype=dtype, columns=self.columns(covariates)[0])
+        return Lessons(
+            **{field.name: getattr(sequences, field.name) for field in fields(Sequences)},
+            target=target,
+            weight=np.concatenate(weights).astype(dtype),
+            place=np.concatenate(places),
+            length=np.concatenate(lengths),
+            plan=self,
+            covariates=covariates,
+            series=series,
+        )
+
+    def sketch(self, series, covariates, dtype, window=None):
+        """Make lessons of the same sizes that take no memory, to know how much they would take."""
+        columns, _ = self.columns(covariates)
+        cuts = [
+            end - begin
+            for values in series.values
+            for begin, _, end in _stretches(len(values), window or len(values))
+        ]
+        offsets = np.cumsum([0, *cuts])
+
+        def zeros(width, dtype):
+            return np.broadcast_to(np.zeros((), dtype), (offsets[-1], *width))
+
+        n_ids = len(columns.ids)
+        return Lessons(
+            values=zeros((columns.width - n_ids,), dtype),
+            offsets=offsets,
+            ids=zeros((n_ids,), np.int64) if n_ids else None,
+            columns=columns,
+            target=zeros((self.block,), dtype),
+            weight=zeros((), dtype),
+            place=zeros((), np.int64),
+            length=zeros((), np.int64),
+            plan=self,
+            covariates=covariates,
+            series=series,
+        )
+
+    def check_same(self, other, what):
+        """Check that training can go on with another plan."""
+        for name, value in vars(self).items():
+            if getattr(other, name) != value:
+                raise ValueError(
+                    f"{what} goes on from the fitted model, which has {name}={value!r}, not "
+                    f"{getattr(other, name)!r}"
+                )
+
+    def forecast(self, network, series, covariates, horizon, levels, n_jobs):
+        """Forecast how series go on, in their units: for each an array (horizon, n_levels).
+
+        There is one level if the network forecasts the mean. The horizon is one block at most,
+        unless forecasts are fed back.
+        """
+        readings = [self.read(series, i, covariates) for i in range(len(series))]
+        base = np.array([reading.base[-1] for reading in readings])
+        states = network.initial_states(len(series))
+        columns, _ = self.columns(covariates)
+        inputs = [reading.inputs for reading in readings]
+        blocks = []
+        for begin in range(0, horizon, self.block):
+            sequences = as_sequences(inputs, dtype=network.dtype, columns=columns)
+            outputs = network.read_on(sequences, states, n_jobs=n_jobs).astype(np.float64)
+            outputs = self._at_levels(outputs.reshape(len(series), self.block, -1), levels)
+            blocks.append(base[:, np.newaxis, np.newaxis] + outputs)
+            if begin + self.block < horizon:  # one step at a time is fed back
+                seen = outputs[:, :, 0]
+                base = blocks[-1][:, -1, 0] if self._is_relative else base
+                steps = [len(reading.scaled) + begin for reading in readings]
+                ahead = [
+                    self.look_ahead(reading.future, step, step + 1, covariates.unknown)
+                    for reading, step in zip(readings, steps, strict=True)
+                ]
+                marks = np.zeros((1, int(self.mask)))
+                inputs = [
+                    np.hstack([value[:, np.newaxis], marks, known])
+                    for value, known in zip(seen, ahead, strict=True)
+                ]
+        joined = np.concatenate(blocks, axis=1)[:, :horizon]
+        return [
+            reading.scale.undo(scaled, len(reading.scaled))
+            for reading, scaled in zip(readings, joined, strict=True)
+        ]
+
+    def follow(self, network, series, covariates, levels, n_jobs):
+        """Prepare streams that read on where series end, each on the scale of its series.
+
+        Without `levels` they forecast the median, or the mean, without an axis of levels.
+        """
+        readings = [self.read(series, i, covariates) for i in range(len(series))]
+        columns, _ = self.columns(covariates)
+        inputs = [reading.inputs for reading in readings]
+        states = network.initial_states(len(series))
+        network.read_on(
+            as_sequences(inputs, dtype=network.dtype, columns=columns), states, n_jobs=n_jobs
+        )
+        above, share = self._between((0.5,) if levels is None else levels)
+        scales = [reading.scale for reading in readings]
+        length = np.lcm.reduce([len(scale.season) for scale in scales])
+        return Snapshot(
+            network,
+            self._columns_of_steps(columns, covariates),
+            forecast=Forecast(
+                block=self.block,
+                n_learned=len(self.quantiles or (0.5,)),
+                above=above,
+                share=share,
+                is_median=levels is None,
+                mask=self.mask,
+                relative=self._is_relative,
+                log=self.log,
+                factor=np.array([scale.factor for scale in scales]),
+                shift=np.array([scale.shift for scale in scales]),
+                season=np.array([np.resize(scale.season, length) for scale in scales]),
+            ),
+            start={
+                **start_of(states),
+                "n_steps": np.array([len(values) for values in series.values]),
+                "last": np.array([reading.last for reading in readings]),
+            },
+        )
+
+    def _columns_of_steps(self, columns, covariates):
+        """Say how the columns of a step of a stream are read: what the network reads, but for the
+        mark of a missing value."""
+        numbers = np.array([j for j in range(columns.width) if j not in columns.ids], np.int64)
+        mean, deviation = np.zeros(columns.width), np.ones(columns.width)
+        first, n_future = 1 + self.mask, covariates.n_future
+        n_past = len(covariates.mean) - n_future
+        ahead = first + n_past
+        for scale, values in ((mean, covariates.mean), (deviation, covariates.deviation)):
+            scale[first:ahead] = values[n_future:]
+            scale[ahead:] = np.tile(values[:n_future], self.block)
+        n_ids = dict(zip(covariates.columns.ids, covariates.columns.n_categories, strict=True))
+        limits = []
+        for j in columns.ids:
+            limits.append(n_ids[(j - ahead) % n_future if j >= ahead else n_future + j - first])
+        return Reading(
+            columns.width - self.mask,
+            np.maximum(0, numbers - self.mask),
+            tuple(j - self.mask for j in columns.ids),
+            tuple(limits),
+            center=mean[numbers],
+            deviation=deviation[numbers],
+        )
+
+    def _at_levels(self, outputs, levels):
+        """Quantiles between those of the network, (n, block, Q), which are sorted first."""
+        if self.quantiles is None:
+            return outputs
+        outputs = np.sort(outputs, axis=2)
+        if len(self.quantiles) == 1:
+            return outputs
+        above, share = self._between(levels)
+        return outputs[:, :, above - 1] * (1 - share) + outputs[:, :, above] * share
+
+    def _between(self, levels):
+        """For each level the number of the learned one above it, and the share that it has."""
+        learned = np.array(self.quantiles or (0.5,))
+        if len(learned) == 1:
+            return np.zeros(len(levels), np.int64), np.ones(len(levels))
+        above = np.clip(np.searchsorted(learned, levels), 1, len(learned) - 1)
+        share = (np.asarray(levels) - learned[above - 1]) / (learned[above] - learned[above - 1])
+        return above, share
+
+
+def _stretches(n, window):
+    """Cut n steps: where each stretch begins to be read, begins to be learned, and ends."""
+    if n <= window:
+        return [(0, 0, n)]
+    stride = window - window // 2
+    ends = [*range(window, n, stride), n]
+    firsts = [0, *ends[:-1]]
+    return [(max(0, end - window), first, end) for first, end in zip(firsts, ends, strict=True)]
