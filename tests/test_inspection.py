@@ -62,7 +62,7 @@ def one_way_layers(network, k):
     """A layer of its own for each direction of layer k, with its parameters."""
     layer = network.layers[k]
     for d, params in enumerate(layer.by_direction(layer.params)):
-        options = {"activation": "relu"} if getattr(layer, "relu", False) else {}
+        options = layer.options
         if hasattr(layer, "reset_after"):
             options["reset_after"] = layer.reset_after
         alone = type(layer)(layer.input_size, layer.hidden_size, dtype=layer.dtype, **options)
