@@ -38,7 +38,7 @@ ROOMS = {
     "forecaster language_model loading",
     "plotting": "axes loss_curve gradient_flow forecast states",
     "interop": "model weights c_description c_text c onnx_graph onnx_network onnx_scaling "
-    "onnx_forecast onnx_export onnx_import keras pytorch",
+    "onnx_forecast onnx_export onnx_import keras_arrays keras_layers keras pytorch",
     "cli": "files options tasks follow info demo commands command",
     "__main__": "",
 }
