@@ -56,4 +56,18 @@ def carry_lstm_step(p, state, x, candidate_activation="sigmoid"):
     return logistic(o) * np.tanh(c) + logistic(beta) * h, c
 
 
-STEPS = {"rnn": rnn_step, "gru": gru_step, "lstm": lstm_step, "carry_lstm": carry_lstm_step}
+def peephole_lstm_step(p, state, x):
+    h, c = state
+    i, f, g, o = np.split(x @ p["W"] + h @ p["U"] + p["b"], 4)
+    p_i, p_f, p_o = np.split(p["p"], 3)
+    c = logistic(f + p_f * c) * c + logistic(i + p_i * c) * np.tanh(g)
+    return logistic(o + p_o * c) * np.tanh(c), c
+
+
+STEPS = {
+    "rnn": rnn_step,
+    "gru": gru_step,
+    "lstm": lstm_step,
+    "carry_lstm": carry_lstm_step,
+    "peephole_lstm": peephole_lstm_step,
+}

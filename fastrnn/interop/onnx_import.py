@@ -35,7 +35,7 @@ class OnnxLayer:
         Name of the node; may be empty.
     operator : {"RNN", "GRU", "LSTM"}
         Its operator.
-    layer : fastrnn.layers.RNN, GRU or LSTM
+    layer : fastrnn.layers.RNN, GRU, LSTM or PeepholeLSTM
         The layer, of the dtype of the weights. For the direction "reverse" it reads forward what is
         reversed.
     direction : {"forward", "reverse", "bidirectional"}
@@ -193,9 +193,9 @@ def from_onnx(model_or_path, inputs=None):
         If there is no such file.
     ValueError
         If the file or the model is damaged or has no such node; if a weight is computed by other
-        nodes; or if a node does what the layers do not: peepholes, clipping, coupled input and
-        forget gates, activations other than tanh and ReLU (RNN) or the usual ones, or numbers other
-        than float32 and float64.
+        nodes; or if a node does what the layers do not: clipping, coupled input and forget gates,
+        activations other than tanh and ReLU (RNN) or the usual ones, or numbers other than float32
+        and float64.
 
     See Also
     --------

@@ -7,7 +7,7 @@ once more as ``step``, for those who have no kernels. `CELLS` is the registry.
 from fastrnn.network.cell import Cell, Operator, Option, Parameter
 from fastrnn.network.padded import PaddedLayer
 
-__all__ = ["GRU", "LSTM", "RNN", "CarryLSTM"]
+__all__ = ["GRU", "LSTM", "RNN", "CarryLSTM", "PeepholeLSTM"]
 
 _ACTIVATIONS = {name: {"activation": name} for name in ("tanh", "relu")}
 _NONLINEARITIES = {name: {"nonlinearity": name} for name in ("tanh", "relu")}
@@ -300,7 +300,72 @@ class CarryLSTM(PaddedLayer):  # numpydoc ignore=PR02
     )
 
 
+def _peephole_lstm_step(m, xW, states, p, options):
+    h, c = states
+    i, f, g, o = m.split(xW + h @ p["U"] + p["b"], 4)
+    p_i, p_f, p_o = m.split(p["p"], 3)
+    c = m.sigmoid(f + p_f * c) * c + m.sigmoid(i + p_i * c) * m.tanh(g)
+    return [m.sigmoid(o + p_o * c) * m.tanh(c), c]
+
+
+class PeepholeLSTM(PaddedLayer):  # numpydoc ignore=PR02
+    """LSTM with peepholes, whose gates see the memory cell; gate blocks i, f, g, o.
+
+    Input and forget gate see the cell of the step before, the output gate that of the step itself.
+    It can learn to time and to count where an LSTM, with its output gate closed, cannot see what it
+    remembers. All peepholes start at zero: the layer begins as an `LSTM`.
+
+    Parameters
+    ----------
+    input_size : int
+        D, features of each step.
+    hidden_size : int
+        H, hidden units of each direction.
+    bidirectional : bool, default=False
+        Whether a second set of units reads the sequences from their ends.
+    dtype : {"float32", "float64"}, default="float32"
+        Type of parameters and arithmetic.
+    random_state : None, int or numpy.random.Generator, default=None
+        Source of the initial weights.
+    forget_bias_init : float, default=1.0
+        Start of the forget gate's bias, so that the cell begins by remembering.
+
+    Attributes
+    ----------
+    params, grads : dict of str to ndarray
+        "W" (D, 4H), "U" (H, 4H), "b" (4H,) and the peepholes "p" (3H,) of the gates i, f, o, and
+        their gradients. The keys of a second direction end in "_reverse". Writing into ``params``
+        changes the layer.
+
+    References
+    ----------
+    F. A. Gers and J. Schmidhuber (2000), Recurrent nets that time and count, IJCNN 2000, vol. 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastrnn.layers import PeepholeLSTM
+    >>> layer = PeepholeLSTM(3, 5, random_state=0)
+    >>> y, (h, c) = layer.forward(np.ones((7, 2, 3)))
+    >>> y.shape, {name: array.shape for name, array in layer.params.items()}
+    ((7, 2, 5), {'W': (3, 20), 'U': (5, 20), 'b': (20,), 'p': (15,)})
+    """
+
+    cell = Cell(
+        name="peephole_lstm",
+        title="an LSTM whose gates see its memory",
+        gates=("i", "f", "g", "o"),
+        states=("h", "c"),
+        options=(Option("forget_bias_init", 1.0),),
+        biases={"f": "forget_bias_init"},
+        parameters=(Parameter("p", n_blocks=3, decayed=True),),
+        kernels={None: ("peephole_lstm", 0)},
+        step=_peephole_lstm_step,
+        onnx=Operator("LSTM", ("i", "o", "f", "g"), takes={"p": (0, 2, 1)}),
+    )
+
+
 CELLS: dict[str, type[PaddedLayer]] = {
-    layer.cell.name: layer for layer in (LSTM, GRU, RNN, CarryLSTM)
+    layer.cell.name: layer for layer in (LSTM, GRU, RNN, CarryLSTM, PeepholeLSTM)
 }
 """The layer of every cell, by the cell's name."""

@@ -7,6 +7,7 @@ import pytest
 
 from fastrnn import RNNClassifier, RNNForecaster, layers
 from fastrnn.interop import from_onnx, to_onnx
+from fastrnn.layers import LSTM, PeepholeLSTM
 
 onnx = pytest.importorskip("onnx", reason="onnx, which reads the models, is not installed")
 onnxruntime = pytest.importorskip(
@@ -21,8 +22,8 @@ N_GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
 EVERY_OPERATOR = pytest.mark.parametrize("operator", N_GATES)
 DIRECTIONS = pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
 
-# The operator cases of the onnx package, and what becomes of each: None if it passes, or what the
-# refusal says. Older versions have fewer.
+# The operator cases of the onnx package, and what becomes of each: None if it passes, or what a
+# refusal would say. Older versions have fewer.
 BACKEND_CASES = {
     "test_simple_rnn_defaults": None,
     "test_simple_rnn_with_initial_bias": None,
@@ -38,7 +39,7 @@ BACKEND_CASES = {
     "test_gru_bidirectional": None,
     "test_lstm_defaults": None,
     "test_lstm_with_initial_bias": None,
-    "test_lstm_with_peepholes": r"has peepholes \(P\)",
+    "test_lstm_with_peepholes": None,
     "test_lstm_batchwise": None,
     "test_lstm_reverse": None,
     "test_lstm_bidirectional": None,
@@ -215,13 +216,14 @@ def test_double_precision():
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("options", [
     {"cell": "rnn", "activation": "relu"}, {"cell": "lstm"}, {"cell": "gru"},
-    {"cell": "gru", "reset_after": False},
+    {"cell": "gru", "reset_after": False}, {"cell": "peephole_lstm"},
 ], ids=str)  # fmt: skip
 @pytest.mark.filterwarnings("ignore:.*max_iter:UserWarning")
 def test_round_trip_of_layers(options, bidirectional):
     X = np.random.default_rng(0).standard_normal((4, 6, 3))
     clf = RNNClassifier((5, 4), **options, bidirectional=bidirectional, max_iter=1)
     clf.fit(X, [0, 1, 0, 1])
+    clf.network_.theta += 0.1  # peepholes of zeros are none
     nodes = from_onnx(to_onnx(clf))
     for node, layer in zip(nodes, clf.network_.layers, strict=True):
         assert node.computed == ("sequence_lens",)
@@ -323,8 +325,35 @@ def test_unknown_weights_are_refused():
 
 def test_peepholes_that_are_computed_are_refused():
     names = ["X", "W", "R", "B", "", "", "", "P"]
-    with pytest.raises(ValueError, match="peepholes"):
+    with pytest.raises(ValueError, match="has weights P that are no constant"):
         from_onnx(make_model("LSTM", make_weights("LSTM"), names))
+
+
+@DIRECTIONS
+def test_peepholes(direction):
+    n_directions = 1 + (direction == "bidirectional")
+    weights = make_weights("LSTM", direction)
+    P = np.random.default_rng(2).uniform(-1, 1, (n_directions, 12)).astype(np.float32)
+    names = ["X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P"]
+    inputs = make_inputs("LSTM", direction)
+    (node,) = from_onnx(make_model("LSTM", {**weights, "P": P}, names, direction=direction))
+    assert type(node.layer) is PeepholeLSTM
+    for d, params in enumerate(node.layer.by_direction(node.layer.params)):
+        i, o, f = np.split(P[d], 3)
+        np.testing.assert_array_equal(params["p"], np.concatenate([i, f, o]))
+    (plain,) = from_onnx(make_model("LSTM", weights, direction=direction))
+    assert not np.allclose(node.run(**inputs)[0], plain.run(**inputs)[0])
+    P[...] = 0
+    (without,) = from_onnx(make_model("LSTM", {**weights, "P": P}, names, direction=direction))
+    assert type(without.layer) is LSTM
+    assert_same(without.run(**inputs), plain.run(**inputs))
+
+
+def test_peepholes_of_another_shape_are_refused():
+    names = ["X", "W", "R", "B", "", "", "", "P"]
+    weights = {**make_weights("LSTM"), "P": np.ones((1, 11), np.float32)}
+    with pytest.raises(ValueError, match=r"has P of shape \(1, 11\), expected \(1, 12\)"):
+        from_onnx(make_model("LSTM", weights, names))
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ typedef struct {
 
 typedef struct {
     int D, H;
-    const float *W, *U, *b, *b_n;
+    const float *W, *U, *b, *b_n, *p;
 } layer_type;
 
 typedef struct {
@@ -55,12 +55,12 @@ typedef struct {
     const float *table;
 } id_column;
 
-static const float W1[6 * 4 * 5], U1[5 * 4 * 5], b1[4 * 5], b_n1[5];
-static const float W2[5 * 4 * 3], U2[3 * 4 * 3], b2[4 * 3], b_n2[3];
+static const float W1[6 * 4 * 5], U1[5 * 4 * 5], b1[4 * 5], b_n1[5], p1[3 * 5];
+static const float W2[5 * 4 * 3], U2[3 * 4 * 3], b2[4 * 3], b_n2[3], p2[3 * 3];
 static const float Wy[3 * 6], by[6], y_scale[6], y_mean[6];
 static const float table1[7 * 3], covariate_mean[1], covariate_scale[1];
 
-static const layer_type layers[] = {{6, 5, W1, U1, b1, b_n1}, {5, 3, W2, U2, b2, b_n2}};
+static const layer_type layers[] = {{6, 5, W1, U1, b1, b_n1, p1}, {5, 3, W2, U2, b2, b_n2, p2}};
 static const id_column id_columns[] = {{7, 3, 3, table1}};
 
 #endif
