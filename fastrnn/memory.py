@@ -1,8 +1,8 @@
 """How much memory training and prediction need, known before it is taken, and how much there is.
 
-What is counted is what the network allocates: parameters, gradients and the solver's vectors, for
-each thread the activations that one shard of a minibatch keeps for the way back, packed weights,
-and the indices of packed rows. `fastrnn.network` says when each is taken and given back.
+What the network takes is counted in a dry run of the code that allocates it
+(`fastrnn.network.counting`); here it is said how large a shard is likely to be, and what training
+keeps beside.
 """
 
 import math
@@ -12,19 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
+from fastrnn.network import passes
 from fastrnn.network.batches import count_shards
-from fastrnn.network.cells import CELLS
-from fastrnn.network.heads import CHUNK_SIZE
-from fastrnn.network.prediction import PREDICT_OUTPUTS, PREDICT_SIZE
-from fastrnn.network.recurrent import CHUNK_BYTES, CHUNK_MIN_ROWS
+from fastrnn.network.counting import CountedNetwork
+from fastrnn.network.prediction import PREDICT_SIZE
 from fastrnn.network.threads import count_threads
+from fastrnn.training.solvers import count_vectors
 
 __all__ = ["MemoryLimitError", "available_memory", "estimate_memory", "refuse_if_too_large"]
 
-# Vectors of all parameters that solvers keep, in the network's dtype.
-_SOLVER_VECTORS = {"adam": 2, "adamw": 3, "sgd": 1, "rmsprop": 1, "lbfgs": 1}
 _LBFGS_VECTORS = 43  # float64: 10 pairs of corrections, and what scipy keeps around them (18 to 29)
-_INDEX_BYTES = 8
 _SMALL = 64 * 2**20  # less is not worth asking how much there is
 
 
@@ -39,6 +36,7 @@ def estimate_memory(
     training=True,
     keep_outputs=True,
     dropout=0.0,
+    recurrent_dropout=0.0,
     solver="adam",
     batch_size=200,
     bptt_steps=None,
@@ -61,6 +59,8 @@ def estimate_memory(
         Where it predicts: whether the outputs of all sequences are kept, or only looked at.
     dropout : float, default=0.0
         Share of the outputs that are dropped in training.
+    recurrent_dropout : float, default=0.0
+        Share of the units whose state is dropped in training.
     solver : {"adam", "adamw", "sgd", "rmsprop", "lbfgs"}, default="adam"
         How it is trained; "lbfgs" takes all sequences as one batch.
     batch_size : int, default=200
@@ -90,113 +90,42 @@ def estimate_memory(
     >>> 30e6 < whole < 60e6, cut < 0.2 * whole
     (True, True)
     """
-    sizes, lengths = architecture.hidden_layer_sizes, np.asarray(lengths)
-    cell, bidirectional = CELLS[architecture.cell].cell, architecture.bidirectional
-    embeddings, tied = architecture.embeddings, architecture.tied
-    pooling, n_outputs = architecture.pooling, architecture.n_outputs
-    itemsize = np.dtype(architecture.dtype).itemsize
-    n_directions = architecture.n_directions
-    widths = [*architecture.widths, architecture.width]
-    gates, (kernel, _) = len(cell.gates), cell.kernel(architecture.cell_options)
-    shapes = architecture.shapes()
-    n_layers = sum(math.prod(shapes[name]) for name in shapes if name.startswith("layers."))
-    flops = 2 * n_layers  # of a step forward
-
-    n_shards, rows, n_sequences = _shard(lengths, batch_size, training, solver, flops)
-    indices = 2 * _INDEX_BYTES * rows  # of packed rows: where they come from, and reversed
-    every_step = pooling == "steps"
-    head_rows = n_shards * (rows if every_step else n_sequences)  # of a minibatch
-    embedded_rows = n_shards * rows
-    apart = pooling in ("last", "steps") and not bidirectional
-    if training and bptt_steps and apart:
-        rows = min(rows, n_sequences * bptt_steps)
-    if not training and every_step and apart:
-        rows = min(rows, max(n_sequences, PREDICT_OUTPUTS // n_outputs))
-    n_threads = min(count_threads(n_jobs), n_shards)
-
-    # Rows of width 1 that one thread holds, layer by layer: every step has a row in `per_row`.
-    per_row, fixed, weights = widths[0], 0, 0
-    for k, (width, size) in enumerate(zip(widths, sizes, strict=False)):
-        top = k == len(sizes) - 1
-        state = size * len(cell.states)
-        if bidirectional:
-            per_row += width  # the input in the other order
-        if training:
-            per_row += n_directions * size * (1 + cell.n_kept)
-            if k > 0 or embeddings:
-                per_row += n_directions * width  # dx
-            if not top:
-                per_row += n_directions * size * (bidirectional + bool(dropout))
-            if bidirectional if not top or every_step else pooling not in ("last", "steps"):
-                per_row += n_directions * size  # dy
-        elif not top or pooling != "last":
-            joined = bidirectional and (not top or every_step)
-            per_row += n_directions * size * (1 + joined)
-        room = max(CHUNK_MIN_ROWS, CHUNK_BYTES // (gates * size * itemsize), n_sequences)
-        room = room if training else min(room, rows)
-        fixed += n_sequences * n_directions * state * (3 if training else 1)
-        weights += n_directions * (width + size) * _panels(gates * size)
-        if training:
-            weights += (
-                n_directions
-                * gates
-                * size
-                * (_panels(size) + (_panels(width) if k or embeddings else 0))
-            )
-            fixed += n_directions * room * (_panels(gates * size) + max(width, size))
-        if not training or kernel.drops_gates:
-            fixed += n_directions * room * size * max(1, cell.n_kept)
-        if kernel.is_apart:
-            fixed += n_directions * n_sequences * gates * size
-    width = widths[-1]
-    weights += width * _panels(n_outputs)
-    if every_step and bidirectional:
-        per_row += width  # both directions side by side
+    lengths, dtype = np.asarray(lengths), np.dtype(architecture.dtype)
+    n_sequences = len(lengths)
+    network = CountedNetwork(architecture, dropout=dropout, recurrent_dropout=recurrent_dropout)
+    flops = passes.forward_flops(network, 1)
+    n_read = int(lengths.sum()) if architecture.every_step else n_sequences
     if not training:
-        read = rows if every_step else n_sequences
-        one_thread = itemsize * (rows * per_row + fixed + read * (width + n_outputs))
-        outputs = keep_outputs * (lengths.sum() if every_step else len(lengths)) * n_outputs
-        return int(n_threads * (one_thread + indices) + itemsize * (weights + outputs))
+        n_shards, rows, members = _prediction_shards(lengths)
+        n_threads = min(count_threads(n_jobs), n_shards)
+        outputs = keep_outputs * n_read * architecture.n_outputs * dtype.itemsize
+        return network.count_prediction(members, rows, n_threads) + outputs
 
-    per_row += width * every_step  # the gradient of what the head reads
-    fixed += n_sequences * width * (1 + bidirectional) * (not every_step)
-    one_thread = itemsize * (rows * per_row + fixed)
-    weights += n_outputs * _panels(width)
-    # What the head reads and its outputs, each also in packed form for the head's gradient, but of
-    # one of them a chunk at a time.
-    head = head_rows * (2 * width + n_outputs)
-    if tied:
-        head += head_rows * _panels(n_outputs)
-    else:
-        head += (
-            n_threads
-            * head_rows
-            * min(_panels(n_outputs), max(1, CHUNK_SIZE // (64 * head_rows)) * 64)
-        )
-    if embeddings:
-        head += embedded_rows * widths[0]
-    n_parameters = architecture.n_parameters
-    kept = 0 if solver == "sgd" and momentum == 0 else _SOLVER_VECTORS[solver]
-    parameters = n_parameters * ((2 + kept) * itemsize + 1)
-    if n_shards > 1:
-        parameters += n_threads * n_layers * itemsize
     if solver == "lbfgs":
-        parameters += 8 * _LBFGS_VECTORS * n_parameters
-    targets = (lengths.sum() if every_step else len(lengths)) * itemsize * 2
-    targets += len(lengths) * 4 * _INDEX_BYTES
-    shared = itemsize * (weights + head) + n_shards * indices + parameters + targets
-    return int(n_threads * one_thread + shared)
+        batch_size = n_sequences
+    n_shards, rows, members = _minibatch_shards(lengths, min(batch_size, n_sequences), flops)
+    n_threads = min(count_threads(n_jobs), n_shards)
+    window = rows
+    if bptt_steps and network.can_cut_time:
+        window = min(rows, members * bptt_steps)
+    kept = network.theta.nbytes * count_vectors(solver, momentum)
+    if solver == "lbfgs":
+        kept += _LBFGS_VECTORS * 8 * len(network.theta)
+    # The solver, the loop and the estimator keep weights, targets and orders of all sequences.
+    of_sequences = 2 * dtype.itemsize * n_read + 4 * 8 * n_sequences
+    learning = network.count_lesson((members, rows), window, n_shards, n_threads)
+    return network.nbytes + kept + learning + of_sequences
 
 
-def _shard(lengths, batch_size, training, solver, flops):
-    """How many shards a batch has, and rows and sequences of the largest shard of all batches."""
-    n = len(lengths)
-    falling = np.sort(lengths)[::-1]
-    if not training:
-        lot = falling[:PREDICT_SIZE]
-        return math.ceil(n / PREDICT_SIZE), int(lot.sum()), len(lot)
-    size = n if solver == "lbfgs" else min(batch_size, n)
-    shards = []
+def _prediction_shards(lengths):
+    """How many shards go through a network that predicts; rows and sequences of the largest."""
+    longest = np.sort(lengths)[-PREDICT_SIZE:]
+    return math.ceil(len(lengths) / PREDICT_SIZE), int(longest.sum()), len(longest)
+
+
+def _minibatch_shards(lengths, size, flops):
+    """How many shards a minibatch has; rows and sequences of the largest of all minibatches."""
+    n, falling, shards = len(lengths), np.sort(lengths)[::-1], []
     for batch in {size, n % size or size}:  # the last batch of an epoch may have larger shards
         n_shards = count_shards(batch, flops * batch * lengths.mean())
         rows = int(falling[:batch:n_shards].sum())
@@ -207,11 +136,6 @@ def _shard(lengths, batch_size, training, solver, flops):
             rows = min(rows, int(drawn / n_shards + spread))
         shards.append((rows, math.ceil(batch / n_shards)))
     return count_shards(size, flops * size * lengths.mean()), *max(shards)
-
-
-def _panels(n_columns):
-    """Columns of a packed factor: whole panels (fastrnn.kernels.vector_math.packed_size)."""
-    return math.ceil(n_columns / 64) * 64
 
 
 def refuse_if_too_large(needed, work, advice=()):

@@ -22,7 +22,7 @@ ROOMS = {
     "standin": "",
     "bridge": "",
     "network": "workspace threads batches pooling shards cell recurrent padded cells heads "
-    "architecture passes minibatches prediction network",
+    "architecture passes minibatches prediction network counting",
     "layers": "",
     "datasets": "",
     "metrics": "",

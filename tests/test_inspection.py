@@ -63,8 +63,6 @@ def one_way_layers(network, k):
     layer = network.layers[k]
     for d, params in enumerate(layer.by_direction(layer.params)):
         options = layer.options
-        if hasattr(layer, "reset_after"):
-            options["reset_after"] = layer.reset_after
         alone = type(layer)(layer.input_size, layer.hidden_size, dtype=layer.dtype, **options)
         for name, values in params.items():
             alone.params[name][...] = values

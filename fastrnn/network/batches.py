@@ -81,7 +81,7 @@ def pack(starts, lengths, stride, order=None):
     lengths = lengths[order]
     n_rows, n_steps = packing.count_rows(lengths), int(lengths[0])
     # One array and one call for all indices: they are most of the work around a small minibatch.
-    indices = np.empty(2 * n_steps + 2 * n_rows + len(order), dtype=np.int64)
+    indices = np.empty(count_indices(n_steps, n_rows, len(order)), dtype=np.int64)
     packing.pack_rows(starts, order, lengths, stride, n_rows, indices)
     after_steps = 2 * n_steps
     after_rows = after_steps + n_rows
@@ -94,6 +94,11 @@ def pack(starts, lengths, stride, order=None):
         indices[after_rows:after_reverse],
         indices[after_reverse:],
     )
+
+
+def count_indices(n_steps, n_rows, n_sequences):
+    """How many indices a packed batch has beside the order and lengths of its sequences."""
+    return 2 * n_steps + 2 * n_rows + n_sequences
 
 
 def sort_by_length(lengths):

@@ -101,14 +101,14 @@ class Lesson:
             here = take_states(self.states, members)
         shard = minibatch.shards[k]
         for window in passes.windows_of(network, shard, self.seeds[k], self.bptt_steps):
-            more, here = self._run_window(k, window, here, memory, gradients)
+            more, here = self.run_window(k, window, here, memory, gradients)
             loss += more
         kept.memory.append(memory)
         if self.in_order:
             self.in_order.add(k, gradients)
         return loss
 
-    def _run_window(self, k, window, states, memory, gradients):
+    def run_window(self, k, window, states, memory, gradients):
         """Take a window of shard k forward and backward: its loss, and where its end has led."""
         network, batch, n_on = self.network, window.batch, window.n_on
         members, weights = self.minibatch.members[k], self.kept.weights
@@ -145,9 +145,10 @@ class Lesson:
             outputs[:n_unseen] = 0
             outputs, places = outputs[n_unseen:], places[n_unseen:]
         total = self.minibatch.total
-        return self.network.head.loss_and_grad(
-            outputs, self.target, self.weight, places, total, batch
-        )
+        return self.kept.work.call(
+            self.network.head.loss_and_grad,
+            outputs, self.target, self.weight, places, total, batch,
+        )  # fmt: skip
 
     def add_gradients(self, n_jobs):
         """Add the gradients of head and tables, which are taken for all shards at once."""
@@ -155,7 +156,8 @@ class Lesson:
         network.head.add_gradients(self.pooled, self.outputs, self.kept.work, n_jobs)
         for which, (k, column) in enumerate(network.columns):
             for shard, begin, end in self.minibatch.step_ranges():
-                embedding_backward(
+                self.kept.work.call(
+                    embedding_backward,
                     self.dx[begin:end], column, self.sequences.ids, which, shard.rows,
                     network.table_gradients[k],
                 )  # fmt: skip

@@ -9,7 +9,6 @@ The gradients of the head and of the tables, which may be large, are taken once 
 minibatch.
 """
 
-import functools
 import math
 
 import numpy as np
@@ -19,7 +18,7 @@ from fastrnn.network import prediction, threads
 from fastrnn.network.cells import CELLS
 from fastrnn.network.minibatches import Kept, Lesson, cut
 from fastrnn.network.pooling import Pooling
-from fastrnn.network.recurrent import ZEROS
+from fastrnn.network.recurrent import UNBOUND, ZEROS
 from fastrnn.network.shards import LayerGradients, running_totals
 from fastrnn.network.workspace import Workspace
 
@@ -73,33 +72,36 @@ class Network:
                 size,
                 bidirectional=architecture.bidirectional,
                 dtype=self.dtype,
-                random_state=rng,
+                random_state=UNBOUND,
                 **architecture.cell_options,
             )
             for width, size in zip(
                 architecture.widths, architecture.hidden_layer_sizes, strict=True
             )
         ]
-        self._join(np.zeros(architecture.n_parameters, dtype=self.dtype))
+        self._join()
         if rng is not ZEROS:
-            self._draw_ends(rng)
+            self._start(rng)
 
-    def _draw_ends(self, rng):
-        """Draw the first weights of tables and head, after those of the layers."""
+    def _start(self, rng):
+        """Draw the first weights."""
+        for layer in self.layers:
+            layer.start(rng)
         architecture = self.architecture
         scale = architecture.embeddings[0][1] ** -0.5 if architecture.tied else 1.0
         for table in self.embeddings:
             table[...] = scale * rng.standard_normal(table.shape)
         self.head.start(rng)
 
-    def _join(self, theta):
-        """Let all parameters live in one vector, which takes over those of the layers."""
+    def _join(self):
+        """Let all parameters live in one vector."""
         architecture = self.architecture
-        self.theta, self.grad = theta, np.zeros_like(theta)
+        n_parameters = architecture.n_parameters
+        theta = self.theta = self.make_vector(n_parameters, self.dtype)
+        self.grad = self.make_vector(n_parameters, self.dtype)
         self._bounds = running_totals([layer.n_parameters for layer in self.layers])
         self.n_layer_parameters = self._bounds[-1]
         for layer, begin, end in self._layer_ranges():
-            theta[begin:end] = layer.theta
             layer.bind(theta[begin:end], self.grad[begin:end])
         self.pooling = Pooling(architecture.pooling, self.layers[-1])
         # The table of each column of ids, and its first column in the input of the first layer.
@@ -115,17 +117,28 @@ class Network:
             self.one_way and self.pooling.kind in ("last", "steps") and self.head.time_may_be_cut
         )
 
-        self.decayed = np.zeros(len(theta), dtype=bool)
+        self.decayed = self.make_vector(n_parameters, bool)
+        self._mark_decayed()
+        self._decayed_bytes = self.decayed.view(np.uint8)
+        self.layer_gradients = LayerGradients(self, self.grad[: self.n_layer_parameters])
+        self.release_memory()
+
+    def _mark_decayed(self):
+        """Say which parameters are weights."""
         for name, view in self.named_views(self.decayed).items():
             part, _, name = name.rpartition(".")
             if part.startswith("layers."):
                 view[...] = self.layers[0].cell.is_decayed(name.removesuffix("_reverse"))
             else:
                 view[...] = not name.startswith("b")
-        self._decayed_bytes = self.decayed.view(np.uint8)
-        self.layer_gradients = LayerGradients(self, self.grad[: self.n_layer_parameters])
-        self.make_workspace = functools.partial(Workspace, self.dtype)
-        self.release_memory()
+
+    def make_vector(self, size, dtype):
+        """Memory for something of each parameter, zeros."""
+        return np.zeros(size, dtype=dtype)
+
+    def make_workspace(self):
+        """Memory for something else."""
+        return Workspace(self.dtype)
 
     def release_memory(self):
         """Give back what `loss_and_grad` keeps from call to call; the next call takes it again."""

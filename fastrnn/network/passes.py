@@ -145,4 +145,4 @@ def backward(network, shard, doutputs, memory, weights, gradients, bptt_steps, d
         if k > 0:
             _drop(network, shard, k - 1, dy, work, dy)
     if dx is not None:
-        dx[...] = dy
+        work.call(np.copyto, dx, dy)

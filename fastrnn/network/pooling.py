@@ -43,16 +43,16 @@ class Pooling:
             Filled: a row for each sequence in packed order, or for each packed step.
         """
         if self.every_step:
-            pooled[...] = self.layer.outputs(tapes, batch, work)
+            work.call(np.copyto, pooled, self.layer.outputs(tapes, batch, work))
             return
         for tape, column in self._columns(tapes):
             if self.kind == "last":
-                packing.last_forward(tape.h, batch.last, column, pooled)
+                work.call(packing.last_forward, tape.h, batch.last, column, pooled)
             elif self.kind == "mean":
-                packing.mean_forward(tape.h, batch.alive, batch.lengths, column, pooled)
+                work.call(packing.mean_forward, tape.h, batch.alive, batch.lengths, column, pooled)
             else:
                 row_of = work.take("row_of", pooled.shape, dtype=np.int64)
-                packing.max_forward(tape.h, batch.alive, column, pooled, row_of)
+                work.call(packing.max_forward, tape.h, batch.alive, column, pooled, row_of)
 
     def backward(self, dpooled, batch, work):
         """Turn the gradient of what was pooled into those of the layer's results.
@@ -80,17 +80,17 @@ class Pooling:
             shape = (layer.n_directions, len(batch.order), layer.hidden_size)
             dh = work.take("dh", shape)
             for dh_of_direction, column in self._columns(dh):
-                packing.last_backward(dpooled, column, dh_of_direction)
+                work.call(packing.last_backward, dpooled, column, dh_of_direction)
             return None, (dh,)
 
         def dy(direction):
             column = direction * layer.hidden_size
             dy = work.take(("dy", direction), (len(batch.rows), layer.hidden_size))
             if self.kind == "mean":
-                packing.mean_backward(dpooled, batch.alive, batch.lengths, column, dy)
+                work.call(packing.mean_backward, dpooled, batch.alive, batch.lengths, column, dy)
             else:
                 row_of = work.take("row_of", dpooled.shape, dtype=np.int64)
-                packing.max_backward(dpooled, row_of, column, dy)
+                work.call(packing.max_backward, dpooled, row_of, column, dy)
             return dy
 
         return dy, None

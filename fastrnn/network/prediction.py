@@ -234,7 +234,7 @@ def input_gradients(network, sequences, doutputs, *, watch=None, n_jobs=None):
         shard = passes.forward(
             network, sequences, batch, memory, weights.forward, n_threads=n_threads, keep=True
         )
-        outputs = _outputs(network, shard, memory, weights.head_forward)
+        outputs = outputs_of(network, shard, memory, weights.head_forward)
         of_outputs = doutputs(batch.rows if network.pooling.every_step else batch.order, outputs)
         of_parameters = LayerGradients(network)  # asked for by the kernels
         of_parameters.flat.fill(0)
@@ -254,7 +254,7 @@ def _pack_head(network):
     return weights
 
 
-def _outputs(network, shard, memory, weights):
+def outputs_of(network, shard, memory, weights):
     """The head's outputs."""
     n_rows, work = network.pooling.n_rows(shard.batch), memory.network
     pooled = work.take("pooled", (n_rows, network.pooling.width))
@@ -265,14 +265,19 @@ def _outputs(network, shard, memory, weights):
 
 def _for_all_outputs(network, sequences, n_jobs, collect):
     """Run all sequences forward; collect takes a packed batch and the head's outputs."""
-    weights, max_rows = _pack_head(network), None
-    if network.pooling.every_step and network.can_cut_time:
-        max_rows = max(1, PREDICT_OUTPUTS // network.head.n_outputs)
+    weights = _pack_head(network)
     _for_all(
         network, sequences, n_jobs,
-        lambda shard, memory: collect(shard.batch, _outputs(network, shard, memory, weights)),
-        outputs=network.pooling.needs_outputs, max_rows=max_rows,
+        lambda shard, memory: collect(shard.batch, outputs_of(network, shard, memory, weights)),
+        outputs=network.pooling.needs_outputs, max_rows=most_rows(network),
     )  # fmt: skip
+
+
+def most_rows(network):
+    """How many steps are held at a time, roughly, for the sake of their outputs; None for all."""
+    if network.pooling.every_step and network.can_cut_time:
+        return max(1, PREDICT_OUTPUTS // network.head.n_outputs)
+    return None
 
 
 def _for_all(network, sequences, n_jobs, collect, *, outputs=True, max_rows=None, states=None):

@@ -21,6 +21,9 @@ from fastrnn.network.cell import Cell
 ZEROS = object()
 """As a layer's ``random_state``: all weights start at 0, since others will take their place."""
 
+UNBOUND = object()
+"""Likewise: there are no weights before `RecurrentLayer.bind` says where they live."""
+
 CHUNK_BYTES = 256 * 1024
 """Gates of one chunk of time steps: they should stay in a second-level cache (recurrence.pxd)."""
 
@@ -170,9 +173,11 @@ class RecurrentLayer:
         self.kernel, self.kernel_option = self.cell.kernel(self.options)
         row_bytes = self._gates_size * self.dtype.itemsize
         self.chunk_rows = max(CHUNK_MIN_ROWS, CHUNK_BYTES // row_bytes)
+        if random_state is UNBOUND:
+            return
         self.bind(*np.zeros((2, self.n_parameters), dtype=self.dtype))
         if random_state is not ZEROS:
-            self._initialize(np.random.default_rng(random_state))
+            self.start(np.random.default_rng(random_state))
 
     @classmethod
     def shapes(cls, input_size, hidden_size):
@@ -273,8 +278,14 @@ class RecurrentLayer:
         vars(self).update(state)
         self.bind(self.theta, np.zeros_like(self.theta))
 
-    def _initialize(self, rng):
-        """Draw the initial weights; biases and the like start where the record says."""
+    def start(self, rng):
+        """Draw the initial weights; biases and the like start where the record says.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Source of random numbers.
+        """
         for params in self._params:
             for gate, name in enumerate(self.cell.gates):
                 block = slice(gate * self.hidden_size, (gate + 1) * self.hidden_size)
@@ -453,8 +464,8 @@ class RecurrentLayer:
         if kernel.is_apart:
             h_U = work.take("h_U", (tape.n_sequences, self._gates_size))
         W, U, U_last = weights if len(weights) == 3 else (*weights, None)
-        team.call(
-            recurrence.cell_forward,
+        work.call(
+            team.call, recurrence.cell_forward,
             kernel, self.kernel_option, self.of_cell(params),
             tape.x, params["b"], tape.alive, tape.mask, tape.h, tape.c,
             gates, kept, h_U, self._scratch(tape, work, team), W, U, U_last,
@@ -473,8 +484,8 @@ class RecurrentLayer:
             dreset = work.take("dreset", (tape.n_sequences, size))
         dh, dc = dstate if self.n_states == 2 else (dstate[0], None)
         W, U, U_last = weights if len(weights) == 3 else (*weights, None)
-        team.call(
-            recurrence.cell_backward,
+        work.call(
+            team.call, recurrence.cell_backward,
             kernel, self.kernel_option, self.of_cell(params), self.of_cell(grads),
             tape.x, params["b"], tape.alive, tape.mask, tape.h, tape.c, gates, tape.kept,
             dy, dh, dc, dx, grads["W"], grads["U"], grads["b"],
@@ -528,7 +539,7 @@ class RecurrentLayer:
             x_d, work_d = x, work.part(d)
             if d == 1:
                 x_d = work_d.take("x", x.shape)
-                packing.take_rows(x, 0, batch.reverse, x_d)
+                work_d.call(packing.take_rows, x, 0, batch.reverse, x_d)
             return self.forward_direction(
                 d, x_d, batch, work_d, weights[d],
                 state=state and tuple(array[d] for array in state),
@@ -622,8 +633,9 @@ class RecurrentLayer:
         if not self.bidirectional:
             return tapes[0].h[n_sequences:]
         y = work.take("y", (len(batch.rows), self.output_size))
-        y[:, : self.hidden_size] = tapes[0].h[n_sequences:]
-        packing.put_rows(tapes[1].h[n_sequences:], batch.reverse, y, self.hidden_size)
+        work.call(np.copyto, y[:, : self.hidden_size], tapes[0].h[n_sequences:])
+        rows = tapes[1].h[n_sequences:]
+        work.call(packing.put_rows, rows, batch.reverse, y, self.hidden_size)
         return y
 
     def final_state(self, tapes, batch):
@@ -721,7 +733,7 @@ class RecurrentLayer:
         flops = self._flops(len(batch.rows))
         of_directions = threads.run(run_direction, range(self.n_directions), n_threads, flops)
         if self.bidirectional and want_dx:
-            packing.add_rows(of_directions[1], batch.reverse, dx)
+            work.call(packing.add_rows, of_directions[1], batch.reverse, dx)
         return (dx if want_dx else None), tuple(dstate)
 
     def backward_direction(
@@ -801,9 +813,9 @@ class RecurrentLayer:
             return dy
         dy_d = work.take("dy", (len(dy), size))
         if d == 0:
-            dy_d[...] = dy[:, :size]
+            work.call(np.copyto, dy_d, dy[:, :size])
         else:
-            packing.take_rows(dy, size, batch.reverse, dy_d)
+            work.call(packing.take_rows, dy, size, batch.reverse, dy_d)
         return dy_d
 
 

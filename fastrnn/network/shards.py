@@ -7,8 +7,6 @@ import itertools
 import threading
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from fastrnn.kernels.dense import pack_weights, pack_weights_transposed
 from fastrnn.network import threads
 
@@ -84,7 +82,7 @@ class LayerGradients:
 
     def __init__(self, network, flat=None):
         if flat is None:
-            flat = np.empty(network.n_layer_parameters, dtype=network.dtype)
+            flat = network.make_workspace().take("gradients", (network.n_layer_parameters,))
         self.flat = flat
         self.layers = [
             layer.by_direction(views)

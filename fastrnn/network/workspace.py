@@ -52,9 +52,13 @@ class Workspace:
         if buffer is None or buffer.size < size:
             # Let go of the old memory before there is new.
             self._buffers[name] = self._views[name] = view = buffer = None
-            buffer = self._buffers[name] = _aligned(size, np.dtype(dtype or self.dtype))
+            buffer = self._buffers[name] = self._make(size, np.dtype(dtype or self.dtype))
         view = self._views[name] = buffer[:size].reshape(shape)
         return view
+
+    def _make(self, size, dtype):
+        """Memory for a vector."""
+        return _aligned(size, dtype)
 
     def call(self, kernel, *arguments):
         """Let a kernel work on arrays, of this workspace among others."""
@@ -80,8 +84,14 @@ class Workspace:
             Always the same for a name.
         """
         if name not in self._parts:
-            self._parts[name] = Workspace(self.dtype)
+            self._parts[name] = type(self)(self.dtype)
         return self._parts[name]
+
+    @property
+    def nbytes(self):
+        """Bytes of all arrays that it keeps, of its parts, too."""
+        nbytes = sum(buffer.nbytes for buffer in self._buffers.values())
+        return nbytes + sum(part.nbytes for part in self._parts.values())
 
     def packed(self, name, n_rows, n_columns):
         """Room for the second factor of a matrix product in packed form.
@@ -116,6 +126,25 @@ class Workspace:
             One-dimensional.
         """
         return self.take(name, (packed_left_size(n_rows, n_columns),))
+
+
+class CountingWorkspace(Workspace):
+    """A workspace for dry runs: its arrays have one number each, and kernels are not called."""
+
+    def _make(self, size, dtype):
+        return of_one_number(size, dtype)
+
+    def zeros(self, name, shape):
+        return self.take(name, shape)
+
+    def call(self, kernel, *arguments):
+        """Do nothing, as well as any kernel."""
+        return True
+
+
+def of_one_number(size, dtype):
+    """A vector all of whose elements are one and the same number, 0."""
+    return np.lib.stride_tricks.as_strided(np.zeros(1, dtype), (size,), (0,))
 
 
 def _aligned(size, dtype):

@@ -55,6 +55,11 @@ def global_norm(grad, n_jobs=None):
 class _Solver:
     vectors: tuple[str, ...]
 
+    @classmethod
+    def n_vectors(cls, momentum):
+        """How many vectors of all parameters it keeps."""
+        return len(cls.vectors)
+
     def __init__(self, network, settings, state):
         if not state:
             state.update({name: np.zeros_like(network.theta) for name in self.vectors})
@@ -78,6 +83,10 @@ class _Adam(_Solver):
 
 
 class _AdamW(_Adam):
+    @classmethod
+    def n_vectors(cls, momentum):
+        return super().n_vectors(momentum) + 1
+
     def __init__(self, network, settings, state):
         super().__init__(network, settings, state)
         self.decay = settings.alpha * network.decayed.astype(network.theta.dtype)
@@ -91,6 +100,10 @@ class _AdamW(_Adam):
 
 class _SGD(_Solver):
     vectors = ("velocity",)
+
+    @classmethod
+    def n_vectors(cls, momentum):
+        return super().n_vectors(momentum) if momentum else 0
 
     def __init__(self, network, settings, state):
         self.momentum, self.nesterov = settings.momentum, settings.nesterovs_momentum
@@ -118,6 +131,25 @@ class _RMSprop(_Solver):
     def step(self, theta, grad, scale, learning_rate):
         numbers = (scale, learning_rate, self.decay, self.epsilon)
         self.team.call(rmsprop_step, theta, grad, self.state["v"], *numbers)
+
+
+def count_vectors(solver, momentum):
+    """How many vectors of all parameters a solver keeps, in the network's dtype.
+
+    Parameters
+    ----------
+    solver : str
+        A key of `SOLVERS`, or "lbfgs".
+    momentum : float
+        That of "sgd".
+
+    Returns
+    -------
+    int
+    """
+    if solver == "lbfgs":
+        return 1  # where the last iteration ended
+    return SOLVERS[solver].n_vectors(momentum)
 
 
 SOLVERS = {"adam": _Adam, "adamw": _AdamW, "sgd": _SGD, "rmsprop": _RMSprop}

@@ -1,0 +1,166 @@
+"""How much memory a network takes, found out by a dry run.
+
+The network here is made, and goes forward and backward, by the very code that trains and predicts;
+but its arrays have one number each, whatever their shape, its workspaces count what they hand out,
+and kernels are not called.
+"""
+
+import math
+
+import numpy as np
+
+from fastrnn.network import passes, prediction
+from fastrnn.network.batches import PackedBatch, count_indices
+from fastrnn.network.minibatches import Kept, Lesson
+from fastrnn.network.network import Network
+from fastrnn.network.recurrent import ZEROS
+from fastrnn.network.shards import LayerGradients, Memory, Minibatch, Window, running_totals
+from fastrnn.network.workspace import CountingWorkspace, of_one_number
+
+__all__ = ["CountedNetwork"]
+
+
+class CountedNetwork(Network):
+    """A network that is not there: `count_lesson` and `count_prediction` say what it would take.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        What it is.
+    dropout, recurrent_dropout : float, default=0.0
+        As of `Network`.
+    """
+
+    def __init__(self, architecture, *, dropout=0.0, recurrent_dropout=0.0):
+        self._workspaces = []
+        super().__init__(
+            architecture,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            random_state=ZEROS,
+        )
+
+    def make_vector(self, size, dtype):
+        return of_one_number(size, dtype)
+
+    def make_workspace(self):
+        self._workspaces.append(CountingWorkspace(self.dtype))
+        return self._workspaces[-1]
+
+    def _mark_decayed(self):
+        """There is no room for that."""
+
+    @property
+    def nbytes(self):
+        """What the network itself has: parameters, gradient, and which are decayed."""
+        return self.theta.nbytes + self.grad.nbytes + self.decayed.nbytes
+
+    def _count(self, work):
+        """Bytes of all that the workspaces have handed out while `work` was done."""
+        self._workspaces.clear()
+        work()
+        return sum(workspace.nbytes for workspace in self._workspaces)
+
+    def count_lesson(self, shape, window, n_shards, n_threads):
+        """What a minibatch takes, beside the network itself.
+
+        Parameters
+        ----------
+        shape : (int, int)
+            Sequences and steps of its largest shard, in rows.
+        window : int
+            Rows of it that are kept at a time.
+        n_shards, n_threads : int
+            How many shards there are, and threads that share them.
+
+        Returns
+        -------
+        int
+            Bytes.
+        """
+        n_sequences, n_rows = shape
+        batch = _dry_batch(n_sequences, window)
+        n_read = n_rows if self.pooling.every_step else n_sequences
+        minibatch = Minibatch(
+            [batch] * n_shards,
+            [batch.order] * n_shards,
+            running_totals([n_read] * n_shards),
+            running_totals([n_rows] * n_shards),
+            1.0,
+        )
+        drops = self.dropout or self.recurrent_dropout
+        seeds = [0] * (2 * len(self.layers)) if drops else None
+
+        def keep():
+            self.kept = Kept(self)
+
+        def learn():
+            memory, gradients = Memory(self), self.layer_gradients
+            if n_shards > 1:  # each thread has one, besides where the sum is
+                gradients = LayerGradients(self)
+            lesson.run_window(0, Window(batch, seeds), None, memory, gradients)
+
+        nbytes = self._count(keep)
+        lesson = Lesson(
+            self, _Nothing, None, None, None, None, minibatch, [seeds] * n_shards, n_threads=1
+        )
+        nbytes += n_threads * self._count(learn)
+        lesson.add_gradients(n_threads)
+        nbytes += lesson.kept.work.nbytes
+        return nbytes + n_shards * _indices_nbytes(n_sequences, n_rows)
+
+    def count_prediction(self, n_sequences, n_rows, n_threads):
+        """What it takes to predict for so many rows at a time, beside what is predicted.
+
+        Parameters
+        ----------
+        n_sequences, n_rows : int
+            Sequences of a shard, and their steps.
+        n_threads : int
+            Threads.
+
+        Returns
+        -------
+        int
+            Bytes.
+        """
+        most = prediction.most_rows(self)
+        window = n_rows if most is None else min(n_rows, max(n_sequences, most))
+        batch = _dry_batch(n_sequences, window)
+        weights = []
+
+        def pack():
+            weights.extend(layer.plan_forward(self.make_workspace())[0] for layer in self.layers)
+            weights.append(self.head.plan_forward(self.pooling.width, self.make_workspace())[0])
+
+        def predict():
+            memory = Memory(self)
+            shard = passes.forward(
+                self, _Nothing, batch, memory, weights, n_threads=1, keep=False,
+                outputs=self.pooling.needs_outputs,
+            )  # fmt: skip
+            prediction.outputs_of(self, shard, memory, weights[-1])
+
+        nbytes = self._count(pack)
+        one_thread = self._count(predict) + _indices_nbytes(n_sequences, n_rows)
+        return nbytes + n_threads * one_thread
+
+
+class _Nothing:
+    """Sequences of which nothing is read."""
+
+    values = ids = None
+
+
+def _dry_batch(n_sequences, n_rows):
+    """A batch of so many sequences and rows, which are nowhere."""
+    alive = of_one_number(math.ceil(n_rows / n_sequences), np.int64)
+    alive[...] = n_sequences
+    of_sequences, of_rows = (of_one_number(n, np.int64) for n in (n_sequences, n_rows))
+    return PackedBatch(of_sequences, of_sequences, alive, of_rows, of_rows, of_sequences)
+
+
+def _indices_nbytes(n_sequences, n_rows):
+    """Bytes of the indices of a packed batch; of two for each sequence, order and length."""
+    n_steps = math.ceil(n_rows / n_sequences)
+    return 8 * (count_indices(n_steps, n_rows, n_sequences) + 2 * n_sequences)

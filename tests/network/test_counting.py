@@ -1,0 +1,131 @@
+"""The dry run takes what the real one takes, byte for byte, but no memory and no time."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from building import build, describe
+
+from fastrnn.inputs.sequences import Sequences
+from fastrnn.memory import estimate_memory
+from fastrnn.network.architecture import CELLS
+from fastrnn.network.counting import CountedNetwork
+from fastrnn.network.network import Network
+
+CELL = pytest.mark.parametrize("cell", CELLS)
+OPTIONS = {
+    "plain": {},
+    "mean": {"pooling": "mean"},
+    "max both ways": {"pooling": "max", "bidirectional": True},
+    "steps": {"pooling": "steps"},
+    "steps both ways": {"pooling": "steps", "bidirectional": True, "dtype": "float64"},
+    "last both ways": {"bidirectional": True},
+    "ids": {"embeddings": ((9, 4), (7, 3)), "id_tables": (0, 1, 0)},
+    "tied": {"embeddings": ((5, 6),), "tied": True, "pooling": "steps"},
+    "dropout": {"dropout": 0.2, "recurrent_dropout": 0.3},
+    "dropout both ways": {"dropout": 0.2, "recurrent_dropout": 0.3, "bidirectional": True},
+}
+OPTION = pytest.mark.parametrize("name", OPTIONS)
+OF_TRAINING = ("dropout", "recurrent_dropout")
+
+
+@pytest.fixture
+def workspaces(monkeypatch):
+    """All workspaces that networks make."""
+    made, make = [], Network.make_workspace
+
+    def record(network):
+        made.append(make(network))
+        return made[-1]
+
+    monkeypatch.setattr(Network, "make_workspace", record)
+    return made
+
+
+def make_data(n, T, D, n_ids, dtype):
+    values, offsets = np.ones((n * T, D), dtype), np.arange(n + 1) * T
+    ids = np.ones((n * T, n_ids), np.int64) if n_ids else None
+    return Sequences(values, offsets, ids=ids)
+
+
+def make_both(cell, name, sizes=(5, 6)):
+    options = dict(OPTIONS[name])
+    real = build(3, sizes, 5, cell=cell, **options)
+    of_training = {key: options.pop(key) for key in OF_TRAINING if key in options}
+    counted = CountedNetwork(describe(3, sizes, 5, cell=cell, **options), **of_training)
+    assert counted.nbytes == real.theta.nbytes + real.grad.nbytes + real.decayed.nbytes
+    return real, counted
+
+
+def indices_nbytes(n, T):
+    """Order and lengths; then alive, first, rows, reverse, last."""
+    return 8 * (2 * n + T + T + n * T + n * T + n)
+
+
+@CELL
+@OPTION
+@pytest.mark.parametrize(("n", "n_shards"), [(1, 1), (6, 1), (48, 3)])
+def test_a_lesson(cell, name, n, n_shards, workspaces):
+    T = 7
+    real, counted = make_both(cell, name)
+    workspaces.clear()
+    X = make_data(n, T, 3, len(real.architecture.id_tables), real.dtype)
+    n_targets = n * T if real.pooling.every_step else n
+    data = (X, np.arange(n), np.zeros(n_targets, int), np.ones(n_targets, real.dtype))
+    real.loss_and_grad(*data, rng=np.random.default_rng(0))
+    taken = sum(workspace.nbytes for workspace in workspaces)
+    size = n // n_shards
+    expected = counted.count_lesson((size, size * T), size * T, n_shards, 1)
+    assert taken == expected - n_shards * indices_nbytes(size, T)
+
+
+@CELL
+@OPTION
+@pytest.mark.parametrize("n", [1, 64])
+def test_a_prediction(cell, name, n, workspaces):
+    T = 7
+    real, counted = make_both(cell, name)
+    workspaces.clear()
+    X = make_data(n, T, 3, len(real.architecture.id_tables), real.dtype)
+    real.predict(X)
+    taken = sum(workspace.nbytes for workspace in workspaces)
+    assert taken == counted.count_prediction(n, n * T, 1) - indices_nbytes(n, T)
+
+
+@CELL
+@pytest.mark.parametrize("pooling", ["last", "steps"])
+def test_a_lesson_in_windows(cell, pooling, workspaces):
+    n, T, steps = 5, 40, 10
+    architecture = describe(3, (5, 6), 4, cell=cell, pooling=pooling)
+    real, counted = Network(architecture, random_state=0), CountedNetwork(architecture)
+    assert real.can_cut_time
+    workspaces.clear()
+    n_targets = n * T if pooling == "steps" else n
+    data = (np.arange(n), np.zeros(n_targets, int), np.ones(n_targets, "float32"))
+    real.loss_and_grad(make_data(n, T, 3, 0, "float32"), *data, bptt_steps=steps)
+    taken = sum(workspace.nbytes for workspace in workspaces)
+    expected = counted.count_lesson((n, n * T), n * steps, 1, 1)
+    assert taken == expected - indices_nbytes(n, T)
+
+
+def test_threads_have_memory_of_their_own():
+    counted = CountedNetwork(describe(3, (50,), 4))
+    one, two, three = (counted.count_lesson((16, 1600), 1600, 4, n) for n in (1, 2, 3))
+    assert two - one == three - two > 1600 * 4 * 50 * 4
+    one, two, three = (counted.count_prediction(16, 1600, n) for n in (1, 2, 3))
+    assert two - one == three - two > 1600 * 3 * 4
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_counting_takes_no_memory_however_much_is_counted(training):
+    architecture = describe(
+        0, (3000,), 10**6, embeddings=((10**13, 64),), pooling="steps", bidirectional=True
+    )
+    lengths = np.full(1000, 10**6)
+    estimate_memory(lengths[:1], architecture, training=training)  # imports what it needs
+    tracemalloc.start()
+    try:
+        assert estimate_memory(lengths, architecture, training=training) > 10**13 * 64 * training
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
