@@ -99,7 +99,7 @@ def main(argv=None):
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             options.run(options)
-            sys.stdout.flush()
+            _flush()
     except BrokenPipeError:  # the reader, such as head, has seen enough
         _forget_output()
         return 1
@@ -112,6 +112,7 @@ def main(argv=None):
     except (OSError, ValueError, TypeError, ImportError, MemoryError) as error:
         if options.debug:
             raise
+        _print_what_is_left()
         print(f"fastrnn: {_sentence(error)}", file=sys.stderr)
         return 1
     return 0
@@ -431,10 +432,26 @@ def _show_warning(message, category, filename, lineno, file=None, line=None):
     print(f"fastrnn: warning: {message}", file=sys.stderr)
 
 
+def _flush():
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        error.filename = "standard output"
+        raise
+
+
+def _print_what_is_left():
+    """After an error: if standard output takes nothing more, let Python not try it again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _forget_output()
+
+
 def _sentence(error):
     """Say what went wrong, in one line."""
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split()) or type(error).__name__
 
 

@@ -8,11 +8,11 @@ import warnings
 from pathlib import Path
 
 import fastrnn
-from fastrnn.cli.files import name_of, writer
+from fastrnn.cli.files import name_of, naming, writer
 from fastrnn.cli.follow import follow
 from fastrnn.cli.options import UsageError, parameters, read_config
 from fastrnn.cli.tasks import TASKS
-from fastrnn.estimators.parameters import check_parameters
+from fastrnn.files.atomic import check_place
 
 
 def train(options):
@@ -34,12 +34,11 @@ def train(options):
     config = read_config(options.config, kind) if options.config else {}
     options.parameters = {"verbose": True} | config | given
     try:
-        check_parameters(kind(**options.parameters))
+        kind(**options.parameters).check_parameters()
     except (TypeError, ValueError) as error:
         raise UsageError(str(error)) from error
     for path in filter(None, (options.output, options.plot, options.checkpoint)):
-        if not Path(path).absolute().parent.is_dir():
-            raise FileNotFoundError(2, "there is no such folder", str(Path(path).parent))
+        check_place(path)  # not when all the training is done
     if options.plot and importlib.util.find_spec("matplotlib") is None:
         raise ImportError("--plot draws with matplotlib: pip install 'fastrnn[plot]'")
     keeps = {}
@@ -92,10 +91,11 @@ def predict(options):
         follow(model, task, options)
     elif task is TASKS["write"]:
         text = task.answer(model, options)
-        if options.output is None:
-            print(text)
-        else:
-            Path(options.output).write_text(text, encoding="utf-8")
+        with naming(options.output):
+            if options.output is None:
+                print(text)
+            else:
+                Path(options.output).write_text(text, encoding="utf-8")
     else:
         header, rows = task.answers(model, options)
         with writer(options.output, header) as write:

@@ -274,7 +274,7 @@ def writer(path, names, *, at_once=False):
 
     `at_once` passes each row on at once.
     """
-    with contextlib.ExitStack() as stack:
+    with naming(path), contextlib.ExitStack() as stack:
         file = sys.stdout
         if path is not None:
             file = stack.enter_context(open(path, "w", newline="", encoding="utf-8"))
@@ -288,6 +288,18 @@ def writer(path, names, *, at_once=False):
 
         write(names)
         yield write
+        file.flush()
+
+
+@contextlib.contextmanager
+def naming(path):
+    """Let errors of the system name the file that is written; None is standard output."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = "standard output" if path is None else path
+        raise
 
 
 def is_missing(cell):

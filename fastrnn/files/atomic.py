@@ -6,6 +6,7 @@ not locked is nobody's any more, and the next one that writes a file to the same
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -24,6 +25,7 @@ def replacing(path):
     exception everything is as it was. What a link leads to is replaced, not the link; permissions
     stay.
     """
+    check_place(path)
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
     remove_stale(folder)
@@ -42,6 +44,19 @@ def replacing(path):
     finally:
         os.close(lock)
     _folder_to_disk(folder)
+
+
+def check_place(path):
+    """Refuse a place without a folder, or of something that is no file, with an OSError."""
+    path = os.fspath(path)
+    if not os.path.isdir(os.path.dirname(os.path.realpath(path))):
+        folder = os.path.dirname(path) or os.curdir
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder", folder)
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    # A device, such as /dev/null, would be no device any more.
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise FileExistsError(errno.EEXIST, "this is no file, and is not replaced by one", path)
 
 
 def remove_stale(folder):

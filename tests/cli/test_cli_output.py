@@ -1,0 +1,161 @@
+"""Where the command writes: a disk that is full, devices, folders; files are whole or as before."""
+
+import contextlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastrnn
+from fastrnn import cli
+from fastrnn.files.atomic import check_place
+
+QUICK = "--hidden-layer-sizes 3 --max-iter 2 --random-state 0".split()
+FULL = Path("/dev/full")
+FULL_DISK = pytest.mark.skipif(not FULL.is_char_device(), reason="there is no /dev/full")
+
+pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Return a folder with sequences, a text, and models of them."""
+    folder = tmp_path_factory.mktemp("models")
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(9, 4))
+    rows = [f"{n},{a},{'up' if n % 2 else 'down'}" for n in range(9) for a in values[n]]
+    (folder / "data.csv").write_text("\n".join(["id,a,label", *rows]) + "\n")
+    (folder / "text.txt").write_text("the cat sat on the mat. " * 9)
+    with contextlib.chdir(folder):
+        for task, file in (("classify", "data.csv"), ("write", "text.txt")):
+            output = ["-o", f"{task}.fastrnn", "--no-verbose"]
+            assert cli.main(["train", task, file, *QUICK, *output]) == 0
+    return folder
+
+
+@pytest.fixture
+def folder(models, monkeypatch):
+    monkeypatch.chdir(models)
+    return models
+
+
+@FULL_DISK
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "predict classify.fastrnn data.csv",
+        "predict classify.fastrnn data.csv --follow",
+        "predict write.fastrnn --prompt the",
+        "predict write.fastrnn --prompt the --length 20000",  # more than a buffer
+        "evaluate classify.fastrnn data.csv",
+        "info classify.fastrnn",
+        "train classify data.csv --max-iter 2 -o other.fastrnn",
+        "demo --seed 1",
+    ],
+)
+def test_standard_output_is_full(arguments, folder, capsys, monkeypatch):
+    file = FULL.open("w")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", file)
+        assert cli.main(arguments.split()) == 1
+    with contextlib.suppress(OSError):
+        file.close()
+    *_, last = capsys.readouterr().err.splitlines()
+    assert last in (
+        "fastrnn: standard output: No space left on device",
+        "fastrnn: No space left on device",  # a print in the middle
+    )
+
+
+@FULL_DISK
+@pytest.mark.parametrize("length", [3, 20000])
+def test_python_has_nothing_to_add(length, folder):
+    command = [sys.executable, "-m", "fastrnn", "predict", "write.fastrnn", "--prompt", "the"]
+    with FULL.open("w") as file:
+        run = subprocess.run(
+            [*command, "--length", str(length)], stdout=file, stderr=subprocess.PIPE, text=True
+        )
+    assert run.stderr == "fastrnn: standard output: No space left on device\n"
+    assert run.returncode == 1
+
+
+@FULL_DISK
+@pytest.mark.parametrize(
+    "arguments",
+    ["classify.fastrnn data.csv", "classify.fastrnn data.csv --follow", "write.fastrnn"],
+)
+def test_file_of_answers_is_full(arguments, folder, capsys):
+    assert cli.main(["predict", *arguments.split(), "-o", str(FULL)]) == 1
+    assert capsys.readouterr().err == "fastrnn: /dev/full: No space left on device\n"
+    assert FULL.is_char_device()
+
+
+@pytest.mark.parametrize("option", ["--output", "--checkpoint"])
+def test_disk_is_full_when_the_model_is_written(option, folder, tmp_path):
+    # As on a full disk, writing fails in the middle: no file may grow beyond 4096 bytes.
+    pytest.importorskip("resource", reason="a limit on the size of files")
+    program = (
+        "import resource, sys; from fastrnn import cli; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); sys.exit(cli.main(sys.argv[1:]))"
+    )
+    path = tmp_path / "model"
+    path.write_bytes(b"what was there")
+    arguments = ["train", "classify", "data.csv", *QUICK, "--no-verbose", option, str(path)]
+    arguments += ["--hidden-layer-sizes", "40"]
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program, *arguments], capture_output=True, text=True
+    )
+    assert run.returncode == 1
+    *_, last = run.stderr.splitlines()
+    assert last.startswith("fastrnn: ") and last.endswith("File too large")
+    assert "Traceback" not in run.stderr
+    assert path.read_bytes() == b"what was there"
+    assert os.listdir(tmp_path) == ["model"]
+
+
+@pytest.mark.parametrize("option", ["--output", "--checkpoint", "--plot"])
+def test_places_are_looked_at_before_training(option, folder, tmp_path, capsys, monkeypatch):
+    def fit(*arguments, **keywords):
+        raise AssertionError("training began")
+
+    monkeypatch.setattr(fastrnn.RNNClassifier, "fit", fit)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    places = {
+        pipe: f"{pipe}: this is no file, and is not replaced by one",
+        tmp_path: f"{tmp_path}: Is a directory",
+        tmp_path / "no" / "file": f"{tmp_path / 'no'}: there is no such folder",
+    }
+    for place, message in places.items():
+        assert cli.main(["train", "classify", "data.csv", option, str(place)]) == 1
+        assert capsys.readouterr().err == f"fastrnn: {message}\n"
+    assert pipe.is_fifo()
+
+
+def test_what_is_no_file_is_not_replaced(folder, tmp_path):
+    model = fastrnn.load("classify.fastrnn")
+    pipe, link, dangling = (tmp_path / name for name in ("pipe", "link", "dangling"))
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    dangling.symlink_to(tmp_path / "file")
+    for place in (pipe, link):
+        with pytest.raises(FileExistsError, match="this is no file, and is not replaced by one"):
+            model.save(place)
+    assert pipe.is_fifo() and link.is_symlink()
+    model.save(dangling)
+    assert (tmp_path / "file").is_file()
+
+
+def test_check_place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    check_place("model")
+    check_place(tmp_path / "model")
+    Path("model").touch()
+    check_place("model")
+    with pytest.raises(FileNotFoundError, match="no such folder: 'no'"):
+        check_place("no/model")
+    with pytest.raises(IsADirectoryError):
+        check_place(".")
