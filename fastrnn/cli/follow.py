@@ -12,8 +12,8 @@ import sys
 
 import numpy as np
 
+from fastrnn.cli.columns import feature_columns, find_columns
 from fastrnn.cli.files import CSVReader, Rows, is_missing, name_of, table, writer
-from fastrnn.cli.tasks import feature_columns, find_columns
 from fastrnn.inputs.frames import encode
 
 

@@ -37,9 +37,11 @@ def replacing(path):
             os.chmod(temporary, mode)
         os.fsync(lock)
         os.replace(temporary, target)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = os.fspath(path)  # such as that the disk is full
         raise
     finally:
         os.close(lock)

@@ -1,0 +1,272 @@
+"""The tasks of sequences: one label or number for each, or a label for each step."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastrnn.cli.columns import feature_columns, find_columns, has_text, named_as_text, split_names
+from fastrnn.cli.files import Rows, read_rows, table
+from fastrnn.inputs.frames import encode
+from fastrnn.metrics import token_f1_score
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Sequences that were read from a file.
+
+    Attributes
+    ----------
+    rows : Rows
+        The file.
+    of_id : dict of str to ndarray of int
+        The rows of each sequence.
+    id, time : str or None
+        Columns of their names and times, where the file has them.
+    X : list of (dict of str to ndarray) or ndarray
+        The sequences, as an estimator takes them.
+    """
+
+    rows: Rows
+    of_id: dict
+    id: str | None
+    time: str | None
+    X: list
+
+    def keys(self):
+        """Name each sequence, in a list that is empty if the file has no names."""
+        return [[] if self.id is None else [key] for key in self.of_id]
+
+
+class SequenceTask:
+    """What classifier, regressor and tagger share: features in, answers for sequences or steps."""
+
+    needs_id, reads_rows = True, True
+
+    def fit_arguments(self, options):
+        """What `fit` takes of the files: arguments, keywords, and in words how much there is."""
+        rows = self._open(options.file, options)
+        if self.needs_id:
+            rows.check(options.id or "id")
+        targets = self.target_columns(options)
+        rows.check(*targets)
+        names = split_names(options.features)
+        if names is None:
+            others = {options.id or "id", options.time or "time", *targets}
+            names = [name for name in rows.columns if name not in others]
+        as_text = named_as_text(options, names)
+        examples = self._examples(rows, options, names, as_text)
+        if has_text(examples.X[0].values()) and "categorical_features" not in options.parameters:
+            options.parameters["categorical_features"] = "from_dtype"
+        keywords = {}
+        if options.validation:
+            rows = self._open(options.validation, options)
+            rows.check(*targets)
+            validation = self._examples(rows, options, names, as_text)
+            keywords["validation_data"] = (validation.X, self.targets(validation, options))
+        size = f"{len(examples.X)} sequences, {len(examples.rows)} steps"
+        return (examples.X, self.targets(examples, options)), keywords, size
+
+    def examples(self, model, options):
+        """Read sequences for a model, whose columns are found by their names."""
+        rows = self._open(options.file, options)
+        names, as_text = feature_columns(model, options, rows.columns)
+        return self._examples(rows, options, names, as_text, model)
+
+    def answers(self, model, options):
+        """Give the names of the columns of the answer, and its rows."""
+        examples = self.examples(model, options)
+        header = [] if examples.id is None else [examples.id]
+        return self._answers(model, examples, options, header)
+
+    def _open(self, path, options):
+        return read_rows(path, delimiter=options.delimiter, encoding=options.encoding)
+
+    def _examples(self, rows, options, names, as_text, model=None):
+        if not names:
+            raise ValueError(f"{rows.name} has no columns of features")
+        id_column, time_column = find_columns(rows, options)
+        times = None if time_column is None else rows.times(time_column)
+        of_id = rows.by_id(id_column, times)
+        features = table(rows, names, as_text, is_known=model is not None)
+        X = [
+            {name: column[of_sequence] for name, column in features.items()}
+            for of_sequence in of_id.values()
+        ]
+        if model is not None and model.reader_.feature_names is None:
+            X = [encode(part, {}) for part in X]
+        return Examples(rows, of_id, id_column, time_column, X)
+
+    def _answers(self, model, examples, options, header):
+        answers = self.cells(model, self._outputs(model, examples.X, options), options)
+        header = [*header, *self.answer_columns(model, options)]
+        return header, ([*key, *cells] for key, cells in zip(examples.keys(), answers, strict=True))
+
+
+class Classify(SequenceTask):
+    """A label for each sequence."""
+
+    kind = "RNNClassifier"
+
+    def target_columns(self, options):
+        """Name the columns of the targets."""
+        return [options.label or "label"]
+
+    def targets(self, examples, options):
+        """Read the label of each sequence, which all of its rows have."""
+        (column,) = self.target_columns(options)
+        labels = examples.rows.labels(column)
+        return [labels[row] for row in _one_for_each(examples, labels, column)]
+
+    def answer_columns(self, model, options):
+        """Name the columns of the answer: the label, or the probability of each."""
+        each = options.proba or _has_label_sets(model)
+        return list(map(str, model.classes_)) if each else ["label"]
+
+    def cells(self, model, proba, options):
+        """Turn probabilities into cells of answers."""
+        if options.proba:
+            return proba
+        if _has_label_sets(model):
+            return (proba > 0.5).astype(np.int64)
+        return model.classes_[proba.argmax(axis=1)][:, np.newaxis]
+
+    def figures(self, model, options):
+        """Judge a model by examples."""
+        if _has_label_sets(model):
+            raise ValueError(
+                "the model gives each sequence any number of labels, of which a file in long form "
+                "has but one"
+            )
+        examples = self.examples(model, options)
+        examples.rows.check(*self.target_columns(options))
+        y = self.targets(examples, options)
+        proba = model.predict_proba(examples.X)
+        figures = {"sequences": len(y), "accuracy": model.score(examples.X, y)}
+        predicted = model.classes_[proba.argmax(axis=1)]
+        figures["macro F1"] = token_f1_score([y], [predicted])
+        numbers = {label: k for k, label in enumerate(model.classes_.tolist())}
+        if all(label in numbers for label in y):
+            p = proba[np.arange(len(y)), [numbers[label] for label in y]]
+            with np.errstate(divide="ignore"):
+                figures["log-loss"] = -float(np.log(p.astype(np.float64)).mean())
+        return figures
+
+    def _outputs(self, model, X, options):
+        return model.predict_proba(X)
+
+
+class Regress(SequenceTask):
+    """One or several numbers for each sequence."""
+
+    kind = "RNNRegressor"
+
+    def target_columns(self, options):
+        """Name the columns of the targets."""
+        return split_names(options.target) or ["target"]
+
+    def targets(self, examples, options):
+        """Read the numbers of each sequence, which all of its rows have."""
+        columns = []
+        for name in self.target_columns(options):
+            numbers = examples.rows.numbers(name)
+            columns.append(numbers[_one_for_each(examples, numbers, name)])
+        return columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
+
+    def answer_columns(self, model, options):
+        """Name the columns of the answer."""
+        n = model.n_outputs_
+        return ["target"] if n == 1 else [f"target_{k}" for k in range(1, n + 1)]
+
+    def cells(self, model, values, options):
+        """Turn predictions into cells of answers."""
+        return values
+
+    def figures(self, model, options):
+        """Judge a model by examples: R², and errors in units of the target."""
+        examples = self.examples(model, options)
+        columns = self.target_columns(options)
+        examples.rows.check(*columns)
+        y = self.targets(examples, options)
+        figures = {"sequences": len(y), "R2": model.score(examples.X, y)}
+        error = (model.predict(examples.X) - y).reshape(len(y), -1)
+        for k, name in enumerate(columns):
+            of = f" of {name}" if len(columns) > 1 else ""
+            figures[f"root mean squared error{of}"] = float(np.sqrt(np.mean(error[:, k] ** 2)))
+            figures[f"mean absolute error{of}"] = float(np.mean(np.abs(error[:, k])))
+        return figures
+
+    def _outputs(self, model, X, options):
+        return model.predict(X).reshape(len(X), -1)
+
+
+class Tag(SequenceTask):
+    """A label for each step."""
+
+    kind = "RNNTagger"
+    needs_id = False
+
+    def target_columns(self, options):
+        """Name the columns of the targets."""
+        return [options.label or "label"]
+
+    def targets(self, examples, options):
+        """Read the labels of the steps; those of empty cells are left out of loss and score."""
+        (column,) = self.target_columns(options)
+        labels = np.array(examples.rows.labels(column, gaps=True), dtype=object)
+        return [labels[rows].tolist() for rows in examples.of_id.values()]
+
+    def answer_columns(self, model, options):
+        """Name the columns of the answer: the label, or the probability of each."""
+        return list(map(str, model.classes_)) if options.proba else ["label"]
+
+    def cells(self, model, proba, options):
+        """Turn probabilities into cells of answers."""
+        return proba if options.proba else model.classes_[proba.argmax(axis=1)][:, np.newaxis]
+
+    def figures(self, model, options):
+        """Judge a model by examples: figures over steps."""
+        examples = self.examples(model, options)
+        examples.rows.check(*self.target_columns(options))
+        y = self.targets(examples, options)
+        return {
+            "sequences": len(y),
+            "steps": sum(label is not None for part in y for label in part),
+            "accuracy": model.score(examples.X, y),
+            "macro F1": token_f1_score(y, model.predict(examples.X)),
+        }
+
+    def _answers(self, model, examples, options, header):
+        rows, columns = examples.rows, [*header]
+        if examples.time is not None:
+            columns.append(examples.time)
+        answers = [None] * len(rows)
+        for which, proba in zip(
+            examples.of_id.values(), model.predict_proba(examples.X), strict=True
+        ):
+            for row, cells in zip(which, self.cells(model, proba, options), strict=True):
+                answers[row] = cells
+        header = [*columns, *self.answer_columns(model, options)]
+        return header, (
+            [*(rows.columns[name][row] for name in columns), *cells]
+            for row, cells in enumerate(answers)
+        )
+
+
+def _has_label_sets(model):
+    return model.network_.head.kind == "binary_log_loss"
+
+
+def _one_for_each(examples, values, column):
+    """Return the first row of each sequence, whose value the others have, too."""
+    first = []
+    rows = examples.rows
+    for key, of_sequence in examples.of_id.items():
+        first.append(of_sequence[0])
+        for row in of_sequence:
+            if values[row] != values[of_sequence[0]]:
+                whose = f" of {key!r}" if examples.id is not None else ""
+                raise ValueError(
+                    f"{rows.place(row, column)}: {values[row]!s}{whose} was {values[first[-1]]!s} "
+                    f"in {rows.unit} {rows.lines[first[-1]]}; a sequence has one {column}"
+                )
+    return first
