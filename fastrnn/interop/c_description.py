@@ -153,7 +153,7 @@ def options_of(layer, step):
         if name in layer.cell.biases.values():
             continue  # where training began
         if name.upper() not in step:
-            raise ValueError(f"there is no C code of {name}={value!r} of {layer.cell.title} layers")
+            raise ValueError(f"there is no C code of {name}={value!r} of cell={layer.cell.name!r}")
         if isinstance(value, str):
             constants[f"{name}_{value}".upper()] = None
         else:

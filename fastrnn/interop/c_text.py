@@ -234,7 +234,19 @@ typedef struct {{
         return _head(f"int {self._prefix}_run", [*arguments, "size_t n_steps", "float *y"])
 
     def source(self, header, runtime):
-        """The parts of the source; `runtime` is the text that stands in its middle."""
+        """Write the source, from its beginning to its end.
+
+        Parameters
+        ----------
+        header : str
+            Name of the header.
+        runtime : str
+            What stands between the description of the model and its public functions.
+
+        Yields
+        ------
+        str
+        """
         parts = [
             self._source_begin(header),
             self._constants(),
@@ -280,7 +292,7 @@ typedef struct {{
         stages = [count(n_numbers, "number")] if n_numbers else []
         stages += [f"{count(n_ids, 'id')}, for each a vector"] if n_ids else []
         title = self._model.network.layers[0].cell.title
-        stages += [f"{title}, {count(H, 'unit')}" for _, H, *_ in code.layers]
+        stages += [f"{count(H, 'unit')} of {title}" for _, H, *_ in code.layers]
         if pooling in ("mean", "max"):
             stages.append(f"{'mean' if pooling == 'mean' else 'maximum'} of its states")
         return [*stages, f"output layer: {self._outputs()}"]

@@ -125,7 +125,7 @@ def read_head(arrays, width):
 
 
 def join(layers, activation):
-    """Weights of layers that were read one by one, which must be of one kind."""
+    """Join layers that were read one by one, which must be of one kind."""
     cells = sorted({cell for cell, _, _ in layers})
     conventions = {convention for _, convention, _ in layers}
     if len({"W_reverse" in params for _, _, params in layers}) > 1:

@@ -24,7 +24,7 @@ def cells_of(library):
 
 
 def in_order(array, order):
-    """Blocks of the last axis in another order."""
+    """Put blocks of the last axis into another order."""
     parts = np.split(array, len(order), axis=-1)
     return np.concatenate([parts[k] for k in order], axis=-1)
 

@@ -15,7 +15,7 @@ _NONLINEARITIES = {name: {"nonlinearity": name} for name in ("tanh", "relu")}
 
 def _rnn_step(m, xW, states, p, options):
     (h,) = states
-    a = xW + h @ p["U"] + p["b"]
+    a = xW + p["b"] + h @ p["U"]
     return [m.relu(a) if options["activation"] == "relu" else m.tanh(a)]
 
 
@@ -78,7 +78,7 @@ class RNN(PaddedLayer):  # numpydoc ignore=PR02
 
 def _lstm_step(m, xW, states, p, options):
     h, c = states
-    i, f, g, o = m.split(xW + h @ p["U"] + p["b"], 4)
+    i, f, g, o = m.split(xW + p["b"] + h @ p["U"], 4)
     c = m.sigmoid(f) * c + m.sigmoid(i) * m.tanh(g)
     return [m.sigmoid(o) * m.tanh(c), c]
 
@@ -229,7 +229,7 @@ class GRU(PaddedLayer):  # numpydoc ignore=PR02
 def _carry_lstm_step(m, xW, states, p, options):
     h, c = states
     candidate = m.tanh if options["candidate_activation"] == "tanh" else m.sigmoid
-    i, f, g, o, v = m.split(xW + h @ p["U"] + p["b"], 5)
+    i, f, g, o, v = m.split(xW + p["b"] + h @ p["U"], 5)
     c = m.sigmoid(f) * c + m.sigmoid(i) * candidate(g)
     return [m.sigmoid(o) * m.tanh(c) + m.sigmoid(v) * h, c]
 

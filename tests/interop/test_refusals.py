@@ -90,7 +90,7 @@ def test_a_cell_without_an_operator_is_its_equations_in_onnx(tmp_path):
 
 
 def test_options_that_c_does_not_know(tmp_path):
-    assert_refused("C", with_layer(Damped), tmp_path, "no C code of damping=0.5 of LSTM layers")
+    assert_refused("C", with_layer(Damped), tmp_path, "no C code of damping=0.5 of cell='lstm'")
 
 
 @EVERY_EXPORT
