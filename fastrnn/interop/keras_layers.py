@@ -48,12 +48,28 @@ def read_layers(model, whole):
         raise ValueError(
             f"there is no layer for {_kind((embeddings + pooling)[0])}: give an estimator"
         )
-    tables, width = [], "D"
-    for layer in embeddings:
-        arrays = _arrays_of(layer)
-        tables.append(arrays.take("the vectors of ids", ("V", "E")))
-        arrays.end()
-        width = tables[0].shape[1]
+    tables = [_read_table(layer) for layer in embeddings]
+    read = replace(_read_recurrent(recurrent, tables[0].shape[1] if tables else "D"), tables=tables)
+    if not whole:
+        return read, None
+    arrays = _arrays_of(dense[0])
+    head = read_head(arrays, len(read.layers[-1]["U"]) * (1 + read.bidirectional))
+    arrays.end()
+    every_step = _directions(recurrent[-1])[0].get_config()["return_sequences"]
+    read_by_head = _POOLING[_kind(pooling[0])] if pooling else "steps" if every_step else "last"
+    return replace(read, head=head, pooling=read_by_head), _head_activation(dense[0], last)
+
+
+def _read_table(layer):
+    """The vectors of ids of an Embedding."""
+    arrays = _arrays_of(layer)
+    table = arrays.take("the vectors of ids", ("V", "E"))
+    arrays.end()
+    return table
+
+
+def _read_recurrent(recurrent, width):
+    """The weights of recurrent layers, the lowest of which reads so many numbers a step."""
     layers, activations = [], set()
     for layer in recurrent:
         directions = _directions(layer)
@@ -65,14 +81,7 @@ def read_layers(model, whole):
         width = len(directions) * len(layers[-1][-1]["U"])
     if len(activations) > 1:
         raise ValueError(f"the layers have different activations, {sorted(map(str, activations))}")
-    read = replace(join(layers, activations.pop()), tables=tables)
-    if not whole:
-        return read, None
-    arrays = _arrays_of(dense[0])
-    head, every_step = read_head(arrays, width), directions[0].get_config()["return_sequences"]
-    arrays.end()
-    read_by_head = _POOLING[_kind(pooling[0])] if pooling else "steps" if every_step else "last"
-    return replace(read, head=head, pooling=read_by_head), _head_activation(dense[0], last)
+    return join(layers, activations.pop())
 
 
 def _flat(model):

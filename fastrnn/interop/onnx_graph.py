@@ -9,17 +9,7 @@ OPSET, IR_VERSION = 17, 8
 
 
 def import_onnx():
-    """Import the onnx package.
-
-    Returns
-    -------
-    module
-
-    Raises
-    ------
-    ImportError
-        If it is not installed, saying how to install it.
-    """
+    """Import the onnx package; the ImportError says how to install it."""
     try:
         import onnx
     except ImportError:
@@ -52,41 +42,16 @@ class Graph:
         return f"{kind}_{next(self._numbers)}"
 
     def constant(self, array):
-        """Add a weight.
-
-        Parameters
-        ----------
-        array : array-like
-            Its value.
-
-        Returns
-        -------
-        str
-            Its name.
-        """
+        """Add a weight; return its name."""
         name = self._new_name("weight")
         array = np.asarray(array, order="C")
         self.weights.append(self._onnx.numpy_helper.from_array(array, name))
         return name
 
     def add(self, operator, *inputs, n_outputs=1, **attributes):
-        """Add a node.
+        """Add a node; return the name of its output, or a list of several.
 
-        Parameters
-        ----------
-        operator : str
-            What it does.
-        *inputs : str or array-like
-            Names of values, "" for one left out, or weights.
-        n_outputs : int, default=1
-            Number of its outputs.
-        **attributes : object
-            As the operator has them.
-
-        Returns
-        -------
-        str, or list of str
-            The name of its output, or the names of several.
+        Inputs are names of values, "" for one left out, or arrays; attributes as the operator has.
         """
         names = [item if isinstance(item, str) else self.constant(item) for item in inputs]
         outputs = [self._new_name(operator) for _ in range(n_outputs)]
@@ -95,79 +60,27 @@ class Graph:
         return outputs[0] if n_outputs == 1 else outputs
 
     def cast(self, value, dtype):
-        """Convert a value.
-
-        Parameters
-        ----------
-        value : str
-            Its name.
-        dtype : dtype
-            To what.
-
-        Returns
-        -------
-        str
-            Name of the result.
-        """
+        """Convert a value; return the name of the result."""
         element_type = self._onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
         return self.add("Cast", value, to=element_type)
 
     def input(self, name, dtype, shape, doc):
-        """Add an input of the model.
-
-        Parameters
-        ----------
-        name : str
-            What it is called.
-        dtype : dtype
-            Of its elements.
-        shape : tuple of int or str
-            A string names a size that may be any.
-        doc : str
-            What it is.
-
-        Returns
-        -------
-        str
-            The name.
-        """
+        """Add an input of the model; return its name. A size in `shape` may have a name."""
         self.inputs.append(self._describe(name, dtype, shape, doc))
         return name
 
     def output(self, name, value, dtype, shape, doc):
-        """Make a value an output of the model.
-
-        Parameters
-        ----------
-        name : str
-            What it is called.
-        value : str
-            Name of the value so far.
-        dtype, shape, doc : object
-            As for `input`.
-        """
+        """Make a value an output of the model, called `name`; the rest is as for `input`."""
         self.nodes.append(self._onnx.helper.make_node("Identity", [value], [name], f"node_{name}"))
         self.outputs.append(self._describe(name, dtype, shape, doc))
 
     def scan(self, body, states, sequences, dtype, shape, reverse=False):
-        """Add a Scan over the first axis.
+        """Add a Scan over the first axis; return the last states, then what was collected.
 
-        Parameters
-        ----------
-        body : callable
-            ``body(graph, states, items)`` adds the nodes of one step to a graph and returns the new
-            states and what is collected, both lists.
-        states, sequences : list of str
-            What the states begin as, and what each step sees an item of.
-        dtype, shape : object
-            Of each state, and of what each step collects.
-        reverse : bool, default=False
-            Whether to begin with the last item. What is collected stands in the order of the items.
-
-        Returns
-        -------
-        list of str
-            The last states, then what was collected.
+        ``body(graph, states, items)`` adds the nodes of one step, given the states and an item of
+        each sequence, and returns new states and what is collected: lists of names, all of them of
+        this dtype and shape. With `reverse` it begins with the last item; what is collected stands
+        in the order of the items.
         """
         inner = Graph(self)
         names = [inner._new_name("item") for _ in (*states, *sequences)]
@@ -184,22 +97,10 @@ class Graph:
         )  # fmt: skip
 
     def loop(self, body, n_times, states):
-        """Add a Loop.
+        """Add a Loop of `n_times` turns; return the last states, then what was collected.
 
-        Parameters
-        ----------
-        body : callable
-            ``body(graph, number, states)`` adds the nodes of one turn to a graph, given the name of
-            its number, and returns the new states and what is collected, both lists.
-        n_times : str
-            Number of turns, a scalar.
-        states : list of str
-            What the states begin as.
-
-        Returns
-        -------
-        list of str
-            The last states, then what was collected, an item for each turn.
+        ``body(graph, number, states)`` adds the nodes of one turn, given its number, and returns
+        new states and what is collected: lists of names.
         """
         inner = Graph(self)
         names = [inner._new_name("item") for _ in range(2 + len(states))]
@@ -228,21 +129,7 @@ class Graph:
         return self._onnx.helper.make_tensor_value_info(name, element_type, shape, doc)
 
     def as_model(self, name, doc, metadata):
-        """Make a model of the graph.
-
-        Parameters
-        ----------
-        name : str
-            Of the graph.
-        doc : str
-            What the model is.
-        metadata : dict of str to str
-            What else is to be known.
-
-        Returns
-        -------
-        onnx.ModelProto
-        """
+        """Make a model of the graph, with what else is to be known as `metadata`."""
         helper = self._onnx.helper
         model = helper.make_model(
             helper.make_graph(self.nodes, name, self.inputs, self.outputs, self.weights),

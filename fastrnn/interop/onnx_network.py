@@ -179,20 +179,7 @@ class ScanNodes:
         ]
 
     def run(self, graph, x, steps, states=None):
-        """Add the nodes.
-
-        Parameters
-        ----------
-        graph, x, steps, states : object
-            As for `OperatorNodes.run`.
-
-        Returns
-        -------
-        y : str
-            As of `OperatorNodes.run`.
-        states : list of str
-            Likewise.
-        """
+        """Add the nodes, as `OperatorNodes.run` does."""
         if steps is None:
             return self._run_step(graph, x, states)
         layer, finals, outputs = self._layer, [], []

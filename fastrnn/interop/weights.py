@@ -86,13 +86,7 @@ class Weights:
         return np.result_type(*self.named().values(), *(self.head or {}).values()).name
 
     def named(self):
-        """Name the arrays of layers and tables.
-
-        Returns
-        -------
-        dict of str to ndarray
-            As `Network.named_views` names them.
-        """
+        """The arrays of layers and tables, as `Network.named_views` names them."""
         arrays = {
             f"layers.{k}.{name}": array
             for k, params in enumerate(self.layers)
@@ -102,13 +96,7 @@ class Weights:
         return arrays
 
     def to_layers(self):
-        """Make layers with these weights.
-
-        Returns
-        -------
-        list of RecurrentLayer
-            From the input up.
-        """
+        """Make layers with these weights, from the input up."""
         layers = []
         for params in self.layers:
             layer = CELLS[self.cell](
@@ -125,25 +113,9 @@ class Weights:
         return layers
 
     def to_estimator(self, estimator, meaning):
-        """Make a fitted estimator with these weights.
+        """Make a fitted copy of an estimator with these weights; `meaning` is what outputs mean.
 
-        Parameters
-        ----------
-        estimator : estimator
-            Has all parameters that weights do not tell. Those that they tell may be at their
-            defaults, or agree.
-        meaning : dict
-            What the outputs mean, as keyword arguments; None stands for not given.
-
-        Returns
-        -------
-        estimator
-            A fitted copy, with parameters as the weights tell.
-
-        Raises
-        ------
-        ValueError
-            If the estimator, or what the outputs should mean, does not suit the weights.
+        Parameters that the weights tell may be at their defaults, or agree.
         """
         fitted = type(estimator)(**copy.deepcopy(estimator.get_params(deep=False)))
         fitted.set_params(**self._parameters(fitted))
@@ -200,18 +172,7 @@ def _plain(value):
 
 
 def check_estimator(estimator):
-    """Check that something is an estimator that can be made a fitted one.
-
-    Parameters
-    ----------
-    estimator : object
-        What was given.
-
-    Raises
-    ------
-    TypeError
-        If it is anything else.
-    """
+    """Refuse what is no estimator with a TypeError."""
     if not is_estimator(estimator):
         shown = estimator.__name__ if isinstance(estimator, type) else type(estimator).__name__
         what = "the class" if isinstance(estimator, type) else "an object of type"
@@ -219,27 +180,7 @@ def check_estimator(estimator):
 
 
 def as_weight(name, value):
-    """Read an array of weights.
-
-    Parameters
-    ----------
-    name : str
-        What messages call it.
-    value : array-like
-        A tensor of PyTorch, or anything that `numpy.asarray` takes.
-
-    Returns
-    -------
-    ndarray, float32 or float64
-        Of the type that loses nothing.
-
-    Raises
-    ------
-    TypeError
-        If these are no floating-point numbers.
-    ValueError
-        If one of them is NaN or infinite.
-    """
+    """Read an array, or a tensor of PyTorch, as finite floats of the type that loses nothing."""
     for method in ("detach", "cpu"):
         if hasattr(value, method):
             value = getattr(value, method)()
@@ -256,23 +197,9 @@ def as_weight(name, value):
 
 
 def check_shape(name, array, *expected, what=""):
-    """Check the shape of an array of weights.
+    """Check that an array has one of the expected shapes.
 
-    Parameters
-    ----------
-    name : str
-        What messages call it.
-    array : ndarray
-        The array.
-    *expected : tuple of (int or str)
-        Shapes that it may have; a letter stands for any size but 0.
-    what : str, default=""
-        What the array is, for the message.
-
-    Raises
-    ------
-    ValueError
-        If it has none of them.
+    A letter in a shape stands for any size but 0; `what` says what it is, for the message.
     """
     for shape in expected:
         sizes = zip(array.shape, shape, strict=False)
@@ -285,27 +212,10 @@ def check_shape(name, array, *expected, what=""):
 
 
 def weights_of(model, library):
-    """Take the weights of a model, to be written for another library.
+    """Take the weights of a fitted estimator, or of layers, for "PyTorch" or "Keras".
 
-    Parameters
-    ----------
-    model : fitted estimator, layer, or list of layers
-        Whose weights. Those of a regressor's head are scaled so that its outputs have the units
-        of `y`.
-    library : {"PyTorch", "Keras"}
-        The other library.
-
-    Returns
-    -------
-    Weights
-        Views where nothing had to be computed.
-
-    Raises
-    ------
-    TypeError
-        If it is no model.
-    ValueError
-        If the other library has no such cell.
+    Those of a regressor's head are scaled so that its outputs have the units of `y`. They are views
+    where nothing had to be computed.
     """
     if is_estimator(model):
         exchanged = read_model(model)
