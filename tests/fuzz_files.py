@@ -1,7 +1,7 @@
 """Damage model files in every way that comes to mind, and load them.
 
 ``python tests/fuzz_files.py --count 100000`` takes minutes and prints what became of them;
-test_files.py does the same with fewer. A damaged file must be refused with `ModelFileError`, or be
+test_damage.py does the same with fewer. A damaged file must be refused with `ModelFileError`, or be
 a model: the same to the bit, or, where the record was changed and sealed anew, one that can predict
 or says why not.
 """
@@ -19,6 +19,7 @@ import tempfile
 import time
 import tracemalloc
 import warnings
+from pathlib import Path
 
 import numpy as np
 
@@ -57,6 +58,21 @@ def models():
             lambda model: np.stack(model.predict_quantiles(2)),
         ),
     ]
+
+
+def released():
+    """Return a file of version 0.1.0 of each kind, with the call that its model must answer."""
+    X = [np.sin(np.arange(3.0 * n)).reshape(n, 3) for n in (3, 5)]
+    ahead = [np.arange(2.0 * (n + 3)).reshape(-1, 2) % 3 for n in (26, 31)]
+    calls = {
+        "classifier_labels": lambda model: model.predict_proba(X),
+        "regressor": lambda model: model.predict(X),
+        "tagger": lambda model: model.predict_proba(X)[1],
+        "language_model_words": lambda model: model.next_proba("the cat"),
+        "forecaster_direct": lambda model: np.stack(model.predict(3, future_covariates=ahead)),
+    }
+    folder = Path(__file__).parent / "data" / "0.1.0"
+    return [((folder / f"{name}.fastrnn").read_bytes(), call) for name, call in calls.items()]
 
 
 def seal(record):
@@ -307,15 +323,20 @@ class Fuzzer:
     def __init__(self, folder, seed):
         self.path = os.path.join(folder, "damaged.fastrnn")
         self.rng = np.random.default_rng(seed)
-        self.calls = [call for _, call in models()]
-        self.originals, self.answers = [], []
+        self.originals, self.calls, self.answers = [], [], []
         for model, call in models():
             model.save(self.path)
-            with open(self.path, "rb") as file:
-                self.originals.append(file.read())
-            self.answers.append(call(model))
+            self._add(Path(self.path).read_bytes(), call, model)
+        for data, call in released():
+            Path(self.path).write_bytes(data)
+            self._add(data, call, fastrnn.load(self.path))
         self.outcomes = collections.Counter()
         self.slowest, self.most_memory = 0.0, 0
+
+    def _add(self, data, call, model):
+        self.originals.append(data)
+        self.calls.append(call)
+        self.answers.append(call(model))
 
     def run(self, count):
         """Damage and load so many files."""

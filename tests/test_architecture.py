@@ -18,6 +18,7 @@ PACKAGE = Path(fastrnn.__path__[0])
 # a folder has an order inside, too; a new module is entered where it belongs.
 ROOMS = {
     "kernels": None,  # compiled, in an order of its own
+    "files": "values codec atomic layout",
     "inputs": "arrays columns frames covariates long_frames sequences series steps scaling texts",
     "standin": "",
     "bridge": "",
@@ -28,14 +29,13 @@ ROOMS = {
     "metrics": "",
     "preprocessing": "",
     "training": "progress solvers loop",
-    "files": "record atomic layout",
     "memory": "",
     "inspection": "",
     "streams": "snapshot stream",
     "estimators": "forecast_errors values parameters precision targets shared_parameters "
-    "task_parameters tasks needs fitting saving series_record checkpoints readers lessons plan "
-    "labels numbers next_tokens next_values forecasting base classifier regressor tagger "
-    "forecaster language_model loading",
+    "task_parameters tasks needs fitting readers lessons plan series_record labels numbers "
+    "next_tokens next_values released saving checkpoints forecasting base classifier regressor "
+    "tagger forecaster language_model loading",
     "plotting": "axes loss_curve gradient_flow forecast states",
     "interop": "model weights c_description c_text c onnx_graph onnx_network onnx_scaling "
     "onnx_forecast onnx_export onnx_import keras_arrays keras_layers keras pytorch",

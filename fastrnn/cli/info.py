@@ -8,9 +8,9 @@ import math
 
 from fastrnn.files import ModelFileError
 from fastrnn.files.layout import open_record
-from fastrnn.files.record import decode
+from fastrnn.files.values import decode
 
-SECTIONS = ("fitted", "fitted_with", "history", "training", "parameters")
+SECTIONS = ("architecture", "reader", "task", "history", "training", "parameters")
 _WIDTH = 60
 
 

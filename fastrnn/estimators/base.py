@@ -240,9 +240,9 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
             `tokenizer`, an object of some class, an estimator of a class that is not fastrnn's. A
             Generator or RandomState as `random_state` is saved as None.
         ValueError
-            If a parameter has a value it may not have.
+            If a parameter has a value it may not have, or the file could not be loaded again.
         OSError
-            If the file cannot be written.
+            If the file cannot be written, such as on a full disk.
         """
         save_model(self, path)
 

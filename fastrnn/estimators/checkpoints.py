@@ -15,21 +15,72 @@ from numbers import Integral
 import numpy as np
 
 from fastrnn.estimators.parameters import course_of_training, parameters_of
-from fastrnn.estimators.saving import (
-    encode_fields,
-    encode_parameters,
-    read_training,
-    record_training,
-)
+from fastrnn.estimators.saving import PARAMETERS, recorded_parameters
 from fastrnn.files import ModelFileError
 from fastrnn.files.atomic import remove_stale
+from fastrnn.files.codec import Array, DictOf, Flag, ListOf, Place, Record, Text, Whole
 from fastrnn.files.layout import open_record, write_record
-from fastrnn.files.record import decode, show
-from fastrnn.training.loop import Checkpoint, History, TrainingState
+from fastrnn.files.values import show
+from fastrnn.training.loop import HISTORY, TRAINING, Checkpoint, TrainingState
 from fastrnn.training.solvers import SOLVERS
 
 _GENERATORS = ("PCG64", "PCG64DXSM")
-_LISTS = ("loss_curve", "gradient_norms")
+_RANDOM = Record(
+    {
+        "bit_generator": Text(_GENERATORS),
+        "state": Whole(high=2**128 - 1),
+        "inc": Whole(high=2**128 - 1),
+        "has_uint32": Whole(high=1),
+        "uinteger": Whole(high=2**32 - 1),
+    }
+)
+_TRAINING_OF = Record(
+    {"of": Record({"kind": Text()}), "parameters": PARAMETERS, "data": DictOf(Text())}
+)
+"""Whose training it is."""
+
+
+class _SolverState:
+    """What a solver keeps: whole numbers, and vectors, which are tensors."""
+
+    _fields = Record({"vectors": ListOf(Text()), "numbers": DictOf(Whole())})
+
+    def __init__(self, vector):
+        self._vector = vector
+
+    def write(self, value, place):
+        """Return JSON, and add the vectors to the tensors."""
+        vectors = {k: v for k, v in value.items() if isinstance(v, np.ndarray)}
+        numbers = {k: v for k, v in value.items() if k not in vectors}
+        for name, vector in vectors.items():
+            self._vector.write(vector, place.inner(name))
+        return self._fields.write({"vectors": sorted(vectors), "numbers": numbers}, place)
+
+    def read(self, value, place):
+        """Return a dict of both."""
+        fields = self._fields.read(value, place)
+        names = fields["vectors"]
+        vectors = {name: self._vector.read({}, place.inner(name)) for name in names}
+        return fields["numbers"] | vectors
+
+
+def _stage(dtype):
+    """The record of where a training with this dtype stands."""
+    vector = Array(dtype, lambda fields: (None,))
+    return Record(
+        {
+            "start": _RANDOM,
+            "random_numbers": _RANDOM,
+            "training": TRAINING,
+            "solver": _SolverState(vector),
+            "history": HISTORY,
+            "stage": Record({"has_best": Flag(), "is_over": Flag()}),
+            "theta": vector,
+            "best_theta": Array(
+                dtype, lambda fields: (None,) if fields["stage"]["has_best"] else None
+            ),
+        }
+    )
 
 
 def open_checkpoints(estimator, path, every, resume):
@@ -126,8 +177,12 @@ class CheckpointFile:
                 f"checkpoint needs random numbers of {' or '.join(_GENERATORS)}, as they are by "
                 f"default, but random_state is a Generator of {name}"
             )
-        self._kind, self._parameters = self._estimator.kind, self._deciding()
-        self._data = {name: _fingerprint(arrays) for name, arrays in seen.items()}
+        self._kind = self._estimator.kind
+        self._training_of = {
+            "of": {"kind": self._kind},
+            "parameters": self._deciding(),
+            "data": {name: _fingerprint(arrays) for name, arrays in seen.items()},
+        }
         if self._resume:
             with suppress(FileNotFoundError), open_record(self._path) as file:
                 self._saved = self._read(file)
@@ -185,32 +240,27 @@ class CheckpointFile:
         state, is_last = checkpoint.state, checkpoint.state.epoch >= self._estimator.max_iter
         if state.epoch % self._every and not checkpoint.is_over and not is_last:
             return
-        history, solver_state = checkpoint.history, state.solver_state
-        vectors = {k: v for k, v in solver_state.items() if isinstance(v, np.ndarray)}
-        numbers = {k: v for k, v in solver_state.items() if k not in vectors}
-        tensors = {"theta": checkpoint.theta}
-        tensors |= {f"solver.{name}": vector for name, vector in vectors.items()}
-        if checkpoint.best_theta is not None:
-            tensors["best_theta"] = checkpoint.best_theta
-        record = {
-            "of": {"kind": self._kind},
-            "parameters": self._parameters,
-            "data": self._data,
+        tensors: dict[str, np.ndarray] = {}
+        place, dtype = Place("", tensors), self._estimator.dtype
+        stage = {
             "start": self._start,
             "random_numbers": _record_random(state.rng),
-            "training": encode_fields(record_training(state)),
-            "solver": {"vectors": sorted(vectors), "numbers": numbers},
-            "history": encode_fields(vars(history)),
+            "training": state,
+            "solver": state.solver_state,
+            "history": checkpoint.history,
             "stage": {
                 "has_best": checkpoint.best_theta is not None,
                 "is_over": checkpoint.is_over,
             },
+            "theta": checkpoint.theta,
+            "best_theta": checkpoint.best_theta,
         }
-        write_record(self._path, "checkpoint", record, tensors)
+        sections = _TRAINING_OF.write(self._training_of, place) | _stage(dtype).write(stage, place)
+        write_record(self._path, "checkpoint", sections, tensors)
 
     def _deciding(self):
         """The parameters that decide the course of training."""
-        return encode_parameters(self._estimator, self._others())
+        return recorded_parameters(self._estimator, self._others())
 
     def _others(self):
         """Names of the other parameters, of which files of version 0.1.0 have some, too."""
@@ -223,46 +273,47 @@ class CheckpointFile:
     def _read(self, file):
         if file.kind != "checkpoint":
             raise ModelFileError(f"this is a file of kind {show(file.kind)}, no checkpoint")
-        self._compare(file)
-        vectors, training = file.fields.part("solver"), file.fields.part("training")
-        numbers = vectors.part("numbers")
-        solver_state = {name: numbers.whole(name) for name in numbers.names()}
-        shape, dtype = file.shape("theta"), self._estimator.dtype
-        if len(shape) != 1:
-            raise ModelFileError("the tensor 'theta' is no vector")
-        for name in vectors.entries("vectors", str):
-            solver_state[name] = file.array(f"solver.{name}", dtype, shape)
-        vectors.end()
-        rng = _read_random(file.fields.part("random_numbers"))
-        state = TrainingState(rng, solver=self._estimator.solver, solver_state=solver_state)
-        read_training(state, training)
-        start = _record_random(_read_random(file.fields.part("start")))
-        stage = file.fields.part("stage")
-        has_best, is_over = stage.flag("has_best"), stage.flag("is_over")
-        stage.end()
-        history = _read_history(file.fields.part("history"), state)
-        theta = file.array("theta", dtype, shape)
-        best = file.array("best_theta", dtype, shape) if has_best else None
+        self._compare(file.read(_TRAINING_OF))
+        saved = file.read(_stage(self._estimator.dtype))
         file.end()
-        return _Saved(Checkpoint(theta, state, history, best, is_over), start)
+        theta, history, training = saved["theta"], saved["history"], saved["training"]
+        vectors = [v for v in saved["solver"].values() if isinstance(v, np.ndarray)]
+        if saved["best_theta"] is not None:
+            vectors.append(saved["best_theta"])
+        if any(len(vector) != len(theta) for vector in vectors):
+            raise ModelFileError("its vectors are not as long as 'theta'")
+        for name in ("loss_curve", "gradient_norms", "validation_scores"):
+            values = getattr(history, name)
+            if values is not None and len(values) != training["epoch"]:
+                raise ModelFileError(f"history.{name} should have one entry for each epoch")
+        if history.t != training["t"]:
+            raise ModelFileError("history.n_samples should be as many as were seen")
+        state = TrainingState(
+            _generator(saved["random_numbers"]),
+            solver=self._estimator.solver,
+            solver_state=saved["solver"],
+            **training,
+        )
+        is_over = saved["stage"]["is_over"]
+        return _Saved(
+            Checkpoint(theta, state, history, saved["best_theta"], is_over),
+            _record_random(_generator(saved["start"])),
+        )
 
-    def _compare(self, file):
+    def _compare(self, saved):
         """Refuse the file of another training, and say what is another one."""
-        of = file.fields.part("of")
-        kind = of.text("kind")
-        of.end()
+        kind = saved["of"]["kind"]
         if kind != self._kind:
             self._refuse(f"that is one of a {show(kind)}, this of a {self._kind!r}")
-        part = file.fields.part("parameters")
-        for name in sorted((self._parameters.keys() | part.names()) - self._others()):
-            was = part.raw(name) if name in part else None
-            now = self._parameters.get(name)
-            if was != now:
-                was, now = (show(decode(value, name)) for value in (was, now))
-                self._refuse(f"{name} was {was} and is {now} now")
-        part = file.fields.part("data")
-        for name in sorted(self._data.keys() | part.names()):
-            if (part.raw(name) if name in part else None) != self._data.get(name):
+        old, new = saved["parameters"], self._training_of["parameters"]
+        for name in sorted((old.keys() | new.keys()) - self._others()):
+            was, now = ({name: values.get(name)} for values in (old, new))
+            place = Place("")
+            if PARAMETERS.write(was, place) != PARAMETERS.write(now, place):
+                self._refuse(f"{name} was {show(was[name])} and is {show(now[name])} now")
+        old, new = saved["data"], self._training_of["data"]
+        for name in sorted(old.keys() | new.keys()):
+            if old.get(name) != new.get(name):
                 self._refuse(f"{name} is not what it was")
 
     def _refuse(self, difference):
@@ -292,19 +343,9 @@ def _record_random(rng):
     }
 
 
-def _read_random(part):
-    name = part.text("bit_generator")
-    part.check(name in _GENERATORS, "bit_generator", " or ".join(map(repr, _GENERATORS)))
-    state = {
-        "bit_generator": name,
-        "state": part.whole("state", high=2**128 - 1),
-        "inc": part.whole("inc", high=2**128 - 1),
-        "has_uint32": part.whole("has_uint32", high=1),
-        "uinteger": part.whole("uinteger", high=2**32 - 1),
-    }
-    part.end()
-    rng = np.random.Generator(getattr(np.random, name)(0))
-    _set_random(rng, state)
+def _generator(record):
+    rng = np.random.Generator(getattr(np.random, record["bit_generator"])(0))
+    _set_random(rng, record)
     return rng
 
 
@@ -321,19 +362,3 @@ def _set_random(rng, record):
         "has_uint32": record["has_uint32"],
         "uinteger": record["uinteger"],
     }
-
-
-def _read_history(part, state):
-    history = History(
-        part.whole("n_samples", 1),
-        part.numbers("loss_curve"),
-        part.optional("validation_scores", part.numbers),
-        part.numbers("gradient_norms"),
-        part.optional("best_validation_score", part.number),
-    )
-    part.end()
-    for name in (*_LISTS, "validation_scores"):
-        values = getattr(history, name)
-        part.check(values is None or len(values) == state.epoch, name, "one for each epoch")
-    part.check(history.t == state.t, "n_samples", "as many as were seen")
-    return history

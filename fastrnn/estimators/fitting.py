@@ -6,7 +6,7 @@ fitted model as it was. What was learned is then a network, a reader and a task.
 
 import copy
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 from numbers import Integral
 
 import numpy as np
@@ -150,20 +150,42 @@ def describe(estimator, reader, task):
     sizes = estimator.hidden_layer_sizes
     sizes = tuple(map(int, [sizes] if isinstance(sizes, Integral) else sizes))
     return Architecture(
-        n_features=reader.n_features,
+        **_ends(reader, task),
         embeddings=reader.tables(estimator),
-        id_tables=reader.id_tables,
         tied=reader.is_tied(estimator),
         cell=estimator.cell,
         cell_options=cell_options(estimator),
         hidden_layer_sizes=sizes,
         bidirectional=bool(estimator.bidirectional),
         pooling="steps" if task.every_step else estimator.pooling,
-        head=task.head,
-        head_options=task.head_options,
-        n_outputs=task.n_outputs,
         dtype=estimator.dtype,
     )
+
+
+def _ends(reader, task):
+    """What reader and task decide of a network."""
+    return {
+        "n_features": reader.n_features,
+        "id_tables": reader.id_tables,
+        "head": task.head,
+        "head_options": task.head_options,
+        "n_outputs": task.n_outputs,
+    }
+
+
+def check_suits(architecture, reader, task):
+    """Check that a network reads what the reader gives it, and says what the task asks for."""
+    read = architecture.n_features + len(architecture.id_tables)
+    if read != reader.width:  # what is told of columns may take memory for each
+        raise ValueError(f"the network reads {read} columns, but there are {reader.width}")
+    n_ids = tuple(n for n, _ in architecture.embeddings)
+    if n_ids != reader.n_ids:
+        raise ValueError(f"the network has tables of {n_ids} ids, but there are {reader.n_ids}")
+    if architecture.every_step != task.every_step:
+        raise ValueError(f"pooling={architecture.pooling!r} is not for {task.kind!r}")
+    difference = architecture.difference(replace(architecture, **_ends(reader, task)))
+    if difference:
+        raise ValueError(f"the network has {difference}")
 
 
 def regularization(estimator):

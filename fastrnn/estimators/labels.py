@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastrnn.estimators.precision import narrow_weight
-from fastrnn.estimators.saving import read_labels
 from fastrnn.estimators.targets import (
     as_label_sets,
     as_labels,
@@ -14,7 +13,21 @@ from fastrnn.estimators.targets import (
     is_multilabel,
 )
 from fastrnn.estimators.tasks import Target, Task
+from fastrnn.files.codec import Record, Value, Whole, as_model_file_error
 from fastrnn.inputs.steps import IGNORED, UNKNOWN, as_step_labels, as_step_weight
+
+
+class Labels(Value):
+    """Class labels in a file: an array, sorted, no two the same."""
+
+    def read(self, value, place):
+        """Return the array."""
+        labels = super().read(value, place)
+        with as_model_file_error(f"{place}: "):
+            is_sorted = isinstance(labels, np.ndarray) and np.array_equal(np.unique(labels), labels)
+        if not is_sorted or len(labels) < 2:
+            place.refuse(labels, "two or more labels, sorted")
+        return labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +36,9 @@ class ClassTask(Task):
 
     classes: np.ndarray
 
+    kind = "classes"
+    fields = Record({"classes": Labels()})
+    others = ("label_sets",)
     head = "log_loss"
     meanings = ("classes", "multilabel")
 
@@ -96,18 +112,6 @@ class ClassTask(Task):
         """Fitted attributes of the estimator."""
         return {"classes_": self.classes}
 
-    def record(self):
-        """Fields and arrays of a file."""
-        return {"classes": self.classes, "is_multilabel": False}, {}
-
-    @classmethod
-    def from_record(cls, fields, file, reader):
-        """Read what `record` gave, for either kind of labels."""
-        classes, several = read_labels(fields, "classes"), fields.flag("is_multilabel")
-        numbers = not several or classes.tolist() == [*range(len(classes))]
-        fields.check(numbers, "classes", "the numbers of the labels")
-        return LabelSetTask(len(classes)) if several else cls(classes)
-
     @classmethod
     def adopt(cls, head, classes=None, multilabel=False):
         """Make a task of a head; a single output is the log-odds of the second of two classes."""
@@ -131,6 +135,8 @@ class LabelSetTask(Task):
 
     n_outputs: int
 
+    kind = "label_sets"
+    fields = Record({"n_outputs": Whole(2)})
     head = "binary_log_loss"
 
     @classmethod
@@ -175,10 +181,6 @@ class LabelSetTask(Task):
         """Fitted attributes of the estimator."""
         return {"classes_": np.arange(self.n_outputs)}
 
-    def record(self):
-        """Fields and arrays of a file."""
-        return {"classes": np.arange(self.n_outputs), "is_multilabel": True}, {}
-
     def _check_number(self, y):
         if y.shape[1] != self.n_outputs:
             raise ValueError(f"y has {y.shape[1]} labels, but the model has {self.n_outputs}")
@@ -190,6 +192,8 @@ class StepClassTask(Task):
 
     classes: np.ndarray
 
+    kind = "step_classes"
+    fields = Record({"classes": Labels()})
     head = "log_loss"
     every_step = True
     meanings = ("classes",)
@@ -269,16 +273,12 @@ class StepClassTask(Task):
         """Fitted attributes of the estimator."""
         return {"classes_": self.classes}
 
-    def record(self):
-        """Fields and arrays of a file."""
-        return {"classes": self.classes}, {}
-
     @classmethod
-    def from_record(cls, fields, file, reader):
-        """Read what `record` gave."""
-        classes = read_labels(fields, "classes")
-        fields.check(classes.dtype.kind in "iuU", "classes", "strings or whole numbers")
-        return cls(classes)
+    def from_record(cls, fields, reader):
+        """Make a task of what is in a file."""
+        as_step_labels([fields["classes"]])  # they are all strings, or all whole numbers
+        check_none_is_left_out(fields["classes"])
+        return cls(**fields)
 
     @classmethod
     def adopt(cls, head, classes=None):

@@ -1,18 +1,13 @@
 """Estimators from files."""
 
-from dataclasses import fields
+import math
 
 from fastrnn.estimators.classifier import RNNClassifier
-from fastrnn.estimators.fitting import as_generator, describe, keep, regularization
+from fastrnn.estimators.fitting import as_generator, keep, regularization
 from fastrnn.estimators.forecaster import RNNForecaster
 from fastrnn.estimators.language_model import RNNLanguageModel
 from fastrnn.estimators.regressor import RNNRegressor
-from fastrnn.estimators.saving import (
-    as_model_file_error,
-    read_history,
-    read_parameters,
-    read_training,
-)
+from fastrnn.estimators.saving import read_model
 from fastrnn.estimators.tagger import RNNTagger
 from fastrnn.files import ModelFileError
 from fastrnn.files.layout import open_record
@@ -70,30 +65,18 @@ def load(path):
         if file.kind not in _KINDS:
             advice = ": fit(resume=True) goes on from it" if file.kind == "checkpoint" else ""
             raise ModelFileError(f"this is a file of kind {file.kind!r}, no model{advice}")
-        return _read_model(_KINDS[file.kind], file)
+        return _build(file, read_model(_KINDS[file.kind], file))
 
 
-def _read_model(cls, file):
-    """Check the whole of the record, then build what it says."""
-    names = [field.name for field in fields(cls)]
-    model = read_parameters(cls, file.fields.part("parameters"), names)
-    part = file.fields.part("fitted_with")
-    shaped = read_parameters(cls, part, [name for name in part.names() if name in names])
-    fitted = file.fields.part("fitted")
-    with as_model_file_error():
-        reader = cls.reader_class.from_record(fitted, file, shaped)
-        task = cls.task_class.from_record(fitted, file, reader)
-        fitted.end()
-        architecture = describe(shaped, reader, task)
-    for name, shape in architecture.shapes().items():
-        file.expect(name, architecture.dtype, shape)
-    read_history(model, file.fields.part("history"))
-    state = TrainingState(as_generator(model.random_state))
-    read_training(state, file.fields.part("training"))
-    file.end()
-
-    network = Network(architecture, random_state=ZEROS, **regularization(model))
+def _build(file, saved):
+    """Make the model, with its weights."""
+    model = saved.model
+    for name, value in saved.history.items():
+        setattr(model, f"{name}_", value)
+    model.best_loss_ = min(model.loss_curve_, default=math.inf)
+    state = TrainingState(as_generator(model.random_state), **saved.training)
+    network = Network(saved.architecture, random_state=ZEROS, **regularization(model))
     for name, view in network.named_views(network.theta).items():
         file.read_into(name, view)
-    keep(model, reader, task, network, state)
+    keep(model, saved.reader, saved.task, network, state)
     return model

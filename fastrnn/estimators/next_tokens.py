@@ -7,11 +7,12 @@ from numbers import Integral
 
 import numpy as np
 
-from fastrnn.estimators.parameters import batch_size, embedding_sizes
+from fastrnn.estimators.parameters import batch_size, embedding_sizes, parameters_of
 from fastrnn.estimators.precision import narrow_weight
 from fastrnn.estimators.targets import as_sample_weight, in_argument
+from fastrnn.estimators.task_parameters import LanguageModelParameters
 from fastrnn.estimators.tasks import Scored, Target, Task
-from fastrnn.files import ModelFileError
+from fastrnn.files.codec import Array, Flag, ListOf, Optional, Record, Text, Whole
 from fastrnn.inputs.columns import Columns
 from fastrnn.inputs.texts import END, Vocabulary, open_texts, read_ids, read_tokens
 from fastrnn.preprocessing import TokenEncoder
@@ -23,6 +24,38 @@ ENCODER = ("tokenizer", "lowercase", "min_freq", "max_features")
 ONE_TOKEN = "X has no text of two tokens or more: there is nothing to predict"
 
 
+def _check_encoder(fields):
+    for name in ENCODER:
+        parameters_of(LanguageModelParameters)[name].check(fields[name])
+
+
+def _make_encoder(vocabulary, **fields):
+    encoder = TokenEncoder(**fields)
+    tokens = [encoder.unknown_token, *vocabulary]
+    if len({*tokens} - {""}) < len(tokens):
+        raise ValueError("vocabulary has a token twice, or an empty one")
+    _set_vocabulary(encoder, tokens)
+    return encoder
+
+
+ENCODER_FIELDS = Record(
+    {
+        "tokenizer": Text(),
+        "lowercase": Flag(),
+        "min_freq": Whole(1, math.inf),
+        "max_features": Optional(Whole(1, math.inf)),
+        "vocabulary": ListOf(Text()),
+    },
+    _make_encoder,
+    _check_encoder,
+    lambda encoder: {
+        **{name: getattr(encoder, name) for name in ENCODER},
+        "vocabulary": encoder.vocabulary_,
+    },
+)
+"""`TokenEncoder` in files, but for its token for those that are not known."""
+
+
 @dataclass(frozen=True, eq=False)
 class TextReader:
     """Reads texts with the vocabulary of `fit`; `counts` has how often training met each token."""
@@ -30,6 +63,20 @@ class TextReader:
     vocabulary: Vocabulary
     counts: np.ndarray
 
+    kind = "texts"
+    fields = Record(
+        {
+            "encoder": Optional(ENCODER_FIELDS),
+            "is_long": Flag(),
+            "counts": Array("int64", lambda fields: (None,), low=0),
+        },
+        take_apart=lambda reader: {
+            "encoder": reader.vocabulary.encoder,
+            "is_long": reader.is_long,
+            "counts": reader.counts,
+        },
+    )
+    width = 1
     n_features = 0
     id_tables = None
     feature_names = None
@@ -103,6 +150,11 @@ class TextReader:
         return Columns(1, None, (0,), (self.vocabulary.size,), (None,))
 
     @property
+    def n_ids(self):
+        """How many ids there are."""
+        return (self.vocabulary.size,)
+
+    @property
     def is_long(self):
         """Whether `fit` has read one long text rather than separate ones."""
         return self.vocabulary.end is None
@@ -117,7 +169,7 @@ class TextReader:
         size = int(sizes if isinstance(sizes, Integral) else sizes[-1])
         tied = self.is_tied(parameters)
         width = size if tied and wanted is None else wanted
-        tables = embedding_sizes(width, (self.vocabulary.size,))
+        tables = embedding_sizes(width, self.n_ids)
         if tied and tables[0][1] != size:
             raise ValueError(
                 f"tie_weights=True needs vectors of the size of the last hidden layer, {size}, but "
@@ -147,43 +199,25 @@ class TextReader:
             "token_counts_": self.counts,
         }
 
-    def fitted_with(self):
-        """Parameters of the estimator that the reader was made with."""
-        encoder = self.vocabulary.encoder
-        return {} if encoder is None else {name: getattr(encoder, name) for name in ENCODER}
-
     def seen(self, sequences, values, weight):
         """What training sees, by argument of `fit`."""
         X = [sequences.values, sequences.offsets, sequences.ids]
         return {"X": X, "y": [values], "sample_weight": [weight]}
 
-    def record(self):
-        """Fields and arrays of a file."""
-        vocabulary = self.vocabulary
-        known = None if vocabulary.encoder is None else list(vocabulary.encoder.vocabulary_)
-        record = {"vocabulary": known, "n_tokens": vocabulary.size, "one_long_text": self.is_long}
-        return record, {"token_counts": self.counts}
-
     @classmethod
-    def from_record(cls, part, file, parameters):
-        """Read what `record` gave."""
-        n_tokens, is_long = part.whole("n_tokens", 1), part.flag("one_long_text")
-        known = part.optional("vocabulary", part.entries, str)
-        counts = file.array("fitted.token_counts", "int64", (n_tokens,))
-        if not (counts >= 0).all() or not counts.any():
-            raise ModelFileError("the tensor 'fitted.token_counts' has no counts")
-        end = None if is_long else n_tokens - 1
-        encoder, tokens = None, list(range(n_tokens if end is None else end))
-        if known is not None:
-            encoder = _new_encoder(parameters)
-            tokens = [encoder.unknown_token, *known]
-            n_different = len({*tokens} - {""})
-            part.check(n_different == len(tokens), "vocabulary", "different tokens")
-            _set_vocabulary(encoder, tokens)
-        part.check(
-            0 < len(tokens) == (n_tokens if end is None else end), "n_tokens", "all of the tokens"
-        )
-        return cls(Vocabulary(encoder, tokens + ([] if end is None else [END]), end), counts)
+    def from_record(cls, fields, fitted_by):
+        """Make a reader of what is in a file."""
+        encoder, is_long, counts = fields["encoder"], fields["is_long"], fields["counts"]
+        if not counts.any():
+            raise ValueError("no token has a count")
+        n_tokens = len(counts) - (not is_long)
+        tokens = list(range(n_tokens))
+        if encoder is not None:
+            tokens = [encoder.unknown_token, *encoder.vocabulary_]
+        if not 0 < len(tokens) == n_tokens:
+            raise ValueError(f"there are counts of {n_tokens} tokens, but {len(tokens)} tokens")
+        end = None if is_long else n_tokens
+        return cls(Vocabulary(encoder, tokens if is_long else [*tokens, END], end), counts)
 
     @classmethod
     def adopt(cls, weights, parameters, tokens=None):
@@ -214,6 +248,7 @@ class NextTokenTask(Task):
     n_outputs: int
     is_long: bool
 
+    kind = "next_tokens"
     head = "log_loss"
     every_step = True
     keeps_outputs = False
@@ -273,7 +308,7 @@ class NextTokenTask(Task):
         return cls(len(head["b"]), is_long=True), head
 
     @classmethod
-    def from_record(cls, part, file, reader):
+    def from_record(cls, fields, reader):
         """Nothing but what the reader has."""
         return cls(reader.vocabulary.size, reader.is_long)
 

@@ -1,5 +1,6 @@
 """The reader and the task of a forecaster: series, and the values that come next."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from numbers import Integral
@@ -12,10 +13,10 @@ from fastrnn.estimators.parameters import embedding_sizes
 from fastrnn.estimators.plan import Plan
 from fastrnn.estimators.precision import narrow_weight
 from fastrnn.estimators.readers import check_same_ids, chosen_columns
-from fastrnn.estimators.series_record import read_series_record, record_series
+from fastrnn.estimators.series_record import PLAN, SERIES, check_series
 from fastrnn.estimators.targets import as_sample_weight
 from fastrnn.estimators.tasks import Scored, Target, Task
-from fastrnn.files import ModelFileError
+from fastrnn.files.codec import Array, Optional, Record, Whole
 from fastrnn.inputs.covariates import CovariateScale
 from fastrnn.inputs.frames import is_frame
 from fastrnn.inputs.long_frames import LongColumns
@@ -37,6 +38,10 @@ class GivenSeries:
     columns: LongColumns = USUAL_COLUMNS
 
 
+def _n_covariates(fields):
+    return (fields["series"].covariates.width,)
+
+
 @dataclass(frozen=True, eq=False)
 class SeriesReader:
     """Reads series with the plan, scale and covariates of `fit`; `series` are those of `fit`."""
@@ -46,6 +51,23 @@ class SeriesReader:
     series: SeriesSet
     window: int | None
 
+    kind = "series"
+    fields = Record(
+        {
+            "plan": PLAN,
+            "window": Optional(Whole(2, math.inf)),
+            "series": SERIES,
+            "covariate_mean": Array("float64", _n_covariates),
+            "covariate_scale": Array("float64", _n_covariates, above=0),
+        },
+        take_apart=lambda reader: {
+            "plan": reader.plan,
+            "window": reader.window,
+            "series": reader.series,
+            "covariate_mean": reader.covariates.mean,
+            "covariate_scale": reader.covariates.deviation,
+        },
+    )
     meanings: ClassVar[tuple] = ()
 
     @classmethod
@@ -137,6 +159,16 @@ class SeriesReader:
         return self.plan.columns(self.covariates)[0]
 
     @property
+    def width(self):
+        """Columns of each step."""
+        return self.plan.width(self.covariates)
+
+    @property
+    def n_ids(self):
+        """How many ids each covariate of them has, and one that stands for not known yet."""
+        return self.covariates.n_rows
+
+    @property
     def n_features(self):
         """Numbers of each step."""
         return self.columns.width - len(self.columns.ids)
@@ -152,11 +184,9 @@ class SeriesReader:
 
     def tables(self, parameters):
         """Size of the table of each covariate that is an id."""
-        covariates = self.covariates
-        sizes = embedding_sizes(parameters.embedding_dim, covariates.columns.n_categories)
-        return tuple(
-            (n_rows, width) for n_rows, (_, width) in zip(covariates.n_rows, sizes, strict=True)
-        )
+        n_categories = self.covariates.columns.n_categories
+        sizes = embedding_sizes(parameters.embedding_dim, n_categories)
+        return tuple((n, width) for n, (_, width) in zip(self.n_ids, sizes, strict=True))
 
     def attributes(self):
         """Fitted attributes of the estimator."""
@@ -165,19 +195,6 @@ class SeriesReader:
             "n_categories_": self.series.covariates.n_categories,
             "covariate_mean_": self.covariates.mean,
             "covariate_scale_": self.covariates.deviation,
-        }
-
-    def fitted_with(self):
-        """Parameters of the estimator that the reader was made with."""
-        plan = self.plan
-        return {
-            "strategy": "recursive" if plan.feeds_back else "direct",
-            "horizon": 1 if plan.feeds_back else plan.block,
-            "scaling": plan.scaling,
-            "log": plan.log,
-            "seasonality": plan.seasonality,
-            "quantiles": plan.quantiles,
-            "missing": "mask" if plan.mask else "error",
         }
 
     def seen(self, lessons, values, weight):
@@ -190,32 +207,20 @@ class SeriesReader:
             "sample_weight": [weight],
         }
 
-    def record(self):
-        """Fields and arrays of a file."""
-        fields, arrays = record_series(self.series)
-        arrays = {f"series.{name}": array for name, array in arrays.items()}
-        if self.covariates.columns.width:
-            arrays["covariate_mean"] = self.covariates.mean
-            arrays["covariate_scale"] = self.covariates.deviation
-        return {"series": fields}, arrays
-
     @classmethod
-    def from_record(cls, part, file, parameters):
-        """Read what `record` gave."""
-        plan = plan_of(parameters)
-        series = read_series_record(part.part("series"), file, plan)
-        width = series.covariates.width
-        mean, scale = np.zeros((2, 0))
-        if width:
-            mean, scale = (
-                file.array(f"fitted.{name}", "float64", (width,))
-                for name in ("covariate_mean", "covariate_scale")
-            )
+    def from_record(cls, fields, fitted_by):
+        """Make a reader of what is in a file."""
+        plan, series = fields["plan"], fields["series"]
+        mean, scale = fields["covariate_mean"], fields["covariate_scale"]
+        check_series(series, plan)
+        n_future, n_past = series.n_covariates
+        if plan.feeds_back and n_past:
+            raise ValueError("there are past covariates, but forecasts are fed back")
         ids = list(series.covariates.ids)
-        if not (scale > 0).all() or mean[ids].any() or (scale[ids] != 1).any():
-            raise ModelFileError("the tensor 'fitted.covariate_scale' or '..._mean' is no scale")
-        covariates = CovariateScale(mean, scale, series.covariates, series.n_covariates[0])
-        return cls(plan, covariates, series, parameters.window)
+        if mean[ids].any() or (scale[ids] != 1).any():
+            raise ValueError("covariate_mean or covariate_scale is no scale of ids")
+        covariates = CovariateScale(mean, scale, series.covariates, n_future)
+        return cls(plan, covariates, series, fields["window"])
 
     @classmethod
     def adopt(cls, weights, parameters):
@@ -232,6 +237,7 @@ class NextValueTask(Task):
 
     plan: Plan
 
+    kind = "next_values"
     every_step = True
 
     @classmethod
@@ -297,7 +303,7 @@ class NextValueTask(Task):
         return -head.loss_and_grad(outputs, values, weight, rows, total)
 
     @classmethod
-    def from_record(cls, part, file, reader):
+    def from_record(cls, fields, reader):
         """Nothing but what the reader has."""
         return cls(reader.plan)
 

@@ -8,7 +8,7 @@ import numpy as np
 from fastrnn.estimators.precision import narrow, narrow_weight
 from fastrnn.estimators.targets import as_numbers, as_sample_weight, check_same_length
 from fastrnn.estimators.tasks import Target, Task
-from fastrnn.files import ModelFileError
+from fastrnn.files.codec import Array, Flag, Record
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +19,14 @@ class NumberTask(Task):
     scale: np.ndarray
     is_flat: bool
 
+    kind = "numbers"
+    fields = Record(
+        {
+            "is_flat": Flag(),
+            "mean": Array("float64", lambda fields: (None,)),
+            "scale": Array("float64", lambda fields: fields["mean"].shape, above=0),
+        }
+    )
     head = "squared_error"
 
     @classmethod
@@ -87,22 +95,12 @@ class NumberTask(Task):
         """Fitted attributes of the estimator."""
         return {"y_mean_": self.mean, "y_scale_": self.scale}
 
-    def record(self):
-        """Fields and arrays of a file."""
-        fields = {"n_outputs": self.n_outputs, "y_ndim": 1 if self.is_flat else 2}
-        return fields, {"y_mean": self.mean, "y_scale": self.scale}
-
     @classmethod
-    def from_record(cls, fields, file, reader):
-        """Read what `record` gave."""
-        n_outputs, ndim = fields.whole("n_outputs", 1), fields.whole("y_ndim", 1, 2)
-        fields.check(ndim == 2 or n_outputs == 1, "y_ndim", "2 for several outputs")
-        mean, scale = (
-            file.array(f"fitted.{name}", "float64", (n_outputs,)) for name in ("y_mean", "y_scale")
-        )
-        if not (scale > 0).all():
-            raise ModelFileError("the tensor 'fitted.y_scale' has numbers that are not above 0")
-        return cls(mean, scale, ndim == 1)
+    def from_record(cls, fields, reader):
+        """Make a task of what is in a file."""
+        if fields["is_flat"] and len(fields["mean"]) > 1:
+            raise ValueError("several outputs, expected one where y is flat")
+        return cls(**fields)
 
     @classmethod
     def adopt(cls, head):

@@ -59,14 +59,14 @@ class Plan:
     feeds_back: bool
 
     @property
-    def loss(self):
-        """Loss that the network is trained on: "squared_error", or the levels of quantiles."""
-        return self.quantiles or "squared_error"
-
-    @property
     def n_outputs(self):
         """Number of outputs of the network."""
         return self.block * len(self.quantiles or (0.5,))
+
+    def width(self, covariates):
+        """How many columns the network reads, ids among them."""
+        n_past = len(covariates.mean) - covariates.n_future
+        return 1 + self.mask + n_past + self.block * covariates.n_future
 
     @property
     def season(self):
@@ -122,7 +122,7 @@ class Plan:
         ids = tuple(sorted(place))
         return (
             Columns(
-                width=first + self.block * n_future,
+                width=self.width(covariates),
                 ids=ids,
                 n_categories=tuple(covariates.n_rows[place[j]] for j in ids),
                 categories=(None,) * len(ids),

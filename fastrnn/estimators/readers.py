@@ -11,8 +11,11 @@ texts in `next_tokens`. All of them have the same members:
   ``is_tied(parameters)`` says whether its head shares a table.
 - ``steps()`` says how a stream reads.
 - ``split_validation_data(given)`` takes apart what `fit` is given so: X, y and sample weights.
-- ``attributes()`` are set on the estimator; ``fitted_with()`` are the parameters that made it.
-- ``record()`` gives fields and arrays of a file, ``from_record`` reads them back.
+- ``attributes()`` are set on the estimator.
+- ``kind`` is its word in files, and ``fields`` the `Record` of what stands there;
+  ``from_record(fields, fitted_by)`` makes one of them, for a class of estimators of this name.
+- ``width`` says how many columns a step has that the network reads, ids among them, and ``n_ids``
+  how many ids each table has vectors of: what is in a file is held to these.
 - ``seen(sequences, values, weight)`` names the arrays that a checkpoint compares.
 """
 
@@ -20,10 +23,19 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from fastrnn.estimators.parameters import embedding_sizes
-from fastrnn.estimators.saving import read_columns, record_columns
-from fastrnn.inputs.columns import Columns, choose
+from fastrnn.files.codec import Optional, Record, Whole
+from fastrnn.inputs.columns import COLUMNS, Columns, check_names, choose
 from fastrnn.inputs.sequences import as_sequences
 from fastrnn.streams.snapshot import Reading
+
+
+def _check_columns(fields):
+    columns, n_columns = fields["columns"], fields["n_columns"]
+    check_names(columns, n_columns or columns.width)
+    if columns.width < 1:
+        raise ValueError("columns must be one or more")
+    if n_columns is not None and columns.width != 1:
+        raise ValueError("n_columns must be null for several columns")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +48,8 @@ class SequenceReader:
     columns: Columns
     n_columns: int | None
 
+    kind = "sequences"
+    fields = Record({"columns": COLUMNS, "n_columns": Optional(Whole(1))}, check=_check_columns)
     id_tables = None
     meanings: ClassVar[tuple] = ()  # arguments of adopt that say what is read
 
@@ -80,9 +94,19 @@ class SequenceReader:
         """Numbers of each step."""
         return self.columns.width - len(self.columns.ids)
 
+    @property
+    def width(self):
+        """Columns of each step."""
+        return self.columns.width
+
+    @property
+    def n_ids(self):
+        """How many ids each column of them has."""
+        return self.columns.n_categories
+
     def tables(self, parameters):
         """Size of the table of each column of ids."""
-        return embedding_sizes(parameters.embedding_dim, self.columns.n_categories)
+        return embedding_sizes(parameters.embedding_dim, self.n_ids)
 
     def is_tied(self, parameters):
         """Whether the head has the table of the only column of ids as its weights."""
@@ -99,29 +123,16 @@ class SequenceReader:
             "n_categories_": self.columns.n_categories,
         }
 
-    def fitted_with(self):
-        """Parameters of the estimator that the reader was made with."""
-        return {}
-
     def seen(self, sequences, values, weight):
         """What training sees, by argument of `fit`."""
         ids = [] if sequences.ids is None else [sequences.ids]
         X = [sequences.values, sequences.offsets, *ids]
         return {"X": X, "y": [values], "sample_weight": [weight]}
 
-    def record(self):
-        """Fields and arrays of a file."""
-        return {"columns": record_columns(self.columns), "n_columns": self.n_columns}, {}
-
     @classmethod
-    def from_record(cls, fields, file, parameters):
-        """Read what `record` gave."""
-        n_columns = fields.optional("n_columns", fields.whole, 1)
-        columns = read_columns(fields.part("columns"), n_columns)
-        fields.check(columns.width >= 1, "columns", "one or more")
-        is_whole = n_columns is None or columns.width == 1
-        fields.check(is_whole, "n_columns", "null for several columns")
-        return cls(replace(columns, fitted_by=type(parameters).__name__), n_columns)
+    def from_record(cls, fields, fitted_by):
+        """Make a reader of what is in a file."""
+        return cls(replace(fields["columns"], fitted_by=fitted_by), fields["n_columns"])
 
     @classmethod
     def adopt(cls, weights, parameters):

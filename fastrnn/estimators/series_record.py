@@ -1,98 +1,141 @@
-"""The series that a forecaster was fitted on, as fields and arrays of a file, and back."""
+"""What a forecaster has learned of series, in a file: how they are read, and they themselves."""
 
 import numpy as np
 
-from fastrnn.estimators.saving import as_model_file_error, read_columns, record_columns
-from fastrnn.files import ModelFileError
+from fastrnn.estimators.lessons import Plan
+from fastrnn.estimators.parameters import parameters_of
+from fastrnn.estimators.task_parameters import ForecasterParameters
+from fastrnn.files.codec import Array, Flag, ListOf, Number, Optional, Record, Text, Value, Whole
+from fastrnn.inputs.columns import COLUMNS, check_names
 from fastrnn.inputs.covariates import FUTURE, PAST, check_covariates, check_ids
-from fastrnn.inputs.long_frames import LongColumns
+from fastrnn.inputs.long_frames import LONG_COLUMNS
 from fastrnn.inputs.series import MIN_OBSERVED, SeriesSet, check_finite, check_reach
 
 
-def record_series(series):
-    """Say what the series are.
+def _check_plan(fields):
+    for name in ("scaling", "log", "seasonality", "quantiles"):
+        parameters_of(ForecasterParameters)[name].check(fields[name])
+    if fields["feeds_back"] and fields["block"] > 1:
+        raise ValueError("block must be 1 where forecasts are fed back")
 
-    Parameters
-    ----------
-    series : SeriesSet
-        The series.
 
-    Returns
-    -------
-    fields : dict
-        A part of a record.
-    arrays : dict of str to ndarray
-        Arrays that go with it: values and covariates of all series, one series after the other.
-    """
-    columns = series.columns
-    n_future, n_past = series.n_covariates
-    fields = {
+PLAN = Record(
+    {
+        "block": Whole(1),
+        "feeds_back": Flag(),
+        "scaling": Optional(Text()),
+        "log": Flag(),
+        "seasonality": Optional(Whole()),
+        "quantiles": Optional(ListOf(Number(), tuple)),
+        "mask": Flag(),
+    },
+    Plan,
+    _check_plan,
+)
+"""`Plan` in files."""
+
+
+def _take_apart(series):
+    """The fields of series: arrays have all of them, one after the other."""
+    n_future, _ = series.n_covariates
+    return {
         "n_series": len(series),
         "is_single": series.is_single,
         "n_future": n_future,
-        "covariates": record_columns(series.covariates),
+        "covariates": series.covariates,
         "ids": series.ids,
         "last_times": series.last_times,
-        "columns": None if columns is None else _record_long_columns(columns),
+        "columns": series.columns,
+        "lengths": _lengths(series.values),
+        "values": np.concatenate(series.values),
+        "future_lengths": _lengths(series.future) if n_future else None,
+        "future": np.concatenate(series.future),
+        "past": np.concatenate(series.past),
     }
-    arrays = {"lengths": _lengths(series.values), "values": np.concatenate(series.values)}
-    if n_future:
-        arrays["future_lengths"] = _lengths(series.future)
-        arrays["future"] = np.concatenate(series.future)
-    if n_past:
-        arrays["past"] = np.concatenate(series.past)
-    return fields, arrays
 
 
-def read_series_record(part, file, plan):
-    """Read back what `record_series` said.
-
-    Parameters
-    ----------
-    part : Fields
-        Part of a record.
-    file : RecordFile
-        Has the arrays, under names that begin with "fitted.series.".
-    plan : Plan
-        How the series are read.
-
-    Returns
-    -------
-    SeriesSet
-    """
-    n = part.whole("n_series", 1)
-    n_future = part.whole("n_future")
-    covariates = read_columns(part.part("covariates"))
-    n_past = covariates.width - n_future
-    part.check(n_past >= 0, "n_future", f"0 to {covariates.width}")
-    # What the network reads grows with both. It is in the file, as rows of its weights.
-    part.check(plan.block * covariates.width <= file.size, "covariates", "fewer for the horizon")
-    is_single = part.flag("is_single")
-    part.check(n == 1 or not is_single, "is_single", "false for several series")
-    ids = part.optional("ids", part.entries)
-    times = part.optional("last_times", part.entries)
-    part.check(ids is None or len(ids) == n, "ids", "one for each series")
-    part.check(times is None or len(times) == n, "last_times", "one for each series")
-    columns = part.optional("columns", part.part)
-    columns = None if columns is None else _read_long_columns(columns)
-    part.check((ids is None) == (times is None) == (columns is None), "ids", "those of a frame")
-    part.end()
-
-    lengths = _read_lengths(file, "lengths", n)
-    values = _read_parts(file, "values", lengths, ())
-    future = [np.empty((length, 0)) for length in lengths]
-    past = list(future)
-    if n_future:
-        future = _read_parts(file, "future", _read_lengths(file, "future_lengths", n), (n_future,))
-    if n_past:
-        past = _read_parts(file, "past", lengths, (n_past,))
-    series = SeriesSet(values, future, past, covariates, ids, times, columns, is_single)
-    with as_model_file_error():
-        _check(series, plan)
-    return series
+def _lengths(parts):
+    return np.array([len(part) for part in parts], dtype=np.int64)
 
 
-def _check(series, plan):
+def _check_fields(fields):
+    covariates, n = fields["covariates"], fields["n_series"]
+    check_names(covariates, covariates.width)
+    if fields["n_future"] > covariates.width:
+        raise ValueError(f"n_future must be 0 to {covariates.width}")
+    if fields["is_single"] and n > 1:
+        raise ValueError("is_single must be false for several series")
+    of_frame = [fields[name] is not None for name in ("ids", "last_times", "columns")]
+    if len(set(of_frame)) > 1:
+        raise ValueError("ids, last_times and columns must be those of a frame")
+    if of_frame[0] and not len(fields["ids"]) == len(fields["last_times"]) == n:
+        raise ValueError("ids and last_times must be one for each series")
+
+
+def _n_series(fields):
+    return (fields["n_series"],)
+
+
+def _steps(fields):
+    return (_total(fields["lengths"]),)
+
+
+def _past(fields):
+    return (_total(fields["lengths"]), fields["covariates"].width - fields["n_future"])
+
+
+def _n_future(fields):
+    return _n_series(fields) if fields["n_future"] else None
+
+
+def _future(fields):
+    return (_total(fields["future_lengths"]), fields["n_future"]) if fields["n_future"] else None
+
+
+def _total(lengths):
+    return sum(lengths.tolist())  # whole numbers of Python: they do not wrap around
+
+
+def _make(**fields):
+    ends = np.cumsum(fields["lengths"])[:-1]
+    future = [np.empty((length, 0)) for length in fields["lengths"]]
+    if fields["n_future"]:
+        future = np.split(fields["future"], np.cumsum(fields["future_lengths"])[:-1])
+    return SeriesSet(
+        np.split(fields["values"], ends),
+        future,
+        np.split(fields["past"], ends),
+        fields["covariates"],
+        fields["ids"],
+        fields["last_times"],
+        fields["columns"],
+        fields["is_single"],
+    )
+
+
+SERIES = Record(
+    {
+        "n_series": Whole(1),
+        "is_single": Flag(),
+        "n_future": Whole(),
+        "covariates": COLUMNS,
+        "ids": Optional(ListOf(Value())),
+        "last_times": Optional(ListOf(Value())),
+        "columns": Optional(LONG_COLUMNS),
+        "lengths": Array("int64", _n_series, low=1),
+        "values": Array("float64", _steps, finite=False),
+        "future_lengths": Array("int64", _n_future, low=1),
+        "future": Array("float64", _future, finite=False),
+        "past": Array("float64", _past, finite=False),
+    },
+    _make,
+    _check_fields,
+    _take_apart,
+)
+"""`SeriesSet` in files."""
+
+
+def check_series(series, plan):
     """Check what `fastrnn.inputs.series.read_series` checks."""
     for i, values in enumerate(series.values):
         check_finite(values, series.name(i), plan.mask)
@@ -107,42 +150,3 @@ def _check(series, plan):
     check_reach(series.future, map(len, series.values), 0, series.ids)
     if series.ids is not None and len(set(series.ids)) < len(series.ids):
         raise ValueError("two series have the same id")
-
-
-def _lengths(parts):
-    return np.array([len(part) for part in parts], dtype=np.int64)
-
-
-def _read_lengths(file, name, n):
-    lengths = file.array(f"fitted.series.{name}", "int64", (n,))
-    if (lengths < 1).any() or (lengths > file.size).any():
-        raise ModelFileError(f"the tensor 'fitted.series.{name}' has numbers that are no lengths")
-    return lengths
-
-
-def _read_parts(file, name, lengths, width):
-    total = int(lengths.sum())
-    array = file.array(f"fitted.series.{name}", "float64", (total, *width), finite=False)
-    return np.split(array, np.cumsum(lengths)[:-1])
-
-
-def _record_long_columns(columns):
-    return {
-        "id": columns.id,
-        "time": columns.time,
-        "value": columns.value,
-        "future": list(columns.future),
-        "past": list(columns.past),
-    }
-
-
-def _read_long_columns(part):
-    columns = LongColumns(
-        part.text("id"),
-        part.text("time"),
-        part.text("value"),
-        tuple(part.entries("future", str)),
-        tuple(part.entries("past", str)),
-    )
-    part.end()
-    return columns

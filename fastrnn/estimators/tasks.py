@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fastrnn.files.codec import Record
+
 
 @dataclass(frozen=True)
 class Target:
@@ -65,12 +67,16 @@ class Task:
       ``encode(y, sequences, sample_weight, parameters, part)`` the target of a later call: without
       parameters, which may weigh classes, one for scores; a part need not have all classes.
     - ``score(outputs, values, weight)`` is what early stopping looks at.
-    - ``attributes()`` are set on the estimator; ``fitted_with()`` are the parameters that made it.
-    - ``record()`` gives fields and arrays of a file, ``from_record(fields, file, reader)`` reads
-      them back, and ``adopt(head, **meaning)`` makes a task of a head from elsewhere.
+    - ``attributes()`` are set on the estimator.
+    - ``kind`` is its word in files, and ``fields`` the `Record` of what stands there;
+      ``from_record(fields, reader)`` makes a task of them, and ``adopt(head, **meaning)`` one of a
+      head from elsewhere. ``others`` are kinds of task that ``learn`` may choose instead.
     - ``smallest()`` makes one with a single output, to count memory before `y` is known.
     """
 
+    kind: ClassVar[str]
+    fields: ClassVar[Record] = Record({})
+    others: ClassVar[tuple] = ()
     every_step = False
     keeps_outputs = True  # all at once, to score them
     head_options: ClassVar[dict] = {}
@@ -80,13 +86,10 @@ class Task:
         """Fitted attributes of the estimator."""
         return {}
 
-    def fitted_with(self):
-        """Parameters of the estimator that the task was made with."""
-        return {}
-
-    def record(self):
-        """Fields and arrays of a file."""
-        return {}, {}
+    @classmethod
+    def from_record(cls, fields, reader):
+        """Make a task of what is in a file."""
+        return cls(**fields)
 
     def hold_out(self, sequences, target, fraction, rng):
         """Split off what early stopping scores: return what is left, and that."""

@@ -24,9 +24,10 @@ import numpy as np
 
 import fastrnn
 from fastrnn.files.atomic import replacing
-from fastrnn.files.record import LARGEST, Fields, ModelFileError, check_room, parse, show
+from fastrnn.files.codec import DictOf, ListOf, Place, Record, Text, Value, Whole
+from fastrnn.files.values import ModelFileError, check_room, parse, show
 
-FORMAT = 1
+FORMAT = 2
 """Version of the format of records. Files of a higher one are refused."""
 
 _METADATA, _RECORD = "__metadata__", "fastrnn"
@@ -36,6 +37,18 @@ _CHUNK = 2**20  # bytes that are read and checked at a time
 _MAX_REASON = 300  # characters of a message
 _DTYPES = {"F32": "float32", "F64": "float64", "I64": "int64"}
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+
+_METADATA_RECORD = Record({_RECORD: Text()})
+_TENSOR = Record(
+    {
+        "dtype": Text(tuple(_DTYPES)),
+        "shape": ListOf(Whole(1), tuple),
+        "data_offsets": ListOf(Whole(), tuple),
+    }
+)
+# What every record says of its file beside its sections; the first two in any format.
+_WRITER = Record({"format": Whole(1), "fastrnn": Text()})
+_HEAD = Record({"kind": Text(), "checksums": DictOf(Text()), "sha256": Text()})
 
 
 @dataclass(frozen=True)
@@ -131,14 +144,14 @@ def read_description(path):
     (1, 32)
     """
     with open_record(path) as file:
-        parameters = file.fields.part("parameters") if "parameters" in file.fields else None
-        values = {} if parameters is None else {n: parameters.value(n) for n in parameters.names()}
+        sections = {"parameters": {}} | file.sections
+        parameters = DictOf(Value()).read(sections["parameters"], Place("parameters"))
         return Description(
-            file.kind, file.version, file.record, values, dict(file.tensors), file.size
+            file.kind, file.version, file.record, parameters, dict(file.tensors), file.size
         )
 
 
-def write_record(path, kind, record, tensors):
+def write_record(path, kind, sections, tensors, check=None):
     """Write a file, whole or not at all.
 
     Parameters
@@ -147,15 +160,17 @@ def write_record(path, kind, record, tensors):
         Where; a file that is there is replaced.
     kind : str
         What is in it.
-    record : dict of str to dict
-        What `fastrnn.files.record.encode` made, in sections.
+    sections : dict of str to dict
+        What the `Record` of such files has written.
     tensors : dict of str to ndarray
         Arrays of float32, float64 or int64 by name, none of them empty.
+    check : callable or None, default=None
+        Reads the `RecordFile` that has been written, before it takes the place of another.
 
     Raises
     ------
     ValueError
-        If the file could not be read again, since the record is too large.
+        If the file could not be read again.
     OSError
         If the file cannot be written.
     """
@@ -172,7 +187,7 @@ def write_record(path, kind, record, tensors):
         }
         checksums[name] = hashlib.sha256(_bytes(tensor)).hexdigest()
     head = {"format": FORMAT, "fastrnn": fastrnn.__version__, "kind": kind}
-    text = json.dumps({**head, **record, "checksums": checksums}, allow_nan=False)
+    text = json.dumps({**head, **sections, "checksums": checksums}, allow_nan=False)
     header[_METADATA] = {_RECORD: _seal(text)}
     encoded = json.dumps(header, separators=(",", ":")).encode()
     encoded += b" " * (-len(encoded) % 8)
@@ -184,9 +199,12 @@ def write_record(path, kind, record, tensors):
                 file.write(_bytes(tensors[name]))
         with open(temporary, "rb") as file:
             try:
-                RecordFile(file)
+                written = RecordFile(file)
+                if check is not None:
+                    check(written)
             except ModelFileError as error:
-                raise ValueError(f"the file could not be read again: {error}") from None
+                reason = f"it could not be loaded again: {_one_line(error)}"
+                raise ValueError(f"a file cannot hold this {kind}: {reason}") from None
 
 
 def _bytes(tensor):
@@ -223,53 +241,56 @@ def open_record(path):
         try:
             yield RecordFile(file)
         except ModelFileError as error:
-            reason = " ".join(str(error).split())  # what is in the file may have many lines
-            if len(reason) > _MAX_REASON:
-                reason = f"{reason[:_MAX_REASON]} ..."
-            raise ModelFileError(f"{name}: {reason}") from None
+            raise ModelFileError(f"{name}: {_one_line(error)}") from None
+
+
+def _one_line(error):
+    reason = " ".join(str(error).split())  # what is in the file may have many lines
+    return reason if len(reason) <= _MAX_REASON else f"{reason[:_MAX_REASON]} ..."
 
 
 class RecordFile:
     """An open file whose form has been checked.
 
-    Parameters
-    ----------
-    file : binary file
-        At its start.
-
-    Attributes
-    ----------
-    kind, version : str
-        What is in it, and which version of the package wrote it.
-    record : dict
-        All of the record, as JSON has it.
-    fields : Fields
-        The same; what all files have is read already.
-    tensors : dict of str to TensorInfo
-        The tensors by name, in the order of the file.
-    size : int
-        Size of the file in bytes.
+    `kind`, `version` and `format` say what is in it, which version of the package wrote it and in
+    which format. `record` is all of the record as JSON has it, `sections` what is there beside what
+    all files have. `tensors` has a `TensorInfo` by name, in the order of the file, whose `size` is
+    in bytes.
     """
 
     def __init__(self, file):
         self._file, self.size = file, os.fstat(file.fileno()).st_size
         self._wanted: set[str] = set()
+        self._asked_for: set[str] = set()
         header, begin = self._read_header()
-        metadata = Fields(Fields(header, "the header").raw(_METADATA), "the metadata")
-        text = metadata.text(_RECORD)
-        metadata.end()
+        if _METADATA not in header:
+            raise ModelFileError(f"the header has no {_METADATA!r}")
+        text = _METADATA_RECORD.read(header.pop(_METADATA), Place("the metadata"))[_RECORD]
         if not text.isascii() or _seal(text[: -len(_SEAL.format("0" * 64))] + "}") != text:
             raise ModelFileError("its record is damaged: the checksum is another one")
-        del header[_METADATA]
         self.tensors = self._read_table(header, begin)
         self.record = parse(text, "its record")
-        self.fields = Fields(self.record, "the record")
-        self.fields.text("sha256")
-        self._check_head()
-        checksums = self.fields.part("checksums")
-        self._checksums = {name: checksums.text(name) for name in checksums.names()}
+        self.sections = self.record
+        self.version, self.format = self._check_writer()
+        head = self.read(_HEAD)
+        self.sections = {k: v for k, v in self.record.items() if k not in self._asked_for}
+        self.kind, self._checksums = head["kind"], head["checksums"]
         if self._checksums.keys() != self.tensors.keys():
             raise ModelFileError("its tensors are not those that it has checksums of")
+
+    def read(self, record):
+        """Read the sections that a `Record` has, and its arrays."""
+        names = [name for name in record if name in self.sections]
+        self._asked_for.update(names)
+        return record.read({name: self.sections[name] for name in names}, Place("", self))
+
+    def replace_sections(self, sections, names):
+        """Take other sections in the place of older ones; `names` are new ones of tensors."""
+        tensors = {names.get(name, name): info for name, info in self.tensors.items()}
+        if len(tensors) < len(self.tensors):
+            raise ModelFileError("it has a tensor under two names")
+        self.sections, self.tensors = sections, tensors
+        self._checksums = {names.get(name, name): text for name, text in self._checksums.items()}
 
     def _read_header(self):
         length = int.from_bytes(self._read(8), "little")
@@ -293,17 +314,11 @@ class RecordFile:
         tensors = {}
         for name, entry in header.items():
             what = f"the tensor {show(name)}"
-            fields = Fields(entry, what)
-            dtype = fields.text("dtype")
-            fields.check(dtype in _DTYPES, "dtype", f"one of {', '.join(_DTYPES)}")
-            shape = tuple(fields.entries("shape", int))
-            place = fields.entries("data_offsets", int)
-            fields.end()
-            if not all(1 <= n <= LARGEST for n in shape):
-                raise ModelFileError(f"{what} has the shape {show(shape)}")
-            if len(place) != 2 or not 0 <= place[0] <= place[1]:
+            entry = _TENSOR.read(entry, Place(what))
+            shape, place = entry["shape"], entry["data_offsets"]
+            if len(place) != 2 or place[0] > place[1]:
                 raise ModelFileError(f"{what} has the place {show(place)}")
-            info = TensorInfo(_DTYPES[dtype], shape, begin + place[0])
+            info = TensorInfo(_DTYPES[entry["dtype"]], shape, begin + place[0])
             if place[1] - place[0] != info.nbytes:
                 raise ModelFileError(
                     f"{what} has {show(place[1] - place[0])} bytes, which does not suit its shape"
@@ -318,33 +333,21 @@ class RecordFile:
             raise ModelFileError(f"it should have {begin} bytes, but has {self.size}")
         return tensors
 
-    def _check_head(self):
-        fields = self.fields
-        version = fields.whole("format", 1)
-        self.version = fields.text("fastrnn")
-        if version > FORMAT:
+    def _check_writer(self):
+        writer = self.read(_WRITER)
+        version = writer["fastrnn"]
+        if writer["format"] > FORMAT:
             raise ModelFileError(
-                f"it was written by fastrnn {show(self.version)} in format {version}, but this "
+                f"it was written by fastrnn {show(version)} in format {writer['format']}, but this "
                 f"version reads formats up to {FORMAT}: upgrade fastrnn"
             )
-        self.kind = fields.text("kind")
+        return version, writer["format"]
 
     def expect(self, name, dtype, shape):
-        """Check that there is a tensor.
-
-        Parameters
-        ----------
-        name : str
-            Its name.
-        dtype : str
-            Kind of its numbers.
-        shape : tuple of int
-            Its shape.
-        """
-        info = self.tensors.get(name)
-        if info is None:
-            raise ModelFileError(f"it has no tensor {name!r}")
-        if (info.dtype, info.shape) != (dtype, tuple(shape)):
+        """Check that there is a tensor of this name, dtype and shape."""
+        found = self.shape(name)
+        info = self.tensors[name]
+        if (info.dtype, found) != (dtype, tuple(shape)):
             raise ModelFileError(
                 f"the tensor {name!r} has the dtype {info.dtype} and shape {show(info.shape)}, "
                 f"expected {dtype} and {show(tuple(shape))}"
@@ -352,63 +355,29 @@ class RecordFile:
         self._wanted.add(name)
 
     def shape(self, name):
-        """Return the shape of a tensor that must be there.
-
-        Parameters
-        ----------
-        name : str
-            Its name.
-
-        Returns
-        -------
-        tuple of int
-        """
+        """Return the shape of a tensor that must be there."""
         if name not in self.tensors:
             raise ModelFileError(f"it has no tensor {name!r}")
         return self.tensors[name].shape
 
     def end(self):
-        """Refuse tensors that nobody expects, and entries of the record that nobody asked for."""
+        """Refuse sections and tensors that nobody has asked for."""
+        for name in self.sections:
+            if name not in self._asked_for:
+                raise ModelFileError(f"the record has the unknown entry {show(name)}")
         for name in self.tensors:
             if name not in self._wanted:
                 raise ModelFileError(f"it has the unknown tensor {show(name)}")
-        self.fields.end()
 
     def array(self, name, dtype, shape, *, finite=True):
-        """Read a tensor into a new array.
-
-        Parameters
-        ----------
-        name : str
-            Its name.
-        dtype : str
-            Kind of its numbers.
-        shape : tuple of int
-            Its shape.
-        finite : bool, default=True
-            Whether NaN and infinity are an error.
-
-        Returns
-        -------
-        ndarray
-        """
+        """Read a tensor into a new array; with `finite` NaN and infinity are an error."""
         self.expect(name, dtype, shape)
         array = np.empty(shape, dtype)
         self.read_into(name, array, finite=finite)
         return array
 
     def read_into(self, name, array, *, finite=True):
-        """Read a tensor that is expected into an array of its dtype and shape.
-
-        Parameters
-        ----------
-        name : str
-            Its name.
-        array : ndarray
-            Filled; C-contiguous.
-        finite : bool, default=True
-            Whether NaN and infinity are an error.
-        """
+        """Read a tensor that is expected into a C-contiguous array of its dtype and shape."""
         flat = array.reshape(-1)
         little = array.dtype.newbyteorder("<")
         per_chunk = _CHUNK // array.itemsize

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastrnn.files.codec import ListOf, Optional, Record, Text, Value, Whole
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -31,6 +33,40 @@ class Columns:
     n_categories: tuple[int, ...] = ()
     categories: tuple[tuple | None, ...] = ()
     fitted_by: str = "the model"
+
+
+def _check_columns(fields):
+    ids, counts = fields["ids"], fields["n_categories"]
+    if list(ids) != sorted(set(ids)) or (ids and ids[-1] >= fields["width"]):
+        raise ValueError("ids must be rising numbers of columns")
+    if len(counts) != len(ids):
+        raise ValueError("n_categories must be a number for each column of ids")
+    categories = fields["categories"]
+    if len(categories) != len(ids) or not all(
+        values is None or len(values) == n == len(set(values))
+        for values, n in zip(categories, counts, strict=True)
+    ):
+        raise ValueError("categories must be the values of each column of ids, or null")
+
+
+COLUMNS = Record(
+    {
+        "width": Whole(),
+        "names": Optional(ListOf(Text(), tuple)),
+        "ids": ListOf(Whole(), tuple),
+        "n_categories": ListOf(Whole(1), tuple),
+        "categories": ListOf(Optional(ListOf(Value(), tuple)), tuple),
+    },
+    Columns,
+    _check_columns,
+)
+"""`Columns` in files."""
+
+
+def check_names(columns, n_columns):
+    """Check that there are no names, or so many."""
+    if columns.names is not None and len(columns.names) != n_columns:
+        raise ValueError("names must be one for each column")
 
 
 def choose(wanted, width, names=None, categorical=(), of="X"):

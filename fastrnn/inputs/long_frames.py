@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastrnn.files.codec import ListOf, Record, Text
 from fastrnn.inputs.covariates import check_covariates
 from fastrnn.inputs.frames import (
     UNKNOWN,
@@ -38,6 +39,19 @@ class LongColumns:
     value: str
     future: tuple[str, ...] = ()
     past: tuple[str, ...] = ()
+
+
+LONG_COLUMNS = Record(
+    {
+        "id": Text(),
+        "time": Text(),
+        "value": Text(),
+        "future": ListOf(Text(), tuple),
+        "past": ListOf(Text(), tuple),
+    },
+    LongColumns,
+)
+"""`LongColumns` in files."""
 
 
 class LongFrame:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import scipy.optimize
 
+from fastrnn.files.codec import Flag, ListOf, Number, Optional, Record, Whole
 from fastrnn.training.progress import Progress
 from fastrnn.training.solvers import SCHEDULES, SOLVERS, global_norm
 
@@ -151,6 +152,19 @@ class TrainingState:
     n_stalled: int = 0
 
 
+TRAINING = Record(
+    {
+        "epoch": Whole(),
+        "t": Whole(),
+        "n_lowered": Whole(),
+        "by_score": Flag(),
+        "best": Number(),
+        "n_stalled": Whole(),
+    }
+)
+"""`TrainingState` in files, but for the solver and the random numbers."""
+
+
 @dataclass
 class History:
     """What happened during training. Lists have one entry for each finished epoch.
@@ -197,6 +211,16 @@ class History:
     def best_loss(self):
         """Lowest loss of all finished epochs."""
         return min(self.loss_curve, default=math.inf)
+
+
+CURVES = {
+    "loss_curve": ListOf(Number()),
+    "gradient_norms": ListOf(Number()),
+    "validation_scores": Optional(ListOf(Number())),
+    "best_validation_score": Optional(Number()),
+}
+HISTORY = Record({"n_samples": Whole(1), **CURVES}, History)
+"""`History` in files."""
 
 
 @dataclass

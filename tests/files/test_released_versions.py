@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fuzz_files import put_together, take_apart
 from released_cases import CASES, checkpoint_fit
 
 import fastrnn
+from fastrnn.files import ModelFileError
 
 VERSIONS = sorted(path for path in (Path(__file__).parents[1] / "data").iterdir() if path.is_dir())
 FRAMES = ("classifier_frames", "forecaster_frame")
@@ -71,3 +73,42 @@ def test_training_goes_on_from_a_checkpoint(path, tmp_path):
     np.testing.assert_allclose(values, expected(path.parent, "training")["values"], rtol=1e-6)
     fresh = checkpoint_fit(tmp_path / "fresh", max_iter=6, resume=False)
     np.testing.assert_allclose(fresh, values, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "section", "change", "words"),
+    [
+        ("classifier_labels", "fitted", {"more": 1}, "fitted has the unknown entry 'more'"),
+        ("classifier_labels", "fitted", {"is_multilabel": 1}, "expected true or false"),
+        ("classifier_labels", "fitted_with", {"reset_after": True}, "cell='rnn' has the options"),
+        ("classifier_labels", "fitted_with", {"pooling": "steps"}, "is not for 'label_sets'"),
+        ("classifier_labels", "fitted_with", {"embedding_dim": {"tuple": [2]}}, "embedding_dim is"),
+        ("classifier_labels", "fitted_with", {"hidden_layer_sizes": {"tuple": [9]}}, "expected fl"),
+        (
+            "classifier_labels",
+            "fitted",
+            {"classes": {"array": [0, 2, 3], "dtype": "<i8"}},
+            "classes must be the numbers",
+        ),
+        ("regressor", "fitted", {"n_outputs": 3}, "n_outputs is not that of the head"),
+        ("regressor", "fitted", {"y_ndim": 1}, "expected one where y is flat"),
+        ("tagger", "fitted", {"classes": {"array": [-1, 3], "dtype": "<i8"}}, "the label -1"),
+        ("language_model_words", "fitted", {"n_tokens": 2**40}, "n_tokens is not that"),
+        ("language_model_words", "fitted_with", {"tie_weights": 1}, "tie_weights is 1, expected"),
+        ("language_model_words", "fitted_with", {"tokenizer": "os"}, "tokenizer must be 'char'"),
+        ("language_model_words", "fitted_with", {"tokenizer": None}, "expected a string"),
+        ("forecaster_direct", "fitted_with", {"horizon": 2**40}, "horizon is longer than what"),
+        ("forecaster_direct", "fitted_with", {"horizon": 2}, "the network reads"),
+        ("forecaster_direct", "fitted_with", {"missing": "other"}, "missing is 'other'"),
+        ("forecaster_direct", "fitted_with", {"quantiles": None}, "the network has"),
+        ("forecaster_direct", "fitted", {"series": []}, r"fitted.series is \[\], expected an"),
+        ("forecaster_direct", "architecture", {}, "unknown entry or tensor 'architecture'"),
+    ],
+)
+def test_what_is_wrong_in_a_record_is_told(name, section, change, words, tmp_path):
+    path = tmp_path / "damaged"
+    header, record, body = take_apart((VERSIONS[0] / f"{name}.fastrnn").read_bytes())
+    record[section] = record.get(section, {}) | change
+    path.write_bytes(put_together(header, record, body))
+    with pytest.raises(ModelFileError, match=words):
+        fastrnn.load(path)

@@ -3,10 +3,10 @@
 JSON has no tuples, dates or infinite numbers. Such a value is an object with one key that says what
 it is: ``{"tuple": [64, 32]}``, ``{"float": "inf"}``. `encode` and `decode` have the list.
 
-`Fields` reads a record field by field. Whatever is missing, superfluous, of the wrong type or out
-of range is a `ModelFileError`.
+What a record is made of is the business of `fastrnn.files.codec`.
 """
 
+import contextlib
 import datetime
 import json
 import math
@@ -44,48 +44,24 @@ class ModelFileError(ValueError):
 
 
 def show(value):
-    """Return a short text for a value, for messages.
-
-    Parameters
-    ----------
-    value : object
-        Any value.
-
-    Returns
-    -------
-    str
-    """
+    """Return a short text for a value, for messages."""
     return reprlib.repr(value)
 
 
-def encode(value, what):
+def encode(value, what, depth=0):
     """Turn a value into what JSON knows.
 
-    Parameters
-    ----------
-    value : object
-        None, bool, int, float, str, bytes, a date or time, a list, tuple, dict or an array of one
-        dimension of them, or a scalar of numpy.
-    what : str
-        What it is, for messages.
-
-    Returns
-    -------
-    object
-        Made of None, bool, int, float, str, list and dict.
-
-    Raises
-    ------
-    TypeError
-        If it is anything else, such as a function or an object of a class.
-    ValueError
-        If it is an array of strings most of which are far shorter than the longest.
+    It may be None, bool, int, float, str, bytes, a date or time, a list, tuple, dict or an array of
+    one dimension of them, or a scalar of numpy. Anything else, such as a function, is a TypeError,
+    and an array of strings most of which are far shorter than the longest a ValueError.
     """
+    if depth > _MAX_DEPTH:
+        raise ValueError(f"{what} has lists in lists without end")
     if isinstance(value, np.datetime64):
         unit, step = np.datetime_data(value.dtype)
         if unit in _UNITS and step == 1 and not np.isnat(value):
             return {"datetime64": [int(value.astype(np.int64)), unit]}
-    elif isinstance(value, np.generic):
+    elif isinstance(value, np.generic) and value.dtype.kind in "biufUS":
         value = value.item()
     if value is None or isinstance(value, bool):
         return value
@@ -100,14 +76,15 @@ def encode(value, what):
     if isinstance(value, datetime.date):  # a time of day has one, too
         kind = "datetime" if isinstance(value, datetime.datetime) else "date"
         encoded = {kind: value.isoformat()}
-        if decode(encoded, what) == value:
-            return encoded
+        with contextlib.suppress(ModelFileError):  # a date that is none
+            if decode(encoded, what) == value:
+                return encoded
     if isinstance(value, list | tuple):
-        items = [encode(item, what) for item in value]
+        items = [encode(item, what, depth + 1) for item in value]
         return items if isinstance(value, list) else {"tuple": items}
     if isinstance(value, Mapping):
-        pairs = [[encode(key, what), encode(item, what)] for key, item in value.items()]
-        return {"dict": pairs}
+        pairs = [(encode(key, what), encode(item, what, depth + 1)) for key, item in value.items()]
+        return {"dict": [list(pair) for pair in pairs]}
     if isinstance(value, np.ndarray) and value.ndim == 1:
         return _encode_array(value, what)
     kind = f"of type {type(value).__name__}"
@@ -118,13 +95,20 @@ def _encode_array(array, what):
     dtype = array.dtype.newbyteorder("<").str
     if not _DTYPES.fullmatch(dtype):
         raise TypeError(f"{what} is an array of {array.dtype}, which has no place in a model file")
-    values = array.tolist()
+    values = [v.item() if isinstance(v, np.generic) else v for v in array.tolist()]
     if array.dtype.kind in "US" and array.nbytes > _label_room(values):
         dtype = dtype[:2] + str(max(map(len, values)))  # some widths are larger than need be
         if np.dtype(dtype).itemsize * len(array) > _label_room(values):
             raise ValueError(
                 f"{what} has a string of {dtype[2:]} characters among {len(array)} that are far "
                 "shorter: make it an array of objects"
+            )
+    allowed = _OBJECTS if array.dtype.kind == "O" else (_ELEMENTS[array.dtype.kind],)
+    for value in values:
+        if type(value) not in allowed:
+            raise TypeError(
+                f"{what} has {show(value)} of type {type(value).__name__}, which has no place in "
+                "an array in a model file"
             )
     return {"array": [encode(value, what) for value in values], "dtype": dtype}
 
@@ -134,27 +118,7 @@ def _label_room(values):
 
 
 def decode(value, what, depth=0):
-    """Turn what `encode` gave back into the value.
-
-    Parameters
-    ----------
-    value : object
-        From JSON, and not to be trusted.
-    what : str
-        What it is, for messages.
-    depth : int, default=0
-        How many values it is in.
-
-    Returns
-    -------
-    object
-        The value.
-
-    Raises
-    ------
-    ModelFileError
-        If `encode` cannot have given it.
-    """
+    """Turn what `encode` gave back into the value; `depth` is how many values it is in."""
     if depth > _MAX_DEPTH:
         raise ModelFileError(f"{what} has lists in lists without end")
     if value is None or isinstance(value, bool | int | float | str):
@@ -210,6 +174,7 @@ _DECODERS = {
 }
 
 _ELEMENTS = {"b": bool, "i": int, "u": int, "f": float, "U": str, "S": bytes}
+_OBJECTS = (str, bytes, int)
 
 
 def _decode_array(content, dtype, what):
@@ -218,7 +183,7 @@ def _decode_array(content, dtype, what):
         raise ModelFileError(f"{what} is no array: its dtype is {show(dtype)}")
     values = [decode(item, what, _MAX_DEPTH) for item in content]
     kind = dtype[1]
-    allowed = (str, bytes) if kind == "O" else (_ELEMENTS[kind],)
+    allowed = _OBJECTS if kind == "O" else (_ELEMENTS[kind],)
     if not all(type(value) in allowed for value in values):
         raise ModelFileError(f"{what} has an entry that does not suit an array of {dtype}")
     if kind in "US":
@@ -236,20 +201,7 @@ def _decode_array(content, dtype, what):
 
 
 def check_room(text, size):
-    """Check that a record, once read, will not take more memory than a file of its size may.
-
-    Parameters
-    ----------
-    text : bytes
-        JSON.
-    size : int
-        Bytes of the file.
-
-    Raises
-    ------
-    ModelFileError
-        If it would take more than twice the file, and more than 16 MB.
-    """
+    """Check that a record, once read, will not take more memory than a file of this size may."""
     n_items = sum(map(text.count, (b"[", b"{", b",", b":")))
     if n_items * _ITEM_BYTES > max(_ROOM, 2 * size):
         raise ModelFileError(
@@ -258,25 +210,7 @@ def check_room(text, size):
 
 
 def parse(text, what):
-    """Read JSON strictly: no key twice, no NaN, no number of a thousand digits.
-
-    Parameters
-    ----------
-    text : bytes or str
-        The JSON.
-    what : str
-        What it is, for messages.
-
-    Returns
-    -------
-    dict
-        The object that it is.
-
-    Raises
-    ------
-    ModelFileError
-        If it is not JSON, or no object.
-    """
+    """Read JSON, an object, strictly: no key twice, no NaN, no number of a thousand digits."""
     try:
         value = json.loads(
             text,
@@ -324,238 +258,3 @@ def _check_digits(text):
 
 def _no_constant(text):
     raise ModelFileError(f"has {text}, which is no JSON")
-
-
-class Fields:
-    """A part of a record, field by field.
-
-    Every method that reads a field raises `ModelFileError` if the field is missing or not what is
-    asked for.
-
-    Parameters
-    ----------
-    values : object
-        From JSON, and not to be trusted; what is wanted is an object.
-    what : str
-        What it is, for messages.
-    """
-
-    def __init__(self, values, what):
-        if not isinstance(values, dict):
-            raise ModelFileError(f"{what} is {show(values)}, expected an object")
-        self._values, self._what, self._read = values, what, set()
-
-    def __contains__(self, name):
-        """Tell whether there is such a field."""
-        return name in self._values
-
-    def names(self):
-        """Return the names of all fields.
-
-        Returns
-        -------
-        list of str
-        """
-        return list(self._values)
-
-    def raw(self, name):
-        """Read a field as JSON has it.
-
-        Parameters
-        ----------
-        name : str
-            Name of the field.
-
-        Returns
-        -------
-        object
-        """
-        if name not in self._values:
-            raise ModelFileError(f"{self._what} has no {name!r}")
-        self._read.add(name)
-        return self._values[name]
-
-    def value(self, name):
-        """Read a field that `encode` gave.
-
-        Parameters
-        ----------
-        name : str
-            Name of the field.
-
-        Returns
-        -------
-        object
-        """
-        return decode(self.raw(name), self._name(name))
-
-    def part(self, name):
-        """Read a field that is an object itself.
-
-        Parameters
-        ----------
-        name : str
-            Name of the field.
-
-        Returns
-        -------
-        Fields
-        """
-        return Fields(self.raw(name), self._name(name))
-
-    def flag(self, name):
-        """Read True or False.
-
-        Parameters
-        ----------
-        name : str
-            Name of the field.
-
-        Returns
-        -------
-        bool
-        """
-        return self._typed(name, bool, "true or false")
-
-    def text(self, name):
-        """Read a string.
-
-        Parameters
-        ----------
-        name : str
-            Name of the field.
-
-        Returns
-        -------
-        str
-        """
-        return self._typed(name, str, "a string")
-
-    def whole(self, name, low=0, high=LARGEST):
-        """Read a whole number.
-
-        Parameters
-        ----------
-        name : str
-            Name of the field.
-        low, high : int, default=0, 2 ** 62
-            The smallest and the largest that it may be.
-
-        Returns
-        -------
-        int
-        """
-        value = self._typed(name, int, "a whole number")
-        if not low <= value <= high:
-            raise ModelFileError(f"{self._name(name)} is {show(value)}, expected {low} to {high}")
-        return value
-
-    def number(self, name):
-        """Read a number, which may be NaN or infinite.
-
-        Parameters
-        ----------
-        name : str
-            Name of the field.
-
-        Returns
-        -------
-        float
-        """
-        return self._float(self.value(name), name)
-
-    def numbers(self, name):
-        """Read a list of such numbers.
-
-        Parameters
-        ----------
-        name : str
-            Name of the field.
-
-        Returns
-        -------
-        list of float
-        """
-        return [self._float(value, name) for value in self.entries(name)]
-
-    def entries(self, name, kind=object):
-        """Read a list.
-
-        Parameters
-        ----------
-        name : str
-            Name of the field.
-        kind : type, default=object
-            What its entries are.
-
-        Returns
-        -------
-        list
-        """
-        values = self.value(name)
-        if not isinstance(values, list):
-            raise ModelFileError(f"{self._name(name)} is {show(values)}, expected a list")
-        for value in values:
-            if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-                raise ModelFileError(
-                    f"{self._name(name)} has {show(value)}, expected values of type {kind.__name__}"
-                )
-        return values
-
-    def optional(self, name, read, *arguments):
-        """Read a field that may be None.
-
-        Parameters
-        ----------
-        name : str
-            Name of the field.
-        read : callable
-            The method that reads it otherwise.
-        *arguments : object
-            Further ones for that method.
-
-        Returns
-        -------
-        object
-        """
-        return None if self.raw(name) is None else read(name, *arguments)
-
-    def check(self, holds, name, expected):
-        """Refuse a field unless something holds.
-
-        Parameters
-        ----------
-        holds : bool
-            Whether it is as it should be.
-        name : str
-            Name of the field.
-        expected : str
-            How it should be.
-        """
-        if not holds:
-            raise ModelFileError(
-                f"{self._name(name)} is {show(self._values[name])}, expected {expected}"
-            )
-
-    def end(self):
-        """Refuse fields that nobody asked for."""
-        for name in self._values:
-            if name not in self._read:
-                raise ModelFileError(f"{self._what} has the unknown entry {show(name)}")
-
-    def _name(self, name):
-        return f"{name!r} of {self._what}"
-
-    def _typed(self, name, kind, expected):
-        value = self.raw(name)
-        if type(value) is not kind:
-            raise ModelFileError(f"{self._name(name)} is {show(value)}, expected {expected}")
-        return value
-
-    def _float(self, value, name):
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ModelFileError(f"{self._name(name)} has {show(value)}, expected a number")
-        try:
-            return float(value)
-        except OverflowError:
-            raise ModelFileError(f"{self._name(name)} has a number that is too large") from None
