@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from fastrnn.estimators.lessons import Plan
 from fastrnn.estimators.parameters import parameters_of
+from fastrnn.estimators.plan import Plan
 from fastrnn.estimators.task_parameters import ForecasterParameters
 from fastrnn.files.codec import Array, Flag, ListOf, Number, Optional, Record, Text, Value, Whole
 from fastrnn.inputs.columns import COLUMNS, check_names
