@@ -28,7 +28,7 @@ ROOMS = {
     "datasets": "",
     "metrics": "",
     "preprocessing": "",
-    "training": "progress solvers loop",
+    "training": "state progress solvers stopping plans lessons full_batch loop",
     "memory": "",
     "inspection": "",
     "streams": "snapshot stream",

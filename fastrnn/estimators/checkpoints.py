@@ -21,8 +21,8 @@ from fastrnn.files.atomic import remove_stale
 from fastrnn.files.codec import Array, DictOf, Flag, ListOf, Place, Record, Text, Whole
 from fastrnn.files.layout import open_record, write_record
 from fastrnn.files.values import show
-from fastrnn.training.loop import HISTORY, TRAINING, Checkpoint, TrainingState
 from fastrnn.training.solvers import SOLVERS
+from fastrnn.training.state import HISTORY, TRAINING, Checkpoint, TrainingState
 
 _GENERATORS = ("PCG64", "PCG64DXSM")
 _RANDOM = Record(

@@ -35,7 +35,7 @@ from fastrnn.files.codec import (
 )
 from fastrnn.files.layout import write_record
 from fastrnn.network.architecture import Architecture
-from fastrnn.training.loop import CURVES, TRAINING
+from fastrnn.training.state import CURVES, TRAINING
 
 PARAMETERS = DictOf(Value())
 HISTORY = Record({"n_iter": Whole(), "t": Whole(), "loss": Number(), **CURVES})

@@ -233,6 +233,7 @@ class Network:
         states=None,
         bptt_steps=None,
         n_jobs=None,
+        total=None,
     ):
         """Loss of a minibatch; its gradient goes to ``grad``.
 
@@ -263,6 +264,10 @@ class Network:
             each direction starts to read; states cross from window to window, gradients do not.
         n_jobs : int or None, default=None
             Threads.
+        total : callable, optional
+            ``total(own)`` says what the weights of the minibatch are a part of, whose sum is
+            ``own``: then the loss and its gradient are that part of those of the whole. It is
+            called once, even if all weights are 0.
 
         Returns
         -------
@@ -274,8 +279,12 @@ class Network:
         team = threads.form_parameter_team(n_jobs, self.grad.size)
         team.call(clear, self.grad)
         minibatch = cut(self, sequences, indices, weight, window)
-        if not minibatch.total:
+        own = minibatch.total
+        if total is not None:
+            minibatch.total = total(own)
+        if not own and states is None:
             return 0.0
+        minibatch.total = minibatch.total or 1.0  # of weights 0, but states are carried on
         n_shards = len(minibatch.shards)
         seeds = self._draw_seeds(rng, n_shards)
         if self.kept is None:
@@ -287,8 +296,8 @@ class Network:
         )  # fmt: skip
         loss = lesson.run(n_jobs)
         lesson.add_gradients(n_jobs)
-        if self.alpha:
-            loss += self._add_penalty(self.alpha / minibatch.total, team)
+        if self.alpha and own:
+            loss += self._add_penalty(self.alpha / minibatch.total * (own / minibatch.total), team)
         return loss
 
     def _add_penalty(self, strength, team):

@@ -29,7 +29,7 @@ from fastrnn.kernels.solvers import (
 )
 from fastrnn.network.threads import form_parameter_team
 
-__all__ = ["SCHEDULES", "SOLVERS", "global_norm"]
+__all__ = ["SCHEDULES", "SOLVERS", "GradientNorm", "count_vectors", "global_norm"]
 
 
 def global_norm(grad, n_jobs=None):
@@ -47,9 +47,19 @@ def global_norm(grad, n_jobs=None):
     float
         The norm, accumulated in double, in an order that depends on P alone.
     """
-    sums = np.empty(-(-grad.size // BLOCK_SIZE))
-    form_parameter_team(n_jobs, grad.size).call(sum_squares, grad, sums)
-    return math.sqrt(sum(sums.tolist()))
+    return GradientNorm(grad, n_jobs)()
+
+
+class GradientNorm:
+    """The Euclidean norm of one gradient, to be taken again and again; see `global_norm`."""
+
+    def __init__(self, grad, n_jobs):
+        self._grad, self._sums = grad, np.empty(-(-grad.size // BLOCK_SIZE))
+        self._team = form_parameter_team(n_jobs, grad.size)
+
+    def __call__(self):
+        self._team.call(sum_squares, self._grad, self._sums)
+        return math.sqrt(sum(self._sums.tolist()))
 
 
 class _Solver:

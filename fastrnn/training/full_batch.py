@@ -1,0 +1,93 @@
+"""lbfgs: all sequences at once, without dropout, in float64 whatever the network's dtype."""
+
+import math
+
+import numpy as np
+import scipy.optimize
+
+from fastrnn.training.stopping import convergence_warning, diverged
+
+
+def train_on_full_batch(lessons, plan, stopping, progress, n_epochs):
+    """Minimize with L-BFGS-B; return a warning or None."""
+    course = _Course(lessons, plan, stopping, progress, n_epochs)
+    theta, settings = lessons.network.theta, lessons.settings
+    stopping.epoch_starts()
+    progress.start_epoch(1, 1)
+    try:
+        result = scipy.optimize.minimize(
+            course.evaluate,
+            theta.astype(np.float64),
+            method="L-BFGS-B",
+            jac=True,
+            callback=course.iteration_ends,
+            options={
+                "maxiter": n_epochs,
+                "maxfun": settings.max_fun,
+                "gtol": settings.tol,
+                # Smaller relative changes of the loss are rounding.
+                "ftol": max(2.2e-9, float(np.finfo(theta.dtype).eps)),
+            },
+        )
+        theta[:] = result.x
+    except KeyboardInterrupt:
+        theta[:] = course.last_iterate
+        raise
+    if not stopping.history.n_iter:
+        # The starting point was a minimum: its evaluation is the only iteration.
+        stopping.epoch_ends(float(result.fun), course.norm)
+        progress.end_epoch(stopping.history)
+    return None if course.stalled else _warning(result, settings)
+
+
+class _Course:
+    """What scipy calls: the loss and its gradient, and the end of an iteration."""
+
+    def __init__(self, lessons, plan, stopping, progress, n_epochs):
+        self.lessons, self.plan, self.n_epochs = lessons, plan, n_epochs
+        self.stopping, self.progress = stopping, progress
+        self.theta, self.norm, self.stalled = lessons.network.theta, math.nan, False
+        self.last_iterate = self.theta.copy()
+
+    def evaluate(self, x):
+        """Loss and gradient at x."""
+        lessons, history = self.lessons, self.stopping.history
+        loss, _ = lessons.take(self.plan.kept, self.plan.n_samples, theta=x)
+        self.norm = lessons.norm()
+        if not math.isfinite(loss + self.norm):
+            where = f"iteration {history.n_iter + 1}"
+            raise diverged(where, loss, self.norm, lessons.settings)
+        self.progress.loss = loss
+        return loss, lessons.network.grad.astype(np.float64)
+
+    def iteration_ends(self, intermediate_result):
+        """Record an iteration, and stop if it is time."""
+        stopping, progress, history = self.stopping, self.progress, self.stopping.history
+        self.theta[:] = intermediate_result.x
+        self.last_iterate = self.theta.copy()
+        stalled = stopping.epoch_ends(float(intermediate_result.fun), self.norm)
+        by_score = self.lessons.settings.early_stopping
+        self.stalled = (stalled and by_score) or stopping.stopped
+        progress.end_epoch(history)
+        if self.stalled:
+            if not stopping.stopped:
+                progress.note(f"{stopping.reason} Stopping.")
+            raise StopIteration
+        if history.n_iter < self.n_epochs:
+            stopping.epoch_starts()
+            progress.start_epoch(history.n_iter + 1, 1)
+
+
+def _warning(result, settings):
+    if result.status == 0:
+        return None
+    if result.status == 1:
+        return convergence_warning()(
+            f"Training stopped at max_iter={settings.max_iter} or max_fun={settings.max_fun} "
+            f"before the loss converged ({result.nit} iterations, {result.nfev} evaluations). "
+            "Increase them, or scale the inputs."
+        )
+    return convergence_warning()(
+        f"Training stopped after {result.nit} iterations: lbfgs found no lower loss along its "
+        "search direction. Near a minimum that is rounding: try dtype='float64'."
+    )

@@ -1,0 +1,234 @@
+"""What training is told, where it stands, and what happened."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fastrnn.files.codec import Flag, ListOf, Number, Optional, Record, Whole
+
+__all__ = ["CURVES", "HISTORY", "TRAINING", "Checkpoint", "History", "Settings", "TrainingState"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How a network is trained. Values are not checked here: the estimators do that.
+
+    Parameters
+    ----------
+    solver : {"adam", "adamw", "sgd", "rmsprop", "lbfgs"}, default="adam"
+        The first four step after every minibatch, "lbfgs" works on all sequences at once.
+    learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
+        Schedule of the learning rate, for every solver but "lbfgs" (in MLPClassifier only for
+        "sgd"):
+
+        - "constant": always ``learning_rate_init``.
+        - "invscaling": ``learning_rate_init / (t + 1) ** power_t`` with t the number of samples
+          seen before the epoch.
+        - "adaptive": ``learning_rate_init``, divided by 5 each time training stalls (see
+          ``n_iter_no_change``); when it stalls at a rate of 1e-6 or less, training stops.
+        - "cosine": half a cosine wave from ``learning_rate_init`` down to 0 over ``max_iter``
+          epochs, changed at every minibatch.
+    learning_rate_init : float, default=0.001
+        Learning rate of the first minibatch.
+    power_t : float, default=0.5
+        Exponent of "invscaling".
+    momentum : float, default=0.9
+        Momentum of "sgd".
+    nesterovs_momentum : bool, default=True
+        Whether the momentum of "sgd" is Nesterov's.
+    beta_1, beta_2 : float, default=0.9, 0.999
+        Decay rates of the two running means of "adam" and "adamw".
+    epsilon : float, default=1e-8
+        Added to the root in "adam", "adamw" and "rmsprop".
+    alpha : float, default=0.0
+        Decoupled weight decay of "adamw", per unit of learning rate. The other solvers get
+        theirs as a part of the network's loss.
+    batch_size : int, default=200
+        Sequences in a minibatch; the last one of an epoch may be smaller.
+    max_iter : int, default=200
+        Largest number of epochs, or of iterations of "lbfgs".
+    shuffle : bool, default=True
+        Whether every epoch has an order of its own.
+    tol : float, default=1e-4
+        Training stalls when the loss has not fallen (with early stopping: the validation score
+        has not risen) by at least ``tol`` over its best for ``n_iter_no_change`` epochs in a
+        row. "lbfgs" stops when no element of the gradient is larger.
+    n_iter_no_change : int, default=10
+        See ``tol``.
+    early_stopping : bool, default=False
+        Whether training stops by the validation score, and ends with the weights that had the
+        best one.
+    clip_norm : float or None, default=None
+        Largest Euclidean norm of a minibatch's gradient; a longer one is scaled down to it. Not
+        used by "lbfgs".
+    bptt_steps : int or None, default=None
+        Length of the windows of truncated backpropagation through time; None goes back to the
+        start of the sequence.
+    verbose : bool, default=False
+        Whether to print one line an epoch, and on a terminal a progress bar meanwhile.
+    max_fun : int, default=15000
+        Largest number of evaluations of the loss by "lbfgs".
+    n_jobs : int or None, default=None
+        Threads; None is 1, -1 is all. Any number gives the same bits.
+    """
+
+    solver: str = "adam"
+    learning_rate: str = "constant"
+    learning_rate_init: float = 0.001
+    power_t: float = 0.5
+    momentum: float = 0.9
+    nesterovs_momentum: bool = True
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    alpha: float = 0.0
+    batch_size: int = 200
+    max_iter: int = 200
+    shuffle: bool = True
+    tol: float = 1e-4
+    n_iter_no_change: int = 10
+    early_stopping: bool = False
+    clip_norm: float | None = None
+    bptt_steps: int | None = None
+    verbose: bool = False
+    max_fun: int = 15000
+    n_jobs: int | None = None
+
+
+@dataclass
+class TrainingState:
+    """Where training stands: all that decides, beside the parameters, how it goes on.
+
+    It holds numbers, arrays and the generator alone, so that it can be copied and saved. Between
+    two epochs it is complete. "lbfgs" starts anew in each call of `train`, and leaves it as it is.
+
+    Attributes
+    ----------
+    rng : numpy.random.Generator
+        Draws the order of the sequences and the dropout masks.
+    solver : str or None
+        Name of the solver that left `solver_state`; another one starts anew.
+    solver_state : dict
+        Its moments or velocity, see `fastrnn.training.solvers`.
+    epoch : int
+        Number of finished epochs.
+    t : int
+        Number of samples seen in them.
+    n_lowered : int
+        How often schedule "adaptive" has divided the learning rate.
+    by_score : bool
+        Whether the validation score tells when training has stalled, as with early stopping; else
+        the loss does.
+    best : float
+        Best value so far of that score, or of minus the loss.
+    n_stalled : int
+        Number of epochs since that value has risen by ``tol``.
+    """
+
+    rng: np.random.Generator
+    solver: str | None = None
+    solver_state: dict[str, Any] = field(default_factory=dict)
+    epoch: int = 0
+    t: int = 0
+    n_lowered: int = 0
+    by_score: bool = False
+    best: float = -math.inf
+    n_stalled: int = 0
+
+
+TRAINING = Record(
+    {
+        "epoch": Whole(),
+        "t": Whole(),
+        "n_lowered": Whole(),
+        "by_score": Flag(),
+        "best": Number(),
+        "n_stalled": Whole(),
+    }
+)
+"""`TrainingState` in files, but for the solver and the random numbers."""
+
+
+@dataclass
+class History:
+    """What happened during training. Lists have one entry for each finished epoch.
+
+    After an interrupt before the end of the first epoch they are empty, ``n_iter`` is 0,
+    ``loss`` NaN and ``best_loss`` infinite.
+
+    Attributes
+    ----------
+    n_samples : int
+        Number of samples of an epoch; those of weight 0 are left out.
+    loss_curve : list of float
+        Mean over the minibatches of the loss before the step.
+    validation_scores : list of float or None
+        Validation score at the end of the epoch; None without ``validate``.
+    gradient_norms : list of float
+        Mean over the minibatches of the gradient's norm before clipping.
+    best_validation_score : float or None
+        Highest validation score; None without early stopping.
+    """
+
+    n_samples: int
+    loss_curve: list[float] = field(default_factory=list)
+    validation_scores: list[float] | None = None
+    gradient_norms: list[float] = field(default_factory=list)
+    best_validation_score: float | None = None
+
+    @property
+    def n_iter(self):
+        """Number of finished epochs (or iterations of "lbfgs")."""
+        return len(self.loss_curve)
+
+    @property
+    def t(self):
+        """Number of samples seen in them."""
+        return self.n_iter * self.n_samples
+
+    @property
+    def loss(self):
+        """Loss of the last finished epoch."""
+        return self.loss_curve[-1] if self.loss_curve else math.nan
+
+    @property
+    def best_loss(self):
+        """Lowest loss of all finished epochs."""
+        return min(self.loss_curve, default=math.inf)
+
+
+CURVES = {
+    "loss_curve": ListOf(Number()),
+    "gradient_norms": ListOf(Number()),
+    "validation_scores": Optional(ListOf(Number())),
+    "best_validation_score": Optional(Number()),
+}
+HISTORY = Record({"n_samples": Whole(1), **CURVES}, History)
+"""`History` in files."""
+
+
+@dataclass
+class Checkpoint:
+    """All of training between two epochs. Copied, it is where a later `train` may go on from.
+
+    Attributes
+    ----------
+    theta : ndarray of shape (P,)
+        The network's parameters.
+    state : TrainingState
+        Where training stands.
+    history : History
+        Of all epochs so far.
+    best_theta : ndarray of shape (P,) or None
+        The parameters of the best validation score; None without early stopping.
+    is_over : bool
+        Whether training has stalled, or was stopped by the one who watches.
+    """
+
+    theta: np.ndarray
+    state: TrainingState
+    history: History
+    best_theta: np.ndarray | None = None
+    is_over: bool = False
