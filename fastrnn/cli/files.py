@@ -297,7 +297,7 @@ def naming(path):
     try:
         yield
     except OSError as error:
-        if error.filename is None:
+        if error.strerror and error.filename is None:
             error.filename = "standard output" if path is None else path
         raise
 

@@ -40,7 +40,7 @@ def replacing(path):
     except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
-        if isinstance(error, OSError) and error.filename is None:
+        if isinstance(error, OSError) and error.strerror and error.filename is None:
             error.filename = os.fspath(path)  # such as that the disk is full
         raise
     finally:

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 
 import fastrnn
@@ -117,3 +118,15 @@ def test_wrong_config(text, message, folder, capsys):
     arguments = ["train", "classify", "data.csv", "--config", "nowhere.toml"]
     assert cli.main(arguments) == 1
     assert capsys.readouterr().err == "fastrnn: nowhere.toml: No such file or directory\n"
+
+
+@pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
+def test_options_that_are_not_used_are_ignored(folder):
+    rows = [f"{n},{n + 0.5 * t},{'up' if n % 2 else 'down'}" for n in range(9) for t in range(4)]
+    (folder / "data.csv").write_text("\n".join(["id,a,label", *rows]))
+    command = "train classify data.csv --max-iter 2 --random-state 0 --no-verbose -o".split()
+    assert cli.main([*command, "a.fastrnn"]) == 0
+    assert cli.main([*command, "b.fastrnn", "--momentum", "0.3", "--power-t", "1"]) == 0
+    models = [fastrnn.load(f"{name}.fastrnn") for name in "ab"]
+    np.testing.assert_array_equal(models[0].network_.theta, models[1].network_.theta)
+    assert (models[1].momentum, models[1].power_t) == (0.3, 1)

@@ -458,25 +458,6 @@ def test_checkpoint(sequences, capsys):
     assert "--resume and --checkpoint-every need --checkpoint" in capsys.readouterr().err
 
 
-def test_options_that_are_not_used_are_ignored(sequences):
-    options = [*QUICK, "--features", "a,b", "-o"]
-    run("train", "classify", "data.csv", *options, "a.fastrnn")
-    run(
-        "train",
-        "classify",
-        "data.csv",
-        *options,
-        "b.fastrnn",
-        "--momentum",
-        "0.3",
-        "--power-t",
-        "1",
-    )
-    models = [fastrnn.load(f"{name}.fastrnn") for name in "ab"]
-    np.testing.assert_array_equal(models[0].network_.theta, models[1].network_.theta)
-    assert (models[1].momentum, models[1].power_t) == (0.3, 1)
-
-
 def test_config(sequences, capsys):
     Path("model.toml").write_text(
         'hidden_layer_sizes = [6, 5]\ncell = "gru"\nmax_iter = 2\nlearning_rate = "cosine"\n'
