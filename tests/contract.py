@@ -16,7 +16,7 @@ import pytest
 from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNRegressor, RNNTagger
 
 SMALL = {"hidden_layer_sizes": 5, "max_iter": 3, "random_state": 0}
-LONG = "the quick brown fox jumps over the lazy dog; " * 6
+LONG = "the quick brown fox jumps over the lazy dog; " * 8
 TEXTS = ["to be or not to be", "that is the question", "to sleep", "to dream to be", "is it"]
 OTHERS = ["to be the question", "not to dream", "is that it"]
 IDS = [[0, 1, 2, 1, 0], [2, 2], [1, 0, 1, 2, 1, 0, 1, 2]]
@@ -134,7 +134,8 @@ def draw_series(lengths=(30, 41, 26), seed=0):
     return [100 * np.exp(np.cumsum(0.1 * rng.standard_normal(n))) for n in lengths]
 
 
-def _label_sets(n, seed=0):
+def label_sets(n, seed=0):
+    """Sequences, and three labels that they may have, each by another feature."""
     X = draw_sequences(n, seed)
     return X, np.array([x.mean(axis=0) > [0, 0.2, -0.2] for x in X]).astype(int)
 
@@ -302,7 +303,7 @@ CASES = {
         RNNClassifier, label_sequences, _OF_CLASSES, _probabilities,
         first={"classes": ["up", "down"]},
     ),
-    "label sets": _sequences(RNNClassifier, _label_sets, _OF_CLASSES, _probabilities),
+    "label sets": _sequences(RNNClassifier, label_sets, _OF_CLASSES, _probabilities),
     "ids": _sequences(
         RNNClassifier, _ids_and_numbers, _OF_CLASSES, _probabilities,
         params={"categorical_features": [3], "embedding_dim": 2},

@@ -149,7 +149,7 @@ def test_warm_start_goes_on_after_partial_fit(case):
 
 NETWORKS = {
     "hidden_layer_sizes": (5, 5), "cell": "rnn", "bidirectional": True, "pooling": "mean",
-    "embedding_dim": 11, "tie_weights": True, "tokenizer": str.split, "scaling": "level",
+    "embedding_dim": 99, "tie_weights": True, "tokenizer": str.split, "scaling": "level",
     "strategy": "direct", "forget_bias_init": 0.0, "reset_after": False,
 }  # fmt: skip
 

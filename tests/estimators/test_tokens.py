@@ -1,13 +1,11 @@
 """Estimators on ids: text, several columns, ids beside numbers, categories of data frames."""
 
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
-from fastrnn import RNNClassifier, RNNRegressor, bridge, standin
+from fastrnn import RNNClassifier, RNNRegressor
 from fastrnn.estimators import needs
 from fastrnn.estimators.parameters import embedding_sizes
 from fastrnn.preprocessing import SequenceScaler, TokenEncoder
@@ -378,18 +376,3 @@ def test_frames_in_a_grid_search():
     )
     grid = {"rnnclassifier__embedding_dim": [2, (2, 3)]}
     assert GridSearchCV(pipeline, grid, cv=2).fit(X, y).best_score_ > 0.9
-
-
-def test_tokens_work_without_sklearn():
-    """Run this very file in an interpreter that cannot import scikit-learn."""
-    if bridge.BaseEstimator is standin.BaseEstimator:
-        pytest.skip("this is that interpreter")
-    program = (
-        "import sys; sys.modules['sklearn'] = None; import pytest; "
-        "sys.exit(pytest.main(sys.argv[1:]))"
-    )
-    arguments = [__file__, "-x", "-q", "-p", "no:cacheprovider"]
-    run = subprocess.run(
-        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
