@@ -47,23 +47,11 @@ __all__ = [
 
 
 def watch_fit(estimator, X, y, sample_weight, fitted):
-    """Return a context in which scikit-learn's callbacks are told of every epoch.
+    """A context in which scikit-learn's callbacks are told of every epoch of a `fit`.
 
-    Parameters
-    ----------
-    estimator : estimator
-        Its `fit` is running.
-    X, y, sample_weight : object
-        What `fit` was given.
-    fitted : callable
-        ``fitted()`` returns by name the attributes that make a copy of the estimator a fitted one,
-        as far as training has come.
-
-    Returns
-    -------
-    context manager
-        Gives what `fastrnn.training.train` takes as ``watch``; None where scikit-learn has no
-        callbacks.
+    It gives what `fastrnn.training.train` takes as ``watch``: None where scikit-learn has no
+    callbacks. ``fitted()`` gives by name the attributes that make a copy of the estimator a fitted
+    one, as far as training has come.
     """
     if with_callbacks is None:
         return nullcontext()
@@ -75,17 +63,7 @@ def watch_fit(estimator, X, y, sample_weight, fitted):
 def refuse_scoring_monitor(estimator, reason):
     """Refuse scikit-learn's callback that scores what `fit` is given; without `y` it keeps silent.
 
-    Parameters
-    ----------
-    estimator : estimator
-        Its `fit` is to run.
-    reason : str
-        Why it cannot be scored so, and what to do.
-
-    Raises
-    ------
-    TypeError
-        If the estimator has such a callback.
+    The reason says why the estimator cannot be scored so, and what to do.
     """
     callbacks = getattr(estimator, "_skl_callbacks", ())
     if ScoringMonitor is not None and any(isinstance(item, ScoringMonitor) for item in callbacks):
@@ -96,13 +74,6 @@ class FitWatch:
     """Turns epochs into the tasks that scikit-learn's callbacks know.
 
     The fit is the root of their tree; each epoch, or iteration of "lbfgs", is a leaf below it.
-
-    Parameters
-    ----------
-    data : dict
-        What the hooks are given: estimator, X, y, metadata.
-    fitted : callable
-        As in `watch_fit`.
     """
 
     def __init__(self, data, fitted):
@@ -137,13 +108,7 @@ class FitWatch:
         self.epoch.call_on_fit_task_begin(**self.data, reconstruction_attributes=self.fitted)
 
     def epoch_ends(self):
-        """Close the task of the epoch.
-
-        Returns
-        -------
-        bool
-            Whether a callback wants training to stop.
-        """
+        """Close the task of the epoch; True if a callback wants training to stop."""
         epoch, self.epoch = self.epoch, None
         return epoch.call_on_fit_task_end(**self.data, reconstruction_attributes=self.fitted)
 

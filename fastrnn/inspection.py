@@ -7,6 +7,7 @@ The functions on a `fastrnn.network.Network` are behind the estimators' methods 
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 
@@ -77,27 +78,7 @@ class GradientFlow:
 def gradient_flow(network, sequences, target, weight, *, n_jobs=None):
     """Take the norms of the gradient of each loss with respect to the states.
 
-    Parameters
-    ----------
-    network : Network
-        The network.
-    sequences : Sequences
-        Values of the network's dtype.
-    target : ndarray
-        What `Network.loss_and_grad` takes.
-    weight : ndarray of shape (n,)
-        Likewise, but of any type.
-    n_jobs : int or None, default=None
-        Threads.
-
-    Returns
-    -------
-    GradientFlow
-
-    Raises
-    ------
-    ValueError
-        If no weight is above 0.
+    Target and weight are what `Network.loss_and_grad` takes, but the weight is of any dtype.
     """
     if not np.any(weight > 0):
         raise ValueError("no sequence has a weight above 0: there is no mean gradient")
@@ -119,24 +100,10 @@ def gradient_flow(network, sequences, target, weight, *, n_jobs=None):
 
 
 def own_weights(network, sequences, weight):
-    """Part weights into those inside of each sequence, and those of the sequences.
+    """Part weights into those inside of each sequence, and those of the sequences, float64.
 
-    Parameters
-    ----------
-    network : Network
-        The network.
-    sequences : Sequences
-        The sequences.
-    weight : ndarray of shape (n,)
-        Weight of each sequence, or of each step if the head sees every one.
-
-    Returns
-    -------
-    own : ndarray of shape (n,)
-        Weights of the same things that add up to 1 for every sequence; all zero for a sequence
-        without any.
-    of_sequences : ndarray of shape (n_sequences,), float64
-        Their sums before.
+    Where the head sees every step, those of the steps of a sequence add up to 1, or are all zero;
+    else `weight` has one for each sequence.
     """
     weight = np.asarray(weight, dtype=np.float64)
     if not network.pooling.every_step:
@@ -149,18 +116,7 @@ def own_weights(network, sequences, weight):
 def loss_gradient(network, target, weight):
     """What `Network.input_gradients` starts from, for the gradient of each sequence's own loss.
 
-    Parameters
-    ----------
-    network : Network
-        The network, which has the loss.
-    target : ndarray
-        What `Network.loss_and_grad` takes.
-    weight : ndarray
-        From `own_weights`.
-
-    Returns
-    -------
-    callable
+    The target is what `Network.loss_and_grad` takes, the weight comes from `own_weights`.
     """
     weight = weight.astype(network.dtype)
     if target.dtype.kind == "f":
@@ -173,25 +129,33 @@ def loss_gradient(network, target, weight):
     return doutputs
 
 
-def log_odds_gradient(output=None):
-    """Likewise, for the log-odds ``log(p / (1 - p))`` of a class.
+def output_gradient(head, n_outputs, output, unit):
+    """Likewise, for an output; None is the predicted class, or the only one.
 
-    With logits z, the log-odds of class k are ``z_k - log(sum(exp(z_j) for j != k))``: other than
-    the probability and its logarithm they have a gradient however sure the model is.
-
-    Parameters
-    ----------
-    output : int or None, default=None
-        Number of the class; None for the most probable one of each sequence.
-
-    Returns
-    -------
-    callable
+    ``unit(k)`` is what one in output k of the network is in what is predicted.
     """
+    if output is not None:
+        if isinstance(output, bool) or not isinstance(output, Integral):
+            raise TypeError(f"output must be an integer or None, got {output!r}")
+        if not 0 <= output < n_outputs:
+            raise ValueError(f"output must be from 0 to {n_outputs - 1}, got {output}")
+    if head == "log_loss":
+        return log_odds_gradient(output)
+    if output is None and n_outputs > 1:
+        raise ValueError(
+            f"the model has {n_outputs} outputs: choose one with output, from 0 to {n_outputs - 1}"
+        )
+    return value_gradient(output or 0, unit(output or 0))
+
+
+def log_odds_gradient(output=None):
+    """Likewise, for the log-odds ``log(p / (1 - p))`` of a class; None is the most probable one."""
 
     def doutputs(places, outputs):
         rows = np.arange(len(outputs))
         chosen = outputs.argmax(axis=1) if output is None else np.full(len(outputs), output)
+        # With logits z this is z_k - log(sum(exp(z_j) for j != k)): other than the probability and
+        # its logarithm it has a gradient however sure the model is.
         others = outputs.copy()
         others[rows, chosen] = -np.inf
         others -= others.max(axis=1, keepdims=True)
@@ -204,19 +168,7 @@ def log_odds_gradient(output=None):
 
 
 def value_gradient(output, scale):
-    """Likewise, for an output as it is.
-
-    Parameters
-    ----------
-    output : int
-        Number of the output.
-    scale : float
-        Factor of the gradient.
-
-    Returns
-    -------
-    callable
-    """
+    """Likewise, for an output as it is, times a scale."""
 
     def doutputs(places, outputs):
         gradient = np.zeros_like(outputs)

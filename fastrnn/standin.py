@@ -8,18 +8,7 @@ import inspect
 
 
 def available_if(check):
-    """Let a class have a method only where its instance passes a check.
-
-    Parameters
-    ----------
-    check : callable
-        ``check(instance)`` tells whether the instance has the method.
-
-    Returns
-    -------
-    callable
-        A decorator of the method.
-    """
+    """Decorator: a class has the method only where ``check(instance)`` is true."""
 
     def decorate(method):
         return _MaybeMethod(method, check)
@@ -152,20 +141,7 @@ class TransformerMixin:
 
 
 def check_is_fitted(estimator, attribute):
-    """Check that an estimator has been fitted.
-
-    Parameters
-    ----------
-    estimator : object
-        The estimator.
-    attribute : str
-        What it has when it is.
-
-    Raises
-    ------
-    NotFittedError
-        If it has no such attribute.
-    """
+    """Raise NotFittedError unless the estimator has an attribute that `fit` sets."""
     if not hasattr(estimator, attribute):
         raise NotFittedError(
             f"This {type(estimator).__name__} instance is not fitted yet. Call 'fit' with "

@@ -5,9 +5,7 @@ then a network, a reader and a task, and all that is asked of the model is asked
 """
 
 import copy
-import inspect
 from dataclasses import dataclass
-from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
@@ -22,35 +20,18 @@ from fastrnn.bridge import (
 from fastrnn.estimators.checkpoints import open_checkpoints
 from fastrnn.estimators.fitting import describe, fit, fit_one_epoch
 from fastrnn.estimators.needs import needed_to_train, refuse_to_go_back, refuse_to_predict
-from fastrnn.estimators.parameters import check_parameters, parameters_section
+from fastrnn.estimators.parameters import check_parameters, complete_docstring
 from fastrnn.estimators.precision import check_precision
 from fastrnn.estimators.readers import SequenceReader
 from fastrnn.estimators.saving import save_model
 from fastrnn.estimators.shared_parameters import SharedParameters
-from fastrnn.inspection import (
-    gradient_flow,
-    log_odds_gradient,
-    loss_gradient,
-    own_weights,
-    value_gradient,
-)
+from fastrnn.inspection import gradient_flow, loss_gradient, output_gradient, own_weights
 from fastrnn.streams import Stream
 from fastrnn.streams.snapshot import Snapshot
 
 
 def steps_by_minibatches(estimator):
-    """Tell whether an estimator can train on a part of the data.
-
-    Parameters
-    ----------
-    estimator : RNNBase
-        Any estimator.
-
-    Returns
-    -------
-    bool
-        False with ``solver="lbfgs"``.
-    """
+    """Whether an estimator can train on some of the data: not with ``solver="lbfgs"``."""
     return estimator.solver != "lbfgs"
 
 
@@ -109,7 +90,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         if cls.__doc__ and RNNBase.__doc__:  # python -OO strips both
-            cls.__doc__ = _insert_sections(cls, RNNBase.__doc__)
+            cls.__doc__ = complete_docstring(cls, RNNBase.__doc__)
 
     def fit(
         self,
@@ -387,7 +368,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         """
         self.check_fitted()
         curves = len(self.network_.layers) * self.network_.layers[0].n_directions
-        sequences = self._read_to_go_back(X, per_step=curves * 8)
+        sequences = self._read(X, per_step=curves * 8, refuse=refuse_to_go_back)
         target = self.task_.encode(y, sequences, sample_weight, part=True)
         return gradient_flow(
             self.network_, sequences, target.values, target.weight, n_jobs=self.n_jobs
@@ -422,11 +403,11 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
             If `X`, `y` or `output` is not acceptable, if both `y` and `output` are given, or if
             all columns are ids.
         """
-        sequences = self._read_to_go_back(X)
+        sequences = self._read(X, refuse=refuse_to_go_back)
         if not sequences.n_features:
             raise ValueError("all columns of X are ids, which have no gradient")
         if y is None:
-            doutputs = self._output_gradient(output)
+            doutputs = output_gradient(self.task_.head, self.n_outputs_, output, self.task_.unit)
         elif output is not None:
             raise ValueError(
                 "give y for the gradient of the loss, or output for that of an output, not both"
@@ -496,35 +477,11 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         check_parameters(self)
         check_precision(self)
 
-    def _output_gradient(self, output):
-        """What the gradient of an output begins with; None is the predicted class, or the one."""
-        n_outputs = self.n_outputs_
-        if output is not None:
-            if isinstance(output, bool) or not isinstance(output, Integral):
-                raise TypeError(f"output must be an integer or None, got {output!r}")
-            if not 0 <= output < n_outputs:
-                raise ValueError(f"output must be from 0 to {n_outputs - 1}, got {output}")
-        if self.task_.head == "log_loss":
-            return log_odds_gradient(output)
-        if output is None and n_outputs > 1:
-            raise ValueError(
-                f"the model has {n_outputs} outputs: choose one with output, from 0 to "
-                f"{n_outputs - 1}"
-            )
-        return value_gradient(output or 0, self.task_.unit(output or 0))
-
-    def _read(self, X, *, per_step=0):
+    def _read(self, X, *, per_step=0, refuse=refuse_to_predict):
         """Sequences for the network, if there is memory; `per_step` is that of results by step."""
         self.check_fitted()
         sequences = self.reader_.read(X, self.network_.architecture.dtype)
-        refuse_to_predict(self, sequences, per_step)
-        return sequences
-
-    def _read_to_go_back(self, X, *, per_step=0):
-        """Sequences to find gradients for, if there is memory."""
-        self.check_fitted()
-        sequences = self.reader_.read(X, self.network_.architecture.dtype)
-        refuse_to_go_back(self, sequences, per_step)
+        refuse(self, sequences, per_step)
         return sequences
 
     def _transform(self, X):
@@ -533,15 +490,3 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
 
     def _outputs(self, sequences):
         return self.network_.predict(sequences, n_jobs=self.n_jobs)
-
-
-def _insert_sections(cls, shared):
-    """The docstring of a class, with its parameters and the attributes that all have."""
-    doc = inspect.cleandoc(cls.__doc__)
-    parameters, attributes = (f"{t}\n{'-' * len(t)}\n" for t in ("Parameters", "Attributes"))
-    if parameters not in doc:
-        doc = doc.replace(attributes, f"{parameters}\n{attributes}")
-    doc = doc.replace(parameters, parameters + parameters_section(cls))
-    shared = inspect.cleandoc(shared).partition(attributes)[2]
-    doc = doc.replace(attributes, f"{attributes}{shared}\n")
-    return f"\n{doc}\n"

@@ -4,21 +4,10 @@ import numpy as np
 
 
 def seasonal_naive(values, horizon, season):
-    """Forecast each step by the last observed value of the same season.
+    """Forecast each step of the horizon by the last observed value of the same place in the season.
 
-    Parameters
-    ----------
-    values : ndarray of shape (T,)
-        The series; NaN where a value is missing.
-    horizon : int
-        Steps to forecast.
-    season : int
-        Steps of a season; 1 repeats the last value.
-
-    Returns
-    -------
-    ndarray of shape (horizon,)
-        The last observed value of all where a place of the season has none.
+    Where a place of the season has none it is the last observed value of all; ``season=1`` repeats
+    that. Missing values (T,) are NaN.
     """
     observed = np.flatnonzero(~np.isnan(values))
     last = np.full(season, values[observed[-1]])
@@ -27,38 +16,15 @@ def seasonal_naive(values, horizon, season):
 
 
 def mae(truth, forecast):
-    """Mean absolute error, over the observed steps.
-
-    Parameters
-    ----------
-    truth : ndarray of shape (h,)
-        What came; NaN where a value is missing.
-    forecast : ndarray of shape (h,)
-        What was forecast.
-
-    Returns
-    -------
-    float
-        NaN if nothing was observed.
-    """
+    """Mean absolute error over the observed steps, (h,) each; NaN if nothing was observed."""
     return _mean(np.abs(truth - forecast))
 
 
 def smape(truth, forecast):
     """Symmetric mean absolute percentage error, as in the M3 competition.
 
-    Parameters
-    ----------
-    truth : ndarray of shape (h,)
-        What came; NaN where a value is missing.
-    forecast : ndarray of shape (h,)
-        What was forecast.
-
-    Returns
-    -------
-    float
-        Mean of ``200 |y - f| / (|y| + |f|)`` over the observed steps, 0 where both are 0; NaN if
-        nothing was observed.
+    Mean of ``200 |y - f| / (|y| + |f|)`` over the observed steps, 0 where both are 0; NaN if
+    nothing was observed.
     """
     size = np.abs(truth) + np.abs(forecast)
     return _mean(200 * np.abs(truth - forecast) / np.where(size == 0, 1, size))
@@ -67,22 +33,8 @@ def smape(truth, forecast):
 def mase(truth, forecast, history, season):
     """Mean absolute scaled error (Hyndman and Koehler 2006).
 
-    Parameters
-    ----------
-    truth : ndarray of shape (h,)
-        What came; NaN where a value is missing.
-    forecast : ndarray of shape (h,)
-        What was forecast.
-    history : ndarray of shape (T,)
-        The series before.
-    season : int
-        Steps of a season.
-
-    Returns
-    -------
-    float
-        Mean absolute error divided by that of the value one season before, in the history; NaN if
-        the history is too short for that or does not vary.
+    The mean absolute error divided by that of the value one season before, in the history (T,); NaN
+    if that is too short or does not vary.
     """
     scale = _mean(np.abs(history[season:] - history[:-season]))
     return mae(truth, forecast) / scale if scale > 0 else np.nan

@@ -1,5 +1,4 @@
-"""What a language model reads, and what it learns: the reader of texts, and the task of the next
-token."""
+"""What a language model reads and learns: the reader of texts, the task of the next token."""
 
 import math
 from dataclasses import dataclass, fields, replace

@@ -4,6 +4,7 @@
 that the chosen cell, solver or option makes no use of is checked, and then acts as its default.
 """
 
+import inspect
 import textwrap
 from dataclasses import replace
 from functools import cache
@@ -87,7 +88,19 @@ def course_of_training(estimator):
     }
 
 
-def parameters_section(cls):
+def complete_docstring(cls, shared):
+    """The docstring of a class with its parameters, and the attributes of `shared`, another."""
+    doc = inspect.cleandoc(cls.__doc__)
+    parameters, attributes = (f"{t}\n{'-' * len(t)}\n" for t in ("Parameters", "Attributes"))
+    if parameters not in doc:
+        doc = doc.replace(attributes, f"{parameters}\n{attributes}")
+    doc = doc.replace(parameters, parameters + _entries(cls))
+    shared = inspect.cleandoc(shared).partition(attributes)[2]
+    doc = doc.replace(attributes, f"{attributes}{shared}\n")
+    return f"\n{doc}\n"
+
+
+def _entries(cls):
     """The entries of a docstring of numpydoc for the parameters of a class."""
     entries = []
     for name, parameter in _collect(cls).items():
@@ -99,26 +112,10 @@ def parameters_section(cls):
 
 
 def embedding_sizes(embedding_dim, n_categories):
-    """Return the size of the embedding of each column of ids.
+    """For each column of ids its number of ids V and the length of their vectors.
 
-    Parameters
-    ----------
-    embedding_dim : int, tuple of int or None
-        Length of the vectors, checked: the same for all columns or one for each. None leaves it to
-        the rule of thumb of fastai (its ``emb_sz_rule``), found by trial and error:
-        ``min(600, round(1.6 * V ** 0.56))`` for V ids.
-    n_categories : tuple of int
-        Number of ids V of each column of ids.
-
-    Returns
-    -------
-    tuple of (int, int)
-        For each column the number of ids and the length of their vectors.
-
-    Raises
-    ------
-    ValueError
-        If there are no columns of ids, or not as many as lengths.
+    `embedding_dim` is one for all, or one each; None leaves it to the rule of thumb of fastai (its
+    ``emb_sz_rule``), found by trial and error: ``min(600, round(1.6 * V ** 0.56))``.
     """
     if embedding_dim is None:
         sizes = [min(600, round(1.6 * n**0.56)) for n in n_categories]

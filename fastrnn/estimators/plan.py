@@ -13,50 +13,30 @@ from fastrnn.streams.snapshot import Forecast, Reading, Snapshot, start_of
 
 @dataclass(frozen=True, eq=False)
 class SeriesReading:
-    """One series as the network reads it: its scale, its scaled values, what forecasts start from.
-
-    `last` is the last value that was observed, scaled. `base` is for each step the value that
-    forecasts are relative to, `inputs` what is read, ids among it, and `future` has the scaled
-    covariates that are known beforehand.
-    """
+    """One series of n steps as the network reads it."""
 
     scale: Scale
-    scaled: np.ndarray
-    last: float
-    base: np.ndarray
-    inputs: np.ndarray
-    future: np.ndarray
+    scaled: np.ndarray  # (n,)
+    last: float  # the last value that was observed, scaled
+    base: np.ndarray  # (n,), what the forecasts of each step are relative to
+    inputs: np.ndarray  # (n, width), what is read, ids among it
+    future: np.ndarray  # scaled covariates that are known beforehand, n steps or more
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
     """How series become inputs and targets.
 
-    Attributes
-    ----------
-    block : int
-        Steps that the network forecasts at once.
-    scaling : str or None
-        As `fastrnn.inputs.scaling.learn_scale` takes it.
-    log : bool
-        Likewise.
-    seasonality : int or None
-        Likewise.
-    quantiles : tuple of float or None
-        Levels that the network learns of each step; None for the mean.
-    mask : bool
-        Whether an input says which values are missing.
-    feeds_back : bool
-        Whether forecasts are read to forecast further.
+    `scaling`, `log` and `seasonality` are as `fastrnn.inputs.scaling.learn_scale` takes them.
     """
 
-    block: int
+    block: int  # steps that the network forecasts at once
     scaling: str | None
     log: bool
     seasonality: int | None
-    quantiles: tuple[float, ...] | None
-    mask: bool
-    feeds_back: bool
+    quantiles: tuple[float, ...] | None  # that the network learns of each step; None for the mean
+    mask: bool  # whether an input says which values are missing
+    feeds_back: bool  # whether forecasts are read to forecast further
 
     @property
     def n_outputs(self):

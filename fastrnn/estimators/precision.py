@@ -39,29 +39,9 @@ def _check_number(name, value, dtype, not_too_large, not_too_small):
 
 
 def narrow(values, dtype, what, place, counts=True):
-    """Turn numbers into those of the network.
+    """Turn numbers (n, ...), float64, into those of the network; refuse those that are too large.
 
-    Parameters
-    ----------
-    values : ndarray of shape (n, ...), float64
-        The numbers.
-    dtype : dtype
-        The network's.
-    what : str
-        What they are called in the message.
-    place : callable
-        ``place(i)`` is what the message calls the place of row i.
-    counts : ndarray of shape (n,), bool, default=True
-        Which rows must fit.
-
-    Returns
-    -------
-    ndarray of shape (n, ...)
-
-    Raises
-    ------
-    ValueError
-        If one that counts is too large.
+    `what` and ``place(i)`` name row i in the message; rows that do not count need not fit.
     """
     with np.errstate(over="ignore", under="ignore"):
         narrowed = values.astype(dtype)

@@ -12,22 +12,9 @@ from fastrnn.inputs.steps import check_sum
 
 
 def as_labels(y):
-    """Read class labels.
+    """Read class labels (n,), all strings or all whole numbers, and leave them as they are.
 
-    Parameters
-    ----------
-    y : array-like of shape (n,)
-        All strings or all whole numbers. A column (n, 1) is accepted with a warning.
-
-    Returns
-    -------
-    ndarray of shape (n,)
-        The labels as given.
-
-    Raises
-    ------
-    ValueError
-        If `y` is missing, has another shape or holds anything else.
+    A column (n, 1) is accepted with a warning.
     """
     y = _as_array(y)
     if y.ndim == 2 and y.shape[1] == 1:
@@ -54,40 +41,13 @@ def as_labels(y):
 
 
 def is_multilabel(y):
-    """Tell whether `y` has several labels for each sequence.
-
-    Parameters
-    ----------
-    y : array-like
-        What was given as target.
-
-    Returns
-    -------
-    bool
-        True for two or more columns.
-    """
+    """Whether `y` has several labels for each sequence: two or more columns."""
     y = _as_array(y)
     return y.ndim == 2 and y.shape[1] > 1
 
 
 def as_label_sets(y):
-    """Read which labels each sequence has.
-
-    Parameters
-    ----------
-    y : array-like of shape (n, n_labels)
-        1 for the labels that a sequence has, 0 for the others; booleans will do.
-
-    Returns
-    -------
-    ndarray of shape (n, n_labels), int64
-        The same as zeros and ones.
-
-    Raises
-    ------
-    ValueError
-        If `y` has another shape or holds anything else.
-    """
+    """Read which labels each sequence has, (n, n_labels): 1 or True for those, else 0; as int64."""
     y = _as_array(y)
     if y.ndim != 2 or y.shape[1] < 2:
         raise ValueError(
@@ -106,26 +66,7 @@ def as_label_sets(y):
 
 
 def as_numbers(y):
-    """Read what a regressor predicts.
-
-    Parameters
-    ----------
-    y : array-like of shape (n,) or (n, n_outputs)
-        Real numbers.
-
-    Returns
-    -------
-    ndarray of shape (n,) or (n, n_outputs), float64
-        The numbers.
-
-    Raises
-    ------
-    TypeError
-        If `y` holds anything but numbers.
-    ValueError
-        If `y` is missing, has another shape, is complex, or holds NaN, infinity or a number too
-        large to be squared.
-    """
+    """Read what a regressor predicts, (n,) or (n, n_outputs), as float64 that can be squared."""
     y = _as_array(y)
     if y.dtype.kind == "c":
         raise ValueError("Complex data not supported: y is complex, expected real numbers")
@@ -147,27 +88,9 @@ def as_numbers(y):
 
 
 def as_sample_weight(sample_weight, sequences):
-    """Read the weights of the sequences.
+    """Read the weights of n sequences, (n,), as float64; None gives all the same weight.
 
-    Parameters
-    ----------
-    sample_weight : array-like of shape (n,) or None
-        None gives all the same weight.
-    sequences : Sequences
-        The n sequences.
-
-    Returns
-    -------
-    ndarray of shape (n,), float64
-        The weights as given.
-
-    Raises
-    ------
-    TypeError
-        If the weights are no numbers.
-    ValueError
-        If there is not one for each sequence, if one is negative, infinite or NaN, or if all are
-        zero.
+    None may be negative, infinite or NaN, and not all of them zero.
     """
     if sample_weight is None:
         return np.ones(len(sequences))
@@ -207,22 +130,7 @@ def in_argument(name):
 
 
 def check_same_length(sequences, name, values):
-    """Check that there is one value for each sequence.
-
-    Parameters
-    ----------
-    sequences : Sequences
-        The sequences.
-    name : str
-        What the values are, for the error message.
-    values : ndarray of shape (n, ...)
-        The values.
-
-    Raises
-    ------
-    ValueError
-        If the numbers differ.
-    """
+    """Check that there is one value for each sequence; `name` says what they are."""
     if len(values) != len(sequences):
         raise ValueError(
             f"Found input variables with inconsistent numbers of samples: X has {len(sequences)} "

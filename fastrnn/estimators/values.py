@@ -12,27 +12,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Values:
-    """The values that a parameter takes.
+    """The values that a parameter takes."""
 
-    Attributes
-    ----------
-    expected : str
-        In words, for the error message, such as "a number >= 0".
-    written : str
-        As numpydoc has it, such as "float".
-    types : tuple of type
-        For `isinstance`. True and False are whole numbers only where bool stands here.
-    allows : callable
-        Whether a value of such a type is one of them.
-    words : tuple of str
-        If they are words, all of them.
-    """
-
-    expected: str
-    written: str
-    types: tuple[Any, ...]
-    allows: Callable[[Any], bool] = lambda value: True
-    words: tuple[str, ...] = ()
+    expected: str  # in words, for the error message, such as "a number >= 0"
+    written: str  # as numpydoc has it, such as "float"
+    types: tuple[Any, ...]  # True and False are whole numbers only where bool stands here
+    allows: Callable[[Any], bool] = lambda value: True  # whether one of such a type is among them
+    words: tuple[str, ...] = ()  # if they are words, all of them
 
     def has_type(self, value):
         """Whether a value is of one of the types."""
@@ -188,31 +174,16 @@ LEVELS = either(
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of an estimator: all that is to be known of it.
-
-    Attributes
-    ----------
-    values : Values
-        What it may be.
-    default : object
-        What it is unless it is given.
-    help : str
-        What it does, as it stands in the docstring; the command line has the first sentence.
-    used_by : (str, tuple) or None
-        A parameter, and those of its values that make use of this one. With others it is ignored:
-        the model is the one of the default.
-    is_free : bool
-        Whether training that goes on from a checkpoint may have another value.
-    name : str
-        Its name, which it gets from the class that it stands in.
-    """
+    """A parameter of an estimator: all that is to be known of it."""
 
     values: Values
     default: Any
-    help: str
+    help: str  # as it stands in the docstring; the command line has the first sentence
+    # A parameter, and those of its values that make use of this one. With others it is ignored: the
+    # model is the one of the default.
     used_by: tuple[str, tuple[Any, ...]] | None = None
-    is_free: bool = False
-    name: str = ""
+    is_free: bool = False  # whether training that goes on from a checkpoint may have another value
+    name: str = ""  # which it gets from the class that it stands in
 
     def check(self, value):
         """Refuse a value of the wrong type (TypeError), or what it may not be (ValueError)."""
