@@ -1,7 +1,7 @@
 """Dropout whose mask is computed where it is used, and never kept.
 
-Unit j of a block is kept or dropped by 32 bits of the SplitMix64 sequence (Steele, Lea and Flood
-2014), which are a function of the block's seed and of j alone: the way back draws the same mask as
+Unit j of an array is kept or dropped by 32 bits of the SplitMix64 sequence (Steele, Lea and Flood
+2014), which are a function of the array's seed and of j alone: the way back draws the same mask as
 the way forward.
 
 References
@@ -23,24 +23,12 @@ cdef inline uint64_t _splitmix(uint64_t seed, uint64_t j) noexcept nogil:
 
 
 def dropout(
-    const floating[:, ::1] x,   # IN   (N, F)
-    double rate,
-    uint64_t seed,
-    floating[:, ::1] y,         # OUT  (N, F), may be x
+    const floating[:, ::1] x,   # IN   (N, F) what units say, or the gradient for y
+    double rate,                # share of the units that are dropped, in [0, 1); exact to 2 ** -32
+    uint64_t seed,              # any 64 bits; the same ones draw the same mask
+    floating[:, ::1] y,         # OUT  (N, F) x with dropout, or the gradient for x; may be x
 ):
-    """y = x * mask, where mask is 0 with probability rate and else 1 / (1 - rate).
-
-    Parameters
-    ----------
-    x : ndarray of shape (N, F)
-        What units say, or the gradient with respect to ``y``.
-    rate : float
-        Share of the units that are dropped, in [0, 1); exact to 2 ** -32.
-    seed : int
-        Any 64 bits; the same ones draw the same mask.
-    y : ndarray of shape (N, F)
-        On return ``x`` with dropout, or the gradient with respect to ``x``.
-    """
+    """y = x * mask, where mask is 0 with probability rate and else 1 / (1 - rate)"""
     cdef:
         Py_ssize_t size = x.shape[0] * x.shape[1], j
         const floating* source = &x[0, 0]

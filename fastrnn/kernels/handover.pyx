@@ -117,13 +117,8 @@ cdef class Pool:
 
     What is counted stays right whatever happens: neither Ctrl-C nor another thread comes between
     the steps in here, which run no Python code and keep the GIL. So there is no lock, either.
-
-    Parameters
-    ----------
-    start : callable
-        ``start()`` starts a thread and returns its Handover, or raises RuntimeError.
     """
-    cdef object start
+    cdef object start   # start() starts a thread and returns its Handover, or raises RuntimeError
     cdef list idle
     cdef readonly int64_t n_working
     cdef public double no_teams_until
@@ -133,23 +128,11 @@ cdef class Pool:
         self.n_working, self.no_teams_until = 0, -INFINITY
 
     def use(self, int64_t n, int64_t n_processors, int64_t watch, call):
-        """Call something with threads that are its own until it ends.
+        """Return ``call(handovers, watch)``, which has n threads of its own until it ends.
 
-        Parameters
-        ----------
-        n : int
-            How many threads; there are fewer if the system gives no more.
-        n_processors : int
-            Where more threads than this are at work, nobody watches.
-        watch : int
-            Nanoseconds that threads watch before they sleep.
-        call : callable
-            ``call(handovers, watch)``; what it has handed over has ended when `use` returns.
-
-        Returns
-        -------
-        object
-            What the call returned.
+        There are fewer if the system gives no more. What it handed over has ended then. Threads
+        watch for `watch` nanoseconds before they sleep, but not where more of them than
+        `n_processors` are at work.
         """
         cdef list taken = []
         self.have(n)
@@ -178,13 +161,9 @@ cdef class OneThread:
     """Counts who needs a library on one thread: the first sets it, the last sets it back.
 
     Like those of a Pool, its steps are not interrupted.
-
-    Parameters
-    ----------
-    find : callable
-        ``find()`` returns the functions of the library that set and get its number of threads, or
-        None if there are none. They run no Python code.
     """
+    # find() returns the functions of the library that set and get its number of threads, which run
+    # no Python code; or None if there are none.
     cdef object find, functions, found
     cdef readonly int64_t users
 

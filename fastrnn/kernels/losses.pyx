@@ -27,7 +27,7 @@ of one target side by side (Koenker and Bassett 1978):
 In these two a target that is NaN is left out: it adds nothing to loss and gradient.
 
 Every row has a weight, which multiplies its loss and its gradient. Sums over outputs (but for short
-stretches of them) and rows are accumulated in double. The rows may be a part of a minibatch, in any
+chunks of them) and rows are accumulated in double. The rows may be a shard of a minibatch, in any
 order: ``order`` says where their targets and weights stand among all there are, and ``total`` is
 the sum of the minibatch's weights. The gradient may take the place of the outputs.
 
@@ -50,22 +50,9 @@ from fastrnn.kernels.links cimport softmax_row
 
 def sum_of_weights(
     const floating[::1] weight,  # (n,) IN
-    const int64_t[:] order,      # (B,) IN
+    const int64_t[:] order,      # (B,) IN  where each row has its weight
 ):
-    """Sum in double.
-
-    Parameters
-    ----------
-    weight : ndarray of shape (n,)
-        Weights.
-    order : ndarray of shape (B,), int64
-        Where each row has its weight.
-
-    Returns
-    -------
-    float
-        ``weight[order].sum()``.
-    """
+    """weight[order].sum(), in double"""
     cdef:
         Py_ssize_t n
         double total = 0.0
@@ -76,38 +63,18 @@ def sum_of_weights(
 
 
 def softmax_log_loss(
-    floating[:, ::1] logits,     # (B, K) INOUT
-    const int64_t[::1] target,   # (n,)   IN
-    const floating[::1] weight,  # (n,)   IN
-    const int64_t[:] order,      # (B,)   IN
-    double total,
-    floating[:, ::1] dlogits,    # (B, K) OUT
+    floating[:, ::1] logits,     # (B, K) INOUT  on return the probabilities, each row summing to 1
+    const int64_t[::1] target,   # (n,)   IN     classes, in [0, K)
+    const floating[::1] weight,  # (n,)   IN     not negative
+    const int64_t[:] order,      # (B,)   IN     where each row has its target and weight
+    double total,                # what weights are divided by
+    floating[:, ::1] dlogits,    # (B, K) OUT    may be logits, which then end as the gradient
 ):
     """Weighted log-loss of softmax probabilities, and its gradient.
 
-    Finite logits of any size give finite probabilities and a loss that is never NaN.
-
-    Parameters
-    ----------
-    logits : ndarray of shape (B, K)
-        On entry the logits, on return the probabilities, each row summing to 1.
-    target : ndarray of shape (n,), int64
-        Classes, in [0, K).
-    weight : ndarray of shape (n,)
-        Weights, not negative.
-    order : ndarray of shape (B,), int64
-        Where each row has its target and weight.
-    total : float
-        What weights are divided by.
-    dlogits : ndarray of shape (B, K)
-        On return ``w[n] * (p[n] - onehot(y[n]))`` with ``y = target[order]`` and
-        ``w = weight[order] / total``; not read. May be the memory of ``logits``: then the
-        probabilities are overwritten.
-
-    Returns
-    -------
-    float
-        ``sum_n w[n] * -log p[n, y[n]]``.
+    With ``y = target[order]`` and ``w = weight[order] / total`` return
+    ``sum_n w[n] * -log p[n, y[n]]``, and in `dlogits` ``w[n] * (p[n] - onehot(y[n]))``. Finite
+    logits of any size give finite probabilities and a loss that is never NaN.
     """
     cdef:
         Py_ssize_t B = logits.shape[0], K = logits.shape[1], n
@@ -130,15 +97,9 @@ def softmax_log_loss(
 
 
 def softmax(
-    floating[:, ::1] logits,     # (B, K) INOUT
+    floating[:, ::1] logits,     # (B, K) INOUT  on return the probabilities, each row summing to 1
 ):
-    """Softmax of every row, in place.
-
-    Parameters
-    ----------
-    logits : ndarray of shape (B, K)
-        On entry the logits, on return the probabilities, each row summing to 1.
-    """
+    """Softmax of every row, in place."""
     cdef Py_ssize_t B = logits.shape[0], K = logits.shape[1], n
     with nogil:
         for n in range(B):
@@ -146,38 +107,19 @@ def softmax(
 
 
 def binary_log_loss(
-    floating[:, ::1] logits,        # (B, K) INOUT
-    const floating[:, ::1] target,  # (n, K) IN
-    const floating[::1] weight,     # (n,)   IN
-    const int64_t[:] order,         # (B,)   IN
-    double total,
-    floating[:, ::1] dlogits,       # (B, K) OUT
+    floating[:, ::1] logits,        # (B, K) INOUT  on return the probabilities
+    const floating[:, ::1] target,  # (n, K) IN     1 for the labels that a row has, else 0
+    const floating[::1] weight,     # (n,)   IN     not negative
+    const int64_t[:] order,         # (B,)   IN     where each row has its target and weight
+    double total,                   # what weights are divided by
+    floating[:, ::1] dlogits,       # (B, K) OUT    may be logits, which then end as the gradient
 ):
     """Weighted log-loss of sigmoid probabilities, summed over the labels, and its gradient.
 
-    Finite logits of any size give finite probabilities and a loss that is never NaN.
-
-    Parameters
-    ----------
-    logits : ndarray of shape (B, K)
-        On entry the logits, on return the probabilities.
-    target : ndarray of shape (n, K)
-        1 for the labels that a row has, 0 for the others.
-    weight : ndarray of shape (n,)
-        Weights, not negative.
-    order : ndarray of shape (B,), int64
-        Where each row has its target and weight.
-    total : float
-        What weights are divided by.
-    dlogits : ndarray of shape (B, K)
-        On return ``w[n] * (p[n] - y[n])`` with ``y = target[order]`` and
-        ``w = weight[order] / total``; not read. May be the memory of ``logits``: then the
-        probabilities are overwritten.
-
-    Returns
-    -------
-    float
-        ``sum_n w[n] * -sum_k (y[n, k] * log p[n, k] + (1 - y[n, k]) * log(1 - p[n, k]))``.
+    With ``y = target[order]`` and ``w = weight[order] / total`` return
+    ``sum_n w[n] * -sum_k (y[n, k] * log p[n, k] + (1 - y[n, k]) * log(1 - p[n, k]))``, and in
+    `dlogits` ``w[n] * (p[n] - y[n])``. Finite logits of any size give finite probabilities and a
+    loss that is never NaN.
     """
     cdef:
         Py_ssize_t B = logits.shape[0], K = logits.shape[1], n, k, start, stop
@@ -204,15 +146,9 @@ def binary_log_loss(
 
 
 def sigmoid(
-    floating[:, ::1] logits,     # (B, K) INOUT
+    floating[:, ::1] logits,     # (B, K) INOUT  on return the probabilities
 ):
-    """Logistic function of every element, in place.
-
-    Parameters
-    ----------
-    logits : ndarray of shape (B, K)
-        On entry the logits, on return the probabilities.
-    """
+    """Logistic function of every element, in place."""
     cdef Py_ssize_t B = logits.shape[0], K = logits.shape[1], n
     with nogil:
         for n in range(B):
@@ -221,34 +157,17 @@ def sigmoid(
 
 def squared_error(
     const floating[:, ::1] outputs,  # (B, K) IN
-    const floating[:, ::1] target,   # (n, K) IN
-    const floating[::1] weight,      # (n,)   IN
-    const int64_t[:] order,          # (B,)   IN
-    double total,
+    const floating[:, ::1] target,   # (n, K) IN   NaN leaves an output out
+    const floating[::1] weight,      # (n,)   IN   not negative
+    const int64_t[:] order,          # (B,)   IN   where each row has its target and weight
+    double total,                    # what weights are divided by
     floating[:, ::1] doutputs,       # (B, K) OUT
 ):
     """Weighted half squared error, averaged over the outputs of a row, and its gradient.
 
-    Parameters
-    ----------
-    outputs : ndarray of shape (B, K)
-        What the network predicts.
-    target : ndarray of shape (n, K)
-        What it should predict; NaN leaves an output out.
-    weight : ndarray of shape (n,)
-        Weights, not negative.
-    order : ndarray of shape (B,), int64
-        Where each row has its target and weight.
-    total : float
-        What weights are divided by.
-    doutputs : ndarray of shape (B, K)
-        On return ``w[n] * (outputs[n] - y[n]) / K`` with ``y = target[order]`` and
-        ``w = weight[order] / total``, 0 where y is NaN; not read.
-
-    Returns
-    -------
-    float
-        ``sum_n w[n] * 0.5 * mean_k (outputs[n, k] - y[n, k]) ** 2``, with 0 where y is NaN.
+    With ``y = target[order]`` and ``w = weight[order] / total`` return
+    ``sum_n w[n] * 0.5 * mean_k (outputs[n, k] - y[n, k]) ** 2``, and
+    ``w[n] * (outputs[n] - y[n]) / K`` in `doutputs`, both with 0 where y is NaN.
     """
     cdef:
         Py_ssize_t B = outputs.shape[0], K = outputs.shape[1], n, k
@@ -269,39 +188,19 @@ def squared_error(
 
 
 def quantile_loss(
-    const floating[:, ::1] outputs,  # (B, MQ) IN
-    const floating[:, ::1] target,   # (n, M)  IN
-    const floating[::1] weight,      # (n,)    IN
-    const int64_t[:] order,          # (B,)    IN
-    double total,
+    const floating[:, ::1] outputs,  # (B, MQ) IN   for each target its Q quantiles side by side
+    const floating[:, ::1] target,   # (n, M)  IN   NaN leaves the quantiles of a target out
+    const floating[::1] weight,      # (n,)    IN   not negative
+    const int64_t[:] order,          # (B,)    IN   where each row has its target and weight
+    double total,                    # what weights are divided by
     floating[:, ::1] doutputs,       # (B, MQ) OUT
-    const double[::1] levels,        # (Q,)    IN
+    const double[::1] levels,        # (Q,)    IN   in (0, 1)
 ):
     """Weighted quantile loss, averaged over the outputs of a row, and its gradient.
 
-    Parameters
-    ----------
-    outputs : ndarray of shape (B, MQ)
-        What the network predicts: for each target its Q quantiles side by side.
-    target : ndarray of shape (n, M)
-        What came; NaN leaves the quantiles of a target out.
-    weight : ndarray of shape (n,)
-        Weights, not negative.
-    order : ndarray of shape (B,), int64
-        Where each row has its target and weight.
-    total : float
-        What weights are divided by.
-    doutputs : ndarray of shape (B, MQ)
-        On return the gradient: ``w[n] / (MQ)`` times minus the level where the output is below
-        its target, one minus the level where it is above, and 0 where it is equal or the target
-        NaN, with ``w = weight[order] / total``; not read.
-    levels : ndarray of shape (Q,), float64
-        In (0, 1).
-
-    Returns
-    -------
-    float
-        The weighted sum over the rows.
+    Return its sum over the rows with ``w = weight[order] / total``, and in `doutputs`
+    ``w[n] / (MQ)`` times minus the level where an output is below its target, one minus the level
+    where it is above, and 0 where it is equal or the target NaN.
     """
     cdef:
         Py_ssize_t B = outputs.shape[0], M = target.shape[1], Q = levels.shape[0], n, m, q

@@ -4,7 +4,7 @@ Each step is one loop over the parameters; what does not depend on the parameter
 in double. The vectors of a solver's state (moments, velocity) belong to the caller and start at
 zero. One call is one whole step: an interrupt cannot leave half of it. Every step scales the
 gradient g as it reads it: clipping needs the norm of the whole gradient first, but no pass of its
-own. A team (team.pxd) divides the parameters in whole blocks; sums are taken block by block, so
+own. A team (team.pxd) divides the parameters in whole chunks; sums are taken chunk by chunk, so
 that they do not depend on who takes them.
 
 Adam (Kingma & Ba 2015, algorithm 1), step t = 1, 2, …:
@@ -45,53 +45,35 @@ from fastrnn.kernels.team cimport Member, Share, own
 from fastrnn.kernels.vector_math cimport Range
 
 cdef enum:
-    BLOCK = 65536  # parameters whose sum is taken by itself, whoever takes it
+    CHUNK = 65536  # parameters whose sum is taken by itself, whoever takes it
 
-BLOCK_SIZE = BLOCK
+CHUNK_SIZE = CHUNK
 
 
-cdef inline Range own_blocks(const Share* share, Py_ssize_t P) noexcept nogil:
-    """Which of P parameters, in whole blocks, are a member's."""
-    cdef Range mine = own(share, (P + BLOCK - 1) // BLOCK)
-    mine.begin *= BLOCK
-    mine.end = min(mine.end * BLOCK, <int64_t>P)
+cdef inline Range own_chunks(const Share* share, Py_ssize_t P) noexcept nogil:
+    """Which of P parameters, in whole chunks, are a member's."""
+    cdef Range mine = own(share, (P + CHUNK - 1) // CHUNK)
+    mine.begin *= CHUNK
+    mine.end = min(mine.end * CHUNK, <int64_t>P)
     return mine
 
 
 def adam_step(
-    floating[::1] theta,         # (P,) INOUT
-    const floating[::1] grad,    # (P,) IN
-    floating[::1] m,             # (P,) INOUT
-    floating[::1] v,             # (P,) INOUT
-    double scale,
-    double learning_rate,
-    double beta_1,
+    floating[::1] theta,         # (P,) INOUT  moved by one step
+    const floating[::1] grad,    # (P,) IN     of the loss with respect to theta
+    floating[::1] m,             # (P,) INOUT  running mean of g, 0 before the first step
+    floating[::1] v,             # (P,) INOUT  of its square, likewise
+    double scale,                # of the gradient: g = scale grad
+    double learning_rate,        # eta
+    double beta_1,               # decay rates, in [0, 1)
     double beta_2,
-    double epsilon,
-    Py_ssize_t t,
-    Member member,
+    double epsilon,              # added to the root
+    Py_ssize_t t,                # number of this step, from 1
+    Member member,               # whose shard of the step is done
 ):
-    """One step of Adam.
-
-    Parameters
-    ----------
-    theta : ndarray of shape (P,)
-        Parameters; moved by one step.
-    grad : ndarray of shape (P,)
-        Gradient of the loss with respect to ``theta``.
-    m, v : ndarray of shape (P,)
-        Running means of the gradient and of its square, 0 before the first step; updated.
-    scale : float
-        Factor of the gradient.
-    learning_rate, beta_1, beta_2, epsilon : float
-        eta, both decay rates in [0, 1), and what is added to the root.
-    t : int
-        Number of this step, from 1.
-    member : Member
-        Whose part of the step is done.
-    """
+    """One step of Adam."""
     cdef:
-        Range mine = own_blocks(&member.share, theta.shape[0])
+        Range mine = own_chunks(&member.share, theta.shape[0])
         Py_ssize_t i
         floating keep_m = <floating> beta_1, add_m = <floating> (1.0 - beta_1)
         floating keep_v = <floating> beta_2, add_v = <floating> (1.0 - beta_2)
@@ -108,11 +90,11 @@ def adam_step(
 
 
 def adamw_step(
-    floating[::1] theta,         # (P,) INOUT
+    floating[::1] theta,         # (P,) INOUT  all but decay as in adam_step
     const floating[::1] grad,    # (P,) IN
     floating[::1] m,             # (P,) INOUT
     floating[::1] v,             # (P,) INOUT
-    const floating[::1] decay,   # (P,) IN
+    const floating[::1] decay,   # (P,) IN     of each parameter, 0 for those that do not decay
     double scale,
     double learning_rate,
     double beta_1,
@@ -121,17 +103,9 @@ def adamw_step(
     Py_ssize_t t,
     Member member,
 ):
-    """One step of Adam with decoupled weight decay.
-
-    Parameters
-    ----------
-    theta, grad, m, v, scale, learning_rate, beta_1, beta_2, epsilon, t, member
-        As in `adam_step`.
-    decay : ndarray of shape (P,)
-        Weight decay of each parameter, 0 for those that do not decay.
-    """
+    """One step of Adam with decoupled weight decay."""
     cdef:
-        Range mine = own_blocks(&member.share, theta.shape[0])
+        Range mine = own_chunks(&member.share, theta.shape[0])
         Py_ssize_t i
         floating keep_m = <floating> beta_1, add_m = <floating> (1.0 - beta_1)
         floating keep_v = <floating> beta_2, add_v = <floating> (1.0 - beta_2)
@@ -149,29 +123,15 @@ def adamw_step(
 
 
 def sgd_step(
-    floating[::1] theta,         # (P,) INOUT
-    const floating[::1] grad,    # (P,) IN
-    double scale,
-    double learning_rate,
-    Member member,
+    floating[::1] theta,         # (P,) INOUT  moved by one step
+    const floating[::1] grad,    # (P,) IN     of the loss with respect to theta
+    double scale,                # of the gradient: g = scale grad
+    double learning_rate,        # eta
+    Member member,               # whose shard of the step is done
 ):
-    """One step of stochastic gradient descent.
-
-    Parameters
-    ----------
-    theta : ndarray of shape (P,)
-        Parameters; moved by one step.
-    grad : ndarray of shape (P,)
-        Gradient of the loss with respect to ``theta``.
-    scale : float
-        Factor of the gradient.
-    learning_rate : float
-        eta.
-    member : Member
-        Whose part of the step is done.
-    """
+    """One step of stochastic gradient descent."""
     cdef:
-        Range mine = own_blocks(&member.share, theta.shape[0])
+        Range mine = own_chunks(&member.share, theta.shape[0])
         Py_ssize_t i
         floating eta = <floating> (learning_rate * scale)
     with nogil:
@@ -180,36 +140,18 @@ def sgd_step(
 
 
 def momentum_step(
-    floating[::1] theta,         # (P,) INOUT
-    const floating[::1] grad,    # (P,) IN
-    floating[::1] velocity,      # (P,) INOUT
-    double scale,
-    double learning_rate,
-    double momentum,
-    bint nesterov,
-    Member member,
+    floating[::1] theta,         # (P,) INOUT  moved by one step
+    const floating[::1] grad,    # (P,) IN     of the loss with respect to theta
+    floating[::1] velocity,      # (P,) INOUT  last change by momentum, 0 before the first step
+    double scale,                # of the gradient: g = scale grad
+    double learning_rate,        # eta
+    double momentum,             # share of the velocity that is kept, in (0, 1]
+    bint nesterov,               # look one step of momentum ahead
+    Member member,               # whose shard of the step is done
 ):
-    """One step of stochastic gradient descent with momentum, as in MLPClassifier.
-
-    Parameters
-    ----------
-    theta : ndarray of shape (P,)
-        Parameters; moved by one step.
-    grad : ndarray of shape (P,)
-        Gradient of the loss with respect to ``theta``.
-    velocity : ndarray of shape (P,)
-        The last change of ``theta`` by momentum, 0 before the first step; updated.
-    scale : float
-        Factor of the gradient.
-    learning_rate, momentum : float
-        eta, and the part of the velocity that is kept, in (0, 1].
-    nesterov : bool
-        Look one step of momentum ahead.
-    member : Member
-        Whose part of the step is done.
-    """
+    """One step of stochastic gradient descent with momentum, as in MLPClassifier."""
     cdef:
-        Range mine = own_blocks(&member.share, theta.shape[0])
+        Range mine = own_chunks(&member.share, theta.shape[0])
         Py_ssize_t i
         floating eta = <floating> learning_rate
         floating keep = <floating> momentum
@@ -225,34 +167,18 @@ def momentum_step(
 
 
 def rmsprop_step(
-    floating[::1] theta,         # (P,) INOUT
-    const floating[::1] grad,    # (P,) IN
-    floating[::1] v,             # (P,) INOUT
-    double scale,
-    double learning_rate,
-    double decay,
-    double epsilon,
-    Member member,
+    floating[::1] theta,         # (P,) INOUT  moved by one step
+    const floating[::1] grad,    # (P,) IN     of the loss with respect to theta
+    floating[::1] v,             # (P,) INOUT  running mean of g^2, 0 before the first step
+    double scale,                # of the gradient: g = scale grad
+    double learning_rate,        # eta
+    double decay,                # share of v that is kept, in [0, 1)
+    double epsilon,              # added to the root
+    Member member,               # whose shard of the step is done
 ):
-    """One step of RMSprop.
-
-    Parameters
-    ----------
-    theta : ndarray of shape (P,)
-        Parameters; moved by one step.
-    grad : ndarray of shape (P,)
-        Gradient of the loss with respect to ``theta``.
-    v : ndarray of shape (P,)
-        Running mean of the squared gradient, 0 before the first step; updated.
-    scale : float
-        Factor of the gradient.
-    learning_rate, decay, epsilon : float
-        eta, the part of ``v`` that is kept, in [0, 1), and what is added to the root.
-    member : Member
-        Whose part of the step is done.
-    """
+    """One step of RMSprop."""
     cdef:
-        Range mine = own_blocks(&member.share, theta.shape[0])
+        Range mine = own_chunks(&member.share, theta.shape[0])
         Py_ssize_t i
         floating eta = <floating> learning_rate
         floating keep = <floating> decay, add = <floating> (1.0 - decay)
@@ -267,27 +193,17 @@ def rmsprop_step(
 
 def sum_squares(
     const floating[::1] grad,    # (P,) IN
-    double[::1] sums,            # (blocks,) OUT
-    Member member,
+    double[::1] sums,            # (ceil(P / CHUNK),) OUT  over each chunk, accumulated in double
+    Member member,               # whose chunks are summed
 ):
-    """Sum the squares of the gradient, block by block.
-
-    Parameters
-    ----------
-    grad : ndarray of shape (P,)
-        The gradient.
-    sums : ndarray of shape (ceil(P / BLOCK_SIZE),)
-        The sum over each block, accumulated in double.
-    member : Member
-        Whose blocks are summed.
-    """
+    """Sum the squares of the gradient, chunk by chunk."""
     cdef:
-        Range mine = own_blocks(&member.share, grad.shape[0])
-        Py_ssize_t block, begin, end, i, lane
+        Range mine = own_chunks(&member.share, grad.shape[0])
+        Py_ssize_t chunk, begin, end, i, lane
         double[8] partial
     with nogil:
-        for block in range(mine.begin // BLOCK, (mine.end + BLOCK - 1) // BLOCK):
-            begin, end = block * BLOCK, min(<Py_ssize_t>mine.end, (block + 1) * BLOCK)
+        for chunk in range(mine.begin // CHUNK, (mine.end + CHUNK - 1) // CHUNK):
+            begin, end = chunk * CHUNK, min(<Py_ssize_t>mine.end, (chunk + 1) * CHUNK)
             # Eight running sums let the compiler use vector registers: it may not reorder one.
             for lane in range(8):
                 partial[lane] = 0.0
@@ -296,44 +212,29 @@ def sum_squares(
                     partial[lane] += <double> grad[i + lane] * <double> grad[i + lane]
             for i in range(end - (end - begin) % 8, end):
                 partial[0] += <double> grad[i] * <double> grad[i]
-            sums[block] = 0.0
+            sums[chunk] = 0.0
             for lane in range(8):
-                sums[block] += partial[lane]
+                sums[chunk] += partial[lane]
 
 
 def add_penalty(
     const floating[::1] theta,          # (P,) IN
-    const unsigned char[::1] decayed,   # (P,) IN
-    double strength,
-    floating[::1] grad,                 # (P,) INOUT
-    double[::1] sums,                   # (blocks,) OUT
-    Member member,
+    const unsigned char[::1] decayed,   # (P,) IN     1 for those that the penalty holds for, else 0
+    double strength,                    # of the penalty
+    floating[::1] grad,                 # (P,) INOUT  added to
+    double[::1] sums,                   # (ceil(P / CHUNK),) OUT  decayed * theta ** 2, summed over
+                                        # each chunk in double
+    Member member,                      # whose shard is done
 ):
-    """Add the gradient of an L2 penalty, ``0.5 * strength * sum(decayed * theta ** 2)``.
-
-    Parameters
-    ----------
-    theta : ndarray of shape (P,)
-        Parameters.
-    decayed : ndarray of shape (P,), uint8
-        1 for those that the penalty holds for, 0 for the others.
-    strength : float
-        Factor of the penalty.
-    grad : ndarray of shape (P,)
-        Gradient of the loss; added to.
-    sums : ndarray of shape (ceil(P / BLOCK_SIZE),)
-        ``sum(decayed * theta ** 2)`` over each block, accumulated in double.
-    member : Member
-        Whose part is done.
-    """
+    """Add the gradient of an L2 penalty, ``0.5 * strength * sum(decayed * theta ** 2)``."""
     cdef:
-        Range mine = own_blocks(&member.share, theta.shape[0])
-        Py_ssize_t block, begin, end, i, lane
+        Range mine = own_chunks(&member.share, theta.shape[0])
+        Py_ssize_t chunk, begin, end, i, lane
         double[8] partial
         floating factor = <floating> strength, kept
     with nogil:
-        for block in range(mine.begin // BLOCK, (mine.end + BLOCK - 1) // BLOCK):
-            begin, end = block * BLOCK, min(<Py_ssize_t>mine.end, (block + 1) * BLOCK)
+        for chunk in range(mine.begin // CHUNK, (mine.end + CHUNK - 1) // CHUNK):
+            begin, end = chunk * CHUNK, min(<Py_ssize_t>mine.end, (chunk + 1) * CHUNK)
             for lane in range(8):
                 partial[lane] = 0.0
             for i in range(begin, end - 7, 8):
@@ -345,25 +246,17 @@ def add_penalty(
                 kept = decayed[i] * theta[i]
                 grad[i] += factor * kept
                 partial[0] += <double> kept * <double> kept
-            sums[block] = 0.0
+            sums[chunk] = 0.0
             for lane in range(8):
-                sums[block] += partial[lane]
+                sums[chunk] += partial[lane]
 
 
 def clear(
     floating[::1] grad,   # (P,) OUT
-    Member member,
+    Member member,        # whose shard is done
 ):
-    """Set a gradient to zero.
-
-    Parameters
-    ----------
-    grad : ndarray of shape (P,)
-        The gradient.
-    member : Member
-        Whose part is done.
-    """
-    cdef Range mine = own_blocks(&member.share, grad.shape[0])
+    """Set a gradient to zero."""
+    cdef Range mine = own_chunks(&member.share, grad.shape[0])
     with nogil:
         if mine.begin < mine.end:
             memset(&grad[mine.begin], 0, (mine.end - mine.begin) * sizeof(floating))

@@ -32,18 +32,9 @@ cdef class Team:
 
 
 cdef class Member:
-    """One thread's part in a call: the last argument of a kernel.
+    """One thread in a call: the last argument of a kernel, which says what its shard is.
 
-    Parameters
-    ----------
-    team : Team
-        Whose member it is.
-    number : int
-        From 0.
-    function : callable, optional
-        What it calls, with itself as the last argument.
-    arguments : tuple, optional
-        The arguments before it.
+    It is number `number`, from 0, of its team, and calls a function with its arguments and itself.
     """
 
     def __init__(self, Team team, int64_t number, function=None, tuple arguments=()):
@@ -53,7 +44,7 @@ cdef class Member:
         self.share.places = team.places
 
     def __call__(self):
-        """Do its part; raises nothing."""
+        """Do its shard; raises nothing."""
         try:
             self.function(*self.arguments, self)
         except BaseException as error:
@@ -69,30 +60,11 @@ ALONE = Member(Team(1), 0)
 def call_together(function, tuple arguments, list handovers, int64_t watch):
     """Call a kernel by the calling thread and others together, and wait for their end.
 
-    It cannot be interrupted halfway by Ctrl-C.
-
-    Parameters
-    ----------
-    function : callable
-        Called with the arguments and a Member.
-    arguments : tuple
-        The same for all members.
-    handovers : list of Handover
-        The other threads: they must be there, and waiting for calls.
-    watch : int
-        Nanoseconds that threads watch before they sleep.
-
-    Returns
-    -------
-    bool
-        Whether it went well: False if the members together waited for others so long that one
-        thread alone would have been about as fast, which is so where one of them had to share its
-        processor.
-
-    Raises
-    ------
-    BaseException
-        The first that a member raised.
+    It cannot be interrupted halfway by Ctrl-C. The other threads, in `handovers`, must wait for
+    calls; they watch for `watch` nanoseconds before they sleep. The first error of a member is
+    raised. Returns whether it went well: False if the members together waited for others so long
+    that one thread alone would have been about as fast, which is so where one of them had to share
+    its processor.
     """
     cdef:
         Team team = Team(len(handovers) + 1)

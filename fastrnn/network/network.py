@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from fastrnn.kernels.solvers import BLOCK_SIZE, add_penalty, clear
+from fastrnn.kernels.solvers import CHUNK_SIZE, add_penalty, clear
 from fastrnn.network import prediction, threads
 from fastrnn.network.cells import CELLS
 from fastrnn.network.minibatches import Kept, Lesson, cut
@@ -302,7 +302,7 @@ class Network:
 
     def _add_penalty(self, strength, team):
         """Add the gradient of the L2 penalty; return its value."""
-        sums = np.empty(-(-self.grad.size // BLOCK_SIZE))
+        sums = np.empty(-(-self.grad.size // CHUNK_SIZE))
         team.call(add_penalty, self.theta, self._decayed_bytes, strength, self.grad, sums)
         return 0.5 * strength * sum(sums.tolist())
 

@@ -19,7 +19,7 @@ import math
 import numpy as np
 
 from fastrnn.kernels.solvers import (
-    BLOCK_SIZE,
+    CHUNK_SIZE,
     adam_step,
     adamw_step,
     momentum_step,
@@ -54,7 +54,7 @@ class GradientNorm:
     """The Euclidean norm of one gradient, to be taken again and again; see `global_norm`."""
 
     def __init__(self, grad, n_jobs):
-        self._grad, self._sums = grad, np.empty(-(-grad.size // BLOCK_SIZE))
+        self._grad, self._sums = grad, np.empty(-(-grad.size // CHUNK_SIZE))
         self._team = form_parameter_team(n_jobs, grad.size)
 
     def __call__(self):

@@ -9,7 +9,7 @@ from building import build
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastrnn.inputs.sequences import as_sequences
-from fastrnn.kernels.solvers import BLOCK_SIZE, add_penalty
+from fastrnn.kernels.solvers import CHUNK_SIZE, add_penalty
 from fastrnn.kernels.team import ALONE
 from fastrnn.network import threads
 from fastrnn.training.loop import Settings
@@ -162,7 +162,7 @@ def test_penalty_and_its_gradient(size, dtype):
 @pytest.fixture
 def members(monkeypatch):
     """Let teams form for few parameters on few processors; return the sizes of those that did."""
-    monkeypatch.setattr(threads, "MEMBER_PARAMETERS", BLOCK_SIZE // 2)
+    monkeypatch.setattr(threads, "MEMBER_PARAMETERS", CHUNK_SIZE // 2)
     monkeypatch.setattr(threads, "_count_processors", lambda: 16)
     call_together, sizes = threads.call_together, []
 
@@ -178,7 +178,7 @@ def members(monkeypatch):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 def test_a_team_steps_as_one_does(options, dtype, members):
-    theta, grads, decayed = problem(3 * BLOCK_SIZE + 5, dtype, steps=2)
+    theta, grads, decayed = problem(3 * CHUNK_SIZE + 5, dtype, steps=2)
     alone = our_steps(theta, grads, decayed, Settings(**options))
     assert not members
     for n_jobs in (2, 3, 6):  # six are more than there are blocks
@@ -191,7 +191,7 @@ def test_a_team_steps_as_one_does(options, dtype, members):
 
 def test_a_team_takes_the_penalty_and_clears_the_gradient(members):
     X = as_sequences([[0, 3, 1], [2, 2]], categorical_features="all")
-    network = build(0, (4,), 2, embeddings=((BLOCK_SIZE // 2, 5),), alpha=0.1)
+    network = build(0, (4,), 2, embeddings=((CHUNK_SIZE // 2, 5),), alpha=0.1)
     data = (X, np.arange(2), np.array([0, 1]), np.ones(2, np.float32))
     network.grad.fill(np.nan)
     loss, grad = network.loss_and_grad(*data), network.grad.copy()
