@@ -1,4 +1,4 @@
-"""lbfgs: all sequences at once, without dropout, in float64 whatever the network's dtype."""
+"""Training by L-BFGS: all sequences at once, without dropout, in float64 whatever the dtype."""
 
 import math
 

@@ -13,65 +13,10 @@ __all__ = ["CURVES", "HISTORY", "TRAINING", "Checkpoint", "History", "Settings",
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How a network is trained. Values are not checked here: the estimators do that.
+    """How a network is trained: the estimators' parameters of these names say what each does.
 
-    Parameters
-    ----------
-    solver : {"adam", "adamw", "sgd", "rmsprop", "lbfgs"}, default="adam"
-        The first four step after every minibatch, "lbfgs" works on all sequences at once.
-    learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
-        Schedule of the learning rate, for every solver but "lbfgs" (in MLPClassifier only for
-        "sgd"):
-
-        - "constant": always ``learning_rate_init``.
-        - "invscaling": ``learning_rate_init / (t + 1) ** power_t`` with t the number of samples
-          seen before the epoch.
-        - "adaptive": ``learning_rate_init``, divided by 5 each time training stalls (see
-          ``n_iter_no_change``); when it stalls at a rate of 1e-6 or less, training stops.
-        - "cosine": half a cosine wave from ``learning_rate_init`` down to 0 over ``max_iter``
-          epochs, changed at every minibatch.
-    learning_rate_init : float, default=0.001
-        Learning rate of the first minibatch.
-    power_t : float, default=0.5
-        Exponent of "invscaling".
-    momentum : float, default=0.9
-        Momentum of "sgd".
-    nesterovs_momentum : bool, default=True
-        Whether the momentum of "sgd" is Nesterov's.
-    beta_1, beta_2 : float, default=0.9, 0.999
-        Decay rates of the two running means of "adam" and "adamw".
-    epsilon : float, default=1e-8
-        Added to the root in "adam", "adamw" and "rmsprop".
-    alpha : float, default=0.0
-        Decoupled weight decay of "adamw", per unit of learning rate. The other solvers get
-        theirs as a part of the network's loss.
-    batch_size : int, default=200
-        Sequences in a minibatch; the last one of an epoch may be smaller.
-    max_iter : int, default=200
-        Largest number of epochs, or of iterations of "lbfgs".
-    shuffle : bool, default=True
-        Whether every epoch has an order of its own.
-    tol : float, default=1e-4
-        Training stalls when the loss has not fallen (with early stopping: the validation score
-        has not risen) by at least ``tol`` over its best for ``n_iter_no_change`` epochs in a
-        row. "lbfgs" stops when no element of the gradient is larger.
-    n_iter_no_change : int, default=10
-        See ``tol``.
-    early_stopping : bool, default=False
-        Whether training stops by the validation score, and ends with the weights that had the
-        best one.
-    clip_norm : float or None, default=None
-        Largest Euclidean norm of a minibatch's gradient; a longer one is scaled down to it. Not
-        used by "lbfgs".
-    bptt_steps : int or None, default=None
-        Length of the windows of truncated backpropagation through time; None goes back to the
-        start of the sequence.
-    verbose : bool, default=False
-        Whether to print one line an epoch, and on a terminal a progress bar meanwhile.
-    max_fun : int, default=15000
-        Largest number of evaluations of the loss by "lbfgs".
-    n_jobs : int or None, default=None
-        Threads; None is 1, -1 is all. Any number gives the same bits.
+    Nothing is checked here. `alpha` is the decoupled decay of "adamw" alone: other solvers find
+    theirs in the network's loss.
     """
 
     solver: str = "adam"
