@@ -92,6 +92,8 @@ def estimate_memory(
     """
     lengths, dtype = np.asarray(lengths), np.dtype(architecture.dtype)
     n_sequences = len(lengths)
+    if not n_sequences:
+        return 0
     network = CountedNetwork(architecture, dropout=dropout, recurrent_dropout=recurrent_dropout)
     flops = passes.forward_flops(network, 1)
     n_read = int(lengths.sum()) if architecture.every_step else n_sequences

@@ -120,6 +120,11 @@ class TestEstimates:
         check([300] * 20, (64,), cell=cell, bptt_steps=30, **options)
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_nothing_takes_no_memory(training):
+    assert estimate_for([], 3, (4,), 2, training=training) == 0
+
+
 @pytest.mark.parametrize("tied", [False, True])
 def test_a_large_vocabulary(tied):
     check(
