@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from fastrnn.estimators.parameters import in_effect
+from fastrnn.estimators.parameters import in_effect, parameters_of
 from fastrnn.network.cells import CELLS
 
 OF_CELLS = dict.fromkeys(
@@ -22,9 +22,10 @@ def check_precision(estimator):
         value = in_effect(estimator, name)
         if value not in (None, 0):
             _check_number(name, value, dtype, name in NOT_TOO_LARGE, name in NOT_TOO_SMALL)
-    class_weight = getattr(estimator, "class_weight", None)
-    if isinstance(class_weight, Mapping):
-        for label, weight in class_weight.items():
+    if "class_weight" not in parameters_of(type(estimator)):
+        return
+    if isinstance(estimator.class_weight, Mapping):
+        for label, weight in estimator.class_weight.items():
             _check_number(f"class_weight[{label!r}]", weight, dtype, True, True)
 
 
