@@ -8,6 +8,12 @@ import numpy as np
 
 from fastrnn.network.cells import CELLS
 
+
+def options_of(choice):
+    """The options of the layer."""
+    return {name: value for name, value in choice.items() if name != "cell"}
+
+
 CHOICES = {
     name if choice == layer.cell.choice(layer.cell.check_options({})) else f"{name}-{choice}": {
         "cell": name,
@@ -17,6 +23,14 @@ CHOICES = {
     for choice in layer.cell.kernels
 }
 """Parameters of estimators, by a label."""
+
+NORMALIZED = {
+    label
+    for label, parameters in CHOICES.items()
+    if CELLS[parameters["cell"]](1, 1, **options_of(parameters)).kernel.whole_rows
+}
+"""Those whose units depend on each other within a step: they have no teams, and what comes from one
+input or one unit alone has, but for rounding, no size, and so a gradient of nearly zero."""
 
 
 def logistic(v):
@@ -64,10 +78,23 @@ def peephole_lstm_step(p, state, x):
     return logistic(o + p_o * c) * np.tanh(c), c
 
 
+def normalized(v):
+    return (v - v.mean()) / np.sqrt(v.var() + 1e-5)
+
+
+def layernorm_lstm_step(p, state, x):
+    h, c = state
+    a = p["g_x"] * normalized(x @ p["W"]) + p["g_h"] * normalized(h @ p["U"]) + p["b"]
+    i, f, g, o = np.split(a, 4)
+    c = logistic(f) * c + logistic(i) * np.tanh(g)
+    return logistic(o) * np.tanh(p["g_c"] * normalized(c) + p["b_c"]), c
+
+
 STEPS = {
     "rnn": rnn_step,
     "gru": gru_step,
     "lstm": lstm_step,
     "carry_lstm": carry_lstm_step,
     "peephole_lstm": peephole_lstm_step,
+    "layernorm_lstm": layernorm_lstm_step,
 }

@@ -154,6 +154,12 @@ class _Functions:
     def relu(self, value):
         return _Value(value.graph, value.graph.add("Relu", value.name))
 
+    def normalize(self, value, gain):
+        """Mean 0 and variance 1 over the last axis, times a gain."""
+        graph = value.graph
+        normal = graph.add("LayerNormalization", value.name, gain.name, axis=-1, epsilon=1e-5)
+        return _Value(graph, normal)
+
     def split(self, value, n):
         """Blocks side by side in the last axis."""
         parts = value.graph.add("Split", value.name, axis=-1, n_outputs=n)

@@ -7,7 +7,7 @@ once more as ``step``, for those who have no kernels. `CELLS` is the registry.
 from fastrnn.network.cell import Cell, Operator, Option, Parameter
 from fastrnn.network.padded import PaddedLayer
 
-__all__ = ["GRU", "LSTM", "RNN", "CarryLSTM", "PeepholeLSTM"]
+__all__ = ["GRU", "LSTM", "RNN", "CarryLSTM", "LayerNormLSTM", "PeepholeLSTM"]
 
 _ACTIVATIONS = {name: {"activation": name} for name in ("tanh", "relu")}
 _NONLINEARITIES = {name: {"nonlinearity": name} for name in ("tanh", "relu")}
@@ -365,7 +365,76 @@ class PeepholeLSTM(PaddedLayer):  # numpydoc ignore=PR02
     )
 
 
+def _layernorm_lstm_step(m, xW, states, p, options):
+    h, c = states
+    a = m.normalize(xW, p["g_x"]) + m.normalize(h @ p["U"], p["g_h"]) + p["b"]
+    i, f, g, o = m.split(a, 4)
+    c = m.sigmoid(f) * c + m.sigmoid(i) * m.tanh(g)
+    return [m.sigmoid(o) * m.tanh(m.normalize(c, p["g_c"]) + p["b_c"]), c]
+
+
+class LayerNormLSTM(PaddedLayer):  # numpydoc ignore=PR02
+    """LSTM with layer normalization; gate blocks i, f, g, o.
+
+    What inputs and state send to the gates is brought to mean 0 and variance 1 over all gates, each
+    by itself, and the memory cell over all units before it is read. One thread computes a direction
+    of a batch, since units depend on each other within a step.
+
+    Parameters
+    ----------
+    input_size : int
+        D, features of each step.
+    hidden_size : int
+        H, hidden units of each direction.
+    bidirectional : bool, default=False
+        Whether a second set of units reads the sequences from their ends.
+    dtype : {"float32", "float64"}, default="float32"
+        Type of parameters and arithmetic.
+    random_state : None, int or numpy.random.Generator, default=None
+        Source of the initial weights.
+    forget_bias_init : float, default=1.0
+        Start of the forget gate's bias, so that the cell begins by remembering.
+
+    Attributes
+    ----------
+    params, grads : dict of str to ndarray
+        "W" (D, 4H), "U" (H, 4H) and "b" (4H,), the gains "g_x" (4H,) of the input, "g_h" (4H,) of
+        the state and "g_c" (H,) of the memory cell, and its bias "b_c" (H,), and their gradients.
+        The keys of a second direction end in "_reverse". Writing into ``params`` changes the layer.
+
+    References
+    ----------
+    J. L. Ba, J. R. Kiros and G. E. Hinton (2016), Layer normalization, arXiv 1607.06450.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastrnn.layers import LayerNormLSTM
+    >>> layer = LayerNormLSTM(3, 5, random_state=0)
+    >>> y, (h, c) = layer.forward(np.ones((7, 2, 3)))
+    >>> y.shape, layer.params["g_c"]
+    ((7, 2, 5), array([1., 1., 1., 1., 1.], dtype=float32))
+    """
+
+    cell = Cell(
+        name="layernorm_lstm",
+        title="an LSTM with layer normalization",
+        gates=("i", "f", "g", "o"),
+        states=("h", "c"),
+        options=(Option("forget_bias_init", 1.0),),
+        biases={"f": "forget_bias_init"},
+        parameters=(
+            Parameter("g_x", n_blocks=4, start=1.0),
+            Parameter("g_h", n_blocks=4, start=1.0),
+            Parameter("g_c", start=1.0),
+            Parameter("b_c"),
+        ),
+        kernels={None: ("layernorm_lstm", 0)},
+        step=_layernorm_lstm_step,
+    )
+
+
 CELLS: dict[str, type[PaddedLayer]] = {
-    layer.cell.name: layer for layer in (LSTM, GRU, RNN, CarryLSTM, PeepholeLSTM)
+    layer.cell.name: layer for layer in (LSTM, GRU, RNN, CarryLSTM, PeepholeLSTM, LayerNormLSTM)
 }
 """The layer of every cell, by the cell's name."""

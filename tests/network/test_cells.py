@@ -9,7 +9,7 @@ import pickle
 
 import numpy as np
 import pytest
-from every_cell import CHOICES, STEPS, logistic
+from every_cell import CHOICES, STEPS, logistic, options_of
 
 from fastrnn import RNNClassifier, layers
 from fastrnn.estimators.parameters import cell_options, parameters_of
@@ -35,13 +35,18 @@ class Functions:
         return np.maximum(v, 0)
 
     @staticmethod
+    def normalize(value, gain):
+        centered = value - value.mean(axis=-1, keepdims=True)
+        return centered / np.sqrt(np.mean(centered**2, axis=-1, keepdims=True) + 1e-5) * gain
+
+    @staticmethod
     def split(value, n):
         return np.split(value, n, axis=-1)
 
 
 def make_layer(choice, D=3, H=4, **options):
     """A layer with random parameters."""
-    own = {name: value for name, value in choice.items() if name != "cell"}
+    own = options_of(choice)
     layer = CELLS[choice["cell"]](D, H, dtype="float64", random_state=0, **own, **options)
     layer.theta += 0.3 * np.random.default_rng(0).standard_normal(len(layer.theta))
     return layer
@@ -105,7 +110,7 @@ def test_equations_are_those_of_numpy(choice):
     layer = make_layer(choice)
     rng = np.random.default_rng(1)
     x, states = rng.standard_normal(3), rng.standard_normal((layer.n_states, 4))
-    own = {name: value for name, value in choice.items() if name != "cell"}
+    own = options_of(choice)
     expected = STEPS[choice["cell"]](layer.params, states, x, **own)
     new = layer.cell.step(Functions, x @ layer.params["W"], states, layer.params, layer.options)
     np.testing.assert_allclose(new, expected, rtol=1e-12)
@@ -138,7 +143,7 @@ def test_an_estimator_with_it(choice, bidirectional, tmp_path):
 @EVERY_CHOICE
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_teams_have_the_bits_of_one_thread(choice, dtype):
-    own = {name: value for name, value in choice.items() if name != "cell"}
+    own = options_of(choice)
     for H in 70, 128:
         layer = CELLS[choice["cell"]](5, H, dtype=dtype, random_state=0, **own)
         rng = np.random.default_rng(0)

@@ -47,7 +47,7 @@ typedef struct {
 
 typedef struct {
     int D, H;
-    const float *W, *U, *b, *b_n, *p;
+    const float *W, *U, *b, *b_n, *p, *g_x, *g_h, *g_c, *b_c;
 } layer_type;
 
 typedef struct {
@@ -56,11 +56,14 @@ typedef struct {
 } id_column;
 
 static const float W1[6 * 4 * 5], U1[5 * 4 * 5], b1[4 * 5], b_n1[5], p1[3 * 5];
+static const float g_x1[4 * 5], g_h1[4 * 5], g_c1[5], b_c1[5];
 static const float W2[5 * 4 * 3], U2[3 * 4 * 3], b2[4 * 3], b_n2[3], p2[3 * 3];
+static const float g_x2[4 * 3], g_h2[4 * 3], g_c2[3], b_c2[3];
 static const float Wy[3 * 6], by[6], y_scale[6], y_mean[6];
 static const float table1[7 * 3], covariate_mean[1], covariate_scale[1];
 
-static const layer_type layers[] = {{6, 5, W1, U1, b1, b_n1, p1}, {5, 3, W2, U2, b2, b_n2, p2}};
+static const layer_type layers[] = {{6, 5, W1, U1, b1, b_n1, p1, g_x1, g_h1, g_c1, b_c1},
+                                    {5, 3, W2, U2, b2, b_n2, p2, g_x2, g_h2, g_c2, b_c2}};
 static const id_column id_columns[] = {{7, 3, 3, table1}};
 
 #endif

@@ -43,10 +43,9 @@ static inline float sigmoid(float x)
     return 1.0f / (1.0f + expf(-x));
 }
 
-/* a = x W + b, of n columns */
+/* a += x W, of n columns */
 INLINE void read_inputs(const layer_type *layer, int n, const float *x, float *a)
 {
-    set(a, layer->b, n);
     add_product(a, n, x, layer->D, layer->W, n);
 }
 

@@ -13,6 +13,7 @@ INLINE void step_carry_lstm(const layer_type *layer, const float *x, float *h)
     const int H = layer->H;
     float a[5 * H_LARGEST], *c = h + H;
 
+    set(a, layer->b, 5 * H);
     read_inputs(layer, 5 * H, x, a);
     add_product(a, 5 * H, h, H, layer->U, 5 * H);
     for (int j = 0; j < H; j++) {

@@ -18,6 +18,7 @@ INLINE void step_gru(const layer_type *layer, const float *x, float *h)
     const int H = layer->H;
     float a[3 * H_LARGEST], q[3 * H_LARGEST]; /* q = h' U */
 
+    set(a, layer->b, 3 * H);
     read_inputs(layer, 3 * H, x, a);
     fill(q, 0.0f, 3 * H);
     add_product(q, 3 * H, h, H, layer->U, 3 * H);
@@ -37,6 +38,7 @@ INLINE void step_gru(const layer_type *layer, const float *x, float *h)
     const int H = layer->H;
     float a[3 * H_LARGEST], rh[H_LARGEST]; /* rh = r h' */
 
+    set(a, layer->b, 3 * H);
     read_inputs(layer, 3 * H, x, a);
     add_product(a, 2 * H, h, H, layer->U, 3 * H);
     for (int j = 0; j < H; j++)

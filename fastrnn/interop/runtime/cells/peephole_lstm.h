@@ -14,6 +14,7 @@ INLINE void step_peephole_lstm(const layer_type *layer, const float *x, float *h
     const float *p = layer->p;
     float a[4 * H_LARGEST], *c = h + H;
 
+    set(a, layer->b, 4 * H);
     read_inputs(layer, 4 * H, x, a);
     add_product(a, 4 * H, h, H, layer->U, 4 * H);
     for (int j = 0; j < H; j++) {

@@ -11,6 +11,7 @@ INLINE void step_rnn(const layer_type *layer, const float *x, float *h)
     const int H = layer->H;
     float a[H_LARGEST];
 
+    set(a, layer->b, H);
     read_inputs(layer, H, x, a);
     add_product(a, H, h, H, layer->U, H);
     for (int j = 0; j < H; j++) {
