@@ -70,14 +70,14 @@ def load_japanese_vowels():
     >>> X_train[0].shape, y_train[0]
     ((20, 12), np.int64(1))
     """
-    parts = []
+    arrays = []
     path = files("fastrnn").joinpath("data", "japanese_vowels.npz")
     with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-        for part in ("train", "test"):
-            ends = np.cumsum(data[f"{part}_lengths"], dtype=np.int64)
-            parts.append(np.split(np.ascontiguousarray(data[f"{part}_values"]), ends[:-1]))
-            parts.append(data[f"{part}_speaker"].astype(np.int64))
-    return tuple(parts)
+        for use in ("train", "test"):
+            ends = np.cumsum(data[f"{use}_lengths"], dtype=np.int64)
+            arrays.append(np.split(np.ascontiguousarray(data[f"{use}_values"]), ends[:-1]))
+            arrays.append(data[f"{use}_speaker"].astype(np.int64))
+    return tuple(arrays)
 
 
 def make_first_token_recall(n_samples, length, n_tokens, *, one_hot=True, random_state=None):

@@ -65,13 +65,13 @@ class GradientFlow:
         """The same counted from each sequence's end: column 0 is the mean over the last steps."""
         return self._mean([norms[:, ::-1] for norms in self.norms])
 
-    def _mean(self, parts):
-        used = [(part, w) for part, w in zip(parts, self.weight, strict=True) if w > 0]
-        n_steps = max(part.shape[1] for part, _ in used)
+    def _mean(self, norms):
+        used = [(curves, w) for curves, w in zip(norms, self.weight, strict=True) if w > 0]
+        n_steps = max(curves.shape[1] for curves, _ in used)
         total, weight = np.zeros((len(self.names), n_steps)), np.zeros(n_steps)
-        for part, w in used:
-            total[:, : part.shape[1]] += w * part
-            weight[: part.shape[1]] += w
+        for curves, w in used:
+            total[:, : curves.shape[1]] += w * curves
+            weight[: curves.shape[1]] += w
         return total / weight
 
 
@@ -95,12 +95,12 @@ def gradient_flow(network, sequences, target, weight, *, n_jobs=None):
     own, weight = own_weights(network, sequences, weight)
     doutputs = loss_gradient(network, target, own)
     network.input_gradients(sequences, doutputs, watch=watch, n_jobs=n_jobs)
-    parts = np.split(norms, sequences.offsets[1:-1], axis=1)
-    return GradientFlow(tuple(names), parts, weight)
+    of_sequences = np.split(norms, sequences.offsets[1:-1], axis=1)
+    return GradientFlow(tuple(names), of_sequences, weight)
 
 
 def own_weights(network, sequences, weight):
-    """Part weights into those inside of each sequence, and those of the sequences, float64.
+    """Divide weights into those inside of each sequence, and those of the sequences, float64.
 
     Where the head sees every step, those of the steps of a sequence add up to 1, or are all zero;
     else `weight` has one for each sequence.
@@ -381,9 +381,9 @@ def _transplant(sequence, donor, feature, block, n_blocks):
     return array.tolist() if isinstance(sequence, list | tuple) else array
 
 
-def _relative(n_steps, n_parts):
-    """In which of so many equal parts of the time each step stands."""
-    return (2 * np.arange(n_steps) + 1) * n_parts // (2 * n_steps)
+def _relative(n_steps, n_blocks):
+    """In which of so many equal blocks of the time each step stands."""
+    return (2 * np.arange(n_steps) + 1) * n_blocks // (2 * n_steps)
 
 
 def _scorer(estimator, scoring):

@@ -121,7 +121,7 @@ def span_f1_score(y_true, y_pred, *, average="micro"):
         )
     ends = np.cumsum(np.add.reduceat(kept, true.offsets[:-1], dtype=np.int64))
     tags = (np.array(labels.values, dtype=object)[kept] for labels in (true, predicted))
-    sequences = ([part.tolist() for part in np.split(flat, ends[:-1])] for flat in tags)
+    sequences = ([rows.tolist() for rows in np.split(flat, ends[:-1])] for flat in tags)
     return float(f1_score(*sequences, average=average, zero_division=0))
 
 

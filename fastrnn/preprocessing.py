@@ -414,15 +414,15 @@ class SequenceScaler(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
             shape = np.shape(X)
             if len(shape) == 3:
                 return values.reshape(shape)
-        parts = np.split(values, sequences.offsets[1:-1])
-        return [_like(item, part, numeric) for item, part in zip(X, parts, strict=True)]
+        scaled = np.split(values, sequences.offsets[1:-1])
+        return [_like(item, rows, numeric) for item, rows in zip(X, scaled, strict=True)]
 
 
-def _like(item, part, numeric):
-    """Return the part in the form of the item that it came from."""
+def _like(item, rows, numeric):
+    """Return rows in the form of the item that they came from."""
     if frames.is_frame(item):
-        return frames.replace_columns(item, {j: part[:, j] for j in numeric})
-    return part[:, 0] if np.ndim(item) == 1 else part
+        return frames.replace_columns(item, {j: rows[:, j] for j in numeric})
+    return rows[:, 0] if np.ndim(item) == 1 else rows
 
 
 def _center_and_scale(column, method):

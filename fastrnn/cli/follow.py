@@ -158,7 +158,7 @@ class SeriesStreams:
         levels = options.quantiles
         self._stream, self._gaps = model.stream(levels=levels), model.reader_.plan.mask
         names = ["value"] if levels is None else [f"q{level:g}" for level in levels]
-        horizon = model.reader_.plan.block
+        horizon = model.reader_.plan.n_ahead
         self.answers = names
         if horizon > 1:
             self.answers = [f"{name}_{step}" for step in range(1, horizon + 1) for name in names]

@@ -124,7 +124,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         validation_data : tuple (X, y) or (X, y, sample_weight), default=None
             Sequences and targets to score the model on after each epoch, as `score` does: sample
             weights count, those of classes do not. With ``early_stopping=True`` they take the place
-            of a part held out, which is scored in the same way: all of `X` is trained on. Otherwise
+            of those held out, which are scored in the same way: all of `X` is trained on. Otherwise
             the scores are recorded in `validation_scores_` and change nothing.
         checkpoint : str or path-like, default=None
             A file to which training is written after epochs, so that it can go on if this process
@@ -369,7 +369,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         self.check_fitted()
         curves = len(self.network_.layers) * self.network_.layers[0].n_directions
         sequences = self._read(X, per_step=curves * 8, refuse=refuse_to_go_back)
-        target = self.task_.encode(y, sequences, sample_weight, part=True)
+        target = self.task_.encode(y, sequences, sample_weight, partial=True)
         return gradient_flow(
             self.network_, sequences, target.values, target.weight, n_jobs=self.n_jobs
         )
@@ -413,7 +413,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
                 "give y for the gradient of the loss, or output for that of an output, not both"
             )
         else:
-            target = self.task_.encode(y, sequences, None, part=True)
+            target = self.task_.encode(y, sequences, None, partial=True)
             own, _ = own_weights(self.network_, sequences, target.weight)
             doutputs = loss_gradient(self.network_, target.values, own)
         gradients = self.network_.input_gradients(sequences, doutputs, n_jobs=self.n_jobs)

@@ -76,7 +76,7 @@ def fit_one_epoch(estimator, X, y, sample_weight, task=None):
         )
     goes_on = estimator.is_fitted
     reader, task, sequences, target = _read(
-        estimator, X, y, sample_weight, goes_on and "partial_fit", task, part=True
+        estimator, X, y, sample_weight, goes_on and "partial_fit", task, partial=True
     )
     architecture = describe(estimator, reader, task)
     if goes_on:
@@ -209,7 +209,7 @@ def as_generator(random_state):
     return np.random.default_rng(random_state)
 
 
-def _read(estimator, X, y, sample_weight, goes_on, task=None, part=False):
+def _read(estimator, X, y, sample_weight, goes_on, task=None, partial=False):
     """Learn reader and task, or go on with those of the model; `goes_on` names what does."""
     if goes_on:
         reader, sequences = estimator.reader_.read_more(X, estimator, goes_on)
@@ -219,7 +219,7 @@ def _read(estimator, X, y, sample_weight, goes_on, task=None, part=False):
     if task is None:
         task, target = estimator.task_class.learn(y, sequences, sample_weight, estimator)
     else:
-        target = task.encode(y, sequences, sample_weight, estimator, part)
+        target = task.encode(y, sequences, sample_weight, estimator, partial)
     return reader, task, sequences, target
 
 
@@ -227,7 +227,7 @@ def _read_validation_data(estimator, validation_data, reader, task):
     X, y, sample_weight = reader.split_validation_data(validation_data)
     with in_argument("validation_data"):
         sequences = reader.read_to_score(X, estimator.dtype)
-        target = task.encode(y, sequences, sample_weight, part=True)
+        target = task.encode(y, sequences, sample_weight, partial=True)
         if not target.score_weight.any():
             raise ValueError("there is nothing to score")
     return Scored(sequences, target.values, target.score_weight)
@@ -253,8 +253,8 @@ def _seen(estimator, reader, sequences, target, scored, goes_on):
     """What training sees, by argument of `fit`, for a checkpoint to compare."""
     seen = reader.seen(sequences, target.values, target.weight)
     if scored is not None:
-        parts = reader.seen(scored.sequences, scored.values, scored.weight).values()
-        seen["validation_data"] = [array for arrays in parts for array in arrays]
+        seen_too = reader.seen(scored.sequences, scored.values, scored.weight).values()
+        seen["validation_data"] = [array for arrays in seen_too for array in arrays]
     if goes_on:
         seen["the model before"] = [estimator.network_.theta]
     return seen

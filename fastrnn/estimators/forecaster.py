@@ -349,8 +349,8 @@ class RNNForecaster(ForecasterParameters, RNNBase):
         self.check_fitted()
         if levels is not None:
             levels = check_levels(self.reader_.plan, levels)
-        block = self.reader_.plan.block
-        known, _ = read_history(self, block, series, future_covariates, past_covariates)
+        n_ahead = self.reader_.plan.n_ahead
+        known, _ = read_history(self, n_ahead, series, future_covariates, past_covariates)
         if n_streams is None:
             n_streams = len(known)
         if n_streams != len(known):
@@ -375,7 +375,7 @@ class RNNForecaster(ForecasterParameters, RNNBase):
         future_covariates=None,
         past_covariates=None,
     ):
-        """Forecast the known part of series from many origins, and compare.
+        """Forecast known values of series from many origins, and compare.
 
         The model is not fitted anew: for an honest result fit it on what comes before `start`, or
         on other series.
@@ -422,7 +422,7 @@ class RNNForecaster(ForecasterParameters, RNNBase):
         """Score the forecast of what follows the series of `fit`.
 
         ``GridSearchCV(forecaster, grid, cv=TimeSeriesSplit())`` works on one series with it: `y`
-        is what comes after the part that was fitted on.
+        is what comes after the steps that were fitted on.
 
         Parameters
         ----------

@@ -56,9 +56,9 @@ def check_levels(plan, levels):
 def check_horizon(plan, horizon):
     """The number of steps to forecast, if the model can."""
     horizon = _whole("horizon", horizon)
-    if horizon > plan.block and not plan.feeds_back:
+    if horizon > plan.n_ahead and not plan.feeds_back:
         raise ValueError(
-            f"horizon is {horizon}, but the model was fitted to forecast {plan.block} steps: "
+            f"horizon is {horizon}, but the model was fitted to forecast {plan.n_ahead} steps: "
             "fit it with a larger horizon, or with strategy='recursive'"
         )
     return horizon
@@ -72,7 +72,7 @@ def refuse_to_read(estimator, known, more=0):
     lengths = np.minimum(sketch.lengths, steps)
     needed = (
         sketch.inputs_nbytes
-        + sum(part.nbytes for part in known.future)
+        + sum(values.nbytes for values in known.future)
         + needed_to_predict(estimator, network.architecture, lengths, task, keep_outputs=False)
         + more
     )
@@ -89,7 +89,7 @@ def forecast(estimator, known, horizon, levels):
 
 
 def backtest(estimator, given, horizon, step, start):
-    """Forecast the known part of series from many origins, and compare."""
+    """Forecast known values of series from many origins, and compare."""
     whole = estimator.reader_.read_series(given)
     horizon = check_horizon(estimator.reader_.plan, horizon)
     season = estimator.reader_.plan.season

@@ -62,14 +62,14 @@ class ClassTask(Task):
         """Number of classes."""
         return len(self.classes)
 
-    def encode(self, y, sequences, sample_weight, parameters=None, part=False):
-        """Number the labels; unless they are a part, all classes must be among them."""
+    def encode(self, y, sequences, sample_weight, parameters=None, partial=False):
+        """Number the labels; unless they are partial, all classes must be among them."""
         _check_kind(is_multilabel(y), False)
         y = as_labels(y)
         check_same_length(sequences, "y", y)
         weight = as_sample_weight(sample_weight, sequences)
         classes, labels = self.classes, np.unique(y)
-        if not part and not np.array_equal(labels, classes):
+        if not partial and not np.array_equal(labels, classes):
             raise ValueError(_other_classes(classes, labels))
         known = np.isin(y, classes)
         if not known.all():
@@ -80,7 +80,7 @@ class ClassTask(Task):
             )
         numbers = np.searchsorted(classes, y)
         per_class = np.bincount(numbers, weight, minlength=len(classes))
-        if not part and np.count_nonzero(per_class) < 2:
+        if not partial and np.count_nonzero(per_class) < 2:
             seen = classes[per_class > 0].tolist()
             raise ValueError(f"y has one class only, {seen[0]!r}: a classifier needs two or more")
         class_weight = parameters and parameters.class_weight  # of scores there are none
@@ -145,7 +145,7 @@ class LabelSetTask(Task):
         task = cls(as_label_sets(y).shape[1])
         return task, task.encode(y, sequences, sample_weight, parameters)
 
-    def encode(self, y, sequences, sample_weight, parameters=None, part=False):
+    def encode(self, y, sequences, sample_weight, parameters=None, partial=False):
         """Read the labels of each sequence as zeros and ones."""
         _check_kind(is_multilabel(y), True)
         y = as_label_sets(y)
@@ -214,13 +214,13 @@ class StepClassTask(Task):
         """Number of classes."""
         return len(self.classes)
 
-    def encode(self, y, sequences, sample_weight, parameters=None, part=False):
-        """Number the labels; unless they are a part, all classes must be among them."""
+    def encode(self, y, sequences, sample_weight, parameters=None, partial=False):
+        """Number the labels; unless they are partial, all classes must be among them."""
         labels = as_step_labels(y, sequences.lengths)
         classes, dtype = self.classes, sequences.values.dtype
         weight = as_step_weight(sample_weight, sequences.lengths, dtype)
         seen = labels.classes()
-        if not part and not np.array_equal(seen, classes):
+        if not partial and not np.array_equal(seen, classes):
             raise ValueError(_other_classes(classes, seen))
         numbers = labels.numbers(classes)
         if (numbers == UNKNOWN).any():
@@ -234,7 +234,7 @@ class StepClassTask(Task):
         _check_not_all_left_out(weight)
         numbers[left_out] = 0
         per_class = np.bincount(numbers, weight, minlength=len(classes))
-        if not part and np.count_nonzero(per_class) < 2:
+        if not partial and np.count_nonzero(per_class) < 2:
             only = classes[per_class > 0].tolist()[0]
             raise ValueError(
                 f"y has one class only, {only!r}: a tagger needs two or more (None, and -1 among "

@@ -113,7 +113,7 @@ class RNNLanguageModel(LanguageModelParameters, RNNBase):
             Weight of each of separate texts in the loss. None gives all the same weight.
         validation_data : str, or what else `X` may be, default=None
             Text to score the model on after each epoch. With ``early_stopping=True`` it takes the
-            place of a part held out; otherwise the scores are recorded in `validation_scores_` and
+            place of what is held out; otherwise the scores are recorded in `validation_scores_` and
             change nothing.
         checkpoint : str or path-like, default=None
             A file to which training is written after epochs, so that it can go on if this process

@@ -12,7 +12,7 @@ from fastrnn.inputs.sequences import Sequences
 class Lessons(Sequences):
     """What a network reads of time series, and what it is to say; `plan` made them of `series`."""
 
-    target: Any = None  # (n_steps, block), NaN where nothing comes, or it is not known
+    target: Any = None  # (n_steps, n_ahead), NaN where nothing comes, or it is not known
     weight: Any = None  # (n_steps,), 0 where a step is read only, or has no target; else 1
     place: Any = None  # (n_steps,), the number of each step in its series
     length: Any = None  # (n_steps,), the number of steps of that series
@@ -38,7 +38,7 @@ class Lessons(Sequences):
 
 
 def has_target(values):
-    """Tell which steps have anything to learn, of targets (n_steps, block)."""
+    """Tell which steps have anything to learn, of targets (n_steps, n_ahead)."""
     return ~np.isnan(values).all(axis=1)
 
 

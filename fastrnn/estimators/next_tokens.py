@@ -258,7 +258,7 @@ class NextTokenTask(Task):
         task = cls(texts.vocabulary.size, texts.vocabulary.end is None)
         return task, task.encode(y, texts, sample_weight)
 
-    def encode(self, y, texts, sample_weight, parameters=None, part=False):
+    def encode(self, y, texts, sample_weight, parameters=None, partial=False):
         """Take the tokens that follow."""
         if sample_weight is not None and self.is_long:
             raise ValueError("sample_weight is for separate texts, but X is one long text")

@@ -261,7 +261,7 @@ class NextValueTask(Task):
         """Number of steps forecast at once, times that of quantiles."""
         return self.plan.n_outputs
 
-    def encode(self, y, lessons, sample_weight, parameters=None, part=False):
+    def encode(self, y, lessons, sample_weight, parameters=None, partial=False):
         """Take the values that follow; `y` is None or, to score, the first step that counts."""
         values = lessons.target
         if y is not None and not isinstance(y, int):
@@ -278,7 +278,7 @@ class NextValueTask(Task):
         return Target(values, weight, weight, groups, lessons.offsets)
 
     def split_lengths(self, lessons, fraction):
-        """The ends of the same series are held out: both parts of the targets are made."""
+        """The ends of the same series are held out: targets are copied before and after."""
         copied = lessons.target.size * (2 * lessons.target.itemsize + 1)
         return lessons.lengths, lessons.lengths, copied
 
@@ -312,7 +312,7 @@ def plan_of(parameters):
     """How an estimator's parameters want series to be read."""
     quantiles = parameters.quantiles
     return Plan(
-        block=int(parameters.horizon) if parameters.strategy == "direct" else 1,
+        n_ahead=int(parameters.horizon) if parameters.strategy == "direct" else 1,
         feeds_back=parameters.strategy == "recursive",
         scaling=parameters.scaling,
         log=bool(parameters.log),

@@ -53,7 +53,7 @@ class NumberTask(Task):
         """Number of outputs."""
         return len(self.mean)
 
-    def encode(self, y, sequences, sample_weight, parameters=None, part=False):
+    def encode(self, y, sequences, sample_weight, parameters=None, partial=False):
         """Scale the numbers."""
         columns = self._columns(y, sequences)
         weight = as_sample_weight(sample_weight, sequences)
@@ -88,7 +88,7 @@ class NumberTask(Task):
 
     def answer(self):
         """How a stream answers."""
-        scale, mean = (np.array(part, np.float64) for part in (self.scale, self.mean))
+        scale, mean = (np.array(given, np.float64) for given in (self.scale, self.mean))
         return {"scale": scale, "shift": mean, "is_flat": self.is_flat}
 
     def attributes(self):

@@ -30,7 +30,7 @@ class Plan:
     `scaling`, `log` and `seasonality` are as `fastrnn.inputs.scaling.learn_scale` takes them.
     """
 
-    block: int  # steps that the network forecasts at once
+    n_ahead: int  # steps that the network forecasts at once
     scaling: str | None
     log: bool
     seasonality: int | None
@@ -41,12 +41,12 @@ class Plan:
     @property
     def n_outputs(self):
         """Number of outputs of the network."""
-        return self.block * len(self.quantiles or (0.5,))
+        return self.n_ahead * len(self.quantiles or (0.5,))
 
     def width(self, covariates):
         """How many columns the network reads, ids among them."""
         n_past = len(covariates.mean) - covariates.n_future
-        return 1 + self.mask + n_past + self.block * covariates.n_future
+        return 1 + self.mask + n_past + self.n_ahead * covariates.n_future
 
     @property
     def season(self):
@@ -80,7 +80,7 @@ class Plan:
         A row for each step from `begin` up to `end`: those of the next step, then of the one after
         it, and so on; `unknown` stands for those of targets beyond the end.
         """
-        rows = np.arange(begin, end)[:, np.newaxis] + np.arange(1, self.block + 1)
+        rows = np.arange(begin, end)[:, np.newaxis] + np.arange(1, self.n_ahead + 1)
         known = np.vstack([future, unknown])
         return known[np.minimum(rows, len(future))].reshape(end - begin, -1)
 
@@ -96,7 +96,7 @@ class Plan:
         place = {}
         for k, j in enumerate(covariates.columns.ids):
             if j < n_future:
-                place.update({first + step * n_future + j: k for step in range(self.block)})
+                place.update({first + step * n_future + j: k for step in range(self.n_ahead)})
             else:
                 place[first_past + j - n_future] = k
         ids = tuple(sorted(place))
@@ -113,18 +113,18 @@ class Plan:
     def lessons(self, series, covariates, dtype, window=None):
         """Make what the network reads and learns of series.
 
-        A series longer than the `window` is cut into stretches that overlap by half.
+        A series longer than the `window` is cut into windows that overlap by half.
         """
-        cuts = [_stretches(len(values), window or len(values)) for values in series.values]
-        n_steps = sum(end - begin for stretches in cuts for begin, _, end in stretches)
-        target = np.empty((n_steps, self.block), dtype)
+        cuts = [_windows(len(values), window or len(values)) for values in series.values]
+        n_steps = sum(end - begin for windows in cuts for begin, _, end in windows)
+        target = np.empty((n_steps, self.n_ahead), dtype)
         inputs, weights, places, lengths, row = [], [], [], [], 0
-        for i, stretches in enumerate(cuts):
+        for i, windows in enumerate(cuts):
             reading = self.read(series, i, covariates)
             n = len(reading.scaled)
-            padded = np.append(reading.scaled[1:], np.full(self.block, np.nan))
-            after = np.lib.stride_tricks.sliding_window_view(padded, self.block)
-            for begin, first, end in stretches:
+            padded = np.append(reading.scaled[1:], np.full(self.n_ahead, np.nan))
+            after = np.lib.stride_tricks.sliding_window_view(padded, self.n_ahead)
+            for begin, first, end in windows:
                 steps, here = np.arange(begin, end), target[row : row + end - begin]
                 base = reading.base[begin:end, np.newaxis]
                 with np.errstate(over="ignore"):  # the inputs have the same value, and name it
@@ -152,7 +152,7 @@ class Plan:
         cuts = [
             end - begin
             for values in series.values
-            for begin, _, end in _stretches(len(values), window or len(values))
+            for begin, _, end in _windows(len(values), window or len(values))
         ]
         offsets = np.cumsum([0, *cuts])
 
@@ -165,7 +165,7 @@ class Plan:
             offsets=offsets,
             ids=zeros((n_ids,), np.int64) if n_ids else None,
             columns=columns,
-            target=zeros((self.block,), dtype),
+            target=zeros((self.n_ahead,), dtype),
             weight=zeros((), dtype),
             place=zeros((), np.int64),
             length=zeros((), np.int64),
@@ -186,7 +186,7 @@ class Plan:
     def forecast(self, network, series, covariates, horizon, levels, n_jobs):
         """Forecast how series go on, in their units: for each an array (horizon, n_levels).
 
-        There is one level if the network forecasts the mean. The horizon is one block at most,
+        There is one level if the network forecasts the mean. The horizon is `n_ahead` at most,
         unless forecasts are fed back.
         """
         readings = [self.read(series, i, covariates) for i in range(len(series))]
@@ -194,15 +194,15 @@ class Plan:
         states = network.initial_states(len(series))
         columns, _ = self.columns(covariates)
         inputs = [reading.inputs for reading in readings]
-        blocks = []
-        for begin in range(0, horizon, self.block):
+        forecasts = []
+        for begin in range(0, horizon, self.n_ahead):
             sequences = as_sequences(inputs, dtype=network.dtype, columns=columns)
             outputs = network.read_on(sequences, states, n_jobs=n_jobs).astype(np.float64)
-            outputs = self._at_levels(outputs.reshape(len(series), self.block, -1), levels)
-            blocks.append(base[:, np.newaxis, np.newaxis] + outputs)
-            if begin + self.block < horizon:  # one step at a time is fed back
+            outputs = self._at_levels(outputs.reshape(len(series), self.n_ahead, -1), levels)
+            forecasts.append(base[:, np.newaxis, np.newaxis] + outputs)
+            if begin + self.n_ahead < horizon:  # one step at a time is fed back
                 seen = outputs[:, :, 0]
-                base = blocks[-1][:, -1, 0] if self._is_relative else base
+                base = forecasts[-1][:, -1, 0] if self._is_relative else base
                 steps = [len(reading.scaled) + begin for reading in readings]
                 ahead = [
                     self.look_ahead(reading.future, step, step + 1, covariates.unknown)
@@ -213,7 +213,7 @@ class Plan:
                     np.hstack([value[:, np.newaxis], marks, known])
                     for value, known in zip(seen, ahead, strict=True)
                 ]
-        joined = np.concatenate(blocks, axis=1)[:, :horizon]
+        joined = np.concatenate(forecasts, axis=1)[:, :horizon]
         return [
             reading.scale.undo(scaled, len(reading.scaled))
             for reading, scaled in zip(readings, joined, strict=True)
@@ -238,7 +238,7 @@ class Plan:
             network,
             self._columns_of_steps(columns, covariates),
             forecast=Forecast(
-                block=self.block,
+                n_ahead=self.n_ahead,
                 n_learned=len(self.quantiles or (0.5,)),
                 above=above,
                 share=share,
@@ -267,7 +267,7 @@ class Plan:
         ahead = first + n_past
         for scale, values in ((mean, covariates.mean), (deviation, covariates.deviation)):
             scale[first:ahead] = values[n_future:]
-            scale[ahead:] = np.tile(values[:n_future], self.block)
+            scale[ahead:] = np.tile(values[:n_future], self.n_ahead)
         n_ids = dict(zip(covariates.columns.ids, covariates.columns.n_categories, strict=True))
         limits = []
         for j in columns.ids:
@@ -282,7 +282,7 @@ class Plan:
         )
 
     def _at_levels(self, outputs, levels):
-        """Quantiles between those of the network, (n, block, Q), which are sorted first."""
+        """Quantiles between those of the network, (n, n_ahead, Q), which are sorted first."""
         if self.quantiles is None:
             return outputs
         outputs = np.sort(outputs, axis=2)
@@ -301,8 +301,8 @@ class Plan:
         return above, share
 
 
-def _stretches(n, window):
-    """Cut n steps: where each stretch begins to be read, begins to be learned, and ends."""
+def _windows(n, window):
+    """Cut n steps: where each window begins to be read, begins to be learned, and ends."""
     if n <= window:
         return [(0, 0, n)]
     stride = window - window // 2

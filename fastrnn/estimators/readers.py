@@ -78,7 +78,7 @@ class SequenceReader:
         """Take validation data of `fit` apart: sequences, targets and weights."""
         if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
             kind = type(validation_data).__name__
-            got = f"{len(validation_data)} parts" if isinstance(validation_data, tuple) else kind
+            got = f"{len(validation_data)} entries" if isinstance(validation_data, tuple) else kind
             raise TypeError(
                 f"validation_data must be a tuple (X, y) or (X, y, sample_weight), got {got}"
             )

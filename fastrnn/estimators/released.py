@@ -148,14 +148,14 @@ def _tagger(fitted, checked, shaped, file):
 def _forecaster(fitted, checked, shaped, file):
     plan = {name: kind.read(_take(shaped, name), Place(name)) for name, kind in _FORECASTS.items()}
     quantiles = plan["quantiles"] = _untuple(plan["quantiles"])
-    block, feeds_back = plan.pop("horizon"), plan.pop("strategy") == "recursive"
-    plan |= {"block": block, "feeds_back": feeds_back, "mask": plan.pop("missing") == "mask"}
+    n_ahead, feeds_back = plan.pop("horizon"), plan.pop("strategy") == "recursive"
+    plan |= {"n_ahead": n_ahead, "feeds_back": feeds_back, "mask": plan.pop("missing") == "mask"}
     n_future, ids = checked["series"]["n_future"], checked["series"]["covariates"].ids
-    if block * n_future > _rows(file, "layers.0.W"):
+    if n_ahead * n_future > _rows(file, "layers.0.W"):
         raise ValueError("horizon is longer than what the network reads")
     ahead = [k for k, j in enumerate(ids) if j < n_future]
     ends = {
-        "id_tables": [k for k, j in enumerate(ids) if j >= n_future] + block * ahead,
+        "id_tables": [k for k, j in enumerate(ids) if j >= n_future] + n_ahead * ahead,
         "pooling": "steps",
         "head": "squared_error" if quantiles is None else "quantiles",
         "head_options": {} if quantiles is None else {"levels": quantiles},

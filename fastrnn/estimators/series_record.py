@@ -15,13 +15,13 @@ from fastrnn.inputs.series import MIN_OBSERVED, SeriesSet, check_finite, check_r
 def _check_plan(fields):
     for name in ("scaling", "log", "seasonality", "quantiles"):
         parameters_of(ForecasterParameters)[name].check(fields[name])
-    if fields["feeds_back"] and fields["block"] > 1:
-        raise ValueError("block must be 1 where forecasts are fed back")
+    if fields["feeds_back"] and fields["n_ahead"] > 1:
+        raise ValueError("n_ahead must be 1 where forecasts are fed back")
 
 
 PLAN = Record(
     {
-        "block": Whole(1),
+        "n_ahead": Whole(1),
         "feeds_back": Flag(),
         "scaling": Optional(Text()),
         "log": Flag(),

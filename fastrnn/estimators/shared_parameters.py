@@ -241,7 +241,7 @@ class SharedParameters:
         False,
         """
         Whether to score the model after each epoch, to stop when that score stops improving, and to
-        keep the weights that scored best. What is scored is a part of the sequences that is held
+        keep the weights that scored best. What is scored are some of the sequences, which are held
         out, or the `validation_data` of `fit`; the score is that of `score`, with sample weights
         and without those of classes.
         """,

@@ -127,9 +127,9 @@ class ForecasterParameters:
         either(whole(2), None),
         None,
         """
-        Longest stretch of a series to train on at once. A longer series is cut into stretches of
-        which each repeats half of the one before, to begin with a memory; so one long series makes
-        many steps of the solver in an epoch. None trains on whole series.
+        Most steps of a series to train on at once. A longer series is cut into windows of so many
+        steps, of which each repeats half of the one before, to begin with a memory; so one long
+        series makes many steps of the solver in an epoch. None trains on whole series.
         """,
     )
 

@@ -64,8 +64,8 @@ class Task:
     - ``head``, ``head_options``, ``n_outputs``: what the network's head is; ``every_step``: whether
       it reads every step.
     - ``learn(y, sequences, sample_weight, parameters)`` makes a task and the target of `fit`,
-      ``encode(y, sequences, sample_weight, parameters, part)`` the target of a later call: without
-      parameters, which may weigh classes, one for scores; a part need not have all classes.
+      ``encode(y, sequences, sample_weight, parameters, partial)`` that of a later call: without
+      parameters, which may weigh classes, one for scores; a partial one need not have all classes.
     - ``score(outputs, values, weight)`` is what early stopping looks at.
     - ``attributes()`` are set on the estimator.
     - ``kind`` is its word in files, and ``fields`` the `Record` of what stands there;

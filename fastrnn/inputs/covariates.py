@@ -33,7 +33,7 @@ def learn_columns(future, past, wanted, name, names=None, categories=None):
     columns = Columns(width, names, chosen, (np.inf,) * len(chosen), known)
     check_ids(future, FUTURE, columns, name)
     check_ids(past, PAST, columns, name)
-    largest = np.concatenate([np.concatenate(part).max(axis=0) for part in (future, past)])
+    largest = np.concatenate([np.concatenate(values).max(axis=0) for values in (future, past)])
     n_categories = tuple(
         int(largest[j]) + 1 if values is None else len(values)
         for j, values in zip(chosen, known, strict=True)
@@ -62,8 +62,8 @@ def check_ids(covariates, kind, columns, name):
     for j, limit in zip(columns.ids, columns.n_categories, strict=True):
         if not first <= j < first + n:
             continue
-        for i, part in enumerate(covariates):
-            ids = part[:, j - first]
+        for i, values in enumerate(covariates):
+            ids = values[:, j - first]
             wrong = np.flatnonzero((ids < 0) | (ids >= limit) | (ids != np.floor(ids)))
             if not wrong.size:
                 continue
@@ -103,8 +103,8 @@ class CovariateScale:
         pairs = zip(series.future, series.values, strict=True)
         future = [known[: len(values)] for known, values in pairs]
         rows = [np.concatenate(future), np.concatenate(series.past)]
-        mean = np.concatenate([part.mean(axis=0) for part in rows])
-        deviation = np.concatenate([part.std(axis=0) for part in rows])
+        mean = np.concatenate([values.mean(axis=0) for values in rows])
+        deviation = np.concatenate([values.std(axis=0) for values in rows])
         deviation[deviation <= 1e-12 * np.abs(mean)] = 1.0  # one that does not vary
         ids = list(series.covariates.ids)
         mean[ids], deviation[ids] = 0.0, 1.0
@@ -134,6 +134,6 @@ class CovariateScale:
         means = np.split(self.mean, [self.n_future])
         deviations = np.split(self.deviation, [self.n_future])
         return tuple(
-            (part - mean) / deviation
-            for part, mean, deviation in zip((future, past), means, deviations, strict=True)
+            (values - mean) / deviation
+            for values, mean, deviation in zip((future, past), means, deviations, strict=True)
         )

@@ -344,9 +344,9 @@ def _values(column):
 def _take(frame, columns):
     """Some columns side by side, as an array."""
     if isinstance(frame, dict):
-        parts = [_column(frame, j) for j in columns]
-        is_numeric = all(part.dtype.kind in NUMERIC for part in parts)
-        return np.stack([part if is_numeric else part.astype(object) for part in parts], axis=1)
+        arrays = [_column(frame, j) for j in columns]
+        is_numeric = all(array.dtype.kind in NUMERIC for array in arrays)
+        return np.stack([array if is_numeric else array.astype(object) for array in arrays], axis=1)
     return np.asarray(frame.iloc[:, columns] if hasattr(frame, "iloc") else frame[:, columns])
 
 

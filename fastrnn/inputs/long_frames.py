@@ -126,10 +126,10 @@ class LongFrame:
                 table[:, k] = self._numbered(name, learned[k])
             else:
                 table[:, k] = self.numbers(name)
-        parts = [table[rows] for rows in self.rows.values()]
-        for key, part in zip(self.rows, parts, strict=True):
-            check_covariates(part, f"covariates of series {key!r}")
-        return parts, learned
+        covariates = [table[rows] for rows in self.rows.values()]
+        for key, rows in zip(self.rows, covariates, strict=True):
+            check_covariates(rows, f"covariates of series {key!r}")
+        return covariates, learned
 
     def _numbered(self, name, categories):
         """The number of each value among the categories."""

@@ -194,17 +194,17 @@ def as_sequences(
         _check_table(X.shape, n_features, n_columns)
 
     if isinstance(X, np.ndarray) and X.ndim > 1 and X.dtype.kind in NUMERIC:
-        parts: np.ndarray | list = X if X.ndim == 3 else X[:, :, np.newaxis]
-        check_shape(0, parts[0].shape, n_features)
+        arrays: np.ndarray | list = X if X.ndim == 3 else X[:, :, np.newaxis]
+        check_shape(0, arrays[0].shape, n_features)
         lengths = np.full(len(X), X.shape[1])
         kinds = {(X.dtype.kind, X.dtype.itemsize)}
     else:
         items = [_read_item(i, item) for i, item in enumerate(X)]
-        parts = [item if item.ndim == 2 else item[:, np.newaxis] for item in items]
-        for i, part in enumerate(parts):
-            check_shape(i, part.shape, n_features, first=parts[0].shape)
-        lengths = np.array([len(part) for part in parts])
-        kinds = {(part.dtype.kind, part.dtype.itemsize) for part in parts}
+        arrays = [item if item.ndim == 2 else item[:, np.newaxis] for item in items]
+        for i, array in enumerate(arrays):
+            check_shape(i, array.shape, n_features, first=arrays[0].shape)
+        lengths = np.array([len(array) for array in arrays])
+        kinds = {(array.dtype.kind, array.dtype.itemsize) for array in arrays}
         # scikit-learn takes nested lists of numbers for a table, where they can be one.
         if all(isinstance(level, list | tuple) for level in (X, *X)):
             is_table = len({item.shape for item in items}) == 1 and items[0].ndim == 1
@@ -212,40 +212,40 @@ def as_sequences(
     if dtype is None:
         dtype = np.dtype(np.float32 if kinds == {("f", 4)} else np.float64)
     offsets = _offsets(lengths)
-    width = parts[0].shape[1]
+    width = arrays[0].shape[1]
     chosen = columns.ids if columns is not None else source.choose(categorical_features, width)
     numeric = [j for j in range(width) if j not in chosen]
     with np.errstate(over="ignore"):  # reported by _check_finite, with its place
-        values = _join(parts, numeric, dtype)
-    _check_finite(values, offsets, parts, numeric, allow_nan)
+        values = _join(arrays, numeric, dtype)
+    _check_finite(values, offsets, arrays, numeric, allow_nan)
     ids = None
     if chosen:
-        ids = _read_only(_read_ids(parts, offsets, chosen, columns, source))
+        ids = _read_only(_read_ids(arrays, offsets, chosen, columns, source))
     if columns is None:
         columns = source.learned(width, chosen, ids)
     length = int(lengths[0]) if is_table else None
     return Sequences(_read_only(values), offsets, length, ids, columns)
 
 
-def _join(parts, columns, dtype=None):
+def _join(arrays, columns, dtype=None):
     """Return some columns of all sequences, one after the other."""
-    width = parts[0].shape[1]
-    if isinstance(parts, np.ndarray):
+    width = arrays[0].shape[1]
+    if isinstance(arrays, np.ndarray):
         if len(columns) < width:
-            parts = parts[:, :, columns]
-        n_rows = parts.shape[0] * parts.shape[1]
-        return kernel_array(parts, dtype).reshape(n_rows, len(columns))
+            arrays = arrays[:, :, columns]
+        n_rows = arrays.shape[0] * arrays.shape[1]
+        return kernel_array(arrays, dtype).reshape(n_rows, len(columns))
     if len(columns) < width:
-        parts = [part[:, columns] for part in parts]
+        arrays = [array[:, columns] for array in arrays]
     if dtype is None:
-        return np.concatenate(parts)
-    values = np.empty((sum(map(len, parts)), len(columns)), dtype)
-    return np.concatenate(parts, out=values, casting="unsafe")
+        return np.concatenate(arrays)
+    values = np.empty((sum(map(len, arrays)), len(columns)), dtype)
+    return np.concatenate(arrays, out=values, casting="unsafe")
 
 
-def _read_ids(parts, offsets, chosen, columns, source):
+def _read_ids(arrays, offsets, chosen, columns, source):
     """Return the id columns as whole numbers, all of them valid."""
-    given = _join(parts, list(chosen))
+    given = _join(arrays, list(chosen))
     limits = np.iinfo(np.int64).max if columns is None else np.array(columns.n_categories)
     with np.errstate(invalid="ignore"):
         valid = (given >= 0) & (given < limits)
@@ -388,7 +388,7 @@ def _check_table(shape, n_features, n_columns):
         )
 
 
-def _check_finite(values, offsets, parts, numeric, allow_nan):
+def _check_finite(values, offsets, arrays, numeric, allow_nan):
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(values.sum()):  # one pass without temporary; it may overflow, so look again
             return
@@ -400,7 +400,7 @@ def _check_finite(values, offsets, parts, numeric, allow_nan):
     row, k = divmod(int(finite.argmin()), values.shape[1])
     i, step = _locate(row, offsets)
     feature = numeric[k]
-    original = parts[i][step, feature]
+    original = arrays[i][step, feature]
     if np.isfinite(original):
         fault = f"{original!s}, which does not fit into {values.dtype}"
     else:

@@ -167,9 +167,11 @@ def _columns_of(future, past, wanted, fitted, name, names=None, categories=None)
     if fitted is None:
         return learn_columns(future, past, wanted, name, names, categories)
     columns = fitted.covariates
-    for kind, parts, n in zip((FUTURE, PAST), (future, past), fitted.n_covariates, strict=True):
-        _check_number(kind, parts, n)
-        check_ids(parts, kind, columns, name)
+    for kind, covariates, n in zip(
+        (FUTURE, PAST), (future, past), fitted.n_covariates, strict=True
+    ):
+        _check_number(kind, covariates, n)
+        check_ids(covariates, kind, columns, name)
     return columns
 
 
@@ -294,8 +296,8 @@ def _read_frame(frame, columns, wanted, fitted, allow_nan):
             raise ValueError(
                 f"the covariates are {list(names)}, but the model was fitted with {list(expected)}"
             )
-    parts, categories = long.covariates(names, fitted and _categories(fitted.covariates))
-    future, past = [part[:, :n_future] for part in parts], [part[:, n_future:] for part in parts]
+    each, categories = long.covariates(names, fitted and _categories(fitted.covariates))
+    future, past = [rows[:, :n_future] for rows in each], [rows[:, n_future:] for rows in each]
     return SeriesSet(
         [
             _read_values(numbers[rows], f"series {key!r}", allow_nan)
@@ -330,11 +332,11 @@ def _read_future_frame(series, frame):
     covariates, _ = long.covariates(series.columns.future, _categories(series.covariates))
     keys = list(long.rows)
     check_ids(covariates, FUTURE, series.covariates, lambda i: _name(i, keys))
-    parts = dict(zip(keys, covariates, strict=True))
+    following = dict(zip(keys, covariates, strict=True))
     joined = []
     for i, (key, last) in enumerate(zip(series.ids, series.last_times, strict=True)):
         known = series.future[i]
-        if key in parts:
-            known = np.concatenate([known, parts[key][long.times[long.rows[key]] > last]])
+        if key in following:
+            known = np.concatenate([known, following[key][long.times[long.rows[key]] > last]])
         joined.append(known)
     return joined

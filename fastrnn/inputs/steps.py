@@ -73,16 +73,17 @@ def as_step_labels(y, lengths=None, name="y", beside="X"):
         raise TypeError(
             f"{name} must be a list with an array of labels for each sequence, got {y!r}"
         )
-    parts = [_read_part(i, part, name) for i, part in enumerate(y)]
+    arrays = [_read_array(i, array, name) for i, array in enumerate(y)]
     if lengths is not None:
-        _check_number(parts, lengths, name, beside)
-        for i, (part, length) in enumerate(zip(parts, lengths, strict=True)):
-            if len(part) != length:
+        _check_number(arrays, lengths, name, beside)
+        for i, (array, length) in enumerate(zip(arrays, lengths, strict=True)):
+            if len(array) != length:
                 raise ValueError(
-                    f"sequence {i}: {name} has {len(part)} labels, {beside} has {length} time steps"
+                    f"sequence {i}: {name} has {len(array)} labels, {beside} has {length} time "
+                    "steps"
                 )
-    offsets = _offsets(map(len, parts))
-    values = list(chain.from_iterable(parts))
+    offsets = _offsets(map(len, arrays))
+    values = list(chain.from_iterable(arrays))
     kind = _find_kind(values, offsets, name)
     if kind == WHOLE_NUMBERS:
         values = [None if label == -1 else label for label in values]
@@ -98,25 +99,25 @@ def as_step_weight(sample_weight, lengths, dtype="float64"):
     if sample_weight is None:
         return np.ones(lengths.sum())
     try:
-        parts = [np.asarray(part) for part in sample_weight]
+        arrays = [np.asarray(array) for array in sample_weight]
     except TypeError:
         raise TypeError(
             "sample_weight must be a list with a number, or an array of numbers, for each "
             f"sequence, got {sample_weight!r}"
         ) from None
-    _check_number(parts, lengths, "sample_weight", "X")
-    each_step = any(part.ndim for part in parts)
-    for i, (part, length) in enumerate(zip(parts, lengths, strict=True)):
-        if part.dtype.kind not in "biuf":
+    _check_number(arrays, lengths, "sample_weight", "X")
+    each_step = any(array.ndim for array in arrays)
+    for i, (array, length) in enumerate(zip(arrays, lengths, strict=True)):
+        if array.dtype.kind not in "biuf":
             raise TypeError(
-                f"sequence {i}: sample_weight must be numbers, got an array of dtype {part.dtype}"
+                f"sequence {i}: sample_weight must be numbers, got an array of dtype {array.dtype}"
             )
-        if each_step and part.shape != (length,):
+        if each_step and array.shape != (length,):
             raise ValueError(
-                f"sequence {i}: sample_weight has shape {part.shape}, X has {length} time steps; "
+                f"sequence {i}: sample_weight has shape {array.shape}, X has {length} time steps; "
                 "give one number for each time step, or one for each sequence"
             )
-    weight = np.concatenate([part.ravel() for part in parts]).astype(np.float64)
+    weight = np.concatenate([array.ravel() for array in arrays]).astype(np.float64)
     largest = np.finfo(dtype).max
     wrong = np.flatnonzero(~((weight >= 0) & (weight <= largest)))
     if wrong.size:
@@ -144,17 +145,17 @@ def check_sum(weight):
 
 def split_steps(rows, lengths):
     """Cut rows, one for each step, into an array for each sequence: an object array of views."""
-    parts = np.empty(len(lengths), dtype=object)  # never made a table where all lengths are equal
-    for i, part in enumerate(np.split(rows, np.cumsum(lengths)[:-1])):
-        parts[i] = part
-    return parts
+    arrays = np.empty(len(lengths), dtype=object)  # never made a table where all lengths are equal
+    for i, array in enumerate(np.split(rows, np.cumsum(lengths)[:-1])):
+        arrays[i] = array
+    return arrays
 
 
-def _check_number(parts, lengths, name, beside):
-    if len(parts) != len(lengths):
+def _check_number(arrays, lengths, name, beside):
+    if len(arrays) != len(lengths):
         raise ValueError(
             f"Found input variables with inconsistent numbers of samples: {beside} has "
-            f"{len(lengths)} sequences, {name} has {len(parts)} entries"
+            f"{len(lengths)} sequences, {name} has {len(arrays)} entries"
         )
 
 
@@ -162,17 +163,17 @@ def _offsets(lengths):
     return np.cumsum([0, *lengths], dtype=np.int64)
 
 
-def _read_part(i, part, name):
+def _read_array(i, array, name):
     """Return the labels of a sequence as a list."""
-    if isinstance(part, list | tuple):
-        return list(part)
-    part = np.asarray(part)
-    if part.ndim != 1:
-        got = f"the shape {part.shape}" if part.ndim else repr(part.item())
+    if isinstance(array, list | tuple):
+        return list(array)
+    array = np.asarray(array)
+    if array.ndim != 1:
+        got = f"the shape {array.shape}" if array.ndim else repr(array.item())
         raise ValueError(
             f"sequence {i}: {name} must be an array of labels, one for each time step, got {got}"
         )
-    return part.tolist()
+    return array.tolist()
 
 
 def _find_kind(values, offsets, name):

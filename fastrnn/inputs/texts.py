@@ -75,7 +75,7 @@ class Vocabulary:
     def steps(self, texts, dtype):
         """Return what the network reads of texts, given as ids, each with what follows."""
         if self.end is not None:
-            texts = [part for ids in texts for part in ([self.end], ids)]
+            texts = [ids for text in texts for ids in ([self.end], text)]
         ids = np.concatenate(texts, dtype=np.int64)
         lengths = np.array([len(text) for text in texts])
         if self.end is not None:

@@ -99,7 +99,7 @@ def _describe_series(code):
     """What a forecaster reads: the value, and covariates, which are scaled in C."""
     plan, covariates, columns = code.model.plan, code.model.covariates, code.model.columns
     past = [(j, 0) for j in range(covariates.n_future, len(covariates.mean))]
-    future = [(j, h) for h in range(1, plan.block + 1) for j in range(covariates.n_future)]
+    future = [(j, h) for h in range(1, plan.n_ahead + 1) for j in range(covariates.n_future)]
     # Behind the value, and the mark of a missing one, stand covariates, some steps ahead.
     places = list(enumerate(past + future, start=1 + plan.mask))
     numbers = [place for k, place in places if k not in columns.ids]
@@ -115,7 +115,7 @@ def _describe_series(code):
     code.numbers = [value, *(_covariate(*place) for place in numbers)]
     code.constants |= {
         "N_FEATURES": len(code.numbers),
-        "N_STEPS": plan.block,
+        "N_STEPS": plan.n_ahead,
         "N_LEVELS": len(plan.quantiles or (0.5,)),
         "LOG": int(plan.log),
         "SEASON": plan.seasonality or 0,

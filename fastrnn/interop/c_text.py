@@ -200,7 +200,7 @@ typedef struct {{
                 "numbers": "the numbers predicted",
                 "tokens": "the probability of each token to be the next",
             }[self._model.answers]
-        outputs = f"forecasts of the next {count(self._plan.block, 'step')}"
+        outputs = f"forecasts of the next {count(self._plan.n_ahead, 'step')}"
         if self._plan.quantiles is not None:
             outputs += f", of each the quantiles {', '.join(map(str, self._plan.quantiles))}"
         return outputs

@@ -87,7 +87,7 @@ class _Forecast:
         """The covariates known beforehand of the next steps, of shape (n, T, F) for each."""
         parts, add = [], self._graph.add
         for future in self._future:
-            for step in range(1, self._plan.block + 1):
+            for step in range(1, self._plan.n_ahead + 1):
                 end = add("Add", self._n_steps, np.array([step]))
                 parts.append(add("Slice", future, np.array([step]), end, np.array([1])))
         return parts
@@ -135,17 +135,17 @@ class _Forecast:
 
     def _add_block(self, outputs):
         """Add the outputs of a model that forecasts all steps at once."""
-        graph, block, levels = self._graph, self._plan.block, self._plan.quantiles
+        graph, n_ahead, levels = self._graph, self._plan.n_ahead, self._plan.quantiles
         if levels is None or len(levels) == 1:
-            self._add_output("values", outputs, ("n", block))
+            self._add_output("values", outputs, ("n", n_ahead))
             return
         n = len(levels)
-        outputs = graph.add("Reshape", outputs, np.array([0, block, n]))
+        outputs = graph.add("Reshape", outputs, np.array([0, n_ahead, n]))
         options = {"axis": 2, "largest": 0, "sorted": 1}
         outputs, _ = graph.add("TopK", outputs, np.array([n]), n_outputs=2, **options)
         shares = [np.interp(0.5, levels, one) for one in np.eye(n)]
-        self._add_output("values", graph.add("MatMul", outputs, np.array(shares)), ("n", block))
-        self._add_output("quantiles", outputs, ("n", block, n))
+        self._add_output("values", graph.add("MatMul", outputs, np.array(shares)), ("n", n_ahead))
+        self._add_output("quantiles", outputs, ("n", n_ahead, n))
 
     def _add_output(self, name, scaled, shape):
         """Add an output, in the units of the series."""

@@ -64,7 +64,7 @@ static TARGET REAL NAME(maximum_of)(int64_t n, const REAL *z)
     return best;
 }
 
-/* z (n,) = exp(z - maximum), n > 0; returns the sum of z. Only stretches of eight vectors are
+/* z (n,) = exp(z - maximum), n > 0; returns the sum of z. Only chunks of eight vectors are
    summed in REAL. */
 static TARGET double NAME(exp_minus)(int64_t n, REAL *z, REAL maximum)
 {

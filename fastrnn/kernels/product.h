@@ -7,7 +7,7 @@
    one or two rows several panels go together, so that enough sums are under way to hide the latency
    of a multiplication. A second factor of so few columns that most of a vector would be zeros is
    packed as [N][K], and products with it are sums along rows. A first factor that enters transposed
-   is packed too, in strips [K][TILE_ROWS].
+   is packed too, in panels [K][TILE_ROWS].
 
    Every element of a result is one sum whose order is fixed by K and N alone: a sequence's result
    does not depend on its batch mates. */
@@ -126,21 +126,21 @@ static TARGET void NAME(pack_transposed)(int64_t K, int64_t N, const REAL *B, in
     }
 }
 
-/* strips (K rows of them) from row first on = A (rows, M), row stride lda, times mask (rows, M)
+/* left (panels of K rows) from row first on = A (rows, M), row stride lda, times mask (rows, M)
    unless that is NULL, as the transposed first factor of product_transposed. */
-static TARGET void NAME(pack_strips)(int64_t rows, int64_t M, const REAL *A, int64_t lda,
-                                     const REAL *mask, int64_t K, int64_t first, REAL *strips)
+static TARGET void NAME(pack_left_panels)(int64_t rows, int64_t M, const REAL *A, int64_t lda,
+                                          const REAL *mask, int64_t K, int64_t first, REAL *left)
 {
     for (int64_t m = 0; m < M; m += TILE_ROWS) {
-        REAL *strip = strips + (m / TILE_ROWS * K + first) * TILE_ROWS;
+        REAL *panel = left + (m / TILE_ROWS * K + first) * TILE_ROWS;
         int64_t width = M - m < TILE_ROWS ? M - m : TILE_ROWS;
         if (width == TILE_ROWS && !mask)
             for (int64_t k = 0; k < rows; k++)
-                memcpy(strip + k * TILE_ROWS, A + k * lda + m, TILE_ROWS * sizeof(REAL));
+                memcpy(panel + k * TILE_ROWS, A + k * lda + m, TILE_ROWS * sizeof(REAL));
         else
             for (int64_t k = 0; k < rows; k++)
                 for (int64_t i = 0; i < width; i++)
-                    strip[k * TILE_ROWS + i] =
+                    panel[k * TILE_ROWS + i] =
                         A[k * lda + m + i] * (mask ? mask[k * M + m + i] : 1);
     }
 }
@@ -248,13 +248,13 @@ INLINE factors NAME(factors_at)(factors f, int64_t m, int64_t column)
     return f;
 }
 
-/* C = start + the products, tile by tile. With is_strips the A of the first, alone, is in strips.
+/* C = start + the products, tile by tile. With is_packed the A of the first, alone, is in panels.
  */
-INLINE void NAME(all_tiles)(const int is_strips, int64_t M, int64_t N, factors first,
+INLINE void NAME(all_tiles)(const int is_packed, int64_t M, int64_t N, factors first,
                             factors second, const REAL *start, int64_t start_stride, REAL *C,
                             int64_t ldc)
 {
-    /* Rows are dealt out evenly, as few of them make a slow tile; strips are as they are. */
+    /* Rows are dealt out evenly, as few of them make a slow tile; panels are as they are. */
     int64_t tiles = (M + TILE_ROWS - 1) / TILE_ROWS;
     int64_t width = CACHED_PANELS_BYTES / ((first.K + second.K) * (int64_t)sizeof(REAL));
     int is_large = M * N * (int64_t)sizeof(REAL) > CACHED_RESULT_BYTES;
@@ -265,17 +265,17 @@ INLINE void NAME(all_tiles)(const int is_strips, int64_t M, int64_t N, factors f
         int64_t end = begin + width < N ? begin + width : N;
         for (int64_t tile = 0, m = 0, rows; tile < tiles; tile++, m += rows) {
             rows = M / tiles + (tile < M % tiles);
-            if (is_strips)
+            if (is_packed)
                 rows = M - m < TILE_ROWS ? M - m : TILE_ROWS;
             for (int64_t column = begin; column < end;) {
                 REAL *c = C + m * ldc + column;
-                if (is_strips && is_large)
+                if (is_packed && is_large)
                     for (int64_t i = 0; i < rows; i++)
                         for (int64_t j = 0; j < PANEL; j += 64 / (int64_t)sizeof(REAL))
                             __builtin_prefetch(c + (rows + i) * ldc + j, 1);
                 factors one = NAME(factors_at)(first, m, column);
                 factors two = NAME(factors_at)(second, m, column);
-                if (is_strips)
+                if (is_packed)
                     one.A = first.A + m * first.K;
                 const REAL *s = start ? start + m * start_stride + column : 0;
                 column += LANES * NAME(some_vectors)(rows, end - column, &one, &two, s,
@@ -336,11 +336,11 @@ static TARGET void NAME(product_pair)(int64_t M, int64_t N, int64_t K, const REA
     NAME(all_tiles)(0, M, N, first, second, start, start_stride, C, ldc);
 }
 
-/* C (M, N), row stride ldc += A' B for A (K, M) in strips and B (K, N) in panels. */
-static TARGET void NAME(product_transposed)(int64_t M, int64_t N, int64_t K, const REAL *strips,
+/* C (M, N), row stride ldc += A' B for A (K, M) and B (K, N) in panels. */
+static TARGET void NAME(product_transposed)(int64_t M, int64_t N, int64_t K, const REAL *left,
                                             const REAL *packed, REAL *C, int64_t ldc)
 {
-    factors first = {K, strips, 1, TILE_ROWS, packed}, none = {0};
+    factors first = {K, left, 1, TILE_ROWS, packed}, none = {0};
     NAME(all_tiles)(1, M, N, first, none, C, ldc, C, ldc);
 }
 

@@ -122,7 +122,7 @@ cdef inline void pack_left(
     `add_product_transposed`."""
     cdef int64_t j, k
     if not vector_math.use_blas:
-        vector_math.pack_strips(rows, M, A, lda, mask, K, first, packed)
+        vector_math.pack_left_panels(rows, M, A, lda, mask, K, first, packed)
         return
     for k in range(rows):
         for j in range(M):

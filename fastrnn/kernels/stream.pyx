@@ -5,7 +5,7 @@ layer makes a step, states are pooled, the head and its link answer. The functio
 those of the driver (cell.h), and so are the packed products (product.h). BLAS, which would pack
 its factor anew at every step, is never called here.
 
-Streams are rows. They go through the network in blocks, all layers of a block one after the other,
+Streams are rows. They go through the network in shards, all layers of a shard one after the other,
 so that what lies between the layers stays in a first- or second-level cache. Nothing is changed
 before all of the input has been read: a step that is refused leaves every stream where it was.
 
@@ -38,10 +38,10 @@ from fastrnn.kernels.team cimport all_of
 from fastrnn.kernels.vector_math cimport APART, SUM, TWICE, CellFunctions, Step
 
 cdef enum:
-    BLOCK = 96  # streams that go through all layers together: sixteen tiles of a product
+    SHARD = 96  # streams that go through all layers together: sixteen tiles of a product
     STEP_BITS = 62  # so that a count of steps, and that of a step ahead, cannot wrap
 
-BLOCK_ROWS = BLOCK
+SHARD_ROWS = SHARD
 MAX_STEPS = <int64_t>1 << STEP_BITS
 
 cdef enum Pooling:
@@ -91,7 +91,7 @@ cdef struct Input:
 
 
 cdef struct Forecast:
-    int64_t block, n_learned, n_levels, season_length
+    int64_t n_ahead, n_learned, n_levels, season_length
     bint mask, relative, takes_log
     const int64_t* above   # (levels,): the learned quantile at or above each level that is wanted
     const double* share    # (levels,): how much of it, the rest is of the one below
@@ -122,12 +122,12 @@ cdef struct Plan:
     const double* shift    # (K,)
     void* values           # (streams, n_numbers)
     int64_t* ids           # (streams, n_tables)
-    void* x                # (block, D) of the first layer, if there are tables
-    void* gates            # (block, largest GH)
-    void* h_U              # (block, largest GH), for APART
-    void* kept             # (block, largest KH)
-    void* pooled           # (block, F), for MEAN
-    void* outputs          # (block, K), for AFFINE and FORECAST
+    void* x                # (shard, D) of the first layer, if there are tables
+    void* gates            # (shard, largest GH)
+    void* h_U              # (shard, largest GH), for APART
+    void* kept             # (shard, largest KH)
+    void* pooled           # (shard, F), for MEAN
+    void* outputs          # (shard, K), for AFFINE and FORECAST
     int64_t* n_steps       # (streams,)
     double* total          # (streams, F), for MEAN
     void* largest          # (streams, F), for MAX
@@ -219,12 +219,12 @@ cdef bint read_input(
 cdef inline void layer_step(
     Plan* p,
     Layer* layer,
-    int64_t begin,       # first stream of the block
+    int64_t begin,       # first stream of the shard
     int64_t rows,
     const floating* x,   # IN  (rows, D)
     floating* gates,     # room for (rows, GH)
 ) noexcept nogil:
-    """One step of a layer for a block of streams: their h and c become those of the next step."""
+    """One step of a layer for a shard of streams: their h and c become those of the next step."""
     cdef:
         int64_t D = layer.D, H = layer.H, GH = layer.GH
         const floating* W = <const floating*>layer.W
@@ -299,8 +299,8 @@ cdef inline const floating* pool(
 cdef inline void forecasts(
     Plan* p,
     int64_t n,
-    const floating* outputs,   # IN   (block, n_learned)
-    double* forecast,          # OUT  (block, n_levels)
+    const floating* outputs,   # IN   (n_ahead, n_learned)
+    double* forecast,          # OUT  (n_ahead, n_levels)
 ) noexcept nogil:
     """From the outputs for series n to forecasts of its next values (fastrnn.estimators.plan);
     the quantiles that were learned are sorted, and those wanted stand between two of them."""
@@ -309,7 +309,7 @@ cdef inline void forecasts(
         int64_t Q = f.n_learned, step, level, j, k
         double* rising = f.rising
         double base = f.new_last[n] if f.relative else 0.0, z, season
-    for step in range(f.block):
+    for step in range(f.n_ahead):
         for k in range(Q):
             z = outputs[step * Q + k]
             j = k
@@ -335,7 +335,7 @@ cdef inline void answer(
     const floating* pooled,   # IN   (rows, F)
     char* result,             # OUT  (rows, K) floating; double for AFFINE and FORECAST
 ) noexcept nogil:
-    """The head, and its link, for a block of streams."""
+    """The head, and its link, for a shard of streams."""
     cdef:
         int64_t n, k, K = p.n_outputs
         bint is_scaled = p.link == AFFINE or p.link == FORECAST
@@ -356,7 +356,7 @@ cdef inline void answer(
     elif p.link == FORECAST:
         for n in range(rows):
             forecasts(p, begin + n, outputs + n * K,
-                      scaled + n * p.forecast.block * p.forecast.n_levels)
+                      scaled + n * p.forecast.n_ahead * p.forecast.n_levels)
 
 
 cdef bint advance(
@@ -389,7 +389,7 @@ cdef bint advance(
     elif not read_input(p, given, values):
         return False
     while begin < p.n_streams:
-        rows = min(<int64_t>BLOCK, p.n_streams - begin)
+        rows = min(<int64_t>SHARD, p.n_streams - begin)
         x = read + begin * p.n_numbers
         if p.n_tables > 0:
             D = p.layers[0].D
@@ -515,7 +515,7 @@ cdef class StreamKernel:
         p.largest = self.address(state.get("largest"))
         if snapshot.forecast is not None:
             forecast = snapshot.forecast
-            f.block, f.n_learned = forecast.block, forecast.n_learned
+            f.n_ahead, f.n_learned = forecast.n_ahead, forecast.n_learned
             f.n_levels, f.season_length = len(forecast.above), forecast.season.shape[1]
             f.mask, f.relative = forecast.mask, forecast.relative
             f.takes_log = forecast.log

@@ -19,9 +19,9 @@
     F(void, pack_transposed, (int64_t K, int64_t N, const REAL *B, int64_t ldb, REAL *packed))     \
     F(void, pack_panels,                                                                           \
       (int64_t K, int64_t N, const REAL *B, int64_t ldb, REAL *packed, REAL *total))               \
-    F(void, pack_strips,                                                                           \
+    F(void, pack_left_panels,                                                                      \
       (int64_t rows, int64_t M, const REAL *A, int64_t lda, const REAL *mask, int64_t K,           \
-       int64_t first, REAL *strips))                                                               \
+       int64_t first, REAL *left))                                                                 \
     F(void, product,                                                                               \
       (int64_t M, int64_t N, int64_t K, const REAL *A, int64_t lda, const REAL *packed,            \
        const REAL *start, int64_t start_stride, REAL *C, int64_t ldc))                             \
@@ -30,7 +30,7 @@
        int64_t K2, const REAL *A2, int64_t lda2, const REAL *packed2, const REAL *start,           \
        int64_t start_stride, REAL *C, int64_t ldc))                                                \
     F(void, product_transposed,                                                                    \
-      (int64_t M, int64_t N, int64_t K, const REAL *strips, const REAL *packed, REAL *C,           \
+      (int64_t M, int64_t N, int64_t K, const REAL *left, const REAL *packed, REAL *C,             \
        int64_t ldc))
 
 #define MEMBER(type, name, parameters) type(*name) parameters;

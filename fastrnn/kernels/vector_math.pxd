@@ -58,7 +58,7 @@ cdef extern from "table.h" nogil:
         void (*pack)(...) noexcept nogil
         void (*pack_transposed)(...) noexcept nogil
         void (*pack_panels)(...) noexcept nogil
-        void (*pack_strips)(...) noexcept nogil
+        void (*pack_left_panels)(...) noexcept nogil
         void (*product)(...) noexcept nogil
         void (*product_pair)(...) noexcept nogil
         void (*product_transposed)(...) noexcept nogil
@@ -123,11 +123,11 @@ cdef inline void pack_panels(
     table_of(table_f, table_d, total).pack_panels(K, N, B, ldb, packed, total)
 
 
-cdef inline void pack_strips(
+cdef inline void pack_left_panels(
     int64_t rows, int64_t M, const floating* A, int64_t lda, const floating* mask, int64_t K,
-    int64_t first, floating* strips
+    int64_t first, floating* left
 ) noexcept nogil:
-    table_of(table_f, table_d, strips).pack_strips(rows, M, A, lda, mask, K, first, strips)
+    table_of(table_f, table_d, left).pack_left_panels(rows, M, A, lda, mask, K, first, left)
 
 
 cdef inline void product(
@@ -147,7 +147,7 @@ cdef inline void product_pair(
 
 
 cdef inline void product_transposed(
-    int64_t M, int64_t N, int64_t K, const floating* strips, const floating* packed, floating* C,
+    int64_t M, int64_t N, int64_t K, const floating* left, const floating* packed, floating* C,
     int64_t ldc
 ) noexcept nogil:
-    table_of(table_f, table_d, C).product_transposed(M, N, K, strips, packed, C, ldc)
+    table_of(table_f, table_d, C).product_transposed(M, N, K, left, packed, C, ldc)

@@ -48,7 +48,7 @@ def packed_size(K, N):
 
 
 def packed_left_size(K, M):
-    """Elements of a (K, M) first factor that enters transposed when packed: whole strips."""
+    """Elements of a (K, M) first factor that enters transposed when packed: whole panels of six."""
     return K * ((M + 5) // 6 * 6)
 
 

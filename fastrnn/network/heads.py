@@ -171,12 +171,12 @@ class LinearHead(Head):
         row_size = len(packed) // self.n_outputs
         for begin in range(0, self.n_outputs, HEAD_ROWS):
             end = min(begin + HEAD_ROWS, self.n_outputs)
-            part = packed[begin * row_size : end * row_size]
+            panels = packed[begin * row_size : end * row_size]
             if self.tied:
-                calls.append((pack_weights, (self._table[begin:end], 0, width, part)))
+                calls.append((pack_weights, (self._table[begin:end], 0, width, panels)))
             else:
                 matrix = self.params["W"]
-                calls.append((pack_weights_transposed, (matrix, begin, end - begin, part)))
+                calls.append((pack_weights_transposed, (matrix, begin, end - begin, panels)))
         return packed, calls
 
     def forward(self, rows, weights, outputs, work):

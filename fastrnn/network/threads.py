@@ -1,4 +1,4 @@
-"""Threads over independent pieces of work, and teams of threads within one call of a kernel.
+"""Threads over independent items of work, and teams of threads within one call of a kernel.
 
 The kernels release the GIL, so plain Python threads run them side by side. They are kept from call
 to call, and stay awake for a moment after each because the next one often follows at once; then
@@ -148,7 +148,7 @@ def run(function, items, n_jobs=None, flops=math.inf):
     function : callable
         Called with one item.
     items : list or range
-        The pieces of work. Each thread, the calling one too, takes the next as soon as it can.
+        The items of work. Each thread, the calling one too, takes the next as soon as it can.
     n_jobs : int or None, default=None
         As for `count_threads`.
     flops : float, default=math.inf

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastrnn.kernels.recurrence import Cell
-from fastrnn.kernels.stream import BLOCK_ROWS, MAX_STEPS, pack_factor, pack_factor_transposed
+from fastrnn.kernels.stream import MAX_STEPS, SHARD_ROWS, pack_factor, pack_factor_transposed
 from fastrnn.network.workspace import Workspace
 
 __all__ = ["Forecast", "Reading", "Snapshot", "checked_state", "start_of"]
@@ -53,7 +53,7 @@ class Forecast:
     `fastrnn.estimators.plan` and `fastrnn.inputs.scaling` have the formulas.
     """
 
-    block: int  # steps that are forecast
+    n_ahead: int  # steps that are forecast
     n_learned: int  # quantiles that the network has learned, 1 for the mean
     above: np.ndarray  # (n_levels,): for each level wanted the number of the quantile above
     share: np.ndarray  # (n_levels,): how much of it is taken; the rest is of the one before
@@ -129,7 +129,7 @@ class Snapshot:
         self.row_shape = () if self.is_flat else (n_outputs,)
         if self.forecast is not None:
             levels = () if self.forecast.is_median else (len(self.forecast.above),)
-            self.link, self.row_shape = "forecast", (self.forecast.block, *levels)
+            self.link, self.row_shape = "forecast", (self.forecast.n_ahead, *levels)
         elif self.scale is not None:
             self.link = "affine"
         scaled = self.link in ("affine", "forecast")
@@ -148,7 +148,7 @@ class Snapshot:
         _expect((self.scale is None) == (self.shift is None), "the scale of outputs")
         _expect(not self.is_flat or n_outputs == 1, "the outputs")
         if forecast is not None:
-            _expect(forecast.block * forecast.n_learned == n_outputs, "the forecast")
+            _expect(forecast.n_ahead * forecast.n_learned == n_outputs, "the forecast")
             _expect(n_numbers >= 1 + forecast.mask, "the mark of gaps")
 
     def __deepcopy__(self, memo):
@@ -186,7 +186,7 @@ class Snapshot:
 
     def new_room(self, n_streams):
         """Make the memory in which a step works: arrays by name."""
-        network, block = self.network, min(n_streams, BLOCK_ROWS)
+        network, rows = self.network, min(n_streams, SHARD_ROWS)
         work = Workspace(self.dtype)
         units = max(layer.hidden_size for layer in self.layers)
         gates = max(len(layer.b) for layer in self.layers)
@@ -195,12 +195,12 @@ class Snapshot:
         return {
             "values": work.take("values", (n_streams, len(self.sources))),
             "ids": np.empty((n_streams, len(self.tables)), np.int64),
-            "x": work.take("x", (block * has_tables, self.layers[0].input_size)),
-            "gates": work.take("gates", (block, gates)),
-            "h_U": work.take("h_U", (block * cell.is_apart, gates)),
-            "kept": work.take("kept", (block, cell.kept * units)),
-            "pooled": work.take("pooled", (block, network.pooling.width)),
-            "outputs": work.take("outputs", (block, network.head.n_outputs)),
+            "x": work.take("x", (rows * has_tables, self.layers[0].input_size)),
+            "gates": work.take("gates", (rows, gates)),
+            "h_U": work.take("h_U", (rows * cell.is_apart, gates)),
+            "kept": work.take("kept", (rows, cell.kept * units)),
+            "pooled": work.take("pooled", (rows, network.pooling.width)),
+            "outputs": work.take("outputs", (rows, network.head.n_outputs)),
             "new_last": np.empty(n_streams),
             "rising": np.empty(forecast.n_learned if forecast else 0),
         }
@@ -261,7 +261,7 @@ def _frozen_forecast(forecast):
     n_streams, length = np.shape(forecast.season)
     n_levels, n_learned = len(forecast.above), forecast.n_learned
     above = _frozen("above", forecast.above, np.int64, (n_levels,))
-    _expect(forecast.block >= 1 and n_learned >= 1 and length >= 1, "the sizes")
+    _expect(forecast.n_ahead >= 1 and n_learned >= 1 and length >= 1, "the sizes")
     _expect(n_levels == 1 if forecast.is_median else n_levels >= 1, "the levels")
     _expect(n_learned == 1 or ((above >= 1) & (above < n_learned)).all(), "the levels")
     return replace(
@@ -275,7 +275,7 @@ def _frozen_forecast(forecast):
 
 
 def checked_state(name, value, own):
-    """Return a copy of a part of a state, of the type and shape of `own`."""
+    """Return a copy of an array of a state, of the type and shape of `own`."""
     try:
         # Nobody else has this copy: what is checked here is what the kernel will read.
         array = np.array(value)

@@ -195,7 +195,7 @@ def test_forecasters(case, tmp_path, compiler):
     model = RNNForecaster((5, 3), max_iter=1, random_state=0, **FORECASTERS[case])
     model = shaken(model.fit(series), 0.3)
     compiled = Compiled(model, tmp_path, compiler)
-    block, levels = model.reader_.plan.block, model.reader_.plan.quantiles
+    block, levels = model.reader_.plan.n_ahead, model.reader_.plan.quantiles
     for n in (20, 37, 40):
         known = series[:n]
         scale = c_scale(model, known)

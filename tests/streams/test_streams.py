@@ -17,7 +17,7 @@ from fastrnn.estimators import (
     lessons,
 )
 from fastrnn.inputs.scaling import learn_scale
-from fastrnn.kernels.stream import BLOCK_ROWS
+from fastrnn.kernels.stream import SHARD_ROWS
 from fastrnn.network.network import Network
 
 # Short trainings end at max_iter, which is not what these tests are about.
@@ -77,7 +77,7 @@ def test_every_prefix(cell, sizes, pooling, dtype):
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", "carry_lstm"])
 def test_more_streams_than_a_block(cell):
     model = classifier((40, 24), cell=cell, pooling="mean")
-    X = draw(2 * BLOCK_ROWS + 3, 4)
+    X = draw(2 * SHARD_ROWS + 3, 4)
     stream = model.stream(len(X))
     for t in range(4):
         proba = stream.step(X[:, t])

@@ -20,7 +20,7 @@ from test_streams import (
 )
 
 from fastrnn.estimators import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNTagger
-from fastrnn.kernels.stream import BLOCK_ROWS
+from fastrnn.kernels.stream import SHARD_ROWS
 
 # Short trainings end at max_iter, which is not what these tests are about.
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
@@ -232,7 +232,7 @@ def test_steps_that_are_refused(n, x, error, message):
 
 
 def test_a_refused_step_moves_no_stream():
-    n = 2 * BLOCK_ROWS
+    n = 2 * SHARD_ROWS
     x = draw(n, 1)[:, 0]
     stream = classifier().stream(n)
     x[-1, -1] = np.nan
