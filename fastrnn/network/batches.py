@@ -75,10 +75,11 @@ def pack(starts, lengths, stride, order=None):
     -------
     PackedBatch
     """
-    if order is None:
-        order = sort_by_length(lengths)
-    order = np.ascontiguousarray(order)
-    lengths = lengths[order]
+    if order is None and packing.are_falling(lengths):
+        order, lengths = np.arange(len(lengths)), np.ascontiguousarray(lengths)
+    else:
+        order = np.ascontiguousarray(sort_by_length(lengths) if order is None else order)
+        lengths = lengths.take(order)
     n_rows, n_steps = packing.count_rows(lengths), int(lengths[0])
     # One array and one call for all indices: they are most of the work around a small minibatch.
     indices = np.empty(count_indices(n_steps, n_rows, len(order)), dtype=np.int64)
@@ -149,6 +150,8 @@ def pack_shards(starts, lengths, stride, n_shards):
     -------
     list of PackedBatch
     """
+    if n_shards == 1:
+        return [pack(starts, lengths, stride)]
     order = sort_by_length(lengths)
     return [pack(starts, lengths, stride, order[k::n_shards]) for k in range(n_shards)]
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastrnn.kernels import packing
 from fastrnn.kernels.embedding import embedding_backward
 from fastrnn.kernels.losses import sum_of_weights
 from fastrnn.network import passes, threads
@@ -21,22 +22,25 @@ from fastrnn.network.workspace import take_spare
 
 def cut(network, sequences, indices, weight, window):
     """Cut a minibatch into shards."""
-    starts, lengths = sequences.offsets[indices], sequences.lengths[indices]
+    # take, and not [indices]: these are small.
+    starts, lengths = sequences.offsets.take(indices), sequences.lengths.take(indices)
     if window is not None:
         lengths = np.minimum(lengths, window[1]) - window[0]
         kept = lengths > 0
         starts, lengths, indices = starts[kept] + window[0], lengths[kept], indices[kept]
-    n_shards = count_shards(len(lengths), passes.forward_flops(network, int(lengths.sum())))
+    flops = passes.forward_flops(network, packing.count_rows(lengths))
+    n_shards = count_shards(len(lengths), flops)
     shards = pack_shards(starts, lengths, 1, n_shards)
-    members = [indices[shard.order] for shard in shards]
-    places = [shard.rows for shard in shards] if network.pooling.every_step else members
-    return Minibatch(
-        shards,
-        members,
-        running_totals([len(rows) for rows in places]),
-        running_totals([len(shard.rows) for shard in shards]),
-        sum([sum_of_weights(weight, rows) for rows in places]),
-    )
+    members = [indices.take(shard.order) for shard in shards]
+    steps = [shard.rows for shard in shards]
+    places = steps if network.pooling.every_step else members
+    totals = [sum_of_weights(weight, rows) for rows in places]
+    return Minibatch(shards, members, _starts(places), _starts(steps), sum(totals))
+
+
+def _starts(places):
+    """Where each of some lists of rows begins, and the last ends."""
+    return [0, len(places[0])] if len(places) == 1 else running_totals(map(len, places))
 
 
 class Kept:

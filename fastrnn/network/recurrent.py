@@ -8,7 +8,7 @@ may share it.
 import inspect
 import math
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -64,10 +64,11 @@ class Tape:
     gates: np.ndarray | None = None
     kept: np.ndarray | None = None
 
-    @property
-    def n_sequences(self):
+    n_sequences: int = field(init=False)
+
+    def __post_init__(self):
         """B; every sequence has a first step."""
-        return int(self.alive[0])
+        self.n_sequences = int(self.alive[0])
 
     def steps(self, start, stop):
         """The tape of steps start .. stop, whose initial state is that of step start - 1."""
@@ -341,7 +342,8 @@ class RecurrentLayer:
 
     def _form_team(self, n_threads, n_steps, n_rows):
         """The threads that run so many steps in one direction together."""
-        n_threads = 1 if self.kernel.whole_rows else n_threads
+        if n_threads == 1 or self.kernel.whole_rows:
+            return threads.NO_TEAM
         return threads.form_team(n_threads, n_steps, self._flops(n_rows), self.hidden_size)
 
     def _scratch(self, tape, work, team):
@@ -350,7 +352,7 @@ class RecurrentLayer:
 
     def _chunk_room(self, tape):
         """Rows that one chunk of steps of a tape may have."""
-        return max(self.chunk_rows, int(tape.alive[0]))
+        return max(self.chunk_rows, tape.n_sequences)
 
     def _gate_rows(self, tape, keep):
         """Rows of gates that a forward pass needs: all to keep them, else those of a chunk."""
@@ -547,8 +549,13 @@ class RecurrentLayer:
                 n_threads=max(1, n_threads // self.n_directions),
             )  # fmt: skip
 
-        directions = range(self.n_directions)
-        return threads.run(run_direction, directions, n_threads, self._flops(len(x)))
+        return self._for_directions(run_direction, n_threads, len(x))
+
+    def _for_directions(self, function, n_threads, n_rows):
+        """Call a function for each direction, side by side if there are threads for it."""
+        if not self.bidirectional:
+            return [function(0)]
+        return threads.run(function, range(2), n_threads, self._flops(n_rows))
 
     def forward_direction(
         self,
@@ -698,8 +705,8 @@ class RecurrentLayer:
         want_dx : bool, default=True
             Whether the gradient of x is computed.
         bptt_steps : int, optional
-            Cut time into pieces of so many steps, counted from where each direction starts reading,
-            and let no gradient cross from a piece to the one before.
+            Cut time into windows of so many steps, counted from where each direction starts to
+            read, and let no gradient cross from a window to the one before.
         dh_norms : ndarray of shape (directions, N), float64, optional
             As for `backward_direction`, of each direction.
         n_threads : int, default=1
@@ -730,8 +737,7 @@ class RecurrentLayer:
             )  # fmt: skip
             return dx_d
 
-        flops = self._flops(len(batch.rows))
-        of_directions = threads.run(run_direction, range(self.n_directions), n_threads, flops)
+        of_directions = self._for_directions(run_direction, n_threads, len(batch.rows))
         if self.bidirectional and want_dx:
             work.call(packing.add_rows, of_directions[1], batch.reverse, dx)
         return (dx if want_dx else None), tuple(dstate)

@@ -211,7 +211,7 @@ def share(n_jobs, n_items):
     -------
     int
     """
-    return max(1, count_threads(n_jobs) // max(1, n_items))
+    return 1 if n_jobs is None else max(1, count_threads(n_jobs) // max(1, n_items))
 
 
 class Team:
@@ -258,7 +258,8 @@ class Team:
         pool.use(self.size - 1, _count_processors(), WATCH_NANOSECONDS, call)
 
 
-_ALONE = Team(1)
+NO_TEAM = Team(1)
+"""The calling thread alone."""
 
 
 def form_team(n_threads, n_steps, flops, n_units):
@@ -287,7 +288,7 @@ def form_team(n_threads, n_steps, flops, n_units):
     Team
     """
     if n_threads == 1 or products() == "blas":
-        return _ALONE
+        return NO_TEAM
     size = min(
         n_threads,
         _count_processors(),
@@ -314,5 +315,5 @@ def form_parameter_team(n_jobs, n_parameters):
     """
     n_members = n_parameters // MEMBER_PARAMETERS
     if n_jobs is None or n_members < 2:
-        return _ALONE
+        return NO_TEAM
     return Team(min(count_threads(n_jobs), _count_processors(), n_members))

@@ -27,6 +27,7 @@ class Workspace:
         self._buffers = {}
         self._views = {}
         self._parts = {}
+        self._packed = {}
 
     def take(self, name, shape, dtype=None):
         """An uninitialized C-contiguous array.
@@ -44,16 +45,17 @@ class Workspace:
         -------
         ndarray
         """
-        view = self._views.get(name)
-        if view is not None and view.shape == shape:
-            return view
+        known = self._views.get(name)
+        if known is not None and known[0] == shape:
+            return known[1]
         size = math.prod(shape)
         buffer = self._buffers.get(name)
         if buffer is None or buffer.size < size:
             # Let go of the old memory before there is new.
-            self._buffers[name] = self._views[name] = view = buffer = None
+            self._buffers[name] = self._views[name] = known = buffer = None
             buffer = self._buffers[name] = self._make(size, np.dtype(dtype or self.dtype))
-        view = self._views[name] = buffer[:size].reshape(shape)
+        view = buffer[:size].reshape(shape)
+        self._views[name] = (shape, view)
         return view
 
     def _make(self, size, dtype):
@@ -108,7 +110,7 @@ class Workspace:
         ndarray
             One-dimensional.
         """
-        return self.take(name, (packed_size(n_rows, n_columns),))
+        return self._take_packed(name, packed_size, n_rows, n_columns)
 
     def packed_left(self, name, n_rows, n_columns):
         """Room for a first factor that enters transposed, in packed form.
@@ -125,7 +127,16 @@ class Workspace:
         ndarray
             One-dimensional.
         """
-        return self.take(name, (packed_left_size(n_rows, n_columns),))
+        return self._take_packed(name, packed_left_size, n_rows, n_columns)
+
+    def _take_packed(self, name, size_of, n_rows, n_columns):
+        known = self._packed.get(name)
+        if known is not None and known[0] == n_rows and known[1] == n_columns:
+            return known[2]
+        self._packed.pop(name, None)  # let go of it
+        array = self.take(name, (size_of(n_rows, n_columns),))
+        self._packed[name] = (n_rows, n_columns, array)
+        return array
 
 
 class CountingWorkspace(Workspace):
