@@ -1,0 +1,137 @@
+"""Layers, cells with their equations in NumPy, and batches for tests of layers."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from every_cell import CHOICES, NORMALIZED, STEPS
+
+from fastrnn.network.cells import CELLS as REGISTRY
+
+
+class Cell:
+    """A layer class with its options, and what is true of it."""
+
+    def __init__(self, label, cell, **options):
+        self.is_normalized = label in NORMALIZED
+        self.layer_class, self.options = REGISTRY[cell], options
+        self.n_gates = len(self.layer_class.cell.gates)
+        self.n_states = len(self.layer_class.cell.states)
+        self.step = lambda p, state, x: STEPS[cell](p, state, x, **options)
+
+    def new(self, D, H, **options):
+        return self.layer_class(D, H, **self.options, **options)
+
+    def layer(self, D, H, *, dtype="float64", bidirectional=False):
+        """A layer with random parameters, the biases too; the same ones for both dtypes."""
+        layer = self.new(D, H, dtype=dtype, bidirectional=bidirectional, random_state=0)
+        rng = np.random.default_rng([D, H])
+        for name, value in layer.params.items():
+            scale = {"W": D**-0.5, "U": 0.9 * H**-0.5}.get(name[0], 0.5)
+            value[...] = scale * rng.standard_normal(value.shape)
+        return layer
+
+    def reference(self, params, x, lengths, initial_state):
+        """Outputs (T, B, H * directions) and final state, one sequence and one step at a time."""
+        n_directions, _, H = initial_state[0].shape
+        y = np.zeros((*x.shape[:2], n_directions * H))
+        state = tuple(np.zeros_like(part) for part in initial_state)
+        for direction, suffix in enumerate(["", "_reverse"][:n_directions]):
+            names = self.layer_class.cell.shapes(1, 1)
+            p = {name: params[name + suffix] for name in names}
+            for n, length in enumerate(lengths):
+                now = tuple(part[direction, n] for part in initial_state)
+                for t in range(length)[:: 1 - 2 * direction]:
+                    now = self.step(p, now, x[t, n])
+                    y[t, n, direction * H : (direction + 1) * H] = now[0]
+                for part, value in zip(state, now, strict=True):
+                    part[direction, n] = value
+        return y, state
+
+
+CELLS = {label: Cell(label, **parameters) for label, parameters in CHOICES.items()}
+GATED = [label for label, cell in CELLS.items() if cell.n_gates > 1]
+BOTH = pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both"])
+RAGGED = pytest.mark.parametrize("ragged", [False, True], ids=["dense", "ragged"])
+# (T, B, D, H): each size is 1 somewhere; widths around the kernels' tiles of 16 and 64 columns.
+SMALL = [
+    (1, 1, 1, 1),
+    (1, 3, 2, 4),
+    (5, 1, 3, 4),
+    (5, 3, 1, 4),
+    (4, 3, 3, 1),
+    (6, 4, 3, 5),
+    (3, 7, 2, 17),
+    (3, 20, 5, 33),
+]
+# The last of these takes the kernels several chunks of time.
+WIDE = [(7, 3, 3, 16), (6, 33, 16, 64), (5, 13, 20, 65), (4, 5, 7, 200), (120, 9, 2, 65)]
+
+
+def make_batch(cell, T, B, D, H, *, dtype="float64", bidirectional=False, ragged=False, seed=0):
+    """Everything a forward and a backward pass take, of random values."""
+    rng = np.random.default_rng([seed, T, B, D, H])
+    n_directions = 1 + bidirectional
+
+    def normal(*shape):
+        return rng.standard_normal(shape).astype(dtype)
+
+    lengths = rng.permutation(np.linspace(1, T, B).round().astype(np.int64))
+    return SimpleNamespace(
+        x=normal(T, B, D),
+        lengths=lengths if ragged else None,
+        ends=lengths if ragged else np.full(B, T),
+        initial_state=tuple(normal(n_directions, B, H) for _ in range(cell.n_states)),
+        dy=normal(T, B, n_directions * H),
+        dstate=tuple(normal(n_directions, B, H) for _ in range(cell.n_states)),
+    )
+
+
+def run(layer, batch, n_jobs=None):
+    """Forward and backward; every result by its name."""
+    y, state = layer.forward(
+        batch.x, batch.lengths, batch.initial_state, training=True, n_jobs=n_jobs
+    )
+    dx, dinitial_state = layer.backward(batch.dy, batch.dstate)
+    results = {"y": y, "dx": dx}
+    results |= {f"state[{k}]": part for k, part in enumerate(state)}
+    results |= {f"dinitial_state[{k}]": part for k, part in enumerate(dinitial_state)}
+    results |= {f"d{name}": grad.copy() for name, grad in layer.grads.items()}
+    return results
+
+
+def relative_error(actual, desired):
+    return np.linalg.norm(actual - desired) / np.linalg.norm(desired)
+
+
+def assert_same_bits(actual, desired):
+    assert actual.keys() == desired.keys()
+    for name in desired:
+        np.testing.assert_array_equal(actual[name], desired[name], err_msg=name, strict=True)
+
+
+def central_differences(layer, batch, values, directions, step=1e-5):
+    """Slopes of sum(y * dy) + sum(state * dstate) along each direction, error O(step ** 4)."""
+    start = values.copy()
+
+    def loss(direction, distance):
+        values[...] = start + distance * direction
+        y, state = layer.forward(batch.x, batch.lengths, batch.initial_state)
+        return np.sum(y * batch.dy) + sum(map(np.vdot, state, batch.dstate))
+
+    slopes = [
+        (8 * (loss(v, step) - loss(v, -step)) - (loss(v, 2 * step) - loss(v, -2 * step)))
+        / (12 * step)
+        for v in directions
+    ]
+    values[...] = start
+    return np.array(slopes)
+
+
+def assert_close(actual, desired, name):
+    """Outputs within 1e-6 (of the largest, if beyond 1), gradients within 1e-6 of their norm."""
+    if name.startswith("d"):
+        assert relative_error(actual, desired) <= 1e-6, name
+    else:
+        atol = 1e-6 * max(1.0, np.abs(desired).max())
+        np.testing.assert_allclose(actual, desired, rtol=0, atol=atol, err_msg=name)
