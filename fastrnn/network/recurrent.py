@@ -171,7 +171,10 @@ class RecurrentLayer:
         self.output_size = self.hidden_size * self.n_directions
         self.n_states = len(self.cell.states)
         self._gates_size = len(self.cell.gates) * self.hidden_size  # G·H, the columns of W and U
-        self.kernel, self.kernel_option = self.cell.kernel(self.options)
+        self.kernel, self.kernel_option = kernel, _ = self.cell.kernel(self.options)
+        # Asked at every call, where every look-up counts.
+        self._drops_gates, self._kept_size = kernel.drops_gates, kernel.kept * self.hidden_size
+        self._is_apart, self._is_twice = kernel.is_apart, kernel.is_twice
         row_bytes = self._gates_size * self.dtype.itemsize
         self.chunk_rows = max(CHUNK_MIN_ROWS, CHUNK_BYTES // row_bytes)
         if random_state is UNBOUND:
@@ -334,7 +337,8 @@ class RecurrentLayer:
         tuple of ndarray
             In the order of the cell's record.
         """
-        return tuple([named[parameter.name] for parameter in self.cell.parameters])
+        parameters = self.cell.parameters
+        return tuple([named[parameter.name] for parameter in parameters]) if parameters else ()
 
     def _flops(self, n_rows):
         """Floating-point operations of a forward pass in one direction."""
@@ -375,11 +379,11 @@ class RecurrentLayer:
         return self._factors(params, True)
 
     def _factors(self, params, is_divided):
-        """W and U, whose last blocks are a factor by themselves if the cell has such."""
+        """W, U, and the last blocks of U if they are a factor by themselves, else None."""
         last = self.kernel.last * self.hidden_size
         W, U, first = params["W"], params["U"], self._gates_size - last
         if not last or not is_divided:
-            return [(W, 0, self._gates_size), (U, 0, self._gates_size)]
+            return [(W, 0, self._gates_size), (U, 0, self._gates_size), None]
         return [(W, 0, self._gates_size), (U, 0, first), (U, first, last)]
 
     def pack_forward(self, work):
@@ -418,7 +422,11 @@ class RecurrentLayer:
         weights, factors = [], []
         for d, params in enumerate(self._params):
             weights.append([])
-            for k, (matrix, column, width) in enumerate(self._forward_factors(params)):
+            for k, factor in enumerate(self._forward_factors(params)):
+                if factor is None:
+                    weights[d].append(None)
+                    continue
+                matrix, column, width = factor
                 packed = work.packed(("forward", d, k), len(matrix), width)
                 weights[d].append(packed)
                 if width:
@@ -445,7 +453,11 @@ class RecurrentLayer:
         weights, factors = [], []
         for d, params in enumerate(self._params):
             weights.append([])
-            for k, (matrix, column, width) in enumerate(self._backward_factors(params)):
+            for k, factor in enumerate(self._backward_factors(params)):
+                if factor is None:
+                    weights[d].append(None)
+                    continue
+                matrix, column, width = factor
                 if k == 0 and not want_dx:
                     width = 0
                 packed = work.packed(("backward", d, k), width, len(matrix))
@@ -456,42 +468,38 @@ class RecurrentLayer:
 
     def _run_forward(self, params, weights, tape, work, keep, outputs, team):
         """Let a team run the kernels over a tape, which gets what they keep."""
-        kernel, size = self.kernel, self.hidden_size
         rows = self._gate_rows(tape, keep)
-        gate_rows = self._chunk_room(tape) if kernel.drops_gates else rows
+        gate_rows = self._chunk_room(tape) if self._drops_gates else rows
         gates = work.take("gates", (gate_rows, self._gates_size))
         kept = h_U = None
-        if kernel.kept:
-            kept = work.take("kept", (rows, kernel.kept * size))
-        if kernel.is_apart:
+        if self._kept_size:
+            kept = work.take("kept", (rows, self._kept_size))
+        if self._is_apart:
             h_U = work.take("h_U", (tape.n_sequences, self._gates_size))
-        W, U, U_last = weights if len(weights) == 3 else (*weights, None)
         work.call(
             team.call, recurrence.cell_forward,
-            kernel, self.kernel_option, self.of_cell(params),
+            self.kernel, self.kernel_option, self.of_cell(params),
             tape.x, params["b"], tape.alive, tape.mask, tape.h, tape.c,
-            gates, kept, h_U, self._scratch(tape, work, team), W, U, U_last,
+            gates, kept, h_U, self._scratch(tape, work, team), *weights,
             self.chunk_rows, keep, outputs,
         )  # fmt: skip
-        tape.gates, tape.kept = None if kernel.drops_gates else gates, kept
+        tape.gates, tape.kept = None if self._drops_gates else gates, kept
 
     def _run_backward(self, weights, grads, tape, dy, dstate, dx, work, team):
         """Let a team run the kernels back over a tape."""
-        kernel, size = self.kernel, self.hidden_size
         params = self._params[tape.direction]
         gates, dreset = tape.gates, None
-        if kernel.drops_gates:
+        if self._drops_gates:
             gates = work.take("gates", (self._chunk_room(tape), self._gates_size))
-        if kernel.is_twice:
-            dreset = work.take("dreset", (tape.n_sequences, size))
+        if self._is_twice:
+            dreset = work.take("dreset", (tape.n_sequences, self.hidden_size))
         dh, dc = dstate if self.n_states == 2 else (dstate[0], None)
-        W, U, U_last = weights if len(weights) == 3 else (*weights, None)
         work.call(
             team.call, recurrence.cell_backward,
-            kernel, self.kernel_option, self.of_cell(params), self.of_cell(grads),
+            self.kernel, self.kernel_option, self.of_cell(params), self.of_cell(grads),
             tape.x, params["b"], tape.alive, tape.mask, tape.h, tape.c, gates, tape.kept,
             dy, dh, dc, dx, grads["W"], grads["U"], grads["b"],
-            dreset, self._scratch(tape, work, team), W, U, U_last,
+            dreset, self._scratch(tape, work, team), *weights,
             *self._packed_chunk(tape, work), self.chunk_rows,
         )  # fmt: skip
 
