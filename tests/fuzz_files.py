@@ -68,7 +68,7 @@ def released():
         "classifier_labels": lambda model: model.predict_proba(X),
         "regressor": lambda model: model.predict(X),
         "tagger": lambda model: model.predict_proba(X)[1],
-        "language_model_words": lambda model: model.next_proba("the cat"),
+        "language_model_words": lambda model: model.next_proba(model.tokens_[2:3]),
         "forecaster_direct": lambda model: np.stack(model.predict(3, future_covariates=ahead)),
     }
     folder = Path(__file__).parent / "data" / "0.1.0"

@@ -10,10 +10,10 @@ import numpy as np
 
 from fastrnn.estimators.lessons import has_target, split_in_time
 from fastrnn.estimators.parameters import embedding_sizes
-from fastrnn.estimators.plan import Plan
+from fastrnn.estimators.plan import PLAN, Plan
 from fastrnn.estimators.precision import narrow_weight
 from fastrnn.estimators.readers import check_same_ids, chosen_columns
-from fastrnn.estimators.series_record import PLAN, SERIES, check_series
+from fastrnn.estimators.series_record import SERIES, check_series
 from fastrnn.estimators.targets import as_sample_weight
 from fastrnn.estimators.tasks import Scored, Target, Task
 from fastrnn.files.codec import Array, Optional, Record, Whole

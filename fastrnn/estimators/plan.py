@@ -5,6 +5,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from fastrnn.estimators.lessons import Lessons, has_target
+from fastrnn.estimators.parameters import parameters_of
+from fastrnn.estimators.task_parameters import ForecasterParameters
+from fastrnn.files.codec import Flag, ListOf, Number, Optional, Record, Text, Whole
 from fastrnn.inputs.columns import Columns
 from fastrnn.inputs.scaling import Scale, learn_scale
 from fastrnn.inputs.sequences import Sequences, as_sequences
@@ -299,6 +302,29 @@ class Plan:
         above = np.clip(np.searchsorted(learned, levels), 1, len(learned) - 1)
         share = (np.asarray(levels) - learned[above - 1]) / (learned[above] - learned[above - 1])
         return above, share
+
+
+def _check_plan(fields):
+    for name in ("scaling", "log", "seasonality", "quantiles"):
+        parameters_of(ForecasterParameters)[name].check(fields[name])
+    if fields["feeds_back"] and fields["n_ahead"] > 1:
+        raise ValueError("n_ahead must be 1 where forecasts are fed back")
+
+
+PLAN = Record(
+    {
+        "n_ahead": Whole(1),
+        "feeds_back": Flag(),
+        "scaling": Optional(Text()),
+        "log": Flag(),
+        "seasonality": Optional(Whole()),
+        "quantiles": Optional(ListOf(Number(), tuple)),
+        "mask": Flag(),
+    },
+    Plan,
+    _check_plan,
+)
+"""`Plan` in files."""
 
 
 def _windows(n, window):

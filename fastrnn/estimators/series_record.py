@@ -1,38 +1,12 @@
-"""What a forecaster has learned of series, in a file: how they are read, and they themselves."""
+"""The series that a forecaster was fitted on, in a file."""
 
 import numpy as np
 
-from fastrnn.estimators.parameters import parameters_of
-from fastrnn.estimators.plan import Plan
-from fastrnn.estimators.task_parameters import ForecasterParameters
-from fastrnn.files.codec import Array, Flag, ListOf, Number, Optional, Record, Text, Value, Whole
+from fastrnn.files.codec import Array, Flag, ListOf, Optional, Record, Value, Whole
 from fastrnn.inputs.columns import COLUMNS, check_names
 from fastrnn.inputs.covariates import FUTURE, PAST, check_covariates, check_ids
 from fastrnn.inputs.long_frames import LONG_COLUMNS
 from fastrnn.inputs.series import MIN_OBSERVED, SeriesSet, check_finite, check_reach
-
-
-def _check_plan(fields):
-    for name in ("scaling", "log", "seasonality", "quantiles"):
-        parameters_of(ForecasterParameters)[name].check(fields[name])
-    if fields["feeds_back"] and fields["n_ahead"] > 1:
-        raise ValueError("n_ahead must be 1 where forecasts are fed back")
-
-
-PLAN = Record(
-    {
-        "n_ahead": Whole(1),
-        "feeds_back": Flag(),
-        "scaling": Optional(Text()),
-        "log": Flag(),
-        "seasonality": Optional(Whole()),
-        "quantiles": Optional(ListOf(Number(), tuple)),
-        "mask": Flag(),
-    },
-    Plan,
-    _check_plan,
-)
-"""`Plan` in files."""
 
 
 def _take_apart(series):

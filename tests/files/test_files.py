@@ -21,6 +21,7 @@ from fastrnn import (
 from fastrnn.bridge import NotFittedError
 from fastrnn.estimators.labels import ClassTask
 from fastrnn.files import read_description
+from fastrnn.network.cells import CELLS
 
 QUICK = {"max_iter": 2, "n_iter_no_change": 1, "tol": 10.0, "random_state": 0}
 
@@ -86,7 +87,7 @@ def assert_same_fit(loaded, model):
 class TestClassifier:
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     @pytest.mark.parametrize("bidirectional", [False, True])
-    @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", "carry_lstm"])
+    @pytest.mark.parametrize("cell", CELLS)
     def test_predicts_the_same_bits(self, cell, bidirectional, dtype, tmp_path):
         options = {"cell": cell, "bidirectional": bidirectional, "dtype": dtype}
         model = classifier(hidden_layer_sizes=(4, 3), **options).fit(X, LABELS)
