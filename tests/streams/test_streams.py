@@ -14,7 +14,7 @@ from fastrnn.estimators import (
     RNNLanguageModel,
     RNNRegressor,
     RNNTagger,
-    lessons,
+    plan,
 )
 from fastrnn.inputs.scaling import learn_scale
 from fastrnn.kernels.stream import SHARD_ROWS
@@ -223,7 +223,7 @@ def series_of(plan, n=3):
 def fixed_scale(monkeypatch):
     """Let predict take its scale from the first steps alone, as a stream does."""
     monkeypatch.setattr(
-        lessons, "learn_scale", lambda values, *rest: learn_scale(values[:START], *rest)
+        plan, "learn_scale", lambda values, *rest: learn_scale(values[:START], *rest)
     )
 
 
