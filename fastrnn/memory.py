@@ -141,22 +141,10 @@ def _minibatch_shards(lengths, size, flops):
 
 
 def refuse_if_too_large(needed, work, advice=()):
-    """Raise an error if there is less memory than wanted.
+    """Raise MemoryLimitError if there is less memory than the bytes needed for some work.
 
-    Parameters
-    ----------
-    needed : int
-        Bytes.
-    work : str
-        What they are for, as the subject of a sentence.
-    advice : iterable of (str, int)
-        What could be changed, and the bytes needed then; it is read only where memory is short,
-        and what would not help is left out.
-
-    Raises
-    ------
-    MemoryLimitError
-        If they are not available.
+    `advice` yields what could be changed and the bytes needed then. It is read only where memory is
+    short, and what would not help is left out.
     """
     if needed < _SMALL:
         return
@@ -175,20 +163,10 @@ def _size(n_bytes):
 
 
 def available_memory(root="/"):
-    """Return the bytes that this process may still take.
+    """Bytes that this process may still take; None where nothing says it.
 
     The least of what the machine, the control groups (version 1 or 2) and the limit on address
-    space leave.
-
-    Parameters
-    ----------
-    root : str or Path, default="/"
-        Where proc and sys are found.
-
-    Returns
-    -------
-    int or None
-        None where nothing says it.
+    space leave. Under `root` are proc and sys.
     """
     root = Path(root)
     limits = [_of_machine(root), *_of_groups(root), _of_address_space(root)]

@@ -38,7 +38,7 @@ cdef class Cell:
     name : that of a header in the folder cells.
     kept : what it keeps for the way back beside gates and states, in widths of a state.
     last : how many of the last blocks of gates have a recurrent product apart, packed apart.
-    is_apart, is_twice : whether its recurrent product stands by itself; comes in two parts.
+    is_apart, is_twice : whether its recurrent product stands by itself; is two products.
     drops_gates : whether the way back needs no gates.
     whole_rows : whether it can have no team.
     """
@@ -154,9 +154,9 @@ cdef inline void pack_rows(
     floating* packed,        # OUT  room for (rows, F), packed
 ) noexcept nogil:
     """packed = x, as the first factor of `add_product_transposed`"""
-    cdef Range part = own(share, rows)
-    pack_left(part.end - part.begin, F, x + part.begin * stride, stride, <const floating*>NULL,
-              rows, part.begin, packed)
+    cdef Range mine = own(share, rows)
+    pack_left(mine.end - mine.begin, F, x + mine.begin * stride, stride, <const floating*>NULL,
+              rows, mine.begin, packed)
 
 
 cdef inline void add_masked(
@@ -212,9 +212,9 @@ cdef inline void input_gradient(
     floating* dx,            # OUT  (rows, D)
 ) noexcept nogil:
     """dx = dgates @ W.T"""
-    cdef Range part = own(share, rows)
-    product(part.end - part.begin, all_of(D), K, dgates + part.begin * K, K, Wt,
-            <const floating*>NULL, 0, dx + part.begin * D, D)
+    cdef Range mine = own(share, rows)
+    product(mine.end - mine.begin, all_of(D), K, dgates + mine.begin * K, K, Wt,
+            <const floating*>NULL, 0, dx + mine.begin * D, D)
 
 
 def cell_forward(
@@ -237,7 +237,7 @@ def cell_forward(
     int64_t chunk_rows,
     bint keep,
     bint outputs,
-    Member member,                 # whose part of the work is done
+    Member member,                 # whose shard of the work is done
 ):
     """Run a packed batch forward.
 
@@ -368,7 +368,7 @@ def cell_backward(
     floating[::1] packed_left,     # OUT    room for x or h of one chunk, packed
     floating[::1] packed_gates,    # OUT    room for the gates of one chunk, packed
     int64_t chunk_rows,
-    Member member,                 # whose part of the work is done
+    Member member,                 # whose shard of the work is done
 ):
     """Run a packed batch backward, after `cell_forward` with ``keep``.
 

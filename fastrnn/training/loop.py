@@ -80,7 +80,7 @@ def train(
         What an earlier call, with the same arguments, handed to ``keep``. ``network.theta`` and
         ``state`` are already its own. Training goes on as that call would have, to the bit.
     keep : callable or None, default=None
-        ``keep(checkpoint)`` is called after each epoch, with a `Checkpoint` whose parts change when
+        ``keep(checkpoint)`` is called after each epoch, with a `Checkpoint`, which changes when
         training goes on. Not called by "lbfgs".
     reduce : callable or None, default=None
         Where several processes train one model, each on data of its own: ``reduce(array)`` replaces

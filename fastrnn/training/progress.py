@@ -13,48 +13,22 @@ class Progress:
 
     The bar is overwritten in place, wiped before anything else is printed, and never written to
     a file or pipe.
-
-    Parameters
-    ----------
-    settings : Settings
-        Its ``verbose`` and ``max_iter`` are used.
-
-    Attributes
-    ----------
-    loss : float
-        Loss of the last minibatch, NaN before the first.
     """
 
     def __init__(self, settings):
         self.verbose, self.max_iter = bool(settings.verbose), settings.max_iter
-        self.loss = math.nan
+        self.loss = math.nan  # of the last minibatch
         self._bar = self.verbose and sys.stderr is not None and sys.stderr.isatty()
         self._bar_width = 0
 
     def start_epoch(self, epoch, n_minibatches):
-        """Start the clock and the bar of an epoch.
-
-        Parameters
-        ----------
-        epoch : int
-            Its number, from 1.
-        n_minibatches : int
-            How many minibatches it has.
-        """
+        """Start the clock and the bar of an epoch, counted from 1."""
         self._epoch, self._n_minibatches = epoch, n_minibatches
         self._started = time.perf_counter()
         self._next_draw = self._started + 0.1
 
     def minibatch(self, number, loss):
-        """Move the bar, not more often than every 0.1 s.
-
-        Parameters
-        ----------
-        number : int
-            Number of the minibatch that is done, from 1.
-        loss : float
-            Its loss.
-        """
+        """Move the bar, not more often than every 0.1 s; `number`, from 1, is done."""
         self.loss = loss
         if not self._bar or time.perf_counter() < self._next_draw:
             return
@@ -69,13 +43,7 @@ class Progress:
         self._next_draw = time.perf_counter() + 0.1
 
     def end_epoch(self, history):
-        """Print the line of the epoch, if verbose.
-
-        Parameters
-        ----------
-        history : History
-            The epoch is its last entry.
-        """
+        """Print the line of the epoch, the last entry of the history, if verbose."""
         score = ""
         if history.validation_scores:
             score = f"  validation score {history.validation_scores[-1]:.4f}"
@@ -87,13 +55,7 @@ class Progress:
         )
 
     def note(self, text):
-        """Print a line, if verbose.
-
-        Parameters
-        ----------
-        text : str
-            The line.
-        """
+        """Print a line, if verbose."""
         if self.verbose:
             self.close()
             print(text, flush=True)

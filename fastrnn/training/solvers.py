@@ -10,7 +10,7 @@ it is filled with the start; given as a solver of that name left it, the solver 
 Every step updates it in place.
 
 A schedule is a function ``schedule(rate, settings, t, progress)`` that returns the learning rate
-of the next step from the base rate, the number of samples seen before the epoch, and the part of
+of the next step from the base rate, the number of samples seen before the epoch, and the share of
 all steps already taken, in [0, 1).
 """
 
@@ -33,20 +33,7 @@ __all__ = ["SCHEDULES", "SOLVERS", "GradientNorm", "count_vectors", "global_norm
 
 
 def global_norm(grad, n_jobs=None):
-    """Euclidean norm of the gradient.
-
-    Parameters
-    ----------
-    grad : ndarray of shape (P,)
-        The gradient.
-    n_jobs : int or None, default=None
-        Threads. Any number gives the same bits.
-
-    Returns
-    -------
-    float
-        The norm, accumulated in double, in an order that depends on P alone.
-    """
+    """Euclidean norm of a gradient (P,), summed in double, in an order that P alone decides."""
     return GradientNorm(grad, n_jobs)()
 
 
@@ -144,19 +131,7 @@ class _RMSprop(_Solver):
 
 
 def count_vectors(solver, momentum):
-    """How many vectors of all parameters a solver keeps, in the network's dtype.
-
-    Parameters
-    ----------
-    solver : str
-        A key of `SOLVERS`, or "lbfgs".
-    momentum : float
-        That of "sgd".
-
-    Returns
-    -------
-    int
-    """
+    """How many vectors of all parameters a solver keeps, in the network's dtype."""
     if solver == "lbfgs":
         return 1  # where the last iteration ended
     return SOLVERS[solver].n_vectors(momentum)

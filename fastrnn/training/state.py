@@ -48,39 +48,19 @@ class TrainingState:
 
     It holds numbers, arrays and the generator alone, so that it can be copied and saved. Between
     two epochs it is complete. "lbfgs" starts anew in each call of `train`, and leaves it as it is.
-
-    Attributes
-    ----------
-    rng : numpy.random.Generator
-        Draws the order of the sequences and the dropout masks.
-    solver : str or None
-        Name of the solver that left `solver_state`; another one starts anew.
-    solver_state : dict
-        Its moments or velocity, see `fastrnn.training.solvers`.
-    epoch : int
-        Number of finished epochs.
-    t : int
-        Number of samples seen in them.
-    n_lowered : int
-        How often schedule "adaptive" has divided the learning rate.
-    by_score : bool
-        Whether the validation score tells when training has stalled, as with early stopping; else
-        the loss does.
-    best : float
-        Best value so far of that score, or of minus the loss.
-    n_stalled : int
-        Number of epochs since that value has risen by ``tol``.
     """
 
-    rng: np.random.Generator
-    solver: str | None = None
-    solver_state: dict[str, Any] = field(default_factory=dict)
-    epoch: int = 0
-    t: int = 0
-    n_lowered: int = 0
+    rng: np.random.Generator  # draws the order of the sequences and the dropout masks
+    solver: str | None = None  # that left solver_state; another one starts anew
+    solver_state: dict[str, Any] = field(default_factory=dict)  # moments or velocity, see solvers
+    epoch: int = 0  # number of finished epochs
+    t: int = 0  # number of samples seen in them
+    n_lowered: int = 0  # how often schedule "adaptive" has divided the learning rate
+    # Whether the validation score tells when training has stalled, as with early stopping; else the
+    # loss does.
     by_score: bool = False
-    best: float = -math.inf
-    n_stalled: int = 0
+    best: float = -math.inf  # best value so far of that score, or of minus the loss
+    n_stalled: int = 0  # number of epochs since that value has risen by tol
 
 
 TRAINING = Record(
@@ -102,26 +82,15 @@ class History:
 
     After an interrupt before the end of the first epoch they are empty, ``n_iter`` is 0,
     ``loss`` NaN and ``best_loss`` infinite.
-
-    Attributes
-    ----------
-    n_samples : int
-        Number of samples of an epoch; those of weight 0 are left out.
-    loss_curve : list of float
-        Mean over the minibatches of the loss before the step.
-    validation_scores : list of float or None
-        Validation score at the end of the epoch; None without ``validate``.
-    gradient_norms : list of float
-        Mean over the minibatches of the gradient's norm before clipping.
-    best_validation_score : float or None
-        Highest validation score; None without early stopping.
     """
 
-    n_samples: int
+    n_samples: int  # of an epoch; those of weight 0 are left out
+    # Mean over the minibatches of the loss before the step.
     loss_curve: list[float] = field(default_factory=list)
-    validation_scores: list[float] | None = None
+    validation_scores: list[float] | None = None  # at the end of the epoch; None without validate
+    # Mean over the minibatches of the gradient's norm before clipping.
     gradient_norms: list[float] = field(default_factory=list)
-    best_validation_score: float | None = None
+    best_validation_score: float | None = None  # the highest; None without early stopping
 
     @property
     def n_iter(self):
@@ -156,24 +125,10 @@ HISTORY = Record({"n_samples": Whole(1), **CURVES}, History)
 
 @dataclass
 class Checkpoint:
-    """All of training between two epochs. Copied, it is where a later `train` may go on from.
+    """All of training between two epochs. Copied, it is where a later `train` may go on from."""
 
-    Attributes
-    ----------
-    theta : ndarray of shape (P,)
-        The network's parameters.
-    state : TrainingState
-        Where training stands.
-    history : History
-        Of all epochs so far.
-    best_theta : ndarray of shape (P,) or None
-        The parameters of the best validation score; None without early stopping.
-    is_over : bool
-        Whether training has stalled, or was stopped by the one who watches.
-    """
-
-    theta: np.ndarray
+    theta: np.ndarray  # (P,), the network's parameters
     state: TrainingState
-    history: History
-    best_theta: np.ndarray | None = None
-    is_over: bool = False
+    history: History  # of all epochs so far
+    best_theta: np.ndarray | None = None  # (P,), of the best validation score, if that is asked for
+    is_over: bool = False  # whether training has stalled, or was stopped by the one who watches
