@@ -129,17 +129,17 @@ def loss_gradient(network, target, weight):
     return doutputs
 
 
-def output_gradient(head, n_outputs, output, unit):
+def output_gradient(link, n_outputs, output, unit):
     """Likewise, for an output; None is the predicted class, or the only one.
 
-    ``unit(k)`` is what one in output k of the network is in what is predicted.
+    ``link`` is that of the network's head; ``unit(k)`` is what one in output k of the network is in what is predicted.
     """
     if output is not None:
         if isinstance(output, bool) or not isinstance(output, Integral):
             raise TypeError(f"output must be an integer or None, got {output!r}")
         if not 0 <= output < n_outputs:
             raise ValueError(f"output must be from 0 to {n_outputs - 1}, got {output}")
-    if head == "log_loss":
+    if link == "softmax":
         return log_odds_gradient(output)
     if output is None and n_outputs > 1:
         raise ValueError(

@@ -253,7 +253,7 @@ class Tag(SequenceTask):
 
 
 def _has_label_sets(model):
-    return model.network_.head.kind == "binary_log_loss"
+    return model.task_.kind == "label_sets"
 
 
 def _one_for_each(examples, values, column):

@@ -407,7 +407,8 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         if not sequences.n_features:
             raise ValueError("all columns of X are ids, which have no gradient")
         if y is None:
-            doutputs = output_gradient(self.task_.head, self.n_outputs_, output, self.task_.unit)
+            link = self.network_.head.link
+            doutputs = output_gradient(link, self.n_outputs_, output, self.task_.unit)
         elif output is not None:
             raise ValueError(
                 "give y for the gradient of the loss, or output for that of an output, not both"

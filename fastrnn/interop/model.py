@@ -18,13 +18,8 @@ from fastrnn.network.network import Network
 KINDS = (RNNClassifier, RNNRegressor, RNNTagger, RNNForecaster, RNNLanguageModel)
 """Estimators whose answers this module can put into words."""
 
-LINKS = {
-    "log_loss": "softmax",
-    "binary_log_loss": "sigmoid",
-    "squared_error": None,
-    "quantiles": None,
-}
-"""What becomes of the outputs of heads that are one linear map, by the kind of the head."""
+LINKS = ("identity", "softmax", "sigmoid")
+"""What may become of the outputs of a linear map, as far as other programs are told how."""
 
 POOLINGS = ("last", "mean", "max", "steps")
 """What heads see of the top layer, as far as other programs are told how."""
@@ -84,8 +79,8 @@ class Model:
 
     @property
     def link(self):
-        """What becomes of its outputs: "softmax", "sigmoid" or None."""
-        return LINKS[self.network.head.kind]
+        """What becomes of its outputs, one of `LINKS`."""
+        return self.network.head.link
 
 
 def is_estimator(thing):
@@ -117,7 +112,7 @@ def read_model(est):
         about["is_flat"] = task.is_flat
     elif kind is RNNLanguageModel:
         about = {"answers": "tokens", "meanings": est.tokens_, "end": reader.vocabulary.end}
-    elif task.head == "binary_log_loss":
+    elif task.kind == "label_sets":
         about = {"answers": "labels", "meanings": est.classes_}
     else:
         about["meanings"] = est.classes_
@@ -127,8 +122,11 @@ def read_model(est):
 def _check(network):
     """Refuse what other programs would be told wrong: what this module does not know."""
     head, pooling = network.head, network.architecture.pooling
-    if head.kind not in LINKS:
-        raise ValueError(f"there is no export of the head {head.kind!r}, only of {list(LINKS)}")
+    if head.link not in LINKS:
+        raise ValueError(
+            f"there is no export of the head {head.kind!r}, only of those that are a linear map and "
+            f"one of {list(LINKS)}"
+        )
     if unknown := head.params.keys() - {"W", "b"}:
         raise ValueError(f"there is no export of a head with the parameters {sorted(unknown)}")
     if pooling not in POOLINGS:

@@ -29,7 +29,7 @@ from fastrnn.kernels.losses import (
 from fastrnn.network import threads
 from fastrnn.network.recurrent import glorot_uniform
 
-__all__ = ["HEADS", "Head", "LinearHead"]
+__all__ = ["HEADS", "LINKS", "Head", "LinearHead"]
 
 
 HEAD_ROWS = 512
@@ -58,6 +58,8 @@ class Head(ABC):
     """Whether the loss of some steps can be told, and gone back from, before the next are read."""
     needs_every_step = False
     """Whether it can only read the states of all steps."""
+    link: str | None = None
+    """What `decode` makes of a row of outputs by itself: a key of `LINKS`; None if it is more."""
 
     def __init__(self, n_outputs, *, tied=False):
         self.n_outputs, self.tied, self.options = n_outputs, tied, {}
@@ -152,6 +154,8 @@ class Head(ABC):
 class LinearHead(Head):
     """A linear map ``rows W + b``: "W" (F, K), but not if tied, and "b" (K,)."""
 
+    link = "identity"
+
     def shapes(self, width):
         shapes = {} if self.tied else {"W": (width, self.n_outputs)}
         return {**shapes, "b": (self.n_outputs,)}
@@ -186,7 +190,7 @@ class LinearHead(Head):
         work.call(dense_backward, doutputs, weights, HEAD_ROWS, drows)
 
     def decode(self, outputs, batch=None):
-        """Leave them as they are."""
+        LINKS[self.link](outputs)
 
     def add_gradients(self, rows, doutputs, work, n_jobs):
         """Threads share the outputs, in whole panels."""
@@ -237,24 +241,20 @@ class Softmax(LinearHead):
     """Classes: target is (n,) int64, predictions are probabilities."""
 
     kind = "log_loss"
+    link = "softmax"
 
     def loss_and_grad(self, outputs, target, weight, places, total, batch=None):
         return softmax_log_loss(outputs, target, weight, places, total, outputs)
-
-    def decode(self, outputs, batch=None):
-        softmax(outputs)
 
 
 class Sigmoid(LinearHead):
     """Labels, any number of them: target is (n, K) of 0 and 1, predictions are probabilities."""
 
     kind = "binary_log_loss"
+    link = "sigmoid"
 
     def loss_and_grad(self, outputs, target, weight, places, total, batch=None):
         return binary_log_loss(outputs, target, weight, places, total, outputs)
-
-    def decode(self, outputs, batch=None):
-        sigmoid(outputs)
 
 
 class SquaredError(LinearHead):
@@ -297,5 +297,12 @@ class Quantiles(LinearHead):
 def _is_level(value):
     return isinstance(value, Real) and 0 < value < 1
 
+
+def _leave(outputs):
+    pass
+
+
+LINKS = {"identity": _leave, "softmax": softmax, "sigmoid": sigmoid}
+"""From the outputs of a linear map to what the network predicts, in place."""
 
 HEADS = {head.kind: head for head in (Softmax, Sigmoid, SquaredError, Quantiles)}

@@ -100,6 +100,8 @@ class Snapshot:
                 "a stream reads forward, but the model was fitted with bidirectional=True: its "
                 "second direction begins at the end of a sequence, which is not known yet"
             )
+        if network.head.link is None:
+            raise ValueError(f"there is no stream of the head {network.head.kind!r}")
         self.dtype, self.pooling = network.dtype, network.pooling.kind
         n_numbers, n_outputs = len(reading.sources), network.head.n_outputs
         self.width, self.n_ids = reading.width, reading.n_ids
@@ -124,8 +126,7 @@ class Snapshot:
         else:
             pack_factor(network.head.params["W"], 0, n_outputs, self.head)
         self.head_b = network.head.params["b"]
-        links = {"log_loss": "softmax", "binary_log_loss": "sigmoid"}
-        self.link = links.get(network.head.kind, "identity")
+        self.link = network.head.link
         self.row_shape = () if self.is_flat else (n_outputs,)
         if self.forecast is not None:
             levels = () if self.forecast.is_median else (len(self.forecast.above),)

@@ -10,6 +10,7 @@ from fastrnn.bridge import NotFittedError
 from fastrnn.estimators.base import RNNBase
 from fastrnn.interop import export_c, to_keras_weights, to_onnx, to_torch_state_dict
 from fastrnn.network.cell import Option
+from fastrnn.streams.snapshot import Snapshot
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 
@@ -96,8 +97,10 @@ def test_options_that_c_does_not_know(tmp_path):
 @EVERY_EXPORT
 def test_heads_that_are_not_known(export, tmp_path):
     model = classifier()
-    model.network_.head.kind = "crf"
+    model.network_.head.kind, model.network_.head.link = "crf", None
     assert_refused(export, model, tmp_path, "no export of the head 'crf', only of")
+    with pytest.raises(ValueError, match="no stream of the head 'crf'"):
+        Snapshot(model.network_, model.reader_.steps())
 
 
 @EVERY_EXPORT
