@@ -109,6 +109,7 @@ def test_copies_answer_the_same_and_go_on_alone(case, copier):
     expected = case.answers(model)
     twin = copier(model)
     assert case.answers(twin) == expected
+    assert not np.shares_memory(twin.network_.theta, model.network_.theta)
     twin.partial_fit(*case.data)
     assert not same(twin, model)
     assert case.answers(model) == expected

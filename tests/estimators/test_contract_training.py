@@ -353,12 +353,16 @@ def test_interrupted_training_keeps_the_model(case, monkeypatch):
         return loss_and_grad(self, *args, **kwargs)
 
     monkeypatch.setattr(Network, "loss_and_grad", count)
-    expected = case.fit(max_iter=2)
-    n_calls, calls[:] = len(calls) + 1, []
-    with pytest.warns(UserWarning, match="interrupted in epoch 3"):
-        model = case.fit(max_iter=50)
-    assert model.n_iter_ == 2
-    assert same(model, expected) and model.loss_curve_ == expected.loss_curve_
+    expected = case.fit(max_iter=2, batch_size=2)
+    for n_steps in (0, 1):  # of the third epoch
+        n_calls, calls[:] = 2 * (len(calls) // 2) + n_steps + 1, []
+        with pytest.warns(UserWarning, match="interrupted in epoch 3"):
+            model = case.fit(max_iter=50, batch_size=2)
+        for name in HISTORY:
+            assert getattr(model, name) == getattr(expected, name), name
+        assert model.training_state_.epoch == 2
+        assert same(model, expected) == (n_steps == 0)
+        calls[:] = [1] * (n_calls - 1 - n_steps)
 
 
 # Checkpoints.

@@ -268,10 +268,10 @@ def test_sampling_follows_the_probabilities():
         wanted /= wanted.sum()
         first = [
             tuple(model.sample([1], 1, temperature=temperature, top_k=top_k, random_state=rng))
-            for _ in range(2000)
+            for _ in range(600)
         ]
-        shares = [first.count((k,)) / 2000 for k in range(4)] + [first.count(()) / 2000]
-        np.testing.assert_allclose(shares, wanted, atol=0.04)
+        shares = [first.count((k,)) / 600 for k in range(4)] + [first.count(()) / 600]
+        np.testing.assert_allclose(shares, wanted, atol=0.07)
 
 
 def test_the_end_ends_a_sample_and_unmet_tokens_are_never_drawn():

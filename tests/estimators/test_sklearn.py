@@ -29,8 +29,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn import RNNClassifier, RNNRegressor, RNNTagger, bridge, standin
-from fastrnn.estimators import base as estimators_base
 from fastrnn.metrics import token_accuracy_scorer, token_f1_scorer
+from fastrnn.network import Network
 from fastrnn.preprocessing import SequenceScaler, TokenEncoder
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
@@ -342,7 +342,7 @@ def test_a_callback_that_fails_leaves_the_model_as_it_was(ragged):
 def test_an_interrupted_epoch_is_closed(ragged, monkeypatch):
     callback = recorder()
     model = learner(max_iter=3).set_callbacks(callback)
-    loss_and_grad, calls = estimators_base.Network.loss_and_grad, []
+    loss_and_grad, calls = Network.loss_and_grad, []
 
     def interrupted(*args, **kwargs):
         calls.append(1)
@@ -350,7 +350,7 @@ def test_an_interrupted_epoch_is_closed(ragged, monkeypatch):
             raise KeyboardInterrupt
         return loss_and_grad(*args, **kwargs)
 
-    monkeypatch.setattr(estimators_base.Network, "loss_and_grad", interrupted)
+    monkeypatch.setattr(Network, "loss_and_grad", interrupted)
     with pytest.warns(UserWarning, match="interrupted in epoch 2"):
         model.fit(*ragged)
     assert callback.events[-4:] == ["begin epoch", "end epoch", "end fit", "teardown"]

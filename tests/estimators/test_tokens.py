@@ -24,7 +24,7 @@ def make_ids(n=120, n_ids=6, seed=0):
     return X, np.array([x[0] % 2 for x in X])
 
 
-def make_mixed(n=300, seed=0):
+def make_mixed(n=150, seed=0):
     """Return sequences of an id, a number and another id, and labels by all three."""
     rng = np.random.default_rng(seed)
     X = []
@@ -89,11 +89,11 @@ def test_table_and_array_of_ids():
 
 def test_ids_beside_numbers():
     X, y = make_mixed()
-    model = learner(categorical_features=[0, 2], embedding_dim=(3, 2), max_iter=80).fit(X, y)
+    model = learner(categorical_features=[0, 2], embedding_dim=(3, 2), max_iter=60).fit(X, y)
     assert model.score(*make_mixed(seed=1)) > 0.85
     assert model.n_categories_ == (4, 3) and model.n_features_in_ == 3
     assert [table.shape for table in model.network_.embeddings] == [(4, 3), (3, 2)]
-    mask = learner(categorical_features=[True, False, True], embedding_dim=(3, 2), max_iter=80)
+    mask = learner(categorical_features=[True, False, True], embedding_dim=(3, 2), max_iter=60)
     np.testing.assert_array_equal(mask.fit(X, y).predict_proba(X), model.predict_proba(X))
 
 
@@ -252,7 +252,7 @@ def library(request):
     return pytest.importorskip(request.param)
 
 
-def make_frames(library, n=300, seed=0):
+def make_frames(library, n=150, seed=0):
     """Return `make_mixed` as data frames of a word, a number and a shape."""
     X, y = make_mixed(n, seed)
     frames = []
@@ -265,11 +265,11 @@ def make_frames(library, n=300, seed=0):
 
 def test_frames(library):
     X, y = make_frames(library)
-    model = learner(categorical_features="from_dtype", max_iter=80).fit(X, y)
+    model = learner(categorical_features="from_dtype", max_iter=60).fit(X, y)
     assert model.score(*make_frames(library, seed=1)) > 0.85
     assert model.n_categories_ == (4, 3) and model.n_features_in_ == 3
     assert model.feature_names_in_.tolist() == ["word", "number", "shape"]
-    named = learner(categorical_features=["shape", "word"], max_iter=80).fit(X, y)
+    named = learner(categorical_features=["shape", "word"], max_iter=60).fit(X, y)
     np.testing.assert_array_equal(named.predict_proba(X), model.predict_proba(X))
     scaled = SequenceScaler(categorical_features="from_dtype").fit_transform(X)
     learner(categorical_features="from_dtype", max_iter=2).fit(scaled, y)
