@@ -224,7 +224,7 @@ def test_validation_data_may_lack_a_class():
     ("data", "error", "message"),
     [
         (3, TypeError, r"validation_data must be a tuple \(X, y\) or .*, got int"),
-        ((1, 2, 3, 4), TypeError, "validation_data must be a tuple .*, got 4 parts"),
+        ((1, 2, 3, 4), TypeError, "validation_data must be a tuple .*, got 4 entries"),
         (([[[1.0, 2.0]]], ["up"]), ValueError, "validation_data: sequence 0 has 2 features"),
         (([[[1.0, 2, 3]]], ["up", "up"]), ValueError, "validation_data: .* X has 1 sequences"),
         (([[[1.0, 2, 3]]], ["Up"]), ValueError, "validation_data: y has the label 'Up' of seq"),

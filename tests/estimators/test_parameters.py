@@ -495,7 +495,7 @@ def test_parameter_has_an_effect(name):
 
 
 def test_every_parameter_is_known_to_have_an_effect():
-    elsewhere = {"verbose", "warm_start", "n_jobs"}  # test_estimators.py
+    elsewhere = {"verbose", "warm_start", "n_jobs"}  # test_contract*.py
     ids = {"embedding_dim", "categorical_features"}  # test_tokens.py
     tested = {*SOMETIMES_USED, *ALWAYS_USED, *elsewhere, *ids}
     assert tested == set(RNNClassifier().get_params())
