@@ -30,6 +30,10 @@ def test_public_classes_are_found_and_listed(name):
     assert name in dir(fastrnn)
 
 
+def test_the_lists_of_public_classes_are_the_same():
+    assert fastrnn.__all__ == fastrnn.estimators.__all__
+
+
 def test_submodules_are_found_without_importing_them():
     names = ["datasets", "estimators", "inspection", "interop", "layers", "metrics", "plotting"]
     found = "; ".join(f"assert fastrnn.{name}.__name__ == 'fastrnn.{name}'" for name in names)

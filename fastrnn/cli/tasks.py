@@ -53,7 +53,7 @@ class Forecast:
 
     def answers(self, model, options):
         """Forecast; see `SequenceTask`."""
-        horizon = options.horizon or model.horizon
+        horizon = options.horizon or model.reader_.plan.n_ahead
         series = self._read(model, options.file, options) if options.file else None
         future = None
         if options.future:
@@ -84,7 +84,7 @@ class Forecast:
 
     def figures(self, model, options):
         """Judge a model by forecasts from many origins, beside the seasonal naive forecast."""
-        horizon = options.horizon or model.horizon
+        horizon = options.horizon or model.reader_.plan.n_ahead
         series = self._read(model, options.file, options)
         backtest = model.backtest(series, horizon, options.step or horizon, start=options.start)
         figures = {"series": len(set(backtest["series"].tolist()))}

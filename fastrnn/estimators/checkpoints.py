@@ -89,7 +89,7 @@ def open_checkpoints(estimator, path, every, resume):
     Parameters
     ----------
     estimator : RNNBase
-        Its `fit` is running, its parameters have been checked.
+        Its `fit` is running; its parameters are checked later.
     path, every, resume : object
         What `fit` was given as `checkpoint`, `checkpoint_every` and `resume`.
 

@@ -7,16 +7,8 @@ import numpy as np
 
 from fastrnn.estimators import fitting
 from fastrnn.estimators.base import RNNBase
-from fastrnn.estimators.classifier import RNNClassifier
-from fastrnn.estimators.forecaster import RNNForecaster
-from fastrnn.estimators.language_model import RNNLanguageModel
-from fastrnn.estimators.regressor import RNNRegressor
-from fastrnn.estimators.tagger import RNNTagger
 from fastrnn.inputs.columns import Columns
 from fastrnn.network.network import Network
-
-KINDS = (RNNClassifier, RNNRegressor, RNNTagger, RNNForecaster, RNNLanguageModel)
-"""Estimators whose answers this module can put into words."""
 
 LINKS = ("identity", "softmax", "sigmoid")
 """What may become of the outputs of a linear map, as far as other programs are told how."""
@@ -96,27 +88,48 @@ def adopt(est, weights, meaning):
 def read_model(est):
     """What exchange needs to know of an estimator of fastrnn, which must be fitted."""
     est.check_fitted()
-    kind = next((kind for kind in KINDS if isinstance(est, kind)), None)
-    if kind is None:
-        raise TypeError(f"there is no export of what {type(est).__name__} answers")
     network, reader, task = est.network_, est.reader_, est.task_
+    kind = next((cls for cls in type(est).__mro__ if vars(cls).get("kind")), None)
+    if kind is None or task.kind not in _ABOUT:
+        raise TypeError(f"there is no export of what {type(est).__name__} answers")
     _check(network)
     columns, names = reader.columns, reader.feature_names
-    if kind not in (RNNForecaster, RNNLanguageModel) and reader.n_columns is not None:
+    if reader.kind == "sequences" and reader.n_columns is not None:
         names = None  # of a table they name steps
-    about = {"answers": "classes"}
-    if kind is RNNForecaster:
-        about = {"answers": "forecasts", "plan": reader.plan, "covariates": reader.covariates}
-    elif kind is RNNRegressor:
-        about = {"answers": "numbers", "scale": task.scale, "mean": task.mean}
-        about["is_flat"] = task.is_flat
-    elif kind is RNNLanguageModel:
-        about = {"answers": "tokens", "meanings": est.tokens_, "end": reader.vocabulary.end}
-    elif task.kind == "label_sets":
-        about = {"answers": "labels", "meanings": est.classes_}
-    else:
-        about["meanings"] = est.classes_
-    return Model(kind.__name__, network, columns, names, **about)
+    return Model(kind.__name__, network, columns, names, **_ABOUT[task.kind](reader, task))
+
+
+def _classes(reader, task):
+    return {"answers": "classes", "meanings": task.classes}
+
+
+def _labels(reader, task):
+    return {"answers": "labels", "meanings": np.arange(task.n_outputs)}
+
+
+def _numbers(reader, task):
+    numbers = {"scale": task.scale, "mean": task.mean, "is_flat": task.is_flat}
+    return {"answers": "numbers", **numbers}
+
+
+def _tokens(reader, task):
+    vocabulary = reader.vocabulary
+    return {"answers": "tokens", "meanings": vocabulary.tokens, "end": vocabulary.end}
+
+
+def _forecasts(reader, task):
+    return {"answers": "forecasts", "plan": reader.plan, "covariates": reader.covariates}
+
+
+_ABOUT = {
+    "classes": _classes,
+    "label_sets": _labels,
+    "step_classes": _classes,
+    "numbers": _numbers,
+    "next_tokens": _tokens,
+    "next_values": _forecasts,
+}
+"""What outputs are about, by the kind of the task; other tasks have answers of no word here."""
 
 
 def _check(network):

@@ -7,6 +7,7 @@ import ctypes
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +96,7 @@ def test_numbers(labels, kind, tmp_path, compiler):
 @pytest.mark.parametrize("label", ["a\x00b", "\ud800", "x" * 4096])
 def test_strings_that_c_cannot_have(label, tmp_path):
     model = classifier(["a", "b"])
-    model.classes_ = np.array(["a", label], dtype=object)
+    model.task_ = replace(model.task_, classes=np.array(["a", label], dtype=object))
     with pytest.raises(ValueError, match=r"the class label .* does not fit into a string of C"):
         export_c(model, tmp_path / "model.c")
     assert not any(tmp_path.iterdir())
