@@ -112,15 +112,10 @@ class PaddedLayer(RecurrentLayer):
             initial_state = self._as_states("initial_state", initial_state, shape)
         if lengths is not None:
             lengths = _check_lengths(lengths, n_steps, n_sequences)
-        n_rows = n_steps * n_sequences if lengths is None else int(lengths.sum())
-        flops = self._flops(n_rows)
-        if training or products() == "blas":
-            n_shards = count_shards(n_sequences, flops)
-        else:
-            # No sum goes over the sequences, and packed products do not see batch mates.
-            worthwhile = int(flops // threads.WORTHWHILE_FLOPS)
-            n_shards = min(threads.count_threads(n_jobs), worthwhile, n_sequences // SMALLEST_SHARD)
-            n_shards = max(1, n_shards)
+        n_shards = 1
+        if training or n_jobs is not None or products() == "blas":
+            n_rows = n_steps * n_sequences if lengths is None else int(lengths.sum())
+            n_shards = self._count_shards(n_sequences, self._flops(n_rows), training, n_jobs)
         if lengths is None:
             shards, make = pack_dense(n_steps, n_sequences, n_shards), np.empty
         else:
@@ -165,7 +160,10 @@ class PaddedLayer(RecurrentLayer):
                     array[d, batch.span] = packed_array[-len(batch.order) :]
             strand.tape = tape
 
-        threads.run(run_strand, strands, n_jobs, self._flops(len(shards[0].rows)))
+        if n_jobs is None:
+            threads.run(run_strand, strands)
+        else:
+            threads.run(run_strand, strands, n_jobs, self._flops(len(shards[0].rows)))
         self._spare_forward_plans.append(plan)
         if training:
             self._forward_pass = _ForwardPass(strands, make, n_steps, n_sequences, n_jobs)
@@ -256,6 +254,15 @@ class PaddedLayer(RecurrentLayer):
         self._give_back(done.strands)
         self._forward_pass = None
         return dx, dinitial
+
+    def _count_shards(self, n_sequences, flops, training, n_jobs):
+        """Into how many shards a batch is cut."""
+        if training or products() == "blas":
+            return count_shards(n_sequences, flops)
+        # No sum goes over the sequences, and packed products do not see batch mates.
+        worthwhile = int(flops // threads.WORTHWHILE_FLOPS)
+        n_threads = threads.count_threads(n_jobs)
+        return max(1, min(n_threads, worthwhile, n_sequences // SMALLEST_SHARD))
 
     def _empty_states(self, shape):
         """A tuple (h,) or (h, c) of arrays."""

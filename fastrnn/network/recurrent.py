@@ -358,10 +358,6 @@ class RecurrentLayer:
         """Rows that one chunk of steps of a tape may have."""
         return max(self.chunk_rows, tape.n_sequences)
 
-    def _gate_rows(self, tape, keep):
-        """Rows of gates that a forward pass needs: all to keep them, else those of a chunk."""
-        return len(tape.x) if keep else min(len(tape.x), self._chunk_room(tape))
-
     def _packed_chunk(self, tape, work):
         """Room for x or h, and for the gates, of one chunk in packed form."""
         room = self._chunk_room(tape)
@@ -468,16 +464,17 @@ class RecurrentLayer:
 
     def _run_forward(self, params, weights, tape, work, keep, outputs, team):
         """Let a team run the kernels over a tape, which gets what they keep."""
-        rows = self._gate_rows(tape, keep)
-        gate_rows = self._chunk_room(tape) if self._drops_gates else rows
-        gates = work.take("gates", (gate_rows, self._gates_size))
+        room, rows = self._chunk_room(tape), len(tape.x)
+        if not keep and rows > room:
+            rows = room
+        gates = work.take("gates", (room if self._drops_gates else rows, self._gates_size))
         kept = h_U = None
         if self._kept_size:
             kept = work.take("kept", (rows, self._kept_size))
         if self._is_apart:
             h_U = work.take("h_U", (tape.n_sequences, self._gates_size))
-        work.call(
-            team.call, recurrence.cell_forward,
+        work.calls_of(team)(
+            recurrence.cell_forward,
             self.kernel, self.kernel_option, self.of_cell(params),
             tape.x, params["b"], tape.alive, tape.mask, tape.h, tape.c,
             gates, kept, h_U, self._scratch(tape, work, team), *weights,
@@ -494,8 +491,8 @@ class RecurrentLayer:
         if self._is_twice:
             dreset = work.take("dreset", (tape.n_sequences, self.hidden_size))
         dh, dc = dstate if self.n_states == 2 else (dstate[0], None)
-        work.call(
-            team.call, recurrence.cell_backward,
+        work.calls_of(team)(
+            recurrence.cell_backward,
             self.kernel, self.kernel_option, self.of_cell(params), self.of_cell(grads),
             tape.x, params["b"], tape.alive, tape.mask, tape.h, tape.c, gates, tape.kept,
             dy, dh, dc, dx, grads["W"], grads["U"], grads["b"],

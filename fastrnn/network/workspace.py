@@ -66,6 +66,10 @@ class Workspace:
         """Let a kernel work on arrays, of this workspace among others."""
         return kernel(*arguments)
 
+    def calls_of(self, team):
+        """The function by which a team lets its members work on arrays."""
+        return team.call
+
     def zeros(self, name, shape):
         """The same, filled with zeros."""
         array = self.take(name, shape)
@@ -151,6 +155,10 @@ class CountingWorkspace(Workspace):
     def call(self, kernel, *arguments):
         """Do nothing, as well as any kernel."""
         return True
+
+    def calls_of(self, team):
+        """Do nothing, likewise."""
+        return self.call
 
 
 def of_one_number(size, dtype):
