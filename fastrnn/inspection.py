@@ -132,7 +132,8 @@ def loss_gradient(network, target, weight):
 def output_gradient(link, n_outputs, output, unit):
     """Likewise, for an output; None is the predicted class, or the only one.
 
-    ``link`` is that of the network's head; ``unit(k)`` is what one in output k of the network is in what is predicted.
+    ``link`` is that of the network's head; ``unit(k)`` is what one in its output k is in what is
+    predicted.
     """
     if output is not None:
         if isinstance(output, bool) or not isinstance(output, Integral):

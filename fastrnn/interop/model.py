@@ -137,8 +137,8 @@ def _check(network):
     head, pooling = network.head, network.architecture.pooling
     if head.link not in LINKS:
         raise ValueError(
-            f"there is no export of the head {head.kind!r}, only of those that are a linear map and "
-            f"one of {list(LINKS)}"
+            f"there is no export of the head {head.kind!r}, only of those that are a linear map "
+            f"and one of {list(LINKS)}"
         )
     if unknown := head.params.keys() - {"W", "b"}:
         raise ValueError(f"there is no export of a head with the parameters {sorted(unknown)}")
