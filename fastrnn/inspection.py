@@ -13,6 +13,7 @@ import numpy as np
 
 from fastrnn.inputs import frames
 from fastrnn.network import threads
+from fastrnn.standin import as_generator
 
 __all__ = ["GradientFlow", "Importances", "permutation_importance"]
 
@@ -316,7 +317,7 @@ def permutation_importance(
     baseline = float(score(estimator, X, y, **options))  # finds the faults of X and y, too
     if len(X) < 2:
         raise ValueError("X has 1 sequence: permuting features between sequences needs at least 2")
-    rng = _generator(random_state)
+    rng = as_generator(random_state)
     donors = [rng.permutation(len(X)) for _ in range(n_repeats)]
 
     def score_permuted(task):
@@ -417,9 +418,3 @@ def _positive(name, value):
     if value < 1:
         raise ValueError(f"{name} must be at least 1, got {value}")
     return value
-
-
-def _generator(random_state):
-    if isinstance(random_state, np.random.RandomState):
-        random_state = random_state.randint(2**32, size=4, dtype=np.uint32)
-    return np.random.default_rng(random_state)

@@ -6,6 +6,18 @@ The same names with the same behaviour, as far as an estimator without nested es
 import functools
 import inspect
 
+import numpy as np
+
+
+def as_generator(random_state):
+    """The source of random numbers for a parameter, which may be a RandomState as scikit-learn's.
+
+    A RandomState is drawn from, so that a second call gives other numbers.
+    """
+    if isinstance(random_state, np.random.RandomState):
+        random_state = random_state.randint(2**32, size=4, dtype=np.uint32)
+    return np.random.default_rng(random_state)
+
 
 def available_if(check):
     """Decorator: a class has the method only where ``check(instance)`` is true."""

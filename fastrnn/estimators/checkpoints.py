@@ -101,7 +101,7 @@ def open_checkpoints(estimator, path, every, resume):
     Raises
     ------
     TypeError
-        If one has the wrong type.
+        If one has the wrong type, or if files have no word for the estimator.
     ValueError
         If one has no effect or a value it may not have, or if the solver can have no checkpoints.
     OSError
@@ -118,6 +118,11 @@ def open_checkpoints(estimator, path, every, resume):
             name = "resume=True" if resume else f"checkpoint_every={every}"
             raise ValueError(f"{name} has no effect: give the file in checkpoint")
         return None
+    if estimator.kind is None:
+        raise TypeError(
+            f"checkpoint is not for {type(estimator).__name__}, which is derived from none of "
+            "fastrnn's estimators: files have no word for it"
+        )
     if estimator.solver == "lbfgs":
         raise ValueError(
             "checkpoint is not for solver='lbfgs': what scipy keeps from one iteration to the next "

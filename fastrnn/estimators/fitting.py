@@ -19,6 +19,7 @@ from fastrnn.estimators.tasks import Scored
 from fastrnn.network.architecture import Architecture
 from fastrnn.network.network import Network
 from fastrnn.network.recurrent import ZEROS
+from fastrnn.standin import as_generator
 from fastrnn.training.loop import History, Settings, TrainingState, train
 
 
@@ -200,13 +201,6 @@ def settings_of(estimator):
     """How training goes."""
     settings = plain_values(estimator, [field.name for field in fields(Settings)])
     return Settings(**{**settings, "batch_size": batch_size(estimator)})
-
-
-def as_generator(random_state):
-    """The source of random numbers that an estimator's parameter stands for."""
-    if isinstance(random_state, np.random.RandomState):
-        random_state = random_state.randint(2**32, size=4, dtype=np.uint32)
-    return np.random.default_rng(random_state)
 
 
 def _read(estimator, X, y, sample_weight, goes_on, task=None, partial=False):

@@ -3,7 +3,7 @@
 import math
 
 from fastrnn.estimators.classifier import RNNClassifier
-from fastrnn.estimators.fitting import as_generator, keep, regularization
+from fastrnn.estimators.fitting import keep, regularization
 from fastrnn.estimators.forecaster import RNNForecaster
 from fastrnn.estimators.language_model import RNNLanguageModel
 from fastrnn.estimators.regressor import RNNRegressor
@@ -13,6 +13,7 @@ from fastrnn.files import ModelFileError
 from fastrnn.files.layout import open_record
 from fastrnn.network.network import Network
 from fastrnn.network.recurrent import ZEROS
+from fastrnn.standin import as_generator
 from fastrnn.training.loop import TrainingState
 
 _KINDS = {

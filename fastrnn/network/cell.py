@@ -147,13 +147,6 @@ class Cell:
         name, option = self.kernels[self.choice(options)]
         return Kernel(name), option
 
-    @property
-    def n_kept(self):
-        """What a layer keeps of a step for the way back, beside h, in widths of a state."""
-        kernel, _ = self.kernel(self.check_options({}))
-        gates = 0 if kernel.drops_gates else len(self.gates)
-        return gates + kernel.kept + len(self.states) - 1
-
     def operator(self, library, options):
         """What it is in a library, "onnx", "keras" or "torch", with these options; or None."""
         operator = getattr(self, library)

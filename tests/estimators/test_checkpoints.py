@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNRegressor, RNNTagger
+from fastrnn.estimators.base import RNNBase
 from fastrnn.estimators.checkpoints import CheckpointFile
 from fastrnn.files import ModelFileError, read_description
 from fastrnn.training import solvers
@@ -327,6 +328,21 @@ def test_arguments(name, options, error, words, tmp_path, monkeypatch):
 def test_lbfgs_is_refused(tmp_path):
     with pytest.raises(ValueError, match="not for solver='lbfgs': what scipy keeps"):
         RNNClassifier(solver="lbfgs").fit(X, LABELS, checkpoint=tmp_path / "c")
+
+
+def test_derived_estimators(tmp_path):
+    class Named(RNNClassifier):
+        """A class of a user's own."""
+
+    class Oracle(RNNBase):
+        """One that is derived from none of those that files know."""
+
+    path = tmp_path / "named.checkpoint"
+    full = Named(3, **COMMON).fit(X, LABELS, checkpoint=path)
+    again = Named(3, **COMMON).fit(X, LABELS, checkpoint=path, resume=True)
+    np.testing.assert_array_equal(again.predict_proba(X), full.predict_proba(X))
+    with pytest.raises(TypeError, match="checkpoint is not for Oracle"):
+        Oracle().fit(X, LABELS, checkpoint=path)
 
 
 def test_damaged_checkpoints_are_refused(tmp_path):
