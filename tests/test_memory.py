@@ -1,5 +1,6 @@
 """How much memory is needed: estimates against what is taken, and refusals before it is."""
 
+import inspect
 import tracemalloc
 from dataclasses import fields
 
@@ -192,6 +193,18 @@ def test_no_copy_is_counted_where_none_is_made():
     X = np.zeros((10, 50, 3), "float32")
     model = RNNRegressor(8)
     assert model.estimate_memory(list(X)) == model.estimate_memory(X) + X.nbytes
+
+
+def test_of_all_that_counts_is_told(monkeypatch):
+    told = {}
+    monkeypatch.setattr(
+        "fastrnn.estimators.needs.estimate_memory", lambda *args, **rest: told.update(rest) or 0
+    )
+    X, y = np.zeros((4, 5, 2), "float32"), [0, 1, 0, 1]
+    model = RNNClassifier(4, recurrent_dropout=0.25, solver="sgd", momentum=0.5, batch_size=3)
+    model.estimate_memory(X, y)
+    counted = inspect.signature(estimate_memory).parameters.keys() & model.get_params().keys()
+    assert told == {name: getattr(model, name) for name in counted}
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ from fastrnn.memory import estimate_memory, refuse_if_too_large
 
 def needed_to_train(estimator, architecture, task, sequences, scored=None, **changes):
     """Bytes that `fit` takes beside the sequences; `changes` are of parameters."""
+    names = ["solver", "momentum", "dropout", "recurrent_dropout", "bptt_steps", "n_jobs"]
     options = {
-        **plain_values(estimator, ["solver", "momentum", "dropout", "bptt_steps", "n_jobs"]),
+        **plain_values(estimator, names),
         "batch_size": batch_size(estimator),
         **changes,
     }
