@@ -100,6 +100,32 @@ def test_no_private_name_of_another_file(path):
     assert not found, "line, name"
 
 
+def private_members(trees):
+    """By the name of each class: its file, the names of its bases, and its private methods."""
+    return {
+        node.name: (
+            path,
+            {base.id for base in node.bases if isinstance(base, ast.Name)},
+            {f.name for f in node.body if isinstance(f, ast.FunctionDef) and is_private(f.name)},
+        )
+        for path, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    }
+
+
+def test_no_class_replaces_a_private_method_of_another_file():
+    classes = private_members({path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES})
+    found = [
+        (name, base, own & of_base)
+        for name, (path, bases, own) in classes.items()
+        for base in bases & classes.keys()
+        for of_path, _, of_base in [classes[base]]
+        if of_path != path and own & of_base
+    ]
+    assert not found, "class, base, methods"
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_kinds_are_not_told_apart_by_what_they_have(path):
     found = [

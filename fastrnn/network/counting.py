@@ -47,7 +47,7 @@ class CountedNetwork(Network):
         self._workspaces.append(CountingWorkspace(self.dtype))
         return self._workspaces[-1]
 
-    def _mark_decayed(self):
+    def mark_decayed(self):
         """There is no room for that."""
 
     @property

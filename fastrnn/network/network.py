@@ -118,12 +118,12 @@ class Network:
         )
 
         self.decayed = self.make_vector(n_parameters, bool)
-        self._mark_decayed()
+        self.mark_decayed()
         self._decayed_bytes = self.decayed.view(np.uint8)
         self.layer_gradients = LayerGradients(self, self.grad[: self.n_layer_parameters])
         self.release_memory()
 
-    def _mark_decayed(self):
+    def mark_decayed(self):
         """Say which parameters are weights."""
         for name, view in self.named_views(self.decayed).items():
             part, _, name = name.rpartition(".")
