@@ -12,10 +12,10 @@ import fastrnn.training
 from fastrnn import RNNClassifier, RNNRegressor
 from fastrnn.inputs.sequences import Sequences
 from fastrnn.memory import MemoryLimitError, available_memory, estimate_memory, refuse_if_too_large
-from fastrnn.network import Architecture
+from fastrnn.network import Architecture, cells
 from fastrnn.training.loop import Settings, TrainingState, train
 
-CELLS = pytest.mark.parametrize("cell", ["rnn", "gru", "lstm", "carry_lstm"])
+CELLS = pytest.mark.parametrize("cell", cells.CELLS)
 GIB = 2**30
 
 
