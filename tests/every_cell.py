@@ -1,7 +1,7 @@
 """Every cell, with each of its choices, for the suites that run over all; and what each computes.
 
 `STEPS` has a NumPy version of every cell: one step of one sequence, from the parameters ``p``, the
-state before and the input ``x`` of shape (D,) to the state after.
+state before and the input ``x`` of shape (D,) to the state after. `take_step` adds zoneout.
 """
 
 import numpy as np
@@ -23,6 +23,9 @@ CHOICES = {
     for choice in layer.cell.kernels
 }
 """Parameters of estimators, by a label."""
+
+ZONED = {f"{label}-zoneout": {**options, "zoneout": 0.3} for label, options in CHOICES.items()}
+"""The same with zoneout."""
 
 NORMALIZED = {
     label
@@ -98,3 +101,10 @@ STEPS = {
     "peephole_lstm": peephole_lstm_step,
     "layernorm_lstm": layernorm_lstm_step,
 }
+
+
+def take_step(cell, p, state, x, zoneout=0.0, **options):
+    """One step, of which each unit keeps so much of the state before."""
+    new = STEPS[cell](p, state, x, **options)
+    pairs = zip(state, new, strict=True)
+    return tuple(zoneout * before + (1 - zoneout) * after for before, after in pairs)

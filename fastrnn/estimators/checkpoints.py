@@ -15,6 +15,7 @@ from numbers import Integral
 import numpy as np
 
 from fastrnn.estimators.parameters import course_of_training, parameters_of
+from fastrnn.estimators.released import ADDED
 from fastrnn.estimators.saving import PARAMETERS, recorded_parameters
 from fastrnn.files import ModelFileError
 from fastrnn.files.atomic import remove_stale
@@ -278,7 +279,10 @@ class CheckpointFile:
     def _read(self, file):
         if file.kind != "checkpoint":
             raise ModelFileError(f"this is a file of kind {show(file.kind)}, no checkpoint")
-        self._compare(file.read(_TRAINING_OF))
+        training_of = file.read(_TRAINING_OF)
+        if file.format == 1:
+            training_of["parameters"] = ADDED | training_of["parameters"]
+        self._compare(training_of)
         saved = file.read(_stage(self._estimator.dtype))
         file.end()
         theta, history, training = saved["theta"], saved["history"], saved["training"]

@@ -1,7 +1,7 @@
 """Files of older formats as those of the present one; nobody else knows what they were like.
 
 Format 1, of version 0.1.0: the section "fitted_with" has the parameters that shaped the network,
-and "fitted" what was learned beside the weights.
+and "fitted" what was learned beside the weights. There was no zoneout.
 """
 
 from fastrnn.estimators.labels import Labels
@@ -9,6 +9,10 @@ from fastrnn.files import ModelFileError
 from fastrnn.files.codec import Flag, Place, Record, Text, Whole, as_model_file_error
 from fastrnn.inputs.columns import COLUMNS
 from fastrnn.network.architecture import Architecture
+from fastrnn.network.cell import ZONEOUT
+
+ADDED = {ZONEOUT.name: ZONEOUT.default}
+"""Parameters that no estimator had, and what they were in effect."""
 
 _NEW = ("architecture", "reader", "task")
 _TENSORS = {
@@ -63,7 +67,7 @@ def to_present_format(file):
     for name in (*_NEW, *_TENSORS.values()):
         if name in sections or name in file.tensors:
             raise ModelFileError(f"it has the unknown entry or tensor {name!r}")
-    for name in ("fitted", "fitted_with"):
+    for name in ("fitted", "fitted_with", "parameters"):
         if not isinstance(sections.get(name), dict):
             raise ModelFileError(f"{name!r} should be an object")
     fitted, shaped = sections.pop("fitted"), dict(sections.pop("fitted_with"))
@@ -71,6 +75,7 @@ def to_present_format(file):
     with as_model_file_error("fitted_with: "):
         reader, task, ends = _PARTS[file.kind](fitted, checked, shaped, file)
         architecture = _architecture(shaped, ends, file)
+    sections["parameters"] = ADDED | sections["parameters"]
     parts = zip(_NEW, (architecture.to_record(), reader, task), strict=True)
     file.replace_sections(sections | dict(parts), _TENSORS)
 

@@ -49,7 +49,7 @@ def option_of_cells(name, help) -> Any:
         if option.name == name
     }
     option = next(iter(options.values()))
-    values = FINITE
+    values = SHARE if option.is_share else FINITE
     if option.choices:
         values = flag() if isinstance(option.default, bool) else words(*option.choices)
     named = [f'"{cell}"' for cell in options]
@@ -141,6 +141,14 @@ class SharedParameters:
         """
         Start value of the carry gate's bias, for {cells}. From 0 the cell may fail to learn from
         what happened many steps ago.
+        """,
+    )
+    zoneout: float = option_of_cells(
+        "zoneout",
+        """
+        Probability that a unit keeps its state from one step to the next instead of the new one, in
+        [0, 1). It is drawn while training, anew for each unit and step; a prediction takes the
+        mean, as "lbfgs" does in training, too. It makes a memory last.
         """,
     )
     solver: str = parameter(

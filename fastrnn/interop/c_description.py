@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from fastrnn.interop.model import Model
+from fastrnn.network.cell import ZONEOUT
 
 
 @dataclass(eq=False)
@@ -150,8 +151,11 @@ def options_of(layer, step):
     """The options of a layer as constants; the code of its step must know each by name."""
     constants = {}
     for name, value in layer.options.items():
-        if name in layer.cell.biases.values():
-            continue  # where training began
+        if name in layer.cell.biases.values() or (name == ZONEOUT.name and not value):
+            continue  # where training began, or nothing
+        if name == ZONEOUT.name:
+            constants[name.upper()] = value
+            continue
         if name.upper() not in step:
             raise ValueError(f"there is no C code of {name}={value!r} of cell={layer.cell.name!r}")
         if isinstance(value, str):

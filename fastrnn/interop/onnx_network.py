@@ -223,7 +223,12 @@ class ScanNodes:
         layer = self._layer
         xW, *states = [_Value(graph, name) for name in (xW, *states)]
         p = {name: _Value(graph, weight) for name, weight in weights.items()}
-        return [new.name for new in layer.cell.step(_Functions(), xW, states, p, layer.options)]
+        new = layer.cell.step(_Functions(), xW, states, p, layer.options)
+        if layer.zoneout:
+            share = layer.dtype.type(layer.zoneout)
+            pairs = zip(new, states, strict=True)
+            new = [after + (before - after) * share for after, before in pairs]
+        return [state.name for state in new]
 
 
 def _zeros(graph, x, size, dtype):

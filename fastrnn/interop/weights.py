@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastrnn.interop.model import adopt, is_estimator, read_model
+from fastrnn.network.cell import ZONEOUT
 from fastrnn.network.cells import CELLS
 from fastrnn.network.recurrent import ZEROS, RecurrentLayer
 
@@ -131,6 +132,7 @@ class Weights:
             "embedding_dim": _one_or_all(tuple(table.shape[1] for table in self.tables)),
             "cell": self.cell,
             "bidirectional": self.bidirectional,
+            ZONEOUT.name: ZONEOUT.default,
             **self.options,
         }
         if "pooling" in defaults and self.pooling is not None:
@@ -259,6 +261,8 @@ def _name(layer):
     cell, beside = layer.cell, [p.name for p in layer.cell.parameters if p.bias_of is None]
     if layer.has_unknown_parameters:
         return f"{type(layer).__name__} with the parameters {list(layer.params)}"
+    if layer.zoneout:
+        return f"{cell.name} with zoneout={layer.zoneout}"
     if beside:
         return f"{cell.name} with the parameters {beside}"
     if cell.chooser is None or not (cell.torch or cell.keras):

@@ -1,4 +1,4 @@
-"""Dropout whose mask is computed where it is used, and never kept.
+"""Dropout whose mask is computed where it is used, and never kept; and the zones of zoneout.
 
 Unit j of an array is kept or dropped by 32 bits of the SplitMix64 sequence (Steele, Lea and Flood
 2014), which are a function of the array's seed and of j alone: the way back draws the same mask as
@@ -43,3 +43,19 @@ def dropout(
         if size % 2:
             bits = _splitmix(seed, size // 2)
             target[size - 1] = source[size - 1] * (scale if <uint32_t> bits >= threshold else 0)
+
+
+def draw_zones(
+    double rate,                # share of the units that keep their state, in [0, 1)
+    uint64_t seed,              # any 64 bits; the same ones draw the same zones
+    uint64_t first,             # number of the first unit: others of this seed are before it
+    floating[:, ::1] zones,     # OUT  (N, H)
+):
+    """zones = 1 with probability rate, else 0"""
+    cdef:
+        Py_ssize_t size = zones.shape[0] * zones.shape[1], j
+        floating* target = &zones[0, 0]
+        uint64_t threshold = <uint64_t> (rate * 4294967296.0)
+    with nogil:
+        for j in range(size):
+            target[j] = <uint32_t> _splitmix(seed, first + j) < threshold

@@ -1,7 +1,7 @@
 """The driver of all cells: over the packed time steps, in chunks, forward and backward.
 
 A cell is a record of C functions for one time step (cell.h), in a header of its own (cells/NAME.h).
-Here is what all have in common: products, chunks, teams, the recurrent dropout mask.
+Here is what all have in common: products, chunks, teams, recurrent dropout, zoneout.
 
 Rows are packed time-major. Sequences are sorted by falling length; ``alive[t]`` of the B sequences
 are still running at step t, and they own rows ``first .. first + alive[t]`` of every (N, ...)
@@ -18,6 +18,8 @@ Several threads may run a call together, as members of a team (team.pxd). Each h
 it alone computes their states, and their columns of what is propagated back to the step before.
 Forward, all meet at the end of every step, and between product and pointwise pass if gates of a
 member's units come from others or the new states take the place of the old; backward, once a step.
+
+With zoneout (masks.pxd) a cell's new states, the candidates, are mixed with those of the step before.
 """
 
 from cython cimport floating
@@ -25,6 +27,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memset
 
 cimport fastrnn.kernels.vector_math as vector_math
+from fastrnn.kernels.masks cimport add_masked, masked, zone_backward, zone_forward
 from fastrnn.kernels.products cimport (
     add_product_transposed, pack_left, pack_right, product, product_pair,
 )
@@ -102,21 +105,6 @@ cdef inline bint projects_stepwise(int64_t D, int64_t rows) noexcept nogil:
     return D <= 64 and rows >= 6
 
 
-cdef inline const floating* masked(
-    int64_t size,
-    const floating* h,      # IN   (size,)
-    const floating* mask,   # IN   (size,) or NULL
-    floating* scratch,      # OUT  (size,)
-) noexcept nogil:
-    """The state that enters the recurrent products: h, or h * mask written to scratch."""
-    cdef int64_t j
-    if mask == NULL:
-        return h
-    for j in range(size):
-        scratch[j] = h[j] * mask[j]
-    return scratch
-
-
 cdef inline void pack_previous(
     const Share* share,      # a member packs some of the steps
     int64_t start,
@@ -157,21 +145,6 @@ cdef inline void pack_rows(
     cdef Range mine = own(share, rows)
     pack_left(mine.end - mine.begin, F, x + mine.begin * stride, stride, <const floating*>NULL,
               rows, mine.begin, packed)
-
-
-cdef inline void add_masked(
-    int64_t rows,
-    int64_t H,
-    Range units,            # the columns that are meant
-    const floating* d,      # IN     (rows, H)
-    const floating* mask,   # IN     (rows, H) or NULL
-    floating* dh,           # INOUT  (rows, H)
-) noexcept nogil:
-    """dh += d * mask"""
-    cdef int64_t row, j
-    for row in range(rows):
-        for j in range(row * H + units.begin, row * H + units.end):
-            dh[j] += d[j] * mask[j] if mask != NULL else d[j]
 
 
 cdef inline void propagate(
@@ -234,6 +207,10 @@ def cell_forward(
     const floating[::1] packed_W,  # IN     W, packed
     const floating[::1] packed_U,  # IN     U, packed; for reset before, without its last blocks
     const floating[::1] packed_U_last,  # IN  those, packed
+    double zoneout,                # how much of the previous state stays; 0 for nothing
+    const floating[:, ::1] zones,  # IN     (N, H), of each unit instead, where it is drawn; or None
+    floating[:, ::1] new_h,        # OUT    (N, H), or (B, H): h without zoneout; None if it is 0
+    floating[:, ::1] new_c,        # OUT    the same of c; or None
     int64_t chunk_rows,
     bint keep,
     bint outputs,
@@ -247,6 +224,7 @@ def cell_forward(
     keep : False keeps nothing for the way back: c has B rows, and gates and kept are room for one
         chunk, R = max(chunk_rows, alive[0]); so are the gates of a cell that drops them.
     outputs : False keeps no outputs either: h has B rows.
+    new_h, new_c : with keep, on return what the cell wants back in place of h and c.
     """
     cdef:
         int64_t N = x.shape[0], D = x.shape[1], H = h.shape[1], GH = gates.shape[1]
@@ -272,9 +250,11 @@ def cell_forward(
         floating* c_rows = &c[0, 0] if c is not None else NULL
         floating* kept_rows = &kept[0, 0] if kept is not None else NULL
         floating* h_U = &recurrent[0, 0] if recurrent is not None else NULL
+        const floating* zone_rows = NULL
         const floating[::1] parameter
         const floating* h_in
         floating* gate_rows
+        floating* h_rows
         Step step
     memset(&step, 0, sizeof(Step))
     step.H, step.units, step.option = H, units, option
@@ -298,10 +278,13 @@ def cell_forward(
                 gate_rows = &gates[gate_row, 0]
                 step.rows, step.gates = alive[t], gate_rows
                 step.h_prev = &h[previous if outputs else 0, 0]
-                step.h = &h[B + row if outputs else 0, 0]
+                step.h = h_rows = &h[B + row if outputs else 0, 0]
                 if c_rows != NULL:
                     step.c_prev = c_rows + (previous * H if keep else 0)
                     step.c = c_rows + ((B + row) * H if keep else 0)
+                if zoneout > 0:
+                    step.h = &new_h[kept_row if keep else 0, 0]
+                    step.c = &new_c[kept_row if keep else 0, 0] if c_rows != NULL else NULL
                 if kept_rows != NULL:
                     step.kept = kept_rows + kept_row * KH
                 h_in = masked(alive[t] * H, <const floating*>step.h_prev, mask_rows, own_scratch)
@@ -331,6 +314,14 @@ def cell_forward(
                 if form != TWICE and (from_others or not outputs):  # then h_new is h_previous
                     meet(share)
                 functions.forward(&step)
+                if zoneout > 0:
+                    zone_rows = &zones[row, 0] if zones is not None else NULL
+                    zone_forward(alive[t], H, units, <floating>zoneout, zone_rows,
+                                 <const floating*>step.h, <const floating*>step.h_prev, h_rows)
+                    if c_rows != NULL:
+                        zone_forward(alive[t], H, units, <floating>zoneout, zone_rows,
+                                     <const floating*>step.c, <const floating*>step.c_prev,
+                                     c_rows + ((B + row) * H if keep else 0))
                 meet(share)
                 previous += before
                 before = alive[t]
@@ -367,6 +358,11 @@ def cell_backward(
     const floating[::1] packed_Ut_last,  # IN  those, packed
     floating[::1] packed_left,     # OUT    room for x or h of one chunk, packed
     floating[::1] packed_gates,    # OUT    room for the gates of one chunk, packed
+    double zoneout,                # as for `cell_forward`, and the next three
+    const floating[:, ::1] zones,  # IN     (N, H); or None
+    const floating[:, ::1] new_h,  # IN     (N, H); or None
+    const floating[:, ::1] new_c,  # IN     (N, H); or None
+    floating[:, ::1] past,         # OUT    (states · alive[0], H); or None
     int64_t chunk_rows,
     Member member,                 # whose shard of the work is done
 ):
@@ -400,6 +396,9 @@ def cell_backward(
         floating* db_of_products = NULL if functions.adds_bias else &db[0]
         floating* db_last = NULL
         bint adds = functions.adds
+        const floating* zone_rows = NULL
+        floating* past_h = &past[0, 0] if past is not None else NULL
+        floating* past_c = &past[past.shape[0] // 2, 0] if past is not None else NULL
         const floating[::1] parameter
         floating[::1] gradient
         floating* dreset_rows = &dreset[0, 0] if dreset is not None else NULL
@@ -433,6 +432,15 @@ def cell_backward(
                 if kept_rows != NULL:
                     step.kept = kept_rows + row * KH
                 step.dy = &dy[row, 0] if dy.shape[0] > 0 else NULL
+                if zoneout > 0:
+                    zone_rows = &zones[row, 0] if zones is not None else NULL
+                    zone_backward(alive[t], H, units, <floating>zoneout, zone_rows,
+                                  <const floating*>step.dy, &dh[0, 0], past_h)
+                    step.dy, step.h = NULL, <void*>&new_h[row, 0]
+                    if c_rows != NULL:
+                        zone_backward(alive[t], H, units, <floating>zoneout, zone_rows,
+                                      <const floating*>NULL, <floating*>step.dc, past_c)
+                        step.c = <void*>&new_c[row, 0]
                 functions.backward(&step)
                 meet(share)
                 if form == APART:
@@ -451,6 +459,11 @@ def cell_backward(
                 if n_first > 0:
                     propagate(alive[t], H, units, n_first, gate_rows, GH, &packed_Ut[0], mask_rows,
                               own_scratch, adds or form == APART, &dh[0, 0])
+                if zoneout > 0:
+                    add_masked(alive[t], H, units, past_h, <const floating*>NULL, &dh[0, 0])
+                    if c_rows != NULL:
+                        add_masked(alive[t], H, units, past_c, <const floating*>NULL,
+                                   <floating*>step.dc)
             gate_rows = &gates[gate_row, 0]
             if dx.shape[0] > 0:
                 # dx = gates @ W.T

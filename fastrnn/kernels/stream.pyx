@@ -33,6 +33,7 @@ from libc.string cimport memcpy, memset
 
 cimport fastrnn.kernels.vector_math as vector_math
 from fastrnn.kernels.links cimport softmax_row
+from fastrnn.kernels.masks cimport zone_forward
 from fastrnn.kernels.recurrence cimport Cell
 from fastrnn.kernels.team cimport all_of
 from fastrnn.kernels.vector_math cimport APART, SUM, TWICE, CellFunctions, Step
@@ -67,6 +68,7 @@ cdef struct Layer:
     const CellFunctions* of_float    # the cell's functions
     const CellFunctions* of_double
     int option
+    double zoneout       # how much of the state stays
     int64_t D, H, GH
     const void* W        # (D, GH), packed
     const void* U        # (H, GH), packed; for TWICE without its last blocks
@@ -126,6 +128,8 @@ cdef struct Plan:
     void* gates            # (shard, largest GH)
     void* h_U              # (shard, largest GH), for APART
     void* kept             # (shard, largest KH)
+    void* new_h            # (shard, largest H), the states without zoneout, if there is any
+    void* new_c            # (shard, largest H)
     void* pooled           # (shard, F), for MEAN
     void* outputs          # (shard, K), for AFFINE and FORECAST
     int64_t* n_steps       # (streams,)
@@ -241,6 +245,8 @@ cdef inline void layer_step(
     step.b, step.gates, step.kept, step.recurrent = b, gates, kept, p.h_U
     memcpy(step.extra, layer.extra, sizeof(layer.extra))
     step.h_prev, step.c_prev, step.h, step.c, step.h_in = h, c, h, c, h
+    if layer.zoneout > 0:
+        step.h, step.c = p.new_h, p.new_c
     if functions.form == SUM:
         # gates = b + x @ W + h @ U
         vector_math.product_pair(rows, GH, D, x, D, W, H, h, H, U, b, 0, gates, GH)
@@ -259,6 +265,12 @@ cdef inline void layer_step(
         vector_math.product(rows, GH - first, H, kept, functions.kept * H,
                             <const floating*>layer.U_last, gates + first, GH, gates + first, GH)
     functions.forward(&step)
+    if layer.zoneout > 0:
+        zone_forward(rows, H, step.units, <floating>layer.zoneout, <const floating*>NULL,
+                     <const floating*>p.new_h, h, h)
+        if c != NULL:
+            zone_forward(rows, H, step.units, <floating>layer.zoneout, <const floating*>NULL,
+                         <const floating*>p.new_c, c, c)
 
 
 cdef inline const floating* pool(
@@ -489,7 +501,7 @@ cdef class StreamKernel:
         for k, layer in enumerate(snapshot.layers):
             cell = layer.cell
             p.layers[k].of_float, p.layers[k].of_double = cell.of_float, cell.of_double
-            p.layers[k].option = layer.option
+            p.layers[k].option, p.layers[k].zoneout = layer.option, layer.zoneout
             p.layers[k].H, p.layers[k].GH = layer.hidden_size, len(layer.b)
             p.layers[k].D = layer.input_size
             p.layers[k].W, p.layers[k].U = self.address(layer.W), self.address(layer.U)
@@ -509,6 +521,7 @@ cdef class StreamKernel:
         p.values, p.ids = self.address(room["values"]), <int64_t*>self.address(room["ids"])
         p.x, p.gates = self.address(room["x"]), self.address(room["gates"])
         p.h_U, p.kept = self.address(room["h_U"]), self.address(room["kept"])
+        p.new_h, p.new_c = self.address(room["new_h"]), self.address(room["new_c"])
         p.pooled, p.outputs = self.address(room["pooled"]), self.address(room["outputs"])
         p.n_steps = <int64_t*>self.address(state["n_steps"])
         p.total = <double*>self.address(state.get("total"))

@@ -11,16 +11,17 @@ import numpy as np
 
 from fastrnn.kernels.recurrence import Cell as Kernel
 
-__all__ = ["Cell", "Operator", "Option", "Parameter"]
+__all__ = ["ZONEOUT", "Cell", "Operator", "Option", "Parameter"]
 
 
 @dataclass(frozen=True)
 class Option:
-    """A keyword argument of a layer: one of some choices, or without choices a finite number."""
+    """A keyword argument of a layer: one of some choices, or a finite number, or a share of one."""
 
     name: str
     default: Any
     choices: tuple[Any, ...] = ()
+    is_share: bool = False
 
     def check(self, value):
         """The value in its one form."""
@@ -35,7 +36,13 @@ class Option:
                 number = float(value)
         if not math.isfinite(number):
             raise ValueError(f"{self.name} must be a finite number, got {value!r}")
+        if self.is_share and not 0 <= number < 1:
+            raise ValueError(f"{self.name} must be a number in [0, 1), got {value!r}")
         return number
+
+
+ZONEOUT = Option("zoneout", 0.0, is_share=True)
+"""Of every cell: the probability that a unit keeps its state from one step to the next."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +158,8 @@ class Cell:
         """What it is in a library, "onnx", "keras" or "torch", with these options; or None."""
         operator = getattr(self, library)
         has_it = operator is not None and self.choice(options) in operator.attributes
+        if options["zoneout"]:
+            return None
         return operator if has_it else None
 
     def blocks_of(self, operator):

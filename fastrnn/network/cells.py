@@ -4,7 +4,7 @@ The equations, and their gradients, stand in the headers of fastrnn/kernels/cell
 once more as ``step``, for those who have no kernels. `CELLS` is the registry.
 """
 
-from fastrnn.network.cell import Cell, Operator, Option, Parameter
+from fastrnn.network.cell import ZONEOUT, Cell, Operator, Option, Parameter
 from fastrnn.network.padded import PaddedLayer
 
 __all__ = ["GRU", "LSTM", "RNN", "CarryLSTM", "LayerNormLSTM", "PeepholeLSTM"]
@@ -33,9 +33,13 @@ class RNN(PaddedLayer):  # numpydoc ignore=PR02
     dtype : {"float32", "float64"}, default="float32"
         Type of parameters and arithmetic.
     random_state : None, int or numpy.random.Generator, default=None
-        Source of the initial weights.
+        Source of the initial weights, and of the zones.
     activation : {"tanh", "relu"}, default="tanh"
         φ.
+    zoneout : float, default=0.0
+        In [0, 1): probability that a unit keeps its state from one step to the next, drawn anew for
+        each unit and step of ``forward(training=True)``. Otherwise it gets the mean: so much of its
+        state before, and the rest of the new one.
 
     Attributes
     ----------
@@ -63,7 +67,7 @@ class RNN(PaddedLayer):  # numpydoc ignore=PR02
         title="a plain recurrent layer",
         gates=("h",),
         chooser="activation",
-        options=(Option("activation", "tanh", ("tanh", "relu")),),
+        options=(Option("activation", "tanh", ("tanh", "relu")), ZONEOUT),
         kernels={"tanh": ("rnn", 0), "relu": ("rnn", 1)},
         step=_rnn_step,
         onnx=Operator(
@@ -97,9 +101,13 @@ class LSTM(PaddedLayer):  # numpydoc ignore=PR02
     dtype : {"float32", "float64"}, default="float32"
         Type of parameters and arithmetic.
     random_state : None, int or numpy.random.Generator, default=None
-        Source of the initial weights.
+        Source of the initial weights, and of the zones.
     forget_bias_init : float, default=1.0
         Start of the forget gate's bias, so that the cell begins by remembering.
+    zoneout : float, default=0.0
+        In [0, 1): probability that a unit keeps its state from one step to the next, drawn anew for
+        each unit and step of ``forward(training=True)``. Otherwise it gets the mean: so much of its
+        state before, and the rest of the new one.
 
     Attributes
     ----------
@@ -132,7 +140,7 @@ class LSTM(PaddedLayer):  # numpydoc ignore=PR02
         title="a long short-term memory",
         gates=("i", "f", "g", "o"),
         states=("h", "c"),
-        options=(Option("forget_bias_init", 1.0),),
+        options=(Option("forget_bias_init", 1.0), ZONEOUT),
         biases={"f": "forget_bias_init"},
         kernels={None: ("lstm", 0)},
         step=_lstm_step,
@@ -172,10 +180,14 @@ class GRU(PaddedLayer):  # numpydoc ignore=PR02
     dtype : {"float32", "float64"}, default="float32"
         Type of parameters and arithmetic.
     random_state : None, int or numpy.random.Generator, default=None
-        Source of the initial weights.
+        Source of the initial weights, and of the zones.
     reset_after : bool, default=True
         Whether the reset gate acts after the recurrent product (PyTorch, cuDNN) or on the state
         before it (Cho et al. 2014).
+    zoneout : float, default=0.0
+        In [0, 1): probability that a unit keeps its state from one step to the next, drawn anew for
+        each unit and step of ``forward(training=True)``. Otherwise it gets the mean: so much of its
+        state before, and the rest of the new one.
 
     Attributes
     ----------
@@ -206,7 +218,7 @@ class GRU(PaddedLayer):  # numpydoc ignore=PR02
         title="a gated recurrent unit",
         gates=("r", "z", "n"),
         chooser="reset_after",
-        options=(Option("reset_after", True, (True, False)),),
+        options=(Option("reset_after", True, (True, False)), ZONEOUT),
         parameters=(Parameter("b_n", bias_of="n"),),
         kernels={True: ("gru", 0), False: ("gru_before", 0)},
         step=_gru_step,
@@ -251,13 +263,17 @@ class CarryLSTM(PaddedLayer):  # numpydoc ignore=PR02
     dtype : {"float32", "float64"}, default="float32"
         Type of parameters and arithmetic.
     random_state : None, int or numpy.random.Generator, default=None
-        Source of the initial weights.
+        Source of the initial weights, and of the zones.
     candidate_activation : {"sigmoid", "tanh"}, default="sigmoid"
         Activation of the candidate γ.
     forget_bias_init : float, default=1.0
         Start of the forget gate's bias.
     carry_bias_init : float, default=2.0
         Start of the carry gate's bias. With 0 the cell loses its first steps and may not learn.
+    zoneout : float, default=0.0
+        In [0, 1): probability that a unit keeps its state from one step to the next, drawn anew for
+        each unit and step of ``forward(training=True)``. Otherwise it gets the mean: so much of its
+        state before, and the rest of the new one.
 
     Attributes
     ----------
@@ -293,6 +309,7 @@ class CarryLSTM(PaddedLayer):  # numpydoc ignore=PR02
             Option("candidate_activation", "sigmoid", ("sigmoid", "tanh")),
             Option("forget_bias_init", 1.0),
             Option("carry_bias_init", 2.0),
+            ZONEOUT,
         ),
         biases={"f": "forget_bias_init", "β": "carry_bias_init"},
         kernels={"sigmoid": ("carry_lstm", 0), "tanh": ("carry_lstm", 1)},
@@ -326,9 +343,13 @@ class PeepholeLSTM(PaddedLayer):  # numpydoc ignore=PR02
     dtype : {"float32", "float64"}, default="float32"
         Type of parameters and arithmetic.
     random_state : None, int or numpy.random.Generator, default=None
-        Source of the initial weights.
+        Source of the initial weights, and of the zones.
     forget_bias_init : float, default=1.0
         Start of the forget gate's bias, so that the cell begins by remembering.
+    zoneout : float, default=0.0
+        In [0, 1): probability that a unit keeps its state from one step to the next, drawn anew for
+        each unit and step of ``forward(training=True)``. Otherwise it gets the mean: so much of its
+        state before, and the rest of the new one.
 
     Attributes
     ----------
@@ -356,7 +377,7 @@ class PeepholeLSTM(PaddedLayer):  # numpydoc ignore=PR02
         title="an LSTM whose gates see its memory",
         gates=("i", "f", "g", "o"),
         states=("h", "c"),
-        options=(Option("forget_bias_init", 1.0),),
+        options=(Option("forget_bias_init", 1.0), ZONEOUT),
         biases={"f": "forget_bias_init"},
         parameters=(Parameter("p", n_blocks=3, decayed=True),),
         kernels={None: ("peephole_lstm", 0)},
@@ -391,9 +412,13 @@ class LayerNormLSTM(PaddedLayer):  # numpydoc ignore=PR02
     dtype : {"float32", "float64"}, default="float32"
         Type of parameters and arithmetic.
     random_state : None, int or numpy.random.Generator, default=None
-        Source of the initial weights.
+        Source of the initial weights, and of the zones.
     forget_bias_init : float, default=1.0
         Start of the forget gate's bias, so that the cell begins by remembering.
+    zoneout : float, default=0.0
+        In [0, 1): probability that a unit keeps its state from one step to the next, drawn anew for
+        each unit and step of ``forward(training=True)``. Otherwise it gets the mean: so much of its
+        state before, and the rest of the new one.
 
     Attributes
     ----------
@@ -421,7 +446,7 @@ class LayerNormLSTM(PaddedLayer):  # numpydoc ignore=PR02
         title="an LSTM with layer normalization",
         gates=("i", "f", "g", "o"),
         states=("h", "c"),
-        options=(Option("forget_bias_init", 1.0),),
+        options=(Option("forget_bias_init", 1.0), ZONEOUT),
         biases={"f": "forget_bias_init"},
         parameters=(
             Parameter("g_x", n_blocks=4, start=1.0),

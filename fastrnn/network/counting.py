@@ -14,7 +14,14 @@ from fastrnn.network.batches import PackedBatch, count_indices
 from fastrnn.network.minibatches import Kept, Lesson
 from fastrnn.network.network import Network
 from fastrnn.network.recurrent import ZEROS
-from fastrnn.network.shards import LayerGradients, Memory, Minibatch, Window, running_totals
+from fastrnn.network.shards import (
+    LayerGradients,
+    Memory,
+    Minibatch,
+    Seeds,
+    Window,
+    running_totals,
+)
 from fastrnn.network.workspace import CountingWorkspace, of_one_number
 
 __all__ = ["CountedNetwork"]
@@ -88,8 +95,7 @@ class CountedNetwork(Network):
             running_totals([n_rows] * n_shards),
             1.0,
         )
-        drops = self.dropout or self.recurrent_dropout
-        seeds = [0] * (2 * len(self.layers)) if drops else None
+        seeds = [Seeds(0, 0, 0)] * len(self.layers) if self.draws else None
 
         def keep():
             self.kept = Kept(self)

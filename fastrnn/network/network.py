@@ -19,7 +19,7 @@ from fastrnn.network.cells import CELLS
 from fastrnn.network.minibatches import Kept, Lesson, cut
 from fastrnn.network.pooling import Pooling
 from fastrnn.network.recurrent import UNBOUND, ZEROS
-from fastrnn.network.shards import LayerGradients, running_totals
+from fastrnn.network.shards import LayerGradients, Seeds, running_totals
 from fastrnn.network.workspace import Workspace
 
 
@@ -252,7 +252,7 @@ class Network:
         theta : ndarray of shape (P,), optional
             Where to evaluate: these become the network's parameters. By default they stay.
         rng : numpy.random.Generator, optional
-            Draws the dropout; without it there is none.
+            Draws dropout and zones; without it there is no dropout, and of zones the mean.
         window : (int, int), optional
             Only these steps of each sequence, from the first number up to the second; sequences
             that have none are left out. All by default.
@@ -307,10 +307,23 @@ class Network:
         return 0.5 * strength * sum(sums.tolist())
 
     def _draw_seeds(self, rng, n_shards):
-        """Seeds of each shard's dropout masks: recurrent and other of each layer; None for none."""
-        if rng is None or not (self.dropout or self.recurrent_dropout):
+        """The `Seeds` of each layer, of each shard; None where nothing is drawn."""
+        if rng is None or not self.draws:
             return [None] * n_shards
-        return rng.integers(2**63, size=(n_shards, 2 * len(self.layers))).tolist()
+        shape = (n_shards, len(self.layers))
+        seeds = rng.integers(2**63, size=(*shape, 2)).tolist()
+        if not self.layers[0].zoneout:
+            return [[Seeds(*of_layer) for of_layer in of_shard] for of_shard in seeds]
+        zones = rng.integers(2**63, size=shape).tolist()
+        return [
+            [Seeds(*pair, zone) for pair, zone in zip(*of_shard, strict=True)]
+            for of_shard in zip(seeds, zones, strict=True)
+        ]
+
+    @property
+    def draws(self):
+        """Whether training draws masks."""
+        return bool(self.dropout or self.recurrent_dropout or self.layers[0].zoneout)
 
     predict = prediction.predict
     mean_loss = prediction.mean_loss

@@ -30,6 +30,7 @@ class _Strand:
     direction: int
     batch: PackedBatch
     work: Workspace
+    seed: int | None = None  # of the zones, if they are drawn
     tape: Tape | None = None
 
     @property
@@ -87,7 +88,7 @@ class PaddedLayer(RecurrentLayer):
         initial_state : tuple of array-like of shape (directions, B, H), optional
             (h,), or (h, c) for cells with a cell state; zero by default.
         training : bool, default=False
-            Whether to keep what `backward` needs.
+            Whether to draw the zones, if there is zoneout, and to keep what `backward` needs.
         n_jobs : int or None, default=None
             Threads, for this call and its `backward`; None is one, -1 all processors. Results are
             the same bits for any number.
@@ -124,9 +125,10 @@ class PaddedLayer(RecurrentLayer):
         if training and self._forward_pass is not None:
             self._give_back(self._forward_pass.strands)
             self._forward_pass = None
+        seeds = self.draw_seeds(len(shards)) if training else [None] * len(shards)
         strands = [
-            _Strand(d, batch, take_spare(self._spare, self._make_workspace))
-            for batch in shards
+            _Strand(d, batch, take_spare(self._spare, self._make_workspace), seed)
+            for batch, seed in zip(shards, seeds, strict=True)
             for d in range(self.n_directions)
         ]
         h = None
@@ -149,7 +151,7 @@ class PaddedLayer(RecurrentLayer):
             start = initial_state and [array[d][batch.order] for array in initial_state]
             tape = self.forward_direction(
                 d, packed, batch, work, weights[d],
-                state=start, keep=training, h=h, n_threads=n_threads,
+                state=start, seed=strand.seed, keep=training, h=h, n_threads=n_threads,
             )  # fmt: skip
             if h is None:
                 _put(tape.h[len(batch.order) :], strand, y, d * self.hidden_size)

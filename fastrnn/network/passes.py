@@ -17,9 +17,6 @@ from fastrnn.kernels.embedding import embedding_forward
 from fastrnn.network.batches import pack
 from fastrnn.network.shards import Shard, Window
 
-_SEED_STEP = 0xD1342543DE82EF95
-"""Odd, and no multiple of SplitMix64's own step: seeds of windows are so far apart."""
-
 
 def forward_flops(network, n_rows):
     """Floating-point operations of the layers over so many packed rows, roughly."""
@@ -41,11 +38,7 @@ def _cut(batch, seeds, steps, n_steps):
         window = pack(batch.rows[first : first + n_here], lengths, 1, np.arange(n_here))
         stop = start + steps
         n_on = int(batch.alive[stop]) if stop < n_steps else 0
-        # Recurrent masks are those of the whole sequence, the others new at every step.
-        window_seeds = seeds and [
-            seed if k % 2 == 0 else (seed + start * _SEED_STEP) % 2**64
-            for k, seed in enumerate(seeds)
-        ]
+        window_seeds = seeds and [of_layer.from_step(start) for of_layer in seeds]
         yield Window(replace(window, order=batch.order[:n_here]), window_seeds, n_on, first)
 
 
@@ -59,12 +52,14 @@ def forward(
     top = len(layers) - 1
     for k, layer in enumerate(layers):
         work = memory.layers[k]
-        mask = None
-        if seeds is not None and network.recurrent_dropout:
-            mask = _recurrent_mask(network, shard, k, work)
+        mask = zones = None
+        if seeds is not None:
+            zones = seeds[k].zones
+            if network.recurrent_dropout:
+                mask = _recurrent_mask(network, shard, k, work)
         tapes = layer.forward_packed(
-            x, batch, work, weights[k], mask=mask, keep=keep, outputs=outputs or k < top,
-            state=states and states[k], n_threads=n_threads,
+            x, batch, work, weights[k], mask=mask, seed=zones, keep=keep,
+            outputs=outputs or k < top, state=states and states[k], n_threads=n_threads,
         )  # fmt: skip
         shard.tapes.append(tapes)
         if k < top:
@@ -94,7 +89,7 @@ def _recurrent_mask(network, shard, k, work):
     mask = work.take("mask", (layer.n_directions, n_sequences, layer.hidden_size))
     mask.fill(1)
     rows = mask.reshape(-1, layer.hidden_size)
-    work.call(dropout, rows, network.recurrent_dropout, shard.seeds[2 * k], rows)
+    work.call(dropout, rows, network.recurrent_dropout, shard.seeds[k].recurrent, rows)
     return mask
 
 
@@ -104,7 +99,7 @@ def _drop(network, shard, k, x, work, dropped=None):
         return x
     if dropped is None:
         dropped = work.take("dropped", x.shape)
-    work.call(dropout, x, network.dropout, shard.seeds[2 * k + 1], dropped)
+    work.call(dropout, x, network.dropout, shard.seeds[k].outputs, dropped)
     return dropped
 
 

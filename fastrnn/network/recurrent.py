@@ -15,6 +15,7 @@ import numpy as np
 
 from fastrnn.kernels import packing, recurrence
 from fastrnn.kernels.dense import pack_weights
+from fastrnn.kernels.dropout import draw_zones
 from fastrnn.network import threads
 from fastrnn.network.cell import Cell
 
@@ -53,6 +54,10 @@ class Tape:
         Activated gates, of cells that want them back.
     kept : ndarray of shape (N, K·H), or None
         What else the cell wants back.
+    zones : ndarray of shape (N, H), or None
+        Where zoneout is drawn: 1 for a unit that keeps its state, 0 for one that does not.
+    new_h, new_c : ndarray of shape (N, H), or None
+        With zoneout: h and c as they would be without.
     """
 
     direction: int
@@ -63,6 +68,9 @@ class Tape:
     c: np.ndarray | None
     gates: np.ndarray | None = None
     kept: np.ndarray | None = None
+    zones: np.ndarray | None = None
+    new_h: np.ndarray | None = None
+    new_c: np.ndarray | None = None
 
     n_sequences: int = field(init=False)
 
@@ -84,8 +92,10 @@ class Tape:
             self.mask,
             self.h[states],
             None if self.c is None else self.c[states],
-            None if self.gates is None else self.gates[first:end],
-            None if self.kept is None else self.kept[first:end],
+            *[
+                None if rows is None else rows[first:end]
+                for rows in (self.gates, self.kept, self.zones, self.new_h, self.new_c)
+            ],
         )
 
 
@@ -118,7 +128,7 @@ class RecurrentLayer:
     dtype : {"float32", "float64"}, default="float32"
         Type of parameters and arithmetic.
     random_state : None, int, numpy.random.Generator or ZEROS, default=None
-        Source of the initial weights.
+        Source of the initial weights, and of the zones.
     **options : object
         Those of the cell.
 
@@ -177,11 +187,23 @@ class RecurrentLayer:
         self._is_apart, self._is_twice = kernel.is_apart, kernel.is_twice
         row_bytes = self._gates_size * self.dtype.itemsize
         self.chunk_rows = max(CHUNK_MIN_ROWS, CHUNK_BYTES // row_bytes)
+        self._rng = None  # of the zones
         if random_state is UNBOUND:
             return
         self.bind(*np.zeros((2, self.n_parameters), dtype=self.dtype))
         if random_state is not ZEROS:
-            self.start(np.random.default_rng(random_state))
+            rng = np.random.default_rng(random_state)
+            self.start(rng)
+            if self.zoneout:
+                self._rng = rng
+
+    def draw_seeds(self, n):
+        """Seeds of the zones of so many shards; None for each without zoneout."""
+        if not self.zoneout:
+            return [None] * n
+        if self._rng is None:
+            self._rng = np.random.default_rng()
+        return self._rng.integers(2**63, size=n).tolist()
 
     @classmethod
     def shapes(cls, input_size, hidden_size):
@@ -478,18 +500,33 @@ class RecurrentLayer:
             self.kernel, self.kernel_option, self.of_cell(params),
             tape.x, params["b"], tape.alive, tape.mask, tape.h, tape.c,
             gates, kept, h_U, self._scratch(tape, work, team), *weights,
+            self.zoneout, tape.zones, tape.new_h, tape.new_c,
             self.chunk_rows, keep, outputs,
         )  # fmt: skip
         tape.gates, tape.kept = None if self._drops_gates else gates, kept
 
+    def _prepare_zones(self, tape, work, keep, seed):
+        """Make room for the states without zoneout on a tape, and draw the zones if asked."""
+        n_rows, size = len(tape.x), self.hidden_size
+        shape = (n_rows if keep else tape.n_sequences, size)
+        tape.new_h = work.take("new_h", shape)
+        if self.n_states == 2:
+            tape.new_c = work.take("new_c", shape)
+        if seed is not None:
+            tape.zones = work.take("zones", (n_rows, size))
+            first = tape.direction * n_rows * size
+            work.call(draw_zones, self.zoneout, seed, first, tape.zones)
+
     def _run_backward(self, weights, grads, tape, dy, dstate, dx, work, team):
         """Let a team run the kernels back over a tape."""
         params = self._params[tape.direction]
-        gates, dreset = tape.gates, None
+        gates, dreset, past = tape.gates, None, None
         if self._drops_gates:
             gates = work.take("gates", (self._chunk_room(tape), self._gates_size))
         if self._is_twice:
             dreset = work.take("dreset", (tape.n_sequences, self.hidden_size))
+        if self.zoneout:
+            past = work.take("past", (self.n_states * tape.n_sequences, self.hidden_size))
         dh, dc = dstate if self.n_states == 2 else (dstate[0], None)
         work.calls_of(team)(
             recurrence.cell_backward,
@@ -497,7 +534,8 @@ class RecurrentLayer:
             tape.x, params["b"], tape.alive, tape.mask, tape.h, tape.c, gates, tape.kept,
             dy, dh, dc, dx, grads["W"], grads["U"], grads["b"],
             dreset, self._scratch(tape, work, team), *weights,
-            *self._packed_chunk(tape, work), self.chunk_rows,
+            *self._packed_chunk(tape, work), self.zoneout, tape.zones, tape.new_h, tape.new_c, past,
+            self.chunk_rows,
         )  # fmt: skip
 
     def forward_packed(
@@ -509,6 +547,7 @@ class RecurrentLayer:
         *,
         state=None,
         mask=None,
+        seed=None,
         keep=False,
         outputs=True,
         n_threads=1,
@@ -529,6 +568,8 @@ class RecurrentLayer:
             Initial state (h,) or (h, c), in packed order; zero by default.
         mask : ndarray of shape (directions, B, H), optional
             Recurrent dropout: factors of the state where it enters the recurrent products.
+        seed : int, optional
+            Of the zones, if they are drawn; the mean of all by default.
         keep : bool, default=False
             Whether to keep what `backward_packed` needs.
         outputs : bool, default=True
@@ -550,7 +591,7 @@ class RecurrentLayer:
             return self.forward_direction(
                 d, x_d, batch, work_d, weights[d],
                 state=state and tuple(array[d] for array in state),
-                mask=None if mask is None else mask[d], keep=keep, outputs=outputs,
+                mask=None if mask is None else mask[d], seed=seed, keep=keep, outputs=outputs,
                 n_threads=max(1, n_threads // self.n_directions),
             )  # fmt: skip
 
@@ -572,6 +613,7 @@ class RecurrentLayer:
         *,
         state=None,
         mask=None,
+        seed=None,
         keep=False,
         outputs=True,
         h=None,
@@ -596,6 +638,8 @@ class RecurrentLayer:
             Initial state (h,) or (h, c), in packed order; zero by default.
         mask : ndarray of shape (B, H), optional
             Recurrent dropout: factors of the state where it enters the recurrent products.
+        seed : int, optional
+            Of the zones, if they are drawn; the mean of all by default.
         keep : bool, default=False
             Whether to keep what `backward_direction` needs.
         outputs : bool, default=True
@@ -620,6 +664,8 @@ class RecurrentLayer:
         if mask is None:
             mask = work.take("no mask", (0, size))
         tape = Tape(direction, batch.alive, x, mask, h, c)
+        if self.zoneout:
+            self._prepare_zones(tape, work, keep, seed)
         params = self._params[direction]
         team = self._form_team(n_threads, len(batch.alive), n_rows)
         self._run_forward(params, weights, tape, work, keep, outputs, team)

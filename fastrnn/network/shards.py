@@ -6,6 +6,7 @@ A minibatch in shards and windows, memory, packed weights, and gradients that ar
 import itertools
 import threading
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from fastrnn.kernels.dense import pack_weights, pack_weights_transposed
 from fastrnn.network import threads
@@ -26,6 +27,24 @@ def put_states(source, which, states):
 def running_totals(sizes):
     """The sum of the sizes before each, and of all."""
     return list(itertools.accumulate(sizes, initial=0))
+
+
+_SEED_STEP = 0xD1342543DE82EF95
+"""Odd, and no multiple of SplitMix64's own step: seeds of windows are so far apart."""
+
+
+class Seeds(NamedTuple):
+    """Of the masks of a layer in a shard: recurrent dropout, that of its outputs, and zones."""
+
+    recurrent: int
+    outputs: int
+    zones: int | None = None
+
+    def from_step(self, start):
+        """Those of a window: recurrent masks are those of the whole sequence, the others new."""
+        apart = start * _SEED_STEP
+        others = [None if seed is None else (seed + apart) % 2**64 for seed in self[1:]]
+        return Seeds(self.recurrent, *others)
 
 
 PACKING_FLOPS = 32

@@ -72,6 +72,7 @@ class LayerWeights:
 
     cell: Cell
     option: int
+    zoneout: float
     input_size: int
     hidden_size: int
     b: np.ndarray
@@ -192,7 +193,7 @@ class Snapshot:
         units = max(layer.hidden_size for layer in self.layers)
         gates = max(len(layer.b) for layer in self.layers)
         cell, has_tables = self.layers[0].cell, bool(self.tables)
-        forecast = self.forecast
+        has_zones, forecast = self.layers[0].zoneout > 0, self.forecast
         return {
             "values": work.take("values", (n_streams, len(self.sources))),
             "ids": np.empty((n_streams, len(self.tables)), np.int64),
@@ -200,6 +201,8 @@ class Snapshot:
             "gates": work.take("gates", (rows, gates)),
             "h_U": work.take("h_U", (rows * cell.is_apart, gates)),
             "kept": work.take("kept", (rows, cell.kept * units)),
+            "new_h": work.take("new_h", (rows * has_zones, units)),
+            "new_c": work.take("new_c", (rows * has_zones, units)),
             "pooled": work.take("pooled", (rows, network.pooling.width)),
             "outputs": work.take("outputs", (rows, network.head.n_outputs)),
             "new_last": np.empty(n_streams),
@@ -304,6 +307,7 @@ def _pack_layer(layer):
     return LayerWeights(
         layer.kernel,
         layer.kernel_option,
+        layer.zoneout,
         layer.input_size,
         layer.hidden_size,
         layer.params["b"],

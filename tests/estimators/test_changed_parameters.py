@@ -24,6 +24,7 @@ OTHER = {
     "candidate_activation": "tanh",
     "forget_bias_init": 0.0,
     "carry_bias_init": 0.0,
+    "zoneout": 0.5,
     "solver": "lbfgs",
     "alpha": 0.5,
     "batch_size": 1,

@@ -22,7 +22,7 @@ from compiling import (
     shaken,
     tagger,
 )
-from every_cell import CHOICES
+from every_cell import CHOICES, ZONED
 
 from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNRegressor, RNNTagger
 from fastrnn.interop import export_c
@@ -66,6 +66,14 @@ def test_cells_and_poolings(cell, pooling, compiler_name, tmp_path):
     else:
         model = classifier(pooling=pooling, **CHOICES[cell])
     compiled = Compiled(model, tmp_path, find(compiler_name))
+    for x in make_sequences(3, seed=1):
+        assert_same(compiled, model, x, model.predict_proba)
+
+
+@pytest.mark.parametrize("cell", ZONED)
+def test_zoneout(cell, tmp_path, compiler):
+    model = classifier(hidden_layer_sizes=(4, 6), pooling="mean", **ZONED[cell])
+    compiled = Compiled(model, tmp_path, compiler)
     for x in make_sequences(3, seed=1):
         assert_same(compiled, model, x, model.predict_proba)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from every_cell import CHOICES
+from every_cell import CHOICES, ZONED
 
 from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNRegressor, RNNTagger
 from fastrnn.bridge import NotFittedError
@@ -82,6 +82,19 @@ def assert_close(values, expected):
 def numbers(X, dtype="float32"):
     """Padded numbers, with something in the padding that must not be seen."""
     return pad(X, np.nan).astype(dtype)
+
+
+@DTYPES
+@BOTH
+@pytest.mark.parametrize("cell", ZONED)
+def test_zoneout(cell, bidirectional, dtype):
+    X = sequences(0, 0, 0)
+    clf = RNNClassifier(
+        (5, 4), **ZONED[cell], bidirectional=bidirectional, pooling="mean", dtype=dtype, max_iter=1
+    )
+    shuffle_weights(clf.fit(X, LABELS))
+    outputs = run(clf, X=numbers(X, dtype), lengths=LENGTHS)
+    assert_close(outputs["probabilities"], clf.predict_proba(X))
 
 
 @DTYPES
@@ -287,11 +300,11 @@ def test_forecaster(strategy, scaling, log, missing, dtype):
 
 @pytest.mark.parametrize("horizon", [1, 4])
 @DTYPES
-@EVERY_CELL
+@pytest.mark.parametrize("cell", CHOICES | ZONED)
 def test_forecaster_feeds_back_through_every_cell(cell, dtype, horizon):
     series = make_series()
     model = shuffle_weights(
-        RNNForecaster((4, 3), **CHOICES[cell], dtype=dtype, max_iter=1).fit(series)
+        RNNForecaster((4, 3), **(CHOICES | ZONED)[cell], dtype=dtype, max_iter=1).fit(series)
     )
     model.network_.theta *= 0.4
     feeds = {"series": pad(series, 0), "lengths": SERIES_LENGTHS, "horizon": np.array(horizon)}

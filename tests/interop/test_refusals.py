@@ -8,7 +8,7 @@ import pytest
 from fastrnn import RNNClassifier, RNNLanguageModel, RNNRegressor, RNNTagger, layers
 from fastrnn.bridge import NotFittedError
 from fastrnn.estimators.base import RNNBase
-from fastrnn.interop import export_c, to_keras_weights, to_onnx, to_torch_state_dict
+from fastrnn.interop import export_c, from_torch, to_keras_weights, to_onnx, to_torch_state_dict
 from fastrnn.network.cell import Option
 from fastrnn.streams.snapshot import Snapshot
 
@@ -83,6 +83,18 @@ def test_parameters_of_layers_by_themselves(export, tmp_path):
 @pytest.mark.parametrize("export", ["C", "PyTorch", "Keras"])
 def test_cells_without_a_counterpart(export, tmp_path):
     assert_refused(export, with_layer(Foreign), tmp_path, "Foreign|foreign")
+
+
+@pytest.mark.parametrize("export", ["PyTorch", "Keras"])
+def test_zoneout_has_no_counterpart(export, tmp_path):
+    model = classifier(zoneout=0.25)
+    assert_refused(export, model, tmp_path, "lstm with zoneout=0.25 has no equal in")
+
+
+def test_weights_from_elsewhere_have_no_zoneout():
+    weights = to_torch_state_dict(classifier())
+    with pytest.raises(ValueError, match=r"zoneout=0\.25 of the estimator does not agree"):
+        from_torch(weights, RNNClassifier(zoneout=0.25), classes=["a", "b"])
 
 
 def test_a_cell_without_an_operator_is_its_equations_in_onnx(tmp_path):

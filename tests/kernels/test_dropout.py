@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from fastrnn.kernels.dropout import dropout
+from fastrnn.kernels.dropout import draw_zones, dropout
 
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
@@ -67,3 +67,13 @@ def test_share_of_dropped_units(rate):
 def test_seeds_next_to_each_other_draw_independent_masks():
     first, second = mask((200, 200), 0.5, 8) > 0, mask((200, 200), 0.5, 9) > 0
     assert abs(np.mean(first == second) - 0.5) < 0.0125  # five standard deviations
+
+
+@DTYPES
+@pytest.mark.parametrize("first", [0, 5])
+@pytest.mark.parametrize("seed", [0, 2**64 - 1])
+def test_zones_are_splitmix64(seed, first, dtype):
+    bits = np.array([z % 2**32 for z in splitmix(seed, first + 6)])[first:].reshape(2, 3)
+    zones = np.full((2, 3), np.nan, dtype)
+    draw_zones(0.4, seed, first, zones)
+    assert_array_equal(zones, bits < 0.4 * 2**32)

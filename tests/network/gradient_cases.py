@@ -20,9 +20,12 @@ LAYER_SIZES = pytest.mark.parametrize("hidden_layer_sizes", [(4,), (4, 3)], ids=
 RAGGED = pytest.mark.parametrize("ragged", [False, True], ids=["dense", "ragged"])
 
 
-def make_network(cell, D=2, hidden_layer_sizes=(4, 3), K=3, *, loss="log_loss", **options):
+def make_network(
+    cell, D=2, hidden_layer_sizes=(4, 3), K=3, *, loss="log_loss", zoneout=0.0, **options
+):
     """A network whose parameters are far from the tidy ones of the start, by default in float64."""
     name, cell_options = CELLS[cell]
+    cell_options = {**cell_options, "zoneout": zoneout}
     options.setdefault("dtype", "float64")
     network = build(
         D, hidden_layer_sizes, K, head=loss, cell=name, cell_options=cell_options, **options

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from every_cell import CHOICES, NORMALIZED, STEPS
+from every_cell import CHOICES, NORMALIZED, take_step
 
 from fastrnn.network.cells import CELLS as REGISTRY
 
@@ -17,7 +17,7 @@ class Cell:
         self.layer_class, self.options = REGISTRY[cell], options
         self.n_gates = len(self.layer_class.cell.gates)
         self.n_states = len(self.layer_class.cell.states)
-        self.step = lambda p, state, x: STEPS[cell](p, state, x, **options)
+        self.step = lambda p, state, x: take_step(cell, p, state, x, **options)
 
     def new(self, D, H, **options):
         return self.layer_class(D, H, **self.options, **options)

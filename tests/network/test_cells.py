@@ -9,14 +9,15 @@ import pickle
 
 import numpy as np
 import pytest
-from every_cell import CHOICES, STEPS, logistic, options_of
+from every_cell import CHOICES, STEPS, ZONED, logistic, options_of
 
 from fastrnn import RNNClassifier, layers
 from fastrnn.estimators.parameters import cell_options, parameters_of
+from fastrnn.estimators.values import SHARE
 from fastrnn.interop import export_c, to_keras_weights, to_torch_state_dict
 from fastrnn.kernels.recurrence import Cell as Kernel
 from fastrnn.network import Network, cells
-from fastrnn.network.cell import Parameter
+from fastrnn.network.cell import ZONEOUT, Parameter
 from fastrnn.network.cells import CELLS
 from fastrnn.network.recurrent import RecurrentLayer
 
@@ -74,6 +75,7 @@ def test_a_record_is_whole(name):
         assert Kernel(kernel).name == kernel
     assert set(record.shapes(1, 1)) == {"W", "U", "b", *(p.name for p in record.parameters)}
     assert not record.is_decayed("b") and record.is_decayed("W") and record.is_decayed("U")
+    assert ZONEOUT in record.options
     assert name in STEPS, "the tests have no NumPy version"
 
 
@@ -99,6 +101,7 @@ def test_options_are_parameters_of_estimators(name):
         assert name in parameter.used_by[1]
         for choice in option.choices:
             parameter.check(choice)
+        assert parameter.values is SHARE or not option.is_share
     model = RNNClassifier(cell=name)
     assert cell_options(model) == CELLS[name].cell.check_options({})
     assert f'- "{name}": {CELLS[name].cell.title}.' in RNNClassifier.__doc__
@@ -116,7 +119,7 @@ def test_equations_are_those_of_numpy(choice):
     np.testing.assert_allclose(new, expected, rtol=1e-12)
 
 
-@EVERY_CHOICE
+@pytest.mark.parametrize("choice", (CHOICES | ZONED).values(), ids=CHOICES | ZONED)
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_an_estimator_with_it(choice, bidirectional, tmp_path):
     """Fitted, saved and loaded, pickled and copied: it says the same."""

@@ -23,6 +23,8 @@ OPTIONS = {
     "ids": {"embeddings": ((9, 4), (7, 3)), "id_tables": (0, 1, 0)},
     "tied": {"embeddings": ((5, 6),), "tied": True, "pooling": "steps"},
     "dropout": {"dropout": 0.2, "recurrent_dropout": 0.3},
+    "zoneout": {"cell_options": {"zoneout": 0.2}},
+    "zoneout both ways": {"cell_options": {"zoneout": 0.2}, "bidirectional": True, "dropout": 0.2},
     "dropout both ways": {"dropout": 0.2, "recurrent_dropout": 0.3, "bidirectional": True},
 }
 OPTION = pytest.mark.parametrize("name", OPTIONS)

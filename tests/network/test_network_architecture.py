@@ -79,7 +79,7 @@ def test_nothing_in_it_changes():
         head_options={"levels": levels},
     )  # fmt: skip
     options["reset_after"], levels[0] = True, 0.2
-    assert made.cell_options == {"reset_after": False}
+    assert made.cell_options == {"reset_after": False, "zoneout": 0.0}
     assert made.head_options == {"levels": (0.1, 0.9)}
     with pytest.raises(FrozenInstanceError):
         made.cell = "lstm"
@@ -144,7 +144,11 @@ def test_numbers_that_may_not_be(name, value):
         ("cell_options", None, "must be a dict"),
         ("cell_options", [("forget_bias_init", 1.0)], "must be a dict"),
         ("cell_options", {3: 4}, "must be a dict"),
-        ("cell_options", {"reset_after": True}, r"has the options \['forget_bias_init'\], got"),
+        (
+            "cell_options",
+            {"reset_after": True},
+            r"has the options \['forget_bias_init', 'zoneout'\], got",
+        ),
         ("cell_options", {"random_state": 0}, "has the options"),
         *(
             ("cell_options", {"forget_bias_init": value}, "forget_bias_init must be a finite")

@@ -5,7 +5,7 @@ import functools
 
 import numpy as np
 import pytest
-from every_cell import CHOICES
+from every_cell import CHOICES, ZONED
 
 from fastrnn.bridge import NotFittedError
 from fastrnn.estimators import (
@@ -71,6 +71,13 @@ def assert_follows(model, X, predict):
 @pytest.mark.parametrize("cell", CHOICES.values(), ids=CHOICES.keys())
 def test_every_prefix(cell, sizes, pooling, dtype):
     model = classifier(sizes, pooling=pooling, dtype=dtype, **cell)
+    assert_follows(model, draw(dtype=dtype), model.predict_proba)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("cell", ZONED.values(), ids=ZONED.keys())
+def test_zoneout(cell, dtype):
+    model = classifier((5, 4), pooling="mean", dtype=dtype, **cell)
     assert_follows(model, draw(dtype=dtype), model.predict_proba)
 
 

@@ -19,6 +19,23 @@ static void softmax(float *y, int n)
         y[k] /= total;
 }
 
+#ifdef ZONEOUT
+/* A step of a layer; then so much of the states stays as it was. */
+INLINE void step_layer(const layer_type *layer, const float *x, float *state)
+{
+    const int n = N_STATES * layer->H;
+    float before[N_STATES * H_LARGEST];
+
+    set(before, state, n);
+    STEP_CELL(layer, x, state);
+    for (int j = 0; j < n; j++)
+        state[j] = ZONEOUT * before[j] + (1.0f - ZONEOUT) * state[j];
+}
+#define STEP_LAYER step_layer
+#else
+#define STEP_LAYER STEP_CELL
+#endif
+
 /* Read a step: go through every layer. If a number or an id is not acceptable return -1, and leave
    the stream as it was. */
 static int advance(stream_type *stream, const float *x, const int *ids)
@@ -46,7 +63,7 @@ static int advance(stream_type *stream, const float *x, const int *ids)
     }
 #endif
 #define STEP(k)                                                                                    \
-    STEP_CELL(&layers[k], below, state);                                                           \
+    STEP_LAYER(&layers[k], below, state);                                                          \
     below = state;                                                                                 \
     state += N_STATES * layers[k].H;
     EACH_LAYER(STEP)
