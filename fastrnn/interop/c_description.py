@@ -148,13 +148,14 @@ def _describe_layers(code, step):
 
 
 def options_of(layer, step):
-    """The options of a layer as constants; the code of its step must know each by name."""
+    """The options of a layer as constants; the code of its step must know its own by name."""
     constants = {}
     for name, value in layer.options.items():
-        if name in layer.cell.biases.values() or (name == ZONEOUT.name and not value):
-            continue  # where training began, or nothing
-        if name == ZONEOUT.name:
-            constants[name.upper()] = value
+        if name in layer.cell.biases.values():
+            continue  # where training began
+        if name == ZONEOUT.name:  # the runtime itself sees to it
+            if value:
+                constants[name.upper()] = value
             continue
         if name.upper() not in step:
             raise ValueError(f"there is no C code of {name}={value!r} of cell={layer.cell.name!r}")

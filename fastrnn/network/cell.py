@@ -157,10 +157,8 @@ class Cell:
     def operator(self, library, options):
         """What it is in a library, "onnx", "keras" or "torch", with these options; or None."""
         operator = getattr(self, library)
-        has_it = operator is not None and self.choice(options) in operator.attributes
-        if options["zoneout"]:
-            return None
-        return operator if has_it else None
+        is_known = operator is not None and self.choice(options) in operator.attributes
+        return operator if is_known and not options[ZONEOUT.name] else None
 
     def blocks_of(self, operator):
         """Which of the blocks here stand where an operator has its gates."""

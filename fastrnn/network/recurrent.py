@@ -56,7 +56,7 @@ class Tape:
         What else the cell wants back.
     zones : ndarray of shape (N, H), or None
         Where zoneout is drawn: 1 for a unit that keeps its state, 0 for one that does not.
-    new_h, new_c : ndarray of shape (N, H), or None
+    new_h, new_c : ndarray of shape (N, H), or (B, H) of a forward pass that keeps nothing; or None
         With zoneout: h and c as they would be without.
     """
 
@@ -198,7 +198,18 @@ class RecurrentLayer:
                 self._rng = rng
 
     def draw_seeds(self, n):
-        """Seeds of the zones of so many shards; None for each without zoneout."""
+        """Draw the seeds of the zones of shards.
+
+        Parameters
+        ----------
+        n : int
+            How many shards there are.
+
+        Returns
+        -------
+        list of int or None
+            None for each without zoneout.
+        """
         if not self.zoneout:
             return [None] * n
         if self._rng is None:

@@ -189,7 +189,6 @@ class TestNetworks:
             label, zoneout=SHARE, bidirectional=bidirectional, pooling=pooling,
             dropout=0.2, recurrent_dropout=0.3,
         )  # fmt: skip
-        # A small step for the kinks of ReLUs and maxima.
         assert_gradient(network, make_task(ragged=ragged, pooling=pooling), seed=seed)
 
     @LABEL
