@@ -5,7 +5,7 @@ import itertools
 
 import numpy as np
 import pytest
-from forecasting import DIRECT, drifting, learner, seasonal, small
+from forecaster_cases import DIRECT, drifting, learner, seasonal, small
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastrnn import RNNForecaster

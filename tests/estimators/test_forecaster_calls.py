@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from forecasting import DIRECT, drifting, seasonal, small
+from forecaster_cases import DIRECT, drifting, seasonal, small
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastrnn.estimators.forecast_errors import mae, mase, seasonal_naive, smape

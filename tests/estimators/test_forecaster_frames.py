@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
-from forecasting import DIRECT, drifting, small
+from forecaster_cases import DIRECT, drifting, small
 from numpy.testing import assert_array_equal
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
