@@ -10,58 +10,65 @@ from libc.string cimport memcpy
 
 
 def are_falling(
-    const int64_t[:] lengths,   # IN   (B,)
+    const int64_t[:] lengths,   # IN   (n,)
+    const int64_t[:] order,     # IN   (B,) which of them
 ):
     """Whether no length is greater than the one before."""
     cdef:
         int64_t n
         bint falling = True
     with nogil:
-        for n in range(1, lengths.shape[0]):
-            if lengths[n] > lengths[n - 1]:
+        for n in range(1, order.shape[0]):
+            if lengths[order[n]] > lengths[order[n - 1]]:
                 falling = False
                 break
     return falling
 
 
 def count_rows(
-    const int64_t[::1] lengths,   # IN   (B,)
+    const int64_t[:] lengths,   # IN   (n,)
+    const int64_t[:] order,     # IN   (B,) which of them
 ):
     """Sum of the lengths."""
     cdef int64_t n, total = 0
     with nogil:
-        for n in range(lengths.shape[0]):
-            total += lengths[n]
+        for n in range(order.shape[0]):
+            total += lengths[order[n]]
     return total
 
 
 def pack_rows(
-    const int64_t[::1] starts,    # IN   (any,) source row of the first step of each sequence
-    const int64_t[::1] order,     # IN   (B,) the sequences to pack
-    const int64_t[::1] lengths,   # IN   (B,) their steps, falling
-    int64_t stride,               # source rows from one step to the next
-    int64_t N,                    # sum of the lengths
-    int64_t[::1] indices,         # OUT  (2T + 2N + B,), T = lengths[0]
+    const int64_t[:] starts,    # IN   (n,) source row of the first step of each sequence
+    const int64_t[:] lengths,   # IN   (n,) their steps
+    const int64_t[:] order,     # IN   (B,) the sequences to pack, by falling length
+    int64_t stride,             # source rows from one step to the next
+    int64_t T,                  # the first of their lengths
+    int64_t N,                  # the sum of their lengths
+    int64_t[::1] indices,       # OUT  (2B + 2T + 2N,)
 ):
     """Fill the indices of a packed batch. One after the other they are
 
+    - lengths (B,), steps of each packed sequence,
     - alive (T,), sequences still running at each step,
-    - first (T,), packed row where each step begins,
     - rows (N,), source row of each packed row,
     - reverse (N,), packed row of the same sequence with time reversed,
-    - last (B,), packed row of each sequence's last step.
+    - last (B,), packed row of each sequence's last step,
+    - first (T,), packed row where each step begins.
     """
     cdef:
-        int64_t T = lengths[0]
-        int64_t* alive = &indices[0]
-        int64_t* first = alive + T
-        int64_t* rows = first + T
+        int64_t B = order.shape[0]
+        int64_t* steps = &indices[0]
+        int64_t* alive = steps + B
+        int64_t* rows = alive + T
         int64_t* reverse = rows + N
         int64_t* last = reverse + N
-        int64_t n, t, row = 0, running = lengths.shape[0]
+        int64_t* first = last + B
+        int64_t n, t, row = 0, running = B
     with nogil:
+        for n in range(B):
+            steps[n] = lengths[order[n]]
         for t in range(T):
-            while lengths[running - 1] <= t:
+            while steps[running - 1] <= t:
                 running -= 1
             alive[t] = running
             first[t] = row
@@ -69,9 +76,9 @@ def pack_rows(
         for t in range(T):
             for n in range(alive[t]):
                 rows[first[t] + n] = starts[order[n]] + t * stride
-                reverse[first[t] + n] = first[lengths[n] - 1 - t] + n
-        for n in range(lengths.shape[0]):
-            last[n] = first[lengths[n] - 1] + n
+                reverse[first[t] + n] = first[steps[n] - 1 - t] + n
+        for n in range(B):
+            last[n] = first[steps[n] - 1] + n
 
 
 def take_rows(

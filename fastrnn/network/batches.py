@@ -28,7 +28,7 @@ class PackedBatch:
     Attributes
     ----------
     order : ndarray of shape (B,), int64
-        Number in the caller's batch of each packed sequence.
+        The caller's number of each packed sequence.
     lengths : ndarray of shape (B,), int64
         Steps of each packed sequence, falling.
     alive : ndarray of shape (T,), int64
@@ -40,7 +40,7 @@ class PackedBatch:
     last : ndarray of shape (B,), int64
         Packed row of each sequence's last step.
     span : slice or None
-        Of sequences of equal length that stand side by side in the caller's batch: where.
+        Of sequences of equal length that have successive numbers: which.
     """
 
     order: np.ndarray
@@ -69,44 +69,44 @@ def pack(starts, lengths, stride, order=None):
         Source rows from one step to the next: 1 for concatenated sequences, B for a (T, B, D)
         array.
     order : ndarray of shape (B,), int64, optional
-        The sequences to pack, by falling length. By default all of them.
+        Numbers of the sequences to pack, by falling length. By default all of them.
 
     Returns
     -------
     PackedBatch
     """
-    if order is None and packing.are_falling(lengths):
-        order, lengths = np.arange(len(lengths)), np.ascontiguousarray(lengths)
-    else:
-        order = np.ascontiguousarray(sort_by_length(lengths) if order is None else order)
-        lengths = lengths.take(order)
-    n_rows, n_steps = packing.count_rows(lengths), int(lengths[0])
+    if order is None:
+        order = sort_by_length(lengths)
+    n_sequences, n_steps = len(order), int(lengths[order[0]])
+    n_rows = packing.count_rows(lengths, order)
     # One array and one call for all indices: they are most of the work around a small minibatch.
-    indices = np.empty(count_indices(n_steps, n_rows, len(order)), dtype=np.int64)
-    packing.pack_rows(starts, order, lengths, stride, n_rows, indices)
-    after_steps = 2 * n_steps
-    after_rows = after_steps + n_rows
+    indices = np.empty(count_indices(n_steps, n_rows, n_sequences), dtype=np.int64)
+    packing.pack_rows(starts, lengths, order, stride, n_steps, n_rows, indices)
+    after_alive = n_sequences + n_steps
+    after_rows = after_alive + n_rows
     after_reverse = after_rows + n_rows
     return PackedBatch(
         order,
-        lengths,
-        indices[:n_steps],
-        indices[after_steps:after_rows],
+        indices[:n_sequences],
+        indices[n_sequences:after_alive],
+        indices[after_alive:after_rows],
         indices[after_rows:after_reverse],
-        indices[after_reverse:],
+        indices[after_reverse : after_reverse + n_sequences],
     )
 
 
 def count_indices(n_steps, n_rows, n_sequences):
-    """How many indices a packed batch has beside the order and lengths of its sequences."""
-    return 2 * n_steps + 2 * n_rows + n_sequences
+    """How many indices a packed batch has beside the order of its sequences."""
+    return 2 * (n_steps + n_rows + n_sequences)
 
 
-def sort_by_length(lengths):
-    """Order sequences by falling length, equal ones as they come."""
-    if packing.are_falling(lengths):
-        return np.arange(len(lengths))
-    return np.argsort(-lengths, kind="stable")
+def sort_by_length(lengths, numbers=None):
+    """Order sequences, all or those with some numbers, by falling length; equal ones stay."""
+    if numbers is None:
+        numbers = np.arange(len(lengths))
+    if packing.are_falling(lengths, numbers):
+        return numbers
+    return numbers[np.argsort(-lengths[numbers], kind="stable")]
 
 
 def count_shards(n_sequences, flops):
@@ -130,30 +130,29 @@ def count_shards(n_sequences, flops):
     return max(1, n_sequences // SHARD_SIZE)
 
 
-def pack_shards(starts, lengths, stride, n_shards):
+def pack_shards(starts, lengths, stride, n_shards, numbers=None):
     """Cut a batch into shards of about equal work, and pack each.
 
     Sequences are dealt out by falling length like cards.
 
     Parameters
     ----------
-    starts : ndarray of shape (n,), int64
-        As for `pack`.
-    lengths : ndarray of shape (n,), int64
-        As for `pack`.
-    stride : int
+    starts, lengths, stride : object
         As for `pack`.
     n_shards : int
-        At most n.
+        At most as many as there are sequences in the batch.
+    numbers : ndarray of shape (B,), int64, optional
+        Those of the sequences in the batch. By default all.
 
     Returns
     -------
     list of PackedBatch
     """
+    order = sort_by_length(lengths, numbers)
     if n_shards == 1:
-        return [pack(starts, lengths, stride)]
-    order = sort_by_length(lengths)
-    return [pack(starts, lengths, stride, order[k::n_shards]) for k in range(n_shards)]
+        return [pack(starts, lengths, stride, order)]
+    hands = [np.ascontiguousarray(order[k::n_shards]) for k in range(n_shards)]
+    return [pack(starts, lengths, stride, hand) for hand in hands]
 
 
 @functools.lru_cache(maxsize=8)

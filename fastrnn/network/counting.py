@@ -90,7 +90,6 @@ class CountedNetwork(Network):
         n_read = n_rows if self.pooling.every_step else n_sequences
         minibatch = Minibatch(
             [batch] * n_shards,
-            [batch.order] * n_shards,
             running_totals([n_read] * n_shards),
             running_totals([n_rows] * n_shards),
             1.0,
@@ -167,6 +166,6 @@ def _dry_batch(n_sequences, n_rows):
 
 
 def _indices_nbytes(n_sequences, n_rows):
-    """Bytes of the indices of a packed batch; of two for each sequence, order and length."""
+    """Bytes of the indices of a packed batch, its order among them."""
     n_steps = math.ceil(n_rows / n_sequences)
-    return 8 * (count_indices(n_steps, n_rows, n_sequences) + 2 * n_sequences)
+    return 8 * (count_indices(n_steps, n_rows, n_sequences) + n_sequences)

@@ -22,20 +22,18 @@ from fastrnn.network.workspace import take_spare
 
 def cut(network, sequences, indices, weight, window):
     """Cut a minibatch into shards."""
-    # take, and not [indices]: these are small.
-    starts, lengths = sequences.offsets.take(indices), sequences.lengths.take(indices)
+    starts, lengths = sequences.offsets, sequences.lengths
     if window is not None:
-        lengths = np.minimum(lengths, window[1]) - window[0]
-        kept = lengths > 0
-        starts, lengths, indices = starts[kept] + window[0], lengths[kept], indices[kept]
-    flops = passes.forward_flops(network, packing.count_rows(lengths))
-    n_shards = count_shards(len(lengths), flops)
-    shards = pack_shards(starts, lengths, 1, n_shards)
-    members = [indices.take(shard.order) for shard in shards]
-    steps = [shard.rows for shard in shards]
-    places = steps if network.pooling.every_step else members
+        starts, lengths = starts[:-1] + window[0], np.clip(lengths, *window) - window[0]
+        indices = indices[lengths[indices] > 0]
+    flops = passes.forward_flops(network, packing.count_rows(lengths, indices))
+    n_shards = count_shards(len(indices), flops)
+    shards = pack_shards(starts, lengths, 1, n_shards, indices)
+    places = [shard.rows if network.pooling.every_step else shard.order for shard in shards]
     totals = [sum_of_weights(weight, rows) for rows in places]
-    return Minibatch(shards, members, _starts(places), _starts(steps), sum(totals))
+    return Minibatch(
+        shards, _starts(places), _starts([shard.rows for shard in shards]), sum(totals)
+    )
 
 
 def _starts(places):
@@ -100,10 +98,10 @@ class Lesson:
         if k > 0:
             gradients = take_spare(kept.gradients, LayerGradients, network)
             gradients.flat.fill(0)
-        loss, members, here = 0.0, minibatch.members[k], None
-        if self.states is not None:
-            here = take_states(self.states, members)
         shard = minibatch.shards[k]
+        loss, here = 0.0, None
+        if self.states is not None:
+            here = take_states(self.states, shard.order)
         for window in passes.windows_of(network, shard, self.seeds[k], self.bptt_steps):
             more, here = self.run_window(k, window, here, memory, gradients)
             loss += more
@@ -115,10 +113,8 @@ class Lesson:
     def run_window(self, k, window, states, memory, gradients):
         """Take a window of shard k forward and backward: its loss, and where its end has led."""
         network, batch, n_on = self.network, window.batch, window.n_on
-        members, weights = self.minibatch.members[k], self.kept.weights
-        n_sequences = len(batch.order)
-        every_step = network.pooling.every_step
-        is_read = every_step or n_on < n_sequences
+        weights, every_step = self.kept.weights, network.pooling.every_step
+        is_read = every_step or n_on < len(batch.order)
         shard = passes.forward(
             network, self.sequences, batch, memory, weights.forward, n_threads=self.n_threads,
             keep=is_read, outputs=is_read, seeds=window.seeds, states=states,
@@ -126,11 +122,11 @@ class Lesson:
         if n_on or self.states is not None:
             final = passes.final_states(network, shard)
             if self.states is not None:
-                put_states(final, members[:n_sequences], self.states)
+                put_states(final, batch.order, self.states)
             states = take_states(final, slice(n_on))
         if not is_read:
             return 0.0, states
-        places = batch.rows if every_step else members[:n_sequences]
+        places = batch.rows if every_step else batch.order
         begin = self.minibatch.head_rows[k] + (window.first if every_step else 0)
         rows = slice(begin, begin + len(places))
         outputs = self.outputs[rows]

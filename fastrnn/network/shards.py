@@ -134,13 +134,11 @@ class InOrder:
 class Minibatch:
     """A minibatch, cut into shards.
 
-    For each shard `members` are the numbers of its sequences, `head_rows` the rows that the head
-    reads of the shards before it, and `step_rows` their steps; both end with the sum over all.
-    `total` is the sum of the weights.
+    For each shard `head_rows` are the rows that the head reads of the shards before it, and
+    `step_rows` their steps; both end with the sum over all. `total` is the sum of the weights.
     """
 
     shards: list
-    members: list
     head_rows: list
     step_rows: list
     total: float
