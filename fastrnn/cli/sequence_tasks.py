@@ -97,7 +97,7 @@ class SequenceTask:
         return Examples(rows, of_id, id_column, time_column, X)
 
     def _answers(self, model, examples, options, header):
-        answers = self.cells(model, self._outputs(model, examples.X, options), options)
+        answers = self.cells(model, self.outputs(model, examples.X), options)
         header = [*header, *self.answer_columns(model, options)]
         return header, ([*key, *cells] for key, cells in zip(examples.keys(), answers, strict=True))
 
@@ -151,7 +151,8 @@ class Classify(SequenceTask):
                 figures["log-loss"] = -float(np.log(p.astype(np.float64)).mean())
         return figures
 
-    def _outputs(self, model, X, options):
+    def outputs(self, model, X):
+        """What the model says of each sequence, for `cells`."""
         return model.predict_proba(X)
 
 
@@ -195,7 +196,8 @@ class Regress(SequenceTask):
             figures[f"mean absolute error{of}"] = float(np.mean(np.abs(error[:, k])))
         return figures
 
-    def _outputs(self, model, X, options):
+    def outputs(self, model, X):
+        """What the model says of each sequence, for `cells`."""
         return model.predict(X).reshape(len(X), -1)
 
 

@@ -19,9 +19,10 @@ from fastrnn.bridge import (
 )
 from fastrnn.estimators.checkpoints import open_checkpoints
 from fastrnn.estimators.fitting import describe, fit, fit_one_epoch
-from fastrnn.estimators.needs import needed_to_train, refuse_to_go_back, refuse_to_predict
+from fastrnn.estimators.needs import needed_to_train, refuse_to_go_back
 from fastrnn.estimators.parameters import check_parameters, complete_docstring
 from fastrnn.estimators.precision import check_precision
+from fastrnn.estimators.predicting import read
 from fastrnn.estimators.readers import SequenceReader
 from fastrnn.estimators.saving import save_model
 from fastrnn.estimators.shared_parameters import SharedParameters
@@ -317,7 +318,8 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
             The state at the end of each sequence; for a bidirectional network that of the forward
             direction, then that of the backward direction, each at its own end.
         """
-        return self._transform(X)
+        sequences = read(self, X)
+        return self.network_.final_states(sequences, n_jobs=self.n_jobs)
 
     def hidden_states(self, X):
         """Return the hidden states of the top layer at every time step.
@@ -334,7 +336,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         """
         self.check_fitted()
         width = self.network_.pooling.width * self.network_.dtype.itemsize
-        sequences = self._read(X, per_step=width)
+        sequences = read(self, X, per_step=width)
         states = self.network_.hidden_states(sequences, n_jobs=self.n_jobs)
         return np.split(states, sequences.offsets[1:-1])
 
@@ -368,7 +370,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         """
         self.check_fitted()
         curves = len(self.network_.layers) * self.network_.layers[0].n_directions
-        sequences = self._read(X, per_step=curves * 8, refuse=refuse_to_go_back)
+        sequences = read(self, X, per_step=curves * 8, refuse=refuse_to_go_back)
         target = self.task_.encode(y, sequences, sample_weight, partial=True)
         return gradient_flow(
             self.network_, sequences, target.values, target.weight, n_jobs=self.n_jobs
@@ -403,7 +405,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
             If `X`, `y` or `output` is not acceptable, if both `y` and `output` are given, or if
             all columns are ids.
         """
-        sequences = self._read(X, refuse=refuse_to_go_back)
+        sequences = read(self, X, refuse=refuse_to_go_back)
         if not sequences.n_features:
             raise ValueError("all columns of X are ids, which have no gradient")
         if y is None:
@@ -477,17 +479,3 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         """Raise TypeError or ValueError if a parameter has a value it may not have."""
         check_parameters(self)
         check_precision(self)
-
-    def _read(self, X, *, per_step=0, refuse=refuse_to_predict):
-        """Sequences for the network, if there is memory; `per_step` is that of results by step."""
-        self.check_fitted()
-        sequences = self.reader_.read(X, self.network_.architecture.dtype)
-        refuse(self, sequences, per_step)
-        return sequences
-
-    def _transform(self, X):
-        sequences = self._read(X)
-        return self.network_.final_states(sequences, n_jobs=self.n_jobs)
-
-    def _outputs(self, sequences):
-        return self.network_.predict(sequences, n_jobs=self.n_jobs)

@@ -8,6 +8,7 @@ from fastrnn.bridge import ClassifierMixin, available_if
 from fastrnn.estimators.base import RNNBase, steps_by_minibatches
 from fastrnn.estimators.fitting import fit_one_epoch
 from fastrnn.estimators.labels import ClassTask, read_classes, refuse_balanced
+from fastrnn.estimators.predicting import outputs, read
 from fastrnn.estimators.targets import is_multilabel
 from fastrnn.estimators.task_parameters import ClassParameters, PoolingParameters
 
@@ -127,8 +128,8 @@ class RNNClassifier(ClassifierMixin, ClassParameters, PoolingParameters, RNNBase
             The most probable label of each sequence; where `y` had several columns in `fit`, 1 for
             each label whose probability is above 0.5, else 0.
         """
-        outputs = self._outputs(self._read(X))
-        return self.task_.decode(outputs)
+        said = outputs(self, read(self, X))
+        return self.task_.decode(said)
 
     def predict_proba(self, X):
         """Predict the probability of each class.
@@ -144,7 +145,7 @@ class RNNClassifier(ClassifierMixin, ClassParameters, PoolingParameters, RNNBase
             Probabilities in the order of `classes_`. Each row adds up to 1, but not where `y` had
             several columns in `fit`: those are the probabilities of each label by itself.
         """
-        return self._outputs(self._read(X))
+        return outputs(self, read(self, X))
 
     def predict_log_proba(self, X):
         """Predict the logarithm of the probability of each class.
@@ -180,8 +181,8 @@ class RNNClassifier(ClassifierMixin, ClassParameters, PoolingParameters, RNNBase
         float
             Accuracy between 0 and 1.
         """
-        sequences = self._read(X)
-        return self.task_.score_answers(self._outputs(sequences), y, sequences, sample_weight)
+        sequences = read(self, X)
+        return self.task_.score_answers(outputs(self, sequences), y, sequences, sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -473,7 +473,7 @@ class RNNForecaster(ForecasterParameters, RNNBase):
         given = {"future_covariates": future_covariates, "past_covariates": past_covariates}
         _check_no_target(y)
         self.fit(X, **given, **fit_params)
-        return self._transform(GivenSeries(X) if is_frame(X) else GivenSeries(X, *given.values()))
+        return super().transform(GivenSeries(X) if is_frame(X) else GivenSeries(X, *given.values()))
 
     def transform(self, X, *, future_covariates=None, past_covariates=None):
         """Return the final hidden states of the top layer, as features for another model.
@@ -499,7 +499,7 @@ class RNNForecaster(ForecasterParameters, RNNBase):
         TypeError, ValueError
             If the series or the covariates are not acceptable.
         """
-        return self._transform(GivenSeries(X, future_covariates, past_covariates))
+        return super().transform(GivenSeries(X, future_covariates, past_covariates))
 
     def hidden_states(self, X, *, future_covariates=None, past_covariates=None):
         """Return the hidden states of the top layer at every time step.

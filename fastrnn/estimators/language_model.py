@@ -13,6 +13,7 @@ from fastrnn.estimators.checkpoints import open_checkpoints
 from fastrnn.estimators.fitting import describe, fit, fit_one_epoch
 from fastrnn.estimators.needs import needed_to_train
 from fastrnn.estimators.next_tokens import ONE_TOKEN, NextTokenTask, TextReader
+from fastrnn.estimators.predicting import read
 from fastrnn.estimators.targets import as_sample_weight
 from fastrnn.estimators.task_parameters import LanguageModelParameters
 from fastrnn.standin import as_generator
@@ -225,7 +226,7 @@ class RNNLanguageModel(LanguageModelParameters, RNNBase):
             the model was fitted on separate texts; otherwise the first token of each text is not
             counted.
         """
-        texts = self._read(X)
+        texts = read(self, X)
         target = self.task_.following(texts, as_sample_weight(sample_weight, texts))
         if not target.weight.any():
             raise ValueError(ONE_TOKEN)

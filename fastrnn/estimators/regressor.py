@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fastrnn.bridge import RegressorMixin
 from fastrnn.estimators.base import RNNBase
 from fastrnn.estimators.numbers import NumberTask
+from fastrnn.estimators.predicting import outputs, read
 from fastrnn.estimators.task_parameters import PoolingParameters
 
 
@@ -63,8 +64,8 @@ class RNNRegressor(RegressorMixin, PoolingParameters, RNNBase):
         ndarray of shape (n_sequences,) or (n_sequences, n_outputs), float64
             One number for each sequence if `y` was one-dimensional in `fit`, else a row.
         """
-        outputs = self._outputs(self._read(X))
-        return self.task_.decode(outputs)
+        said = outputs(self, read(self, X))
+        return self.task_.decode(said)
 
     def score(self, X, y, sample_weight=None):
         """Return the coefficient of determination R², the mean over the outputs.
@@ -84,8 +85,8 @@ class RNNRegressor(RegressorMixin, PoolingParameters, RNNBase):
             1 for perfect predictions, 0 for always predicting the mean of `y`; NaN, with a
             warning, for fewer than two sequences.
         """
-        sequences = self._read(X)
-        return self.task_.score_answers(self._outputs(sequences), y, sequences, sample_weight)
+        sequences = read(self, X)
+        return self.task_.score_answers(outputs(self, sequences), y, sequences, sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -13,6 +13,7 @@ from fastrnn.estimators.labels import (
     read_classes,
     refuse_balanced,
 )
+from fastrnn.estimators.predicting import outputs, read
 from fastrnn.estimators.task_parameters import ClassParameters
 from fastrnn.inputs.steps import split_steps
 
@@ -127,8 +128,8 @@ class RNNTagger(ClassParameters, RNNBase):
         ndarray of shape (n_sequences,), object
             For each sequence an array of shape (T_i,): the most probable label of each step.
         """
-        sequences = self._read(X)
-        labels = self.task_.decode(self._outputs(sequences))
+        sequences = read(self, X)
+        labels = self.task_.decode(outputs(self, sequences))
         return split_steps(labels, sequences.lengths)
 
     def predict_proba(self, X):
@@ -145,8 +146,8 @@ class RNNTagger(ClassParameters, RNNBase):
             For each sequence an array of shape (T_i, n_classes): probabilities in the order of
             `classes_`; each row adds up to 1.
         """
-        sequences = self._read(X)
-        return split_steps(self._outputs(sequences), sequences.lengths)
+        sequences = read(self, X)
+        return split_steps(outputs(self, sequences), sequences.lengths)
 
     def predict_log_proba(self, X):
         """Predict the logarithm of the probability of each class at each step.
@@ -162,9 +163,9 @@ class RNNTagger(ClassParameters, RNNBase):
             For each sequence an array of shape (T_i, n_classes): logarithms in the order of
             `classes_`; minus infinity where the probability is too small for the `dtype`.
         """
-        sequences = self._read(X)
+        sequences = read(self, X)
         with np.errstate(divide="ignore"):
-            return split_steps(np.log(self._outputs(sequences)), sequences.lengths)
+            return split_steps(np.log(outputs(self, sequences)), sequences.lengths)
 
     def score(self, X, y, sample_weight=None):
         """Return the token accuracy: the share of steps whose label is predicted.
@@ -184,8 +185,8 @@ class RNNTagger(ClassParameters, RNNBase):
         float
             Accuracy between 0 and 1.
         """
-        sequences = self._read(X)
-        return self.task_.score_answers(self._outputs(sequences), y, sequences, sample_weight)
+        sequences = read(self, X)
+        return self.task_.score_answers(outputs(self, sequences), y, sequences, sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
