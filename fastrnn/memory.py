@@ -18,6 +18,7 @@ from fastrnn.network.counting import CountedNetwork
 from fastrnn.network.prediction import PREDICT_SIZE
 from fastrnn.network.threads import count_threads
 from fastrnn.training.solvers import count_vectors
+from fastrnn.training.state import USUAL_BATCH_SIZE
 
 __all__ = ["MemoryLimitError", "available_memory", "estimate_memory", "refuse_if_too_large"]
 
@@ -38,7 +39,7 @@ def estimate_memory(
     dropout=0.0,
     recurrent_dropout=0.0,
     solver="adam",
-    batch_size=200,
+    batch_size=USUAL_BATCH_SIZE,
     bptt_steps=None,
     momentum=0.9,
     n_jobs=None,

@@ -14,6 +14,7 @@ from types import MappingProxyType
 import numpy as np
 
 from fastrnn.network.cells import CELLS
+from fastrnn.training.state import USUAL_BATCH_SIZE
 
 
 def _collect(cls):
@@ -69,7 +70,7 @@ def plain_values(estimator, names):
 def batch_size(estimator):
     """How many sequences make a minibatch."""
     size = in_effect(estimator, "batch_size")
-    return 200 if size == "auto" else size
+    return USUAL_BATCH_SIZE if size == "auto" else size
 
 
 def cell_options(estimator):

@@ -31,6 +31,7 @@ from fastrnn.estimators.values import (
 )
 from fastrnn.network.cells import CELLS
 from fastrnn.training.solvers import SCHEDULES, SOLVERS
+from fastrnn.training.state import USUAL_BATCH_SIZE
 
 STOCHASTIC = tuple(SOLVERS)
 """The solvers that step after every minibatch."""
@@ -170,7 +171,8 @@ class SharedParameters:
     batch_size: int | str = parameter(
         BATCH_SIZE,
         "auto",
-        'Number of sequences in a minibatch; all of them if there are fewer. "auto" is 200.',
+        "Number of sequences in a minibatch; all of them if there are fewer. "
+        f'"auto" is {USUAL_BATCH_SIZE}.',
         used_by=BY_MINIBATCHES,
     )
     learning_rate: str = parameter(

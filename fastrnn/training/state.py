@@ -8,7 +8,19 @@ import numpy as np
 
 from fastrnn.files.codec import Flag, ListOf, Number, Optional, Record, Whole
 
-__all__ = ["CURVES", "HISTORY", "TRAINING", "Checkpoint", "History", "Settings", "TrainingState"]
+__all__ = [
+    "CURVES",
+    "HISTORY",
+    "TRAINING",
+    "USUAL_BATCH_SIZE",
+    "Checkpoint",
+    "History",
+    "Settings",
+    "TrainingState",
+]
+
+USUAL_BATCH_SIZE = 200
+"""Sequences in a minibatch, where nobody says how many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +41,7 @@ class Settings:
     beta_2: float = 0.999
     epsilon: float = 1e-8
     alpha: float = 0.0
-    batch_size: int = 200
+    batch_size: int = USUAL_BATCH_SIZE
     max_iter: int = 200
     shuffle: bool = True
     tol: float = 1e-4
