@@ -28,7 +28,7 @@ ROOMS = {
     "datasets": "",
     "metrics": "",
     "preprocessing": "",
-    "training": "state progress solvers stopping plans lessons full_batch loop",
+    "training": "state progress solvers stopping plans objective full_batch loop",
     "memory": "",
     "inspection": "",
     "streams": "snapshot stream",

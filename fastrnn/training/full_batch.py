@@ -8,10 +8,10 @@ import scipy.optimize
 from fastrnn.training.stopping import convergence_warning, diverged
 
 
-def train_on_full_batch(lessons, plan, stopping, progress, n_epochs):
+def train_on_full_batch(objective, plan, stopping, progress, n_epochs):
     """Minimize with L-BFGS-B; return a warning or None."""
-    course = _Course(lessons, plan, stopping, progress, n_epochs)
-    theta, settings = lessons.network.theta, lessons.settings
+    course = _Course(objective, plan, stopping, progress, n_epochs)
+    theta, settings = objective.network.theta, objective.settings
     stopping.epoch_starts()
     progress.start_epoch(1, 1)
     try:
@@ -43,22 +43,22 @@ def train_on_full_batch(lessons, plan, stopping, progress, n_epochs):
 class _Course:
     """What scipy calls: the loss and its gradient, and the end of an iteration."""
 
-    def __init__(self, lessons, plan, stopping, progress, n_epochs):
-        self.lessons, self.plan, self.n_epochs = lessons, plan, n_epochs
+    def __init__(self, objective, plan, stopping, progress, n_epochs):
+        self.objective, self.plan, self.n_epochs = objective, plan, n_epochs
         self.stopping, self.progress = stopping, progress
-        self.theta, self.norm, self.stalled = lessons.network.theta, math.nan, False
+        self.theta, self.norm, self.stalled = objective.network.theta, math.nan, False
         self.last_iterate = self.theta.copy()
 
     def evaluate(self, x):
         """Loss and gradient at x."""
-        lessons, history = self.lessons, self.stopping.history
-        loss, _ = lessons.take(self.plan.kept, self.plan.n_samples, theta=x)
-        self.norm = lessons.norm()
+        objective, history = self.objective, self.stopping.history
+        loss, _ = objective.evaluate(self.plan.kept, self.plan.n_samples, theta=x)
+        self.norm = objective.norm()
         if not math.isfinite(loss + self.norm):
             where = f"iteration {history.n_iter + 1}"
-            raise diverged(where, loss, self.norm, lessons.settings)
+            raise diverged(where, loss, self.norm, objective.settings)
         self.progress.loss = loss
-        return loss, lessons.network.grad.astype(np.float64)
+        return loss, objective.network.grad.astype(np.float64)
 
     def iteration_ends(self, intermediate_result):
         """Record an iteration, and stop if it is time."""
@@ -66,7 +66,7 @@ class _Course:
         self.theta[:] = intermediate_result.x
         self.last_iterate = self.theta.copy()
         stalled = stopping.epoch_ends(float(intermediate_result.fun), self.norm)
-        by_score = self.lessons.settings.early_stopping
+        by_score = self.objective.settings.early_stopping
         self.stalled = (stalled and by_score) or stopping.stopped
         progress.end_epoch(history)
         if self.stalled:

@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from fastrnn.training.full_batch import train_on_full_batch
-from fastrnn.training.lessons import Lessons
+from fastrnn.training.objective import Objective
 from fastrnn.training.plans import make_plan
 from fastrnn.training.progress import Progress
 from fastrnn.training.solvers import SCHEDULES, SOLVERS
@@ -113,9 +113,9 @@ def train(
     """
     if settings.early_stopping and validate is None:
         raise ValueError("validate must be given with early_stopping=True")
-    lessons = Lessons(network, sequences, target, weight, settings, reduce)
+    objective = Objective(network, sequences, target, weight, settings, reduce)
     plan = make_plan(network, sequences, weight, settings, windows)
-    n_samples = lessons.agree(plan)
+    n_samples = objective.agree(plan)
     progress = Progress(settings)
     scores = [] if validate else None
     now = Checkpoint(network.theta, state, History(n_samples, validation_scores=scores))
@@ -127,7 +127,7 @@ def train(
         warning = None
         if not now.is_over:
             by = train_on_full_batch if settings.solver == "lbfgs" else _train_on_minibatches
-            warning = by(lessons, plan, stopping, progress, most)
+            warning = by(objective, plan, stopping, progress, most)
         if n_epochs is not None:
             warning = None  # this end was asked for
     except KeyboardInterrupt:
@@ -144,16 +144,16 @@ def train(
     return stopping.history
 
 
-def _train_on_minibatches(lessons, plan, stopping, progress, n_epochs):
+def _train_on_minibatches(objective, plan, stopping, progress, n_epochs):
     """Step after every minibatch until training stalls; return a warning or None."""
-    settings, state, history = lessons.settings, stopping.state, stopping.history
+    settings, state, history = objective.settings, stopping.state, stopping.history
     if state.solver != settings.solver:
         state.solver, state.solver_state = settings.solver, {}
-    solver = SOLVERS[settings.solver](lessons.network, settings, state.solver_state)
+    solver = SOLVERS[settings.solver](objective.network, settings, state.solver_state)
     for epoch in range(state.epoch + 1, state.epoch + n_epochs + 1):
         stopping.epoch_starts()
         progress.start_epoch(epoch, len(plan))
-        loss, norm = _run_epoch(epoch, lessons, plan, state, solver, progress)
+        loss, norm = _run_epoch(epoch, objective, plan, state, solver, progress)
         stalled = stopping.epoch_ends(loss / history.n_samples, norm / len(plan))
         progress.end_epoch(history)
         if _is_over(stalled, settings, state, stopping, progress):
@@ -166,17 +166,17 @@ def _train_on_minibatches(lessons, plan, stopping, progress, n_epochs):
     )
 
 
-def _run_epoch(epoch, lessons, plan, state, solver, progress):
+def _run_epoch(epoch, objective, plan, state, solver, progress):
     """Step after every minibatch of an epoch; the sums of losses by sample, and of norms."""
-    settings, rng = lessons.settings, state.rng
-    theta, grad = lessons.network.theta, lessons.network.grad
+    settings, rng = objective.settings, state.rng
+    theta, grad = objective.network.theta, objective.network.grad
     schedule, rate = SCHEDULES[settings.learning_rate], _rate(settings, state)
     max_norm = math.inf if settings.clip_norm is None else settings.clip_norm
     step, last_step = (epoch - 1) * len(plan), settings.max_iter * len(plan)
     loss_sum = norm_sum = loss = norm = 0.0
     for number, (indices, n_samples, options) in enumerate(plan.epoch(rng), 1):
-        loss, n_samples = lessons.take(indices, n_samples, rng=rng, **options)
-        norm = lessons.norm()
+        loss, n_samples = objective.evaluate(indices, n_samples, rng=rng, **options)
+        norm = objective.norm()
         if not math.isfinite(loss + norm):
             raise diverged(f"minibatch {number} of epoch {epoch}", loss, norm, settings)
         scale = max_norm / norm if norm > max_norm else 1.0

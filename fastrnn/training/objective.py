@@ -1,4 +1,4 @@
-"""One step's lesson: loss and gradient of a minibatch, of one process or of several together."""
+"""What training makes small: the loss, with its gradient, of one process or of several together."""
 
 import functools
 
@@ -7,8 +7,8 @@ import numpy as np
 from fastrnn.training.solvers import GradientNorm
 
 
-class Lessons:
-    """Loss and gradient of minibatches of some data.
+class Objective:
+    """The loss of minibatches of some data, and its gradient.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ class Lessons:
             network.loss_and_grad, sequences, bptt_steps=settings.bptt_steps, n_jobs=settings.n_jobs
         )
 
-    def take(self, indices, n_samples, **options):
+    def evaluate(self, indices, n_samples, **options):
         """Loss of a minibatch, and its number of samples; the gradient goes to the network."""
         if self._reduce is None:
             return self._loss_and_grad(indices, *self._data, **options), n_samples

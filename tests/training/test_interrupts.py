@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from plain_network import STOCHASTIC, MeanNetwork, fit, problem
 
-from fastrnn.training import full_batch, lessons, loop, solvers, stopping
+from fastrnn.training import full_batch, loop, objective, solvers, stopping
 
 
 @pytest.mark.parametrize("solver", STOCHASTIC)
@@ -71,7 +71,7 @@ def test_interrupt_restores_the_best_of_early_stopping():
 @pytest.mark.parametrize("solver", [*STOCHASTIC, "lbfgs"])
 def test_interrupt_at_any_line_leaves_whole_steps(solver):
     # The k-th line of the loop, of the solver or of the stopping criterion raises, for every k.
-    modules = (loop, lessons, full_batch, stopping, solvers)
+    modules = (loop, objective, full_batch, stopping, solvers)
     files = {module.__file__ for module in modules}
     options = {"solver": solver, "batch_size": 12, "max_iter": 2, "tol": 0.0}
 
