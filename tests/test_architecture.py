@@ -39,7 +39,8 @@ ROOMS = {
     "plotting": "axes loss_curve gradient_flow forecast states",
     "interop": "model weights c_description c_text c onnx_graph onnx_network onnx_scaling "
     "onnx_forecast onnx_export onnx_import keras_arrays keras_layers keras pytorch",
-    "cli": "files options columns sequence_tasks tasks follow info demo commands command",
+    "cli": "files options columns row_streams sequence_tasks tasks follow info demo commands "
+    "command",
     "__main__": "",
 }
 ORDER = {

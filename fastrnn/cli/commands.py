@@ -5,10 +5,9 @@ import signal
 import threading
 import time
 import warnings
-from pathlib import Path
 
 import fastrnn
-from fastrnn.cli.files import name_of, naming, writer
+from fastrnn.cli.files import name_of
 from fastrnn.cli.follow import follow
 from fastrnn.cli.options import UsageError, parameters, read_config
 from fastrnn.cli.tasks import TASKS
@@ -89,18 +88,8 @@ def predict(options):
         if options.horizon or options.future:
             raise UsageError("--horizon and --future do not go with --follow")
         follow(model, task, options)
-    elif task is TASKS["write"]:
-        text = task.answer(model, options)
-        with naming(options.output):
-            if options.output is None:
-                print(text)
-            else:
-                Path(options.output).write_text(text, encoding="utf-8")
     else:
-        header, rows = task.answers(model, options)
-        with writer(options.output, header) as write:
-            for row in rows:
-                write(row)
+        task.write(model, options)
 
 
 def evaluate(options):

@@ -291,6 +291,13 @@ def writer(path, names, *, at_once=False):
         file.flush()
 
 
+def write_table(path, names, rows):
+    """Write the names of columns, and rows, as CSV; on standard output if the path is None."""
+    with writer(path, names) as write:
+        for row in rows:
+            write(row)
+
+
 @contextlib.contextmanager
 def naming(path):
     """Let errors of the system name the file that is written; None is standard output."""

@@ -1,45 +1,19 @@
-"""Line by line: each row that comes is answered at once, through a stream of its sequence.
-
-Of sequences there is a stream for every id that has appeared. It begins when its id first does, and
-begins anew after a row of that id whose features are all empty; that row is answered by empty
-cells. Series of a forecaster go on from those that it was trained on, one stream for each.
-"""
+"""Line by line: each row that comes is answered at once, through a stream of its sequence."""
 
 import contextlib
-import copy
 import io
 import sys
 
-import numpy as np
-
-from fastrnn.cli.columns import feature_columns, find_columns
-from fastrnn.cli.files import CSVReader, Rows, is_missing, name_of, table, writer
-from fastrnn.inputs.frames import encode
+from fastrnn.cli.files import CSVReader, Rows, name_of, writer
 
 
 def follow(model, task, options):
-    """Answer each line of CSV at once.
-
-    Parameters
-    ----------
-    model : RNNBase
-        A fitted model.
-    task : object
-        Its task, one of `fastrnn.cli.tasks.TASKS`.
-    options : argparse.Namespace
-        Options of the command.
-
-    Raises
-    ------
-    ValueError
-        If a line is not as it should be; those before it have been answered.
-    """
+    """Answer each line of CSV at once, until one is not as it should be."""
     with _open(options.file or "-") as (name, file):
         lines = _lines(io.TextIOWrapper(file, options.encoding, newline=""), name)
         reader = CSVReader(lines, name, options.delimiter)
         header = Rows(name, dict.fromkeys(reader.names, ()), ())
-        kind = SeriesStreams if task.kind == "RNNForecaster" else SequenceStreams
-        streams = kind(model, task, header, options)
+        streams = task.streams(model, header, options)
         named = [column for column in (streams.id, streams.time) if column is not None]
         with writer(options.output, [*named, *streams.answers], at_once=True) as write:
             for number, cells in reader:
@@ -47,169 +21,6 @@ def follow(model, task, options):
                 rows = Rows(name, {column: [cell] for column, cell in pairs}, [number])
                 begins = [rows.columns[column][0] for column in named]
                 write([*begins, *streams.answer(rows)])
-
-
-class SequenceStreams:
-    """Streams of sequences, by id.
-
-    Parameters
-    ----------
-    model : RNNBase
-        A fitted model.
-    task : SequenceTask
-        Its task.
-    header : Rows
-        A file with the same columns.
-    options : argparse.Namespace
-        Options of the command.
-
-    Attributes
-    ----------
-    id, time : str or None
-        Columns of ids and times, where there are any.
-    answers : list of str
-        Names of the columns of the answer.
-    """
-
-    def __init__(self, model, task, header, options):
-        self.id, self.time = find_columns(header, options)
-        self.answers = task.answer_columns(model, options)
-        self._features, self._as_text = feature_columns(model, options, header.columns)
-        header.check(*self._features)
-        self._model, self._task, self._options = model, task, options
-        self._has_names = model.reader_.feature_names is not None
-        self._new, self._streams, self._times = model.stream(), {}, {}
-
-    def answer(self, rows):
-        """Answer a row.
-
-        Parameters
-        ----------
-        rows : Rows
-            A single one.
-
-        Returns
-        -------
-        list
-            Cells.
-        """
-        key = None if self.id is None else rows.text(self.id)[0]
-        if all(is_missing(rows.columns[name][0]) for name in self._features):
-            self._streams.pop(key, None)
-            self._times.pop(key, None)
-            return [""] * len(self.answers)
-        if self.time is not None:
-            hint = "; a row with empty features makes a sequence begin anew"
-            check_time(rows, self.time, self._times, key, hint)
-        x = table(rows, self._features, self._as_text, is_known=True)
-        if key not in self._streams:
-            self._streams[key] = copy.copy(self._new)  # with the same weights
-        try:
-            output = self._streams[key].step(x if self._has_names else encode(x, {}))
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{rows.place(0)}: {error}") from error
-        return self._task.cells(self._model, np.atleast_2d(output), self._options)[0]
-
-
-class SeriesStreams:
-    """Streams of time series: all those of a forecaster in one, of which each row moves one.
-
-    Parameters
-    ----------
-    model : RNNForecaster
-        A fitted model.
-    task : Forecast
-        Its task.
-    header : Rows
-        A file with the same columns.
-    options : argparse.Namespace
-        Options of the command.
-
-    Attributes
-    ----------
-    id, time : str or None
-        Columns of ids and times, where there are any.
-    answers : list of str
-        Names of the columns of the answer.
-    """
-
-    def __init__(self, model, task, header, options):
-        columns, categories = task.columns(model)
-        self._categories = {
-            name: {value: k for k, value in enumerate(values)}
-            for name, values in categories.items()
-        }
-        if columns.future:
-            raise ValueError(
-                f"--follow cannot be: forecasts need {columns.future[0]!r} of the steps to come, "
-                "which no row has"
-            )
-        there = header.columns
-        self.id, self.time = (
-            name if name in there else None for name in (columns.id, columns.time)
-        )
-        self._features = [columns.value, *columns.past]
-        header.check(*self._features)
-        series = model.reader_.series
-        self._numbers = {key: i for i, key in enumerate(series.ids)}
-        if self.id is None and len(series) > 1:
-            header.check(columns.id)
-        self._times = {key: series.last_times[i] for key, i in self._numbers.items()}
-        levels = options.quantiles
-        self._stream, self._gaps = model.stream(levels=levels), model.reader_.plan.mask
-        names = ["value"] if levels is None else [f"q{level:g}" for level in levels]
-        horizon = model.reader_.plan.n_ahead
-        self.answers = names
-        if horizon > 1:
-            self.answers = [f"{name}_{step}" for step in range(1, horizon + 1) for name in names]
-
-    def answer(self, rows):
-        """Answer a row.
-
-        Parameters
-        ----------
-        rows : Rows
-            A single one.
-
-        Returns
-        -------
-        list
-            Cells.
-        """
-        key = next(iter(self._numbers)) if self.id is None else rows.text(self.id)[0]
-        if key not in self._numbers:
-            raise ValueError(f"{rows.place(0, self.id)}: the model knows no series {key!r}")
-        if self.time is not None:
-            check_time(rows, self.time, self._times, key)
-        stream, i = self._stream, self._numbers[key]
-        value, *past = self._features
-        x = [
-            rows.numbers(value, gaps=self._gaps)[0],
-            *(self._covariate(rows, name) for name in past),
-        ]
-        # All streams take the step, but one alone is to have taken it.
-        state = stream.state
-        try:
-            forecast = stream.step(np.tile(x, (len(self._numbers), 1)))[i]
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{rows.place(0)}: {error}") from error
-        for name, array in stream.state.items():
-            state[name][i] = array[i]
-        stream.state = state
-        return forecast.ravel()
-
-    def _covariate(self, rows, name):
-        """A covariate as a number, which stands for its category if it has some."""
-        if name not in self._categories:
-            return rows.numbers(name)[0]
-        value, known = rows.text(name)[0], self._categories[name]
-        if value not in known:
-            shown = ", ".join(map(repr, known))
-            raise ValueError(
-                f"{rows.place(0, name)}: {value!r} is not among the categories of the model, "
-                f"{shown if len(shown) < 200 else shown[:200] + ' ...'}"
-            )
-        return known[value]
 
 
 @contextlib.contextmanager
@@ -232,36 +43,3 @@ def _lines(file, name):
             f"{name}, line {number + 1} or later: byte 0x{error.object[error.start]:02x} is not "
             f"{error.encoding}; --encoding names another, such as latin-1"
         ) from None
-
-
-def check_time(rows, column, times, key, hint=""):
-    """Check that a time is later than the one before of the same sequence, and remember it.
-
-    Parameters
-    ----------
-    rows : Rows
-        A single row.
-    column : str
-        The column of times.
-    times : dict
-        The last time of each sequence.
-    key : str or None
-        The id of its sequence; None or "" if there is but one.
-    hint : str, default=""
-        What to do, at the end of the message.
-
-    Raises
-    ------
-    ValueError
-        If it is not later, or of another kind.
-    """
-    time, before = rows.times(column)[0], times.get(key)
-    if before is not None:
-        if isinstance(before, np.datetime64) != isinstance(time, np.datetime64):
-            raise ValueError(f"{rows.place(0, column)}: dates and numbers cannot be compared")
-        if not time > before:
-            whose = f" of {key!r}" if key else ""
-            raise ValueError(
-                f"{rows.place(0, column)}: the time{whose} must be later than {before}{hint}"
-            )
-    times[key] = time

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastrnn.cli.columns import feature_columns, find_columns, has_text, named_as_text, split_names
-from fastrnn.cli.files import Rows, read_rows, table
+from fastrnn.cli.files import Rows, read_rows, table, write_table
+from fastrnn.cli.row_streams import SequenceStreams
 from fastrnn.inputs.frames import encode
 from fastrnn.metrics import token_f1_score
 
@@ -78,6 +79,14 @@ class SequenceTask:
         header = [] if examples.id is None else [examples.id]
         return self._answers(model, examples, options, header)
 
+    def write(self, model, options):
+        """Write the answers to a file."""
+        write_table(options.output, *self.answers(model, options))
+
+    def streams(self, model, header, options):
+        """Streams for rows that come one by one, with the columns of `header`."""
+        return SequenceStreams(model, self, header, options)
+
     def _open(self, path, options):
         return read_rows(path, delimiter=options.delimiter, encoding=options.encoding)
 
@@ -119,20 +128,16 @@ class Classify(SequenceTask):
 
     def answer_columns(self, model, options):
         """Name the columns of the answer: the label, or the probability of each."""
-        each = options.proba or _has_label_sets(model)
+        each = options.proba or model.task_.many_labels
         return list(map(str, model.classes_)) if each else ["label"]
 
     def cells(self, model, proba, options):
         """Turn probabilities into cells of answers."""
-        if options.proba:
-            return proba
-        if _has_label_sets(model):
-            return (proba > 0.5).astype(np.int64)
-        return model.classes_[proba.argmax(axis=1)][:, np.newaxis]
+        return proba if options.proba else model.task_.decode(proba).reshape(len(proba), -1)
 
     def figures(self, model, options):
         """Judge a model by examples."""
-        if _has_label_sets(model):
+        if model.task_.many_labels:
             raise ValueError(
                 "the model gives each sequence any number of labels, of which a file in long form "
                 "has but one"
@@ -142,8 +147,7 @@ class Classify(SequenceTask):
         y = self.targets(examples, options)
         proba = model.predict_proba(examples.X)
         figures = {"sequences": len(y), "accuracy": model.score(examples.X, y)}
-        predicted = model.classes_[proba.argmax(axis=1)]
-        figures["macro F1"] = token_f1_score([y], [predicted])
+        figures["macro F1"] = token_f1_score([y], [model.task_.decode(proba)])
         numbers = {label: k for k, label in enumerate(model.classes_.tolist())}
         if all(label in numbers for label in y):
             p = proba[np.arange(len(y)), [numbers[label] for label in y]]
@@ -223,7 +227,7 @@ class Tag(SequenceTask):
 
     def cells(self, model, proba, options):
         """Turn probabilities into cells of answers."""
-        return proba if options.proba else model.classes_[proba.argmax(axis=1)][:, np.newaxis]
+        return proba if options.proba else model.task_.decode(proba)[:, np.newaxis]
 
     def figures(self, model, options):
         """Judge a model by examples: figures over steps."""
@@ -252,10 +256,6 @@ class Tag(SequenceTask):
             [*(rows.columns[name][row] for name in columns), *cells]
             for row, cells in enumerate(answers)
         )
-
-
-def _has_label_sets(model):
-    return model.task_.kind == "label_sets"
 
 
 def _one_for_each(examples, values, column):

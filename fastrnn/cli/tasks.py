@@ -5,12 +5,14 @@ columns hold the features is remembered by the model.
 """
 
 import math
+from pathlib import Path
 
 import numpy as np
 
 from fastrnn.cli.columns import find_columns, has_text, named_as_text, split_names
-from fastrnn.cli.files import name_of, read_rows, read_text, table
+from fastrnn.cli.files import name_of, naming, read_rows, read_text, table, write_table
 from fastrnn.cli.options import UsageError
+from fastrnn.cli.row_streams import SeriesStreams
 from fastrnn.cli.sequence_tasks import Classify, Regress, Tag
 
 
@@ -82,6 +84,14 @@ class Forecast:
             for step, values in enumerate(forecast, 1)
         )
 
+    def write(self, model, options):
+        """Write the forecasts to a file."""
+        write_table(options.output, *self.answers(model, options))
+
+    def streams(self, model, header, options):
+        """Streams for rows that come one by one, with the columns of `header`."""
+        return SeriesStreams(model, self, header, options)
+
     def figures(self, model, options):
         """Judge a model by forecasts from many origins, beside the seasonal naive forecast."""
         horizon = options.horizon or model.reader_.plan.n_ahead
@@ -149,6 +159,15 @@ class Write:
             random_state=options.seed,
         )
         return text if isinstance(text, str) else " ".join(map(str, text))
+
+    def write(self, model, options):
+        """Write the text that follows the prompt."""
+        text = self.answer(model, options)
+        with naming(options.output):
+            if options.output is None:
+                print(text)
+            else:
+                Path(options.output).write_text(text, encoding="utf-8")
 
     def figures(self, model, options):
         """Judge a model by a text."""

@@ -138,6 +138,7 @@ class LabelSetTask(Task):
     kind = "label_sets"
     fields = Record({"n_outputs": Whole(2)})
     head = "binary_log_loss"
+    many_labels = True
 
     @classmethod
     def learn(cls, y, sequences, sample_weight, parameters):

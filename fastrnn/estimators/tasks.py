@@ -78,6 +78,7 @@ class Task:
     fields: ClassVar[Record] = Record({})
     others: ClassVar[tuple] = ()
     every_step = False
+    many_labels = False  # whether an answer is any number of labels
     keeps_outputs = True  # all at once, to score them
     head_options: ClassVar[dict] = {}
     meanings: ClassVar[tuple] = ()  # arguments of adopt that say what outputs mean

@@ -1,0 +1,141 @@
+"""Streams of what comes row by row: one for each id.
+
+Of sequences there is a stream for every id that has appeared. It begins when its id first does, and
+begins anew after a row of that id whose features are all empty; that row is answered by empty
+cells. Series of a forecaster go on from those that it was trained on, one stream for each.
+"""
+
+import copy
+
+import numpy as np
+
+from fastrnn.cli.columns import feature_columns, find_columns
+from fastrnn.cli.files import is_missing, table
+from fastrnn.inputs.frames import encode
+
+
+class SequenceStreams:
+    """Streams of sequences, by id, of a model with this task, for rows with these columns.
+
+    `id` and `time` name the columns of ids and times, where there are any, and `answers` those of
+    the answer.
+    """
+
+    def __init__(self, model, task, header, options):
+        self.id, self.time = find_columns(header, options)
+        self.answers = task.answer_columns(model, options)
+        self._features, self._as_text = feature_columns(model, options, header.columns)
+        header.check(*self._features)
+        self._model, self._task, self._options = model, task, options
+        self._has_names = model.reader_.feature_names is not None
+        self._new, self._streams, self._times = model.stream(), {}, {}
+
+    def answer(self, rows):
+        """The cells of the answer to a row, the only one of these."""
+        key = None if self.id is None else rows.text(self.id)[0]
+        if all(is_missing(rows.columns[name][0]) for name in self._features):
+            self._streams.pop(key, None)
+            self._times.pop(key, None)
+            return [""] * len(self.answers)
+        if self.time is not None:
+            hint = "; a row with empty features makes a sequence begin anew"
+            check_time(rows, self.time, self._times, key, hint)
+        x = table(rows, self._features, self._as_text, is_known=True)
+        if key not in self._streams:
+            self._streams[key] = copy.copy(self._new)  # with the same weights
+        try:
+            output = self._streams[key].step(x if self._has_names else encode(x, {}))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{rows.place(0)}: {error}") from error
+        return self._task.cells(self._model, np.atleast_2d(output), self._options)[0]
+
+
+class SeriesStreams:
+    """Streams of time series: all those of a forecaster in one, of which each row moves one.
+
+    Attributes are those of `SequenceStreams`.
+    """
+
+    def __init__(self, model, task, header, options):
+        columns, categories = task.columns(model)
+        self._categories = {
+            name: {value: k for k, value in enumerate(values)}
+            for name, values in categories.items()
+        }
+        if columns.future:
+            raise ValueError(
+                f"--follow cannot be: forecasts need {columns.future[0]!r} of the steps to come, "
+                "which no row has"
+            )
+        there = header.columns
+        self.id, self.time = (
+            name if name in there else None for name in (columns.id, columns.time)
+        )
+        self._features = [columns.value, *columns.past]
+        header.check(*self._features)
+        series = model.reader_.series
+        self._numbers = {key: i for i, key in enumerate(series.ids)}
+        if self.id is None and len(series) > 1:
+            header.check(columns.id)
+        self._times = {key: series.last_times[i] for key, i in self._numbers.items()}
+        levels = options.quantiles
+        self._stream, self._gaps = model.stream(levels=levels), model.reader_.plan.mask
+        names = ["value"] if levels is None else [f"q{level:g}" for level in levels]
+        horizon = model.reader_.plan.n_ahead
+        self.answers = names
+        if horizon > 1:
+            self.answers = [f"{name}_{step}" for step in range(1, horizon + 1) for name in names]
+
+    def answer(self, rows):
+        """The cells of the answer to a row, the only one of these."""
+        key = next(iter(self._numbers)) if self.id is None else rows.text(self.id)[0]
+        if key not in self._numbers:
+            raise ValueError(f"{rows.place(0, self.id)}: the model knows no series {key!r}")
+        if self.time is not None:
+            check_time(rows, self.time, self._times, key)
+        stream, i = self._stream, self._numbers[key]
+        value, *past = self._features
+        x = [
+            rows.numbers(value, gaps=self._gaps)[0],
+            *(self._covariate(rows, name) for name in past),
+        ]
+        # All streams take the step, but one alone is to have taken it.
+        state = stream.state
+        try:
+            forecast = stream.step(np.tile(x, (len(self._numbers), 1)))[i]
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{rows.place(0)}: {error}") from error
+        for name, array in stream.state.items():
+            state[name][i] = array[i]
+        stream.state = state
+        return forecast.ravel()
+
+    def _covariate(self, rows, name):
+        """A covariate as a number, which stands for its category if it has some."""
+        if name not in self._categories:
+            return rows.numbers(name)[0]
+        value, known = rows.text(name)[0], self._categories[name]
+        if value not in known:
+            shown = ", ".join(map(repr, known))
+            raise ValueError(
+                f"{rows.place(0, name)}: {value!r} is not among the categories of the model, "
+                f"{shown if len(shown) < 200 else shown[:200] + ' ...'}"
+            )
+        return known[value]
+
+
+def check_time(rows, column, times, key, hint=""):
+    """Refuse a time that is not later than the one before of the same sequence, or of another kind.
+
+    `times` has the last time of each, by `key`, and is updated; `hint` ends the message.
+    """
+    time, before = rows.times(column)[0], times.get(key)
+    if before is not None:
+        if isinstance(before, np.datetime64) != isinstance(time, np.datetime64):
+            raise ValueError(f"{rows.place(0, column)}: dates and numbers cannot be compared")
+        if not time > before:
+            whose = f" of {key!r}" if key else ""
+            raise ValueError(
+                f"{rows.place(0, column)}: the time{whose} must be later than {before}{hint}"
+            )
+    times[key] = time
