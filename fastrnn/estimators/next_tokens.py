@@ -78,7 +78,7 @@ class TextReader:
     width = 1
     n_features = 0
     id_tables = None
-    feature_names = None
+    feature_names = step_names = None
     meanings = ("tokens",)
 
     @classmethod

@@ -153,6 +153,8 @@ class SeriesReader:
         names = self.series.covariates.names
         return None if names is None else (self.series.columns.value, *names)
 
+    step_names = feature_names
+
     @property
     def columns(self):
         """The columns of what the network reads."""

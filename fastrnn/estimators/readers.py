@@ -9,6 +9,8 @@ texts in `next_tokens`. All of them have the same members:
   ``read_to_score(X, dtype)`` give sequences.
 - ``n_features``, ``tables(parameters)`` and ``id_tables`` are what the network reads, and
   ``is_tied(parameters)`` says whether its head shares a table.
+- ``feature_names`` are those of the columns that `fit` was given, ``step_names`` those of the
+  columns of a step; None without.
 - ``steps()`` says how a stream reads.
 - ``split_validation_data(given)`` takes apart what `fit` is given so: X, y and sample weights.
 - ``attributes()`` are set on the estimator.
@@ -88,6 +90,11 @@ class SequenceReader:
     def feature_names(self):
         """Names of the columns of data frames; None without."""
         return self.columns.names
+
+    @property
+    def step_names(self):
+        """Names of the columns of a step; those of a table name steps instead."""
+        return None if self.n_columns is not None else self.columns.names
 
     @property
     def n_features(self):

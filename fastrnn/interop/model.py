@@ -93,10 +93,8 @@ def read_model(est):
     if kind is None or task.kind not in _ABOUT:
         raise TypeError(f"there is no export of what {type(est).__name__} answers")
     _check(network)
-    columns, names = reader.columns, reader.feature_names
-    if reader.kind == "sequences" and reader.n_columns is not None:
-        names = None  # of a table they name steps
-    return Model(kind.__name__, network, columns, names, **_ABOUT[task.kind](reader, task))
+    about = _ABOUT[task.kind](reader, task)
+    return Model(kind.__name__, network, reader.columns, reader.step_names, **about)
 
 
 def _classes(reader, task):
