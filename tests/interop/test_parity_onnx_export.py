@@ -409,6 +409,12 @@ def test_metadata_of_data_frames():
     assert known["categories"] == [["low", "up"]]
 
 
+def test_columns_of_a_table_are_steps_and_name_no_features():
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"monday": [0.0, 1.0], "tuesday": [1.0, 0.5]})
+    assert "features" not in metadata(RNNRegressor(2, max_iter=1).fit(table, [0.0, 1.0]))
+
+
 def test_metadata_of_a_forecaster():
     pandas = pytest.importorskip("pandas", reason="the series are in a data frame of pandas")
     frame = pandas.DataFrame(
