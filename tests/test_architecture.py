@@ -22,8 +22,8 @@ ROOMS = {
     "inputs": "arrays columns frames covariates long_frames sequences series steps scaling texts",
     "standin": "",
     "bridge": "",
-    "network": "workspace threads batches pooling shards cell recurrent padded cells heads "
-    "architecture passes minibatches prediction network counting",
+    "network": "workspace threads batches shards cell recurrent one_direction both_directions "
+    "pooling padded cells heads architecture passes minibatches prediction network counting",
     "layers": "",
     "datasets": "",
     "metrics": "",

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from fastrnn.network.recurrent import RecurrentLayer
+
 MODULES = [
     "fastrnn.estimators",
     "fastrnn.files",
@@ -31,13 +33,18 @@ def public_objects():
 
 
 def public_methods():
-    """Return all public methods and properties that fastrnn itself defines, by their full name."""
-    methods = {}
+    """Return all methods and properties that are there for users, by their full name.
+
+    What all layers have is for the rest of fastrnn, but for the calls with padded arrays.
+    """
+    methods, of_all_layers = {}, vars(RecurrentLayer)
     for class_name, cls in public_objects().items():
         if inspect.isclass(cls):
             for name, member in inspect.getmembers(cls):
                 function = member.fget if isinstance(member, property) else member
                 module = getattr(function, "__module__", None) or ""
+                if issubclass(cls, RecurrentLayer) and name in of_all_layers:
+                    continue
                 is_method = inspect.isroutine(function)  # else a record, such as that of its cell
                 if is_method and not name.startswith("_") and module.startswith("fastrnn"):
                     methods[f"{class_name}.{name}"] = function

@@ -17,8 +17,8 @@ from fastrnn.inspection import (
     own_weights,
     value_gradient,
 )
+from fastrnn.network import one_direction
 from fastrnn.network.cells import CELLS as LAYERS
-from fastrnn.network.recurrent import RecurrentLayer
 
 # Two units that are normalized change too fast for differences as coarse as those of these tests;
 # tests/network proves the gradients of such cells.
@@ -247,23 +247,21 @@ class TestGradientFlow:
 
     def test_one_step_at_a_time_is_exact_for_the_parameters_too(self, monkeypatch):
         # The kernels are called on slices of the tape then; what they add must be the same.
+        whole = one_direction.backward
+
+        def backward_step_by_step(layer, tape, batch, *args, **options):
+            whole(layer, tape, batch, *args, **options, dh_norms=np.empty(len(batch.rows)))
+
         x = np.random.default_rng(0).standard_normal((5, 3, 2))
         for layer_class in LAYERS.values():
             grads = []
             for step_by_step in (False, True):
                 layer = layer_class(2, 3, dtype="float64", random_state=0)
                 y, _ = layer.forward(x, lengths=[5, 2, 4], training=True)
-                if step_by_step:
-                    whole = RecurrentLayer.backward_direction
-                    monkeypatch.setattr(
-                        layer,
-                        "backward_direction",
-                        lambda tape, batch, *args, layer=layer, whole=whole, **options: whole(
-                            layer, tape, batch, *args,
-                            **{**options, "dh_norms": np.empty(len(batch.rows))},
-                        ),
-                    )  # fmt: skip
-                dx, _ = layer.backward(np.ones_like(y))
+                with monkeypatch.context() as patch:
+                    if step_by_step:
+                        patch.setattr(one_direction, "backward", backward_step_by_step)
+                    dx, _ = layer.backward(np.ones_like(y))
                 grads.append(np.concatenate([layer.grad, dx.ravel()]))
             np.testing.assert_allclose(grads[0], grads[1], rtol=1e-12, atol=1e-14)
 

@@ -14,9 +14,10 @@ from fastrnn.inputs.arrays import kernel_array
 from fastrnn.kernels import packing
 from fastrnn.kernels.dense import pack_weights, pack_weights_transposed
 from fastrnn.kernels.vector_math import products
-from fastrnn.network import threads
+from fastrnn.network import one_direction, threads
 from fastrnn.network.batches import PackedBatch, count_shards, pack_dense, pack_shards
-from fastrnn.network.recurrent import RecurrentLayer, Tape
+from fastrnn.network.one_direction import Tape
+from fastrnn.network.recurrent import RecurrentLayer
 from fastrnn.network.workspace import Workspace, take_spare
 
 SMALLEST_SHARD = 8
@@ -59,13 +60,7 @@ class PaddedLayer(RecurrentLayer):
         self._spare = []
 
     def bind(self, theta, grad):
-        """Let the parameters and gradients live in given vectors, whose values stay.
-
-        Parameters
-        ----------
-        theta, grad : ndarray of shape (P,)
-            C-contiguous, of the layer's dtype.
-        """
+        """Let parameters and gradients live in given vectors (P,), whose values stay."""
         super().bind(theta, grad)
         # What was planned for the packing of other parameters is of no use.
         self._spare_forward_plans, self._spare_backward_plans = [], []
@@ -116,7 +111,7 @@ class PaddedLayer(RecurrentLayer):
         n_shards = 1
         if training or n_jobs is not None or products() == "blas":
             n_rows = n_steps * n_sequences if lengths is None else int(lengths.sum())
-            n_shards = self._count_shards(n_sequences, self._flops(n_rows), training, n_jobs)
+            n_shards = self._count_shards(n_sequences, self.flops(n_rows), training, n_jobs)
         if lengths is None:
             shards, make = pack_dense(n_steps, n_sequences, n_shards), np.empty
         else:
@@ -149,8 +144,8 @@ class PaddedLayer(RecurrentLayer):
             d, batch, work = strand.direction, strand.batch, strand.work
             packed = _take(x, strand, 0, self.input_size, "x", by_reference=not training)
             start = initial_state and [array[d][batch.order] for array in initial_state]
-            tape = self.forward_direction(
-                d, packed, batch, work, weights[d],
+            tape = one_direction.forward(
+                self, d, packed, batch, work, weights[d],
                 state=start, seed=strand.seed, keep=training, h=h, n_threads=n_threads,
             )  # fmt: skip
             if h is None:
@@ -165,7 +160,7 @@ class PaddedLayer(RecurrentLayer):
         if n_jobs is None:
             threads.run(run_strand, strands)
         else:
-            threads.run(run_strand, strands, n_jobs, self._flops(len(shards[0].rows)))
+            threads.run(run_strand, strands, n_jobs, self.flops(len(shards[0].rows)))
         self._spare_forward_plans.append(plan)
         if training:
             self._forward_pass = _ForwardPass(strands, make, n_steps, n_sequences, n_jobs)
@@ -225,7 +220,7 @@ class PaddedLayer(RecurrentLayer):
             if not whole:
                 dx_d = work.take("dx", (len(batch.rows), self.input_size))
             if k < self.n_directions:  # the first shard adds to the total itself
-                grad, grads = None, self._grads[d]
+                grad, grads = None, self.grads_by_direction[d]
             else:
                 grad = work.zeros("grad", total[d].shape)
                 grads = self.views_of_direction(grad)
@@ -235,8 +230,8 @@ class PaddedLayer(RecurrentLayer):
                 if dstate is not None:
                     packing.take_rows(dstate[j][d], 0, batch.order, array)
                 dstate_d.append(array)
-            self.backward_direction(
-                strand.tape, batch, work, weights[d], grads,
+            one_direction.backward(
+                self, strand.tape, batch, work, weights[d], grads,
                 dy=dy_d, dstate=dstate_d, dx=dx_d, n_threads=n_threads,
             )  # fmt: skip
             if d == 0 and not whole:
@@ -245,7 +240,7 @@ class PaddedLayer(RecurrentLayer):
                 array[d, batch.order if batch.span is None else batch.span] = packed
             return grad, dx_d
 
-        flops = self._flops(len(done.strands[0].batch.rows))
+        flops = self.flops(len(done.strands[0].batch.rows))
         results = threads.run(run_strand, range(len(done.strands)), done.n_jobs, flops)
         for strand, (grad, dx_d) in zip(done.strands, results, strict=True):
             if grad is not None:

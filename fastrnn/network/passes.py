@@ -14,6 +14,7 @@ import numpy as np
 from fastrnn.kernels import packing
 from fastrnn.kernels.dropout import dropout
 from fastrnn.kernels.embedding import embedding_forward
+from fastrnn.network import both_directions
 from fastrnn.network.batches import pack
 from fastrnn.network.shards import Shard, Window
 
@@ -57,13 +58,13 @@ def forward(
             zones = seeds[k].zones
             if network.recurrent_dropout:
                 mask = _recurrent_mask(network, shard, k, work)
-        tapes = layer.forward_packed(
-            x, batch, work, weights[k], mask=mask, seed=zones, keep=keep,
+        tapes = both_directions.forward(
+            layer, x, batch, work, weights[k], mask=mask, seed=zones, keep=keep,
             outputs=outputs or k < top, state=states and states[k], n_threads=n_threads,
         )  # fmt: skip
         shard.tapes.append(tapes)
         if k < top:
-            x = _drop(network, shard, k, layer.outputs(tapes, batch, work), work)
+            x = _drop(network, shard, k, both_directions.outputs(layer, tapes, batch, work), work)
     return shard
 
 
@@ -106,7 +107,7 @@ def _drop(network, shard, k, x, work, dropped=None):
 def final_states(network, shard):
     """The state of each layer where each sequence ends, in packed order."""
     return [
-        layer.final_state(tapes, shard.batch)
+        both_directions.final_state(layer, tapes, shard.batch)
         for layer, tapes in zip(network.layers, shard.tapes, strict=True)
     ]
 
@@ -129,10 +130,10 @@ def backward(network, shard, doutputs, memory, weights, gradients, bptt_steps, d
     for k in range(top, -1, -1):
         layer = layers[k]
         dh_norms = np.empty((layer.n_directions, len(batch.rows))) if watch else None
-        dy, _ = layer.backward_packed(
-            shard.tapes[k], batch, memory.layers[k], weights.backward[k], gradients.layers[k],
-            dy=dy, dstate=dstate, want_dx=k > 0 or dx is not None, bptt_steps=bptt_steps,
-            dh_norms=dh_norms, n_threads=shard.n_threads,
+        dy, _ = both_directions.backward(
+            layer, shard.tapes[k], batch, memory.layers[k], weights.backward[k],
+            gradients.layers[k], dy=dy, dstate=dstate, want_dx=k > 0 or dx is not None,
+            bptt_steps=bptt_steps, dh_norms=dh_norms, n_threads=shard.n_threads,
         )  # fmt: skip
         if watch:
             watch(batch, k, dh_norms)

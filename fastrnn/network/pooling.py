@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastrnn.kernels import packing
+from fastrnn.network import both_directions
 
 
 class Pooling:
@@ -43,7 +44,8 @@ class Pooling:
             Filled: a row for each sequence in packed order, or for each packed step.
         """
         if self.every_step:
-            work.call(np.copyto, pooled, self.layer.outputs(tapes, batch, work))
+            y = both_directions.outputs(self.layer, tapes, batch, work)
+            work.call(np.copyto, pooled, y)
             return
         for tape, column in self._columns(tapes):
             if self.kind == "last":
@@ -69,7 +71,7 @@ class Pooling:
         Returns
         -------
         dy, dstate
-            Arguments of `RecurrentLayer.backward_packed`.
+            Arguments of `both_directions.backward`.
         """
         layer = self.layer
         if self.every_step:

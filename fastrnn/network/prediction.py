@@ -8,7 +8,7 @@ import numpy as np
 
 from fastrnn.kernels import packing
 from fastrnn.kernels.losses import sum_of_weights
-from fastrnn.network import passes, threads
+from fastrnn.network import both_directions, passes, threads
 from fastrnn.network.batches import count_shards, pack, pack_shards, sort_by_length
 from fastrnn.network.pooling import Pooling
 from fastrnn.network.shards import (
@@ -189,7 +189,7 @@ def hidden_states(network, sequences, *, n_jobs=None):
     states = np.empty((int(sequences.offsets[-1]), layer.output_size), dtype=network.dtype)
 
     def collect(shard, memory):
-        y = layer.outputs(shard.tapes[-1], shard.batch, memory.layers[-1])
+        y = both_directions.outputs(layer, shard.tapes[-1], shard.batch, memory.layers[-1])
         packing.put_rows(y, shard.batch.rows, states, 0)
 
     _for_all(network, sequences, n_jobs, collect)

@@ -14,7 +14,7 @@ from processes import CAN_FORK, TEAMS, answer_of_a_forked_child, run_script
 from fastrnn.kernels import vector_math
 from fastrnn.kernels.handover import OneThread
 from fastrnn.layers import LSTM
-from fastrnn.network import threads
+from fastrnn.network import one_direction, threads
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
@@ -266,7 +266,7 @@ def test_idle_threads_use_no_processor():
     spent = run_script(
         """
         import time
-        from fastrnn.network import threads
+        from fastrnn.network import one_direction, threads
 
         threads.run(time.sleep, [0.01] * 4, 2)
         time.sleep(0.05)
@@ -284,7 +284,7 @@ def test_threads_do_not_delay_or_disturb_the_end_of_the_program(left):
     run_script(
         f"""
         import threading, time
-        from fastrnn.network import threads
+        from fastrnn.network import one_direction, threads
 
         def call_for_ever():
             while True:
@@ -396,7 +396,7 @@ def test_children_forked_while_others_predict_and_fit_can_do_so_too():
         import os, signal, sys, threading, warnings
         import numpy as np
         from fastrnn import RNNClassifier
-        from fastrnn.network import threads
+        from fastrnn.network import one_direction, threads
 
         warnings.simplefilter("ignore")
         threads.WORTHWHILE_FLOPS = 1  # threads share even this
@@ -448,12 +448,16 @@ def test_forward_between_forward_and_backward_changes_nothing():
     np.testing.assert_array_equal(again, dx)
 
 
-def test_both_directions_run_at_once():
+def test_both_directions_run_at_once(monkeypatch):
     layer = LSTM(3, 4, bidirectional=True, random_state=0)
     both = threading.Barrier(2, timeout=30)
-    forward, backward = layer._run_forward, layer._run_backward
-    layer._run_forward = lambda *a: (both.wait(), forward(*a))[1]
-    layer._run_backward = lambda *a: (both.wait(), backward(*a))[1]
+    forward, backward = one_direction.forward, one_direction.backward
+    monkeypatch.setattr(
+        one_direction, "forward", lambda *a, **k: (both.wait(), forward(*a, **k))[1]
+    )
+    monkeypatch.setattr(
+        one_direction, "backward", lambda *a, **k: (both.wait(), backward(*a, **k))[1]
+    )
     y, _ = layer.forward(np.ones((5, 1, 3)), training=True, n_jobs=2)
     layer.backward(np.ones_like(y))
 
@@ -461,9 +465,9 @@ def test_both_directions_run_at_once():
 def test_inference_is_cut_only_where_each_thread_has_enough_to_do(monkeypatch):
     layer = LSTM(3, 4, random_state=0)
     shards = []
-    forward = layer.forward_direction
+    forward = one_direction.forward
     monkeypatch.setattr(
-        layer, "forward_direction", lambda *a, **k: (shards.append(1), forward(*a, **k))[1]
+        one_direction, "forward", lambda *a, **k: (shards.append(1), forward(*a, **k))[1]
     )
     x = np.ones((5, 64, 3))
     flops = 2 * 5 * 64 * (3 + 4) * 16

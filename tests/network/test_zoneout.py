@@ -21,7 +21,7 @@ from layer_cases import (
 
 from fastrnn.inputs.sequences import Sequences
 from fastrnn.kernels.dropout import draw_zones
-from fastrnn.network.recurrent import RecurrentLayer
+from fastrnn.network import one_direction
 from fastrnn.network.shards import Seeds
 
 SHARE = 0.4
@@ -151,15 +151,14 @@ class TestLayers:
             make_batch(cell, 5, 3, 2, 3, bidirectional=True, ragged=True),
         )
         expected = run(copy.deepcopy(layer), batch)
-        whole = RecurrentLayer.backward_direction
+        whole = one_direction.backward
         monkeypatch.setattr(
-            layer,
-            "backward_direction",
-            lambda tape, batch, *arguments, **options: whole(
-                layer, tape, batch, *arguments,
-                **{**options, "dh_norms": np.empty(len(batch.rows))},
+            one_direction,
+            "backward",
+            lambda layer, tape, batch, *arguments, **options: whole(
+                layer, tape, batch, *arguments, **options, dh_norms=np.empty(len(batch.rows))
             ),
-        )  # fmt: skip
+        )
         for name, value in run(layer, batch).items():
             np.testing.assert_allclose(value, expected[name], rtol=1e-10, atol=1e-12)
 
