@@ -14,13 +14,13 @@ import math
 import numpy as np
 
 from fastrnn.kernels.solvers import CHUNK_SIZE, add_penalty, clear
+from fastrnn.kernels.workspace import Workspace
 from fastrnn.network import prediction, threads
 from fastrnn.network.cells import CELLS
 from fastrnn.network.minibatches import Kept, Lesson, cut
 from fastrnn.network.pooling import Pooling
 from fastrnn.network.recurrent import UNBOUND, ZEROS
 from fastrnn.network.shards import LayerGradients, Seeds, running_totals
-from fastrnn.network.workspace import Workspace
 
 
 class Network:

@@ -4,7 +4,7 @@ What the way forward keeps for the way back is a tape. The layer itself is only 
 share it.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,6 +22,7 @@ class Tape:
     """
 
     direction: int  # 0, or 1 for the one that reads from the end
+    n_sequences: int  # B
     alive: np.ndarray  # (T,), int64: sequences running at each step
     x: np.ndarray  # (N, D): input, in this direction's order of time
     mask: np.ndarray  # (B, H), or (0, H) without recurrent dropout: factors of h in its products
@@ -33,12 +34,6 @@ class Tape:
     new_h: np.ndarray | None = None  # (N, H): with zoneout, h as it would be without
     new_c: np.ndarray | None = None  # (N, H): likewise c
 
-    n_sequences: int = field(init=False)
-
-    def __post_init__(self):
-        """B; every sequence has a first step."""
-        self.n_sequences = int(self.alive[0])
-
     def steps(self, start, stop):
         """The tape of steps start .. stop, whose initial state is that of step start - 1."""
         if start == 0 and stop == len(self.alive):
@@ -48,6 +43,7 @@ class Tape:
         states = slice(self.n_sequences + first - before, self.n_sequences + end)
         return Tape(
             self.direction,
+            int(self.alive[start]),
             self.alive[start:stop],
             self.x[first:end],
             self.mask,
@@ -87,7 +83,7 @@ def forward(
         c[:n_sequences] = 0 if state is None else state[1]
     if mask is None:
         mask = work.take("no mask", (0, size))
-    tape = Tape(direction, batch.alive, x, mask, h, c)
+    tape = Tape(direction, n_sequences, batch.alive, x, mask, h, c)
     if layer.zoneout:
         _prepare_zones(layer, tape, work, keep, seed)
     team = _form_team(layer, n_threads, len(batch.alive), n_rows)
@@ -120,6 +116,9 @@ def backward(
     step = min(bptt_steps or n_steps, n_steps) if dh_norms is None else 1
     end = len(batch.rows)
     team = _form_team(layer, n_threads, step, end * step / n_steps)
+    if step == n_steps and dh_norms is None:
+        _run_backward(layer, weights, grads, tape, dy, dstate, dx, work, team)
+        return
     for start in range((n_steps - 1) // step * step, -1, -step):
         stop = min(start + step, n_steps)
         if stop < n_steps and bptt_steps:

@@ -14,11 +14,12 @@ from fastrnn.inputs.arrays import kernel_array
 from fastrnn.kernels import packing
 from fastrnn.kernels.dense import pack_weights, pack_weights_transposed
 from fastrnn.kernels.vector_math import products
+from fastrnn.kernels.workspace import Workspace
 from fastrnn.network import one_direction, threads
 from fastrnn.network.batches import PackedBatch, count_shards, pack_dense, pack_shards
 from fastrnn.network.one_direction import Tape
 from fastrnn.network.recurrent import RecurrentLayer
-from fastrnn.network.workspace import Workspace, take_spare
+from fastrnn.network.workspace import take_spare
 
 SMALLEST_SHARD = 8
 """Sequences that are worth a thread of their own, where shards are only for threads."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastrnn.kernels.recurrence import Cell
 from fastrnn.kernels.stream import MAX_STEPS, SHARD_ROWS, pack_factor, pack_factor_transposed
-from fastrnn.network.workspace import Workspace
+from fastrnn.kernels.workspace import Workspace
 
 __all__ = ["Forecast", "Reading", "Snapshot", "checked_state", "start_of"]
 
