@@ -30,6 +30,9 @@ from fastrnn.inspection import gradient_flow, loss_gradient, output_gradient, ow
 from fastrnn.streams import Stream
 from fastrnn.streams.snapshot import Snapshot
 
+ESTIMATORS: dict[str, type] = {}
+"""The classes of estimators that files have a word for, by that word: each enters itself."""
+
 
 def steps_by_minibatches(estimator):
     """Whether an estimator can train on some of the data: not with ``solver="lbfgs"``."""
@@ -90,6 +93,11 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
+        kind = vars(cls).get("kind")
+        if kind is not None and ESTIMATORS.setdefault(kind, cls) is not cls:
+            raise TypeError(
+                f"kind={kind!r} of {cls.__name__} is the word for {ESTIMATORS[kind].__name__}"
+            )
         if cls.__doc__ and RNNBase.__doc__:  # python -OO strips both
             cls.__doc__ = complete_docstring(cls, RNNBase.__doc__)
 

@@ -31,6 +31,64 @@ class Labels(Value):
 
 
 @dataclass(frozen=True, eq=False)
+class LabelSetTask(Task):
+    """Any of K labels for each sequence, each with a probability of its own."""
+
+    n_outputs: int
+
+    kind = "label_sets"
+    fields = Record({"n_outputs": Whole(2)})
+    head = "binary_log_loss"
+    many_labels = True
+
+    @classmethod
+    def learn(cls, y, sequences, sample_weight, parameters):
+        """Learn how many labels there are."""
+        task = cls(as_label_sets(y).shape[1])
+        return task, task.encode(y, sequences, sample_weight, parameters)
+
+    def encode(self, y, sequences, sample_weight, parameters=None, partial=False):
+        """Read the labels of each sequence as zeros and ones."""
+        _check_kind(is_multilabel(y), True)
+        y = as_label_sets(y)
+        check_same_length(sequences, "y", y)
+        weight = as_sample_weight(sample_weight, sequences)
+        self._check_number(y)
+        if parameters is not None and parameters.class_weight is not None:
+            raise ValueError(
+                "class_weight is for one label for each sequence, but y has several: leave it at "
+                "None, and give sample_weight"
+            )
+        dtype = sequences.values.dtype
+        groups = np.zeros(len(y), dtype=np.int64)
+        return Target(y.astype(dtype), narrow_weight(weight, dtype), weight, groups)
+
+    def decode(self, outputs):
+        """1 for each label whose probability is above 0.5, else 0."""
+        return (outputs > 0.5).astype(np.int64)
+
+    def score(self, outputs, values, weight):
+        """Share of sequences all of whose labels are right."""
+        return float(np.average(((outputs > 0.5) == values).all(axis=1), weights=weight))
+
+    def score_answers(self, outputs, y, sequences, sample_weight):
+        """Share of sequences all of whose labels are right."""
+        y = as_label_sets(y)
+        check_same_length(sequences, "y", y)
+        weight = as_sample_weight(sample_weight, sequences)
+        self._check_number(y)
+        return self.score(outputs, y, weight)
+
+    def attributes(self):
+        """Fitted attributes of the estimator."""
+        return {"classes_": np.arange(self.n_outputs)}
+
+    def _check_number(self, y):
+        if y.shape[1] != self.n_outputs:
+            raise ValueError(f"y has {y.shape[1]} labels, but the model has {self.n_outputs}")
+
+
+@dataclass(frozen=True, eq=False)
 class ClassTask(Task):
     """One of K classes for each sequence."""
 
@@ -38,7 +96,7 @@ class ClassTask(Task):
 
     kind = "classes"
     fields = Record({"classes": Labels()})
-    others = ("label_sets",)
+    others = (LabelSetTask,)
     head = "log_loss"
     meanings = ("classes", "multilabel")
 
@@ -127,64 +185,6 @@ class ClassTask(Task):
         if classes is not None:
             raise ValueError("classes has no meaning with multilabel=True: columns have numbers")
         return LabelSetTask(n_outputs), head
-
-
-@dataclass(frozen=True, eq=False)
-class LabelSetTask(Task):
-    """Any of K labels for each sequence, each with a probability of its own."""
-
-    n_outputs: int
-
-    kind = "label_sets"
-    fields = Record({"n_outputs": Whole(2)})
-    head = "binary_log_loss"
-    many_labels = True
-
-    @classmethod
-    def learn(cls, y, sequences, sample_weight, parameters):
-        """Learn how many labels there are."""
-        task = cls(as_label_sets(y).shape[1])
-        return task, task.encode(y, sequences, sample_weight, parameters)
-
-    def encode(self, y, sequences, sample_weight, parameters=None, partial=False):
-        """Read the labels of each sequence as zeros and ones."""
-        _check_kind(is_multilabel(y), True)
-        y = as_label_sets(y)
-        check_same_length(sequences, "y", y)
-        weight = as_sample_weight(sample_weight, sequences)
-        self._check_number(y)
-        if parameters is not None and parameters.class_weight is not None:
-            raise ValueError(
-                "class_weight is for one label for each sequence, but y has several: leave it at "
-                "None, and give sample_weight"
-            )
-        dtype = sequences.values.dtype
-        groups = np.zeros(len(y), dtype=np.int64)
-        return Target(y.astype(dtype), narrow_weight(weight, dtype), weight, groups)
-
-    def decode(self, outputs):
-        """1 for each label whose probability is above 0.5, else 0."""
-        return (outputs > 0.5).astype(np.int64)
-
-    def score(self, outputs, values, weight):
-        """Share of sequences all of whose labels are right."""
-        return float(np.average(((outputs > 0.5) == values).all(axis=1), weights=weight))
-
-    def score_answers(self, outputs, y, sequences, sample_weight):
-        """Share of sequences all of whose labels are right."""
-        y = as_label_sets(y)
-        check_same_length(sequences, "y", y)
-        weight = as_sample_weight(sample_weight, sequences)
-        self._check_number(y)
-        return self.score(outputs, y, weight)
-
-    def attributes(self):
-        """Fitted attributes of the estimator."""
-        return {"classes_": np.arange(self.n_outputs)}
-
-    def _check_number(self, y):
-        if y.shape[1] != self.n_outputs:
-            raise ValueError(f"y has {y.shape[1]} labels, but the model has {self.n_outputs}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,24 +2,15 @@
 
 import math
 
-from fastrnn.estimators.classifier import RNNClassifier
+from fastrnn.estimators.base import ESTIMATORS
 from fastrnn.estimators.fitting import keep, regularization
-from fastrnn.estimators.forecaster import RNNForecaster
-from fastrnn.estimators.language_model import RNNLanguageModel
-from fastrnn.estimators.regressor import RNNRegressor
 from fastrnn.estimators.saving import read_model
-from fastrnn.estimators.tagger import RNNTagger
 from fastrnn.files import ModelFileError
 from fastrnn.files.layout import open_record
 from fastrnn.network.network import Network
 from fastrnn.network.recurrent import ZEROS
 from fastrnn.standin import as_generator
 from fastrnn.training.loop import TrainingState
-
-_KINDS = {
-    cls.kind: cls
-    for cls in (RNNClassifier, RNNRegressor, RNNTagger, RNNForecaster, RNNLanguageModel)
-}
 
 
 def load(path):
@@ -63,10 +54,10 @@ def load(path):
     True
     """
     with open_record(path) as file:
-        if file.kind not in _KINDS:
+        if file.kind not in ESTIMATORS:
             advice = ": fit(resume=True) goes on from it" if file.kind == "checkpoint" else ""
             raise ModelFileError(f"this is a file of kind {file.kind!r}, no model{advice}")
-        return _build(file, read_model(_KINDS[file.kind], file))
+        return _build(file, read_model(ESTIMATORS[file.kind], file))
 
 
 def _build(file, saved):

@@ -17,10 +17,6 @@ from typing import Any
 import numpy as np
 
 from fastrnn.estimators.fitting import check_suits
-from fastrnn.estimators.labels import ClassTask, LabelSetTask, StepClassTask
-from fastrnn.estimators.next_tokens import NextTokenTask
-from fastrnn.estimators.next_values import NextValueTask
-from fastrnn.estimators.numbers import NumberTask
 from fastrnn.estimators.released import to_present_format
 from fastrnn.files import ModelFileError
 from fastrnn.files.codec import (
@@ -40,13 +36,6 @@ from fastrnn.training.state import CURVES, TRAINING
 PARAMETERS = DictOf(Value())
 HISTORY = Record({"n_iter": Whole(), "t": Whole(), "loss": Number(), **CURVES})
 """Attributes of an estimator, whose names have a line below at the end."""
-
-_TASKS = {
-    task.kind: task
-    for task in (
-        ClassTask, LabelSetTask, StepClassTask, NumberTask, NextValueTask, NextTokenTask,
-    )
-}  # fmt: skip
 
 
 class _Architecture:
@@ -93,15 +82,20 @@ def recorded_parameters(estimator, left_out=()):
     return values
 
 
+def _tasks_of(cls):
+    """The tasks that models of a class may have, by kind."""
+    return {task.kind: task for task in (cls.task_class, *cls.task_class.others)}
+
+
 def _record_of(cls):
     """The record of models of a class."""
-    reader, task = cls.reader_class, cls.task_class
+    reader = cls.reader_class
     return Record(
         {
             "parameters": Record(dict.fromkeys((field.name for field in fields(cls)), Value())),
             "architecture": _Architecture(),
             "reader": Choice({reader.kind: reader.fields}),
-            "task": Choice({kind: _TASKS[kind].fields for kind in (task.kind, *task.others)}),
+            "task": Choice({kind: task.fields for kind, task in _tasks_of(cls).items()}),
             "history": HISTORY,
             "training": TRAINING,
         }
@@ -163,7 +157,7 @@ def read_model(cls, file):
     with as_model_file_error("reader: "):
         reader = cls.reader_class.from_record(of_reader, cls.__name__)
     with as_model_file_error("task: "):
-        task = _TASKS[kind].from_record(of_task, reader)
+        task = _tasks_of(cls)[kind].from_record(of_task, reader)
     with as_model_file_error("architecture: "):
         check_suits(architecture, reader, task)
     return SavedModel(model, architecture, reader, task, record["history"], record["training"])

@@ -70,13 +70,13 @@ class Task:
     - ``attributes()`` are set on the estimator.
     - ``kind`` is its word in files, and ``fields`` the `Record` of what stands there;
       ``from_record(fields, reader)`` makes a task of them, and ``adopt(head, **meaning)`` one of a
-      head from elsewhere. ``others`` are kinds of task that ``learn`` may choose instead.
+      head from elsewhere. ``others`` are tasks that ``learn`` may choose instead.
     - ``smallest()`` makes one with a single output, to count memory before `y` is known.
     """
 
     kind: ClassVar[str]
     fields: ClassVar[Record] = Record({})
-    others: ClassVar[tuple] = ()
+    others: ClassVar[tuple[type, ...]] = ()
     every_step = False
     many_labels = False  # whether an answer is any number of labels
     keeps_outputs = True  # all at once, to score them

@@ -382,6 +382,11 @@ class Subclass(RNNClassifier):
     """Of no kind that files know."""
 
 
+def test_no_class_takes_the_word_of_another():
+    with pytest.raises(TypeError, match="kind='classifier' of Mine is the word for RNNClassifier"):
+        type("Mine", (RNNClassifier,), {"kind": "classifier"})
+
+
 def test_what_cannot_be_saved_leaves_no_file(tmp_path):
     path = tmp_path / "model"
     with pytest.raises(NotFittedError):
