@@ -15,13 +15,13 @@ from fastrnn.bridge import BaseEstimator, TransformerMixin, check_is_fitted
 from fastrnn.inputs import frames
 from fastrnn.inputs.columns import Columns
 from fastrnn.inputs.sequences import as_sequences
-from fastrnn.inputs.texts import split_texts
+from fastrnn.inputs.tokens import NORMAL_FORMS, TOKENIZERS, Cut
 
 __all__ = ["SequenceScaler", "TokenEncoder"]
 
 
 class TokenEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
-    r"""Turn texts, or lists of tokens, into sequences of ids.
+    """Turn texts, or lists of tokens, into sequences of ids.
 
     `fit` learns a vocabulary. Known tokens are numbered from 1 by falling frequency, those of equal
     frequency in the order of their characters; 0 stands for every other token. An estimator with
@@ -29,13 +29,21 @@ class TokenEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
 
     Parameters
     ----------
-    tokenizer : {"char", "word"} or callable, default="char"
-        How a text becomes tokens. "char": every character is one. "word": what the regular
-        expression ``\w+(?:['\u2019]\w+)*|[^\w\s]`` finds: words and numbers, also with
-        apostrophes inside, and all other signs one by one. A callable is given the text and
-        returns its tokens. Lists of tokens are taken as they are.
+    tokenizer : {"char", "word", "char-0.1", "word-0.1"} or callable, default="char"
+        How a text becomes tokens. "char": every code point of Unicode is one, so that an accent
+        or a vowel sign that is not composed with its letter is a character of its own. "word":
+        words and numbers, with their combining marks and joiners, and with apostrophes inside; all
+        other signs one by one, an emoji being one with all that belongs to it. Nothing is cut
+        where a script has no spaces between words, such as that of Thai: there, give a callable.
+        It is given the text and returns its tokens. Lists of tokens are taken as they are.
+        "char-0.1" and "word-0.1" are the rules of version 0.1.0, which models of that version keep.
     lowercase : bool, default=False
-        Whether texts and tokens are made lower case first.
+        Whether tokens are made lower case, by the rules of Unicode, each by itself; a callable is
+        given a text in lower case.
+    normalization : {"NFC", "NFKC"} or None, default=None
+        Form of Unicode that texts and tokens are brought to first: "NFC" composes letters with
+        their accents, as most texts have them, "NFKC" also makes one of signs that differ in
+        their form only, such as wide letters. None leaves them as they are.
     min_freq : int, default=1
         How often a token must occur in `fit` to be known. With 2 or more, `fit` meets unknown
         tokens, so that a network can learn what to make of them.
@@ -77,12 +85,14 @@ class TokenEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         tokenizer="char",
         *,
         lowercase=False,
+        normalization=None,
         min_freq=1,
         max_features=None,
         unknown_token="<unk>",
     ):
         self.tokenizer = tokenizer
         self.lowercase = lowercase
+        self.normalization = normalization
         self.min_freq = min_freq
         self.max_features = max_features
         self.unknown_token = unknown_token
@@ -112,9 +122,10 @@ class TokenEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         """
         self._check_parameters()
         counts = Counter()
-        for tokens in split_texts(X, self.tokenizer, self.lowercase):
+        cut = self.cut
+        for tokens in cut.tokens(X):
             counts.update(tokens)
-        counts.pop(self.unknown_token, None)
+        counts.pop(cut.of(self.unknown_token), None)
         known = [str(token) for token, count in counts.items() if count >= self.min_freq]
         if not known:
             raise ValueError(f"no token occurs min_freq={self.min_freq} times: nothing to learn")
@@ -137,7 +148,7 @@ class TokenEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             Their tokens.
         """
         self._check_parameters()
-        return [list(tokens) for tokens in split_texts(X, self.tokenizer, self.lowercase)]
+        return [list(tokens) for tokens in self.cut.tokens(X)]
 
     def transform(self, X):
         """Return the ids of the tokens.
@@ -154,7 +165,7 @@ class TokenEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         """
         check_is_fitted(self, "vocabulary_")
         known = self.vocabulary_.get
-        sequences = split_texts(X, self.tokenizer, self.lowercase)
+        sequences = self.cut.tokens(X)
         return [np.array([known(token, 0) for token in tokens], np.int64) for tokens in sequences]
 
     def inverse_transform(self, X):
@@ -194,6 +205,11 @@ class TokenEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         check_is_fitted(self, "vocabulary_")
         return np.array(["token"], dtype=object)
 
+    @property
+    def cut(self):
+        """How texts become tokens, as `fastrnn.inputs.tokens` has it."""
+        return Cut(self.lowercase, self.normalization, self.tokenizer)
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
@@ -202,9 +218,14 @@ class TokenEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         return tags
 
     def _check_parameters(self):
-        if not (callable(self.tokenizer) or self.tokenizer in ("char", "word")):
+        if not (callable(self.tokenizer) or self.tokenizer in TOKENIZERS):
             raise ValueError(
                 f"tokenizer must be 'char', 'word' or a callable, got {self.tokenizer!r}"
+            )
+        if self.normalization is not None and self.normalization not in NORMAL_FORMS:
+            raise ValueError(
+                f"normalization must be one of {list(NORMAL_FORMS)} or None, got "
+                f"{self.normalization!r}"
             )
         if not isinstance(self.lowercase, bool | np.bool_):
             raise TypeError(f"lowercase must be True or False, got {self.lowercase!r}")

@@ -177,6 +177,7 @@ def test_tokenizer_that_makes_no_tokens(tokenizer, message):
         ("tokenizer", "words", ValueError),
         ("tokenizer", None, ValueError),
         ("lowercase", 1, TypeError),
+        ("normalization", "NFD", ValueError),
         ("min_freq", 0, ValueError),
         ("min_freq", 1.5, TypeError),
         ("min_freq", None, TypeError),

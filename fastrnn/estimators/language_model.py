@@ -316,7 +316,7 @@ class RNNLanguageModel(LanguageModelParameters, RNNBase):
         tokens = [self.tokens_[k] for k in drawn]
         if not isinstance(prompt, str):
             return tokens
-        return ("" if self.encoder_.tokenizer == "char" else " ").join(tokens)
+        return self.encoder_.cut.between.join(tokens)
 
     def stream(self, n_streams=1):
         """Make a stream: for texts that come token by token, with what comes next after each.

@@ -17,7 +17,7 @@ from fastrnn.inputs.texts import END, Vocabulary, open_texts, read_ids, read_tok
 from fastrnn.preprocessing import TokenEncoder
 from fastrnn.streams.snapshot import Reading
 
-ENCODER = ("tokenizer", "lowercase", "min_freq", "max_features")
+ENCODER = ("tokenizer", "lowercase", "normalization", "min_freq", "max_features")
 """Parameters that say how text becomes ids."""
 
 ONE_TOKEN = "X has no text of two tokens or more: there is nothing to predict"
@@ -41,6 +41,7 @@ ENCODER_FIELDS = Record(
     {
         "tokenizer": Text(),
         "lowercase": Flag(),
+        "normalization": Optional(Text()),
         "min_freq": Whole(1, math.inf),
         "max_features": Optional(Whole(1, math.inf)),
         "vocabulary": ListOf(Text()),
@@ -183,7 +184,7 @@ class TextReader:
             tokens = {
                 "tokens": encoder.vocabulary_,
                 "unknown": 0 if self.counts[0] > 0 else None,
-                "lowercase": bool(encoder.lowercase),
+                "spelling": encoder.cut.spelling,
             }
         n_ids = vocabulary.size - (vocabulary.end is not None)
         return Reading.of_columns(self.columns, n_ids=(n_ids,), columns=None, **tokens)
@@ -234,7 +235,7 @@ class TextReader:
             tokens = list(range(n_outputs))
         else:
             encoder = _new_encoder(parameters)
-            tokens = read_tokens(tokens, n_outputs, encoder.unknown_token)
+            tokens = read_tokens(tokens, n_outputs, encoder.unknown_token, encoder.cut)
             _set_vocabulary(encoder, tokens)
         # How often training has met each token is not known; but each may be met again.
         return cls(Vocabulary(encoder, tokens, None), np.ones(n_outputs, dtype=np.int64))

@@ -1,18 +1,23 @@
 """Files of older formats as those of the present one; nobody else knows what they were like.
 
 Format 1, of version 0.1.0: the section "fitted_with" has the parameters that shaped the network,
-and "fitted" what was learned beside the weights. There was no zoneout.
+and "fitted" what was learned beside the weights. There was no zoneout, and texts were cut by other
+rules.
 """
 
 from fastrnn.estimators.labels import Labels
 from fastrnn.files import ModelFileError
 from fastrnn.files.codec import Flag, Place, Record, Text, Whole, as_model_file_error
 from fastrnn.inputs.columns import COLUMNS
+from fastrnn.inputs.tokens import OF_0_1
 from fastrnn.network.architecture import Architecture
 from fastrnn.network.cell import ZONEOUT
 
 ADDED = {ZONEOUT.name: ZONEOUT.default}
 """Parameters that no estimator had, and what they were in effect."""
+
+_NORMALIZATION = {"normalization": None}
+"""The one that a language model did not have."""
 
 _NEW = ("architecture", "reader", "task")
 _TENSORS = {
@@ -76,6 +81,8 @@ def to_present_format(file):
         reader, task, ends = _PARTS[file.kind](fitted, checked, shaped, file)
         architecture = _architecture(shaped, ends, file)
     sections["parameters"] = ADDED | sections["parameters"]
+    if file.kind == "language_model":
+        sections["parameters"] = _NORMALIZATION | _with_old_tokenizer(sections["parameters"])
     parts = zip(_NEW, (architecture.to_record(), reader, task), strict=True)
     file.replace_sections(sections | dict(parts), _TENSORS)
 
@@ -103,6 +110,14 @@ def _architecture(shaped, ends, file):
         **ends,
         cell_options=shaped,  # what is left
     )
+
+
+def _with_old_tokenizer(parameters):
+    """Parameters with the name that the rule of their tokenizer has by now."""
+    tokenizer = parameters.get("tokenizer")
+    if tokenizer in ("char", "word"):
+        tokenizer += OF_0_1
+    return parameters | {"tokenizer": tokenizer}
 
 
 def _take(shaped, name):
@@ -173,6 +188,7 @@ def _language_model(fitted, checked, shaped, file):
     encoder = None
     if fitted["vocabulary"] is not None:
         encoder = {name: _take(shaped, name) for name in _ENCODER}
+        encoder = _NORMALIZATION | _with_old_tokenizer(encoder)
         encoder["vocabulary"] = fitted["vocabulary"]
     if file.shape("fitted.token_counts") != (checked["n_tokens"],):
         raise ValueError("n_tokens is not that of the counts")

@@ -9,6 +9,7 @@ from fastrnn.estimators.values import (
     BATCH_SIZE,
     CLASS_WEIGHTS,
     LEVELS,
+    NORMALIZATION,
     STEPS,
     TOKENIZER,
     Values,
@@ -143,10 +144,13 @@ class LanguageModelParameters:
         "char",
         """
         How a text becomes tokens: every character is one, words and signs, or what the callable
-        returns. See `fastrnn.preprocessing.TokenEncoder`, also for the next three.
+        returns. See `fastrnn.preprocessing.TokenEncoder`, also for the next four.
         """,
     )
-    lowercase: bool = parameter(flag(), False, "Whether texts are made lower case first.")
+    lowercase: bool = parameter(flag(), False, "Whether tokens are made lower case.")
+    normalization: str | None = parameter(
+        NORMALIZATION, None, "Form of Unicode that texts are brought to first."
+    )
     min_freq: int = parameter(
         whole(1),
         1,

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from fastrnn.inputs.tokens import NORMAL_FORMS, TOKENIZERS
+
 
 @dataclass(frozen=True)
 class Values:
@@ -128,11 +130,12 @@ COLUMNS = Values(
 )
 TOKENIZER = Values(
     "'char', 'word' or a callable",
-    '{"char", "word"} or callable',
+    f"{words(*TOKENIZERS).written} or callable",
     (str, Callable),
-    lambda value: callable(value) or value in ("char", "word"),
-    ("char", "word"),
+    lambda value: callable(value) or value in TOKENIZERS,
+    TOKENIZERS,
 )
+NORMALIZATION = either(words(*NORMAL_FORMS), None)
 RANDOM_STATE = Values(
     "None, a whole number >= 0, a numpy Generator or a RandomState",
     "int, Generator, RandomState or None",

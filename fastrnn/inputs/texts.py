@@ -1,6 +1,5 @@
 """Texts become tokens, and ragged sequences of ids, each with the one that follows."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from numbers import Real
@@ -11,10 +10,6 @@ import numpy as np
 from fastrnn.inputs import frames
 from fastrnn.inputs.columns import Columns
 from fastrnn.inputs.sequences import Sequences, as_sequences
-
-WORD = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
-"""What ``tokenizer="word"`` finds: words, also with apostrophes inside, and every other sign that
-is no space."""
 
 END = "<eos>"
 """What `tokens_` has for the end of a text."""
@@ -109,7 +104,7 @@ class Texts(Sequences):
     counts: np.ndarray | None = None
 
 
-def read_tokens(tokens, n_outputs, unknown):
+def read_tokens(tokens, n_outputs, unknown, spelling):
     """Return the tokens of a vocabulary from elsewhere as a list."""
     tokens = list(tokens)
     wrong = [token for token in tokens if not isinstance(token, str) or not token]
@@ -125,6 +120,12 @@ def read_tokens(tokens, n_outputs, unknown):
             f"the first of the tokens must be {unknown!r}, for the id 0 stands for all tokens that "
             f"are not known, got {tokens[0]!r}; without tokens the model is one of ids"
         )
+    for k, token in enumerate(tokens[1:], start=1):
+        if spelling.of(token) != token:
+            raise ValueError(
+                f"token {k} is {token!r}, which no text has: with the parameters of the model it "
+                f"is written {spelling.of(token)!r}"
+            )
     return tokens
 
 
@@ -157,70 +158,3 @@ def read_ids(texts, n_ids):
     else:
         sequences = as_sequences(texts, columns=Columns(1, None, (0,), (n_ids,), (None,)))
     return np.split(sequences.ids[:, 0], sequences.offsets[1:-1])
-
-
-def split_texts(X, tokenizer, lowercase):
-    """Yield the tokens of each of several texts; lists of tokens are taken as they are.
-
-    The tokenizer is "char", "word" or a callable that returns the tokens of a text.
-    """
-    if isinstance(X, str | bytes):
-        raise TypeError(f"X is of type {type(X).__name__}, expected a list: pass [X]")
-    if isinstance(X, Iterator | Mapping | Set) or not isinstance(X, Iterable):
-        advice = ": make a list of it" if isinstance(X, Iterator) else ""
-        raise TypeError(
-            f"X is of type {type(X).__name__}, expected a list of texts or of token lists{advice}"
-        )
-    if frames.is_frame(X):
-        raise TypeError(f"X is a {type(X).__name__}, expected one of its columns")
-    n_dimensions = getattr(X, "ndim", 1)
-    if n_dimensions not in (1, 2):
-        raise ValueError(
-            f"X has {n_dimensions} dimensions, expected 1: texts, or 2: (sequence, token)"
-        )
-    if len(X) == 0:
-        raise ValueError("X is empty, expected at least one sequence")
-    return (_tokens(i, item, tokenizer, lowercase) for i, item in enumerate(X))
-
-
-def _tokens(i, item, tokenizer, lowercase):
-    """Return the tokens of sequence `i` as a sequence of strings."""
-    is_text = isinstance(item, str)
-    if is_text:
-        item = item.lower() if lowercase else item
-        tokens = _split(i, item, tokenizer)
-    elif isinstance(item, bytes | Mapping | Set) or not isinstance(item, Iterable):
-        raise TypeError(
-            f"sequence {i} is of type {type(item).__name__}, expected a text or a list of tokens"
-        )
-    else:
-        tokens = list(item)
-    if not isinstance(tokens, str):
-        for t, token in enumerate(tokens):
-            if not isinstance(token, str):
-                raise TypeError(
-                    f"sequence {i}, token {t} is of type {type(token).__name__}, expected a string"
-                )
-            if not token:
-                raise ValueError(f"sequence {i}, token {t} is an empty string")
-        if lowercase and not is_text:
-            tokens = [token.lower() for token in tokens]
-    if len(tokens) == 0:
-        what = f"has no tokens: {item[:50]!r}" if is_text and item else "is empty"
-        raise ValueError(f"sequence {i} {what}, expected at least one token")
-    return tokens
-
-
-def _split(i, text, tokenizer):
-    """Return the tokens of a text."""
-    if tokenizer == "char":
-        return text
-    if tokenizer == "word":
-        return WORD.findall(text)
-    tokens = tokenizer(text)
-    if isinstance(tokens, str) or not isinstance(tokens, Iterable):
-        raise TypeError(
-            f"tokenizer must return a list of strings, for sequence {i} it returned "
-            f"{type(tokens).__name__}"
-        )
-    return list(tokens)

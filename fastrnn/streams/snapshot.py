@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fastrnn.inputs.tokens import Spelling
 from fastrnn.kernels.recurrence import Cell
 from fastrnn.kernels.stream import MAX_STEPS, SHARD_ROWS, pack_factor, pack_factor_transposed
 from fastrnn.kernels.workspace import Workspace
@@ -29,7 +30,7 @@ class Reading:
     deviation: np.ndarray | None = None  # likewise
     tokens: dict[str, int] | None = None  # ids of tokens that may be given instead
     unknown: int | None = None  # the id of all other tokens; None if they are an error
-    lowercase: bool = False  # whether tokens are made lower case first
+    spelling: Spelling | None = None  # how these are written
 
     @classmethod
     def of_columns(cls, fitted, **others):
@@ -40,7 +41,7 @@ class Reading:
 
     def id_of(self, token):
         """Return the id of a token, or refuse one that is not in the vocabulary."""
-        k = self.tokens.get(token.lower() if self.lowercase else token, self.unknown)
+        k = self.tokens.get(self.spelling.of(token), self.unknown)
         if k is None:
             raise ValueError(f"x has {token!r}, which is not a token of the vocabulary")
         return k

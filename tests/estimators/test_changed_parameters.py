@@ -61,6 +61,7 @@ OTHER = {
     "missing": "error",
     "window": 3,
     "tokenizer": "char",
+    "normalization": "NFC",
     "lowercase": True,
     "min_freq": 3,
     "max_features": 1,

@@ -235,6 +235,8 @@ WRONG_OF_OTHERS = [
     (RNNLanguageModel, "bptt_steps", 0, ValueError),
     (RNNLanguageModel, "tokenizer", "line", ValueError),
     (RNNLanguageModel, "tokenizer", None, TypeError),
+    (RNNLanguageModel, "normalization", "NFD", ValueError),
+    (RNNLanguageModel, "normalization", True, TypeError),
     (RNNLanguageModel, "lowercase", "yes", TypeError),
     (RNNLanguageModel, "min_freq", 0, ValueError),
     (RNNLanguageModel, "min_freq", 0.1, TypeError),

@@ -64,6 +64,22 @@ def test_a_model_is_saved_again_as_it_was(path, tmp_path):
     assert loaded.loss_curve_ == again.loss_curve_
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "tokens"),
+    [
+        ("words", "cafe\u0301 \u0130", ["cafe", "\u0301", "i", "\u0307"]),
+        ("texts", "e\u0301A", ["e", "\u0301", "A"]),
+    ],
+)
+def test_texts_are_cut_as_they_were(name, text, tokens, tmp_path):
+    model = fastrnn.load(VERSIONS[0] / f"language_model_{name}.fastrnn")
+    model.save(tmp_path / "again")
+    for loaded in (model, fastrnn.load(tmp_path / "again")):
+        assert loaded.encoder_.tokenize([text]) == [tokens]
+        assert loaded.tokenizer == loaded.encoder_.tokenizer
+    model.partial_fit("the cat" if model.reader_.is_long else ["a cat."])  # by the same rule
+
+
 @pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 @pytest.mark.parametrize("path", files_of(".checkpoint"))
 def test_training_goes_on_from_a_checkpoint(path, tmp_path):

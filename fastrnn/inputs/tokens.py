@@ -1,0 +1,183 @@
+"""How texts are cut into tokens, and how tokens are spelled: nobody else knows.
+
+A model remembers the rule by its `tokenizer`: "char" and "word" may come to mean more, but what a
+version has released stays, under the name of that version.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass
+from functools import cache
+
+from fastrnn.inputs import frames
+
+OF_0_1 = "-0.1"
+"""What is added to "char" and "word" for the rules of version 0.1.0."""
+
+TOKENIZERS = ("char", "word", f"char{OF_0_1}", f"word{OF_0_1}")
+NORMAL_FORMS = ("NFC", "NFKC")
+
+_SIMPLE_WORD = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
+"""All that version 0.1.0 knew of words."""
+
+_JOINERS = "\u200c\u200d"
+_INVISIBLE = "\u00ad\u061c\u180e\u200e\u200f\u2060\ufeff"
+_INSIDE_WORDS = "\uff07\u00b7\u2027\u055b\u055c\u055e\u05f3\u05f4"
+_HEBREW = "\u05d0-\u05f2"
+_ON_SIGNS = "\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f"  # colours of skin, and tags
+_FLAG_LETTERS = "\U0001f1e6-\U0001f1ff"
+_SPACE = "\u200b"  # no space to Python, but between words of Thai and Khmer
+
+
+@cache
+def _marks():
+    """The combining marks, of which `re` has no class."""
+    # Beyond are ideographs alone, but for the selectors of their variants.
+    places = [*range(0x300, 0x20000), *range(0xE0000, 0xE0200)]
+    return {k for k in places if unicodedata.category(chr(k)).startswith("M")}
+
+
+@cache
+def _word():
+    """The pattern of what "word" finds, for the most part as annex 29 of Unicode has it."""
+    starts = sorted(k for k in _marks() if k - 1 not in _marks())
+    ends = sorted(k for k in _marks() if k + 1 not in _marks())
+    marks = "".join(f"{chr(a)}-{chr(b)}" for a, b in zip(starts, ends, strict=True))
+    letters = rf"\w[\w{marks}{_JOINERS}]*"
+    quote = rf'(?<=[\u0591-\u05f2])"(?=[{_HEBREW}])'
+    inside = rf"(?:['\u2019{_INSIDE_WORDS}]|[{_INVISIBLE}]+|{quote})"
+    sign = rf"[^\w\s{_SPACE}][{marks}\u200c{_ON_SIGNS}]*"
+    emoji = rf"{sign}(?:\u200d(?:{sign})?)*"
+    return re.compile(rf"{letters}(?:{inside}{letters})*|[{_FLAG_LETTERS}]{{2}}|{emoji}")
+
+
+@cache
+def _not_simple():
+    """Characters that the simple pattern does not know what to do with."""
+    more = _JOINERS + _INVISIBLE + _INSIDE_WORDS + _HEBREW + _ON_SIGNS + _FLAG_LETTERS + _SPACE
+    some = re.compile(f"[{more}]")
+    places = [*range(0x80, 0x10000), *range(0x1F000, 0x20000), *range(0xE0000, 0xE0200)]
+    return frozenset(map(chr, _marks())) | {chr(k) for k in places if some.match(chr(k))}
+
+
+def _find_words(text):
+    """Cut a text into words and signs."""
+    is_simple = text.isascii() or _not_simple().isdisjoint(text)
+    return (_SIMPLE_WORD if is_simple else _word()).findall(text)
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """How tokens are written, whatever they are in a text."""
+
+    lowercase: bool = False
+    normalization: str | None = None  # one of NORMAL_FORMS
+
+    def of(self, token):
+        """Return how a token is written."""
+        return self.normal(self.normal(token).lower()) if self.lowercase else self.normal(token)
+
+    def normal(self, text):
+        """Return a text in normal form."""
+        return unicodedata.normalize(self.normalization, text) if self.normalization else text
+
+
+@dataclass(frozen=True)
+class Cut(Spelling):
+    """How texts become tokens; a `tokenizer` is one of TOKENIZERS, or a callable."""
+
+    tokenizer: str | Callable = "char"
+
+    @property
+    def spelling(self):
+        """How tokens are written, without the tokenizer, which may be code."""
+        return Spelling(self.lowercase, self.normalization)
+
+    @property
+    def between(self):
+        """What stands between tokens when they are joined to a text."""
+        return "" if self.tokenizer in ("char", f"char{OF_0_1}") else " "
+
+    def tokens(self, X):
+        """Yield the tokens of each of several texts; lists of tokens are only spelled."""
+        if isinstance(X, str | bytes):
+            raise TypeError(f"X is of type {type(X).__name__}, expected a list: pass [X]")
+        if isinstance(X, Iterator | Mapping | Set) or not isinstance(X, Iterable):
+            advice = ": make a list of it" if isinstance(X, Iterator) else ""
+            raise TypeError(
+                f"X is of type {type(X).__name__}, expected a list of texts or of token lists"
+                f"{advice}"
+            )
+        if frames.is_frame(X):
+            raise TypeError(f"X is a {type(X).__name__}, expected one of its columns")
+        n_dimensions = getattr(X, "ndim", 1)
+        if n_dimensions not in (1, 2):
+            raise ValueError(
+                f"X has {n_dimensions} dimensions, expected 1: texts, or 2: (sequence, token)"
+            )
+        if len(X) == 0:
+            raise ValueError("X is empty, expected at least one sequence")
+        return (self._of_one(i, item) for i, item in enumerate(X))
+
+    def _of_one(self, i, item):
+        """Return the tokens of sequence `i` as a sequence of strings."""
+        is_text = isinstance(item, str)
+        if is_text:
+            tokens = self._cut(i, item)
+        elif isinstance(item, bytes | Mapping | Set) or not isinstance(item, Iterable):
+            raise TypeError(
+                f"sequence {i} is of type {type(item).__name__}, expected a text or a list of "
+                "tokens"
+            )
+        else:
+            tokens = list(item)
+        if not isinstance(tokens, str):
+            for t, token in enumerate(tokens):
+                if not isinstance(token, str):
+                    raise TypeError(
+                        f"sequence {i}, token {t} is of type {type(token).__name__}, expected a "
+                        "string"
+                    )
+                if not token:
+                    raise ValueError(f"sequence {i}, token {t} is an empty string")
+            if not is_text and (self.lowercase or self.normalization):
+                tokens = [self.of(token) for token in tokens]
+        if len(tokens) == 0:
+            what = f"has no tokens: {item[:50]!r}" if is_text and item else "is empty"
+            raise ValueError(f"sequence {i} {what}, expected at least one token")
+        return tokens
+
+    def _cut(self, i, text):
+        """Return the tokens of text `i`, spelled."""
+        text = self.normal(text)
+        if self.tokenizer == "char":
+            return self._characters(text)
+        if self.tokenizer == "word":
+            # Cut first: what is made lower case may be longer then, and has other neighbours.
+            words = _find_words(text)
+            return [self.of(word) for word in words] if self.lowercase else words
+        text = self.of(text) if self.lowercase else text
+        if self.tokenizer == f"char{OF_0_1}":
+            return text
+        if self.tokenizer == f"word{OF_0_1}":
+            return _SIMPLE_WORD.findall(text)
+        tokens = self.tokenizer(text)
+        if isinstance(tokens, str) or not isinstance(tokens, Iterable):
+            raise TypeError(
+                f"tokenizer must return a list of strings, for sequence {i} it returned "
+                f"{type(tokens).__name__}"
+            )
+        return list(tokens)
+
+    def _characters(self, text):
+        """Return each code point of a text, made lower case by itself.
+
+        So a stream, which sees one after the other, reads the same.
+        """
+        if not self.lowercase:
+            return text
+        # All others become one character, whatever stands around them.
+        if "\u0130" in text or "\u03a3" in text:
+            return [self.of(character) for character in text]
+        return self.normal(text.lower())
