@@ -34,9 +34,9 @@ ROOMS = {
     "inspection": "",
     "streams": "snapshot stream",
     "estimators": "forecast_errors values parameters precision targets shared_parameters "
-    "task_parameters tasks needs predicting fitting readers lessons plan series_record labels "
-    "numbers next_tokens next_values released saving checkpoints forecasting base classifier "
-    "regressor tagger series_estimator forecaster language_model loading",
+    "task_parameters tasks needs predicting validation fitting readers lessons plan series_record "
+    "labels numbers next_tokens next_values released saving checkpoints forecasting base "
+    "classifier regressor tagger series_estimator forecaster language_model loading",
     "plotting": "axes loss_curve gradient_flow forecast states",
     "interop": "model weights c_description c_text c onnx_graph onnx_network onnx_scaling "
     "onnx_forecast onnx_export onnx_import keras_arrays keras_layers keras pytorch",

@@ -26,6 +26,7 @@ from fastrnn.estimators.predicting import read
 from fastrnn.estimators.readers import SequenceReader
 from fastrnn.estimators.saving import save_model
 from fastrnn.estimators.shared_parameters import SharedParameters
+from fastrnn.estimators.validation import ValidationData
 from fastrnn.inspection import gradient_flow, loss_gradient, output_gradient, own_weights
 from fastrnn.streams import Stream
 from fastrnn.streams.snapshot import Snapshot
@@ -108,6 +109,9 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         sample_weight=None,
         validation_data=None,
         *,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
         checkpoint=None,
         checkpoint_every=1,
         resume=False,
@@ -135,6 +139,9 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
             weights count, those of classes do not. With ``early_stopping=True`` they take the place
             of those held out, which are scored in the same way: all of `X` is trained on. Otherwise
             the scores are recorded in `validation_scores_` and change nothing.
+        X_val, y_val, sample_weight_val : array-like, default=None
+            The same, one by one, so that a pipeline with ``transform_input=["X_val"]`` transforms
+            the sequences as it does `X`; what is in `validation_data` it does not see.
         checkpoint : str or path-like, default=None
             A file to which training is written after epochs, so that it can go on if this process
             ends. Not for "lbfgs".
@@ -157,9 +164,9 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
             If a parameter, `X`, `y`, `sample_weight` or `validation_data` has the wrong type.
         ValueError
             If a parameter, `X`, `y`, `sample_weight` or `validation_data` has a value it may not
-            have, if their lengths differ, if a warm start does not fit the model, if the checkpoint
-            is damaged or belongs to another training, or if training diverged. A model fitted
-            before is then as it was.
+            have, if their lengths differ, if validation data are given twice or in part, if a warm
+            start does not fit the model, if the checkpoint is damaged or belongs to another
+            training, or if training diverged. A model fitted before is then as it was.
         MemoryError
             If training needs more memory than there is; nothing has been taken then.
         OSError
@@ -169,9 +176,14 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         -----
         ConvergenceWarning
             If `max_iter` ended training before the loss converged.
+        UserWarning
+            If numbers of validation data are far from those of `X`.
         """
         file = open_checkpoints(self, checkpoint, checkpoint_every, resume)
-        return fit(self, X, y, sample_weight, validation_data, file)
+        validation = ValidationData.of(
+            validation_data, X_val, y_val=y_val, sample_weight_val=sample_weight_val
+        )
+        return fit(self, X, y, sample_weight, validation, file)
 
     @available_if(steps_by_minibatches)
     def partial_fit(self, X, y, sample_weight=None):

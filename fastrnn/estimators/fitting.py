@@ -14,8 +14,6 @@ import numpy as np
 from fastrnn.bridge import watch_fit
 from fastrnn.estimators.needs import refuse_to_train
 from fastrnn.estimators.parameters import batch_size, cell_options, in_effect, plain_values
-from fastrnn.estimators.targets import in_argument
-from fastrnn.estimators.tasks import Scored
 from fastrnn.network.architecture import Architecture
 from fastrnn.network.network import Network
 from fastrnn.network.recurrent import ZEROS
@@ -23,8 +21,11 @@ from fastrnn.standin import as_generator
 from fastrnn.training.loop import History, Settings, TrainingState, train
 
 
-def fit(estimator, X, y, sample_weight, validation_data, file, shown=None):
-    """Train until it is done; callbacks see `X`, or what is shown instead."""
+def fit(estimator, X, y, sample_weight, validation, file, shown=None):
+    """Train until it is done; callbacks see `X`, or what is shown instead.
+
+    `validation` is a `ValidationData` or None.
+    """
     estimator.check_parameters()
     goes_on = bool(estimator.warm_start) and estimator.is_fitted
     reader, task, sequences, target = _read(
@@ -34,8 +35,8 @@ def fit(estimator, X, y, sample_weight, validation_data, file, shown=None):
     if goes_on:
         _check_same(estimator, architecture, "warm_start=True", "; warm_start=False starts anew")
     scored = None
-    if validation_data is not None:
-        scored = _read_validation_data(estimator, validation_data, reader, task)
+    if validation is not None:
+        scored = validation.read(reader, task, estimator.dtype, sequences)
     refuse_to_train(estimator, architecture, task, sequences, scored)
 
     state = TrainingState(as_generator(estimator.random_state))
@@ -215,16 +216,6 @@ def _read(estimator, X, y, sample_weight, goes_on, task=None, partial=False):
     else:
         target = task.encode(y, sequences, sample_weight, estimator, partial)
     return reader, task, sequences, target
-
-
-def _read_validation_data(estimator, validation_data, reader, task):
-    X, y, sample_weight = reader.split_validation_data(validation_data)
-    with in_argument("validation_data"):
-        sequences = reader.read_to_score(X, estimator.dtype)
-        target = task.encode(y, sequences, sample_weight, partial=True)
-        if not target.score_weight.any():
-            raise ValueError("there is nothing to score")
-    return Scored(sequences, target.values, target.score_weight)
 
 
 def _build(estimator, architecture, rng, goes_on):

@@ -18,6 +18,7 @@ from fastrnn.estimators.forecasting import (
 from fastrnn.estimators.next_values import GivenSeries, NextValueTask, SeriesReader
 from fastrnn.estimators.series_estimator import SeriesEstimator
 from fastrnn.estimators.task_parameters import ForecasterParameters
+from fastrnn.estimators.validation import ValidationData
 from fastrnn.inputs.long_frames import LongColumns
 from fastrnn.streams import Stream
 
@@ -170,7 +171,8 @@ class RNNForecaster(ForecasterParameters, SeriesEstimator):
         columns = LongColumns(id_column, time_column, value_column)
         given = GivenSeries(y, future_covariates, past_covariates, columns)
         file = open_checkpoints(self, checkpoint, checkpoint_every, resume)
-        return fit(self, given, None, sample_weight, validation_data, file, shown=y)
+        validation = ValidationData.of(validation_data)
+        return fit(self, given, None, sample_weight, validation, file, shown=y)
 
     @available_if(steps_by_minibatches)
     def partial_fit(

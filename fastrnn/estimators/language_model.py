@@ -16,6 +16,7 @@ from fastrnn.estimators.next_tokens import ONE_TOKEN, NextTokenTask, TextReader
 from fastrnn.estimators.predicting import read
 from fastrnn.estimators.targets import as_sample_weight
 from fastrnn.estimators.task_parameters import LanguageModelParameters
+from fastrnn.estimators.validation import ValidationData
 from fastrnn.standin import as_generator
 from fastrnn.streams import Stream
 from fastrnn.streams.snapshot import Snapshot, start_of
@@ -96,6 +97,7 @@ class RNNLanguageModel(LanguageModelParameters, RNNBase):
         sample_weight=None,
         validation_data=None,
         *,
+        X_val=None,
         checkpoint=None,
         checkpoint_every=1,
         resume=False,
@@ -117,6 +119,8 @@ class RNNLanguageModel(LanguageModelParameters, RNNBase):
             Text to score the model on after each epoch. With ``early_stopping=True`` it takes the
             place of what is held out; otherwise the scores are recorded in `validation_scores_` and
             change nothing.
+        X_val : str, or what else `X` may be, default=None
+            The same, under the name that a pipeline with ``transform_input=["X_val"]`` transforms.
         checkpoint : str or path-like, default=None
             A file to which training is written after epochs, so that it can go on if this process
             ends.
@@ -147,7 +151,8 @@ class RNNLanguageModel(LanguageModelParameters, RNNBase):
             If `max_iter` ended training before the loss converged.
         """
         file = open_checkpoints(self, checkpoint, checkpoint_every, resume)
-        return fit(self, X, None, sample_weight, validation_data, file)
+        validation = ValidationData.of(validation_data, X_val)
+        return fit(self, X, None, sample_weight, validation, file)
 
     @available_if(steps_by_minibatches)
     def partial_fit(self, X, y=None, sample_weight=None):

@@ -80,6 +80,7 @@ class TextReader:
     n_features = 0
     id_tables = None
     feature_names = step_names = None
+    is_scaled = False
     meanings = ("tokens",)
 
     @classmethod

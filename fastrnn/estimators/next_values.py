@@ -52,6 +52,7 @@ class SeriesReader:
     window: int | None
 
     kind = "series"
+    is_scaled = True  # by the plan
     fields = Record(
         {
             "plan": PLAN,

@@ -11,6 +11,7 @@ texts in `next_tokens`. All of them have the same members:
   ``is_tied(parameters)`` says whether its head shares a table.
 - ``feature_names`` are those of the columns that `fit` was given, ``step_names`` those of the
   columns of a step; None without.
+- ``is_scaled`` says whether numbers are brought to a scale of their own.
 - ``steps()`` says how a stream reads.
 - ``split_validation_data(given)`` takes apart what `fit` is given so: X, y and sample weights.
 - ``attributes()`` are set on the estimator.
@@ -53,6 +54,7 @@ class SequenceReader:
     kind = "sequences"
     fields = Record({"columns": COLUMNS, "n_columns": Optional(Whole(1))}, check=_check_columns)
     id_tables = None
+    is_scaled = False
     meanings: ClassVar[tuple] = ()  # arguments of adopt that say what is read
 
     @classmethod

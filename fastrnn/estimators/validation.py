@@ -1,0 +1,78 @@
+"""What a model is scored on while it is trained: arguments of `fit` become sequences to score."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastrnn.estimators.targets import in_argument
+from fastrnn.estimators.tasks import Scored
+
+_ROWS = 2**14
+"""Steps, at most, whose numbers are compared with those of training."""
+
+
+@dataclass(frozen=True, eq=False)
+class ValidationData:
+    """What `fit` is given to score the model on, as its `validation_data` would be."""
+
+    given: Any
+    of_X: str = "validation_data"  # the arguments in which it is given
+    of_y: str = "validation_data"
+
+    @classmethod
+    def of(cls, validation_data, X_val=None, **others):
+        """Choose among the arguments of `fit`; None without any.
+
+        `others` are those that belong to X_val, y_val first if the estimator learns a `y`.
+        """
+        given = [name for name, value in others.items() if value is not None]
+        given = given if X_val is None else ["X_val", *given]
+        if validation_data is not None:
+            if given:
+                raise ValueError(f"validation_data and {given[0]} are given, expected one of them")
+            return cls(validation_data)
+        if not given:
+            return None
+        wanted = ["X_val", *list(others)[:1]]
+        for name in wanted:
+            if name not in given:
+                raise ValueError(f"{given[0]} is given without {name}")
+        return cls((X_val, *others.values()) if others else X_val, "X_val", ", ".join(given[1:]))
+
+    def read(self, reader, task, dtype, trained_on):
+        """Read it as a fitted model would."""
+        X, y, sample_weight = reader.split_validation_data(self.given)
+        with in_argument(self.of_X):
+            sequences = reader.read_to_score(X, dtype)
+        with in_argument(self.of_y):
+            target = task.encode(y, sequences, sample_weight, partial=True)
+            if not target.score_weight.any():
+                raise ValueError("there is nothing to score")
+        if not reader.is_scaled:
+            self._compare_scales(sequences, trained_on)
+        return Scored(sequences, target.values, target.score_weight)
+
+    def _compare_scales(self, sequences, trained_on):
+        """Warn of numbers far from those of training, as where a pipeline has scaled these only."""
+        for j in range(sequences.n_features):
+            mean, spread = _mean_and_spread(trained_on, j)
+            other_mean, other_spread = _mean_and_spread(sequences, j)
+            if spread > 0 and max(abs(other_mean - mean), other_spread) > 10 * spread:
+                warnings.warn(
+                    f"{self.of_X}: feature {j} has mean {other_mean:.3g} and standard deviation "
+                    f"{other_spread:.3g}, but in X {mean:.3g} and {spread:.3g}. If steps of a "
+                    "pipeline before this one change X, only X_val goes through them, with "
+                    "transform_input=['X_val']",
+                    UserWarning,
+                    stacklevel=5,  # the line that called fit
+                )
+                return
+
+
+def _mean_and_spread(sequences, j):
+    """Mean and standard deviation of a feature, over some steps from everywhere."""
+    values = sequences.values[:: len(sequences.values) // _ROWS + 1, j].astype(np.float64)
+    values = values[np.isfinite(values)]
+    return (values.mean(), values.std()) if values.size else (0.0, 0.0)

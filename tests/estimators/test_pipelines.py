@@ -1,0 +1,173 @@
+"""Estimators and transformers in scikit-learn's pipelines, with validation data and metadata."""
+
+import numpy as np
+import pytest
+from contract import CASES, label_sequences, same, tag_steps
+
+from fastrnn import RNNClassifier, RNNLanguageModel, RNNRegressor, RNNTagger
+from fastrnn.preprocessing import SequenceScaler, TokenEncoder
+
+pytest.importorskip("sklearn")
+from sklearn import config_context
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
+
+FAR = [1.0, 1000.0, 1.0], [0.0, 50_000.0, 0.0]
+
+
+def far(X):
+    """Sequences with a feature whose numbers are far from 0."""
+    return [x * FAR[0] + FAR[1] for x in X]
+
+
+def quick(estimator=RNNClassifier, **params):
+    return estimator(4, max_iter=2, random_state=0, **params)
+
+
+@pytest.fixture
+def routing():
+    with config_context(enable_metadata_routing=True):
+        yield
+
+
+SEQUENCES = [
+    name
+    for name, case in CASES.items()
+    if case.estimator in (RNNClassifier, RNNRegressor, RNNTagger)
+]
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_validation_data_in_either_form(name, weighted):
+    case = CASES[name]
+    weight = np.arange(1.0, len(case.other[0]) + 1) if weighted else None
+    X_val, y_val = case.other
+    given = (X_val, y_val, weight) if weighted else (X_val, y_val)
+    model = case.fit(fit={"validation_data": given})
+    separate = {"X_val": X_val, "y_val": y_val, "sample_weight_val": weight}
+    other = case.fit(fit=separate)
+    assert same(model, other)
+    assert other.validation_scores_ == model.validation_scores_
+    assert len(other.validation_scores_) == other.n_iter_
+
+
+def test_validation_texts_in_either_form():
+    texts, others = ["a b a", "b a"] * 3, ["a a b"]
+    model = quick(RNNLanguageModel).fit(texts, validation_data=others)
+    assert quick(RNNLanguageModel).fit(texts, X_val=others).validation_scores_ == (
+        model.validation_scores_
+    )
+    with pytest.raises(ValueError, match=r"^validation_data and X_val are given, .*"):
+        model.fit(texts, validation_data=others, X_val=others)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["validation_data", "X_val"], "^validation_data and X_val are given, expected one of"),
+        (["validation_data", "y_val"], "^validation_data and y_val are given"),
+        (["validation_data", "sample_weight_val"], "^validation_data and sample_weight_val are"),
+        (["X_val"], "^X_val is given without y_val$"),
+        (["y_val"], "^y_val is given without X_val$"),
+        (["sample_weight_val"], "^sample_weight_val is given without X_val$"),
+        (["sample_weight_val", "X_val"], "^X_val is given without y_val$"),
+    ],
+)  # fmt: skip
+def test_validation_data_in_part_or_twice(given, message):
+    X, y = label_sequences(12)
+    values = {"X_val": X, "y_val": y, "sample_weight_val": np.ones(12), "validation_data": (X, y)}
+    model = quick().fit(X, y)
+    before = model.network_
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, y, **{name: values[name] for name in given})
+    assert model.network_ is before
+
+
+def test_what_is_wrong_is_told_by_the_argument():
+    X, y = label_sequences(12)
+    wrong = [*X[:2], np.zeros((3, 2))]
+    with pytest.raises(ValueError, match=r"^X_val: sequence 2 has 2 features, expected 3$"):
+        quick().fit(X, y, X_val=wrong, y_val=y[:3])
+    with pytest.raises(ValueError, match=r"^y_val: Found input variables with inconsistent"):
+        quick().fit(X, y, X_val=X, y_val=y[:3])
+    with pytest.raises(
+        ValueError, match=r"^y_val, sample_weight_val: sample_weight must be from 0 to .*"
+    ):
+        quick().fit(X, y, X_val=X[:1], y_val=y[:1], sample_weight_val=[-1])
+    with pytest.raises(TypeError, match=r"^validation_data must be a tuple \(X, y\) or"):
+        quick().fit(X, y, validation_data=X)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_validation_data_go_through_a_pipeline(routing, early_stopping):
+    X, y = label_sequences(30)
+    X_val, y_val = label_sequences(20, seed=1)
+    model = quick(early_stopping=early_stopping)
+    wants = model.set_fit_request(X_val=True, y_val=True, sample_weight_val=True)
+    steps = [("scaler", SequenceScaler()), ("again", SequenceScaler("minmax")), ("model", wants)]
+    pipeline = Pipeline(steps, transform_input=["X_val"])
+    weight = np.arange(1.0, 21)
+    pipeline.fit(far(X), y, X_val=far(X_val), y_val=y_val, sample_weight_val=weight)
+    scores = pipeline[-1].validation_scores_
+    assert pipeline.score(far(X_val), y_val) >= 0
+    scaled = pipeline[:-1].transform(far(X_val))
+    assert scores[-1] == pipeline[-1].score(scaled, y_val, sample_weight=weight) or early_stopping
+    by_hand = quick(early_stopping=early_stopping)
+    by_hand.fit(pipeline[:-1].transform(far(X)), y, validation_data=(scaled, y_val, weight))
+    assert by_hand.validation_scores_ == scores and same(by_hand, pipeline[-1])
+
+
+def test_tags_and_texts_go_through_a_pipeline(routing):
+    X, y = tag_steps(12)
+    tagger = quick(RNNTagger).set_fit_request(X_val=True, y_val=True)
+    pipeline = make_pipeline(SequenceScaler(), tagger, transform_input=["X_val"])
+    pipeline.fit(X, y, X_val=X[:5], y_val=y[:5])
+    assert pipeline[-1].validation_scores_[-1] == pipeline.score(X[:5], y[:5])
+
+    upper = FunctionTransformer(lambda texts: [text.upper() for text in texts])
+    writer = quick(RNNLanguageModel).set_fit_request(X_val=True)
+    pipeline = make_pipeline(upper, writer, transform_input=["X_val"])
+    pipeline.fit(["a b a", "b a"], X_val=["b b"])
+    assert pipeline[-1].validation_scores_[-1] == pytest.approx(pipeline.score(["b b"]))
+
+    encoder = TokenEncoder("word")
+    reader = quick(embedding_dim=2).set_fit_request(X_val=True, y_val=True)
+    pipeline = make_pipeline(encoder, reader, transform_input=["X_val"])
+    pipeline.fit(["good day", "bad day"] * 3, [1, 0] * 3, X_val=["good", "worse"], y_val=[1, 0])
+    assert len(pipeline[-1].validation_scores_) == 2
+
+
+def test_a_search_hands_validation_data_on(routing):
+    X, y = label_sequences(24)
+    X_val, y_val = label_sequences(7, seed=1)
+    model = quick().set_fit_request(X_val=True, y_val=True)
+    pipeline = make_pipeline(SequenceScaler(), model, transform_input=["X_val"])
+    search = GridSearchCV(pipeline, {"rnnclassifier__cell": ["gru", "rnn"]}, cv=2, refit=True)
+    search.fit(far(X), y, X_val=far(X_val), y_val=y_val)
+    best = search.best_estimator_
+    assert best[-1].validation_scores_[-1] == best.score(far(X_val), y_val)
+
+
+def test_validation_data_that_a_pipeline_did_not_scale_are_told():
+    X, y = label_sequences(30)
+    pipeline = make_pipeline(SequenceScaler(), quick())
+    message = r"^validation_data: feature 1 has mean 5e\+04 and standard deviation .*, but in X "
+    with pytest.warns(UserWarning, match=message) as told:
+        pipeline.fit(far(X), y, rnnclassifier__validation_data=(far(X), y))
+    with pytest.warns(UserWarning, match="^X_val: feature 1 has mean") as told:
+        quick().fit(X, y, X_val=far(X), y_val=y)
+    assert told[0].filename == __file__
+
+
+def test_validation_data_of_another_mean_are_not():
+    X, y = label_sequences(30)
+    others = [x + np.array([3.0, -3, 5]) for x in X]
+    others[0][:, 0] = 0.0
+    constant = [np.column_stack([x, np.ones(len(x))]) for x in X]
+    changed = [np.column_stack([x, np.arange(len(x))]) for x in X]
+    quick().fit(X, y, validation_data=(others, y))
+    quick().fit(constant, y, validation_data=(changed, y))
