@@ -11,6 +11,7 @@ from building import build
 
 from fastrnn.inputs.sequences import as_sequences
 from fastrnn.kernels.dropout import dropout
+from fastrnn.network import one_direction
 from fastrnn.network.pooling import Pooling
 from fastrnn.training.loop import Settings, TrainingState, train
 from fastrnn.training.progress import Progress
@@ -148,10 +149,13 @@ def test_directions_of_a_shard_run_at_once(pooling, monkeypatch):
         target, weight = task(12)
     network = make_network(sizes=(8, 6), bidirectional=True, pooling=pooling)
     both = threading.Barrier(2, timeout=30)
-    for layer in network.layers:
-        for name in "_run_forward", "_run_backward":
-            method = getattr(layer, name)
-            monkeypatch.setattr(layer, name, lambda *a, method=method: (both.wait(), method(*a))[1])
+
+    def wait_for_each_other(pass_):
+        return lambda *args, **named: (both.wait(), pass_(*args, **named))[1]
+
+    for name in "forward", "backward":
+        of_one = getattr(one_direction, name)
+        monkeypatch.setattr(one_direction, name, wait_for_each_other(of_one))
     network.loss_and_grad(sequences, np.arange(3), target, weight, n_jobs=2)
     network.predict(sequences, n_jobs=2)
 
