@@ -3,6 +3,9 @@
 import importlib.util
 import os
 
+# Before NumPy is imported: threads of its BLAS wait for each other without sleep, and win nothing.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import pytest
 
 import fastrnn

@@ -1,7 +1,8 @@
 """Every cell, with each of its choices, for the suites that run over all; and what each computes.
 
-`STEPS` has a NumPy version of every cell: one step of one sequence, from the parameters ``p``, the
-state before and the input ``x`` of shape (D,) to the state after. `take_step` adds zoneout.
+`STEPS` has a NumPy version of every cell: one step of one sequence, or of several, from the
+parameters ``p``, the state before and the input ``x`` of shape (D,) or (B, D) to the state after.
+`take_step` adds zoneout.
 """
 
 import numpy as np
@@ -60,14 +61,14 @@ def gru_step(p, state, x, reset_after=True):
 
 def lstm_step(p, state, x):
     h, c = state
-    i, f, g, o = np.split(x @ p["W"] + h @ p["U"] + p["b"], 4)
+    i, f, g, o = np.split(x @ p["W"] + h @ p["U"] + p["b"], 4, axis=-1)
     c = logistic(f) * c + logistic(i) * np.tanh(g)
     return logistic(o) * np.tanh(c), c
 
 
 def carry_lstm_step(p, state, x, candidate_activation="sigmoid"):
     h, c = state
-    i, f, gamma, o, beta = np.split(x @ p["W"] + h @ p["U"] + p["b"], 5)
+    i, f, gamma, o, beta = np.split(x @ p["W"] + h @ p["U"] + p["b"], 5, axis=-1)
     candidate = np.tanh if candidate_activation == "tanh" else logistic
     c = logistic(f) * c + logistic(i) * candidate(gamma)
     return logistic(o) * np.tanh(c) + logistic(beta) * h, c
@@ -75,20 +76,21 @@ def carry_lstm_step(p, state, x, candidate_activation="sigmoid"):
 
 def peephole_lstm_step(p, state, x):
     h, c = state
-    i, f, g, o = np.split(x @ p["W"] + h @ p["U"] + p["b"], 4)
+    i, f, g, o = np.split(x @ p["W"] + h @ p["U"] + p["b"], 4, axis=-1)
     p_i, p_f, p_o = np.split(p["p"], 3)
     c = logistic(f + p_f * c) * c + logistic(i + p_i * c) * np.tanh(g)
     return logistic(o + p_o * c) * np.tanh(c), c
 
 
 def normalized(v):
-    return (v - v.mean()) / np.sqrt(v.var() + 1e-5)
+    mean, variance = v.mean(axis=-1, keepdims=True), v.var(axis=-1, keepdims=True)
+    return (v - mean) / np.sqrt(variance + 1e-5)
 
 
 def layernorm_lstm_step(p, state, x):
     h, c = state
     a = p["g_x"] * normalized(x @ p["W"]) + p["g_h"] * normalized(h @ p["U"]) + p["b"]
-    i, f, g, o = np.split(a, 4)
+    i, f, g, o = np.split(a, 4, axis=-1)
     c = logistic(f) * c + logistic(i) * np.tanh(g)
     return logistic(o) * np.tanh(p["g_c"] * normalized(c) + p["b_c"]), c
 

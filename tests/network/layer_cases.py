@@ -32,20 +32,20 @@ class Cell:
         return layer
 
     def reference(self, params, x, lengths, initial_state):
-        """Outputs (T, B, H * directions) and final state, one sequence and one step at a time."""
+        """Outputs (T, B, H * directions) and final state, step by step of the sequences that last."""
         n_directions, _, H = initial_state[0].shape
         y = np.zeros((*x.shape[:2], n_directions * H))
-        state = tuple(np.zeros_like(part) for part in initial_state)
+        state = tuple(part.copy() for part in initial_state)
         for direction, suffix in enumerate(["", "_reverse"][:n_directions]):
             names = self.layer_class.cell.shapes(1, 1)
             p = {name: params[name + suffix] for name in names}
-            for n, length in enumerate(lengths):
-                now = tuple(part[direction, n] for part in initial_state)
-                for t in range(length)[:: 1 - 2 * direction]:
-                    now = self.step(p, now, x[t, n])
-                    y[t, n, direction * H : (direction + 1) * H] = now[0]
-                for part, value in zip(state, now, strict=True):
-                    part[direction, n] = value
+            now = [part[direction] for part in state]
+            for t in range(len(x))[:: 1 - 2 * direction]:
+                alive = np.flatnonzero(t < np.asarray(lengths))
+                after = self.step(p, tuple(part[alive] for part in now), x[t, alive])
+                y[t, alive, direction * H : (direction + 1) * H] = after[0]
+                for part, value in zip(now, after, strict=True):
+                    part[alive] = value
         return y, state
 
 

@@ -73,16 +73,13 @@ class TestLayers:
                     for name in cell.layer_class.cell.shapes(1, 1)
                 }
                 options = {name: value for name, value in cell.options.items() if name != "zoneout"}
-                for n in range(B):
-                    now = tuple(part[d, n] for part in batch.initial_state)
-                    for k in range(T):
-                        t = T - 1 - k if d else k
-                        now = take_step(
-                            layer.cell.name, p, now, batch.x[t, n], zones[k, n], **options
-                        )
-                        np.testing.assert_allclose(y[t, n, d * H : (d + 1) * H], now[0], rtol=1e-9)
-                    for part, wanted in zip(state, now, strict=True):
-                        np.testing.assert_allclose(part[d, n], wanted, rtol=1e-9)
+                now = tuple(part[d] for part in batch.initial_state)
+                for k in range(T):
+                    t = T - 1 - k if d else k
+                    now = take_step(layer.cell.name, p, now, batch.x[t], zones[k], **options)
+                    np.testing.assert_allclose(y[t, :, d * H : (d + 1) * H], now[0], rtol=1e-9)
+                for part, wanted in zip(state, now, strict=True):
+                    np.testing.assert_allclose(part[d], wanted, rtol=1e-9)
 
     @RAGGED
     @BOTH
