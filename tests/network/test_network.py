@@ -2,16 +2,15 @@
 
 import copy
 import pickle
-import threading
 import tracemalloc
 
 import numpy as np
 import pytest
 from building import build
+from layer_cases import let_directions_meet
 
 from fastrnn.inputs.sequences import as_sequences
 from fastrnn.kernels.dropout import dropout
-from fastrnn.network import one_direction
 from fastrnn.network.pooling import Pooling
 from fastrnn.training.loop import Settings, TrainingState, train
 from fastrnn.training.progress import Progress
@@ -148,14 +147,7 @@ def test_directions_of_a_shard_run_at_once(pooling, monkeypatch):
     if pooling == "steps":
         target, weight = task(12)
     network = make_network(sizes=(8, 6), bidirectional=True, pooling=pooling)
-    both = threading.Barrier(2, timeout=30)
-
-    def wait_for_each_other(pass_):
-        return lambda *args, **named: (both.wait(), pass_(*args, **named))[1]
-
-    for name in "forward", "backward":
-        of_one = getattr(one_direction, name)
-        monkeypatch.setattr(one_direction, name, wait_for_each_other(of_one))
+    let_directions_meet(monkeypatch)
     network.loss_and_grad(sequences, np.arange(3), target, weight, n_jobs=2)
     network.predict(sequences, n_jobs=2)
 

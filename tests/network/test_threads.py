@@ -9,6 +9,7 @@ import weakref
 
 import numpy as np
 import pytest
+from layer_cases import let_directions_meet
 from processes import CAN_FORK, TEAMS, answer_of_a_forked_child, run_script
 
 from fastrnn.kernels import vector_math
@@ -266,7 +267,7 @@ def test_idle_threads_use_no_processor():
     spent = run_script(
         """
         import time
-        from fastrnn.network import one_direction, threads
+        from fastrnn.network import threads
 
         threads.run(time.sleep, [0.01] * 4, 2)
         time.sleep(0.05)
@@ -284,7 +285,7 @@ def test_threads_do_not_delay_or_disturb_the_end_of_the_program(left):
     run_script(
         f"""
         import threading, time
-        from fastrnn.network import one_direction, threads
+        from fastrnn.network import threads
 
         def call_for_ever():
             while True:
@@ -396,7 +397,7 @@ def test_children_forked_while_others_predict_and_fit_can_do_so_too():
         import os, signal, sys, threading, warnings
         import numpy as np
         from fastrnn import RNNClassifier
-        from fastrnn.network import one_direction, threads
+        from fastrnn.network import threads
 
         warnings.simplefilter("ignore")
         threads.WORTHWHILE_FLOPS = 1  # threads share even this
@@ -450,14 +451,7 @@ def test_forward_between_forward_and_backward_changes_nothing():
 
 def test_both_directions_run_at_once(monkeypatch):
     layer = LSTM(3, 4, bidirectional=True, random_state=0)
-    both = threading.Barrier(2, timeout=30)
-    forward, backward = one_direction.forward, one_direction.backward
-    monkeypatch.setattr(
-        one_direction, "forward", lambda *a, **k: (both.wait(), forward(*a, **k))[1]
-    )
-    monkeypatch.setattr(
-        one_direction, "backward", lambda *a, **k: (both.wait(), backward(*a, **k))[1]
-    )
+    let_directions_meet(monkeypatch)
     y, _ = layer.forward(np.ones((5, 1, 3)), training=True, n_jobs=2)
     layer.backward(np.ones_like(y))
 
