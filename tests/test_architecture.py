@@ -32,7 +32,7 @@ ROOMS = {
     "training": "state progress solvers stopping plans objective full_batch loop",
     "memory": "",
     "inspection": "",
-    "streams": "snapshot stream",
+    "streams": "snapshot steps stream",
     "estimators": "forecast_errors values parameters precision targets shared_parameters "
     "task_parameters tasks needs predicting validation fitting readers lessons plan series_record "
     "labels numbers next_tokens next_values released saving checkpoints forecasting base "

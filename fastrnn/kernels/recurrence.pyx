@@ -19,8 +19,7 @@ it alone computes their states, and their columns of what is propagated back to 
 Forward, all meet at the end of every step, and between product and pointwise pass if gates of a
 member's units come from others or the new states take the place of the old; backward, once a step.
 
-With zoneout (masks.pxd) a cell's new states, the candidates, are mixed with those of the step
-before.
+With zoneout (masks.pxd) new states, the candidates, are mixed with those of the step before.
 """
 
 from cython cimport floating

@@ -1,0 +1,92 @@
+"""What a step of streams works on: a network as pointers into the arrays that `Stream` keeps.
+
+What belongs to one stream alone, its state, is in arrays of Python; so are the packed weights,
+which streams may share. Here are pointers into them.
+"""
+
+from libc.stdint cimport int64_t
+
+from fastrnn.kernels.vector_math cimport CellFunctions
+
+cdef enum Pooling:
+    LAST, MEAN, MAX
+
+cdef enum Link:
+    IDENTITY, SOFTMAX, SIGMOID, AFFINE, FORECAST
+
+cdef enum Kind:
+    FLOAT, DOUBLE, INTEGER
+
+
+cdef struct Layer:
+    const CellFunctions* of_float    # the cell's functions
+    const CellFunctions* of_double
+    int option
+    double zoneout       # how much of the state stays
+    int64_t D, H, GH
+    const void* W        # (D, GH), packed
+    const void* U        # (H, GH), packed; for TWICE without its last blocks
+    const void* U_last   # these, packed
+    const void* b        # (GH,)
+    const void* extra[4]   # the cell's own parameters
+    void* h              # (streams, H)
+    void* c              # (streams, H)
+
+
+cdef struct Table:
+    const void* values   # (rows, width)
+    int64_t source       # column of the input that has the ids
+    int64_t rows, width
+
+
+cdef struct Input:
+    const char* data
+    Kind kind
+    int64_t row_stride, column_stride   # bytes
+    bint lacks_axis                     # whether a single stream came without the axis of streams
+
+
+cdef struct Forecast:
+    int64_t n_ahead, n_learned, n_levels, season_length
+    bint mask, relative, takes_log
+    const int64_t* above   # (levels,): the learned quantile at or above each level that is wanted
+    const double* share    # (levels,): how much of it, the rest is of the one below
+    const double* factor   # (streams,)
+    const double* shift    # (streams,)
+    const double* season   # (streams, season_length)
+    double* last           # (streams,): last value that was observed, scaled
+    double* new_last       # (streams,): what it is after this step
+    double* rising         # (n_learned,): quantiles of a step, sorted
+
+
+cdef struct Plan:
+    int64_t n_streams
+    int64_t width          # columns of the input
+    int64_t n_numbers      # columns that the network reads as numbers
+    int64_t n_layers, n_tables, n_outputs
+    bint is_plain          # whether the input is read as it is
+    const int64_t* sources   # (n_numbers,): column of the input
+    const double* center     # (n_numbers,), or NULL if numbers are not scaled
+    const double* deviation  # (n_numbers,)
+    Layer* layers
+    Table* tables
+    Pooling pooling
+    Link link
+    const void* head       # (F, K), packed
+    const void* head_b     # (K,)
+    const double* scale    # (K,): of AFFINE
+    const double* shift    # (K,)
+    void* values           # (streams, n_numbers)
+    int64_t* ids           # (streams, n_tables)
+    void* x                # (shard, D) of the first layer, if there are tables
+    void* gates            # (shard, largest GH)
+    void* h_U              # (shard, largest GH), for APART
+    void* kept             # (shard, largest KH)
+    void* new_h            # (shard, largest H), the states without zoneout, if there is any
+    void* new_c            # (shard, largest H)
+    void* pooled           # (shard, F), for MEAN
+    void* outputs          # (shard, K), for AFFINE and FORECAST
+    int64_t* n_steps       # (streams,)
+    double* total          # (streams, F), for MEAN
+    void* largest          # (streams, F), for MAX
+    Forecast forecast

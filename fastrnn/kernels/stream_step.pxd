@@ -1,0 +1,331 @@
+"""One time step of streams, from what they are given to what the network says.
+
+Numbers and ids are read and checked, every layer makes a step, states are pooled, the head and its
+link answer. The functions of the cells are those of the driver (cell.h), and so are the packed
+products (product.h). BLAS, which would pack its factor anew at every step, is never called here.
+
+Streams are rows. They go through the network in shards, all layers of a shard one after the other,
+so that what lies between the layers stays in a first- or second-level cache. Nothing is changed
+before all of the input has been read: a step that is refused leaves every stream where it was.
+"""
+
+from cython cimport floating
+from libc.math cimport exp, floor, isnan, log
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy, memset
+
+cimport fastrnn.kernels.vector_math as vector_math
+from fastrnn.kernels.links cimport softmax_row
+from fastrnn.kernels.masks cimport zone_forward
+from fastrnn.kernels.stream_plan cimport (
+    AFFINE,
+    DOUBLE,
+    FLOAT,
+    FORECAST,
+    MAX,
+    MEAN,
+    SIGMOID,
+    SOFTMAX,
+    Forecast,
+    Input,
+    Kind,
+    Layer,
+    Plan,
+    Table,
+)
+from fastrnn.kernels.team cimport all_of
+from fastrnn.kernels.vector_math cimport APART, SUM, TWICE, CellFunctions, Step
+
+cdef enum:
+    SHARD = 96  # streams that go through all layers together: sixteen tiles of a product
+    STEP_BITS = 62  # so that a count of steps, and that of a step ahead, cannot wrap
+
+
+cdef inline double number_at(const char* place, Kind kind) noexcept nogil:
+    if kind == FLOAT:
+        return (<const float*>place)[0]
+    if kind == DOUBLE:
+        return (<const double*>place)[0]
+    return <double>(<const int64_t*>place)[0]
+
+
+cdef inline bint all_finite(
+    int64_t n,
+    const floating* x,   # IN  (n,)
+) noexcept nogil:
+    cdef:
+        int64_t j
+        int wrong = 0
+    for j in range(n):
+        wrong |= x[j] - x[j] != 0  # NaN of NaN and of infinity
+    return not wrong
+
+
+cdef inline bint read_value(
+    Plan* p,
+    int64_t n,
+    double value,
+    floating* read,   # OUT  (1 + mask,): what the network reads of it
+) noexcept nogil:
+    """Read the next value of series n (fastrnn.estimators.plan); whether it will do."""
+    cdef:
+        Forecast* f = &p.forecast
+        double last = f.last[n], seen
+        bint is_missing = isnan(value)
+    if is_missing:
+        if not f.mask:
+            return False
+    else:
+        if not -1e150 < value < 1e150 or (f.takes_log and value <= 0):
+            return False
+        if f.takes_log:
+            value = log(value)
+        value -= f.season[n * f.season_length + p.n_steps[n] % f.season_length] + f.shift[n]
+        last = value / (f.factor[n] if f.factor[n] != 0 else 1)
+    f.new_last[n] = last
+    seen = last - f.last[n] if f.relative else last
+    read[0] = <floating>seen
+    if f.mask:
+        read[1] = is_missing
+    return read[0] - read[0] == 0
+
+
+cdef inline bint read_input(
+    Plan* p,
+    const Input* given,
+    floating* values,   # OUT  (streams, n_numbers)
+) noexcept nogil:
+    """Fill values and ids; whether all of the input may be read."""
+    cdef:
+        int64_t n, k, first = 0
+        const char* row
+        floating* read
+        double value
+    for n in range(p.n_streams):
+        row = given.data + n * given.row_stride
+        read = values + n * p.n_numbers
+        if p.link == FORECAST:
+            if not read_value(p, n, number_at(row, given.kind), read):
+                return False
+            first = 1 + p.forecast.mask
+        for k in range(first, p.n_numbers):
+            value = number_at(row + p.sources[k] * given.column_stride, given.kind)
+            if p.center != NULL:
+                value = (value - p.center[k]) / p.deviation[k]
+            read[k] = <floating>value
+            if read[k] - read[k] != 0:
+                return False
+        for k in range(p.n_tables):
+            value = number_at(row + p.tables[k].source * given.column_stride, given.kind)
+            if not 0 <= value < p.tables[k].rows or value != floor(value):
+                return False
+            p.ids[n * p.n_tables + k] = <int64_t>value
+    return True
+
+
+cdef inline void layer_step(
+    Plan* p,
+    Layer* layer,
+    int64_t begin,       # first stream of the shard
+    int64_t rows,
+    const floating* x,   # IN  (rows, D)
+    floating* gates,     # room for (rows, GH)
+) noexcept nogil:
+    """One step of a layer for a shard of streams: their h and c become those of the next step."""
+    cdef:
+        int64_t D = layer.D, H = layer.H, GH = layer.GH
+        const floating* W = <const floating*>layer.W
+        const floating* U = <const floating*>layer.U
+        const floating* b = <const floating*>layer.b
+        floating* h = <floating*>layer.h + begin * H
+        floating* c = <floating*>layer.c + begin * H if layer.c != NULL else NULL
+        floating* kept = <floating*>p.kept
+        const CellFunctions* functions = layer.of_float if floating is float else layer.of_double
+        int64_t first = GH - functions.last * H
+        Step step
+    memset(&step, 0, sizeof(Step))
+    step.rows, step.H, step.units, step.option = rows, H, all_of(H), layer.option
+    step.b, step.gates, step.kept, step.recurrent = b, gates, kept, p.h_U
+    memcpy(step.extra, layer.extra, sizeof(layer.extra))
+    step.h_prev, step.c_prev, step.h, step.c, step.h_in = h, c, h, c, h
+    if layer.zoneout > 0:
+        step.h, step.c = p.new_h, p.new_c
+    if functions.form == SUM:
+        # gates = b + x @ W + h @ U
+        vector_math.product_pair(rows, GH, D, x, D, W, H, h, H, U, b, 0, gates, GH)
+    else:
+        # gates = b + x @ W
+        vector_math.product(
+            rows, GH, D, x, D, W, <const floating*>NULL if functions.adds_bias else b, 0, gates, GH)
+    if functions.form == APART:
+        # h_U = h @ U
+        vector_math.product(rows, GH, H, h, H, U, <const floating*>NULL, 0, <floating*>p.h_U, GH)
+    elif functions.form == TWICE:
+        # gates[:, :-last] += h @ U[:, :-last]
+        vector_math.product(rows, first, H, h, H, U, gates, GH, gates, GH)
+        functions.first_forward(&step)
+        # gates[:, -last:] += kept @ U[:, -last:]
+        vector_math.product(rows, GH - first, H, kept, functions.kept * H,
+                            <const floating*>layer.U_last, gates + first, GH, gates + first, GH)
+    functions.forward(&step)
+    if layer.zoneout > 0:
+        zone_forward(rows, H, step.units, <floating>layer.zoneout, <const floating*>NULL,
+                     <const floating*>p.new_h, h, h)
+        if c != NULL:
+            zone_forward(rows, H, step.units, <floating>layer.zoneout, <const floating*>NULL,
+                         <const floating*>p.new_c, c, c)
+
+
+cdef inline const floating* pool(
+    Plan* p,
+    int64_t F,
+    int64_t begin,
+    int64_t rows,
+    const floating* h,   # IN  (rows, F), after the step
+) noexcept nogil:
+    """Count the step, and return what the head reads (rows, F)."""
+    cdef:
+        int64_t n, k
+        int64_t* n_steps = p.n_steps + begin
+        floating* pooled = <floating*>p.pooled
+        floating* largest = <floating*>p.largest + begin * F if p.largest != NULL else NULL
+        double* total = p.total + begin * F if p.total != NULL else NULL
+        floating share
+        bint is_first
+    for n in range(rows):
+        n_steps[n] += 1
+    if p.pooling == MEAN:
+        for n in range(rows):
+            share = <floating>(1.0 / n_steps[n])
+            for k in range(n * F, (n + 1) * F):
+                total[k] += h[k]
+                pooled[k] = <floating>total[k] * share
+        return pooled
+    if p.pooling == MAX:
+        for n in range(rows):
+            is_first = n_steps[n] == 1
+            for k in range(n * F, (n + 1) * F):
+                if is_first or h[k] > largest[k] or h[k] != h[k]:
+                    largest[k] = h[k]
+        return largest
+    return h
+
+
+cdef inline void forecasts(
+    Plan* p,
+    int64_t n,
+    const floating* outputs,   # IN   (n_ahead, n_learned)
+    double* forecast,          # OUT  (n_ahead, n_levels)
+) noexcept nogil:
+    """From the outputs for series n to forecasts of its next values (fastrnn.estimators.plan);
+    the quantiles that were learned are sorted, and those wanted stand between two of them."""
+    cdef:
+        Forecast* f = &p.forecast
+        int64_t Q = f.n_learned, step, level, j, k
+        double* rising = f.rising
+        double base = f.new_last[n] if f.relative else 0.0, z, season
+    for step in range(f.n_ahead):
+        for k in range(Q):
+            z = outputs[step * Q + k]
+            j = k
+            while j > 0 and rising[j - 1] > z:
+                rising[j] = rising[j - 1]
+                j -= 1
+            rising[j] = z
+        season = f.season[n * f.season_length + (p.n_steps[n] + step) % f.season_length]
+        for level in range(f.n_levels):
+            z = rising[0]
+            if Q > 1:
+                j = f.above[level]
+                z = rising[j - 1] * (1 - f.share[level]) + rising[j] * f.share[level]
+            z = (base + z) * f.factor[n] + f.shift[n] + season
+            forecast[step * f.n_levels + level] = exp(z) if f.takes_log else z
+
+
+cdef inline void answer(
+    Plan* p,
+    int64_t begin,
+    int64_t rows,
+    int64_t F,
+    const floating* pooled,   # IN   (rows, F)
+    char* result,             # OUT  (rows, K) floating; double for AFFINE and FORECAST
+) noexcept nogil:
+    """The head, and its link, for a shard of streams."""
+    cdef:
+        int64_t n, k, K = p.n_outputs
+        bint is_scaled = p.link == AFFINE or p.link == FORECAST
+        floating* outputs = <floating*>p.outputs if is_scaled else <floating*>result
+        double* scaled = <double*>result
+    # outputs = b + pooled @ W
+    vector_math.product(rows, K, F, pooled, F, <const floating*>p.head, <const floating*>p.head_b,
+                        0, outputs, K)
+    if p.link == SOFTMAX:
+        for n in range(rows):
+            softmax_row(K, outputs + n * K)
+    elif p.link == SIGMOID:
+        vector_math.sigmoid(rows * K, outputs, outputs)
+    elif p.link == AFFINE:
+        for n in range(rows):
+            for k in range(K):
+                scaled[n * K + k] = outputs[n * K + k] * p.scale[k] + p.shift[k]
+    elif p.link == FORECAST:
+        for n in range(rows):
+            forecasts(p, begin + n, outputs + n * K,
+                      scaled + n * p.forecast.n_ahead * p.forecast.n_levels)
+
+
+cdef inline bint advance(
+    Plan* p,
+    const Input* given,
+    floating* values,        # room for (streams, n_numbers)
+    char* result,            # OUT  a row for each stream
+    int64_t result_stride,   # bytes
+) noexcept nogil:
+    """A step of all streams; False, and nothing has changed, if the input may not be read or a
+    stream cannot count another step."""
+    cdef:
+        int64_t begin = 0, rows, n, k, column, D, beyond = 0
+        const floating* read = values
+        const floating* x
+        floating* joined = <floating*>p.x
+        Table* table
+        Layer* layer = p.layers
+        Kind own_kind = FLOAT if floating is float else DOUBLE
+        int64_t row_size = p.width * sizeof(floating)
+    for n in range(p.n_streams):
+        beyond |= p.n_steps[n] >> STEP_BITS  # not 0 from MAX_STEPS on, nor below 0
+    if beyond:
+        return False
+    if (p.is_plain and given.kind == own_kind and given.column_stride == sizeof(floating)
+            and (given.row_stride == row_size or p.n_streams == 1)):
+        read = <const floating*>given.data
+        if not all_finite(p.n_streams * p.n_numbers, read):
+            return False
+    elif not read_input(p, given, values):
+        return False
+    while begin < p.n_streams:
+        rows = min(<int64_t>SHARD, p.n_streams - begin)
+        x = read + begin * p.n_numbers
+        if p.n_tables > 0:
+            D = p.layers[0].D
+            for n in range(rows):
+                memcpy(joined + n * D, x + n * p.n_numbers, p.n_numbers * sizeof(floating))
+                column = n * D + p.n_numbers
+                for k in range(p.n_tables):
+                    table = &p.tables[k]
+                    memcpy(joined + column,
+                           <const floating*>table.values
+                           + p.ids[(begin + n) * p.n_tables + k] * table.width,
+                           table.width * sizeof(floating))
+                    column += table.width
+            x = joined
+        for k in range(p.n_layers):
+            layer = &p.layers[k]
+            layer_step(p, layer, begin, rows, x, <floating*>p.gates)
+            x = <const floating*>layer.h + begin * layer.H
+        x = pool(p, layer.H, begin, rows, x)
+        answer(p, begin, rows, layer.H, x, result + begin * result_stride)
+        begin += rows
+    if p.link == FORECAST:
+        memcpy(p.forecast.last, p.forecast.new_last, p.n_streams * sizeof(double))
+    return True

@@ -1,0 +1,101 @@
+"""What comes before a step of the kernel, and the words of its refusals."""
+
+from decimal import Decimal
+from numbers import Real
+
+import numpy as np
+
+from fastrnn.inputs.arrays import kernel_array
+from fastrnn.inputs.frames import is_frame
+from fastrnn.inputs.sequences import as_sequences
+from fastrnn.kernels.stream import MAX_STEPS
+
+
+class Steps:
+    """The steps that streams of a model may be given; ``n_steps`` (n_streams,) they have read."""
+
+    def __init__(self, snapshot, n_streams, n_steps):
+        self._snapshot, self.n_streams, self._n_steps = snapshot, n_streams, n_steps
+
+    def convert(self, x):
+        """Make an array of a step that the kernel reads."""
+        reading = self._snapshot.reading
+        if is_frame(x):
+            x = _of_frame(x, reading)
+        if reading.tokens is not None:
+            x = _ids_of_tokens(x, reading)
+        if np.ma.is_masked(x):
+            raise ValueError("x has masked numbers, expected none")
+        expected = self._expected()
+        try:
+            array = np.asarray(x)
+        except ValueError as error:
+            raise ValueError(f"x has rows of unequal length, expected {expected}") from error
+        if array.dtype.kind == "O" and all(isinstance(v, Real | Decimal) for v in array.flat):
+            try:
+                array = array.astype(np.float64)
+            except OverflowError as error:
+                raise ValueError("x has a number that does not fit into float64") from error
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"x has dtype {array.dtype}, expected numbers")
+        n, width = self.n_streams, self._snapshot.width
+        shapes = {(n, width)} | ({(n,)} if width == 1 else set())
+        if n == 1:
+            shapes |= {(width,)} | ({()} if width == 1 else set())
+        if array.shape not in shapes:
+            raise ValueError(f"x has shape {array.shape}, expected {expected}")
+        return kernel_array(array, np.int64 if array.dtype.kind in "ib" else np.float64)
+
+    def _expected(self):
+        """Say which shapes a step may have."""
+        n, width = self.n_streams, self._snapshot.width
+        whole = f"({n}, {width}): n_streams, and features or ids"
+        if n > 1:
+            return whole if width > 1 else f"({n},) or {whole}"
+        return f"({width},) or {whole}" if width > 1 else f"a number, (1,) or {whole}"
+
+    def refusal(self, x):
+        """Return the error that says why the kernel would not read a step."""
+        for n, count in enumerate(self._n_steps.tolist()):
+            if not 0 <= count < MAX_STEPS:
+                return ValueError(f"stream {n} has counted {count} steps: it needs a reset")
+        rows = np.asarray(x).reshape(self.n_streams, self._snapshot.width)
+        for n, row in enumerate(rows.tolist()):
+            for j, value in enumerate(row):
+                if fault := self._snapshot.fault(j, value):
+                    stream = f"stream {n}, " if self.n_streams > 1 else ""
+                    return ValueError(f"{stream}feature {j} of x is {fault}")
+        return ValueError(f"x has a number that does not fit into {self._snapshot.dtype}")
+
+    def unsuitable(self, out, shape):
+        """Return the error that says why an array cannot take the answer."""
+        expected = f"a C-contiguous {self._snapshot.result_dtype} array of shape {shape}"
+        if not isinstance(out, np.ndarray):
+            return TypeError(f"out is of type {type(out).__name__}, expected {expected}")
+        got = f"one of {out.dtype} and shape {out.shape}"
+        got += "" if out.flags.c_contiguous else ", not C-contiguous"
+        got += "" if out.flags.aligned else ", not aligned"
+        got += "" if out.flags.writeable else ", read-only"
+        return ValueError(f"out must be {expected}, got {got}")
+
+
+def _of_frame(frame, reading):
+    """The rows of a data frame as an array, categories as ids."""
+    if reading.columns is None:
+        raise TypeError("x is a data frame, expected an array")
+    sequences = as_sequences([frame], columns=reading.columns)
+    rows = np.empty((len(sequences.values), reading.width))
+    rows[:, reading.sources] = sequences.values
+    if sequences.ids is not None:
+        rows[:, list(reading.id_sources)] = sequences.ids
+    return rows
+
+
+def _ids_of_tokens(x, reading):
+    """The ids of tokens, where they are given as such."""
+    if isinstance(x, str):
+        return reading.id_of(x)
+    array = np.asarray(x)
+    if array.dtype.kind != "U":
+        return x
+    return np.array([reading.id_of(token) for token in array.ravel().tolist()]).reshape(array.shape)
