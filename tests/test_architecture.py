@@ -29,13 +29,13 @@ ROOMS = {
     "datasets": "",
     "metrics": "",
     "preprocessing": "",
-    "training": "state progress solvers stopping plans objective full_batch loop",
+    "training": "state progress solvers checkpoints stopping plans objective full_batch loop",
     "memory": "",
     "inspection": "",
     "streams": "snapshot steps stream",
     "estimators": "forecast_errors values parameters precision targets shared_parameters "
     "task_parameters tasks needs predicting validation fitting readers lessons plan series_record "
-    "labels numbers next_tokens next_values released saving checkpoints forecasting base "
+    "labels numbers next_tokens next_values released saving resuming forecasting base "
     "classifier regressor tagger series_estimator forecaster language_model loading",
     "plotting": "axes loss_curve gradient_flow forecast states",
     "interop": "model weights c_description c_text c onnx_graph onnx_network onnx_scaling "

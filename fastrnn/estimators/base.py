@@ -17,13 +17,13 @@ from fastrnn.bridge import (
     TransformerMixin,
     available_if,
 )
-from fastrnn.estimators.checkpoints import open_checkpoints
 from fastrnn.estimators.fitting import describe, fit, fit_one_epoch
 from fastrnn.estimators.needs import needed_to_train, refuse_to_go_back
 from fastrnn.estimators.parameters import check_parameters, complete_docstring
 from fastrnn.estimators.precision import check_precision
 from fastrnn.estimators.predicting import read
 from fastrnn.estimators.readers import SequenceReader
+from fastrnn.estimators.resuming import open_checkpoints
 from fastrnn.estimators.saving import save_model
 from fastrnn.estimators.shared_parameters import SharedParameters
 from fastrnn.estimators.validation import ValidationData

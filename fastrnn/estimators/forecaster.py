@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from fastrnn.bridge import available_if, refuse_scoring_monitor
 from fastrnn.estimators.base import steps_by_minibatches
-from fastrnn.estimators.checkpoints import open_checkpoints
 from fastrnn.estimators.fitting import fit, fit_one_epoch
 from fastrnn.estimators.forecasting import (
     backtest,
@@ -16,6 +15,7 @@ from fastrnn.estimators.forecasting import (
     scaled_error,
 )
 from fastrnn.estimators.next_values import GivenSeries, NextValueTask, SeriesReader
+from fastrnn.estimators.resuming import open_checkpoints
 from fastrnn.estimators.series_estimator import SeriesEstimator
 from fastrnn.estimators.task_parameters import ForecasterParameters
 from fastrnn.estimators.validation import ValidationData

@@ -9,11 +9,11 @@ import numpy as np
 
 from fastrnn.bridge import available_if
 from fastrnn.estimators.base import RNNBase, steps_by_minibatches
-from fastrnn.estimators.checkpoints import open_checkpoints
 from fastrnn.estimators.fitting import describe, fit, fit_one_epoch
 from fastrnn.estimators.needs import needed_to_train
 from fastrnn.estimators.next_tokens import ONE_TOKEN, NextTokenTask, TextReader
 from fastrnn.estimators.predicting import read
+from fastrnn.estimators.resuming import open_checkpoints
 from fastrnn.estimators.targets import as_sample_weight
 from fastrnn.estimators.task_parameters import LanguageModelParameters
 from fastrnn.estimators.validation import ValidationData

@@ -13,9 +13,9 @@ import pytest
 
 from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNRegressor, RNNTagger
 from fastrnn.estimators.base import RNNBase
-from fastrnn.estimators.checkpoints import CheckpointFile
 from fastrnn.files import ModelFileError, read_description
 from fastrnn.training import solvers
+from fastrnn.training.checkpoints import CheckpointFile
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 

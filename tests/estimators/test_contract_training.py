@@ -7,9 +7,9 @@ import pytest
 from contract import CASES, over, same, state_of, take
 
 from fastrnn.estimators import RNNForecaster, RNNLanguageModel
-from fastrnn.estimators.checkpoints import CheckpointFile
 from fastrnn.estimators.shared_parameters import STOCHASTIC
 from fastrnn.network import Network
+from fastrnn.training.checkpoints import CheckpointFile
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 

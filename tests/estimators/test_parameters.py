@@ -15,7 +15,7 @@ from fastrnn import (
     RNNTagger,
     load,
 )
-from fastrnn.estimators import checkpoints
+from fastrnn.estimators import resuming
 from fastrnn.estimators.parameters import (
     check_parameters,
     course_of_training,
@@ -575,7 +575,7 @@ def test_checkpoint_that_has_what_is_not_used(tmp_path, monkeypatch):
     file, problem = tmp_path / "checkpoint", make_problem()
     with monkeypatch.context() as patch:  # as version 0.1.0 wrote them
         patch.setattr(
-            checkpoints, "course_of_training", lambda estimator: parameters_of(type(estimator))
+            resuming, "course_of_training", lambda estimator: parameters_of(type(estimator))
         )
         small().fit(*problem, checkpoint=file)
     more = small(max_iter=6).fit(*problem, checkpoint=file, resume=True)

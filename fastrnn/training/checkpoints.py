@@ -1,25 +1,23 @@
-"""Checkpoints of `fit`: training is written to a file after epochs, and goes on from there.
+"""Checkpoints: training is written to a file after epochs, and goes on from there.
 
 A checkpoint is a file as `fastrnn.files` knows it, of kind "checkpoint". Beside all that decides
 how training goes on it has the parameters and fingerprints of the data that decided its course so
 far: a file goes with its own training only. The random numbers of the start are there too, so that
-what `fit` draws before the first epoch, such as what is held out, is drawn again.
+what is drawn before the first epoch, such as what is held out, is drawn again.
 """
 
 import hashlib
 import os
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from numbers import Integral
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from fastrnn.estimators.parameters import course_of_training, parameters_of
-from fastrnn.estimators.released import ADDED
-from fastrnn.estimators.saving import PARAMETERS, recorded_parameters
 from fastrnn.files import ModelFileError
 from fastrnn.files.atomic import remove_stale
-from fastrnn.files.codec import Array, DictOf, Flag, ListOf, Place, Record, Text, Whole
+from fastrnn.files.codec import Array, DictOf, Flag, ListOf, Place, Record, Text, Value, Whole
 from fastrnn.files.layout import open_record, write_record
 from fastrnn.files.values import show
 from fastrnn.training.solvers import SOLVERS
@@ -35,6 +33,7 @@ _RANDOM = Record(
         "uinteger": Whole(high=2**32 - 1),
     }
 )
+PARAMETERS = DictOf(Value())
 _TRAINING_OF = Record(
     {"of": Record({"kind": Text()}), "parameters": PARAMETERS, "data": DictOf(Text())}
 )
@@ -84,52 +83,17 @@ def _stage(dtype):
     )
 
 
-def open_checkpoints(estimator, path, every, resume):
-    """Check the arguments of `fit` that are about checkpoints.
+@dataclass(frozen=True)
+class Course:
+    """Whose training it is, and what decided its course."""
 
-    Parameters
-    ----------
-    estimator : RNNBase
-        Its `fit` is running; its parameters are checked later.
-    path, every, resume : object
-        What `fit` was given as `checkpoint`, `checkpoint_every` and `resume`.
-
-    Returns
-    -------
-    CheckpointFile or None
-        None without `checkpoint`.
-
-    Raises
-    ------
-    TypeError
-        If one has the wrong type, or if files have no word for the estimator.
-    ValueError
-        If one has no effect or a value it may not have, or if the solver can have no checkpoints.
-    OSError
-        If there is no such folder.
-    """
-    if not isinstance(resume, bool | np.bool_):
-        raise TypeError(f"resume must be True or False, got {resume!r}")
-    if isinstance(every, bool) or not isinstance(every, Integral):
-        raise TypeError(f"checkpoint_every must be a whole number, got {every!r}")
-    if every < 1:
-        raise ValueError(f"checkpoint_every must be at least 1, got {every}")
-    if path is None:
-        if resume or every != 1:
-            name = "resume=True" if resume else f"checkpoint_every={every}"
-            raise ValueError(f"{name} has no effect: give the file in checkpoint")
-        return None
-    if estimator.kind is None:
-        raise TypeError(
-            f"checkpoint is not for {type(estimator).__name__}, which is derived from none of "
-            "fastrnn's estimators: files have no word for it"
-        )
-    if estimator.solver == "lbfgs":
-        raise ValueError(
-            "checkpoint is not for solver='lbfgs': what scipy keeps from one iteration to the next "
-            "cannot be saved"
-        )
-    return CheckpointFile(estimator, os.fspath(path), int(every), bool(resume))
+    kind: str  # the word of files for what is trained
+    solver: str
+    dtype: str
+    max_iter: int
+    parameters: Mapping[str, Any]  # those that decide
+    others: frozenset[str]  # names that older files have beside them, and that decide nothing
+    added: Mapping[str, Any] = field(default_factory=dict)  # what files of format 1 leave out
 
 
 @dataclass
@@ -141,22 +105,14 @@ class _Saved:
 
 
 class CheckpointFile:
-    """The file that one `fit` writes, and may go on from.
+    """The file that one training writes, and may go on from.
 
-    Parameters
-    ----------
-    estimator : RNNBase
-        Its `fit` is running.
-    path : str
-        The file.
-    every : int
-        Number of epochs from one checkpoint to the next.
-    resume : bool
-        Whether to go on from the file, if it is there.
+    `every` is the number of epochs from one checkpoint to the next, ``course()`` gives the `Course`
+    of this training, once that is right.
     """
 
-    def __init__(self, estimator, path, every, resume):
-        self._estimator, self._path, self._every = estimator, path, every
+    def __init__(self, path, every, resume, course):
+        self._path, self._every, self._get_course = path, every, course
         self._resume, self._saved = resume, None
         # Here, not after the first epoch, it is told that there is no such folder.
         remove_stale(os.path.dirname(os.path.realpath(path)))
@@ -164,18 +120,9 @@ class CheckpointFile:
     def start(self, rng, seen):
         """Note what decides the course of training, or go back to where that began.
 
-        Parameters
-        ----------
-        rng : numpy.random.Generator
-            Source of random numbers of `fit`, at its start. If training goes on it is put to where
-            it was at the start of that training.
-        seen : dict of str to list of ndarray
-            What training sees, by the name of the argument of `fit`.
-
-        Raises
-        ------
-        ValueError
-            If there is a file that belongs to another training, or the source cannot be saved.
+        `rng` is at its start, and put to where it was then if training goes on. `seen` are the
+        arrays that training sees, by the name of the argument. A file of another training is a
+        ValueError.
         """
         name = type(rng.bit_generator).__name__
         if name not in _GENERATORS:
@@ -183,10 +130,10 @@ class CheckpointFile:
                 f"checkpoint needs random numbers of {' or '.join(_GENERATORS)}, as they are by "
                 f"default, but random_state is a Generator of {name}"
             )
-        self._kind = self._estimator.kind
+        self._course = self._get_course()
         self._training_of = {
-            "of": {"kind": self._kind},
-            "parameters": self._deciding(),
+            "of": {"kind": self._course.kind},
+            "parameters": self._course.parameters,
             "data": {name: _fingerprint(arrays) for name, arrays in seen.items()},
         }
         if self._resume:
@@ -197,21 +144,9 @@ class CheckpointFile:
         self._start = _record_random(rng)
 
     def resume(self, network, settings, state):
-        """Go on from the file, if there is one.
+        """Go on from the file, if there is one: return what `train` takes as ``begun``, or None.
 
-        Parameters
-        ----------
-        network : Network
-            As `fit` has built it; its parameters become those of the file.
-        settings : Settings
-            How it is trained.
-        state : TrainingState
-            At the start; updated.
-
-        Returns
-        -------
-        Checkpoint or None
-            What `fastrnn.training.train` takes as ``begun``.
+        The parameters of the network, and the state, become those of the file.
         """
         if self._saved is None:
             return None
@@ -236,18 +171,12 @@ class CheckpointFile:
         return checkpoint
 
     def keep(self, checkpoint):
-        """Write a checkpoint, if it is time.
-
-        Parameters
-        ----------
-        checkpoint : Checkpoint
-            From `fastrnn.training.train`.
-        """
-        state, is_last = checkpoint.state, checkpoint.state.epoch >= self._estimator.max_iter
+        """Write a checkpoint, if it is time."""
+        state, is_last = checkpoint.state, checkpoint.state.epoch >= self._course.max_iter
         if state.epoch % self._every and not checkpoint.is_over and not is_last:
             return
         tensors: dict[str, np.ndarray] = {}
-        place, dtype = Place("", tensors), self._estimator.dtype
+        place, dtype = Place("", tensors), self._course.dtype
         stage = {
             "start": self._start,
             "random_numbers": _record_random(state.rng),
@@ -264,26 +193,14 @@ class CheckpointFile:
         sections = _TRAINING_OF.write(self._training_of, place) | _stage(dtype).write(stage, place)
         write_record(self._path, "checkpoint", sections, tensors)
 
-    def _deciding(self):
-        """The parameters that decide the course of training."""
-        return recorded_parameters(self._estimator, self._others())
-
-    def _others(self):
-        """Names of the other parameters, of which files of version 0.1.0 have some, too."""
-        estimator = self._estimator
-        names = parameters_of(type(estimator)).keys()
-        # Of a function that makes tokens, the tokens are compared.
-        functions = {name for name in names if callable(getattr(estimator, name))}
-        return (names - course_of_training(estimator)) | functions
-
     def _read(self, file):
         if file.kind != "checkpoint":
             raise ModelFileError(f"this is a file of kind {show(file.kind)}, no checkpoint")
         training_of = file.read(_TRAINING_OF)
         if file.format == 1:
-            training_of["parameters"] = ADDED | training_of["parameters"]
+            training_of["parameters"] = {**self._course.added, **training_of["parameters"]}
         self._compare(training_of)
-        saved = file.read(_stage(self._estimator.dtype))
+        saved = file.read(_stage(self._course.dtype))
         file.end()
         theta, history, training = saved["theta"], saved["history"], saved["training"]
         vectors = [v for v in saved["solver"].values() if isinstance(v, np.ndarray)]
@@ -299,7 +216,7 @@ class CheckpointFile:
             raise ModelFileError("history.n_samples should be as many as were seen")
         state = TrainingState(
             _generator(saved["random_numbers"]),
-            solver=self._estimator.solver,
+            solver=self._course.solver,
             solver_state=saved["solver"],
             **training,
         )
@@ -312,10 +229,10 @@ class CheckpointFile:
     def _compare(self, saved):
         """Refuse the file of another training, and say what is another one."""
         kind = saved["of"]["kind"]
-        if kind != self._kind:
-            self._refuse(f"that is one of a {show(kind)}, this of a {self._kind!r}")
+        if kind != self._course.kind:
+            self._refuse(f"that is one of a {show(kind)}, this of a {self._course.kind!r}")
         old, new = saved["parameters"], self._training_of["parameters"]
-        for name in sorted((old.keys() | new.keys()) - self._others()):
+        for name in sorted((old.keys() | new.keys()) - self._course.others):
             was, now = ({name: values.get(name)} for values in (old, new))
             place = Place("")
             if PARAMETERS.write(was, place) != PARAMETERS.write(now, place):
