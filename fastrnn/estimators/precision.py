@@ -1,38 +1,30 @@
 """What the network's kind of number holds: what is too large, or too small, is refused by name."""
 
 from collections.abc import Mapping
+from numbers import Real
 
 import numpy as np
 
 from fastrnn.estimators.parameters import in_effect, parameters_of
-from fastrnn.network.cells import CELLS
-
-OF_CELLS = dict.fromkeys(
-    option.name for layer in CELLS.values() for option in layer.cell.options if not option.choices
-)
-NOT_TOO_LARGE = ("alpha", "learning_rate_init", "epsilon", *OF_CELLS)
-NOT_TOO_SMALL = ("learning_rate_init", "epsilon", "clip_norm")
-"""Parameters that kernels compute with: those that may not become infinite, or 0, there."""
 
 
 def check_precision(estimator):
-    """Check that the parameters that kernels compute with are there in the network's numbers."""
-    dtype = estimator.dtype
-    for name in dict.fromkeys(NOT_TOO_LARGE + NOT_TOO_SMALL):
+    """Check that what kernels rely on of parameters holds in the network's numbers, too."""
+    for name, parameter in parameters_of(type(estimator)).items():
+        if not parameter.stays:
+            continue
         value = in_effect(estimator, name)
-        if value not in (None, 0):
-            _check_number(name, value, dtype, name in NOT_TOO_LARGE, name in NOT_TOO_SMALL)
-    if "class_weight" not in parameters_of(type(estimator)):
-        return
-    if isinstance(estimator.class_weight, Mapping):
-        for label, weight in estimator.class_weight.items():
-            _check_number(f"class_weight[{label!r}]", weight, dtype, True, True)
+        if isinstance(value, Mapping):
+            for label, entry in value.items():
+                _check_number(f"{name}[{label!r}]", entry, estimator.dtype, parameter.stays)
+        elif isinstance(value, Real) and value != 0:
+            _check_number(name, value, estimator.dtype, parameter.stays)
 
 
-def _check_number(name, value, dtype, not_too_large, not_too_small):
+def _check_number(name, value, dtype, stays):
     with np.errstate(over="ignore", under="ignore"):
         kept = np.dtype(dtype).type(float(value))
-    if (not_too_large and not np.isfinite(kept)) or (not_too_small and kept == 0):
+    if ("finite" in stays and not np.isfinite(kept)) or ("positive" in stays and kept == 0):
         low, high = np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max
         raise ValueError(
             f"{name} is {value!r}, but {dtype} has numbers from {low:.3g} to {high:.3g} only"

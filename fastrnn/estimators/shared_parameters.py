@@ -56,7 +56,8 @@ def option_of_cells(name, help) -> Any:
     named = [f'"{cell}"' for cell in options]
     listed = " and ".join([", ".join(named[:-1]), named[-1]] if named[1:] else named)
     help = textwrap.fill(" ".join(help.replace("{cells}", listed).split()), 92)
-    return parameter(values, option.default, help, used_by=("cell", tuple(options)))
+    stays = () if option.choices else ("finite",)
+    return parameter(values, option.default, help, used_by=("cell", tuple(options)), stays=stays)
 
 
 @dataclass(eq=False, repr=False)
@@ -167,6 +168,7 @@ class SharedParameters:
         Strength of the L2 penalty on the weights; biases are free. With "adamw" it is the decoupled
         weight decay: each step shrinks the weights by the learning rate times `alpha`.
         """,
+        stays=("finite",),
     )
     batch_size: int | str = parameter(
         BATCH_SIZE,
@@ -191,7 +193,11 @@ class SharedParameters:
         used_by=BY_MINIBATCHES,
     )
     learning_rate_init: float = parameter(
-        POSITIVE, 0.001, "Learning rate at the start.", used_by=BY_MINIBATCHES
+        POSITIVE,
+        0.001,
+        "Learning rate at the start.",
+        used_by=BY_MINIBATCHES,
+        stays=("finite", "positive"),
     )
     power_t: float = parameter(
         NOT_NEGATIVE,
@@ -283,6 +289,7 @@ class SharedParameters:
         1e-8,
         'Added to the denominator in "adam", "adamw" and "rmsprop".',
         used_by=("solver", ("adam", "adamw", "rmsprop")),
+        stays=("finite", "positive"),
     )
     n_iter_no_change: int | float = parameter(
         either(whole(1), math.inf),
@@ -304,6 +311,7 @@ class SharedParameters:
         means no limit. "lbfgs" never clips.
         """,
         used_by=BY_MINIBATCHES,
+        stays=("positive",),
     )
     bptt_steps: int | None = parameter(
         STEPS,

@@ -49,6 +49,7 @@ class ClassParameters:
         `partial_fit`, which does not see all of `y`, refuses it. Where each sequence may have
         several labels it must be None.
         """,
+        stays=("finite", "positive"),
     )
 
 

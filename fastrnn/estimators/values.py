@@ -186,6 +186,9 @@ class Parameter:
     # model is the one of the default.
     used_by: tuple[str, tuple[Any, ...]] | None = None
     is_free: bool = False  # whether training that goes on from a checkpoint may have another value
+    # What kernels rely on when it is one of the network's numbers, "finite" or "positive"; a value
+    # of 0 is right as it is.
+    stays: tuple[str, ...] = ()
     name: str = ""  # which it gets from the class that it stands in
 
     def check(self, value):
@@ -199,7 +202,7 @@ class Parameter:
             raise ValueError(f"{self.name} must be {self.values.expected}, got {value!r}")
 
 
-def parameter(values, default, help, used_by=None, is_free=False) -> Any:
+def parameter(values, default, help, used_by=None, is_free=False, stays=()) -> Any:
     """A field of a dataclass that is a parameter."""
-    record = Parameter(values, default, help, used_by, is_free)
+    record = Parameter(values, default, help, used_by, is_free, stays)
     return field(default=default, metadata={"parameter": record})
