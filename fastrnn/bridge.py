@@ -7,8 +7,10 @@ they are real ``BaseEstimator`` objects; without it `fastrnn.standin` keeps thei
 """
 
 from contextlib import nullcontext
+from importlib.util import find_spec
 
 try:
+    from sklearn import get_config
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
     from sklearn.exceptions import DataConversionWarning, NotFittedError
     from sklearn.utils.metaestimators import available_if
@@ -23,6 +25,7 @@ except ImportError:
         TransformerMixin,
         available_if,
         check_is_fitted,
+        get_config,
     )
 try:
     from sklearn.callback import CallbackSupportMixin, ScoringMonitor, with_callbacks
@@ -38,12 +41,61 @@ __all__ = [
     "DataConversionWarning",
     "NotFittedError",
     "RegressorMixin",
+    "SequenceTransformer",
     "TransformerMixin",
     "available_if",
     "check_is_fitted",
     "refuse_scoring_monitor",
     "watch_fit",
 ]
+
+
+class SequenceTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+    """Base class of transformers of sequences, which scikit-learn could make no data frame of."""
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(auto_wrap_output_keys=None, **kwargs)
+
+    def set_output(self, *, transform=None):
+        """Choose the kind of what `transform` and `fit_transform` return.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"}, default=None
+            "default": the kind of what went in. "pandas", "polars": a list with a data frame for
+            each sequence, whose columns have the names of `get_feature_names_out`; for a table of
+            univariate sequences one data frame. None changes nothing. Until it is chosen, it is
+            what ``sklearn.set_config(transform_output=...)`` says.
+
+        Returns
+        -------
+        SequenceTransformer
+            The transformer itself.
+
+        Raises
+        ------
+        ValueError
+            If there is no such kind.
+        ImportError
+            If that library is not installed.
+        """
+        if transform is None:
+            return self
+        if transform not in ("default", "pandas", "polars"):
+            raise ValueError(
+                f"transform must be 'default', 'pandas', 'polars' or None, got {transform!r}"
+            )
+        if transform != "default" and find_spec(transform) is None:
+            raise ImportError(f"transform={transform!r} needs {transform}, which is not installed")
+        self._sklearn_output_config = {"transform": transform}  # which clone copies
+        return self
+
+    @property
+    def output_library(self):
+        """The library whose data frames `transform` returns, or None."""
+        chosen = getattr(self, "_sklearn_output_config", {}).get("transform")
+        chosen = chosen or get_config()["transform_output"]
+        return None if chosen == "default" else chosen
 
 
 def watch_fit(estimator, X, y, sample_weight, fitted):

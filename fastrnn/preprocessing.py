@@ -11,7 +11,7 @@ from numbers import Integral
 
 import numpy as np
 
-from fastrnn.bridge import BaseEstimator, TransformerMixin, check_is_fitted
+from fastrnn.bridge import SequenceTransformer, check_is_fitted
 from fastrnn.inputs import frames
 from fastrnn.inputs.columns import Columns
 from fastrnn.inputs.sequences import as_sequences
@@ -20,7 +20,7 @@ from fastrnn.inputs.tokens import NORMAL_FORMS, TOKENIZERS, Cut
 __all__ = ["SequenceScaler", "TokenEncoder"]
 
 
-class TokenEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+class TokenEncoder(SequenceTransformer):
     """Turn texts, or lists of tokens, into sequences of ids.
 
     `fit` learns a vocabulary. Known tokens are numbered from 1 by falling frequency, those of equal
@@ -62,11 +62,6 @@ class TokenEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     See Also
     --------
     fastrnn.RNNClassifier : Takes ids where its ``embedding_dim`` is set.
-
-    Notes
-    -----
-    There is no `set_output`, as with scikit-learn's ``CountVectorizer``: sequences of unequal
-    length make no data frame.
 
     Examples
     --------
@@ -161,12 +156,15 @@ class TokenEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         Returns
         -------
         list of ndarray of shape (T_i,), int64
-            The ids of each sequence; 0 for tokens that are not known.
+            The ids of each sequence; 0 for tokens that are not known. Data frames of one column,
+            "token", where `set_output` says so.
         """
         check_is_fitted(self, "vocabulary_")
         known = self.vocabulary_.get
         sequences = self.cut.tokens(X)
-        return [np.array([known(token, 0) for token in tokens], np.int64) for tokens in sequences]
+        ids = [np.array([known(token, 0) for token in tokens], np.int64) for tokens in sequences]
+        library = self.output_library
+        return [frames.as_frame(item, ["token"], library) for item in ids] if library else ids
 
     def inverse_transform(self, X):
         """Return the tokens of ids.
@@ -241,7 +239,7 @@ class TokenEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
                 raise ValueError(f"{expected}, got {value!r}")
 
 
-class SequenceScaler(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+class SequenceScaler(SequenceTransformer):
     """Bring the features of sequences to a common scale.
 
     Each feature is shifted and divided by what `fit` found over all time steps of all sequences.
@@ -272,10 +270,6 @@ class SequenceScaler(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         Number of features of each time step; for a two-dimensional table, its number of columns.
     feature_names_in_ : ndarray of str
         Names of the columns, where `fit` was given data frames.
-
-    Notes
-    -----
-    There is no `set_output`: data frames give data frames, and everything else arrays.
 
     Examples
     --------
@@ -353,10 +347,16 @@ class SequenceScaler(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         Returns
         -------
         list of ndarray, ndarray, or data frames
-            The scaled sequences, of the kind of `X`. float32 stays float32, everything else becomes
-            float64.
+            The scaled sequences, of the kind of `X` unless `set_output` has chosen one. float32
+            stays float32, everything else becomes float64.
         """
-        return self._convert(X, lambda values: (values - self.center_) / self.scale_)
+        scaled, library = self._convert(X, self._scale), self.output_library
+        if library is None:
+            return scaled
+        names = self.get_feature_names_out()
+        if frames.is_frame(scaled) or (isinstance(scaled, np.ndarray) and scaled.ndim == 2):
+            return frames.as_frame(scaled, names, library)
+        return [frames.as_frame(item, names, library) for item in scaled]
 
     def inverse_transform(self, X):
         """Undo the scaling.
@@ -413,6 +413,9 @@ class SequenceScaler(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+    def _scale(self, values):
+        return (values - self.center_) / self.scale_
 
     def _convert(self, X, formula):
         """Apply a formula to the numeric columns, and return what is of the kind of X."""

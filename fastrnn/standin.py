@@ -19,6 +19,11 @@ def as_generator(random_state):
     return np.random.default_rng(random_state)
 
 
+def get_config():
+    """What is set for the whole program: nothing can be, so what it is by default."""
+    return {"transform_output": "default"}
+
+
 def available_if(check):
     """Decorator: a class has the method only where ``check(instance)`` is true."""
 

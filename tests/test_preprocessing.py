@@ -385,7 +385,7 @@ def test_as_transformers(transformer, X):
     assert transformer.set_params(**transformer.get_params()) is transformer
     for name in [*parameters, *(name for name in state if name.endswith("_"))]:
         assert type(transformer).__doc__.count(f"\n    {name} : ") == 1, name
-    assert not hasattr(transformer, "set_output")
+    assert transformer.set_output() is transformer
 
 
 def test_transformers_work_without_sklearn():

@@ -1,11 +1,12 @@
 """Data frames, read column by column: of pandas, of polars and what behaves like them, or dicts.
 
-No library of frames is imported. A dict of columns, arrays of one length, is a data frame, too; the
-command line reads files into such. A column is categorical if its dtype is one of categories
-(pandas "category", polars Categorical and Enum) or of strings. Its values become numbers: their
-places among the sorted categories that fit learned.
+No library of frames is imported, but where a frame of it is wanted. A dict of columns, arrays of
+one length, is a data frame, too; the command line reads files into such. A column is categorical if
+its dtype is one of categories (pandas "category", polars Categorical and Enum) or of strings. Its
+values become numbers: their places among the sorted categories that fit learned.
 """
 
+import importlib
 import re
 import sys
 import warnings
@@ -176,6 +177,22 @@ def replace_columns(frame, columns):
         dtype = "category" if str(column.dtype) == "category" else None
         frame.isetitem(j, type(column)(values, index=frame.index, dtype=dtype))
     return frame
+
+
+def as_frame(array, names, library):
+    """Return an array (T, n) or (T,), or a frame, as a data frame of "pandas" or "polars"."""
+    make = importlib.import_module(library).DataFrame
+    if not is_frame(array):
+        rows = array if array.ndim == 2 else array[:, np.newaxis]
+        return make(rows, **{"columns" if library == "pandas" else "schema": list(names)})
+    if isinstance(array, make):
+        return array
+    each = range(len(names_of(array)))
+    columns = [
+        column_values(array, j) if is_categorical(array, j) else np.asarray(_column(array, j))
+        for j in each
+    ]
+    return make(dict(zip(names_of(array), columns, strict=True)))
 
 
 def check_names(place, names, columns):

@@ -9,6 +9,7 @@ from fastrnn.preprocessing import SequenceScaler, TokenEncoder
 
 pytest.importorskip("sklearn")
 from sklearn import config_context
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -171,3 +172,136 @@ def test_validation_data_of_another_mean_are_not():
     changed = [np.column_stack([x, np.arange(len(x))]) for x in X]
     quick().fit(X, y, validation_data=(others, y))
     quick().fit(constant, y, validation_data=(changed, y))
+
+
+# What transformers return.
+
+RAGGED = [np.array([[1.0, 50], [3, 20]]), np.array([[8.0, 20]]), np.array([[0.0, 10], [2, 30]])]
+KINDS_OF_X = {
+    "a list of arrays": RAGGED,
+    "a list of float32": [x.astype(np.float32) for x in RAGGED],
+    "a list of lists": [x.tolist() for x in RAGGED],
+    "an object array": np.array([*RAGGED, None], dtype=object)[:-1],
+    "an array": np.stack([RAGGED[0], RAGGED[2]]),
+    "univariate": [x[:, 0] for x in RAGGED],
+    "univariate of one length": [RAGGED[0][:, 0], RAGGED[2][:, 0]],
+    "a table": np.stack([RAGGED[0][:, 0], RAGGED[2][:, 0]]),
+    "nested lists": [[1.0, 2.0], [3.0, 5.0]],
+}
+
+
+@pytest.fixture(params=["pandas", "polars"])
+def library(request):
+    pytest.importorskip(request.param)
+    return request.param
+
+
+@pytest.mark.parametrize("X", KINDS_OF_X.values(), ids=KINDS_OF_X)
+def test_a_scaler_returns_frames(X, library):
+    plain, scaler = SequenceScaler().fit(X), SequenceScaler()
+    assert scaler.set_output(transform=library) is scaler
+    got, expected = scaler.fit_transform(X), plain.transform(X)
+    is_table = isinstance(expected, np.ndarray) and expected.ndim == 2
+    pairs = [(got, expected)] if is_table else zip(got, expected, strict=True)
+    assert is_table or type(got) is list
+    for frame, array in pairs:
+        assert type(frame).__module__.startswith(library)
+        assert list(frame.columns) == plain.get_feature_names_out().tolist()
+        array = array if array.ndim == 2 else array[:, np.newaxis]
+        np.testing.assert_array_equal(np.asarray(frame), array)
+        assert np.asarray(frame).dtype == array.dtype
+    back = scaler.set_output(transform="default").transform(X)
+    assert type(back) is type(expected)
+
+
+def make_frames(library):
+    make = pytest.importorskip(library).DataFrame
+    return [
+        make({"n": np.array([1, 2]), "x": np.array([0.5, 2], np.float32), "kind": ["a", "b"]}),
+        make({"n": np.array([5]), "x": np.array([4], np.float32), "kind": ["b"]}),
+    ]
+
+
+@pytest.mark.parametrize("given", ["pandas", "polars"])
+def test_frames_become_those_of_the_library_that_is_chosen(given, library):
+    X = make_frames(given)
+    scaler = SequenceScaler(categorical_features=["kind"]).set_output(transform=library).fit(X)
+    scaled, plain = (
+        scaler.transform(X),
+        SequenceScaler(categorical_features=["kind"]).fit_transform(X),
+    )
+    for frame, expected in zip(scaled, plain, strict=True):
+        assert type(frame).__module__.startswith(library)
+        assert list(frame.columns) == ["n", "x", "kind"]
+        for name in frame.columns:
+            assert list(frame[name]) == list(expected[name])
+    model = quick(categorical_features=["kind"]).fit(scaled, [0, 1])
+    np.testing.assert_array_equal(
+        model.predict_proba(scaled),
+        quick(categorical_features=["kind"]).fit(plain, [0, 1]).predict_proba(plain),
+    )
+
+
+def test_an_index_stays(library):
+    pandas = pytest.importorskip("pandas")
+    X = [pandas.DataFrame({"a": [1.0, 2]}, index=[7, 9]), pandas.DataFrame({"a": [3.0]}, index=[4])]
+    scaled = SequenceScaler().set_output(transform="pandas").fit_transform(X)
+    assert [list(frame.index) for frame in scaled] == [[7, 9], [4]]
+
+
+def test_an_encoder_returns_frames(library):
+    encoder = TokenEncoder("word").set_output(transform=library)
+    frames = encoder.fit_transform(["to be", "be"])
+    assert [list(frame["token"]) for frame in frames] == [[2, 1], [1]]
+    assert all(type(frame).__module__.startswith(library) for frame in frames)
+    model = quick(embedding_dim=2).fit(frames, [0, 1])
+    assert model.n_categories_ == (3,)
+
+
+def test_a_pipeline_is_the_same_whatever_its_steps_return(library):
+    X, y = label_sequences(20)
+    texts = ["good day", "bad day", "good", "bad"] * 3
+    for steps, data in [
+        ((SequenceScaler(), quick()), (X, y)),
+        ((SequenceScaler("minmax"), quick(pooling="max")), (np.stack([x[:2] for x in X]), y)),
+        ((TokenEncoder("word"), quick(embedding_dim=2)), (texts, [1, 0] * 6)),
+    ]:
+        plain = make_pipeline(*steps).fit(*data)
+        expected, states = plain.predict_proba(data[0]), plain.transform(data[0])
+        chosen = make_pipeline(*steps).set_output(transform=library).fit(*data)
+        np.testing.assert_array_equal(chosen.predict_proba(data[0]), expected)
+        frame = chosen.transform(data[0])
+        assert type(frame).__module__.startswith(library)
+        np.testing.assert_array_equal(np.asarray(frame), states)
+        assert list(frame.columns) == chosen.get_feature_names_out().tolist()
+        with config_context(transform_output=library):
+            model = make_pipeline(*map(clone, steps)).set_output(transform="default").fit(*data)
+            assert isinstance(model.transform(data[0]), np.ndarray)
+            model = make_pipeline(*map(fresh, steps)).fit(*data)
+            np.testing.assert_array_equal(model.predict_proba(data[0]), expected)
+            assert type(model[0].transform(data[0])[0]).__module__.startswith(library)
+
+
+def fresh(step):
+    """A step as it was made: `clone` also copies what `set_output` has chosen."""
+    return type(step)(**step.get_params())
+
+
+def test_clones_return_the_same_kind(library):
+    scaler = clone(SequenceScaler().set_output(transform=library))
+    assert scaler.output_library == library
+    assert scaler.set_output().output_library == library  # None changes nothing
+    assert SequenceScaler().output_library is None
+
+
+def test_a_kind_that_there_is_not_is_refused_at_once(monkeypatch):
+    for transformer in (SequenceScaler(), TokenEncoder()):
+        with pytest.raises(ValueError, match=r"^transform must be 'default', 'pandas', .*'dask'$"):
+            transformer.set_output(transform="dask")
+        with monkeypatch.context() as patch:
+            patch.setattr("fastrnn.bridge.find_spec", lambda name: None)
+            with pytest.raises(
+                ImportError, match=r"^transform='polars' needs polars, which is not"
+            ):
+                transformer.set_output(transform="polars")
+        assert transformer.output_library is None
