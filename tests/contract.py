@@ -255,6 +255,7 @@ def _of_tokens(X):
 _OF_TEXTS = {
     **_INSIDE,
     "score": lambda model, X: model.score(X),
+    "score_samples": lambda model, X: model.score_samples(X),
     "perplexity": lambda model, X: model.perplexity(X),
     "next_proba": lambda model, X: model.next_proba(_of_tokens(X)),
     "sample": lambda model, X: list(model.sample(_of_tokens(X), 9, random_state=0)),

@@ -238,6 +238,38 @@ class RNNLanguageModel(LanguageModelParameters, RNNBase):
         loss = self.network_.mean_loss(texts, target.values, target.weight, n_jobs=self.n_jobs)
         return -float(loss)
 
+    def score_samples(self, X, *, per_token=False):
+        """Return the log-likelihood of each text: how probable it is as a whole.
+
+        Parameters
+        ----------
+        X : str, list of str, list of lists of tokens, or ids
+            The text, or the texts, as in `fit`.
+        per_token : bool, default=False
+            Whether it is divided by the number of tokens, so that long texts compare with short
+            ones: the texts that surprise the model most are then those with the lowest.
+
+        Returns
+        -------
+        ndarray of shape (n_texts,), float64
+            Natural logarithms, of the tokens that `score` counts.
+
+        Raises
+        ------
+        ValueError
+            If a text has no token that is counted.
+        """
+        texts = read(self, X)
+        starts, target = texts.offsets[:-1], texts.following
+        counted = np.add.reduceat(texts.is_followed, starts, dtype=np.int64)
+        if not counted.all():
+            raise ValueError(
+                f"sequence {counted.argmin()} has one token only: there is nothing to predict"
+            )
+        steps = self.network_.log_likelihoods(texts, target, n_jobs=self.n_jobs)
+        likelihoods = np.add.reduceat(steps * texts.is_followed, starts)
+        return likelihoods / counted if per_token else likelihoods
+
     def perplexity(self, X, sample_weight=None):
         """Return the perplexity, the exponential of the mean log-loss per token: lower is better.
 

@@ -327,6 +327,7 @@ class Network:
 
     predict = prediction.predict
     mean_loss = prediction.mean_loss
+    log_likelihoods = prediction.log_likelihoods
     read_on = prediction.read_on
     final_states = prediction.final_states
     hidden_states = prediction.hidden_states

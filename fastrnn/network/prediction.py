@@ -25,6 +25,7 @@ __all__ = [
     "final_states",
     "hidden_states",
     "input_gradients",
+    "log_likelihoods",
     "mean_loss",
     "predict",
     "read_on",
@@ -100,6 +101,37 @@ def mean_loss(network, sequences, target, weight, *, n_jobs=None):
 
     _for_all_outputs(network, sequences, n_jobs, collect)
     return sum(losses[key] for key in sorted(losses))
+
+
+def log_likelihoods(network, sequences, target, *, n_jobs=None):
+    """Logarithm of the probability of each target, for heads whose outputs are log-odds of classes.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    sequences : Sequences
+        Values of the network's dtype.
+    target : ndarray of shape (n,), or (N,) if the head reads every step, int64
+        Numbers of classes.
+    n_jobs : int or None, default=None
+        Threads.
+
+    Returns
+    -------
+    ndarray as target, float64
+        Natural logarithms, finite for the least likely class, too.
+    """
+    likelihoods = np.empty(len(target))
+
+    def collect(batch, outputs):
+        places = batch.rows if network.pooling.every_step else batch.order
+        outputs -= outputs.max(axis=1, keepdims=True)
+        own = outputs[np.arange(len(places)), target[places]].astype(np.float64)
+        likelihoods[places] = own - np.log(np.exp(outputs, out=outputs).sum(axis=1))
+
+    _for_all_outputs(network, sequences, n_jobs, collect)
+    return likelihoods
 
 
 def read_on(network, sequences, states, *, n_jobs=None):

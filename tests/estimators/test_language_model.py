@@ -73,6 +73,35 @@ def test_score_and_perplexity_are_those_of_next_proba(fitted):
     assert model.score(X) == model.score(X, y="not used")
 
 
+def test_score_samples_are_those_of_next_proba(fitted, monkeypatch):
+    model, X = fitted
+    X = X[:30] if isinstance(X, (str, np.ndarray)) else X
+    likelihoods = log_likelihoods(model, X)
+    got = model.score_samples(X)
+    assert got.dtype == np.float64
+    np.testing.assert_allclose(got, [sum(text) for text in likelihoods], rtol=1e-12)
+    mean = [np.mean(text) for text in likelihoods]
+    np.testing.assert_allclose(model.score_samples(X, per_token=True), mean, rtol=1e-12)
+    monkeypatch.setattr("fastrnn.network.prediction.PREDICT_OUTPUTS", 3 * len(model.tokens_))
+    np.testing.assert_allclose(model.score_samples(X), got, rtol=1e-12)
+
+
+def test_score_samples_find_the_odd_one():
+    texts = ["the cat sat", "the dog sat", "a cat ran", "a dog ran"] * 10
+    model = small(max_iter=30, learning_rate_init=0.02).fit(texts)
+    odd = [*texts[:3], "tac eht tas eht god nar", texts[3]]
+    assert model.score_samples(odd, per_token=True).argmin() == 3
+    model.network_.theta[:] *= 1e4  # probabilities that are 0 in any dtype
+    assert np.isfinite(model.score_samples(odd)).all()
+
+
+def test_score_samples_of_one_token():
+    model = small().fit(TEXT)
+    with pytest.raises(ValueError, match=r"^sequence 1 has one token only: there is nothing"):
+        model.score_samples(["the", "t", "dog"])
+    assert small().fit(WORDS).score_samples(["t"]).shape == (1,)
+
+
 def test_score_of_weighted_texts():
     model = small().fit(WORDS)
     likelihoods = log_likelihoods(model, WORDS)
