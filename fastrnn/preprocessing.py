@@ -439,13 +439,16 @@ class SequenceScaler(SequenceTransformer):
             if len(shape) == 3:
                 return values.reshape(shape)
         scaled = np.split(values, sequences.offsets[1:-1])
-        return [_like(item, rows, numeric) for item, rows in zip(X, scaled, strict=True)]
+        return [
+            _like(item, rows, numeric, columns.names) for item, rows in zip(X, scaled, strict=True)
+        ]
 
 
-def _like(item, rows, numeric):
+def _like(item, rows, numeric, names):
     """Return rows in the form of the item that they came from."""
     if frames.is_frame(item):
-        return frames.replace_columns(item, {j: rows[:, j] for j in numeric})
+        places = frames.places_of(item, names)
+        return frames.replace_columns(item, {places[j]: rows[:, j] for j in numeric})
     return rows[:, 0] if np.ndim(item) == 1 else rows
 
 

@@ -11,12 +11,13 @@ PACKAGE = Path(fastrnn.__path__[0])
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Private names of other libraries for which there are no public ones.
-OF_OTHERS = {"_skl_callbacks", "_init_callback_context", "_getframe"}
+OF_OTHERS = {"_skl_callbacks", "_init_callback_context", "_getframe", "_fields"}
 
 # What objects that are not fastrnn's may have: numbers, sequences, frames, layers of other
 # libraries, estimators of scikit-learn, functions of the operating system.
 ASKED_OF_OTHERS = {
-    *("__index__", "__len__", "__name__", "ndim", "tolist", "to_numpy", "tocsr", "iloc"),
+    *("__index__", "__len__", "__name__", "ndim", "tolist", "tocsr", "iloc"),
+    *("_fields", "n_fields"),
     *("categories", "state_dict", "nonlinearity", "in_features", "num_embeddings", "max_norm"),
     *("get_weights", "layers", "name", "score", "loss_curve_", "validation_scores_"),
     *("register_at_fork", "sched_getaffinity", "_skl_callbacks"),

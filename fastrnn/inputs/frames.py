@@ -17,8 +17,10 @@ import numpy as np
 
 from fastrnn.inputs.arrays import NUMERIC, REAL
 from fastrnn.inputs.columns import Columns, check_shape, choose, name_place
+from fastrnn.inputs.containers import is_a
 
 _CATEGORICAL = re.compile(r"(category|categorical|enum|(large_)?str(ing)?|utf8)\b", re.IGNORECASE)
+_POLARS_NUMBERS = re.compile("(U?Int|Float|Boolean)")
 UNKNOWN = -1
 """The number of a value that is missing or that fit has not seen."""
 
@@ -29,6 +31,8 @@ def is_frame(X):
         columns = [*X.values()]
         are_arrays = all(type(column) is np.ndarray and column.ndim == 1 for column in columns)
         return bool(columns) and are_arrays and len({*map(len, columns)}) == 1
+    if _is_arrow(X):
+        return True
     # Asking the object itself would make a lazy frame compute.
     return all(hasattr(type(X), name) for name in ("columns", "dtypes", "__array__"))
 
@@ -37,11 +41,15 @@ def shape_of(frame):
     """Return the numbers of rows and columns."""
     if isinstance(frame, dict):
         return len(next(iter(frame.values()))), len(frame)
+    if _is_arrow(frame):
+        return frame.num_rows, frame.num_columns
     return frame.shape
 
 
 def names_of(frame):
     """Return the names of the columns, of any type, in a list."""
+    if _is_arrow(frame):
+        return frame.schema.names
     return list(frame) if isinstance(frame, dict) else list(frame.columns)
 
 
@@ -62,19 +70,28 @@ def column_names(frame):
     )
 
 
+def column_of(frame, j):
+    """Return a column: a series of pandas or polars, or an array."""
+    if isinstance(frame, dict):
+        return frame[names_of(frame)[j]]
+    if _is_arrow(frame):
+        return np.asarray(frame.column(j))
+    return frame.iloc[:, j] if hasattr(frame, "iloc") else frame.to_series(j)
+
+
 def column_type(frame, j):
     """Return the dtype of a column, as its library calls it."""
-    return str(_column(frame, j).dtype)
+    return str(column_of(frame, j).dtype)
 
 
 def column_values(frame, j):
     """Return the values of a column as Python objects, in a list."""
-    return _values(_column(frame, j))
+    return _values(column_of(frame, j))
 
 
 def column_array(frame, j):
     """Return a column as an array; times with a zone become those of UTC."""
-    column = _column(frame, j)
+    column = column_of(frame, j)
     array = np.asarray(column)
     if array.dtype == object and any(
         isinstance(value, datetime) and value.tzinfo is not None for value in array
@@ -90,7 +107,7 @@ def column_numbers(frame, j):
     """
     if is_categorical(frame, j):
         return None
-    array = np.asarray(_column(frame, j))
+    array = np.asarray(column_of(frame, j))
     if array.dtype == object:
         values = [np.nan if is_missing(value) else value for value in array.tolist()]
         return np.array(values, np.float64) if all(isinstance(v, REAL) for v in values) else None
@@ -99,7 +116,7 @@ def column_numbers(frame, j):
 
 def is_categorical(frame, j):
     """Tell whether a column holds categories or strings."""
-    column = _column(frame, j)
+    column = column_of(frame, j)
     if str(column.dtype).lower() == "object":  # strings, or anything
         values = [value for value in _values(column) if not is_missing(value)]
         return bool(values) and all(isinstance(value, str) for value in values)
@@ -123,7 +140,7 @@ def learn_categories(frames, columns):
     They are the declared ones of pandas' categories and polars' enums, and all that occur.
     """
     known = {}
-    for column in (_column(frame, j) for frame in frames for j in columns):
+    for column in (column_of(frame, j) for frame in frames for j in columns):
         # What polars' Categorical declares are the categories of all frames there ever were.
         declares = not str(column.dtype).startswith("Categorical")
         values = getattr(column.dtype, "categories", None) if declares else None
@@ -145,7 +162,7 @@ def encode(frame, numbers):
     n_rows, n_columns = shape_of(frame)
     others = [j for j in range(n_columns) if j not in numbers]
     if not numbers:
-        return _take(frame, others) if isinstance(frame, dict) else np.asanyarray(frame)
+        return _take(frame, others) if _is_columns(frame) else np.asanyarray(frame)
     rest = _take(frame, others) if others else np.empty((n_rows, 0), np.int64)
     dtype = np.result_type(rest.dtype, np.int64) if rest.dtype.kind in NUMERIC else object
     array = np.empty((n_rows, n_columns), dtype)
@@ -166,14 +183,20 @@ def replace_columns(frame, columns):
             names[j]: np.array(values, object if is_categorical(frame, j) else None)
             for j, values in columns.items()
         }
+    if _is_arrow(frame):
+        names = names_of(frame)
+        for j, values in columns.items():
+            (column,) = type(frame).from_pydict({"": values}).columns
+            frame = frame.set_column(j, names[j], column)
+        return frame
     if not hasattr(frame, "iloc"):  # polars
-        kinds = {j: type(_column(frame, j)) for j in columns}
+        kinds = {j: type(column_of(frame, j)) for j in columns}
         return frame.with_columns(
             [kinds[j](frame.columns[j], values) for j, values in columns.items()]
         )
     frame = frame.copy()
     for j, values in columns.items():
-        column = _column(frame, j)
+        column = column_of(frame, j)
         dtype = "category" if str(column.dtype) == "category" else None
         frame.isetitem(j, type(column)(values, index=frame.index, dtype=dtype))
     return frame
@@ -195,7 +218,33 @@ def as_frame(array, names, library):
     return make(dict(zip(names_of(array), columns, strict=True)))
 
 
-def check_names(place, names, columns):
+def places_of(frame, names):
+    """Return where the columns of these names are in a frame that has no others.
+
+    Without names, None, columns that are numbered from 0 on are those of these numbers, and others
+    those at these places.
+    """
+    there = names_of(frame)
+    if names is None:
+        numbers = list(range(len(there)))
+        is_numbered = all(type(name) is int for name in there) and sorted(there) == numbers
+        return [there.index(j) for j in numbers] if is_numbered else numbers
+    return [j for j, _ in enumerate(there)] if tuple(there) == names else [*map(there.index, names)]
+
+
+def _select(frame, places):
+    """Return a frame with its columns in another order."""
+    if places == list(range(len(places))):
+        return frame
+    if isinstance(frame, dict):
+        names = names_of(frame)
+        return {names[j]: frame[names[j]] for j in places}
+    if _is_arrow(frame):
+        return frame.select(places)
+    return frame.iloc[:, places] if hasattr(frame, "iloc") else frame[:, places]
+
+
+def check_names(place, names, columns, is_ordered=True):
     """Check that the columns of `place`, such as "sequence 2", have the names that they had in fit.
 
     It is a warning if only either have names, None without any.
@@ -219,6 +268,8 @@ def check_names(place, names, columns):
     if missing:
         message += f"Feature names seen at fit time, yet now missing:\n{_list(missing)}"
     if not unseen and not missing:
+        if not is_ordered and len(set(names)) == len(names) == len(expected):
+            return
         message += "Feature names must be in the same order as they were in fit.\n"
     raise ValueError(message)
 
@@ -237,9 +288,24 @@ class Frames:
     numbers: dict[int, dict] = field(default_factory=dict)
 
     @classmethod
-    def of_table(cls, frame, columns, wants_ids):
-        """Read a table. Its columns are time steps: categorical all of them or none."""
+    def of_table(cls, frame, columns, wants_ids, was_table=False):
+        """Read a table. Its columns are time steps: categorical all of them or none.
+
+        `was_table` says whether the columns are those of a table, too.
+        """
         self = cls([frame], True, column_names(frame))
+        if hasattr(frame, "iloc") and frame.index.nlevels > 1:
+            level = frame.index.names[0] or 0
+            raise ValueError(
+                f"X is a data frame with an index of {frame.index.nlevels} levels, expected a row "
+                "for each univariate sequence; for a list of sequences pass "
+                f"[part for _, part in X.groupby(level={level!r}, sort=False)]"
+            )
+        if columns is not None and columns.names is not None and not was_table:
+            raise ValueError(
+                "X is one data frame, but the model was fitted on a list of them, one for each "
+                "sequence: pass [X] if it is one sequence"
+            )
         if columns is not None:
             check_names("X", self.names, columns)
         if wants_ids:
@@ -268,15 +334,19 @@ class Frames:
         items = list(X)
         self = cls(items, False, column_names(items[0]))
         if columns is not None:
-            check_names("sequence 0", self.names, columns)
+            check_names("sequence 0", self.names, columns, is_ordered=False)
+            if self.names is not None and columns.names is not None:
+                self.names = columns.names
+        first = shape_of(items[0])
         for i, item in enumerate(items):
             names = column_names(item)
-            if names != self.names:
+            if names != self.names and not _has_same(names, self.names):
                 raise ValueError(
                     f"sequence {i} has columns {names_of(item)}, expected "
-                    f"{names_of(items[0])} as in sequence 0"
+                    f"{names_of(items[0])} as in sequence 0{_difference(names, self.names)}"
                 )
-            check_shape(i, shape_of(item), n_features, first=shape_of(items[0]))
+            check_shape(i, shape_of(item), n_features, first=first)
+            items[i] = _select(item, places_of(item, self.names))
         each = range(shape_of(items[0])[1])
         masks = [[is_categorical(item, j) for j in each] for item in items]
         any_mask = [any(mask[j] for mask in masks) for j in each]
@@ -340,6 +410,10 @@ class Frames:
         named = "" if self.is_table or self.names is None else f" ({self.names[j]!r})"
         return name_place(*rest, feature=j) + named
 
+    def name(self, i, *place):
+        """Name sequence i, a step of it or, with a name if there is one, a feature of a step."""
+        return self.place(i, *place) if len(place) == 2 else name_place(i, *place)
+
     def value_at(self, i, step, j):
         """Say what stands at a place whose value has no number."""
         if self.is_table:
@@ -347,11 +421,19 @@ class Frames:
         return value_at(self.frames[i], step, j)
 
 
-def _column(frame, j):
-    """A column: a series of pandas or polars, or an array."""
-    if isinstance(frame, dict):
-        return frame[names_of(frame)[j]]
-    return frame.iloc[:, j] if hasattr(frame, "iloc") else frame.to_series(j)
+def _is_arrow(X):
+    return is_a(X, "pyarrow.Table", "pyarrow.RecordBatch")
+
+
+def _is_columns(frame):
+    """Tell whether columns are to be read one by one, since the frame does not make one array.
+
+    That of polars makes numbers of times.
+    """
+    if isinstance(frame, dict) or _is_arrow(frame):
+        return True
+    is_polars = not hasattr(frame, "iloc")
+    return is_polars and not all(_POLARS_NUMBERS.match(str(dtype)) for dtype in frame.dtypes)
 
 
 def _values(column):
@@ -360,11 +442,27 @@ def _values(column):
 
 def _take(frame, columns):
     """Some columns side by side, as an array."""
-    if isinstance(frame, dict):
-        arrays = [_column(frame, j) for j in columns]
+    if _is_columns(frame):
+        arrays = [np.asarray(column_of(frame, j)) for j in columns]
         is_numeric = all(array.dtype.kind in NUMERIC for array in arrays)
         return np.stack([array if is_numeric else array.astype(object) for array in arrays], axis=1)
     return np.asarray(frame.iloc[:, columns] if hasattr(frame, "iloc") else frame[:, columns])
+
+
+def _has_same(names, expected):
+    """Tell whether the names are the same, each of them once, in whatever order."""
+    if names is None or expected is None:
+        return False
+    return len({*names}) == len(names) and sorted(names) == sorted(expected)
+
+
+def _difference(names, expected):
+    """Say which names are missing and which are not expected."""
+    lacks = {*(expected or ())}.difference(names or ())
+    more = {*(names or ())}.difference(expected or ())
+    parts = [f"it lacks {sorted(lacks)}"] if lacks else []
+    parts += [f"has {sorted(more)} besides"] if more else []
+    return f": {' and '.join(parts)}" if parts else ""
 
 
 def _level_outside():

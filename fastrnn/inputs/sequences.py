@@ -10,12 +10,30 @@ so its sequences mean the same whether or not they happen to agree in length.
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 import numpy as np
 
 from fastrnn.inputs.arrays import NUMERIC, REAL, kernel_array
 from fastrnn.inputs.columns import Columns, check_shape, count_features, name_place
+from fastrnn.inputs.containers import PLAIN, open_container, open_steps, show
 from fastrnn.inputs.frames import Frames, is_frame
+from fastrnn.inputs.list_cells import cells_of_lists
+
+SEQUENCES = "a list of sequences"
+SEQUENCE = "an array of shape (time, feature)"
+_NO_FRAME = "of dicts only one is read whose values are NumPy arrays of one length, a data frame"
+_ADVICE = (
+    (str, "; fastrnn.preprocessing.TokenEncoder makes ids of text"),
+    (
+        (timedelta, np.timedelta64),
+        "; divide by one unit of time, such as numpy.timedelta64(1, 's')",
+    ),
+    ((date, np.datetime64), "; take the time since one that is fixed, in a unit of time"),
+    (np.void, "; the fields by name, {name: X[name] for name in X.dtype.names}, are a data frame"),
+    (Mapping, "; take its values apart into columns"),
+)
+"""What to do with values of these types."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -181,12 +199,15 @@ def as_sequences(
         dtype = np.dtype(dtype)
     if columns is not None:
         n_features = columns.width
+    X = open_container(X, "X", SEQUENCES)
+    if is_frame(X):
+        X = cells_of_lists(X)
     if is_frame(X):
         wants_ids = bool(columns.ids) if columns is not None else categorical_features is not None
-        source = Frames.of_table(X, columns, wants_ids)
+        source = Frames.of_table(X, columns, wants_ids, n_columns is not None)
         X = _open(source.encode())
     else:
-        X = _open(X)
+        X = _open_items(_open(X))
         source = Frames.of_list(X, columns, n_features)
         X = source.encode() if source.frames else X
     is_table = isinstance(X, np.ndarray) and X.ndim == 2
@@ -199,7 +220,7 @@ def as_sequences(
         lengths = np.full(len(X), X.shape[1])
         kinds = {(X.dtype.kind, X.dtype.itemsize)}
     else:
-        items = [_read_item(i, item) for i, item in enumerate(X)]
+        items = [_read_item(i, item, source) for i, item in enumerate(X)]
         arrays = [item if item.ndim == 2 else item[:, np.newaxis] for item in items]
         for i, array in enumerate(arrays):
             check_shape(i, array.shape, n_features, first=arrays[0].shape)
@@ -217,7 +238,7 @@ def as_sequences(
     numeric = [j for j in range(width) if j not in chosen]
     with np.errstate(over="ignore"):  # reported by _check_finite, with its place
         values = _join(arrays, numeric, dtype)
-    _check_finite(values, offsets, arrays, numeric, allow_nan)
+    _check_finite(values, offsets, arrays, numeric, allow_nan, source)
     ids = None
     if chosen:
         ids = _read_only(_read_ids(arrays, offsets, chosen, columns, source))
@@ -277,7 +298,7 @@ def _open(X):
     if not isinstance(X, Sequence) or isinstance(X, str | bytes | memoryview):
         original, X = X, _read_array(X)
         if X.ndim == 0 and X.dtype.kind not in NUMERIC:
-            raise TypeError(f"X is of type {type(original).__name__}, expected a list of sequences")
+            raise TypeError(f"X is of type {type(original).__name__}, expected {SEQUENCES}")
         if not 1 <= X.ndim <= 3:
             raise ValueError(
                 f"X has {X.ndim} dimensions, expected 3: (sequence, time, feature), "
@@ -288,11 +309,20 @@ def _open(X):
     return X
 
 
-def _read_item(i, item):
+def _open_items(X):
+    """Return `X` with each of its sequences opened."""
+    if isinstance(X, np.ndarray) and X.dtype != object:
+        return X
+    if set(map(type, X)) <= PLAIN:  # there may be very many
+        return X
+    return [open_container(item, name_place(i), SEQUENCE) for i, item in enumerate(X)]
+
+
+def _read_item(i, item, source):
     """Return sequence `i` as an array of real numbers that has one or two dimensions."""
     array = _read_array(item, i)
     if array.dtype.kind not in NUMERIC:
-        array = _read_numbers(array, i)
+        array = _read_numbers(array, i, source)
     if array.ndim == 0:
         raise ValueError(
             f"sequence {i} is a single number, expected an array of shape (time, feature). "
@@ -305,33 +335,52 @@ def _read_item(i, item):
 
 def _read_array(X, *place):
     """Return the array-like `X`, found at `place`, as an array of any shape and dtype."""
-    if type(X) is np.ndarray:
+    if type(X) is np.ndarray and not (place and _has_arrays(X)):
         return X
     if hasattr(X, "tocsr"):
         raise TypeError(
             f"{name_place(*place)} is sparse, expected a dense array: call its toarray()"
         )
     if isinstance(X, Iterator | Mapping):
-        advice = ": make a list of it" if isinstance(X, Iterator) else ""
-        expected = "an array of shape (time, feature)" if place else "a list of sequences"
+        advice = ": make a list of it" if isinstance(X, Iterator) else f": {_NO_FRAME}"
         raise TypeError(
-            f"{name_place(*place)} is of type {type(X).__name__}, expected {expected}{advice}"
+            f"{name_place(*place)} is of type {type(X).__name__}, "
+            f"expected {SEQUENCE if place else SEQUENCES}{advice}"
         )
-    if isinstance(X, list | tuple):
+    if isinstance(X.obj if isinstance(X, memoryview) else X, bytes | bytearray):
+        raise TypeError(
+            f"{name_place(*place)} is of type {type(X).__name__}, expected "
+            f"{SEQUENCE if place else SEQUENCES}: numpy.frombuffer makes numbers of bytes"
+        )
+    if isinstance(X, list | tuple) or type(X) is np.ndarray:
+        X = open_steps(list(X), lambda t: name_place(*place, t))
         masked = any(isinstance(step, np.ma.MaskedArray) for step in X)
         try:
             array = np.ma.stack(X) if masked else np.asarray(X)
-        except ValueError as error:
-            raise ValueError(f"{name_place(*place)} {_ragged(X)}") from error
+        except (ValueError, TypeError, RuntimeError) as error:
+            raise ValueError(f"{name_place(*place)} {_ragged(X, error)}") from error
     else:
-        array = np.asanyarray(X)  # of a data frame too
+        try:
+            array = np.asanyarray(X)  # of a data frame too
+        except (ValueError, TypeError, RuntimeError) as error:
+            raise TypeError(
+                f"{name_place(*place)} is of type {type(X).__name__}, expected "
+                f"{SEQUENCE if place else SEQUENCES}: numpy says {error}"
+            ) from error
     if np.ma.is_masked(array):
         culprit = np.unravel_index(array.mask.argmax(), array.shape)
         raise ValueError(f"{name_place(*place, *culprit)} is masked, expected a number")
     return np.asarray(array)
 
 
-def _ragged(steps):
+def _has_arrays(array):
+    """Tell whether an array holds time steps that are arrays, as Arrow's lists of lists do."""
+    if array.dtype != object or array.ndim != 1:
+        return False
+    return any(isinstance(step, np.ndarray | list | tuple) for step in array)
+
+
+def _ragged(steps, error):
     """Say what is wrong with nested lists that make no array."""
     widths = []
     for t, step in enumerate(steps):
@@ -343,10 +392,10 @@ def _ragged(steps):
             return (
                 f"has {count_features(widths[t])} at time step {t}, expected {widths[0]} as before"
             )
-    return "cannot be made an array, expected one of shape (time, feature)"
+    return f"cannot be made an array, expected one of shape (time, feature): {error}"
 
 
-def _read_numbers(array, i):
+def _read_numbers(array, i, source):
     """Return sequence `i`, an array of objects or of a dtype without real numbers, as float64."""
     if array.size == 0:
         return np.empty(array.shape)
@@ -356,13 +405,13 @@ def _read_numbers(array, i):
         culprit, value = next(
             (p, value) for p, value in enumerate(array.flat) if isinstance(value, wrong)
         )
-        name = name_place(i, *np.unravel_index(culprit, array.shape))
+        name = source.name(i, *np.unravel_index(culprit, array.shape))
         if isinstance(value, complex | np.complexfloating):
             raise ValueError(f"Complex data not supported: {name} is {value}, expected a number")
-        advice = "; fastrnn.preprocessing.TokenEncoder makes ids of text"
+        advice = next((text for kinds, text in _ADVICE if isinstance(value, kinds)), "")
         raise TypeError(
-            f"{name} is of type {type(value).__name__}: the argument must be free of strings and "
-            f"other objects, expected numbers{advice if isinstance(value, str) else ''}"
+            f"{name} is {show(value)} of type {type(value).__name__}: the argument must be free of "
+            f"strings and other objects, expected numbers{advice}"
         )
     try:
         return array.astype(np.float64)
@@ -388,7 +437,7 @@ def _check_table(shape, n_features, n_columns):
         )
 
 
-def _check_finite(values, offsets, arrays, numeric, allow_nan):
+def _check_finite(values, offsets, arrays, numeric, allow_nan, source):
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(values.sum()):  # one pass without temporary; it may overflow, so look again
             return
@@ -407,7 +456,7 @@ def _check_finite(values, offsets, arrays, numeric, allow_nan):
         fault = "NaN" if np.isnan(original) else str(original)
     expected = "or NaN (not inf)" if allow_nan else "(neither NaN nor inf)"
     raise ValueError(
-        f"{name_place(i, step, feature)} is {fault}, expected a finite number {expected}"
+        f"{source.name(i, step, feature)} is {fault}, expected a finite number {expected}"
     )
 
 

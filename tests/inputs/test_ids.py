@@ -115,7 +115,9 @@ def test_wrong_choice_of_columns(chosen, message):
 
 
 def test_text_is_told_of_the_encoder():
-    with pytest.raises(TypeError, match=r"^sequence 0 is of type str.*TokenEncoder makes ids"):
+    with pytest.raises(
+        TypeError, match=r"^sequence 0 is 'to be' of type str.*TokenEncoder makes ids"
+    ):
         as_sequences(["to be", "or not"], categorical_features="all")
 
 
