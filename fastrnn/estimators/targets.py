@@ -7,7 +7,9 @@ from numbers import Real
 import numpy as np
 
 from fastrnn.bridge import DataConversionWarning
-from fastrnn.inputs.arrays import kernel_array
+from fastrnn.inputs.arrays import REAL, kernel_array
+from fastrnn.inputs.containers import as_array, show
+from fastrnn.inputs.frames import is_missing
 from fastrnn.inputs.steps import check_sum
 
 
@@ -32,6 +34,8 @@ def as_labels(y):
         raise ValueError(f"Unknown label type: y has dtype {y.dtype}, expected strings or integers")
     if y.dtype.kind == "f":
         wrong = np.flatnonzero(~np.isfinite(y) | (y != np.round(y)))
+        if wrong.size and np.isnan(y[wrong[0]]):
+            raise _no_label(wrong[0], y[wrong[0]])
         if wrong.size:
             raise ValueError(
                 f"Unknown label type: y is continuous, sequence {wrong[0]} has {y[wrong[0]]}; "
@@ -54,7 +58,7 @@ def as_label_sets(y):
             f"y must have a column for each of several labels, got an array of shape {y.shape}"
         )
     if y.dtype.kind == "O":
-        y = _from_objects(y.ravel()).reshape(y.shape)
+        y = _from_objects(y.ravel(), y.shape[1]).reshape(y.shape)
     wrong = np.argwhere(~((y == 0) | (y == 1)) if y.dtype.kind in "biuf" else np.ones(y.shape))
     if wrong.size:
         n, k = wrong[0]
@@ -70,12 +74,7 @@ def as_numbers(y):
     y = _as_array(y)
     if y.dtype.kind == "c":
         raise ValueError("Complex data not supported: y is complex, expected real numbers")
-    try:
-        if y.dtype.kind not in "biufO":
-            raise TypeError
-        y = kernel_array(y, np.float64)
-    except (TypeError, ValueError):
-        raise TypeError(f"y must be numbers, got an array of dtype {y.dtype}") from None
+    y = _as_float64(y, "y")
     if y.ndim not in (1, 2) or 0 in y.shape[1:]:
         raise ValueError(f"y must have shape (n,) or (n, n_outputs), got {y.shape}")
     wrong = np.argwhere(~(np.abs(y) < 1e150))
@@ -94,9 +93,8 @@ def as_sample_weight(sample_weight, sequences):
     """
     if sample_weight is None:
         return np.ones(len(sequences))
-    weight = np.asarray(sample_weight)
-    if weight.dtype.kind not in "biuf":
-        raise TypeError(f"sample_weight must be numbers, got an array of dtype {weight.dtype}")
+    weight = as_array(sample_weight, "sample_weight", "a number for each sequence")
+    weight = _as_float64(weight, "sample_weight")
     if weight.ndim != 1:
         raise ValueError(
             f"sample_weight must have one number for each sequence, got shape {weight.shape}"
@@ -111,7 +109,6 @@ def as_sample_weight(sample_weight, sequences):
         )
     if not weight.any():
         raise ValueError("sample_weight is zero for every sequence: nothing to learn from")
-    weight = kernel_array(weight, np.float64)
     check_sum(weight)
     return weight
 
@@ -141,20 +138,57 @@ def check_same_length(sequences, name, values):
 def _as_array(y):
     if y is None:
         raise ValueError("fit requires y to be passed, but the target y is None")
+    return as_array(y, "y", "a list or an array with a label or number for each sequence")
+
+
+def _as_float64(values, name):
+    """Return numbers of any kind as float64, and refuse everything else, by its place."""
+    if values.dtype.kind == "O":
+        for n, value in enumerate(values.ravel()):
+            if not isinstance(value, REAL):
+                n = n // max(1, values[:1].size)
+                if _is_nothing(value):
+                    raise ValueError(f"{name} has no number for sequence {n}, it is {show(value)}")
+                raise TypeError(f"{name} must be numbers, sequence {n} has {show(value)}")
+    elif values.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must be numbers, got an array of dtype {values.dtype}")
     try:
-        return np.asarray(y)
-    except ValueError:
-        raise ValueError(
-            "y must be an array with one entry for each sequence, got entries of unequal length"
-        ) from None
+        return kernel_array(values, np.float64)
+    except OverflowError:
+        raise ValueError(f"{name} has a number that does not fit into float64") from None
 
 
-def _from_objects(y):
-    """Turn an array of objects into one of numbers, or leave it if it holds strings."""
+def _is_nothing(value):
+    return not isinstance(value, np.ndarray | list | tuple) and is_missing(value)
+
+
+def _no_label(n, value):
+    return ValueError(
+        f"Unknown label type: y has no label for sequence {n}, it is {show(value)}; leave such "
+        "sequences out"
+    )
+
+
+def _from_objects(y, width=1):
+    """Turn an array of objects into one of numbers, or leave it if it holds strings.
+
+    Each sequence has `width` of them.
+    """
     for kinds in (str, bytes):
         if all(isinstance(label, kinds) for label in y):
             return y
     if all(isinstance(label, Real) for label in y):
         return np.array(y.tolist())
+    first = None
+    for row, label in enumerate(y):
+        if _is_nothing(label):
+            raise _no_label(row // width, label)
+        kind = next((kind for kind in (str, bytes, Real) if isinstance(label, kind)), None)
+        first = first or kind
+        if kind is None or kind is not first:
+            break
     kinds = ", ".join(sorted({type(label).__name__ for label in y}))
-    raise ValueError(f"Unknown label type: y holds {kinds}, expected all strings or all integers")
+    raise ValueError(
+        f"Unknown label type: y holds {kinds}, expected all strings or all integers; sequence "
+        f"{row // width} has {show(label)}"
+    )

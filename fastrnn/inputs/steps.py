@@ -6,6 +6,10 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from fastrnn.inputs.arrays import REAL
+from fastrnn.inputs.containers import as_array, open_container, open_list, show
+from fastrnn.inputs.frames import is_missing
+
 __all__ = ["StepLabels", "as_step_labels", "as_step_weight", "check_sum", "split_steps"]
 
 STRINGS, WHOLE_NUMBERS = "strings", "whole numbers"
@@ -59,21 +63,14 @@ class StepLabels:
 def as_step_labels(y, lengths=None, name="y", beside="X"):
     """Read the labels of time steps: an array-like (T_i,) for each sequence.
 
-    All are strings, or all whole numbers; None, and -1 among whole numbers, mark a step to be left
-    out. `lengths` are the numbers of labels wanted, if known; messages call the labels `name`, and
-    what has so many `beside`.
+    All are strings, or all whole numbers. What is missing, and -1 among whole numbers, marks a step
+    to be left out: None, NaN, pandas' NA and NaT, nulls, and what is masked. `lengths` are the
+    numbers of labels wanted, if known; messages call the labels `name`, and what has so many
+    `beside`.
     """
     if y is None:
         raise ValueError(f"fit requires y to be passed, but the target {name} is None")
-    if hasattr(y, "to_numpy"):
-        y = y.to_numpy()
-    if isinstance(y, np.ndarray) and y.ndim > 0:
-        y = list(y)
-    if not isinstance(y, list | tuple):
-        raise TypeError(
-            f"{name} must be a list with an array of labels for each sequence, got {y!r}"
-        )
-    arrays = [_read_array(i, array, name) for i, array in enumerate(y)]
+    arrays = [_read_array(i, array, name) for i, array in enumerate(_rows(y, name, "of labels"))]
     if lengths is not None:
         _check_number(arrays, lengths, name, beside)
         for i, (array, length) in enumerate(zip(arrays, lengths, strict=True)):
@@ -84,9 +81,14 @@ def as_step_labels(y, lengths=None, name="y", beside="X"):
                 )
     offsets = _offsets(map(len, arrays))
     values = list(chain.from_iterable(arrays))
+    if not set(map(type, values)) <= {str, int, bool, type(None)}:
+        values = [None if _is_nothing(label) else label for label in values]
     kind = _find_kind(values, offsets, name)
     if kind == WHOLE_NUMBERS:
         values = [None if label == -1 else label for label in values]
+        kinds = {isinstance(label, Integral) for label in values if label is not None}
+        if len(kinds) > 1:  # pandas makes floats of whole numbers where some are missing
+            values = [label if label is None else int(label) for label in values]
     return StepLabels(values, offsets, kind)
 
 
@@ -98,20 +100,14 @@ def as_step_weight(sample_weight, lengths, dtype="float64"):
     """
     if sample_weight is None:
         return np.ones(lengths.sum())
-    try:
-        arrays = [np.asarray(array) for array in sample_weight]
-    except TypeError:
-        raise TypeError(
-            "sample_weight must be a list with a number, or an array of numbers, for each "
-            f"sequence, got {sample_weight!r}"
-        ) from None
+    name, expected = "sample_weight", "a number, or an array of numbers, for each sequence"
+    rows = _rows(sample_weight, name, "of numbers, or a number,")
+    arrays = [as_array(row, f"{name} of sequence {i}", expected) for i, row in enumerate(rows)]
     _check_number(arrays, lengths, "sample_weight", "X")
     each_step = any(array.ndim for array in arrays)
     for i, (array, length) in enumerate(zip(arrays, lengths, strict=True)):
         if array.dtype.kind not in "biuf":
-            raise TypeError(
-                f"sequence {i}: sample_weight must be numbers, got an array of dtype {array.dtype}"
-            )
+            _check_numbers(i, array)
         if each_step and array.shape != (length,):
             raise ValueError(
                 f"sequence {i}: sample_weight has shape {array.shape}, X has {length} time steps; "
@@ -131,6 +127,14 @@ def as_step_weight(sample_weight, lengths, dtype="float64"):
     weight = weight if each_step else np.repeat(weight, lengths)
     check_sum(weight)
     return weight
+
+
+def _check_numbers(i, array):
+    """Check that an array of another dtype holds numbers."""
+    for t, value in enumerate(array.flat):
+        if not isinstance(value, REAL) or isinstance(value, np.timedelta64):
+            step = f", step {t}" if array.ndim else ""
+            raise TypeError(f"sequence {i}{step}: sample_weight must be numbers, got {show(value)}")
 
 
 def check_sum(weight):
@@ -163,10 +167,32 @@ def _offsets(lengths):
     return np.cumsum([0, *lengths], dtype=np.int64)
 
 
+def _rows(values, name, what):
+    """Return what has an array for each sequence as a list of them."""
+    expected = f"a list with an array {what} for each sequence"
+    values = open_list(values, name, expected)
+    if not isinstance(values, list | tuple | np.ndarray):
+        values = np.asarray(values)  # of a data frame the rows, not the columns
+        if values.dtype == object and values.ndim == 2 and values.shape[1] == 1:
+            values = values[:, 0]  # a column of lists
+    if isinstance(values, np.ndarray) and values.ndim == 0:
+        raise TypeError(f"{name} must be {expected}, got {show(values.item())}")
+    return list(values)
+
+
+def _is_nothing(label):
+    return not isinstance(label, np.ndarray | list | tuple) and is_missing(label)
+
+
 def _read_array(i, array, name):
     """Return the labels of a sequence as a list."""
-    if isinstance(array, list | tuple):
+    if isinstance(array, list):
+        return array
+    array = open_container(array, f"{name} of sequence {i}", "an array of labels")
+    if isinstance(array, tuple):
         return list(array)
+    if isinstance(array, np.ma.MaskedArray) and array.ndim == 1:
+        return array.tolist()  # None where it is masked
     array = np.asarray(array)
     if array.ndim != 1:
         got = f"the shape {array.shape}" if array.ndim else repr(array.item())

@@ -55,9 +55,9 @@ def test_probability_zero_has_a_logarithm_without_a_warning():
 BAD_LABELS = [
     (None, "requires y to be passed, but the target y is None"),
     ([0.5, 1.0, 2.0, 1.0], "Unknown label type: y is continuous, sequence 0 has 0.5"),
-    ([0.0, 1.0, np.nan, 1.0], "Unknown label type: .* sequence 2 has nan"),
+    ([0.0, 1.0, np.nan, 1.0], "Unknown label type: y has no label for sequence 2, it is nan"),
     ([1j, 0, 1, 1], "Unknown label type: y has dtype complex128"),
-    (["a", "b", None, "a"], "Unknown label type: y holds NoneType, str"),
+    (["a", "b", None, "a"], "Unknown label type: y has no label for sequence 2, it is None"),
     (np.array([1, "a", 2, "b"], dtype=object), "Unknown label type: y holds int, str"),
     (np.array([1, 0.5, 2, 1], dtype=object), "Unknown label type: y is continuous, sequence 1"),
     ([[[0], [1]]] * 4, r"one label for each sequence, got shape \(4, 2, 1\)"),

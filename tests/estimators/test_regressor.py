@@ -30,7 +30,7 @@ BAD_NUMBERS = [
     ([1e200, 2.0, 1.0, 1.0], ValueError, "below 1e150, sequence 0 has 1e"),
     ([1j, 0, 1, 1], ValueError, "Complex data not supported"),
     (["a", "b", "c", "d"], TypeError, "y must be numbers, got an array of dtype <U1"),
-    ([None, 1, 2, 3], ValueError, "y must be finite .* sequence 0 has nan"),
+    ([None, 1, 2, 3], ValueError, "y has no number for sequence 0, it is None"),
     (np.zeros((4, 1, 1)), ValueError, r"shape \(n,\) or \(n, n_outputs\), got \(4, 1, 1\)"),
     (np.zeros((4, 0)), ValueError, r"got \(4, 0\)"),
     ([[1.0], [2.0, 3.0], [1.0], [0.0]], ValueError, "got entries of unequal length"),

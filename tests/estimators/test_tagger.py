@@ -347,7 +347,7 @@ Y = [["a", "b", "a"], ["b", "a"]]
 
 BAD_LABELS = [
     (None, ValueError, "requires y to be passed, but the target y is None"),
-    ("aba", TypeError, "y must be a list with an array of labels for each sequence, got 'aba'"),
+    ("aba", TypeError, "y is of type str, expected a list with an array of labels for each"),
     (3, TypeError, "y must be a list .*, got 3"),
     (np.array(3), TypeError, "y must be a list"),
     (Y[:1], ValueError, "inconsistent numbers of samples: X has 2 sequences, y has 1 entries"),
@@ -359,7 +359,7 @@ BAD_LABELS = [
     ([[1, 2, 1], ["b", 1]], ValueError, "y has 'b' at sequence 1, step 0, expected whole numbers"),
     ([[1, 2, 1], [1.5, 1]], ValueError, "y has 1.5 at sequence 1, step 0, expected whole numbers"),
     ([[0.5, 2, 1], [1, 1]], ValueError, "y has 0.5 at sequence 0, step 0, expected strings or who"),
-    ([[1, 2, np.nan], [1, 1]], ValueError, "y has nan at sequence 0, step 2, expected whole"),
+    ([[1, 2, np.inf], [1, 1]], ValueError, "y has inf at sequence 0, step 2, expected whole"),
     ([[1, [2], 1], [1, 1]], ValueError, r"y has \[2\] at sequence 0, step 1"),
     ([[b"a", b"b", b"a"], [b"a", b"b"]], ValueError, "y has b'a' at sequence 0, step 0"),
     ([["a", "a", "a"], ["a", None]], ValueError, "y has one class only, 'a': a tagger needs two"),
@@ -388,7 +388,7 @@ BAD_WEIGHTS = [
     ([[1, 1, 1], 1], ValueError, r"sequence 1: sample_weight has shape \(\), X has 2 time steps"),
     ([[1, 1, 1]], ValueError, "X has 2 sequences, sample_weight has 1 entries"),
     (1.0, TypeError, "sample_weight must be a list .* got 1.0"),
-    ([["1"] * 3, [1, 1]], TypeError, "sequence 0: sample_weight must be numbers, .* dtype <U1"),
+    ([["1"] * 3, [1, 1]], TypeError, "sequence 0, step 0: sample_weight must be numbers, got '1'"),
     ([[1, 0, 1], [0, 1]], ValueError, "y has one class only, 'a'"),
 ]
 
