@@ -23,8 +23,9 @@ ROOMS = {
     "steps scaling tokens texts",
     "standin": "",
     "bridge": "",
-    "network": "workspace threads batches shards cell recurrent one_direction both_directions "
-    "pooling padded cells heads architecture passes minibatches prediction network counting",
+    "network": "workspace threads batches shards cell docstrings recurrent one_direction "
+    "both_directions pooling padded cells heads architecture passes minibatches prediction "
+    "network counting",
     "layers": "",
     "datasets": "",
     "metrics": "",

@@ -16,12 +16,16 @@ __all__ = ["ZONEOUT", "Cell", "Operator", "Option", "Parameter"]
 
 @dataclass(frozen=True)
 class Option:
-    """A keyword argument of a layer: one of some choices, or a finite number, or a share of one."""
+    """A keyword argument of a layer: one of some choices, or a finite number, or a share of one.
+
+    ``help`` is what documents say of it.
+    """
 
     name: str
     default: Any
     choices: tuple[Any, ...] = ()
     is_share: bool = False
+    help: str = ""
 
     def check(self, value):
         """The value in its one form."""
@@ -41,15 +45,23 @@ class Option:
         return number
 
 
-ZONEOUT = Option("zoneout", 0.0, is_share=True)
-"""Of every cell: the probability that a unit keeps its state from one step to the next."""
+ZONEOUT = Option(
+    "zoneout",
+    0.0,
+    is_share=True,
+    help="In [0, 1): probability that a unit keeps its state from one step to the next, drawn anew "
+    "for each unit and step of ``forward(training=True)``. Otherwise it gets the mean: so much of "
+    "its state before, and the rest of the new one.",
+)
+"""Of every cell."""
 
 
 @dataclass(frozen=True)
 class Parameter:
     """A vector that a cell has beside W, U and b, with so many numbers for each unit.
 
-    ``bias_of`` names the gate whose recurrent product it is added to, if it is such a bias.
+    ``bias_of`` names the gate whose recurrent product it is added to, if it is such a bias;
+    ``help`` is what documents say of it.
     """
 
     name: str
@@ -57,6 +69,7 @@ class Parameter:
     start: float = 0.0
     decayed: bool = False
     bias_of: str | None = None
+    help: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,48 +89,24 @@ class Operator:
 
 @dataclass(frozen=True)
 class Cell:
-    """A recurrent cell.
+    """A recurrent cell."""
 
-    Attributes
-    ----------
-    name : str
-        As estimators call it.
-    title : str
-        What it is, with its article.
-    gates : tuple of str
-        In the order of their blocks in W, U and b.
-    kernels : dict of object to (str, int)
-        By the choice of `chooser`, the header of fastrnn/kernels/cells and the ``option`` that its
-        functions are given.
-    step : callable
-        Its equations, ``step(m, xW, states, p, options)``: one time step of arrays, or of what
-        stands for them, with ``m`` for the functions (`fastrnn.interop.onnx_network`), ``xW`` for
-        the product of input and W, ``p`` for the parameters by name; returns the new states.
-    states : tuple of str
-        "h", and "c" if there is a cell state.
-    options : tuple of Option
-        Keyword arguments of its layer.
-    chooser : str, optional
-        The option that chooses among `kernels`.
-    biases : dict of str to str
-        The gates whose bias starts at the value of an option.
-    parameters : tuple of Parameter
-        What it has beside W, U and b.
-    onnx, keras, torch : Operator, optional
-        What it is in ONNX, Keras and PyTorch.
-    """
-
-    name: str
-    title: str
-    gates: tuple[str, ...]
+    name: str  # as estimators call it
+    title: str  # what it is, with its article
+    gates: tuple[str, ...]  # in the order of their blocks in W, U and b
     kernels: Mapping[Any, tuple[str, int]]
+    """By the choice of `chooser`, the header of fastrnn/kernels/cells and the ``option`` that its
+    functions are given."""
     step: Callable
-    states: tuple[str, ...] = ("h",)
-    options: tuple[Option, ...] = ()
-    chooser: str | None = None
-    biases: Mapping[str, str] = field(default_factory=dict)
-    parameters: tuple[Parameter, ...] = ()
-    onnx: Operator | None = None
+    """Its equations, ``step(m, xW, states, p, options)``: one time step of arrays, or of what
+    stands for them, with ``m`` for the functions (`fastrnn.interop.onnx_network`), ``xW`` for the
+    product of input and W, ``p`` for the parameters by name; returns the new states."""
+    states: tuple[str, ...] = ("h",)  # and "c" if there is a cell state
+    options: tuple[Option, ...] = ()  # keyword arguments of its layer
+    chooser: str | None = None  # the option that chooses among `kernels`
+    biases: Mapping[str, str] = field(default_factory=dict)  # gates that start at an option's value
+    parameters: tuple[Parameter, ...] = ()  # beside W, U and b
+    onnx: Operator | None = None  # what it is elsewhere
     keras: Operator | None = None
     torch: Operator | None = None
 

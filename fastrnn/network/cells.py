@@ -1,13 +1,20 @@
 """The cells: each is a layer class with its record, and nothing else in the package names one.
 
 The equations, and their gradients, stand in the headers of fastrnn/kernels/cells; here they are
-once more as ``step``, for those who have no kernels. `CELLS` is the registry.
+once more as ``step``, for those who have no kernels. `CELLS` is the registry. What the docstrings
+say of parameters and attributes comes from the records.
 """
 
 from fastrnn.network.cell import ZONEOUT, Cell, Operator, Option, Parameter
 from fastrnn.network.padded import PaddedLayer
 
 __all__ = ["GRU", "LSTM", "RNN", "CarryLSTM", "LayerNormLSTM", "PeepholeLSTM"]
+
+FORGET_BIAS = Option(
+    "forget_bias_init",
+    1.0,
+    help="Start of the forget gate's bias, so that the cell begins by remembering.",
+)
 
 _ACTIVATIONS = {name: {"activation": name} for name in ("tanh", "relu")}
 _NONLINEARITIES = {name: {"nonlinearity": name} for name in ("tanh", "relu")}
@@ -19,34 +26,8 @@ def _rnn_step(m, xW, states, p, options):
     return [m.relu(a) if options["activation"] == "relu" else m.tanh(a)]
 
 
-class RNN(PaddedLayer):  # numpydoc ignore=PR02
+class RNN(PaddedLayer):
     """Plain recurrent layer: ``h_t = φ(x_t W + h_{t-1} U + b)``.
-
-    Parameters
-    ----------
-    input_size : int
-        D, features of each step.
-    hidden_size : int
-        H, hidden units of each direction.
-    bidirectional : bool, default=False
-        Whether a second set of units reads the sequences from their ends.
-    dtype : {"float32", "float64"}, default="float32"
-        Type of parameters and arithmetic.
-    random_state : None, int or numpy.random.Generator, default=None
-        Source of the initial weights, and of the zones.
-    activation : {"tanh", "relu"}, default="tanh"
-        φ.
-    zoneout : float, default=0.0
-        In [0, 1): probability that a unit keeps its state from one step to the next, drawn anew for
-        each unit and step of ``forward(training=True)``. Otherwise it gets the mean: so much of its
-        state before, and the rest of the new one.
-
-    Attributes
-    ----------
-    params, grads : dict of str to ndarray
-        "W" (D, H), "U" (H, H) and "b" (H,) and their gradients.
-        The keys of a second direction end in "_reverse". Writing into ``params`` changes the
-        layer.
 
     References
     ----------
@@ -67,7 +48,7 @@ class RNN(PaddedLayer):  # numpydoc ignore=PR02
         title="a plain recurrent layer",
         gates=("h",),
         chooser="activation",
-        options=(Option("activation", "tanh", ("tanh", "relu")), ZONEOUT),
+        options=(Option("activation", "tanh", ("tanh", "relu"), help="φ."), ZONEOUT),
         kernels={"tanh": ("rnn", 0), "relu": ("rnn", 1)},
         step=_rnn_step,
         onnx=Operator(
@@ -87,34 +68,8 @@ def _lstm_step(m, xW, states, p, options):
     return [m.sigmoid(o) * m.tanh(c), c]
 
 
-class LSTM(PaddedLayer):  # numpydoc ignore=PR02
+class LSTM(PaddedLayer):
     """Long short-term memory; gate blocks i, f, g, o.
-
-    Parameters
-    ----------
-    input_size : int
-        D, features of each step.
-    hidden_size : int
-        H, hidden units of each direction.
-    bidirectional : bool, default=False
-        Whether a second set of units reads the sequences from their ends.
-    dtype : {"float32", "float64"}, default="float32"
-        Type of parameters and arithmetic.
-    random_state : None, int or numpy.random.Generator, default=None
-        Source of the initial weights, and of the zones.
-    forget_bias_init : float, default=1.0
-        Start of the forget gate's bias, so that the cell begins by remembering.
-    zoneout : float, default=0.0
-        In [0, 1): probability that a unit keeps its state from one step to the next, drawn anew for
-        each unit and step of ``forward(training=True)``. Otherwise it gets the mean: so much of its
-        state before, and the rest of the new one.
-
-    Attributes
-    ----------
-    params, grads : dict of str to ndarray
-        "W" (D, 4H), "U" (H, 4H) and "b" (4H,) and their gradients.
-        The keys of a second direction end in "_reverse". Writing into ``params`` changes the
-        layer.
 
     References
     ----------
@@ -140,7 +95,7 @@ class LSTM(PaddedLayer):  # numpydoc ignore=PR02
         title="a long short-term memory",
         gates=("i", "f", "g", "o"),
         states=("h", "c"),
-        options=(Option("forget_bias_init", 1.0), ZONEOUT),
+        options=(FORGET_BIAS, ZONEOUT),
         biases={"f": "forget_bias_init"},
         kernels={None: ("lstm", 0)},
         step=_lstm_step,
@@ -162,39 +117,12 @@ def _gru_step(m, xW, states, p, options):
     return [n + z * (h - n)]
 
 
-class GRU(PaddedLayer):  # numpydoc ignore=PR02
+class GRU(PaddedLayer):
     """Gated recurrent unit; gate blocks r, z, n.
 
     The n block of ``params["b"]`` is the input bias of the candidate; its recurrent bias is
     ``params["b_n"]`` of shape (H,). With ``reset_after=False`` the two are simply added, as in
     ONNX.
-
-    Parameters
-    ----------
-    input_size : int
-        D, features of each step.
-    hidden_size : int
-        H, hidden units of each direction.
-    bidirectional : bool, default=False
-        Whether a second set of units reads the sequences from their ends.
-    dtype : {"float32", "float64"}, default="float32"
-        Type of parameters and arithmetic.
-    random_state : None, int or numpy.random.Generator, default=None
-        Source of the initial weights, and of the zones.
-    reset_after : bool, default=True
-        Whether the reset gate acts after the recurrent product (PyTorch, cuDNN) or on the state
-        before it (Cho et al. 2014).
-    zoneout : float, default=0.0
-        In [0, 1): probability that a unit keeps its state from one step to the next, drawn anew for
-        each unit and step of ``forward(training=True)``. Otherwise it gets the mean: so much of its
-        state before, and the rest of the new one.
-
-    Attributes
-    ----------
-    params, grads : dict of str to ndarray
-        "W" (D, 3H), "U" (H, 3H), "b" (3H,) and "b_n" (H,) and their gradients.
-        The keys of a second direction end in "_reverse". Writing into ``params`` changes the
-        layer.
 
     References
     ----------
@@ -218,8 +146,17 @@ class GRU(PaddedLayer):  # numpydoc ignore=PR02
         title="a gated recurrent unit",
         gates=("r", "z", "n"),
         chooser="reset_after",
-        options=(Option("reset_after", True, (True, False)), ZONEOUT),
-        parameters=(Parameter("b_n", bias_of="n"),),
+        options=(
+            Option(
+                "reset_after",
+                True,
+                (True, False),
+                help="Whether the reset gate acts after the recurrent product (PyTorch, cuDNN) or "
+                "on the state before it (Cho et al. 2014).",
+            ),
+            ZONEOUT,
+        ),
+        parameters=(Parameter("b_n", bias_of="n", help="recurrent bias of the candidate"),),
         kernels={True: ("gru", 0), False: ("gru_before", 0)},
         step=_gru_step,
         onnx=Operator(
@@ -246,41 +183,11 @@ def _carry_lstm_step(m, xW, states, p, options):
     return [m.sigmoid(o) * m.tanh(c) + m.sigmoid(v) * h, c]
 
 
-class CarryLSTM(PaddedLayer):  # numpydoc ignore=PR02
+class CarryLSTM(PaddedLayer):
     """LSTM with a carry gate that passes the previous state on; gate blocks i, f, γ, o, β.
 
     ``h_t = o_t tanh(c_t) + β_t h_{t-1}``, so that a state can cross many steps unchanged. Its
     states are bounded only while β stays below 1.
-
-    Parameters
-    ----------
-    input_size : int
-        D, features of each step.
-    hidden_size : int
-        H, hidden units of each direction.
-    bidirectional : bool, default=False
-        Whether a second set of units reads the sequences from their ends.
-    dtype : {"float32", "float64"}, default="float32"
-        Type of parameters and arithmetic.
-    random_state : None, int or numpy.random.Generator, default=None
-        Source of the initial weights, and of the zones.
-    candidate_activation : {"sigmoid", "tanh"}, default="sigmoid"
-        Activation of the candidate γ.
-    forget_bias_init : float, default=1.0
-        Start of the forget gate's bias.
-    carry_bias_init : float, default=2.0
-        Start of the carry gate's bias. With 0 the cell loses its first steps and may not learn.
-    zoneout : float, default=0.0
-        In [0, 1): probability that a unit keeps its state from one step to the next, drawn anew for
-        each unit and step of ``forward(training=True)``. Otherwise it gets the mean: so much of its
-        state before, and the rest of the new one.
-
-    Attributes
-    ----------
-    params, grads : dict of str to ndarray
-        "W" (D, 5H), "U" (H, 5H) and "b" (5H,) and their gradients.
-        The keys of a second direction end in "_reverse". Writing into ``params`` changes the
-        layer.
 
     References
     ----------
@@ -306,9 +213,19 @@ class CarryLSTM(PaddedLayer):  # numpydoc ignore=PR02
         states=("h", "c"),
         chooser="candidate_activation",
         options=(
-            Option("candidate_activation", "sigmoid", ("sigmoid", "tanh")),
-            Option("forget_bias_init", 1.0),
-            Option("carry_bias_init", 2.0),
+            Option(
+                "candidate_activation",
+                "sigmoid",
+                ("sigmoid", "tanh"),
+                help="Activation of the candidate γ.",
+            ),
+            FORGET_BIAS,
+            Option(
+                "carry_bias_init",
+                2.0,
+                help="Start of the carry gate's bias. With 0 the cell loses its first steps and "
+                "may not learn.",
+            ),
             ZONEOUT,
         ),
         biases={"f": "forget_bias_init", "β": "carry_bias_init"},
@@ -325,38 +242,12 @@ def _peephole_lstm_step(m, xW, states, p, options):
     return [m.sigmoid(o + p_o * c) * m.tanh(c), c]
 
 
-class PeepholeLSTM(PaddedLayer):  # numpydoc ignore=PR02
+class PeepholeLSTM(PaddedLayer):
     """LSTM with peepholes, whose gates see the memory cell; gate blocks i, f, g, o.
 
     Input and forget gate see the cell of the step before, the output gate that of the step itself.
     It can learn to time and to count where an LSTM, with its output gate closed, cannot see what it
     remembers. All peepholes start at zero: the layer begins as an `LSTM`.
-
-    Parameters
-    ----------
-    input_size : int
-        D, features of each step.
-    hidden_size : int
-        H, hidden units of each direction.
-    bidirectional : bool, default=False
-        Whether a second set of units reads the sequences from their ends.
-    dtype : {"float32", "float64"}, default="float32"
-        Type of parameters and arithmetic.
-    random_state : None, int or numpy.random.Generator, default=None
-        Source of the initial weights, and of the zones.
-    forget_bias_init : float, default=1.0
-        Start of the forget gate's bias, so that the cell begins by remembering.
-    zoneout : float, default=0.0
-        In [0, 1): probability that a unit keeps its state from one step to the next, drawn anew for
-        each unit and step of ``forward(training=True)``. Otherwise it gets the mean: so much of its
-        state before, and the rest of the new one.
-
-    Attributes
-    ----------
-    params, grads : dict of str to ndarray
-        "W" (D, 4H), "U" (H, 4H), "b" (4H,) and the peepholes "p" (3H,) of the gates i, f, o, and
-        their gradients. The keys of a second direction end in "_reverse". Writing into ``params``
-        changes the layer.
 
     References
     ----------
@@ -377,9 +268,11 @@ class PeepholeLSTM(PaddedLayer):  # numpydoc ignore=PR02
         title="an LSTM whose gates see its memory",
         gates=("i", "f", "g", "o"),
         states=("h", "c"),
-        options=(Option("forget_bias_init", 1.0), ZONEOUT),
+        options=(FORGET_BIAS, ZONEOUT),
         biases={"f": "forget_bias_init"},
-        parameters=(Parameter("p", n_blocks=3, decayed=True),),
+        parameters=(
+            Parameter("p", n_blocks=3, decayed=True, help="peepholes of the gates i, f, o"),
+        ),
         kernels={None: ("peephole_lstm", 0)},
         step=_peephole_lstm_step,
         onnx=Operator("LSTM", ("i", "o", "f", "g"), takes={"p": (0, 2, 1)}),
@@ -394,38 +287,12 @@ def _layernorm_lstm_step(m, xW, states, p, options):
     return [m.sigmoid(o) * m.tanh(m.normalize(c, p["g_c"]) + p["b_c"]), c]
 
 
-class LayerNormLSTM(PaddedLayer):  # numpydoc ignore=PR02
+class LayerNormLSTM(PaddedLayer):
     """LSTM with layer normalization; gate blocks i, f, g, o.
 
     What inputs and state send to the gates is brought to mean 0 and variance 1 over all gates, each
     by itself, and the memory cell over all units before it is read. One thread computes a direction
     of a batch, since units depend on each other within a step.
-
-    Parameters
-    ----------
-    input_size : int
-        D, features of each step.
-    hidden_size : int
-        H, hidden units of each direction.
-    bidirectional : bool, default=False
-        Whether a second set of units reads the sequences from their ends.
-    dtype : {"float32", "float64"}, default="float32"
-        Type of parameters and arithmetic.
-    random_state : None, int or numpy.random.Generator, default=None
-        Source of the initial weights, and of the zones.
-    forget_bias_init : float, default=1.0
-        Start of the forget gate's bias, so that the cell begins by remembering.
-    zoneout : float, default=0.0
-        In [0, 1): probability that a unit keeps its state from one step to the next, drawn anew for
-        each unit and step of ``forward(training=True)``. Otherwise it gets the mean: so much of its
-        state before, and the rest of the new one.
-
-    Attributes
-    ----------
-    params, grads : dict of str to ndarray
-        "W" (D, 4H), "U" (H, 4H) and "b" (4H,), the gains "g_x" (4H,) of the input, "g_h" (4H,) of
-        the state and "g_c" (H,) of the memory cell, and its bias "b_c" (H,), and their gradients.
-        The keys of a second direction end in "_reverse". Writing into ``params`` changes the layer.
 
     References
     ----------
@@ -446,13 +313,13 @@ class LayerNormLSTM(PaddedLayer):  # numpydoc ignore=PR02
         title="an LSTM with layer normalization",
         gates=("i", "f", "g", "o"),
         states=("h", "c"),
-        options=(Option("forget_bias_init", 1.0), ZONEOUT),
+        options=(FORGET_BIAS, ZONEOUT),
         biases={"f": "forget_bias_init"},
         parameters=(
-            Parameter("g_x", n_blocks=4, start=1.0),
-            Parameter("g_h", n_blocks=4, start=1.0),
-            Parameter("g_c", start=1.0),
-            Parameter("b_c"),
+            Parameter("g_x", n_blocks=4, start=1.0, help="gains of the input"),
+            Parameter("g_h", n_blocks=4, start=1.0, help="gains of the state"),
+            Parameter("g_c", start=1.0, help="gains of the memory cell"),
+            Parameter("b_c", help="its bias"),
         ),
         kernels={None: ("layernorm_lstm", 0)},
         step=_layernorm_lstm_step,

@@ -9,6 +9,7 @@ import numpy as np
 
 from fastrnn.kernels.dense import pack_weights
 from fastrnn.network.cell import Cell
+from fastrnn.network.docstrings import complete_docstring
 
 ZEROS = object()
 """As a layer's ``random_state``: all weights start at 0, since others will take their place."""
@@ -47,7 +48,7 @@ class RecurrentLayer:
     cell: ClassVar[Cell]
 
     def __init_subclass__(cls, **arguments):
-        """Let the signature show the options."""
+        """Let signature and docstring show the options."""
         super().__init_subclass__(**arguments)
         if "cell" in vars(cls):
             common = list(inspect.signature(RecurrentLayer.__init__).parameters.values())[1:-1]
@@ -57,6 +58,8 @@ class RecurrentLayer:
                 for option in cls.cell.options
             ]
             cls.__signature__ = inspect.Signature([*common, *options])
+            if cls.__doc__:  # python -OO strips it
+                cls.__doc__ = complete_docstring(cls.__doc__, cls.cell)
 
     def __init__(
         self,

@@ -80,6 +80,17 @@ def test_a_record_is_whole(name):
 
 
 @EVERY_CELL
+def test_the_record_completes_the_docstring(name):
+    layer = CELLS[name]
+    sizes = {10: "D", 1: "H"}
+    for parameter, shape in layer.shapes(10, 1).items():
+        sizes |= {width: f"{width}H" for width in shape if width > 1 and width != 10}
+        assert f'"{parameter}" ({", ".join(sizes[k] for k in shape)}' in layer.__doc__
+    assert all(option.help for option in layer.cell.options)
+    assert all(parameter.help for parameter in layer.cell.parameters)
+
+
+@EVERY_CELL
 def test_counterparts_have_the_same_gates(name):
     record = CELLS[name].cell
     for library in "onnx", "keras", "torch":
