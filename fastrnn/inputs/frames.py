@@ -212,7 +212,7 @@ def as_frame(array, names, library):
         return array
     each = range(len(names_of(array)))
     columns = [
-        column_values(array, j) if is_categorical(array, j) else np.asarray(_column(array, j))
+        column_values(array, j) if is_categorical(array, j) else np.asarray(column_of(array, j))
         for j in each
     ]
     return make(dict(zip(names_of(array), columns, strict=True)))
