@@ -1,6 +1,6 @@
-"""Transformers that come before an estimator: text to ids, numbers to a common scale.
+"""What comes before an estimator: text to ids, numbers to a common scale, padding off and on.
 
-Ragged in, ragged out. With scikit-learn installed they are its transformers and go into a
+Ragged in, ragged out. With scikit-learn installed the classes are its transformers and go into a
 ``Pipeline``.
 """
 
@@ -14,10 +14,11 @@ import numpy as np
 from fastrnn.bridge import SequenceTransformer, check_is_fitted
 from fastrnn.inputs import frames
 from fastrnn.inputs.columns import Columns
+from fastrnn.inputs.padding import pad, unpad
 from fastrnn.inputs.sequences import as_sequences
 from fastrnn.inputs.tokens import NORMAL_FORMS, TOKENIZERS, Cut
 
-__all__ = ["SequenceScaler", "TokenEncoder"]
+__all__ = ["SequenceScaler", "TokenEncoder", "pad", "unpad"]
 
 
 class TokenEncoder(SequenceTransformer):

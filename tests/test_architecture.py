@@ -19,8 +19,8 @@ PACKAGE = Path(fastrnn.__path__[0])
 ROOMS = {
     "kernels": None,  # compiled, in an order of its own
     "files": "values codec atomic layout",
-    "inputs": "arrays columns containers frames list_cells covariates long_frames sequences series "
-    "steps scaling tokens texts",
+    "inputs": "arrays columns containers frames list_cells padding covariates long_frames "
+    "sequences series steps scaling tokens texts",
     "standin": "",
     "bridge": "",
     "network": "workspace threads batches shards cell docstrings recurrent one_direction "

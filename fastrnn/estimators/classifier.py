@@ -10,11 +10,17 @@ from fastrnn.estimators.fitting import fit_one_epoch
 from fastrnn.estimators.labels import ClassTask, read_classes, refuse_balanced
 from fastrnn.estimators.predicting import outputs, read
 from fastrnn.estimators.targets import is_multilabel
-from fastrnn.estimators.task_parameters import ClassParameters, PoolingParameters
+from fastrnn.estimators.task_parameters import (
+    ClassParameters,
+    PaddingParameters,
+    PoolingParameters,
+)
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class RNNClassifier(ClassifierMixin, ClassParameters, PoolingParameters, RNNBase):
+class RNNClassifier(
+    ClassifierMixin, ClassParameters, PaddingParameters, PoolingParameters, RNNBase
+):
     r"""Classify sequences with a recurrent network.
 
     A network of recurrent layers reads each sequence; a softmax layer on what they remember gives

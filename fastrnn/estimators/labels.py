@@ -202,7 +202,7 @@ class StepClassTask(Task):
     @classmethod
     def learn(cls, y, sequences, sample_weight, parameters):
         """Learn which classes there are."""
-        task = cls(as_step_labels(y, sequences.lengths).classes())
+        task = cls(_labels_of(y, sequences).classes())
         return task, task.encode(y, sequences, sample_weight, parameters)
 
     @classmethod
@@ -217,9 +217,9 @@ class StepClassTask(Task):
 
     def encode(self, y, sequences, sample_weight, parameters=None, partial=False):
         """Number the labels; unless they are partial, all classes must be among them."""
-        labels = as_step_labels(y, sequences.lengths)
+        labels = _labels_of(y, sequences)
         classes, dtype = self.classes, sequences.values.dtype
-        weight = as_step_weight(sample_weight, sequences.lengths, dtype)
+        weight = _weight_of(sample_weight, sequences)
         seen = labels.classes()
         if not partial and not np.array_equal(seen, classes):
             raise ValueError(_other_classes(classes, seen))
@@ -262,9 +262,9 @@ class StepClassTask(Task):
 
     def score_answers(self, outputs, y, sequences, sample_weight):
         """Token accuracy, where a label that the model does not know is one that it got wrong."""
-        labels = as_step_labels(y, sequences.lengths)
+        labels = _labels_of(y, sequences)
         labels.check_kind(self.classes)
-        weight = as_step_weight(sample_weight, sequences.lengths, sequences.values.dtype)
+        weight = _weight_of(sample_weight, sequences)
         numbers = labels.numbers(self.classes)
         weight[numbers == IGNORED] = 0.0
         _check_not_all_left_out(weight)
@@ -365,6 +365,17 @@ def check_none_is_left_out(classes):
     """Refuse a class that marks steps to be left out."""
     if -1 in classes.tolist():
         raise ValueError("classes has the label -1, which marks steps to be left out")
+
+
+def _labels_of(y, sequences):
+    """The labels of the steps of sequences."""
+    return as_step_labels(y, sequences.lengths, padded_lengths=sequences.padded_lengths)
+
+
+def _weight_of(sample_weight, sequences):
+    """The weights of the steps of sequences."""
+    dtype, padded_lengths = sequences.values.dtype, sequences.padded_lengths
+    return as_step_weight(sample_weight, sequences.lengths, dtype, padded_lengths)
 
 
 def _check_kind(several, wanted):

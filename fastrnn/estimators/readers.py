@@ -26,8 +26,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from fastrnn.estimators.parameters import embedding_sizes
-from fastrnn.files.codec import Optional, Record, Whole
+from fastrnn.files.codec import Optional, Record, Text, Whole
 from fastrnn.inputs.columns import COLUMNS, Columns, check_names, choose
+from fastrnn.inputs.padding import PADDINGS
 from fastrnn.inputs.sequences import as_sequences
 from fastrnn.streams.snapshot import Reading
 
@@ -45,14 +46,23 @@ def _check_columns(fields):
 class SequenceReader:
     """Reads arrays and data frames with the columns that `fit` has seen.
 
-    `n_columns` is the number of columns of a table whose rows were univariate sequences, else None.
+    `n_columns` is the number of columns of a table whose rows were univariate sequences, else None;
+    `padding` says what stands at the ends of sequences that is none of them.
     """
 
     columns: Columns
     n_columns: int | None
+    padding: str | None = None
 
     kind = "sequences"
-    fields = Record({"columns": COLUMNS, "n_columns": Optional(Whole(1))}, check=_check_columns)
+    fields = Record(
+        {
+            "columns": COLUMNS,
+            "n_columns": Optional(Whole(1)),
+            "padding": Optional(Text(PADDINGS)),
+        },
+        check=_check_columns,
+    )
     id_tables = None
     is_scaled = False
     meanings: ClassVar[tuple] = ()  # arguments of adopt that say what is read
@@ -61,19 +71,29 @@ class SequenceReader:
     def learn(cls, X, parameters):
         """Learn what the columns are."""
         sequences = as_sequences(
-            X, dtype=parameters.dtype, categorical_features=chosen_columns(parameters)
+            X,
+            dtype=parameters.dtype,
+            categorical_features=chosen_columns(parameters),
+            padding=parameters.padding,
         )
         columns = replace(sequences.columns, fitted_by=type(parameters).__name__)
-        return cls(columns, sequences.n_columns), sequences
+        return cls(columns, sequences.n_columns, parameters.padding), sequences
 
     def read_more(self, X, parameters, what):
         """Read sequences to go on with in training; the columns of ids must be as they were."""
         check_same_ids(self.columns, parameters, what)
-        return self, self.read(X, parameters.dtype)
+        reader = replace(self, padding=parameters.padding)
+        return reader, reader.read(X, parameters.dtype)
 
     def read(self, X, dtype):
         """Read sequences like those of `fit`."""
-        return as_sequences(X, dtype=dtype, columns=self.columns, n_columns=self.n_columns)
+        return as_sequences(
+            X,
+            dtype=dtype,
+            columns=self.columns,
+            n_columns=self.n_columns,
+            padding=self.padding,
+        )
 
     read_to_score = read
 
@@ -141,7 +161,8 @@ class SequenceReader:
     @classmethod
     def from_record(cls, fields, fitted_by):
         """Make a reader of what is in a file."""
-        return cls(replace(fields["columns"], fitted_by=fitted_by), fields["n_columns"])
+        columns = replace(fields["columns"], fitted_by=fitted_by)
+        return cls(**{**fields, "columns": columns})
 
     @classmethod
     def adopt(cls, weights, parameters):
@@ -155,7 +176,8 @@ class SequenceReader:
                 f"{width} columns, but the weights have tables for {len(n_ids)} columns of ids"
             )
         fitted_by = type(parameters).__name__
-        return cls(Columns(width, None, ids, n_ids, (None,) * len(ids), fitted_by), None)
+        columns = Columns(width, None, ids, n_ids, (None,) * len(ids), fitted_by)
+        return cls(columns, None, parameters.padding)
 
 
 def chosen_columns(parameters):

@@ -13,8 +13,15 @@ from fastrnn.inputs.tokens import OF_0_1
 from fastrnn.network.architecture import Architecture
 from fastrnn.network.cell import ZONEOUT
 
-ADDED = {ZONEOUT.name: ZONEOUT.default}
-"""Parameters that no estimator had, and what they were in effect."""
+
+def added(kind):
+    """Parameters that no estimator of a kind had, and what they were in effect."""
+    zoneout = {ZONEOUT.name: ZONEOUT.default}
+    return zoneout | _NEVER_PADDED if kind in _READ_SEQUENCES else zoneout
+
+
+_READ_SEQUENCES = ("classifier", "regressor", "tagger")
+_NEVER_PADDED = {"padding": None}
 
 _NORMALIZATION = {"normalization": None}
 """The one that a language model did not have."""
@@ -80,7 +87,7 @@ def to_present_format(file):
     with as_model_file_error("fitted_with: "):
         reader, task, ends = _PARTS[file.kind](fitted, checked, shaped, file)
         architecture = _architecture(shaped, ends, file)
-    sections["parameters"] = ADDED | sections["parameters"]
+    sections["parameters"] = added(file.kind) | sections["parameters"]
     if file.kind == "language_model":
         sections["parameters"] = _NORMALIZATION | _with_old_tokenizer(sections["parameters"])
     parts = zip(_NEW, (architecture.to_record(), reader, task), strict=True)
@@ -136,6 +143,7 @@ def _rows(file, name):
 
 def _of_sequences(fitted, checked):
     reader = {"kind": "sequences", **{name: fitted[name] for name in _SEQUENCES}}
+    reader["padding"] = None
     return reader, {"id_tables": range(len(checked["columns"].ids))}
 
 

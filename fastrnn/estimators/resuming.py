@@ -7,7 +7,7 @@ from numbers import Integral
 import numpy as np
 
 from fastrnn.estimators.parameters import course_of_training, parameters_of
-from fastrnn.estimators.released import ADDED
+from fastrnn.estimators.released import added
 from fastrnn.estimators.saving import recorded_parameters
 from fastrnn.training.checkpoints import CheckpointFile, Course
 
@@ -55,5 +55,5 @@ def _course_of(estimator):
         max_iter=estimator.max_iter,
         parameters=recorded_parameters(estimator, others),
         others=frozenset(others),
-        added=ADDED,
+        added=added(estimator.kind),
     )

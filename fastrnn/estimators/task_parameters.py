@@ -20,6 +20,7 @@ from fastrnn.estimators.values import (
     whole,
     words,
 )
+from fastrnn.inputs.padding import PADDINGS
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -32,6 +33,21 @@ class PoolingParameters:
         """
         What the output layer sees of the top layer: the state at the end of each direction, or the
         mean or the largest value of each unit over all time steps.
+        """,
+    )
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class PaddingParameters:
+    """What estimators take that read sequences of numbers."""
+
+    padding: str | None = parameter(
+        either(words(*PADDINGS), None),
+        None,
+        """
+        "nan": time steps at the end of a sequence that are NaN in every feature are padding, as in
+        an array (n_sequences, T, n_features) of sequences of unequal length, and are cut off. Tags
+        and weights of such steps do not count. None: nothing is padded.
         """,
     )
 

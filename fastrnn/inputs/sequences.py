@@ -19,6 +19,7 @@ from fastrnn.inputs.columns import Columns, check_shape, count_features, name_pl
 from fastrnn.inputs.containers import PLAIN, open_container, open_steps, show
 from fastrnn.inputs.frames import Frames, is_frame
 from fastrnn.inputs.list_cells import cells_of_lists
+from fastrnn.inputs.padding import ADVICE, cut_padding, padded_steps
 
 SEQUENCES = "a list of sequences"
 SEQUENCE = "an array of shape (time, feature)"
@@ -59,6 +60,8 @@ class Sequences:
         is one of ids.
     columns : Columns or None, default=None
         What was learned about the columns of ``X``.
+    padded_lengths : ndarray of shape (n_sequences,) or None, default=None
+        How many steps each sequence had before its padding was cut off.
 
     Examples
     --------
@@ -79,6 +82,7 @@ class Sequences:
     n_columns: int | None = None
     ids: np.ndarray | None = None
     columns: Columns | None = None
+    padded_lengths: np.ndarray | None = None
 
     @property
     def lengths(self) -> np.ndarray:
@@ -144,6 +148,7 @@ def as_sequences(
     categorical_features=None,
     columns=None,
     allow_nan=False,
+    padding=None,
 ) -> Sequences:
     """Read sequences from everything that fastrnn accepts, and refuse everything else.
 
@@ -175,6 +180,9 @@ def as_sequences(
         must be among those. `n_features` and `categorical_features` are not used then.
     allow_nan : bool, default=False
         Whether NaN is a number, except among ids.
+    padding : {"nan"} or None, default=None
+        "nan" cuts off the time steps at the end of each sequence that are NaN in every column; the
+        rows of a table are then sequences of any length.
 
     Returns
     -------
@@ -204,7 +212,8 @@ def as_sequences(
         X = cells_of_lists(X)
     if is_frame(X):
         wants_ids = bool(columns.ids) if columns is not None else categorical_features is not None
-        source = Frames.of_table(X, columns, wants_ids, n_columns is not None)
+        was_table = n_columns is not None or padding is not None
+        source = Frames.of_table(X, columns, wants_ids, was_table)
         X = _open(source.encode())
     else:
         X = _open_items(_open(X))
@@ -230,6 +239,10 @@ def as_sequences(
         if all(isinstance(level, list | tuple) for level in (X, *X)):
             is_table = len({item.shape for item in items}) == 1 and items[0].ndim == 1
 
+    padded_lengths = None
+    if padding is not None:
+        arrays, padded_lengths, is_table = cut_padding(arrays), lengths, False
+        lengths = np.array([len(array) for array in arrays])
     if dtype is None:
         dtype = np.dtype(np.float32 if kinds == {("f", 4)} else np.float64)
     offsets = _offsets(lengths)
@@ -245,7 +258,7 @@ def as_sequences(
     if columns is None:
         columns = source.learned(width, chosen, ids)
     length = int(lengths[0]) if is_table else None
-    return Sequences(_read_only(values), offsets, length, ids, columns)
+    return Sequences(_read_only(values), offsets, length, ids, columns, padded_lengths)
 
 
 def _join(arrays, columns, dtype=None):
@@ -455,9 +468,11 @@ def _check_finite(values, offsets, arrays, numeric, allow_nan, source):
     else:
         fault = "NaN" if np.isnan(original) else str(original)
     expected = "or NaN (not inf)" if allow_nan else "(neither NaN nor inf)"
-    raise ValueError(
-        f"{source.name(i, step, feature)} is {fault}, expected a finite number {expected}"
-    )
+    place, n_last = source.name(i, step, feature), padded_steps(arrays[i])
+    advice = ""
+    if 0 < n_last == len(arrays[i]) - step and len(set(map(len, arrays))) == 1:
+        advice = f"; the last {n_last} time steps of {name_place(i)} are all NaN: {ADVICE}"
+    raise ValueError(f"{place} is {fault}, expected a finite number {expected}{advice}")
 
 
 def _locate(row, offsets):

@@ -60,19 +60,21 @@ class StepLabels:
         return _place(self.offsets, row)
 
 
-def as_step_labels(y, lengths=None, name="y", beside="X"):
+def as_step_labels(y, lengths=None, name="y", beside="X", padded_lengths=None):
     """Read the labels of time steps: an array-like (T_i,) for each sequence.
 
     All are strings, or all whole numbers. What is missing, and -1 among whole numbers, marks a step
     to be left out: None, NaN, pandas' NA and NaT, nulls, and what is masked. `lengths` are the
     numbers of labels wanted, if known; messages call the labels `name`, and what has so many
-    `beside`.
+    `beside`. Where there are as many labels as a sequence had with its padding, which was cut off,
+    the labels of that are, too.
     """
     if y is None:
         raise ValueError(f"fit requires y to be passed, but the target {name} is None")
     arrays = [_read_array(i, array, name) for i, array in enumerate(_rows(y, name, "of labels"))]
     if lengths is not None:
         _check_number(arrays, lengths, name, beside)
+        arrays = _cut(arrays, lengths, padded_lengths)
         for i, (array, length) in enumerate(zip(arrays, lengths, strict=True)):
             if len(array) != length:
                 raise ValueError(
@@ -92,11 +94,11 @@ def as_step_labels(y, lengths=None, name="y", beside="X"):
     return StepLabels(values, offsets, kind)
 
 
-def as_step_weight(sample_weight, lengths, dtype="float64"):
+def as_step_weight(sample_weight, lengths, dtype="float64", padded_lengths=None):
     """Read the weights of time steps: float64, one for each of the N steps.
 
     They are given as one number >= 0 for each sequence, for all of its steps, or as one for each
-    step; None gives all the same. None may be too large for the dtype.
+    step, also of padding; None gives all the same. None may be too large for the dtype.
     """
     if sample_weight is None:
         return np.ones(lengths.sum())
@@ -105,6 +107,8 @@ def as_step_weight(sample_weight, lengths, dtype="float64"):
     arrays = [as_array(row, f"{name} of sequence {i}", expected) for i, row in enumerate(rows)]
     _check_number(arrays, lengths, "sample_weight", "X")
     each_step = any(array.ndim for array in arrays)
+    if each_step and all(array.ndim == 1 for array in arrays):
+        arrays = _cut(arrays, lengths, padded_lengths)
     for i, (array, length) in enumerate(zip(arrays, lengths, strict=True)):
         if array.dtype.kind not in "biuf":
             _check_numbers(i, array)
@@ -127,6 +131,16 @@ def as_step_weight(sample_weight, lengths, dtype="float64"):
     weight = weight if each_step else np.repeat(weight, lengths)
     check_sum(weight)
     return weight
+
+
+def _cut(arrays, lengths, padded_lengths):
+    """Cut off what stands at steps that were padding."""
+    if padded_lengths is None:
+        return arrays
+    return [
+        array[:length] if len(array) == padded else array
+        for array, length, padded in zip(arrays, lengths, padded_lengths, strict=True)
+    ]
 
 
 def _check_numbers(i, array):

@@ -51,6 +51,7 @@ OTHER = {
     "dtype": "float64",
     "n_jobs": 2,
     "pooling": "mean",
+    "padding": "nan",
     "class_weight": {"b": 7.0},
     "strategy": "recursive",
     "horizon": 3,

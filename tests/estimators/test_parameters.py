@@ -134,6 +134,8 @@ WRONG = [
     ("cell", None, TypeError),
     ("bidirectional", 1, TypeError),
     ("pooling", "first", ValueError),
+    ("padding", "zero", ValueError),
+    ("padding", True, TypeError),
     ("embedding_dim", 0, ValueError),
     ("embedding_dim", (), ValueError),
     ("embedding_dim", (8, 0), ValueError),
@@ -503,7 +505,8 @@ def test_parameter_has_an_effect(name):
 def test_every_parameter_is_known_to_have_an_effect():
     elsewhere = {"verbose", "warm_start", "n_jobs"}  # test_contract*.py
     ids = {"embedding_dim", "categorical_features"}  # test_tokens.py
-    tested = {*SOMETIMES_USED, *ALWAYS_USED, *elsewhere, *ids}
+    padding = {"padding"}  # test_padding.py
+    tested = {*SOMETIMES_USED, *ALWAYS_USED, *elsewhere, *ids, *padding}
     assert tested == set(RNNClassifier().get_params())
 
 
