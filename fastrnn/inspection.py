@@ -12,6 +12,7 @@ from numbers import Integral
 import numpy as np
 
 from fastrnn.inputs import frames
+from fastrnn.inputs.arrays import with_nan
 from fastrnn.network import threads
 from fastrnn.standin import as_generator
 
@@ -375,8 +376,8 @@ def _transplant(sequence, donor, feature, block, n_blocks):
         for t, source in zip(steps, sources, strict=True):
             values[t] = given[source]
         return frames.replace_columns(sequence, {feature: values})
-    given = np.asarray(donor)
-    array = np.array(sequence)
+    given = with_nan(np.asanyarray(donor))
+    array = with_nan(np.array(sequence, subok=True))
     array = array.astype(np.result_type(array, given))
     columns, given = (values.reshape(len(values), -1) for values in (array, given))
     columns[steps, feature] = given[sources, feature]

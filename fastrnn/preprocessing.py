@@ -245,8 +245,8 @@ class SequenceScaler(SequenceTransformer):
 
     Each feature is shifted and divided by what `fit` found over all time steps of all sequences.
     What comes out is of the kind that went in: a list of arrays, an array of shape (n_sequences, T,
-    n_features), a table of univariate sequences, or data frames. NaN is left out of the statistics
-    and stays NaN.
+    n_features), a table of univariate sequences, or data frames. What is missing (NaN, None, NA and
+    NaT of pandas, masked) is left out of the statistics and comes out as NaN.
 
     Parameters
     ----------
@@ -265,7 +265,7 @@ class SequenceScaler(SequenceTransformer):
     scale_ : ndarray of shape (n_numeric,), float64
         What it is divided by; 1 where that would be 0, as for a constant feature.
     n_steps_seen_ : ndarray of shape (n_numeric,), int64
-        Number of values of each numeric feature that are not NaN. A feature that has none stays as
+        Number of values of each numeric feature that are there. A feature that has none stays as
         it is.
     n_features_in_ : int
         Number of features of each time step; for a two-dimensional table, its number of columns.
@@ -296,7 +296,7 @@ class SequenceScaler(SequenceTransformer):
         X : list of ndarray, or array
             The sequences: a list of arrays of shape (T_i, n_features) or of data frames, an array
             of shape (n_sequences, T, n_features), or, for univariate sequences, an array or data
-            frame of shape (n_sequences, T). NaN is allowed.
+            frame of shape (n_sequences, T). Values may be missing.
         y : object, default=None
             Not used.
 
@@ -429,7 +429,8 @@ class SequenceScaler(SequenceTransformer):
         values = formula(sequences.values.astype(np.float64)).astype(dtype)
         if sequences.ids is not None:
             scaled, values = values, np.empty((len(values), columns.width), dtype)
-            values[:, numeric], values[:, columns.ids] = scaled, sequences.ids
+            ids = np.where(sequences.ids == columns.n_categories, np.nan, sequences.ids)
+            values[:, numeric], values[:, columns.ids] = scaled, ids
         if frames.is_frame(X):
             table = values.reshape(len(sequences), -1)
             return frames.replace_columns(X, dict(enumerate(table.T)))

@@ -19,7 +19,7 @@ PACKAGE = Path(fastrnn.__path__[0])
 ROOMS = {
     "kernels": None,  # compiled, in an order of its own
     "files": "values codec atomic layout",
-    "inputs": "arrays columns containers frames list_cells padding covariates long_frames "
+    "inputs": "arrays columns containers missing frames list_cells padding covariates long_frames "
     "sequences series steps scaling tokens texts",
     "standin": "",
     "bridge": "",
@@ -39,8 +39,8 @@ ROOMS = {
     "labels numbers next_tokens next_values released saving resuming forecasting base "
     "classifier regressor tagger series_estimator forecaster language_model loading",
     "plotting": "axes loss_curve gradient_flow forecast states",
-    "interop": "model weights c_description c_text c onnx_graph onnx_network onnx_scaling "
-    "onnx_forecast onnx_export onnx_import keras_arrays keras_layers keras pytorch",
+    "interop": "model weights c_description c_text c onnx_graph onnx_network onnx_gaps "
+    "onnx_scaling onnx_forecast onnx_export onnx_import keras_arrays keras_layers keras pytorch",
     "cli": "files options columns row_streams sequence_tasks tasks follow info demo commands "
     "command",
     "__main__": "",

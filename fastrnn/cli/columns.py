@@ -32,6 +32,19 @@ def feature_columns(model, options, columns):
     return list(learned.names), [learned.names[j] for j, values in pairs if values is not None]
 
 
+def gaps_of(model, options, names):
+    """Whether cells of features may be empty, and the one of these columns that has times or None.
+
+    Without a model the parameters say it.
+    """
+    if model is not None:
+        gaps = model.reader_.gaps
+        return gaps.allows, None if gaps.time is None else names[gaps.time]
+    allows = options.parameters.get("missing", "error") != "error"
+    time = options.parameters.get("time_feature")
+    return allows, names[time] if isinstance(time, int) and time < len(names) else time
+
+
 def has_text(columns):
     """Whether a column of features is one of strings."""
     return any(column.dtype == object for column in columns)

@@ -64,22 +64,21 @@ class Rows:
             raise ValueError(f"{self.place(row, name)}: expected a number, got {show(cell)}")
         return numbers
 
-    def text(self, name):
-        """Read a column as strings, an array of objects; no cell may be missing."""
-        cells = self.columns[name]
-        for row, cell in enumerate(cells):
-            if is_missing(cell):
-                raise ValueError(f"{self.place(row, name)}: the cell is empty")
-        return np.array([str(cell) for cell in cells], dtype=object)
+    def text(self, name, *, gaps=False):
+        """Read a column as strings, an array of objects, None where `gaps` allows none."""
+        cells = [None if is_missing(cell) else str(cell) for cell in self.columns[name]]
+        if not gaps and None in cells:
+            raise ValueError(f"{self.place(cells.index(None), name)}: the cell is empty")
+        return np.array(cells, dtype=object)
 
-    def numbers_or_text(self, name):
+    def numbers_or_text(self, name, *, gaps=False):
         """Read a column of which every cell is a number, or none is: floats, or strings."""
         is_number = ~np.isnan(self._read_numbers(name))
         is_text = [isinstance(cell, str) and not is_missing(cell) for cell in self.columns[name]]
         if any(is_text) and not is_number.any():
-            return self.text(name)
+            return self.text(name, gaps=gaps)
         try:
-            return self.numbers(name)
+            return self.numbers(name, gaps=gaps)
         except ValueError as error:
             if any(is_text):
                 raise ValueError(
@@ -257,15 +256,22 @@ def _read_parquet(path):
     return Rows(path, columns, range(1, len(frame) + 1), "row")
 
 
-def table(rows, names, as_text=(), *, is_known=False):
+def table(rows, names, as_text=(), *, is_known=False, gaps=False, time=None):
     """Read columns of features: a dict of arrays, which estimators take for a data frame.
 
     Those in `as_text` are text even if they look like numbers; whether others are numbers is found
-    out unless `is_known`.
+    out unless `is_known`. Cells may be missing where there are `gaps`, but not those of the column
+    `time`, which has numbers or dates.
     """
     rows.check(*names)
-    others = rows.numbers if is_known else rows.numbers_or_text
-    return {name: rows.text(name) if name in as_text else others(name) for name in names}
+    read = rows.numbers if is_known else rows.numbers_or_text
+    columns = {}
+    for name in names:
+        if name == time:
+            columns[name] = rows.times(name)
+        else:
+            columns[name] = (rows.text if name in as_text else read)(name, gaps=gaps)
+    return columns
 
 
 @contextlib.contextmanager

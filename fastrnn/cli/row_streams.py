@@ -2,14 +2,15 @@
 
 Of sequences there is a stream for every id that has appeared. It begins when its id first does, and
 begins anew after a row of that id whose features are all empty; that row is answered by empty
-cells. Series of a forecaster go on from those that it was trained on, one stream for each.
+cells. Where the model reads missing values such a row is a step, unless it must have a time. Series
+of a forecaster go on from those that it was trained on, one stream for each.
 """
 
 import copy
 
 import numpy as np
 
-from fastrnn.cli.columns import feature_columns, find_columns
+from fastrnn.cli.columns import feature_columns, find_columns, gaps_of
 from fastrnn.cli.files import is_missing, table
 from fastrnn.inputs.frames import encode
 
@@ -28,19 +29,24 @@ class SequenceStreams:
         header.check(*self._features)
         self._model, self._task, self._options = model, task, options
         self._has_names = model.reader_.feature_names is not None
+        self._gaps, self._time_feature = gaps_of(model, options, self._features)
         self._new, self._streams, self._times = model.stream(), {}, {}
 
     def answer(self, rows):
         """The cells of the answer to a row, the only one of these."""
         key = None if self.id is None else rows.text(self.id)[0]
-        if all(is_missing(rows.columns[name][0]) for name in self._features):
+        begins_anew = not self._gaps or self._time_feature is not None
+        if begins_anew and all(is_missing(rows.columns[name][0]) for name in self._features):
             self._streams.pop(key, None)
             self._times.pop(key, None)
             return [""] * len(self.answers)
         if self.time is not None:
             hint = "; a row with empty features makes a sequence begin anew"
             check_time(rows, self.time, self._times, key, hint)
-        x = table(rows, self._features, self._as_text, is_known=True)
+        x = table(
+            rows, self._features, self._as_text,
+            is_known=True, gaps=self._gaps, time=self._time_feature,
+        )  # fmt: skip
         if key not in self._streams:
             self._streams[key] = copy.copy(self._new)  # with the same weights
         try:

@@ -4,7 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastrnn.cli.columns import feature_columns, find_columns, has_text, named_as_text, split_names
+from fastrnn.cli.columns import (
+    feature_columns,
+    find_columns,
+    gaps_of,
+    has_text,
+    named_as_text,
+    split_names,
+)
 from fastrnn.cli.files import Rows, read_rows, table, write_table
 from fastrnn.cli.row_streams import SequenceStreams
 from fastrnn.inputs.frames import encode
@@ -53,6 +60,7 @@ class SequenceTask:
         names = split_names(options.features)
         if names is None:
             others = {options.id or "id", options.time or "time", *targets}
+            others.discard(options.parameters.get("time_feature"))
             names = [name for name in rows.columns if name not in others]
         as_text = named_as_text(options, names)
         examples = self._examples(rows, options, names, as_text)
@@ -96,7 +104,8 @@ class SequenceTask:
         id_column, time_column = find_columns(rows, options)
         times = None if time_column is None else rows.times(time_column)
         of_id = rows.by_id(id_column, times)
-        features = table(rows, names, as_text, is_known=model is not None)
+        gaps, time = gaps_of(model, options, names)
+        features = table(rows, names, as_text, is_known=model is not None, gaps=gaps, time=time)
         X = [
             {name: column[of_sequence] for name, column in features.items()}
             for of_sequence in of_id.values()

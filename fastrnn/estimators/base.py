@@ -417,7 +417,8 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         -------
         list of ndarray of shape (T_i, n_features)
             One array for each sequence, in the order of `X`. Columns of ids have no gradient and
-            are left out.
+            are left out; that of a missing value is 0, and what is read in its place counts for the
+            value that it is taken from.
 
         Raises
         ------
@@ -440,6 +441,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
             own, _ = own_weights(self.network_, sequences, target.weight)
             doutputs = loss_gradient(self.network_, target.values, own)
         gradients = self.network_.input_gradients(sequences, doutputs, n_jobs=self.n_jobs)
+        gradients = self.reader_.gaps.undo(gradients, sequences)
         return np.split(gradients, sequences.offsets[1:-1])
 
     def get_feature_names_out(self, input_features=None):
@@ -479,6 +481,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = True
         tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = vars(self).get("missing", "error") != "error"
         tags.transformer_tags.preserves_dtype = []  # the parameter dtype decides
         return tags
 

@@ -12,14 +12,14 @@ from fastrnn.estimators.predicting import outputs, read
 from fastrnn.estimators.targets import is_multilabel
 from fastrnn.estimators.task_parameters import (
     ClassParameters,
-    PaddingParameters,
     PoolingParameters,
+    SequenceParameters,
 )
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class RNNClassifier(
-    ClassifierMixin, ClassParameters, PaddingParameters, PoolingParameters, RNNBase
+    ClassifierMixin, ClassParameters, SequenceParameters, PoolingParameters, RNNBase
 ):
     r"""Classify sequences with a recurrent network.
 

@@ -13,6 +13,7 @@ from fastrnn.estimators.task_parameters import LanguageModelParameters
 from fastrnn.estimators.tasks import Scored, Target, Task
 from fastrnn.files.codec import Array, Flag, ListOf, Optional, Record, Text, Whole
 from fastrnn.inputs.columns import Columns
+from fastrnn.inputs.missing import NO_GAPS
 from fastrnn.inputs.texts import END, Vocabulary, open_texts, read_ids, read_tokens
 from fastrnn.preprocessing import TokenEncoder
 from fastrnn.streams.snapshot import Reading
@@ -82,6 +83,7 @@ class TextReader:
     feature_names = step_names = None
     is_scaled = False
     meanings = ("tokens",)
+    gaps = NO_GAPS
 
     @classmethod
     def learn(cls, X, parameters):

@@ -20,6 +20,7 @@ from fastrnn.files.codec import Array, Optional, Record, Whole
 from fastrnn.inputs.covariates import CovariateScale
 from fastrnn.inputs.frames import is_frame
 from fastrnn.inputs.long_frames import LongColumns
+from fastrnn.inputs.missing import NO_GAPS
 from fastrnn.inputs.sequences import Sequences
 from fastrnn.inputs.series import SeriesSet, read_series
 from fastrnn.memory import refuse_if_too_large
@@ -70,6 +71,7 @@ class SeriesReader:
         },
     )
     meanings: ClassVar[tuple] = ()
+    gaps = NO_GAPS  # the plan sees to those of series
 
     @classmethod
     def learn(cls, given, parameters):

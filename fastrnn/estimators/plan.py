@@ -9,6 +9,7 @@ from fastrnn.estimators.parameters import parameters_of
 from fastrnn.estimators.task_parameters import ForecasterParameters
 from fastrnn.files.codec import Flag, ListOf, Number, Optional, Record, Text, Whole
 from fastrnn.inputs.columns import Columns
+from fastrnn.inputs.missing import last_observed
 from fastrnn.inputs.scaling import Scale, learn_scale
 from fastrnn.inputs.sequences import Sequences, as_sequences
 from fastrnn.streams.snapshot import Forecast, Reading, Snapshot, start_of
@@ -67,7 +68,7 @@ class Plan:
         scaled = scale.apply(values)
         n = len(scaled)
         missing = np.isnan(scaled)
-        last = np.maximum.accumulate(np.where(missing, -1, np.arange(n)))
+        last = last_observed(missing[:, np.newaxis], np.array([0, n]))[:, 0]
         carried = np.where(last < 0, np.nan, scaled[last])
         seen = np.diff(carried, prepend=carried[0]) if self._is_relative else carried
         base = carried if self._is_relative else np.zeros(n)

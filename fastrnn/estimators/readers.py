@@ -20,6 +20,7 @@ texts in `next_tokens`. All of them have the same members:
 - ``width`` says how many columns a step has that the network reads, ids among them, and ``n_ids``
   how many ids each table has vectors of: what is in a file is held to these.
 - ``seen(sequences, values, weight)`` names the arrays that a checkpoint compares.
+- ``gaps`` says what is read where a value is missing, and of times.
 """
 
 from dataclasses import dataclass, replace
@@ -27,7 +28,8 @@ from typing import ClassVar
 
 from fastrnn.estimators.parameters import embedding_sizes
 from fastrnn.files.codec import Optional, Record, Text, Whole
-from fastrnn.inputs.columns import COLUMNS, Columns, check_names, choose
+from fastrnn.inputs.columns import COLUMNS, Columns, check_names, choose, column_number
+from fastrnn.inputs.missing import GAPS, NO_GAPS, Gaps
 from fastrnn.inputs.padding import PADDINGS
 from fastrnn.inputs.sequences import as_sequences
 from fastrnn.streams.snapshot import Reading
@@ -40,6 +42,11 @@ def _check_columns(fields):
         raise ValueError("columns must be one or more")
     if n_columns is not None and columns.width != 1:
         raise ValueError("n_columns must be null for several columns")
+    gaps, n_numbers = fields["gaps"], columns.width - len(columns.ids)
+    if gaps.time is not None and (gaps.time >= columns.width or gaps.time in columns.ids):
+        raise ValueError("gaps.time must be a column of numbers")
+    if gaps.allows and len(gaps.mean) != n_numbers - (gaps.time is not None):
+        raise ValueError("gaps.mean must have an entry for each number")
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +59,7 @@ class SequenceReader:
 
     columns: Columns
     n_columns: int | None
+    gaps: Gaps = NO_GAPS
     padding: str | None = None
 
     kind = "sequences"
@@ -59,6 +67,7 @@ class SequenceReader:
         {
             "columns": COLUMNS,
             "n_columns": Optional(Whole(1)),
+            "gaps": GAPS,
             "padding": Optional(Text(PADDINGS)),
         },
         check=_check_columns,
@@ -69,31 +78,53 @@ class SequenceReader:
 
     @classmethod
     def learn(cls, X, parameters):
-        """Learn what the columns are."""
+        """Learn what the columns are, and what to make of gaps."""
         sequences = as_sequences(
             X,
             dtype=parameters.dtype,
             categorical_features=chosen_columns(parameters),
+            allow_nan=parameters.missing != "error",
+            time_feature=parameters.time_feature,
             padding=parameters.padding,
         )
         columns = replace(sequences.columns, fitted_by=type(parameters).__name__)
-        return cls(columns, sequences.n_columns, parameters.padding), sequences
+        gaps = Gaps.learn(sequences, parameters.missing)
+        reader = cls(columns, sequences.n_columns, gaps, parameters.padding)
+        return reader, gaps.fill(sequences)
 
     def read_more(self, X, parameters, what):
-        """Read sequences to go on with in training; the columns of ids must be as they were."""
+        """Read sequences to go on with in training; columns must be what they were."""
         check_same_ids(self.columns, parameters, what)
+        self._check_same_gaps(parameters, what)
         reader = replace(self, padding=parameters.padding)
         return reader, reader.read(X, parameters.dtype)
 
     def read(self, X, dtype):
         """Read sequences like those of `fit`."""
-        return as_sequences(
+        sequences = as_sequences(
             X,
             dtype=dtype,
             columns=self.columns,
             n_columns=self.n_columns,
+            allow_nan=self.gaps.allows,
+            time_feature=self.gaps.time,
             padding=self.padding,
         )
+        return self.gaps.fill(sequences)
+
+    def _check_same_gaps(self, parameters, what):
+        wanted, columns = parameters.time_feature, self.columns
+        if wanted is not None:
+            wanted = column_number(wanted, columns.width, columns.names, what="time_feature")
+        for name, fitted, asked in (
+            ("missing", self.gaps.missing, parameters.missing),
+            ("time_feature", self.gaps.time, wanted),
+        ):
+            if fitted != asked:
+                raise ValueError(
+                    f"{what} goes on from the fitted model, which has {name}={fitted!r}, not "
+                    f"{asked!r}"
+                )
 
     read_to_score = read
 
@@ -120,22 +151,23 @@ class SequenceReader:
 
     @property
     def n_features(self):
-        """Numbers of each step."""
-        return self.columns.width - len(self.columns.ids)
+        """Numbers that are read of each step."""
+        return self.gaps.width(self.columns.width - len(self.columns.ids))
 
     @property
     def width(self):
-        """Columns of each step."""
-        return self.columns.width
+        """Columns that are read of each step."""
+        return self.n_features + len(self.columns.ids)
 
     @property
     def n_ids(self):
-        """How many ids each column of them has."""
-        return self.columns.n_categories
+        """How many ids each column of them has, and one that stands for a missing one."""
+        return tuple(n + self.gaps.allows for n in self.columns.n_categories)
 
     def tables(self, parameters):
         """Size of the table of each column of ids."""
-        return embedding_sizes(parameters.embedding_dim, self.n_ids)
+        sizes = embedding_sizes(parameters.embedding_dim, self.columns.n_categories)
+        return tuple((n, width) for n, (_, width) in zip(self.n_ids, sizes, strict=True))
 
     def is_tied(self, parameters):
         """Whether the head has the table of the only column of ids as its weights."""
@@ -143,7 +175,7 @@ class SequenceReader:
 
     def steps(self):
         """How a stream reads."""
-        return Reading.of_columns(self.columns)
+        return Reading.of_columns(self.columns, gaps=self.gaps)
 
     def attributes(self):
         """Fitted attributes of the estimator."""
@@ -167,6 +199,11 @@ class SequenceReader:
     @classmethod
     def adopt(cls, weights, parameters):
         """Make a reader of the columns that weights from elsewhere are for."""
+        if parameters.missing != "error" or parameters.time_feature is not None:
+            raise ValueError(
+                f"missing={parameters.missing!r} and time_feature={parameters.time_feature!r} are "
+                "not for weights from elsewhere, whose network reads numbers as they are"
+            )
         n_ids = tuple(len(table) for table in weights.tables)
         width = weights.n_features + len(n_ids)
         ids = choose(chosen_columns(parameters), width, of="a time step")

@@ -6,11 +6,11 @@ from fastrnn.bridge import RegressorMixin
 from fastrnn.estimators.base import RNNBase
 from fastrnn.estimators.numbers import NumberTask
 from fastrnn.estimators.predicting import outputs, read
-from fastrnn.estimators.task_parameters import PaddingParameters, PoolingParameters
+from fastrnn.estimators.task_parameters import PoolingParameters, SequenceParameters
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class RNNRegressor(RegressorMixin, PaddingParameters, PoolingParameters, RNNBase):
+class RNNRegressor(RegressorMixin, SequenceParameters, PoolingParameters, RNNBase):
     r"""Predict one or several numbers for each sequence with a recurrent network.
 
     A network of recurrent layers reads each sequence; a linear layer on what they remember gives

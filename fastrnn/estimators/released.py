@@ -1,14 +1,15 @@
 """Files of older formats as those of the present one; nobody else knows what they were like.
 
 Format 1, of version 0.1.0: the section "fitted_with" has the parameters that shaped the network,
-and "fitted" what was learned beside the weights. There was no zoneout, and texts were cut by other
-rules.
+and "fitted" what was learned beside the weights. There was no zoneout, texts were cut by other
+rules, and of sequences no value could be missing.
 """
 
 from fastrnn.estimators.labels import Labels
 from fastrnn.files import ModelFileError
 from fastrnn.files.codec import Flag, Place, Record, Text, Whole, as_model_file_error
 from fastrnn.inputs.columns import COLUMNS
+from fastrnn.inputs.missing import GAPS, NO_GAPS
 from fastrnn.inputs.tokens import OF_0_1
 from fastrnn.network.architecture import Architecture
 from fastrnn.network.cell import ZONEOUT
@@ -16,15 +17,14 @@ from fastrnn.network.cell import ZONEOUT
 
 def added(kind):
     """Parameters that no estimator of a kind had, and what they were in effect."""
-    zoneout = {ZONEOUT.name: ZONEOUT.default}
-    return zoneout | _NEVER_PADDED if kind in _READ_SEQUENCES else zoneout
+    return {ZONEOUT.name: ZONEOUT.default} | _ADDED_TO.get(kind, {})
 
 
-_READ_SEQUENCES = ("classifier", "regressor", "tagger")
-_NEVER_PADDED = {"padding": None}
-
-_NORMALIZATION = {"normalization": None}
-"""The one that a language model did not have."""
+_OF_SEQUENCES = {"missing": "error", "time_feature": None, "padding": None}
+_ADDED_TO = {
+    **dict.fromkeys(("classifier", "regressor", "tagger"), _OF_SEQUENCES),
+    "language_model": {"normalization": None},
+}
 
 _NEW = ("architecture", "reader", "task")
 _TENSORS = {
@@ -89,7 +89,7 @@ def to_present_format(file):
         architecture = _architecture(shaped, ends, file)
     sections["parameters"] = added(file.kind) | sections["parameters"]
     if file.kind == "language_model":
-        sections["parameters"] = _NORMALIZATION | _with_old_tokenizer(sections["parameters"])
+        sections["parameters"] = _with_old_tokenizer(sections["parameters"])
     parts = zip(_NEW, (architecture.to_record(), reader, task), strict=True)
     file.replace_sections(sections | dict(parts), _TENSORS)
 
@@ -143,6 +143,7 @@ def _rows(file, name):
 
 def _of_sequences(fitted, checked):
     reader = {"kind": "sequences", **{name: fitted[name] for name in _SEQUENCES}}
+    reader["gaps"] = GAPS.write(NO_GAPS, Place("gaps"))
     reader["padding"] = None
     return reader, {"id_tables": range(len(checked["columns"].ids))}
 
@@ -196,7 +197,7 @@ def _language_model(fitted, checked, shaped, file):
     encoder = None
     if fitted["vocabulary"] is not None:
         encoder = {name: _take(shaped, name) for name in _ENCODER}
-        encoder = _NORMALIZATION | _with_old_tokenizer(encoder)
+        encoder = _ADDED_TO["language_model"] | _with_old_tokenizer(encoder)
         encoder["vocabulary"] = fitted["vocabulary"]
     if file.shape("fitted.token_counts") != (checked["n_tokens"],):
         raise ValueError("n_tokens is not that of the counts")

@@ -8,6 +8,7 @@ from fastrnn.estimators.shared_parameters import BY_MINIBATCHES, STOCHASTIC
 from fastrnn.estimators.values import (
     BATCH_SIZE,
     CLASS_WEIGHTS,
+    COLUMN,
     LEVELS,
     NORMALIZATION,
     STEPS,
@@ -20,6 +21,7 @@ from fastrnn.estimators.values import (
     whole,
     words,
 )
+from fastrnn.inputs.missing import KINDS
 from fastrnn.inputs.padding import PADDINGS
 
 
@@ -38,9 +40,30 @@ class PoolingParameters:
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class PaddingParameters:
-    """What estimators take that read sequences of numbers."""
+class SequenceParameters:
+    """What estimators take that read sequences with gaps, times and padding."""
 
+    missing: str = parameter(
+        words(*KINDS),
+        "error",
+        """
+        What to do with a value of `X` that is missing: NaN, None, pandas' NA and NaT, or masked.
+
+        - "error": refuse it.
+        - "mask": the network reads the last value of the sequence again, before there is any the
+          mean that `fit` saw, and a mark beside every number: 1 where it is missing, else 0. Where
+          an id or category is missing it has a vector of its own.
+        """,
+    )
+    time_feature: int | str | None = parameter(
+        COLUMN,
+        None,
+        """
+        Number or name of the column of `X` that has the time of each step, in any unit, or as dates
+        in data frames. In its place the network reads the time since the step before, 0 for the
+        first, divided by the mean that `fit` saw. None: no column is a time.
+        """,
+    )
     padding: str | None = parameter(
         either(words(*PADDINGS), None),
         None,

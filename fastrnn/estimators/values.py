@@ -128,6 +128,12 @@ COLUMNS = Values(
     (type(None), str, list, tuple, np.ndarray),
     lambda value: not isinstance(value, str) or value in ("all", "from_dtype"),
 )
+COLUMN = Values(
+    "None, the number of a column or its name",
+    "int, str or None",
+    (type(None), Integral, str),
+    lambda value: not isinstance(value, Integral) or value >= 0,
+)
 TOKENIZER = Values(
     "'char', 'word' or a callable",
     f"{words(*TOKENIZERS).written} or callable",

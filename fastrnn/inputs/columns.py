@@ -96,7 +96,7 @@ def choose(wanted, width, names=None, categorical=(), of="X"):
                 f"of {width} columns"
             )
         return tuple(np.flatnonzero(chosen).tolist())
-    numbers = [_column_number(entry, width, names, of) for entry in chosen.tolist()]
+    numbers = [column_number(entry, width, names, of) for entry in chosen.tolist()]
     if len(set(numbers)) < len(numbers):
         raise ValueError(f"categorical_features chooses a column twice: {wanted!r}")
     return tuple(sorted(numbers))
@@ -131,23 +131,22 @@ def count_features(n):
     return f"{n} feature" if n == 1 else f"{n} features"
 
 
-def _column_number(entry, width, names, of):
+def column_number(entry, width, names, of="X", what="categorical_features"):
+    """Return the number of a column that is given by number or name in the argument `what`."""
     if isinstance(entry, str):
         if names is None:
             raise ValueError(
-                f"categorical_features has the name {entry!r}, but {of} is no data frame, or list "
-                "of data frames, whose columns have names"
+                f"{what} has the name {entry!r}, but {of} is no data frame, or list of data "
+                "frames, whose columns have names"
             )
         if names.count(entry) != 1:
             raise ValueError(
-                f"categorical_features has the name {entry!r}, which {names.count(entry)} columns "
-                f"of {of} have, expected one of {list(names)}"
+                f"{what} has the name {entry!r}, which {names.count(entry)} columns of {of} have, "
+                f"expected one of {list(names)}"
             )
         return names.index(entry)
     if isinstance(entry, bool) or not isinstance(entry, int):
-        raise ValueError(f"categorical_features has the entry {entry!r}, expected numbers or names")
+        raise ValueError(f"{what} has the entry {entry!r}, expected numbers or names")
     if not 0 <= entry < width:
-        raise ValueError(
-            f"categorical_features has the column {entry}, but {of} has columns 0 to {width - 1}"
-        )
+        raise ValueError(f"{what} has the column {entry}, but {of} has columns 0 to {width - 1}")
     return entry

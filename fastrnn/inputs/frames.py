@@ -11,18 +11,18 @@ import re
 import sys
 import warnings
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 import numpy as np
 
-from fastrnn.inputs.arrays import NUMERIC, REAL
-from fastrnn.inputs.columns import Columns, check_shape, choose, name_place
+from fastrnn.inputs.arrays import NUMERIC, REAL, is_missing
+from fastrnn.inputs.columns import Columns, check_shape, choose, column_number, name_place
 from fastrnn.inputs.containers import is_a
 
 _CATEGORICAL = re.compile(r"(category|categorical|enum|(large_)?str(ing)?|utf8)\b", re.IGNORECASE)
 _POLARS_NUMBERS = re.compile("(U?Int|Float|Boolean)")
-UNKNOWN = -1
-"""The number of a value that is missing or that fit has not seen."""
+UNKNOWN, MISSING = -1, -2
+"""The numbers of a value that fit has not seen, and of one that is missing."""
 
 
 def is_frame(X):
@@ -114,6 +114,25 @@ def column_numbers(frame, j):
     return array.astype(np.float64) if array.dtype.kind in NUMERIC else None
 
 
+def column_times(frame, j):
+    """Return a column of dates or durations as an array of float64, in seconds, NaN without one.
+
+    Dates count from the beginning of 1970. It is None for a column of anything else.
+    """
+    if is_categorical(frame, j):
+        return None
+    array = column_array(frame, j)
+    if array.dtype == object:
+        values = [None if is_missing(value) else value for value in array.tolist()]
+        if not any(isinstance(value, date) for value in values):
+            return None
+        array = np.array(values, "datetime64[us]")
+    if array.dtype.kind not in "mM":
+        return None
+    start = np.datetime64(0, "s") if array.dtype.kind == "M" else np.timedelta64(0, "s")
+    return (array - start) / np.timedelta64(1, "s")
+
+
 def is_categorical(frame, j):
     """Tell whether a column holds categories or strings."""
     column = column_of(frame, j)
@@ -123,9 +142,9 @@ def is_categorical(frame, j):
     return bool(_CATEGORICAL.match(str(column.dtype)))
 
 
-def is_missing(value):
-    """Tell whether a value stands for nothing: None, NaN, and what pandas has of that kind."""
-    return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
+def is_blank(frame, j):
+    """Tell whether all values of a column are missing."""
+    return all(map(is_missing, column_values(frame, j)))
 
 
 def value_at(frame, row, j):
@@ -150,25 +169,33 @@ def learn_categories(frames, columns):
 
 
 def number_values(frame, j, numbers):
-    """Return the number of each value of a column, `UNKNOWN` for one without."""
-    return np.array([numbers.get(value, UNKNOWN) for value in column_values(frame, j)])
+    """Return the number of each value of a column, `UNKNOWN` or `MISSING` for one without."""
+    return np.array(
+        [
+            numbers[value] if value in numbers else MISSING if is_missing(value) else UNKNOWN
+            for value in column_values(frame, j)
+        ]
+    )
 
 
-def encode(frame, numbers):
+def encode(frame, numbers, replaced=None):
     """Return the frame as an array, with numbers for the values of categorical columns.
 
-    These have, by the number of the column, the number of each value.
+    These have, by the number of the column, the number of each value; `replaced` has whole columns.
     """
+    replaced = dict(replaced or {})
+    replaced.update((j, number_values(frame, j, of_column)) for j, of_column in numbers.items())
     n_rows, n_columns = shape_of(frame)
-    others = [j for j in range(n_columns) if j not in numbers]
-    if not numbers:
+    others = [j for j in range(n_columns) if j not in replaced]
+    if not replaced:
         return _take(frame, others) if _is_columns(frame) else np.asanyarray(frame)
     rest = _take(frame, others) if others else np.empty((n_rows, 0), np.int64)
-    dtype = np.result_type(rest.dtype, np.int64) if rest.dtype.kind in NUMERIC else object
+    kinds = [values.dtype for values in replaced.values()]
+    dtype = np.result_type(rest.dtype, *kinds) if rest.dtype.kind in NUMERIC else object
     array = np.empty((n_rows, n_columns), dtype)
     array[:, others] = rest
-    for j, of_column in numbers.items():
-        array[:, j] = number_values(frame, j, of_column)
+    for j, values in replaced.items():
+        array[:, j] = values
     return array
 
 
@@ -279,13 +306,15 @@ class Frames:
     """The data frames among `X`: one table, one for each sequence, or none.
 
     `numbers` has for each categorical column the number of each of its values; in a table all
-    columns share those of column 0.
+    columns share those of column 0. `time` is the column of times, which `has_dates` or numbers.
     """
 
     frames: list
     is_table: bool = False
     names: tuple[str, ...] | None = None
     numbers: dict[int, dict] = field(default_factory=dict)
+    time: int | None = None
+    has_dates: bool = False
 
     @classmethod
     def of_table(cls, frame, columns, wants_ids, was_table=False):
@@ -315,7 +344,7 @@ class Frames:
         return self
 
     @classmethod
-    def of_list(cls, X, columns, n_features):
+    def of_list(cls, X, columns, n_features, time_feature=None):
         """Read the frames of a list, where there are any."""
         is_numeric = isinstance(X, np.ndarray) and X.dtype != object
         # One item of each type tells, for there may be very many.
@@ -348,12 +377,15 @@ class Frames:
             check_shape(i, shape_of(item), n_features, first=first)
             items[i] = _select(item, places_of(item, self.names))
         each = range(shape_of(items[0])[1])
+        if time_feature is not None:
+            self.time = column_number(time_feature, len(each), self.names, what="time_feature")
+            self.has_dates = column_times(items[0], self.time) is not None
         masks = [[is_categorical(item, j) for j in each] for item in items]
         any_mask = [any(mask[j] for mask in masks) for j in each]
         self._number(any_mask, columns, lambda j: learn_categories(items, [j]))
         for i, mask in enumerate(masks):
             for j in self.numbers:
-                if not mask[j]:
+                if not mask[j] and not is_blank(items[i], j):
                     raise TypeError(
                         f"{self.place(i, j)} holds no categories, expected them "
                         "as in other sequences"
@@ -367,7 +399,7 @@ class Frames:
             categories = fitted.get(j)
             if columns is None and is_:
                 categories = learn(j)
-            elif columns is not None and is_ != (categories is not None):
+            elif columns is not None and is_ != (categories is not None) and not self._is_blank(j):
                 kinds = ("numbers", "categories") if is_ else ("categories", "numbers")
                 raise TypeError(
                     f"{self.place(j)} of X holds {kinds[1]}, expected {kinds[0]} as in fit"
@@ -381,7 +413,20 @@ class Frames:
             (frame,) = self.frames
             each = range(shape_of(frame)[1]) if self.numbers else ()
             return encode(frame, dict.fromkeys(each, self.numbers.get(0)))
-        return [encode(frame, self.numbers) for frame in self.frames]
+        return [encode(frame, self.numbers, self._dates(frame)) for frame in self.frames]
+
+    def _is_blank(self, j):
+        """Whether there are frames, and none has a value in a column."""
+        return bool(self.frames) and all(is_blank(frame, j) for frame in self.frames)
+
+    def _dates(self, frame):
+        """The column of dates, in seconds from the first on; none without."""
+        if not self.has_dates:
+            return {}
+        seconds = column_times(frame, self.time)
+        if seconds is None:
+            raise TypeError(f"{self.place(self.time)} holds no dates, expected them as elsewhere")
+        return {self.time: seconds - seconds[:1]}
 
     def choose(self, wanted, width):
         """Return which of the columns of a time step are ids."""
@@ -395,13 +440,27 @@ class Frames:
                 )
         return chosen
 
+    def choose_time(self, wanted, width, chosen):
+        """Return which of the columns of a time step has its time; those chosen are ids."""
+        time = column_number(
+            wanted, width, None if self.is_table else self.names, what="time_feature"
+        )
+        if time in chosen:
+            raise ValueError(
+                f"time_feature is {wanted!r}, a column that categorical_features makes one of ids"
+            )
+        return time
+
     def learned(self, width, chosen, ids):
-        """Return what a later X has to agree with."""
+        """Return what a later X has to agree with; an id is -1 where it is missing."""
         categories = tuple(tuple(self.numbers[j]) if j in self.numbers else None for j in chosen)
         n_categories = tuple(
             len(values) if values is not None else int(ids[:, k].max()) + 1
             for k, values in enumerate(categories)
         )
+        if 0 in n_categories:
+            place = self.place(chosen[n_categories.index(0)])
+            raise ValueError(f"{place} of X has no value at all, expected ids or categories")
         return Columns(width, self.names, chosen, n_categories, categories)
 
     def place(self, *place):

@@ -2,6 +2,7 @@
 
 Whoever holds a `Sequences` may trust it: at least one feature or id column, no empty sequence,
 nothing but finite float32 or float64 numbers and ids that have a row in an embedding, C-contiguous.
+Where values may be missing, NaN stands for a number, and the id after the last for an id.
 
 Whether ``X`` is ragged is never guessed from its shape as an array. A list is read item by item,
 so its sequences mean the same whether or not they happen to agree in length.
@@ -9,20 +10,22 @@ so its sequences mean the same whether or not they happen to agree in length.
 
 import operator
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import numpy as np
 
-from fastrnn.inputs.arrays import NUMERIC, REAL, kernel_array
+from fastrnn.inputs.arrays import NUMERIC, REAL, kernel_array, missing_in, with_nan
 from fastrnn.inputs.columns import Columns, check_shape, count_features, name_place
 from fastrnn.inputs.containers import PLAIN, open_container, open_steps, show
-from fastrnn.inputs.frames import Frames, is_frame
+from fastrnn.inputs.frames import MISSING, Frames, is_frame
 from fastrnn.inputs.list_cells import cells_of_lists
+from fastrnn.inputs.missing import Times
 from fastrnn.inputs.padding import ADVICE, cut_padding, padded_steps
 
 SEQUENCES = "a list of sequences"
 SEQUENCE = "an array of shape (time, feature)"
+_GAPS = "missing='mask' accepts gaps"
 _NO_FRAME = "of dicts only one is read whose values are NumPy arrays of one length, a data frame"
 _ADVICE = (
     (str, "; fastrnn.preprocessing.TokenEncoder makes ids of text"),
@@ -62,6 +65,8 @@ class Sequences:
         What was learned about the columns of ``X``.
     padded_lengths : ndarray of shape (n_sequences,) or None, default=None
         How many steps each sequence had before its padding was cut off.
+    times : Times or None, default=None
+        The times of the steps, where a column has them; it is not among the numbers.
 
     Examples
     --------
@@ -83,6 +88,7 @@ class Sequences:
     ids: np.ndarray | None = None
     columns: Columns | None = None
     padded_lengths: np.ndarray | None = None
+    times: Times | None = None
 
     @property
     def lengths(self) -> np.ndarray:
@@ -133,10 +139,14 @@ class Sequences:
         offsets = _offsets(lengths)
         rows = np.repeat(self.offsets[:-1][indices] - offsets[:-1], lengths)
         rows += np.arange(offsets[-1])
-        values, ids = self.values.take(rows, axis=0), self.ids
+        values, ids, times = self.values.take(rows, axis=0), self.ids, self.times
         if ids is not None:
             ids = _read_only(ids.take(rows, axis=0))
-        return Sequences(_read_only(values), offsets, self.n_columns, ids, self.columns)
+        if times is not None:
+            times = replace(times, numbers=times.numbers.take(rows))
+        return Sequences(
+            _read_only(values), offsets, self.n_columns, ids, self.columns, times=times
+        )
 
 
 def as_sequences(
@@ -149,6 +159,7 @@ def as_sequences(
     columns=None,
     allow_nan=False,
     padding=None,
+    time_feature=None,
 ) -> Sequences:
     """Read sequences from everything that fastrnn accepts, and refuse everything else.
 
@@ -179,10 +190,14 @@ def as_sequences(
         What was learned from an earlier ``X``, its ``sequences.columns``: names, ids and categories
         must be among those. `n_features` and `categorical_features` are not used then.
     allow_nan : bool, default=False
-        Whether NaN is a number, except among ids.
+        Whether values may be missing: NaN, None, pandas' NA and NaT, or masked. Numbers are NaN
+        then, and ids the one after the last that there is.
     padding : {"nan"} or None, default=None
         "nan" cuts off the time steps at the end of each sequence that are NaN in every column; the
         rows of a table are then sequences of any length.
+    time_feature : int, str or None, default=None
+        Number or name of the column that has the time of each step: numbers, or in data frames
+        dates. Nothing is checked but that they are numbers or dates.
 
     Returns
     -------
@@ -214,10 +229,10 @@ def as_sequences(
         wants_ids = bool(columns.ids) if columns is not None else categorical_features is not None
         was_table = n_columns is not None or padding is not None
         source = Frames.of_table(X, columns, wants_ids, was_table)
-        X = _open(source.encode())
+        X = _open(source.encode(), allow_nan)
     else:
-        X = _open_items(_open(X))
-        source = Frames.of_list(X, columns, n_features)
+        X = _open_items(_open(X, allow_nan))
+        source = Frames.of_list(X, columns, n_features, time_feature)
         X = source.encode() if source.frames else X
     is_table = isinstance(X, np.ndarray) and X.ndim == 2
     if is_table:
@@ -229,7 +244,7 @@ def as_sequences(
         lengths = np.full(len(X), X.shape[1])
         kinds = {(X.dtype.kind, X.dtype.itemsize)}
     else:
-        items = [_read_item(i, item, source) for i, item in enumerate(X)]
+        items = [_read_item(i, item, source, allow_nan) for i, item in enumerate(X)]
         arrays = [item if item.ndim == 2 else item[:, np.newaxis] for item in items]
         for i, array in enumerate(arrays):
             check_shape(i, array.shape, n_features, first=arrays[0].shape)
@@ -249,16 +264,26 @@ def as_sequences(
     width = arrays[0].shape[1]
     chosen = columns.ids if columns is not None else source.choose(categorical_features, width)
     numeric = [j for j in range(width) if j not in chosen]
+    times = None
+    if time_feature is not None:
+        time = source.choose_time(time_feature, width, chosen)
+        numeric.remove(time)
+        numbers = _join(arrays, [time], np.dtype(np.float64))[:, 0]
+        times = Times(numbers, time, source.has_dates)
     with np.errstate(over="ignore"):  # reported by _check_finite, with its place
         values = _join(arrays, numeric, dtype)
     _check_finite(values, offsets, arrays, numeric, allow_nan, source)
-    ids = None
+    ids = missing = None
     if chosen:
-        ids = _read_only(_read_ids(arrays, offsets, chosen, columns, source))
+        ids, missing = _read_ids(arrays, offsets, chosen, columns, source, allow_nan)
     if columns is None:
         columns = source.learned(width, chosen, ids)
+    if chosen:
+        if missing is not None:
+            ids = np.where(missing, columns.n_categories, ids)
+        ids = _read_only(ids)
     length = int(lengths[0]) if is_table else None
-    return Sequences(_read_only(values), offsets, length, ids, columns, padded_lengths)
+    return Sequences(_read_only(values), offsets, length, ids, columns, padded_lengths, times)
 
 
 def _join(arrays, columns, dtype=None):
@@ -277,14 +302,30 @@ def _join(arrays, columns, dtype=None):
     return np.concatenate(arrays, out=values, casting="unsafe")
 
 
-def _read_ids(arrays, offsets, chosen, columns, source):
-    """Return the id columns as whole numbers, all of them valid."""
-    given = _join(arrays, list(chosen))
+def _read_ids(arrays, offsets, chosen, columns, source, allow_nan):
+    """Return the id columns as whole numbers, all of them valid, and which are missing or None.
+
+    A missing one is -1.
+    """
+    given, missing = _join(arrays, list(chosen)), None
+    if allow_nan:
+        # Of categories the number of what is missing is one of its own.
+        missing = np.stack(
+            [
+                column == MISSING if j in source.numbers else np.isnan(column)
+                for j, column in zip(chosen, given.T, strict=True)
+            ],
+            axis=1,
+        )
+        missing = missing if missing.any() else None
     limits = np.iinfo(np.int64).max if columns is None else np.array(columns.n_categories)
     with np.errstate(invalid="ignore"):
         valid = (given >= 0) & (given < limits)
         if given.dtype.kind == "f":
             valid &= given == np.floor(given)
+    if missing is not None:
+        valid |= missing
+        given = np.where(missing, -1, given)
     if not valid.all():
         row, k = divmod(int(valid.argmin()), len(chosen))
         i, step = _locate(row, offsets)
@@ -303,13 +344,13 @@ def _read_ids(arrays, offsets, chosen, columns, source):
                 f"{columns.n_categories[k] - 1}, the ids that fit learned"
             )
         raise ValueError(f"{place} is {value!s}, expected an id: a whole number >= 0")
-    return kernel_array(given, np.int64)
+    return kernel_array(given, np.int64), missing
 
 
-def _open(X):
+def _open(X, allow_nan=False):
     """Return `X` as the sequence type that it is, or as an array of one to three dimensions."""
     if not isinstance(X, Sequence) or isinstance(X, str | bytes | memoryview):
-        original, X = X, _read_array(X)
+        original, X = X, _read_array(X, allow_nan=allow_nan)
         if X.ndim == 0 and X.dtype.kind not in NUMERIC:
             raise TypeError(f"X is of type {type(original).__name__}, expected {SEQUENCES}")
         if not 1 <= X.ndim <= 3:
@@ -331,11 +372,11 @@ def _open_items(X):
     return [open_container(item, name_place(i), SEQUENCE) for i, item in enumerate(X)]
 
 
-def _read_item(i, item, source):
+def _read_item(i, item, source, allow_nan):
     """Return sequence `i` as an array of real numbers that has one or two dimensions."""
-    array = _read_array(item, i)
+    array = _read_array(item, i, allow_nan=allow_nan)
     if array.dtype.kind not in NUMERIC:
-        array = _read_numbers(array, i, source)
+        array = _read_numbers(array, i, source, allow_nan)
     if array.ndim == 0:
         raise ValueError(
             f"sequence {i} is a single number, expected an array of shape (time, feature). "
@@ -346,10 +387,13 @@ def _read_item(i, item, source):
     return array
 
 
-def _read_array(X, *place):
-    """Return the array-like `X`, found at `place`, as an array of any shape and dtype."""
+def _read_array(X, *place, allow_nan=False):
+    """Return the array-like `X`, found at `place`, as an array of any shape and dtype.
+
+    With `allow_nan` what is masked becomes NaN.
+    """
     if type(X) is np.ndarray and not (place and _has_arrays(X)):
-        return X
+        return with_nan(X) if allow_nan and (place or X.ndim > 1) else X
     if hasattr(X, "tocsr"):
         raise TypeError(
             f"{name_place(*place)} is sparse, expected a dense array: call its toarray()"
@@ -380,10 +424,10 @@ def _read_array(X, *place):
                 f"{name_place(*place)} is of type {type(X).__name__}, expected "
                 f"{SEQUENCE if place else SEQUENCES}: numpy says {error}"
             ) from error
-    if np.ma.is_masked(array):
+    if np.ma.is_masked(array) and not allow_nan:
         culprit = np.unravel_index(array.mask.argmax(), array.shape)
-        raise ValueError(f"{name_place(*place, *culprit)} is masked, expected a number")
-    return np.asarray(array)
+        raise ValueError(f"{name_place(*place, *culprit)} is masked, expected a number: {_GAPS}")
+    return with_nan(array) if allow_nan and (place or array.ndim > 1) else np.asarray(array)
 
 
 def _has_arrays(array):
@@ -408,10 +452,16 @@ def _ragged(steps, error):
     return f"cannot be made an array, expected one of shape (time, feature): {error}"
 
 
-def _read_numbers(array, i, source):
+def _read_numbers(array, i, source, allow_nan):
     """Return sequence `i`, an array of objects or of a dtype without real numbers, as float64."""
     if array.size == 0:
         return np.empty(array.shape)
+    missing = [] if allow_nan or not array.ndim else missing_in(array)
+    if any(missing):
+        culprit = np.unravel_index(missing.index(True), array.shape)
+        raise ValueError(
+            f"{name_place(i, *culprit)} is missing ({array[culprit]}), expected a number: {_GAPS}"
+        )
     kinds = {type(value) for value in array.flat}
     wrong = tuple(k for k in kinds if not issubclass(k, REAL) or k is np.timedelta64)
     if wrong:
@@ -469,7 +519,7 @@ def _check_finite(values, offsets, arrays, numeric, allow_nan, source):
         fault = "NaN" if np.isnan(original) else str(original)
     expected = "or NaN (not inf)" if allow_nan else "(neither NaN nor inf)"
     place, n_last = source.name(i, step, feature), padded_steps(arrays[i])
-    advice = ""
+    advice = f": {_GAPS}" if np.isnan(original) else ""
     if 0 < n_last == len(arrays[i]) - step and len(set(map(len, arrays))) == 1:
         advice = f"; the last {n_last} time steps of {name_place(i)} are all NaN: {ADVICE}"
     raise ValueError(f"{place} is {fault}, expected a finite number {expected}{advice}")

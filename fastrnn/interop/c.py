@@ -95,8 +95,10 @@ def export_c(est, path, *, prefix=None):
         )
     code = describe(model, _cells())
     text = Text(code, prefix)
-    reader = "columns.h" if model.plan is None else "series.h"
-    runtime = _runtime("functions.h", f"cells/{code.cell}.h", reader, "runtime.c")
+    readers = ["series.h"]
+    if model.plan is None:
+        readers = ["columns.h" if model.gaps.is_plain else "gaps.h", "answers.h"]
+    runtime = _runtime("functions.h", f"cells/{code.cell}.h", *readers, "runtime.c")
     for file in (source, header):
         if file.is_dir():
             raise IsADirectoryError(f"{file} is a folder")

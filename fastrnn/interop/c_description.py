@@ -88,12 +88,31 @@ def _describe_ids(code):
 
 def _describe_columns(code):
     """Numbers and ids of a step, for the estimators that read them as they are."""
-    columns = code.model.columns
+    columns, gaps = code.model.columns, code.model.gaps
     is_text = code.model.answers == "tokens"
     of_id = "the token, its place in tokens_" if is_text else "column {} of X"
-    code.numbers = [f"column {j} of X" for j in range(columns.width) if j not in columns.ids]
+    numbers = [j for j in range(columns.width) if j not in columns.ids]
+    code.numbers = [f"column {j} of X" for j in numbers]
     code.ids = [of_id.format(j) for j in columns.ids]
-    code.constants["N_FEATURES"] = code.model.architecture.n_features
+    code.constants["N_FEATURES"] = len(numbers)
+    if gaps.is_plain:
+        return
+    if gaps.allows:
+        code.numbers = [f"{number}, NAN if it is missing" for number in code.numbers]
+        counts = zip(code.ids, columns.n_categories, strict=True)
+        code.ids = [f"{of_id}, {n} if it is missing" for of_id, n in counts]
+        if gaps.mean:
+            code.add_weights("number_mean", gaps.mean)
+    if gaps.time is not None:
+        what = f"column {gaps.time} of X: the time since the step before, 0 of the first"
+        unit = " in seconds" if gaps.is_date else ""
+        code.numbers[numbers.index(gaps.time)] = what + unit
+    code.constants |= {
+        "MARKS": int(bool(gaps.mean)),
+        "N_VALUES": len(numbers) - (gaps.time is not None),
+        "TIME": -1 if gaps.time is None else numbers.index(gaps.time),
+        "UNIT": gaps.unit,
+    }
 
 
 def _describe_series(code):

@@ -136,6 +136,10 @@ typedef struct {{
             lines.append("float last; /* scaled value observed last */")
         if size.get("SEASON"):
             lines.append("int place; /* of the next step in its season */")
+        if size.get("MARKS"):
+            lines.append(f"float seen[{size['N_VALUES']}]; /* numbers that were not missing */")
+        if not self._model.gaps.is_plain:
+            lines.append("int has_begun; /* whether there was a step */")
         fields = "".join(f"    {line}\n" for line in lines)
         return (
             "/* What a stream remembers of the steps so far. */\n"
@@ -165,7 +169,7 @@ typedef struct {{
         lines = "".join(f"     {place:{width}} {meaning};\n" for place, meaning in inputs)
         refused = []
         if self._size["N_FEATURES"]:
-            refused.append("a number is not finite")
+            refused.append(self._unreadable())
         if self._size.get("LOG"):
             refused.append("the value is not above 0")
         if self._size["N_IDS"]:
@@ -185,11 +189,17 @@ typedef struct {{
         """Where each input stands, and what it is."""
         code = self._code
         inputs = [(f"x[{d}]", meaning) for d, meaning in enumerate(code.numbers)]
-        if not code.ids and self._plan is None:
+        if not code.ids and self._plan is None and self._model.gaps.is_plain:
             inputs = [("x", "the numbers of the step, as in X")]
         for c, (meaning, (n_ids, *_)) in enumerate(zip(code.ids, code.id_columns, strict=True)):
             inputs.append((f"ids[{c}]", f"{meaning}, from 0 to {n_ids - 1}"))
         return inputs
+
+    def _unreadable(self):
+        """Which numbers are refused."""
+        gaps = self._model.gaps
+        what = "a number is infinite" if gaps.allows else "a number is not finite"
+        return what if gaps.time is None else f"{what}, a time below 0 or not finite"
 
     def _outputs(self):
         """What the outputs are."""

@@ -8,6 +8,7 @@ import numpy as np
 from fastrnn.estimators import fitting
 from fastrnn.estimators.base import RNNBase
 from fastrnn.inputs.columns import Columns
+from fastrnn.inputs.missing import NO_GAPS, Gaps
 from fastrnn.network.network import Network
 
 LINKS = ("identity", "softmax", "sigmoid")
@@ -43,6 +44,8 @@ class Model:
         Of "numbers": whether `predict` returns one for each sequence, not a row.
     plan, covariates : Plan and CovariateScale, or None
         Of "forecasts": how series are read and scaled.
+    gaps : Gaps
+        Otherwise: what is read of missing values and times.
     """
 
     kind: str
@@ -57,6 +60,7 @@ class Model:
     is_flat: bool = False
     plan: Any = None
     covariates: Any = None
+    gaps: Gaps = NO_GAPS
 
     @property
     def architecture(self):
@@ -94,7 +98,8 @@ def read_model(est):
         raise TypeError(f"there is no export of what {type(est).__name__} answers")
     _check(network)
     about = _ABOUT[task.kind](reader, task)
-    return Model(kind.__name__, network, reader.columns, reader.step_names, **about)
+    columns, names, gaps = reader.columns, reader.step_names, reader.gaps
+    return Model(kind.__name__, network, columns, names, gaps=gaps, **about)
 
 
 def _classes(reader, task):

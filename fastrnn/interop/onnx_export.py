@@ -9,6 +9,7 @@ from fastrnn import __version__
 from fastrnn.files.atomic import replacing
 from fastrnn.interop.model import is_estimator, read_model
 from fastrnn.interop.onnx_forecast import add_forecaster
+from fastrnn.interop.onnx_gaps import add_gaps
 from fastrnn.interop.onnx_graph import Graph
 from fastrnn.interop.onnx_network import NetworkNodes, Steps
 
@@ -25,6 +26,8 @@ def to_onnx(est):
 
     - "X" (n, T, D), of the estimator's `dtype`: the features that are numbers, in their order.
     - "ids" (n, T, C), int64: those that are ids, in their order, and the tokens of text.
+    - "times" (n, T), float64: the column of `time_feature`, which is not in "X"; dates in seconds,
+      from any moment on.
     - "lengths" (n,), int64, from 1 to T.
 
     Outputs:
@@ -44,8 +47,12 @@ def to_onnx(est):
     - Outputs are "values" (n, horizon) as of `predict`, and "quantiles" (n, horizon, Q), float64,
       of the levels that were learned.
 
+    With ``missing`` other than "error", a number that is missing is NaN in "X", and of a column of
+    V ids the id V stands for a missing one.
+
     Metadata of the model (``metadata_props``) is JSON, as far as there is such a thing:
     "estimator", "fastrnn" (its version), "classes", "tokens", "features" and "id_features" (names),
+    "time_feature" (the name of that column), "missing" (the parameter, if not "error"),
     "n_categories" (number of ids in each column of "ids"), "categories" (what these stand for; of a
     forecaster by number of the covariate, those of the future first), "future_covariates" and
     "past_covariates" (names), and "quantiles".
@@ -143,16 +150,21 @@ def export_onnx(est, path):
 def _add_reader(graph, model):
     """Add all nodes of an estimator that reads sequences; return metadata."""
     network, architecture = model.network, model.architecture
-    x = ids = None
-    if architecture.n_features:
-        shape = ("n", "T", architecture.n_features)
+    gaps, x, ids, times = model.gaps, None, None, None
+    n_numbers = architecture.n_features - len(gaps.mean) - (gaps.time is not None)
+    if n_numbers:
+        shape = ("n", "T", n_numbers)
         x = graph.input("X", network.dtype, shape, "Numbers of each step, padded.")
+    if gaps.time is not None:
+        times = graph.input("times", np.float64, ("n", "T"), "Time of each step, padded.")
     if architecture.id_tables:
         shape = ("n", "T", len(architecture.id_tables))
         ids = graph.input("ids", np.int64, shape, "Ids of each step, padded with ids.")
     lengths = graph.input("lengths", np.int64, ("n",), "Steps of each sequence, 1 to T.")
-    steps = Steps(graph, lengths, graph.add("Shape", x or ids, start=1, end=2))
+    steps = Steps(graph, lengths, graph.add("Shape", x or ids or times, start=1, end=2))
     x, ids = (value and graph.add("Transpose", value, perm=[1, 0, 2]) for value in (x, ids))
+    if not gaps.is_plain:
+        x = add_gaps(graph, gaps, x, times, network.dtype)
     nodes = NetworkNodes(graph, model)
     y, states = nodes.read(graph, x, ids, steps)
     outputs = nodes.read_out(graph, nodes.pool(graph, y, states, steps))
@@ -167,14 +179,17 @@ def _add_reader(graph, model):
 
 def _metadata(model):
     """What the numbers of an estimator that reads sequences mean."""
-    metadata, columns = {}, model.columns
+    metadata, columns, gaps = {}, model.columns, model.gaps
+    if gaps.allows:
+        metadata["missing"] = gaps.missing
     if columns.ids:
         metadata["n_categories"] = columns.n_categories
     if model.names is not None:
-        is_id = [j in columns.ids for j in range(columns.width)]
-        for key, wanted in (("features", False), ("id_features", True)):
-            named = zip(model.names, is_id, strict=True)
-            metadata[key] = [str(name) for name, which in named if which == wanted]
+        numbers = [j for j in range(columns.width) if j not in (*columns.ids, gaps.time)]
+        for key, wanted in (("features", numbers), ("id_features", columns.ids)):
+            metadata[key] = [str(model.names[j]) for j in wanted]
+        if gaps.time is not None:
+            metadata["time_feature"] = str(model.names[gaps.time])
     if any(values is not None for values in columns.categories):
         metadata["categories"] = [
             values and [_plain(value) for value in values] for values in columns.categories

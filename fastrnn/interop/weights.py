@@ -221,6 +221,11 @@ def weights_of(model, library):
     """
     if is_estimator(model):
         exchanged = read_model(model)
+        if not exchanged.gaps.is_plain:
+            raise ValueError(
+                f"what the network reads of missing values and times is no part of {library}: "
+                "export the model to ONNX or C, or give its network_.layers"
+            )
         layers, tables = exchanged.network.layers, exchanged.network.embeddings
         head = exchanged.head
         if exchanged.answers == "numbers":

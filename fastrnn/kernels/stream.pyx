@@ -155,6 +155,14 @@ cdef class StreamKernel:
         p.n_steps = <int64_t*>self.address(state["n_steps"])
         p.total = <double*>self.address(state.get("total"))
         p.largest = self.address(state.get("largest"))
+        given = snapshot.gaps
+        p.gaps.is_plain, p.gaps.allows = given.is_plain, given.allows
+        p.gaps.has_time, p.gaps.unit = given.time is not None, given.unit
+        p.gaps.n_values = snapshot.n_values
+        p.gaps.seen = <double*>self.address(state.get("seen"))
+        p.gaps.time = <double*>self.address(state.get("time"))
+        p.gaps.new_seen = <double*>self.address(room["new_seen"])
+        p.gaps.new_time = <double*>self.address(room["new_time"])
         if snapshot.forecast is not None:
             forecast = snapshot.forecast
             f.n_ahead, f.n_learned = forecast.n_ahead, forecast.n_learned

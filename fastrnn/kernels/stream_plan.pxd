@@ -6,6 +6,7 @@ which streams may share. Here are pointers into them.
 
 from libc.stdint cimport int64_t
 
+from fastrnn.kernels.gaps cimport Gaps
 from fastrnn.kernels.vector_math cimport CellFunctions
 
 cdef enum Pooling:
@@ -36,7 +37,7 @@ cdef struct Layer:
 cdef struct Table:
     const void* values   # (rows, width)
     int64_t source       # column of the input that has the ids
-    int64_t rows, width
+    int64_t rows, width  # of rows, those of ids that may be given
 
 
 cdef struct Input:
@@ -90,3 +91,4 @@ cdef struct Plan:
     double* total          # (streams, F), for MEAN
     void* largest          # (streams, F), for MAX
     Forecast forecast
+    Gaps gaps

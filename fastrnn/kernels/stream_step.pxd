@@ -14,6 +14,7 @@ from libc.math cimport exp, floor, isnan, log
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
+cimport fastrnn.kernels.gaps as gaps
 cimport fastrnn.kernels.vector_math as vector_math
 from fastrnn.kernels.links cimport softmax_row
 from fastrnn.kernels.masks cimport zone_forward
@@ -108,6 +109,17 @@ cdef inline bint read_input(
             if not read_value(p, n, number_at(row, given.kind), read):
                 return False
             first = 1 + p.forecast.mask
+        if not p.gaps.is_plain:
+            for k in range(p.gaps.n_values):
+                value = number_at(row + p.sources[k] * given.column_stride, given.kind)
+                if not gaps.read_value(&p.gaps, n, k, value, read):
+                    return False
+            if p.gaps.has_time:
+                k = p.gaps.n_values
+                value = number_at(row + p.sources[k] * given.column_stride, given.kind)
+                if not gaps.read_time(&p.gaps, n, p.n_steps[n] == 0, value, read):
+                    return False
+            first = p.n_numbers
         for k in range(first, p.n_numbers):
             value = number_at(row + p.sources[k] * given.column_stride, given.kind)
             if p.center != NULL:
@@ -117,7 +129,9 @@ cdef inline bint read_input(
                 return False
         for k in range(p.n_tables):
             value = number_at(row + p.tables[k].source * given.column_stride, given.kind)
-            if not 0 <= value < p.tables[k].rows or value != floor(value):
+            if p.gaps.allows and isnan(value):
+                value = p.tables[k].rows  # the row of a missing id
+            elif not 0 <= value < p.tables[k].rows or value != floor(value):
                 return False
             p.ids[n * p.n_tables + k] = <int64_t>value
     return True
@@ -328,4 +342,8 @@ cdef inline bint advance(
         begin += rows
     if p.link == FORECAST:
         memcpy(p.forecast.last, p.forecast.new_last, p.n_streams * sizeof(double))
+    if p.gaps.allows:
+        memcpy(p.gaps.seen, p.gaps.new_seen, p.n_streams * p.gaps.n_values * sizeof(double))
+    if p.gaps.has_time:
+        memcpy(p.gaps.time, p.gaps.new_time, p.n_streams * sizeof(double))
     return True

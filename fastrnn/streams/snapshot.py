@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fastrnn.inputs.missing import NO_GAPS, Gaps
 from fastrnn.inputs.tokens import Spelling
 from fastrnn.kernels.recurrence import Cell
 from fastrnn.kernels.stream import MAX_STEPS, SHARD_ROWS, pack_factor, pack_factor_transposed
@@ -31,11 +32,15 @@ class Reading:
     tokens: dict[str, int] | None = None  # ids of tokens that may be given instead
     unknown: int | None = None  # the id of all other tokens; None if they are an error
     spelling: Spelling | None = None  # how these are written
+    gaps: Gaps = NO_GAPS  # what is read of missing values and of times
 
     @classmethod
     def of_columns(cls, fitted, **others):
         """Read the columns that a model was fitted on; others are attributes, or replace them."""
-        numbers = [j for j in range(fitted.width) if j not in fitted.ids]
+        gaps = others.get("gaps", NO_GAPS)
+        values = [j for j in range(fitted.width) if j not in (*fitted.ids, gaps.time)]
+        times = [] if gaps.time is None else [gaps.time]
+        numbers = values + times + values * gaps.allows
         known = {"id_sources": fitted.ids, "n_ids": fitted.n_categories, "columns": fitted}
         return cls(fitted.width, np.array(numbers, np.int64), **(known | others))
 
@@ -106,7 +111,8 @@ class Snapshot:
             raise ValueError(f"there is no stream of the head {network.head.kind!r}")
         self.dtype, self.pooling = network.dtype, network.pooling.kind
         n_numbers, n_outputs = len(reading.sources), network.head.n_outputs
-        self.width, self.n_ids = reading.width, reading.n_ids
+        self.width, self.n_ids, self.gaps = reading.width, reading.n_ids, reading.gaps
+        self.n_values = reading.width - len(reading.n_ids) - (self.gaps.time is not None)
         self.sources = _frozen("sources", reading.sources, np.int64, (n_numbers,))
         self.center = _frozen("center", reading.center, np.float64, (n_numbers,))
         self.deviation = _frozen("deviation", reading.deviation, np.float64, (n_numbers,))
@@ -114,7 +120,12 @@ class Snapshot:
         self.shift = _frozen("shift", self.shift, np.float64, (n_outputs,))
         if self.forecast is not None:
             self.forecast = _frozen_forecast(self.forecast)
-        self.is_plain = self.center is None and not reading.n_ids and self.forecast is None
+        self.is_plain = (
+            self.center is None
+            and not reading.n_ids
+            and self.forecast is None
+            and self.gaps.is_plain
+        )
         embeddings = [network.embeddings[k] for k in network.architecture.id_tables]
         sizes = [len(embeddings), len(reading.id_sources), len(reading.n_ids)]
         _expect(sizes == sizes[:1] * 3, "the columns of ids")
@@ -146,7 +157,12 @@ class Snapshot:
         limits = zip(self.n_ids, self.tables, strict=True)
         _expect(n_numbers == self.network.architecture.n_features, "the numbers")
         _expect(self.width >= 1 and all(0 <= j < self.width for j in sources), "the columns")
-        _expect(all(0 <= n <= len(table) for n, (table, _) in limits), "the numbers of ids")
+        allows = self.gaps.allows
+        _expect(all(0 <= n <= len(table) - allows for n, (table, _) in limits), "the ids")
+        if not self.gaps.is_plain:
+            n_read = self.gaps.width(self.n_values + (self.gaps.time is not None))
+            _expect(self.n_values >= 0 and n_numbers == n_read, "the gaps")
+            _expect(len(self.gaps.mean) == self.n_values * allows, "the gaps")
         _expect((self.center is None) == (self.deviation is None), "the scale of numbers")
         _expect((self.scale is None) == (self.shift is None), "the scale of outputs")
         _expect(not self.is_flat or n_outputs == 1, "the outputs")
@@ -182,6 +198,10 @@ class Snapshot:
             state["largest"] = np.zeros(pooled, self.dtype)
         if self.forecast is not None:
             state["last"] = np.zeros(n_streams)
+        if self.gaps.allows:
+            state["seen"] = np.tile(np.array(self.gaps.mean, np.float64), (n_streams, 1))
+        if self.gaps.time is not None:
+            state["time"] = np.zeros(n_streams)
         for name, rows in self.start.items():
             own = state[name]
             state[name] = checked_state(name, np.broadcast_to(rows, own.shape), own)
@@ -207,6 +227,8 @@ class Snapshot:
             "pooled": work.take("pooled", (rows, network.pooling.width)),
             "outputs": work.take("outputs", (rows, network.head.n_outputs)),
             "new_last": np.empty(n_streams),
+            "new_seen": np.empty((n_streams, max(0, self.n_values))),
+            "new_time": np.empty(n_streams),
             "rising": np.empty(forecast.n_learned if forecast else 0),
         }
 
@@ -215,15 +237,19 @@ class Snapshot:
         reading, forecast = self.reading, self.forecast
         if j in reading.id_sources:
             n = reading.n_ids[reading.id_sources.index(j)]
+            if value != value and self.gaps.allows:
+                return None
             if 0 <= value < n and value == int(value):
                 return None
             if value != value or value < 0 or value != np.floor(value):
                 return f"{value:.15g}, expected an id: a whole number >= 0"
             return f"the id {value:.15g}, expected one from 0 to {n - 1}, the ids that fit learned"
         if np.isnan(value):
-            if forecast is None or j:
-                return "NaN, expected a finite number"
-            return None if forecast.mask else "NaN: missing='mask' accepts gaps"
+            if forecast is None and self.gaps.allows and j != self.gaps.time:
+                return None
+            if forecast is not None and j == 0:
+                return None if forecast.mask else "NaN: missing='mask' accepts gaps"
+            return "NaN, expected a finite number"
         if forecast is not None and j == 0:
             if not abs(value) < 1e150:
                 return f"{value}, expected a finite number below 1e150"
@@ -232,7 +258,7 @@ class Snapshot:
         if np.isinf(value):
             return f"{value}, expected a finite number"
         with np.errstate(over="ignore"):
-            if forecast is None and np.isinf(self.dtype.type(value)):
+            if forecast is None and j != self.gaps.time and np.isinf(self.dtype.type(value)):
                 return f"{value}, which does not fit into {self.dtype}"
         return None
 

@@ -5,17 +5,17 @@ from numbers import Real
 
 import numpy as np
 
-from fastrnn.inputs.arrays import kernel_array
-from fastrnn.inputs.frames import is_frame
+from fastrnn.inputs.arrays import kernel_array, with_nan
+from fastrnn.inputs.frames import column_times, is_frame
 from fastrnn.inputs.sequences import as_sequences
 from fastrnn.kernels.stream import MAX_STEPS
 
 
 class Steps:
-    """The steps that streams of a model may be given; ``n_steps`` (n_streams,) they have read."""
+    """The steps that streams of a model in a state may be given."""
 
-    def __init__(self, snapshot, n_streams, n_steps):
-        self._snapshot, self.n_streams, self._n_steps = snapshot, n_streams, n_steps
+    def __init__(self, snapshot, n_streams, state):
+        self._snapshot, self.n_streams, self._state = snapshot, n_streams, state
 
     def convert(self, x):
         """Make an array of a step that the kernel reads."""
@@ -24,11 +24,11 @@ class Steps:
             x = _of_frame(x, reading)
         if reading.tokens is not None:
             x = _ids_of_tokens(x, reading)
-        if np.ma.is_masked(x):
+        if np.ma.is_masked(x) and not reading.gaps.allows:
             raise ValueError("x has masked numbers, expected none")
         expected = self._expected()
         try:
-            array = np.asarray(x)
+            array = np.asarray(x) if not reading.gaps.allows else with_nan(np.asanyarray(x))
         except ValueError as error:
             raise ValueError(f"x has rows of unequal length, expected {expected}") from error
         if array.dtype.kind == "O" and all(isinstance(v, Real | Decimal) for v in array.flat):
@@ -56,16 +56,25 @@ class Steps:
 
     def refusal(self, x):
         """Return the error that says why the kernel would not read a step."""
-        for n, count in enumerate(self._n_steps.tolist()):
+        for n, count in enumerate(self._state["n_steps"].tolist()):
             if not 0 <= count < MAX_STEPS:
                 return ValueError(f"stream {n} has counted {count} steps: it needs a reset")
         rows = np.asarray(x).reshape(self.n_streams, self._snapshot.width)
         for n, row in enumerate(rows.tolist()):
             for j, value in enumerate(row):
-                if fault := self._snapshot.fault(j, value):
+                if fault := self._snapshot.fault(j, value) or self._fault_of_time(n, j, value):
                     stream = f"stream {n}, " if self.n_streams > 1 else ""
                     return ValueError(f"{stream}feature {j} of x is {fault}")
         return ValueError(f"x has a number that does not fit into {self._snapshot.dtype}")
+
+    def _fault_of_time(self, n, j, value):
+        """Say what is wrong with the time of a step; None if nothing is, or it is none."""
+        if j != self._snapshot.gaps.time or not self._state["n_steps"][n]:
+            return None
+        before = self._state["time"][n]
+        if value < before:
+            return f"the time {value:.15g}, expected one not before {before:.15g}, that of the last"
+        return None
 
     def unsuitable(self, out, shape):
         """Return the error that says why an array cannot take the answer."""
@@ -83,11 +92,19 @@ def _of_frame(frame, reading):
     """The rows of a data frame as an array, categories as ids."""
     if reading.columns is None:
         raise TypeError("x is a data frame, expected an array")
-    sequences = as_sequences([frame], columns=reading.columns)
+    gaps = reading.gaps
+    sequences = as_sequences(
+        [frame], columns=reading.columns, allow_nan=gaps.allows, time_feature=gaps.time
+    )
     rows = np.empty((len(sequences.values), reading.width))
-    rows[:, reading.sources] = sequences.values
+    rows[:, reading.sources[: sequences.n_features]] = sequences.values
     if sequences.ids is not None:
-        rows[:, list(reading.id_sources)] = sequences.ids
+        missing = sequences.ids == reading.n_ids
+        rows[:, list(reading.id_sources)] = np.where(missing, np.nan, sequences.ids)
+    if gaps.time is not None:
+        gaps.check_kind(sequences.times)
+        numbers = column_times(frame, gaps.time) if gaps.is_date else sequences.times.numbers
+        rows[:, gaps.time] = numbers
     return rows
 
 

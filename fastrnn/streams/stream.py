@@ -55,7 +55,7 @@ class Stream(StreamKernel):
         self._snapshot, self._n_streams = snapshot, int(n_streams)
         self._state = snapshot.new_state(self._n_streams)
         room = snapshot.new_room(self._n_streams)
-        steps = Steps(snapshot, self._n_streams, self._state["n_steps"])
+        steps = Steps(snapshot, self._n_streams, self._state)
         super().__init__(steps, snapshot, self._state, room, np.ndarray, np.int64, np.empty)
 
     def __reduce__(self):
@@ -79,7 +79,9 @@ class Stream(StreamKernel):
         A dict of arrays with a row for each stream: "h_0", "h_1", ... and, of cells that have one,
         "c_0", ... are the states of each layer, "n_steps" says how many steps were read; "total" is
         the sum of the states with ``pooling="mean"``, "largest" their maximum with
-        ``pooling="max"``, and "last" a forecaster's last observed value, scaled.
+        ``pooling="max"``, and "last" a forecaster's last observed value, scaled. With ``missing``
+        other than "error", "seen" are the last numbers that were not missing, and with
+        `time_feature`, "time" is that of the last step.
         """
         return copy_of_state(self)
 

@@ -68,7 +68,6 @@ def test_take_takes_ids():
             r"^sequence 1, time step 0, feature 2 is -1\.0, expected an id: a whole number >= 0$",
         ),
         (2.5, r"^sequence 1, time step 0, feature 2 is 2\.5, expected an id"),
-        (np.nan, r"^sequence 1, time step 0, feature 2 is nan, expected an id"),
         (np.inf, r"^sequence 1, time step 0, feature 2 is inf, expected an id"),
         (1e30, r"^sequence 1, time step 0, feature 2 is 1e\+30, expected an id"),
     ],
@@ -79,6 +78,16 @@ def test_no_id(value, message):
     for allow_nan in (False, True):
         with pytest.raises(ValueError, match=message):
             as_sequences(X, categorical_features=[0, 2], allow_nan=allow_nan)
+
+
+def test_missing_id():
+    X = arrays(ID_RAGGED)
+    X[1][0, 2] = np.nan
+    message = r"^sequence 1, time step 0, feature 2 is nan, expected an id"
+    with pytest.raises(ValueError, match=message):
+        as_sequences(X, categorical_features=[0, 2])
+    sequences = as_sequences(X, categorical_features=[0, 2], allow_nan=True)
+    assert sequences.ids[sequences.offsets[1], 1] == sequences.columns.n_categories[1]
 
 
 def test_id_that_fit_has_not_seen():

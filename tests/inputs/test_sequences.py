@@ -219,7 +219,7 @@ def test_pandas():
     np.testing.assert_array_equal(as_sequences(column).lengths, [2, 3])
     with pytest.raises(TypeError, match=r"sequence 1, time step 0 is \'x\' of type str"):
         as_sequences(pandas.DataFrame({"a": [1, "x"]}))
-    with pytest.raises(TypeError, match=r"sequence 1, time step 0 is <NA> of type NAType"):
+    with pytest.raises(ValueError, match=r"sequence 1, time step 0 is missing \(<NA>\)"):
         as_sequences(pandas.DataFrame({"a": [1, pandas.NA]}, dtype=object))
     with pytest.raises(ValueError, match=r"sequence 1, time step 2, feature 0 is NaN"):
         as_sequences(frame.assign(c=[1.0, None]))
@@ -324,7 +324,7 @@ GOOD = np.zeros((2, 3))
         ([GOOD, {}], TypeError, r"^sequence 1 is of type dict, expected an array of shape"),
         ([GOOD, (x for x in GOOD)], TypeError, r"^sequence 1 is of type generator, .* make a list"),
         ([[1, 2], [3, "4"]], TypeError, r"^sequence 1, time step 0 is .* of type str_?:"),
-        ([[1, 2], [3, None]], TypeError, r"^sequence 1, time step 1 is .* of type NoneType:"),
+        ([[1, 2], [3, None]], ValueError, r"^sequence 1, time step 1 is missing \(None\)"),
         (
             [GOOD, np.full((2, 3), "1")],
             TypeError,

@@ -1,4 +1,4 @@
-/* Numbers that are read as they are, and outputs that mean what the model says. */
+/* Numbers that are read as they are. */
 
 #include "functions.h"
 
@@ -22,16 +22,4 @@ static void read_numbers(const float *x, stream_type *stream, float *input)
 {
     (void)stream;
     set(input, x, N_FEATURES);
-}
-
-/* Bring outputs to the units of what was learned. */
-static void finish(const stream_type *stream, float *y)
-{
-    (void)stream;
-#if SCALED
-    for (int k = 0; k < N_OUTPUTS; k++)
-        y[k] = y[k] * y_scale[k] + y_mean[k];
-#else
-    (void)y;
-#endif
 }

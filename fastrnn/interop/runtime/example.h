@@ -16,6 +16,8 @@ typedef struct {
     } scale;
     float last;
     int place;
+    float seen[2];
+    int has_begun;
 } stream_type;
 
 #define N_FEATURES 2
@@ -44,6 +46,10 @@ typedef struct {
 #define SEASON 4
 #define MASK 1
 #define RELATIVE 1
+#define MARKS 1
+#define N_VALUES 1
+#define TIME 1
+#define UNIT 60.0f
 
 typedef struct {
     int D, H;
@@ -60,7 +66,7 @@ static const float g_x1[4 * 5], g_h1[4 * 5], g_c1[5], b_c1[5];
 static const float W2[5 * 4 * 3], U2[3 * 4 * 3], b2[4 * 3], b_n2[3], p2[3 * 3];
 static const float g_x2[4 * 3], g_h2[4 * 3], g_c2[3], b_c2[3];
 static const float Wy[3 * 6], by[6], y_scale[6], y_mean[6];
-static const float table1[7 * 3], covariate_mean[1], covariate_scale[1];
+static const float table1[7 * 3], covariate_mean[1], covariate_scale[1], number_mean[1];
 
 static const layer_type layers[] = {{6, 5, W1, U1, b1, b_n1, p1, g_x1, g_h1, g_c1, b_c1},
                                     {5, 3, W2, U2, b2, b_n2, p2, g_x2, g_h2, g_c2, b_c2}};

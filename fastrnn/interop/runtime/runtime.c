@@ -1,5 +1,6 @@
 /* How a model reads a step, and what it says. */
 
+#include "answers.h"
 #include "cells/lstm.h"
 #include "columns.h"
 
