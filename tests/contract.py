@@ -54,6 +54,11 @@ class Case:
         """Whether numbers of tokens depend on how often they occur."""
         return self.estimator is RNNLanguageModel and self.fitted().encoder_ is not None
 
+    @property
+    def learns_means(self):
+        """Whether what is read depends on how often sequences occur, whatever they weigh."""
+        return "missing" in self.params
+
     def make(self, **params):
         """An estimator that trains in milliseconds."""
         return self.estimator(**{**SMALL, **self.params, **params})
@@ -151,6 +156,16 @@ def _ids_and_numbers(n, seed=0):
     X = [np.column_stack([x, kinds[: len(x)]]) for x in X]
     X[0][:2, 3] = 0, 3  # the ids that are learned
     return X, y
+
+
+def _gaps(n, seed=0):
+    """Sequences with ids, the time of each step, and gaps in all else."""
+    X, y = _ids_and_numbers(n, seed)
+    rng = np.random.default_rng(seed)
+    for x in X[1:]:
+        x[rng.random(x.shape) < 0.3] = np.nan
+    times = [1e9 + np.cumsum(60 * rng.integers(0, 3, len(x))) for x in X]
+    return [np.column_stack([x, t]) for x, t in zip(X, times, strict=True)], y
 
 
 _INSIDE = {
@@ -286,12 +301,13 @@ def _texts(X, other, **params):
 
 def _sequences(estimator, draw, questions, rows, **options):
     X, y = draw(40)
+    infinite = [*X[:5], X[5] * np.inf, *X[6:]]
     holes = [*X[:5], X[5] * np.nan, *X[6:]]
     unknown = [*list(y[:3]), None, *list(y[4:])]
+    bad = ((infinite, y), (holes, y), (X, y[:-1]), (X, unknown), (X, None))
     return Case(
         estimator, (X, y), draw(25, seed=1), questions, rows=rows, follow=_follow_sequences,
-        bad=((holes, y), (X, y[:-1]), (X, unknown), (X, None)),
-        **options,
+        bad=bad, **options,
     )  # fmt: skip
 
 
@@ -308,6 +324,11 @@ CASES = {
     "ids": _sequences(
         RNNClassifier, _ids_and_numbers, _OF_CLASSES, _probabilities,
         params={"categorical_features": [3], "embedding_dim": 2},
+        first={"classes": ["up", "down"]},
+    ),
+    "gaps": _sequences(
+        RNNClassifier, _gaps, _OF_CLASSES, _probabilities,
+        params={"categorical_features": [3], "missing": "mask", "time_feature": 4},
         first={"classes": ["up", "down"]},
     ),
     "regressor": _sequences(

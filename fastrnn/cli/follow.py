@@ -10,8 +10,8 @@ from fastrnn.cli.files import CSVReader, Rows, name_of, writer
 def follow(model, task, options):
     """Answer each line of CSV at once, until one is not as it should be."""
     with _open(options.file or "-") as (name, file):
-        lines = _lines(io.TextIOWrapper(file, options.encoding, newline=""), name)
-        reader = CSVReader(lines, name, options.delimiter)
+        text = io.TextIOWrapper(file, options.encoding, newline="")
+        reader = CSVReader(_lines(text, name), name, options.delimiter)
         header = Rows(name, dict.fromkeys(reader.names, ()), ())
         streams = task.streams(model, header, options)
         named = [column for column in (streams.id, streams.time) if column is not None]

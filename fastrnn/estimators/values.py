@@ -132,7 +132,7 @@ COLUMN = Values(
     "None, the number of a column or its name",
     "int, str or None",
     (type(None), Integral, str),
-    lambda value: not isinstance(value, Integral) or value >= 0,
+    lambda value: not isinstance(value, Integral) or int(value) >= 0,
 )
 TOKENIZER = Values(
     "'char', 'word' or a callable",

@@ -89,8 +89,8 @@ class Gaps:
         if times is None:
             return cls(missing, mean)
         _check_order(sequences)
-        differences = np.delete(np.diff(times.numbers), sequences.offsets[1:-1] - 1)
         with np.errstate(over="ignore"):
+            differences = np.delete(np.diff(times.numbers), sequences.offsets[1:-1] - 1)
             unit = float(differences.mean()) if differences.size else 0.0
         if not np.isfinite(unit):
             raise ValueError(f"the times in feature {times.column} are too far apart for a mean")
@@ -199,7 +199,7 @@ def _check_order(sequences):
         fault = "missing" if np.isnan(value) else str(value)
         place = _place(sequences, wrong[0], times.column)
         raise ValueError(f"{place}, the time, is {fault}, expected a finite number or a date")
-    falls = np.diff(times.numbers, prepend=times.numbers[:1]) < 0
+    falls = np.append(False, times.numbers[1:] < times.numbers[:-1])
     falls[sequences.offsets[:-1]] = False
     if falls.any():
         row = int(falls.argmax())

@@ -222,13 +222,13 @@ def check_weights_are_repetition(case, **params):
         assert score != weighted.score(*case.data)
 
 
-@over(lambda case: case.is_separate and not case.counts_tokens)
+@over(lambda case: case.is_separate and not case.counts_tokens and not case.learns_means)
 def test_integer_weights_are_repetition(case):
     # The penalty of a minibatch is divided by the number of its sequences, whatever they weigh.
     check_weights_are_repetition(case, alpha=0.0, learning_rate_init=0.01)
 
 
-@over(lambda case: case.learns_with_lbfgs)
+@over(lambda case: case.learns_with_lbfgs and not case.learns_means)
 def test_integer_weights_are_repetition_with_lbfgs(case):
     check_weights_are_repetition(case, solver="lbfgs", alpha=0.01)
 

@@ -199,6 +199,11 @@ WRONG = [
     ("class_weight", {"up": -1.0}, ValueError),
     ("class_weight", {"up": None}, ValueError),
     ("class_weight", [1.0, 2.0], TypeError),
+    ("missing", "drop", ValueError),
+    ("missing", None, TypeError),
+    ("time_feature", -1, ValueError),
+    ("time_feature", 1.0, TypeError),
+    ("time_feature", True, TypeError),
 ]
 
 
@@ -506,7 +511,8 @@ def test_every_parameter_is_known_to_have_an_effect():
     elsewhere = {"verbose", "warm_start", "n_jobs"}  # test_contract*.py
     ids = {"embedding_dim", "categorical_features"}  # test_tokens.py
     padding = {"padding"}  # test_padding.py
-    tested = {*SOMETIMES_USED, *ALWAYS_USED, *elsewhere, *ids, *padding}
+    gaps = {"missing", "time_feature"}  # test_missing.py
+    tested = {*SOMETIMES_USED, *ALWAYS_USED, *elsewhere, *ids, *padding, *gaps}
     assert tested == set(RNNClassifier().get_params())
 
 
