@@ -414,6 +414,8 @@ def _read_array(X, *place, allow_nan=False):
         masked = any(isinstance(step, np.ma.MaskedArray) for step in X)
         try:
             array = np.ma.stack(X) if masked else np.asarray(X)
+            if array.dtype.kind in "US":  # also of what was no text before it stood beside one
+                array = np.array(X, dtype=object)
         except (ValueError, TypeError, RuntimeError) as error:
             raise ValueError(f"{name_place(*place)} {_ragged(X, error)}") from error
     else:

@@ -323,7 +323,7 @@ GOOD = np.zeros((2, 3))
         ([GOOD, None], TypeError, r"^sequence 1 is .* of type NoneType:"),
         ([GOOD, {}], TypeError, r"^sequence 1 is of type dict, expected an array of shape"),
         ([GOOD, (x for x in GOOD)], TypeError, r"^sequence 1 is of type generator, .* make a list"),
-        ([[1, 2], [3, "4"]], TypeError, r"^sequence 1, time step 0 is .* of type str_?:"),
+        ([[1, 2], [3, "4"]], TypeError, r"^sequence 1, time step 1 is '4' of type str:"),
         ([[1, 2], [3, None]], ValueError, r"^sequence 1, time step 1 is missing \(None\)"),
         (
             [GOOD, np.full((2, 3), "1")],
