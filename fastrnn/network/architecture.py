@@ -172,13 +172,7 @@ class Architecture:
         return sum(math.prod(shape) for shape in self.shapes().values())
 
     def shapes(self):
-        """Give the shape of every array of parameters.
-
-        Returns
-        -------
-        dict of str to tuple of int
-            By its name in `Network.named_views`, in the order of theta.
-        """
+        """The shape of every array of parameters by its name, in the order of theta."""
         shapes = {}
         for k, (width, size) in enumerate(zip(self.widths, self.hidden_layer_sizes, strict=True)):
             for suffix in ("", "_reverse")[: self.n_directions]:
@@ -194,33 +188,12 @@ class Architecture:
         return HEADS[self.head](self.n_outputs, tied=self.tied, **self.head_options)
 
     def to_record(self):
-        """Say all of it in what JSON knows.
-
-        Returns
-        -------
-        dict
-            For `from_record`.
-        """
+        """All of it in what JSON knows, for `from_record`."""
         return {name: _plain(value) for name, value in asdict(self).items()}
 
     @classmethod
     def from_record(cls, record):
-        """Read back what `to_record` said; nothing in it is trusted.
-
-        Parameters
-        ----------
-        record : dict
-            From `to_record`.
-
-        Returns
-        -------
-        Architecture
-
-        Raises
-        ------
-        ValueError
-            If anything is missing, or is not what it must be.
-        """
+        """Read back what `to_record` said; nothing in it is trusted: all else is a ValueError."""
         record = _mapping("an architecture", record)
         names = [part.name for part in fields(cls)]
         if set(record) != set(names):
@@ -228,18 +201,7 @@ class Architecture:
         return cls(**record)
 
     def difference(self, other):
-        """Say in words what is different about another architecture.
-
-        Parameters
-        ----------
-        other : Architecture
-            The other.
-
-        Returns
-        -------
-        str
-            Such as "cell='lstm', not 'gru'"; empty if they are equal.
-        """
+        """What is different about another, such as "cell='lstm', not 'gru'", or an empty text."""
         mine, others = self._flat(), other._flat()
         for name, value in mine.items():
             if name not in others or others[name] != value:

@@ -28,15 +28,7 @@ __all__ = ["CountedNetwork"]
 
 
 class CountedNetwork(Network):
-    """A network that is not there: `count_lesson` and `count_prediction` say what it would take.
-
-    Parameters
-    ----------
-    architecture : Architecture
-        What it is.
-    dropout, recurrent_dropout : float, default=0.0
-        As of `Network`.
-    """
+    """A network that is not there: `count_lesson` and `count_prediction` say what it would take."""
 
     def __init__(self, architecture, *, dropout=0.0, recurrent_dropout=0.0):
         self._workspaces = []
@@ -69,21 +61,10 @@ class CountedNetwork(Network):
         return sum(workspace.nbytes for workspace in self._workspaces)
 
     def count_lesson(self, shape, window, n_shards, n_threads):
-        """What a minibatch takes, beside the network itself.
+        """Bytes that a minibatch takes, beside the network itself.
 
-        Parameters
-        ----------
-        shape : (int, int)
-            Sequences and steps of its largest shard, in rows.
-        window : int
-            Rows of it that are kept at a time.
-        n_shards, n_threads : int
-            How many shards there are, and threads that share them.
-
-        Returns
-        -------
-        int
-            Bytes.
+        ``shape`` are the sequences and rows of its largest shard, ``window`` the rows of it that
+        are kept at a time.
         """
         n_sequences, n_rows = shape
         batch = _dry_batch(n_sequences, window)
@@ -115,20 +96,7 @@ class CountedNetwork(Network):
         return nbytes + n_shards * _indices_nbytes(n_sequences, n_rows)
 
     def count_prediction(self, n_sequences, n_rows, n_threads):
-        """What it takes to predict for so many rows at a time, beside what is predicted.
-
-        Parameters
-        ----------
-        n_sequences, n_rows : int
-            Sequences of a shard, and their steps.
-        n_threads : int
-            Threads.
-
-        Returns
-        -------
-        int
-            Bytes.
-        """
+        """Bytes that it takes to predict for a shard of such a size, beside the result."""
         most = prediction.most_rows(self)
         window = n_rows if most is None else min(n_rows, max(n_sequences, most))
         batch = _dry_batch(n_sequences, window)

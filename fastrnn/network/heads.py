@@ -67,17 +67,9 @@ class Head(ABC):
 
     @abstractmethod
     def shapes(self, width):
-        """Name its parameters, with their shapes; those that begin with b are not decayed.
+        """Name its parameters, with their shapes, in the order of theta; ``width`` is F.
 
-        Parameters
-        ----------
-        width : int
-            F, of the rows that it reads.
-
-        Returns
-        -------
-        dict of str to tuple of int
-            In the order of theta.
+        Those that begin with b are not decayed.
         """
 
     def bind(self, params, grads, tables):
@@ -93,19 +85,8 @@ class Head(ABC):
     def plan_forward(self, width, work):
         """Plan the packing of what `forward` multiplies by.
 
-        Parameters
-        ----------
-        width : int
-            F.
-        work : Workspace
-            Where it stands.
-
-        Returns
-        -------
-        weights : object
-            For `forward`.
-        calls : list of (callable, tuple)
-            Calls of kernels that fill it, to be made whenever the parameters have changed.
+        Returns the weights for `forward`, and calls of kernels (function, arguments) that fill
+        them, to be made whenever the parameters have changed.
         """
 
     @abstractmethod
@@ -126,24 +107,11 @@ class Head(ABC):
 
     @abstractmethod
     def loss_and_grad(self, outputs, target, weight, places, total, batch=None):
-        """Loss of some rows, and its gradient.
+        """Loss of some rows, the ``places`` of target (n,) or (n, K) and weight (n,).
 
-        Parameters
-        ----------
-        outputs : ndarray of shape (rows, K)
-            On return the gradient with respect to them.
-        target, weight : ndarray of shape (n,) or (n, K), and (n,)
-            Of all rows there are.
-        places : ndarray of shape (rows,), int64
-            Which of them these are.
-        total : float
-            What the sum of weight times loss is divided by.
-        batch : PackedBatch, optional
-            Where the rows of each sequence stand, for heads whose time may not be cut.
-
-        Returns
-        -------
-        float
+        ``outputs`` (rows, K) become the gradient with respect to them; ``total`` is what the sum of
+        weight times loss is divided by; ``batch`` says where the rows of each sequence stand, for
+        heads whose time may not be cut.
         """
 
     @abstractmethod
@@ -269,12 +237,7 @@ class SquaredError(LinearHead):
 class Quantiles(LinearHead):
     """Quantiles of values: target is (n, M), NaN where there is none; K = M times levels.
 
-    Parameters
-    ----------
-    n_outputs, tied : object
-        As of `Head`.
-    levels : sequence of float
-        In (0, 1); the outputs of each value stand side by side.
+    Levels are in (0, 1); the outputs of each value stand side by side.
     """
 
     kind = "quantiles"

@@ -26,35 +26,17 @@ from fastrnn.network.shards import LayerGradients, Seeds, running_totals
 class Network:
     """Recurrent layers, pooling over time and a head, with its loss.
 
-    Parameters
-    ----------
-    architecture : Architecture
-        What it is.
-    dropout : float, default=0.0
-        Fraction of the outputs of each layer that are set to 0 in training, before the next layer
-        and before the head.
-    recurrent_dropout : float, default=0.0
-        Fraction of the units whose state is set to 0 where it enters the recurrent products in
-        training, the same units at all steps of a sequence (Gal and Ghahramani 2016, arXiv
-        1512.05287).
-    alpha : float, default=0.0
-        L2 penalty: ``0.5 * alpha * sum(weights ** 2) / total`` is added to the loss of a minibatch
-        whose sequences (or steps, if the head sees every one) have that total weight.
-    random_state : None, int, numpy.random.Generator or ZEROS, default=None
-        Source of the initial weights. `fastrnn.network.recurrent.ZEROS` takes none: they are 0.
+    ``theta`` (P,) has all parameters, ``grad`` (P,) the gradient of the last `loss_and_grad`, and
+    ``decayed`` (P,) is true for weights. ``layers`` stand from the input up; ``embeddings`` are the
+    tables (V, E), which start normal with variance 1, or 1 / E if tied; both, and the parameters of
+    the head, are views of ``theta``.
 
-    Attributes
-    ----------
-    theta, grad : ndarray of shape (P,)
-        All parameters, and the gradient of the last `loss_and_grad`.
-    decayed : ndarray of shape (P,), bool
-        True for weights, False for biases.
-    layers : list of RecurrentLayer
-        From the input up.
-    embeddings : list of ndarray of shape (V, E)
-        The tables, views of ``theta``. They start normal with variance 1, or 1 / E if tied.
-    head : Head
-        What reads the top layer; its parameters are views of ``theta``.
+    In training ``dropout`` is the fraction of the outputs of each layer that are set to 0, before
+    the next layer and before the head, and ``recurrent_dropout`` that of the units whose state is
+    set to 0 where it enters the recurrent products, the same units at all steps of a sequence (Gal
+    and Ghahramani 2016, arXiv 1512.05287). The L2 penalty ``0.5 * alpha * sum(weights ** 2) /
+    total`` is added to the loss of a minibatch whose sequences (or steps, if the head sees every
+    one) have that total weight. With `ZEROS` for ``random_state`` all parameters are 0.
     """
 
     def __init__(
@@ -164,18 +146,10 @@ class Network:
         return [layer.views(flat[begin:end]) for layer, begin, end in self._layer_ranges()]
 
     def named_views(self, flat):
-        """Name the arrays of parameters, or their gradients, in a vector.
+        """Named views of a vector (P,) laid out as theta.
 
-        Parameters
-        ----------
-        flat : ndarray of shape (P,)
-            A vector laid out as theta.
-
-        Returns
-        -------
-        dict of str to ndarray
-            Views of it: "layers.0.W", "layers.0.U_reverse", "embeddings.0", "head.W" and the like,
-            as `Architecture.shapes` names them.
+        They are "layers.0.W", "layers.0.U_reverse", "embeddings.0", "head.W" and the like, as
+        `Architecture.shapes` names them.
         """
         views, begin = {}, 0
         for name, shape in self.architecture.shapes().items():
@@ -203,18 +177,7 @@ class Network:
         return not self.layers[0].bidirectional
 
     def initial_states(self, n):
-        """Make the states of n sequences before their first step, to be carried on.
-
-        Parameters
-        ----------
-        n : int
-            Number of sequences.
-
-        Returns
-        -------
-        list of tuple of ndarray of shape (1, n, H)
-            For each layer (h,) or (h, c), zero.
-        """
+        """States before the first step: for each layer (h,) or (h, c), (1, n, H) each."""
         return [
             tuple(np.zeros((layer.n_states, 1, n, layer.hidden_size), dtype=self.dtype))
             for layer in self.layers

@@ -7,15 +7,10 @@ from fastrnn.network import both_directions
 
 
 class Pooling:
-    """From the states of a layer to the rows that the head reads, and gradients back.
+    """From the states of the top layer to the rows that the head reads, and gradients back.
 
-    Parameters
-    ----------
-    kind : {"last", "mean", "max", "steps"}
-        The state after each sequence's own last step (for the second direction, after its first),
-        mean or maximum of the states over all steps, or the states of all steps, a row for each.
-    layer : RecurrentLayer
-        The top layer.
+    The kind is "last", the state after each sequence's own last step (for the second direction,
+    after its first), "mean" or "max" of the states over all steps, or "steps", a row for each.
     """
 
     def __init__(self, kind, layer):
@@ -29,19 +24,14 @@ class Pooling:
         """How many rows the head reads of a packed batch."""
         return len(batch.rows) if self.every_step else len(batch.order)
 
-    def forward(self, tapes, batch, work, pooled):
-        """Pool a packed batch.
+    def places(self, batch):
+        """What each row of a packed batch that the head reads is for: a sequence, or a step."""
+        return batch.rows if self.every_step else batch.order
 
-        Parameters
-        ----------
-        tapes : list of Tape
-            Of the top layer.
-        batch : PackedBatch
-            Its layout.
-        work : Workspace
-            Where `backward` finds what it needs.
-        pooled : ndarray of shape (rows, F)
-            Filled: a row for each sequence in packed order, or for each packed step.
+    def forward(self, tapes, batch, work, pooled):
+        """Fill ``pooled`` (rows, F): a row for each sequence in packed order, or for each step.
+
+        ``work`` keeps what `backward` needs.
         """
         if self.every_step:
             y = both_directions.outputs(self.layer, tapes, batch, work)
@@ -57,22 +47,7 @@ class Pooling:
                 work.call(packing.max_forward, tape.h, batch.alive, column, pooled, row_of)
 
     def backward(self, dpooled, batch, work):
-        """Turn the gradient of what was pooled into those of the layer's results.
-
-        Parameters
-        ----------
-        dpooled : ndarray of shape (rows, F)
-            Gradient of what `forward` filled, used up.
-        batch : PackedBatch
-            As in `forward`.
-        work : Workspace
-            As in `forward`.
-
-        Returns
-        -------
-        dy, dstate
-            Arguments of `both_directions.backward`.
-        """
+        """From the gradient of what was pooled, used up, to ``dy`` and ``dstate`` of the layer."""
         layer = self.layer
         if self.every_step:
             return dpooled, None

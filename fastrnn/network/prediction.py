@@ -1,7 +1,8 @@
 """What a network says of sequences: every function here is a method of `Network`.
 
 Sequences of about equal length go through the network together, a few at a time, on one of several
-threads if asked.
+threads if asked. Their n sequences have N steps in all: results for these have rows as in
+``sequences.values``, which is of the network's dtype.
 """
 
 import numpy as np
@@ -43,59 +44,27 @@ READ_ROWS = 2**12
 
 
 def predict(network, sequences, *, n_jobs=None):
-    """Say something of each sequence, or of each step if the head reads every one.
-
-    Parameters
-    ----------
-    network : Network
-        The network.
-    sequences : Sequences
-        Values of the network's dtype.
-    n_jobs : int or None, default=None
-        Threads.
-
-    Returns
-    -------
-    ndarray of shape (n, K), or (N, K) with rows as in ``sequences.values``
-        What the head decodes its outputs to, such as probabilities.
-    """
-    every_step = network.pooling.every_step
-    n_rows = int(sequences.offsets[-1]) if every_step else len(sequences)
+    """Predict for each sequence (n, K), or if the head reads every one for each step (N, K)."""
+    n_rows = int(sequences.offsets[-1]) if network.pooling.every_step else len(sequences)
     predictions = np.empty((n_rows, network.head.n_outputs), dtype=network.dtype)
 
-    def collect(batch, outputs):
+    def collect(outputs, places, batch):
         network.head.decode(outputs, batch)
-        packing.put_rows(outputs, batch.rows if every_step else batch.order, predictions, 0)
+        packing.put_rows(outputs, places, predictions, 0)
 
     _for_all_outputs(network, sequences, n_jobs, collect)
     return predictions
 
 
 def mean_loss(network, sequences, target, weight, *, n_jobs=None):
-    """Mean loss of sequences, without dropout and penalty.
+    """Mean loss, ``sum(weight * loss) / sum(weight)``, without dropout and penalty.
 
-    Parameters
-    ----------
-    network : Network
-        The network.
-    sequences : Sequences
-        Values of the network's dtype.
-    target, weight : ndarray
-        As for `Network.loss_and_grad`.
-    n_jobs : int or None, default=None
-        Threads.
-
-    Returns
-    -------
-    float
-        ``sum(weight * loss) / sum(weight)``.
+    Target and weight are those of `Network.loss_and_grad`.
     """
-    every_step = network.pooling.every_step
     total = sum_of_weights(weight, np.arange(len(weight)))
     losses = {}
 
-    def collect(batch, outputs):
-        places = batch.rows if every_step else batch.order
+    def collect(outputs, places, batch):
         loss = network.head.loss_and_grad(outputs, target, weight, places, total, batch)
         losses[int(batch.order[0]), int(batch.rows[0])] = loss
 
@@ -106,26 +75,12 @@ def mean_loss(network, sequences, target, weight, *, n_jobs=None):
 def log_likelihoods(network, sequences, target, *, n_jobs=None):
     """Logarithm of the probability of each target, for heads whose outputs are log-odds of classes.
 
-    Parameters
-    ----------
-    network : Network
-        The network.
-    sequences : Sequences
-        Values of the network's dtype.
-    target : ndarray of shape (n,), or (N,) if the head reads every step, int64
-        Numbers of classes.
-    n_jobs : int or None, default=None
-        Threads.
-
-    Returns
-    -------
-    ndarray as target, float64
-        Natural logarithms, finite for the least likely class, too.
+    Targets are numbers of classes, (n,), or (N,) if the head reads every step. The logarithms are
+    float64, and finite for the least likely class, too.
     """
     likelihoods = np.empty(len(target))
 
-    def collect(batch, outputs):
-        places = batch.rows if network.pooling.every_step else batch.order
+    def collect(outputs, places, batch):
         outputs -= outputs.max(axis=1, keepdims=True)
         own = outputs[np.arange(len(places)), target[places]].astype(np.float64)
         likelihoods[places] = own - np.log(np.exp(outputs, out=outputs).sum(axis=1))
@@ -135,26 +90,10 @@ def log_likelihoods(network, sequences, target, *, n_jobs=None):
 
 
 def read_on(network, sequences, states, *, n_jobs=None):
-    """Say what the network says after the last step of each sequence, and where it is then.
+    """Predict for the last step of each sequence alone, (n, K), and say where it is then.
 
-    For a head that reads every step, and networks that read in one direction.
-
-    Parameters
-    ----------
-    network : Network
-        The network.
-    sequences : Sequences
-        Values of the network's dtype.
-    states : list of tuple of ndarray
-        From `Network.initial_states`: where each sequence begins, and on return where it ends, so
-        that the next steps can follow.
-    n_jobs : int or None, default=None
-        Threads.
-
-    Returns
-    -------
-    ndarray of shape (n, K)
-        The rows of `predict` that belong to the last steps.
+    For a head that reads every step, and networks that read in one direction. ``states``, from
+    `Network.initial_states`, say where each begins, and on return where it ends.
     """
     head = network.head
     predictions = np.empty((len(sequences), head.n_outputs), dtype=network.dtype)
@@ -172,21 +111,9 @@ def read_on(network, sequences, states, *, n_jobs=None):
 
 
 def final_states(network, sequences, *, n_jobs=None):
-    """State of the top layer at the end of each sequence.
+    """State of the top layer after the last step of each sequence, (n, directions · H).
 
-    Parameters
-    ----------
-    network : Network
-        The network.
-    sequences : Sequences
-        Values of the network's dtype.
-    n_jobs : int or None, default=None
-        Threads.
-
-    Returns
-    -------
-    ndarray of shape (n, directions · H)
-        After the last step; of the second direction, which reads backward, after the first.
+    Of the second direction, which reads backward, after the first.
     """
     last = Pooling("last", network.layers[-1])
     states = np.empty((len(sequences), last.width), dtype=network.dtype)
@@ -201,22 +128,7 @@ def final_states(network, sequences, *, n_jobs=None):
 
 
 def hidden_states(network, sequences, *, n_jobs=None):
-    """State of the top layer after every step.
-
-    Parameters
-    ----------
-    network : Network
-        The network.
-    sequences : Sequences
-        Values of the network's dtype.
-    n_jobs : int or None, default=None
-        Threads.
-
-    Returns
-    -------
-    ndarray of shape (N, directions · H)
-        Rows as in ``sequences.values``.
-    """
+    """State of the top layer after every step, (N, directions · H)."""
     layer = network.layers[-1]
     states = np.empty((int(sequences.offsets[-1]), layer.output_size), dtype=network.dtype)
 
@@ -229,29 +141,13 @@ def hidden_states(network, sequences, *, n_jobs=None):
 
 
 def input_gradients(network, sequences, doutputs, *, watch=None, n_jobs=None):
-    """Gradient with respect to the numbers of the sequences; that of the parameters stays.
+    """Gradient with respect to the numbers of the sequences, (N, D); that of the parameters stays.
 
-    Parameters
-    ----------
-    network : Network
-        The network.
-    sequences : Sequences
-        Values of the network's dtype.
-    doutputs : callable
-        ``doutputs(places, outputs)`` is given the head's outputs (B, K) for some sequences (or
-        steps as they stand in ``sequences``, if the head sees every one), which it may change,
-        and returns the gradient with respect to them, C-contiguous.
-    watch : callable, optional
-        ``watch(batch, k, dh_norms)`` is given the Euclidean norms of the gradient of the states
-        of layer k after every step, of shape (directions, N), packed, in each direction's order
-        of time.
-    n_jobs : int or None, default=None
-        Threads, which call ``doutputs`` and ``watch`` side by side.
-
-    Returns
-    -------
-    ndarray of shape (N, D)
-        Rows as in ``sequences.values``.
+    ``doutputs(places, outputs)`` is given the head's outputs (B, K) for some sequences (or steps,
+    if the head sees every one), which it may change, and returns the gradient with respect to
+    them, C-contiguous. ``watch(batch, k, dh_norms)`` is given the norms of the gradient of the
+    states of layer k after every step, (directions, N), packed, in each direction's order of time.
+    Threads call both side by side.
     """
     gradient, lengths = np.empty_like(sequences.values), sequences.lengths
     flops = passes.forward_flops(network, int(lengths.sum()))
@@ -259,23 +155,20 @@ def input_gradients(network, sequences, doutputs, *, watch=None, n_jobs=None):
     n_threads = threads.share(n_jobs, len(shards))
     weights = PackedWeights(network, want_dx=True)
     weights.pack(n_jobs)
-    spare = []
 
-    def run_shard(batch):
-        memory = take_spare(spare, Memory, network)
+    def run_shard(batch, memory):
         shard = passes.forward(
             network, sequences, batch, memory, weights.forward, n_threads=n_threads, keep=True
         )
         outputs = outputs_of(network, shard, memory, weights.head_forward)
-        of_outputs = doutputs(batch.rows if network.pooling.every_step else batch.order, outputs)
+        of_outputs = doutputs(network.pooling.places(batch), outputs)
         of_parameters = LayerGradients(network)  # asked for by the kernels
         of_parameters.flat.fill(0)
         dx = memory.network.take("dx", (len(batch.rows), network.layers[0].input_size))
         passes.backward(network, shard, of_outputs, memory, weights, of_parameters, None, dx, watch)
         gradient[batch.rows] = dx[:, : network.architecture.n_features]
-        spare.append(memory)
 
-    threads.run(run_shard, shards, n_jobs, passes.forward_flops(network, len(shards[0].rows)))
+    _run_shards(network, run_shard, shards, n_jobs, len(shards[0].rows))
     return gradient
 
 
@@ -296,12 +189,16 @@ def outputs_of(network, shard, memory, weights):
 
 
 def _for_all_outputs(network, sequences, n_jobs, collect):
-    """Run all sequences forward; collect takes a packed batch and the head's outputs."""
-    weights = _pack_head(network)
+    """Run all sequences forward; collect takes outputs, their places, and the batch."""
+    weights, pooling = _pack_head(network), network.pooling
+
+    def collect_outputs(shard, memory):
+        outputs = outputs_of(network, shard, memory, weights)
+        collect(outputs, pooling.places(shard.batch), shard.batch)
+
     _for_all(
-        network, sequences, n_jobs,
-        lambda shard, memory: collect(shard.batch, outputs_of(network, shard, memory, weights)),
-        outputs=network.pooling.needs_outputs, max_rows=most_rows(network),
+        network, sequences, n_jobs, collect_outputs,
+        outputs=pooling.needs_outputs, max_rows=most_rows(network),
     )  # fmt: skip
 
 
@@ -315,17 +212,17 @@ def most_rows(network):
 def _for_all(network, sequences, n_jobs, collect, *, outputs=True, max_rows=None, states=None):
     """Run all sequences forward, those of equal length together, so many rows at a time.
 
-    They begin in the states given, or in zero. collect takes each shard, or each window of one.
+    They begin in the states given, or in zero. collect takes each shard, or each window of one,
+    and the memory of the thread.
     """
     lengths = sequences.lengths
-    order, spare = sort_by_length(lengths), []
+    order = sort_by_length(lengths)
     weights = [layer.pack_forward(network.make_workspace()) for layer in network.layers]
     starts = range(0, len(order), PREDICT_SIZE)
     n_threads = threads.share(n_jobs, len(starts))
 
-    def run_shard(begin):
+    def run_shard(begin, memory):
         batch = pack(sequences.offsets[:-1], lengths, 1, order[begin : begin + PREDICT_SIZE])
-        memory = take_spare(spare, Memory, network)
         steps = max_rows and max(1, max_rows // len(batch.order))
         here = states and take_states(states, batch.order)
         for window in passes.windows_of(network, batch, None, steps):
@@ -339,7 +236,17 @@ def _for_all(network, sequences, n_jobs, collect, *, outputs=True, max_rows=None
                 if states:
                     put_states(final, window.batch.order, states)
                 here = take_states(final, slice(window.n_on))
+
+    _run_shards(network, run_shard, starts, n_jobs, int(lengths[order[:PREDICT_SIZE]].sum()))
+
+
+def _run_shards(network, function, shards, n_jobs, n_rows):
+    """Call a function for each shard, of so many rows, with memory of the thread that calls it."""
+    spare = []
+
+    def run_shard(shard):
+        memory = take_spare(spare, Memory, network)
+        function(shard, memory)
         spare.append(memory)
 
-    flops = passes.forward_flops(network, int(lengths[order[:PREDICT_SIZE]].sum()))
-    threads.run(run_shard, starts, n_jobs, flops)
+    threads.run(run_shard, shards, n_jobs, passes.forward_flops(network, n_rows))

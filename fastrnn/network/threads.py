@@ -79,23 +79,10 @@ def _hold_blas(function, *arguments):
 
 
 def count_threads(n_jobs):
-    """Number of threads that ``n_jobs`` asks for.
+    """Number of threads that ``n_jobs`` asks for, at least 1.
 
-    Parameters
-    ----------
-    n_jobs : int or None
-        None means 1; -1 all processors this process may use, -2 all but one, and so on, as in
-        scikit-learn.
-
-    Returns
-    -------
-    int
-        At least 1.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If ``n_jobs`` is not None or an integer, or is 0.
+    None means 1; -1 all processors this process may use, -2 all but one, and so on, as in
+    scikit-learn. Anything but None and integers is a TypeError, 0 a ValueError.
     """
     if n_jobs is None:
         return 1
@@ -141,25 +128,11 @@ if hasattr(os, "register_at_fork"):
 
 
 def run(function, items, n_jobs=None, flops=math.inf):
-    """Call a function on every item, on several threads if asked.
+    """Call a function on every item, on several threads if asked; return the results in order.
 
-    Parameters
-    ----------
-    function : callable
-        Called with one item.
-    items : list or range
-        The items of work. Each thread, the calling one too, takes the next as soon as it can.
-    n_jobs : int or None, default=None
-        As for `count_threads`.
-    flops : float, default=math.inf
-        Roughly the floating-point operations of an item; below `WORTHWHILE_FLOPS` all are done by
-        the calling thread.
-
-    Returns
-    -------
-    list
-        The results, in the order of the items. After an exception no further item is begun; that
-        of the first item that raised one is raised when all calls have ended.
+    Each thread, the calling one too, takes the next item as soon as it can. With less arithmetic in
+    an item than `WORTHWHILE_FLOPS` the calling thread does them all. After an exception no further
+    item is begun; that of the first item that raised one is raised when all calls have ended.
     """
     n_threads = 1 if n_jobs is None else min(count_threads(n_jobs), len(items))
     if n_threads <= 1 or flops < WORTHWHILE_FLOPS:
@@ -198,47 +171,23 @@ def _call_all(function, items):
 
 
 def share(n_jobs, n_items):
-    """Number of threads for each of so many items that run side by side, at least 1.
-
-    Parameters
-    ----------
-    n_jobs : int or None
-        As for `count_threads`.
-    n_items : int
-        How many.
-
-    Returns
-    -------
-    int
-    """
+    """Number of threads for each of so many items that run side by side, at least 1."""
     return 1 if n_jobs is None else max(1, count_threads(n_jobs) // max(1, n_items))
 
 
 class Team:
     """Threads that run a call of a kernel together (fastrnn.kernels.team): the same bits as by one.
 
-    Members keep pace with each other, so that all wait for one whose processor is busy with
-    something else. After a call that went that way there are no teams for a while.
-
-    Parameters
-    ----------
-    size : int
-        How many they are, at most.
+    They are ``size`` at most. Members keep pace with each other, so that all wait for one whose
+    processor is busy with something else. After a call that went that way there are no teams for a
+    while.
     """
 
     def __init__(self, size):
         self.size = size
 
     def call(self, kernel, *arguments):
-        """Call a kernel with the arguments and a member of the team as the last.
-
-        Parameters
-        ----------
-        kernel : callable
-            Called by each thread.
-        *arguments : object
-            The same for all.
-        """
+        """Call a kernel, by each thread, with the arguments and then a member of the team."""
         if self.size == 1:
             kernel(*arguments, ALONE)
             return
@@ -271,21 +220,6 @@ def form_team(n_threads, n_steps, flops, n_units):
     processor. Measured with bench/growth.py: with two thirds of that two are as fast as one, with
     twice as much faster by a tenth, with ten times as much by a half. On BLAS, whose sums depend on
     how a product is divided, there are no teams.
-
-    Parameters
-    ----------
-    n_threads : int
-        Threads that may be used.
-    n_steps : int
-        T.
-    flops : float
-        Floating-point operations of a forward pass over all steps.
-    n_units : int
-        H.
-
-    Returns
-    -------
-    Team
     """
     if n_threads == 1 or products() == "blas":
         return NO_TEAM
@@ -300,19 +234,7 @@ def form_team(n_threads, n_steps, flops, n_units):
 
 
 def form_parameter_team(n_jobs, n_parameters):
-    """The team for a call that does a little to each parameter, such as a step of a solver.
-
-    Parameters
-    ----------
-    n_jobs : int or None
-        As for `count_threads`.
-    n_parameters : int
-        P.
-
-    Returns
-    -------
-    Team
-    """
+    """The team for a call that does a little to each parameter, such as a step of a solver."""
     n_members = n_parameters // MEMBER_PARAMETERS
     if n_jobs is None or n_members < 2:
         return NO_TEAM
