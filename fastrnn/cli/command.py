@@ -77,18 +77,10 @@ TASKS = {
 
 
 def main(argv=None):
-    """Run the command.
+    """Run the command with arguments, by default those of the command line.
 
-    Parameters
-    ----------
-    argv : list of str, default=None
-        Its arguments; None takes them from the command line.
-
-    Returns
-    -------
-    int
-        0 if all went well, 1 after an error, 130 after Ctrl-C. Wrong arguments end the program
-        with 2.
+    Returns 0 if all went well, 1 after an error, 130 after Ctrl-C. Wrong arguments end the program
+    with 2.
     """
     options, rest = _parser().parse_known_args(argv)
     if rest and not rest[0].startswith("--") and vars(options).get("file", "") is None:

@@ -15,18 +15,7 @@ from fastrnn.files.atomic import check_place
 
 
 def train(options):
-    """Train a model, and save it with a picture of the loss.
-
-    Parameters
-    ----------
-    options : argparse.Namespace
-        Options of the command.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        If Ctrl-C ended training; the model trained so far is saved before.
-    """
+    """Train a model, and save it with a picture of the loss, also where Ctrl-C ends training."""
     task = TASKS[options.task]
     kind = getattr(fastrnn, task.kind)
     given = {name: value for name, value in vars(options).items() if name in parameters(kind)}
@@ -74,13 +63,7 @@ def train(options):
 
 
 def predict(options):
-    """Write what a model answers.
-
-    Parameters
-    ----------
-    options : argparse.Namespace
-        Options of the command.
-    """
+    """Write what a model answers."""
     model, task = _load(options)
     if options.file is None and task.reads_rows:
         options.file = "-"
@@ -93,13 +76,7 @@ def predict(options):
 
 
 def evaluate(options):
-    """Print how good a model is on a file.
-
-    Parameters
-    ----------
-    options : argparse.Namespace
-        Options of the command.
-    """
+    """Print how good a model is on a file."""
     model, task = _load(options)
     options.file = options.file or "-"
     figures = task.figures(model, options)
@@ -131,13 +108,7 @@ def _plot(model, path):
 
 
 class _Interrupts:
-    """Notes whether Ctrl-C came: `fit` ends at it without an error.
-
-    Attributes
-    ----------
-    came : bool
-        Whether it did.
-    """
+    """Notes in ``came`` whether Ctrl-C came: `fit` ends at it without an error."""
 
     def __init__(self):
         self.came = False

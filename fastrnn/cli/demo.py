@@ -35,13 +35,7 @@ RECALL_LENGTH, RECALL_TOKENS = 60, 10
 
 
 def demo(options):
-    """Train the two networks, or write the recordings.
-
-    Parameters
-    ----------
-    options : argparse.Namespace
-        Options of the command.
-    """
+    """Train the two networks, or write the recordings."""
     if options.csv is not None:
         _write_recordings(Path(options.csv))
         return

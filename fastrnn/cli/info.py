@@ -15,13 +15,7 @@ _WIDTH = 60
 
 
 def info(options):
-    """Print what is in a file, after a look at all of its checksums.
-
-    Parameters
-    ----------
-    options : argparse.Namespace
-        Options of the command.
-    """
+    """Print what is in a file, after a look at all of its checksums."""
     with open_record(options.model) as file:
         for name, tensor in file.tensors.items():
             file.array(name, tensor.dtype, tensor.shape, finite=False)  # compares its checksum

@@ -25,34 +25,16 @@ _WORDS = {"none": None, "true": True, "false": False, "inf": float("inf")}
 
 
 def parameters(kind):
-    """Return the parameters that are options.
-
-    Parameters
-    ----------
-    kind : type
-        Class of the estimator.
-
-    Returns
-    -------
-    dict of str to object
-        Name and default of each.
-    """
+    """Name and default of each parameter of a class of estimators that is an option."""
     defaults = {p.name: p.default for p in parameters_of(kind).values() if p.name not in LEFT_OUT}
     # A command is for people, who want to see what goes on.
     return defaults | {"verbose": True}
 
 
 def add_parameters(parser, kind):
-    """Make an option of each parameter of an estimator.
+    """Make an option of each parameter of a class of estimators.
 
     Only those that are given come to stand in the namespace.
-
-    Parameters
-    ----------
-    parser : argparse.ArgumentParser
-        Where to add them.
-    kind : type
-        Class of the estimator.
     """
     group = parser.add_argument_group(
         f"parameters of {kind.__name__}",
@@ -76,26 +58,10 @@ def add_parameters(parser, kind):
 
 
 def read_config(path, kind):
-    """Read parameters from a TOML file.
+    """Read parameters of a class of estimators from a TOML file, each checked by itself.
 
-    Parameters
-    ----------
-    path : str
-        The file: entries such as ``cell = "gru"`` and ``hidden_layer_sizes = [64, 32]``.
-    kind : type
-        Class of the estimator.
-
-    Returns
-    -------
-    dict of str to object
-        Their names and values, each checked by itself.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read.
-    UsageError
-        If it is no TOML, or if an entry is no parameter or has a value it may not have.
+    Entries are such as ``cell = "gru"`` and ``hidden_layer_sizes = [64, 32]``. What is no TOML, no
+    parameter, or a value that it may not have is a UsageError.
     """
     with open(path, "rb") as file:
         try:
@@ -123,24 +89,8 @@ def read_config(path, kind):
 def read_value(parameter, text):
     """Turn the text of an option into the value of a parameter.
 
-    Parameters
-    ----------
-    parameter : fastrnn.estimators.values.Parameter
-        The parameter.
-    text : str
-        What was given.
-
-    Returns
-    -------
-    object
-        A number, word, bool, None, a tuple of such, or a dict.
-
-    Raises
-    ------
-    TypeError
-        If the parameter takes no such value.
-    ValueError
-        If it may not have that value.
+    It is a number, word, bool, None, a tuple of such, or a dict; TypeError or ValueError if the
+    parameter may not have it.
     """
     if "=" in text:
         pairs = [part.partition("=") for part in text.split(",")]

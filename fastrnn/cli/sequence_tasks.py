@@ -20,25 +20,13 @@ from fastrnn.metrics import token_f1_score
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Sequences that were read from a file.
+    """Sequences that were read from a file."""
 
-    Attributes
-    ----------
-    rows : Rows
-        The file.
-    of_id : dict of str to ndarray of int
-        The rows of each sequence.
-    id, time : str or None
-        Columns of their names and times, where the file has them.
-    X : list of (dict of str to ndarray) or ndarray
-        The sequences, as an estimator takes them.
-    """
-
-    rows: Rows
-    of_id: dict
-    id: str | None
-    time: str | None
-    X: list
+    rows: Rows  # the file
+    of_id: dict  # the numbers of the rows of each sequence, by its name
+    id: str | None  # the column of their names, where the file has one
+    time: str | None  # likewise of their times
+    X: list  # the sequences, as an estimator takes them
 
     def keys(self):
         """Name each sequence, in a list that is empty if the file has no names."""

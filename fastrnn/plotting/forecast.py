@@ -80,16 +80,8 @@ class ForecastDisplay:
 
         Parameters
         ----------
-        history : array-like of shape (n,)
-            The past.
-        forecast : array-like of shape (horizon,)
-            What is predicted for the steps after it.
-        quantiles : array-like of shape (horizon, n_levels) or None, default=None
-            Predicted quantiles.
-        levels : sequence of float or None, default=None
-            Their levels.
-        truth : array-like of shape (m,) or None, default=None
-            What really followed.
+        history, forecast, quantiles, levels, truth : array-like
+            As for `ForecastDisplay`.
         ax : matplotlib.axes.Axes or None, default=None
             Where to draw; None makes a new figure.
         **kwargs : dict
@@ -125,12 +117,8 @@ class ForecastDisplay:
             Steps to forecast.
         levels : sequence of float or None, default=None
             Levels of the quantiles to draw; None draws none.
-        truth : array-like of shape (m,) or None, default=None
-            What really followed.
-        ax : matplotlib.axes.Axes or None, default=None
-            Where to draw; None makes a new figure.
-        **kwargs : dict
-            Passed on to `plot`.
+        truth, ax, **kwargs : object
+            As for `from_predictions`.
 
         Returns
         -------
