@@ -109,24 +109,11 @@ class PaddedLayer(RecurrentLayer):
             initial_state = self._as_states("initial_state", initial_state, shape)
         if lengths is not None:
             lengths = _check_lengths(lengths, n_steps, n_sequences)
-        n_shards = 1
-        if training or n_jobs is not None or products() == "blas":
-            n_rows = n_steps * n_sequences if lengths is None else int(lengths.sum())
-            n_shards = self._count_shards(n_sequences, self.flops(n_rows), training, n_jobs)
-        if lengths is None:
-            shards, make = pack_dense(n_steps, n_sequences, n_shards), np.empty
-        else:
-            shards = pack_shards(np.arange(n_sequences), lengths, n_sequences, n_shards)
-            make = np.zeros
         if training and self._forward_pass is not None:
             self._give_back(self._forward_pass.strands)
             self._forward_pass = None
-        seeds = self.draw_seeds(len(shards)) if training else [None] * len(shards)
-        strands = [
-            _Strand(d, batch, take_spare(self._spare, self._make_workspace), seed)
-            for batch, seed in zip(shards, seeds, strict=True)
-            for d in range(self.n_directions)
-        ]
+        strands = self._cut(n_steps, n_sequences, lengths, training, n_jobs)
+        make = np.empty if lengths is None else np.zeros
         h = None
         if lengths is None and len(strands) == 1 and not training:
             # The packed states are y, behind the initial state.
@@ -151,17 +138,13 @@ class PaddedLayer(RecurrentLayer):
             )  # fmt: skip
             if h is None:
                 _put(tape.h[len(batch.order) :], strand, y, d * self.hidden_size)
-            for array, packed_array in zip(state, (tape.h, tape.c), strict=False):
-                if batch.span is None:
-                    packing.put_last(packed_array, batch.last, batch.order, array[d])
-                else:
-                    array[d, batch.span] = packed_array[-len(batch.order) :]
+            _put_last(tape, batch, state)
             strand.tape = tape
 
         if n_jobs is None:
             threads.run(run_strand, strands)
         else:
-            threads.run(run_strand, strands, n_jobs, self.flops(len(shards[0].rows)))
+            threads.run(run_strand, strands, n_jobs, self.flops(len(strands[0].batch.rows)))
         self._spare_forward_plans.append(plan)
         if training:
             self._forward_pass = _ForwardPass(strands, make, n_steps, n_sequences, n_jobs)
@@ -225,12 +208,7 @@ class PaddedLayer(RecurrentLayer):
             else:
                 grad = work.zeros("grad", total[d].shape)
                 grads = self.views_of_direction(grad)
-            dstate_d = []
-            for j in range(self.n_states):
-                array = work.zeros(("dstate", j), (len(batch.order), self.hidden_size))
-                if dstate is not None:
-                    packing.take_rows(dstate[j][d], 0, batch.order, array)
-                dstate_d.append(array)
+            dstate_d = self._dstate_of(strand, dstate)
             one_direction.backward(
                 self, strand.tape, batch, work, weights[d], grads,
                 dy=dy_d, dstate=dstate_d, dx=dx_d, n_threads=n_threads,
@@ -253,6 +231,23 @@ class PaddedLayer(RecurrentLayer):
         self._forward_pass = None
         return dx, dinitial
 
+    def _cut(self, n_steps, n_sequences, lengths, training, n_jobs):
+        """The strands of all shards of a batch, which is dense without lengths."""
+        n_shards = 1
+        if training or n_jobs is not None or products() == "blas":
+            n_rows = n_steps * n_sequences if lengths is None else int(lengths.sum())
+            n_shards = self._count_shards(n_sequences, self.flops(n_rows), training, n_jobs)
+        if lengths is None:
+            shards = pack_dense(n_steps, n_sequences, n_shards)
+        else:
+            shards = pack_shards(np.arange(n_sequences), lengths, n_sequences, n_shards)
+        seeds = self.draw_seeds(len(shards)) if training else [None] * len(shards)
+        return [
+            _Strand(d, batch, take_spare(self._spare, self._make_workspace), seed)
+            for batch, seed in zip(shards, seeds, strict=True)
+            for d in range(self.n_directions)
+        ]
+
     def _count_shards(self, n_sequences, flops, training, n_jobs):
         """Into how many shards a batch is cut."""
         if training or products() == "blas":
@@ -261,6 +256,16 @@ class PaddedLayer(RecurrentLayer):
         worthwhile = int(flops // threads.WORTHWHILE_FLOPS)
         n_threads = threads.count_threads(n_jobs)
         return max(1, min(n_threads, worthwhile, n_sequences // SMALLEST_SHARD))
+
+    def _dstate_of(self, strand, dstate):
+        """The gradient of the final state of a strand, from that of the layer; zero of None."""
+        order, of_strand = strand.batch.order, []
+        for j in range(self.n_states):
+            array = strand.work.zeros(("dstate", j), (len(order), self.hidden_size))
+            if dstate is not None:
+                packing.take_rows(dstate[j][strand.direction], 0, order, array)
+            of_strand.append(array)
+        return of_strand
 
     def _empty_states(self, shape):
         """A tuple (h,) or (h, c) of arrays."""
@@ -332,6 +337,15 @@ def _put(packed, strand, array, column):
         steps = packed.reshape(len(array), -1, width)
         steps = steps[::-1] if strand.direction else steps
         array[:, batch.span, column : column + width] = steps
+
+
+def _put_last(tape, batch, state):
+    """Write the states at the ends of the sequences of a strand to those of the layer."""
+    for array, packed in zip(state, (tape.h, tape.c), strict=False):
+        if batch.span is None:
+            packing.put_last(packed, batch.last, batch.order, array[tape.direction])
+        else:
+            array[tape.direction, batch.span] = packed[-len(batch.order) :]
 
 
 def _fits(shape, expected):
