@@ -1,6 +1,7 @@
-"""Names with an underscore are read in their own file only; kinds are not told apart by hasattr."""
+"""Names with an underscore are read in their own file only, also through `self`; no hasattr."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -57,13 +58,33 @@ def defined_names(tree):
     return names
 
 
-def private_names_of_others(tree):
-    """Yield line and name of everything private that belongs to another file."""
-    own = defined_names(tree) | OF_OTHERS
+def defined_members(tree):
+    """Return the names that a file gives to methods and attributes of its classes."""
+    names = set()
     for node in ast.walk(tree):
-        found = []
-        if isinstance(node, ast.Attribute) and not is_own(node.value):
-            found = [node.attr]
+        if isinstance(node, ast.ClassDef):
+            for statement in node.body:
+                if isinstance(statement, ast.FunctionDef):
+                    names.add(statement.name)
+                elif isinstance(statement, ast.Assign | ast.AnnAssign):
+                    inside = ast.walk(statement)
+                    names.update(part.id for part in inside if isinstance(part, ast.Name))
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            if is_own(node.value):
+                names.add(node.attr)
+    return names
+
+
+def private_names_of_others(tree):
+    """Yield line and name of everything private that belongs to another file.
+
+    What an object has from a class of another file belongs to that file.
+    """
+    of_file, of_classes = defined_names(tree) | OF_OTHERS, defined_members(tree) | OF_OTHERS
+    for node in ast.walk(tree):
+        found, of_self = [], False
+        if isinstance(node, ast.Attribute):
+            found, of_self = [node.attr], is_own(node.value)
         elif isinstance(node, ast.Import | ast.ImportFrom):
             of_module = [getattr(node, "module", None) or ""]
             found = [*of_module, *(alias.name for alias in node.names)]
@@ -71,15 +92,16 @@ def private_names_of_others(tree):
         elif isinstance(node, ast.Subscript):
             found = [text_of(node.slice)]
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            if node.func.id in ("getattr", "setattr", "hasattr") and not is_own(node.args[0]):
-                found = [text_of(node.args[1])]
+            if node.func.id in ("getattr", "setattr", "hasattr"):
+                found, of_self = [text_of(node.args[1])], is_own(node.args[0])
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             if node.func.attr in ("get", "pop", "attrgetter") and node.args:
+                found = [text_of(node.args[0])]
                 of_self = isinstance(node.func.value, ast.Call) and any(
                     map(is_own, node.func.value.args)
                 )
-                found = [] if of_self else [text_of(node.args[0])]
-        yield from ((node.lineno, name) for name in found if is_private(name) and name not in own)
+        known = of_classes if of_self else of_file
+        yield from ((node.lineno, name) for name in found if is_private(name) and name not in known)
 
 
 def questions(tree):
@@ -99,6 +121,14 @@ def questions(tree):
 def test_no_private_name_of_another_file(path):
     found = list(private_names_of_others(ast.parse(path.read_text(encoding="utf-8"))))
     assert not found, "line, name"
+
+
+def test_no_private_name_of_another_file_in_kernels():
+    for path in sorted([*PACKAGE.rglob("*.pyx"), *PACKAGE.rglob("*.pxd")]):
+        text = path.read_text(encoding="utf-8")
+        read = set(re.findall(r"\b(?:self|cls)\.(_[a-z]\w*)", text))
+        own = set(re.findall(r"^ +(?:cp?def|def)\b[^(\n]*?(\w+)(?:\(|$)", text, re.MULTILINE))
+        assert read <= own, path
 
 
 def private_members(trees):
@@ -142,7 +172,14 @@ def test_kinds_are_not_told_apart_by_what_they_have(path):
     [
         ("x._a", ["_a"]),
         ("x.y._a()", ["_a"]),
-        ("self._a + cls._b + super()._c()", []),
+        ("self._a + cls._b + super()._c()", ["_a", "_b", "_c"]),
+        (
+            "class A:\n    _b = 1\n    def _c(self):\n        self._a = self._b, self._a, self._c",
+            [],
+        ),
+        ("class A(B):\n    def f(self):\n        self._a()", ["_a"]),
+        ("def _a(): pass\nclass A(B):\n    def f(self):\n        self._a()", ["_a"]),
+        ("class A:\n    _a: int\n    def f(self):\n        return self._a, super()._b", ["_b"]),
         ("self.x._a", ["_a"]),
         ("def f(self, other):\n    self._a = other._a", []),
         ("def _f(): pass\nx._f", []),
@@ -150,10 +187,12 @@ def test_kinds_are_not_told_apart_by_what_they_have(path):
         ("from fastrnn._x import b", ["_x"]),
         ("import fastrnn._x.y", ["_x"]),
         ("getattr(x, '_a')", ["_a"]),
-        ("hasattr(self, '_a')", []),
+        ("hasattr(self, '_a')", ["_a"]),
+        ("self._a = 1\nhasattr(self, '_a')", []),
         ("vars(x)['_a']", ["_a"]),
         ("vars(x).get('_a')", ["_a"]),
-        ("vars(self).get('_a')", []),
+        ("vars(self).get('_a')", ["_a"]),
+        ("self._a = 1\nvars(self).get('_a')", []),
         ("d = {'_a': 1}\nd['_a']", []),
         ("kept = vars(self)\nkept['_a'] = 1\nkept['_a']", []),
         ("x.__len__, _, x.__class__", []),
