@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from building import build
-from every_cell import CHOICES, NORMALIZED, options_of
+from every_cell import CHOICES, options_of
 
 from fastrnn import RNNClassifier, RNNRegressor
 from fastrnn.inputs.sequences import as_sequences
@@ -20,13 +20,7 @@ from fastrnn.inspection import (
 from fastrnn.network import one_direction
 from fastrnn.network.cells import CELLS as LAYERS
 
-# Two units that are normalized change too fast for differences as coarse as those of these tests;
-# tests/network proves the gradients of such cells.
-CELLS = {
-    label: (choice["cell"], options_of(choice))
-    for label, choice in CHOICES.items()
-    if label not in NORMALIZED
-}
+CELLS = {label: (choice["cell"], options_of(choice)) for label, choice in CHOICES.items()}
 CELL = pytest.mark.parametrize("cell", CELLS)
 BOTH = pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both"])
 POOLING = pytest.mark.parametrize("pooling", ["last", "mean", "max"])
@@ -102,7 +96,7 @@ def plain_loss(network):
     return loss
 
 
-def slopes(function, size, step=1e-4):
+def slopes(function, size, step=1e-5):
     """Central differences of fourth order along each axis."""
     axes = np.eye(size)
     return np.array(
