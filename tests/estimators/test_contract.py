@@ -140,9 +140,10 @@ def test_files_answer_the_same_and_can_be_trained_further(case, tmp_path):
 
 @of_all_cases
 def test_fit_returns_the_estimator(case):
-    model = case.make()
+    model, other = case.make(), case.make()
     assert model.fit(*case.data) is model
-    assert case.make().partial_fit(*case.data, **case.first).is_fitted
+    assert other.partial_fit(*case.data, **case.first) is other
+    assert model.is_fitted and other.is_fitted
 
 
 @of_all_cases
@@ -215,9 +216,13 @@ def test_fit_transform(case):
 def test_norms_of_gradients_are_those_of_all_steps(case):
     model = case.fitted()
     X, y = (*case.data, None)[:2]
-    flow = model.gradient_flow(X, y)
-    assert [norms.shape for norms in flow.norms] == [(1, len(h)) for h in model.hidden_states(X)]
-    assert all((norms >= 0).all() and norms.any() for norms in flow.norms)
+    norms = model.gradient_flow(X, y).norms
+    assert [rows.shape for rows in norms] == [(1, len(h)) for h in model.hidden_states(X)]
+    for i, rows in enumerate(norms):
+        assert (rows[:, :-1] > 0).all() and (rows >= 0).all()  # nothing may come after the last
+        if case.is_separate:
+            alone = model.gradient_flow(X[i : i + 1], None if y is None else y[i : i + 1])
+            np.testing.assert_allclose(rows, alone.norms[0], rtol=1e-4)
 
 
 @over(lambda case: case.estimator is not RNNLanguageModel)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from plain_network import STOCHASTIC, MeanNetwork, fit, problem
+from plain_network import STOCHASTIC, MeanNetwork, fit, problem, start
 
 from fastrnn.training import full_batch, loop, objective, solvers, stopping
 
@@ -76,7 +76,7 @@ def test_interrupt_at_any_line_leaves_whole_steps(solver):
     options = {"solver": solver, "batch_size": 12, "max_iter": 2, "tol": 0.0}
 
     def fit_until(event):
-        network, whole, left = MeanNetwork(3, 2), [], iter([1.0, 2.0, 3.0])
+        network, whole, left, state = MeanNetwork(3, 2), [], iter([1.0, 2.0, 3.0]), start()
         network.before_call = lambda call: whole.append(network.theta.copy())
         seen = 0
 
@@ -97,24 +97,27 @@ def test_interrupt_at_any_line_leaves_whole_steps(solver):
         old = sys.gettrace()
         sys.settrace(trace)
         try:
-            _, history = fit(network, validate=validate, early_stopping=True, **options)
+            _, history = fit(
+                network, validate=validate, early_stopping=True, state=state, **options
+            )
         finally:
             sys.settrace(old)
-        return network.theta, history, whole, seen
+        return network.theta, history, state, whole, seen
 
-    theta, _, steps, n_lines = fit_until(None)
+    *_, steps, n_lines = fit_until(None)
     assert n_lines > 60
     n_kept = 0
     for event in range(1, n_lines + 1):
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Training was interrupted")
-                theta, history, _, _ = fit_until(event)
+                theta, history, state, _, _ = fit_until(event)
         except KeyboardInterrupt:
             continue  # before the first step, or after the last
         n_kept += 1
         assert any(np.array_equal(theta, step) for step in steps), event
         assert history.n_iter == len(history.gradient_norms) == len(history.validation_scores)
+        assert (state.epoch, state.t) == (history.n_iter, history.t), event
     assert n_kept > 0.7 * n_lines
 
 

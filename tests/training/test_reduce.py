@@ -1,5 +1,6 @@
 """Several processes that train one model: threads here, with a sum over all of them."""
 
+import functools
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -55,14 +56,18 @@ def make_data(every_step=False, K=2):
     return [choose(part) for part in parts], choose(range(2 * N))
 
 
-def run(networks, data, settings, **options):
-    """Train each network on its data, side by side; the histories."""
+def run(networks, data, settings, score=None, **options):
+    """Train each network on its data, side by side; the histories. `score` is of a network."""
     total = Sum(len(networks))
 
     def one(rank):
         state = TrainingState(np.random.default_rng(0))
         reduce = total.of(rank) if len(networks) > 1 else None
-        history = train(networks[rank], *data[rank], settings, state, reduce=reduce, **options)
+        network = networks[rank]
+        validate = score and functools.partial(score, network)
+        history = train(
+            network, *data[rank], settings, state, reduce=reduce, validate=validate, **options
+        )
         return history, state
 
     with ThreadPoolExecutor(len(networks)) as pool:
@@ -102,6 +107,33 @@ def test_two_halves_are_one_whole(kind, solver):
     results = run(networks[:2], halves, make_settings(solver, batch_size=BATCH))
     (expected,) = run(networks[2:], [whole], make_settings(solver, batch_size=2 * BATCH))
     assert_same(networks[:2], networks[2], results, expected)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_early_stopping_is_at_the_same_epoch_and_goes_back_to_the_same(solver):
+    halves, whole = make_data()
+    networks = [
+        build(3, (4,), 2, head="squared_error", pooling="mean", dtype="float64") for _ in range(3)
+    ]
+    away = [network.theta + 0.05 for network in networks]
+    seen = [[] for _ in networks]
+
+    def score(network):
+        """Falls from where training is a little away from its start."""
+        k = next(k for k, other in enumerate(networks) if other is network)
+        seen[k].append(network.theta.copy())
+        return -float(np.abs(network.theta - away[k]).sum())
+
+    more = {"early_stopping": True, "n_iter_no_change": 3, "max_iter": 60, "alpha": 0.0}
+    results = run(networks[:2], halves, make_settings(solver, batch_size=BATCH, **more), score)
+    settings = make_settings(solver, batch_size=2 * BATCH, **more)
+    (expected,) = run(networks[2:], [whole], settings, score)
+    assert_same(networks[:2], networks[2], results, expected)
+    for history, _ in results:
+        assert_allclose(history.validation_scores, expected[0].validation_scores, rtol=1e-9)
+        best = int(np.argmax(history.validation_scores))
+        assert 3 < history.n_iter == best + 4 < 60
+        assert_array_equal(networks[0].theta, seen[0][best])
 
 
 def with_ids(parts):
