@@ -20,8 +20,8 @@ from layer_cases import (
 )
 
 from fastrnn.inputs.sequences import Sequences
-from fastrnn.kernels.dropout import draw_zones
-from fastrnn.network import one_direction
+from fastrnn.kernels.dropout import draw_zones, dropout
+from fastrnn.network import one_direction, passes
 from fastrnn.network.shards import Seeds
 
 SHARE = 0.4
@@ -192,6 +192,31 @@ class TestNetworks:
         network, task = make_network(label, zoneout=SHARE), make_task(B=20)
         losses = [loss_and_grad(network, task, seed=seed)[0] for seed in (None, 3, 3, 4)]
         assert losses[1] == losses[2] and len(set(losses)) == 3
+
+    @BOTH
+    def test_zones_and_dropout_have_seeds_of_their_own(self, bidirectional, monkeypatch):
+        """Of each layer and shard: with the seed of a mask zones would hide what it hides."""
+        seeds = {"masks": [], "zones": []}
+
+        def drop(x, rate, seed, y):
+            seeds["masks"].append(seed)
+            dropout(x, rate, seed, y)
+
+        def draw(rate, seed, first, zones):
+            seeds["zones"].append((seed, first))
+            draw_zones(rate, seed, first, zones)
+
+        monkeypatch.setattr(passes, "dropout", drop)
+        monkeypatch.setattr(one_direction, "draw_zones", draw)
+        network = make_network(
+            "lstm", zoneout=SHARE, bidirectional=bidirectional, dropout=0.2, recurrent_dropout=0.3
+        )
+        loss_and_grad(network, make_task(B=40), seed=0)
+        masks, zones = set(seeds["masks"]), [seed for seed, _ in seeds["zones"]]
+        assert len(set(seeds["zones"])) == len(zones)
+        n = len({*zones})  # layers times shards
+        assert n > 2 and len(zones) == n * (1 + bidirectional)
+        assert len(masks) == 2 * n and not masks & {*zones}
 
     @pytest.mark.parametrize("bptt_steps", [None, 3])
     @pytest.mark.parametrize("pooling", ["last", "mean", "steps"])
