@@ -61,6 +61,8 @@ def open_container(X, place, expected):
             return _of_tensor(X, place, expected)
         if name in _TYPED and "struct" in str(getattr(X, _TYPED[name])).lower():
             _refuse(X, place, expected, "it has structs, take their fields apart into columns")
+        if name in ("pyarrow.Array", "pyarrow.ChunkedArray"):
+            return np.asarray(X)
     if issubclass(kind, tuple):
         _refuse_fields(X, place, expected)
     return X

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fastrnn.inputs.arrays import kernel_array
+from fastrnn.inputs.arrays import REAL, kernel_array
 from fastrnn.inputs.columns import Columns
+from fastrnn.inputs.containers import open_container, open_list, show
 from fastrnn.inputs.covariates import FUTURE, PAST, check_covariates, check_ids, learn_columns
-from fastrnn.inputs.frames import is_frame
+from fastrnn.inputs.frames import is_frame, is_missing
 from fastrnn.inputs.long_frames import LongColumns, LongFrame
 
 MIN_OBSERVED = 2
@@ -187,7 +188,12 @@ def _split(series):
     """Tell one series from several; return a list of them, and whether it is one."""
     if series is None:
         raise TypeError("series is None, expected an array, a list of arrays or a data frame")
+    series = open_list(series, "y", "an array, a list of arrays or a data frame")
     if isinstance(series, list | tuple):
+        series = [
+            open_container(item, f"series {i}", "an array of numbers")
+            for i, item in enumerate(series)
+        ]
         if not len(series):
             raise ValueError("there is no series: the list is empty")
         n_numbers = sum(item is None or np.ndim(item) == 0 for item in series)
@@ -212,6 +218,8 @@ def _numbers(item, name):
         array = np.asanyarray(item)
     except ValueError:
         raise ValueError(f"{name} has rows of unequal length") from None
+    if array.dtype == object:
+        array = _of_objects(array, name)
     try:
         if array.dtype.kind not in "fiubO":
             raise TypeError
@@ -220,6 +228,18 @@ def _numbers(item, name):
         return kernel_array(array, np.float64)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be numbers, got an array of dtype {array.dtype}") from None
+
+
+def _of_objects(array, name):
+    """Return an array of objects with NaN for those that are missing; the others are numbers."""
+    array = array.filled(None) if isinstance(array, np.ma.MaskedArray) else array.copy()
+    for t, value in enumerate(array.flat):
+        if isinstance(value, REAL):
+            continue
+        if isinstance(value, np.ndarray | list | tuple) or not is_missing(value):
+            raise TypeError(f"{name} must be numbers, step {t} has {show(value)}")
+        array.flat[t] = np.nan
+    return array
 
 
 def _read_values(item, name, allow_nan):

@@ -1,6 +1,6 @@
 """Texts become tokens, and ragged sequences of ids, each with the one that follows."""
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from fastrnn.inputs import frames
-from fastrnn.inputs.columns import Columns
+from fastrnn.inputs.columns import Columns, name_place
+from fastrnn.inputs.containers import open_container, open_list
 from fastrnn.inputs.sequences import Sequences, as_sequences
 
 END = "<eos>"
@@ -135,16 +136,18 @@ def open_texts(X):
         return True, [X], False
     if frames.is_frame(X):
         raise TypeError(f"X is a {type(X).__name__}, expected one of its columns")
-    if isinstance(X, bytes | Iterator | Mapping | Set) or not isinstance(X, Iterable):
-        raise TypeError(
-            f"X is of type {type(X).__name__}, expected a text, a list of texts or of lists of "
-            "tokens, or ids"
-        )
-    items = list(X)
+    expected = "a text, a list of texts or of lists of tokens, or ids"
+    X = open_list(X, "X", expected)
+    if not isinstance(X, Iterable):
+        raise TypeError(f"X is of type {type(X).__name__}, expected {expected}")
+    items = [
+        open_container(item, name_place(i), "a text, a list of tokens, or ids")
+        for i, item in enumerate(X)
+    ]
     if not items:
         raise ValueError("X is empty, expected a text")
     if isinstance(items[0], Real):
-        return True, [np.asarray(X)], True
+        return True, [np.asarray(items)], True
     token = items[0]
     if isinstance(token, Iterable) and not isinstance(token, str):
         token = next(iter(token), "")

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from fastrnn.inputs import frames
+from fastrnn.inputs.columns import name_place
+from fastrnn.inputs.containers import open_container
 
 OF_0_1 = "-0.1"
 """What is added to "char" and "word" for the rules of version 0.1.0."""
@@ -103,6 +105,7 @@ class Cut(Spelling):
         """Yield the tokens of each of several texts; lists of tokens are only spelled."""
         if isinstance(X, str | bytes):
             raise TypeError(f"X is of type {type(X).__name__}, expected a list: pass [X]")
+        X = open_container(X, "X", "a list of texts or of token lists")
         if isinstance(X, Iterator | Mapping | Set) or not isinstance(X, Iterable):
             advice = ": make a list of it" if isinstance(X, Iterator) else ""
             raise TypeError(
@@ -131,7 +134,7 @@ class Cut(Spelling):
                 "tokens"
             )
         else:
-            tokens = list(item)
+            tokens = list(open_container(item, name_place(i), "a text or a list of tokens"))
         if not isinstance(tokens, str):
             for t, token in enumerate(tokens):
                 if not isinstance(token, str):

@@ -7,7 +7,9 @@ import pytest
 
 from fastrnn.inputs.containers import open_container
 from fastrnn.inputs.sequences import as_sequences
-from fastrnn.preprocessing import SequenceScaler
+from fastrnn.inputs.series import read_series
+from fastrnn.inputs.texts import open_texts
+from fastrnn.preprocessing import SequenceScaler, TokenEncoder
 
 rng = np.random.default_rng(0)
 X = [rng.normal(size=(length, 2)) for length in (3, 5, 4)]
@@ -329,3 +331,75 @@ def test_object_arrays_of_lists():
 def test_what_needs_no_opening_is_returned_itself():
     for value in (X[0], X, (1, 2), 1.5, "text", None, np.float32(1)):
         assert open_container(value, "X", "a list") is value
+
+
+# Series and texts.
+
+SERIES = [x[:, 0] for x in X]
+
+
+def series_of(given):
+    return read_series(given).values
+
+
+def test_series_of_arrow_and_pytorch():
+    arrow, torch = pytest.importorskip("pyarrow"), pytest.importorskip("torch")
+    lists = arrow.array([series.tolist() for series in SERIES])
+    tensors = [torch.tensor(series, requires_grad=True) for series in SERIES]
+    for given in (lists, arrow.chunked_array([lists]), [*map(arrow.array, SERIES)], tensors):
+        for got, expected in zip(series_of(given), SERIES, strict=True):
+            np.testing.assert_array_equal(got, expected)
+    for given in (arrow.array(SERIES[0]), tensors[0]):
+        np.testing.assert_array_equal(series_of(given)[0], SERIES[0])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (Batch(*SERIES[:2]), "y is a named tuple Batch with the fields X, y, expected an array"),
+        (dict(enumerate(SERIES)), "y is of type dict, expected an array, .*: give a list"),
+        ({1.0, 2.0, 3.0}, "y is of type set, expected an array, .*: give a list"),
+        (iter(SERIES), "y is of type list_iterator, .*: make a list of it"),
+        ("123", "y is of type str, expected an array"),
+        (bytearray(b"123"), "y is of type bytearray, expected an array"),
+        (np.array(["1", "2", "3"], object), "series 0 must be numbers, step 0 has '1'"),
+        ([[1.0, 2.0, {}]], "series 0 must be numbers, step 2 has {}"),
+    ],
+)
+def test_what_is_no_series(given, message):
+    with pytest.raises(TypeError, match=message):
+        read_series(given)
+
+
+def test_what_is_missing_in_a_series_of_objects():
+    pandas = pytest.importorskip("pandas")
+    for nothing in (None, pandas.NA, np.nan):
+        with pytest.raises(ValueError, match=r"series 0 has no value \(NaN\) at step 1"):
+            read_series([[1, nothing, 2, 3]])
+        read = read_series([[1, nothing, 2, 3]], allow_nan=True)
+        np.testing.assert_array_equal(read.values[0], [1, np.nan, 2, 3])
+
+
+def test_texts_and_ids_of_arrow_and_pytorch():
+    arrow, torch = pytest.importorskip("pyarrow"), pytest.importorskip("torch")
+    words = ["ab", "b"]
+    for given in (arrow.array(words), arrow.chunked_array([words[:1], words[1:]])):
+        assert [*map(str, open_texts(given)[1])] == words
+        assert TokenEncoder().fit(given).vocabulary_ == {"b": 1, "a": 2}
+    tokens = arrow.array([list(word) for word in words])
+    assert TokenEncoder().fit(tokens).vocabulary_ == {"b": 1, "a": 2}
+    ids = [[1, 0], [2]]
+    for given in (arrow.array(ids), [*map(torch.tensor, ids)]):
+        is_long, texts, are_ids = open_texts(given)
+        assert not is_long and are_ids and [text.tolist() for text in texts] == ids
+    is_long, texts, are_ids = open_texts(torch.tensor([1, 0, 2]))
+    assert is_long and are_ids and texts[0].tolist() == [1, 0, 2]
+
+
+@pytest.mark.parametrize("read", [open_texts, TokenEncoder().fit])
+def test_what_is_no_list_of_texts(read):
+    with pytest.raises(TypeError, match="X is a named tuple Batch with the fields X, y"):
+        read(Batch("ab", "cd"))
+    polars = pytest.importorskip("polars")
+    with pytest.raises(TypeError, match=r"X is of type LazyFrame, .*: call its collect\(\)"):
+        read(polars.DataFrame({"text": ["ab"]}).lazy())
