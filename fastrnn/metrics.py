@@ -1,7 +1,7 @@
 """Scores of labels for every step, and the same as scorers for scikit-learn's ``scoring=``.
 
 A score takes true and predicted labels, each a list with an array of labels for each sequence, as
-`RNNTagger.predict` returns them. A step whose true label is None, or -1 among whole numbers, is
+`RNNTagger.predict` returns them. A step whose true label is missing, or -1 among whole numbers, is
 left out. A scorer takes a fitted tagger, X and y, and needs no more than its name:
 ``GridSearchCV(tagger, grid, scoring=token_f1_scorer)``.
 """
@@ -26,7 +26,8 @@ def token_accuracy_score(y_true, y_pred, *, sample_weight=None):
     Parameters
     ----------
     y_true : list of array-like of shape (T_i,)
-        The true labels; steps with None, or -1 among whole numbers, are left out.
+        The true labels; steps without one (None, NaN and the like), or with -1 among whole numbers,
+        are left out.
     y_pred : list of array-like of shape (T_i,)
         The predicted labels.
     sample_weight : list of array-like of shape (T_i,), array-like of shape (n,), default=None
@@ -53,7 +54,8 @@ def token_f1_score(y_true, y_pred, *, sample_weight=None):
     Parameters
     ----------
     y_true : list of array-like of shape (T_i,)
-        The true labels; steps with None, or -1 among whole numbers, are left out.
+        The true labels; steps without one (None, NaN and the like), or with -1 among whole numbers,
+        are left out.
     y_pred : list of array-like of shape (T_i,)
         The predicted labels.
     sample_weight : list of array-like of shape (T_i,), array-like of shape (n,), default=None

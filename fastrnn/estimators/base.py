@@ -126,11 +126,14 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         X : list of ndarray, or array
             The sequences: a list of arrays of shape (T_i, n_features), an array of shape
             (n_sequences, T, n_features), a list of data frames of T_i rows, or, for univariate
-            sequences, an array or data frame of shape (n_sequences, T). Where `embedding_dim` is
-            set and `categorical_features` is not, all of them ids.
+            sequences, an array or data frame of shape (n_sequences, T). Other containers are read
+            or refused as the guide's page "What is read" says; columns of data frames are found by
+            their names. Where `embedding_dim` is set and `categorical_features` is not, all of them
+            are ids.
         y : array-like of shape (n_sequences,) or (n_sequences, n_outputs)
             The target of each sequence: a class label for a classifier, a number or a row of
-            numbers for a regressor, an array of T_i labels for a tagger.
+            numbers for a regressor, an array of T_i labels for a tagger. Like `sample_weight` it is
+            matched with `X` by position: an index of pandas is not read.
         sample_weight : array-like of shape (n_sequences,), default=None
             Weight of each sequence in the loss and in validation scores, >= 0. None gives all the
             same weight. A tagger takes a list of arrays, with the weights of the steps, too.

@@ -238,8 +238,8 @@ class StepClassTask(Task):
         if not partial and np.count_nonzero(per_class) < 2:
             only = classes[per_class > 0].tolist()[0]
             raise ValueError(
-                f"y has one class only, {only!r}: a tagger needs two or more (None, and -1 among "
-                "whole numbers, mark steps to be left out)"
+                f"y has one class only, {only!r}: a tagger needs two or more (what is "
+                "missing, and -1 among whole numbers, marks steps to be left out)"
             )
         class_weight = parameters and parameters.class_weight  # of scores there are none
         factors = weigh_classes(class_weight, classes, per_class, numbers)

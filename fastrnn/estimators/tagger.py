@@ -28,9 +28,10 @@ class RNNTagger(ClassParameters, SequenceParameters, RNNBase):
     may have unequal lengths; nothing is padded.
 
     In `fit`, `y` is a list with an array of labels for each sequence, of strings or whole numbers.
-    Steps can be left out of loss and score in two ways: by the label None (or -1, among whole
-    numbers), or by a weight of 0. `sample_weight` is one number for each sequence, or a list with
-    an array for each, one number for each step.
+    Steps can be left out of loss and score in two ways: by a label that is missing (None, NaN,
+    pandas' NA and NaT, nulls of polars and Arrow, what is masked, or -1 among whole numbers), or by
+    a weight of 0. `sample_weight` is one number for each sequence, or a list with an array for
+    each, one number for each step.
 
     Attributes
     ----------
@@ -175,8 +176,8 @@ class RNNTagger(ClassParameters, SequenceParameters, RNNBase):
         X : list of ndarray, or array
             The sequences, as in `fit`.
         y : list of array-like of shape (T_i,)
-            The true labels; steps with None, or -1 among whole numbers, are left out. A label that
-            the model does not know is one that it got wrong.
+            The true labels; steps without one, or with -1 among whole numbers, are left out. A
+            label that the model does not know is one that it got wrong.
         sample_weight : list of array-like of shape (T_i,), array-like of shape (n,), default=None
             Weight of each step, or of all steps of each sequence; None gives all the same weight.
 

@@ -129,9 +129,11 @@ def in_argument(name):
 def check_same_length(sequences, name, values):
     """Check that there is one value for each sequence; `name` says what they are."""
     if len(values) != len(sequences):
+        is_table = sequences.n_columns is not None
+        advice = "; each row of a table is one univariate sequence" if is_table else ""
         raise ValueError(
             f"Found input variables with inconsistent numbers of samples: X has {len(sequences)} "
-            f"sequences, {name} has {len(values)} entries"
+            f"sequences, {name} has {len(values)} entries{advice}"
         )
 
 

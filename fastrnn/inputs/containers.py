@@ -38,6 +38,8 @@ _REFUSED = {
     "torch.Dataset": "make a list of what it has, without the targets",
     "torch.DataLoader": "make a list of what it has, without the targets",
     "datasets.Dataset": "take one of its columns",
+    "scipy.sparray": "it is sparse, call its toarray()",
+    "scipy.spmatrix": "it is sparse, call its toarray()",
 }  # fmt: skip
 """By class what to do instead."""
 

@@ -467,9 +467,14 @@ def _read_numbers(array, i, source, allow_nan):
     kinds = {type(value) for value in array.flat}
     wrong = tuple(k for k in kinds if not issubclass(k, REAL) or k is np.timedelta64)
     if wrong:
-        culprit, value = next(
-            (p, value) for p, value in enumerate(array.flat) if isinstance(value, wrong)
-        )
+        if array.dtype.kind == "c":
+            wrong_at = array.imag.ravel() != 0  # numbers beside complex ones are complex, too
+            culprit = int(wrong_at.argmax())
+            value = array.flat[culprit]
+        else:
+            culprit, value = next(
+                (p, value) for p, value in enumerate(array.flat) if isinstance(value, wrong)
+            )
         name = source.name(i, *np.unravel_index(culprit, array.shape))
         if isinstance(value, complex | np.complexfloating):
             raise ValueError(f"Complex data not supported: {name} is {value}, expected a number")

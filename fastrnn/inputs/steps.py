@@ -7,7 +7,7 @@ from numbers import Integral, Real
 import numpy as np
 
 from fastrnn.inputs.arrays import REAL
-from fastrnn.inputs.containers import as_array, open_container, open_list, show
+from fastrnn.inputs.containers import as_array, open_list, show
 from fastrnn.inputs.frames import is_missing
 
 __all__ = ["StepLabels", "as_step_labels", "as_step_weight", "check_sum", "split_steps"]
@@ -202,7 +202,8 @@ def _read_array(i, array, name):
     """Return the labels of a sequence as a list."""
     if isinstance(array, list):
         return array
-    array = open_container(array, f"{name} of sequence {i}", "an array of labels")
+    if not isinstance(array, str):
+        array = open_list(array, f"{name} of sequence {i}", "an array of labels, one for each step")
     if isinstance(array, tuple):
         return list(array)
     if isinstance(array, np.ma.MaskedArray) and array.ndim == 1:

@@ -374,9 +374,9 @@ GOOD = np.zeros((2, 3))
         ),
         ([[np.complex64(1j), 10**30]], ValueError, r"^Complex data not supported: sequence 0"),
         # sparse
-        (scipy.sparse.csr_array(GOOD), TypeError, r"^X is sparse"),
-        (scipy.sparse.coo_matrix(GOOD), TypeError, r"^X is sparse"),
-        ([GOOD, scipy.sparse.csc_array(GOOD)], TypeError, r"^sequence 1 is sparse"),
+        (scipy.sparse.csr_array(GOOD), TypeError, r"^X is of type .*: it is sparse"),
+        (scipy.sparse.coo_matrix(GOOD), TypeError, r"^X is of type .*: it is sparse"),
+        ([GOOD, scipy.sparse.csc_array(GOOD)], TypeError, r"^sequence 1 is of type .*: it is sparse"),
         # masked
         (
             np.ma.masked_equal([[1, 2], [3, 4]], 3),
