@@ -20,7 +20,7 @@ ROOMS = {
     "kernels": None,  # compiled, in an order of its own
     "files": "values codec atomic layout",
     "inputs": "arrays columns containers missing frames list_cells padding covariates long_frames "
-    "sequences series steps scaling tokens texts",
+    "sequences series series_record steps scaling tokens texts",
     "standin": "",
     "bridge": "",
     "network": "workspace threads batches shards cell docstrings recurrent one_direction "
@@ -35,7 +35,7 @@ ROOMS = {
     "inspection": "",
     "streams": "snapshot steps stream",
     "estimators": "forecast_errors values parameters precision targets shared_parameters "
-    "task_parameters tasks needs predicting validation fitting readers lessons plan series_record "
+    "task_parameters tasks needs predicting validation fitting readers lessons plan "
     "labels numbers next_tokens next_values released saving resuming forecasting base "
     "classifier regressor tagger series_estimator forecaster language_model loading",
     "plotting": "axes loss_curve gradient_flow forecast states",

@@ -13,7 +13,6 @@ from fastrnn.estimators.parameters import embedding_sizes
 from fastrnn.estimators.plan import PLAN, Plan
 from fastrnn.estimators.precision import narrow_weight
 from fastrnn.estimators.readers import check_same_ids, chosen_columns
-from fastrnn.estimators.series_record import SERIES, check_series
 from fastrnn.estimators.targets import as_sample_weight
 from fastrnn.estimators.tasks import Scored, Target, Task
 from fastrnn.files.codec import Array, Optional, Record, Whole
@@ -23,6 +22,7 @@ from fastrnn.inputs.long_frames import LongColumns
 from fastrnn.inputs.missing import NO_GAPS
 from fastrnn.inputs.sequences import Sequences
 from fastrnn.inputs.series import SeriesSet, read_series
+from fastrnn.inputs.series_record import SERIES, check_series
 from fastrnn.memory import refuse_if_too_large
 from fastrnn.network.heads import HEADS
 
@@ -217,7 +217,7 @@ class SeriesReader:
         """Make a reader of what is in a file."""
         plan, series = fields["plan"], fields["series"]
         mean, scale = fields["covariate_mean"], fields["covariate_scale"]
-        check_series(series, plan)
+        check_series(series, allow_nan=plan.mask, needs_positive=plan.log)
         n_future, n_past = series.n_covariates
         if plan.feeds_back and n_past:
             raise ValueError("there are past covariates, but forecasts are fed back")

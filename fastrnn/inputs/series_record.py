@@ -109,13 +109,13 @@ SERIES = Record(
 """`SeriesSet` in files."""
 
 
-def check_series(series, plan):
+def check_series(series, *, allow_nan, needs_positive):
     """Check what `fastrnn.inputs.series.read_series` checks."""
     for i, values in enumerate(series.values):
-        check_finite(values, series.name(i), plan.mask)
+        check_finite(values, series.name(i), allow_nan)
         if np.count_nonzero(~np.isnan(values)) < MIN_OBSERVED:
             raise ValueError(f"{series.name(i)} is too short")
-        if plan.log and (values <= 0).any():
+        if needs_positive and (values <= 0).any():
             raise ValueError(f"{series.name(i)} has values that have no logarithm")
     for kind, parts in ((FUTURE, series.future), (PAST, series.past)):
         for i, part in enumerate(parts):
