@@ -75,6 +75,8 @@ _FORECASTS = {
 
 def to_present_format(file):
     """Give a model's file of format 1 the sections, and names of tensors, of the present format."""
+    if file.kind not in _PARTS:
+        raise ModelFileError(f"no version that wrote format 1 had models of kind {file.kind!r}")
     sections = dict(file.sections)
     for name in (*_NEW, *_TENSORS.values()):
         if name in sections or name in file.tensors:

@@ -9,6 +9,7 @@ from fuzz_files import put_together, take_apart
 from released_cases import CASES, checkpoint_fit
 
 import fastrnn
+from fastrnn.estimators.base import ESTIMATORS
 from fastrnn.files import ModelFileError
 
 VERSIONS = sorted(path for path in (Path(__file__).parents[1] / "data").iterdir() if path.is_dir())
@@ -89,6 +90,15 @@ def test_training_goes_on_from_a_checkpoint(path, tmp_path):
     np.testing.assert_allclose(values, expected(path.parent, "training")["values"], rtol=1e-6)
     fresh = checkpoint_fit(tmp_path / "fresh", max_iter=6, resume=False)
     np.testing.assert_allclose(fresh, values, rtol=1e-6)
+
+
+def test_kinds_that_came_later_have_no_old_files(tmp_path, monkeypatch):
+    monkeypatch.setitem(ESTIMATORS, "newer", fastrnn.RNNTagger)
+    header, record, body = take_apart((VERSIONS[0] / "tagger.fastrnn").read_bytes())
+    path = tmp_path / "file"
+    path.write_bytes(put_together(header, record | {"kind": "newer"}, body))
+    with pytest.raises(ModelFileError, match="no version that wrote format 1 had .* 'newer'"):
+        fastrnn.load(path)
 
 
 @pytest.mark.parametrize(

@@ -376,7 +376,11 @@ GOOD = np.zeros((2, 3))
         # sparse
         (scipy.sparse.csr_array(GOOD), TypeError, r"^X is of type .*: it is sparse"),
         (scipy.sparse.coo_matrix(GOOD), TypeError, r"^X is of type .*: it is sparse"),
-        ([GOOD, scipy.sparse.csc_array(GOOD)], TypeError, r"^sequence 1 is of type .*: it is sparse"),
+        (
+            [GOOD, scipy.sparse.csc_array(GOOD)],
+            TypeError,
+            r"^sequence 1 is of type .*: it is sparse",
+        ),
         # masked
         (
             np.ma.masked_equal([[1, 2], [3, 4]], 3),
