@@ -97,7 +97,7 @@ def test_kinds_that_came_later_have_no_old_files(tmp_path, monkeypatch):
     header, record, body = take_apart((VERSIONS[0] / "tagger.fastrnn").read_bytes())
     path = tmp_path / "file"
     path.write_bytes(put_together(header, record | {"kind": "newer"}, body))
-    with pytest.raises(ModelFileError, match="no version that wrote format 1 had .* 'newer'"):
+    with pytest.raises(ModelFileError, match=r"no version that wrote format 1 had .* 'newer'"):
         fastrnn.load(path)
 
 
