@@ -57,23 +57,11 @@ class PackedBatch:
 
 
 def pack(starts, lengths, stride, order=None):
-    """Pack sequences.
+    """Pack sequences: all, or those whose numbers, by falling length, are in ``order``.
 
-    Parameters
-    ----------
-    starts : ndarray of shape (n,), int64
-        Source row of the first step of each sequence.
-    lengths : ndarray of shape (n,), int64
-        Steps of each sequence, at least 1.
-    stride : int
-        Source rows from one step to the next: 1 for concatenated sequences, B for a (T, B, D)
-        array.
-    order : ndarray of shape (B,), int64, optional
-        Numbers of the sequences to pack, by falling length. By default all of them.
-
-    Returns
-    -------
-    PackedBatch
+    Sequence n begins at source row ``starts[n]`` and has ``lengths[n]`` steps, at least one, each
+    ``stride`` source rows from the one before: 1 if sequences stand one after the other, B in a
+    (T, B, D) array.
     """
     if order is None:
         order = sort_by_length(lengths)
@@ -110,20 +98,10 @@ def sort_by_length(lengths, numbers=None):
 
 
 def count_shards(n_sequences, flops):
-    """Number of shards of a batch whose gradients are added.
+    """How many shards a batch has whose gradients are added.
 
-    It depends on nothing else, so that sums are the same bits on any number of threads.
-
-    Parameters
-    ----------
-    n_sequences : int
-        B.
-    flops : float
-        Roughly the floating-point operations of a forward pass over the batch.
-
-    Returns
-    -------
-    int
+    That depends on its size, and roughly on the arithmetic of a forward pass, and on nothing else,
+    so that sums are the same bits on any number of threads.
     """
     if flops >= HALVED_FLOPS and SHARD_SIZE <= n_sequences < 2 * SHARD_SIZE:
         return 2
@@ -133,20 +111,7 @@ def count_shards(n_sequences, flops):
 def pack_shards(starts, lengths, stride, n_shards, numbers=None):
     """Cut a batch into shards of about equal work, and pack each.
 
-    Sequences are dealt out by falling length like cards.
-
-    Parameters
-    ----------
-    starts, lengths, stride : object
-        As for `pack`.
-    n_shards : int
-        At most as many as there are sequences in the batch.
-    numbers : ndarray of shape (B,), int64, optional
-        Those of the sequences in the batch. By default all.
-
-    Returns
-    -------
-    list of PackedBatch
+    Sequences, all or those with some numbers, are dealt out by falling length like cards.
     """
     order = sort_by_length(lengths, numbers)
     if n_shards == 1:
@@ -159,17 +124,7 @@ def pack_shards(starts, lengths, stride, n_shards, numbers=None):
 def pack_dense(n_steps, n_sequences, n_shards):
     """Cut a (T, B, D) array without padding into shards of sequences side by side, and pack each.
 
-    Parameters
-    ----------
-    n_steps, n_sequences : int
-        T and B.
-    n_shards : int
-        At most B.
-
-    Returns
-    -------
-    tuple of PackedBatch
-        They are kept for the next call, and not to be changed.
+    They are kept for the next call, and not to be changed.
     """
     starts = np.arange(n_sequences)
     lengths = np.full(n_sequences, n_steps)

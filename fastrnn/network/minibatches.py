@@ -51,20 +51,10 @@ class Kept:
 
 
 class Lesson:
-    """One minibatch that a network learns from: where its parts stand, and what they need.
+    """One minibatch that a network learns from: where its shards stand, and what they need.
 
-    Parameters
-    ----------
-    network : Network
-        Whose gradient is added to.
-    sequences, target, weight, states, bptt_steps : object
-        As for `Network.loss_and_grad`.
-    minibatch : Minibatch
-        From `cut`.
-    seeds : list
-        Of the dropout of each shard, or None for each.
-    n_threads : int
-        Threads for each shard.
+    Its arguments are those of `Network.loss_and_grad`, the minibatch from `cut`, seeds of the masks
+    of each shard (or None for each), and how many threads a shard may use.
     """
 
     __slots__ = (

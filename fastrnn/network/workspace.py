@@ -29,20 +29,9 @@ def of_one_number(size, dtype):
 
 
 def take_spare(spare, make, *arguments):
-    """Something that is not in use, from a list that threads may share, or a new one.
+    """Something that is not in use, from a list that threads may share, or ``make(*arguments)``.
 
-    Parameters
-    ----------
-    spare : list
-        What is not in use; whoever takes from it brings back what he took.
-    make : callable
-        ``make(*arguments)`` makes a new one.
-    *arguments : object
-        What it needs.
-
-    Returns
-    -------
-    object
+    Whoever takes from the list brings back what he took.
     """
     try:
         return spare.pop()
