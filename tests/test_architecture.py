@@ -24,7 +24,7 @@ ROOMS = {
     "standin": "",
     "bridge": "",
     "network": "workspace threads batches shards cell docstrings recurrent one_direction "
-    "both_directions pooling padded cells heads architecture passes minibatches prediction "
+    "both_directions pooling padded cells heads decay architecture passes minibatches prediction "
     "network counting",
     "layers": "",
     "datasets": "",

@@ -168,6 +168,7 @@ def _ends(reader, task):
     """What reader and task decide of a network."""
     return {
         "n_features": reader.n_features,
+        "means": reader.gaps.means,
         "id_tables": reader.id_tables,
         "head": task.head,
         "head_options": task.head_options,
@@ -183,6 +184,8 @@ def check_suits(architecture, reader, task):
     n_ids = tuple(n for n, _ in architecture.embeddings)
     if n_ids != reader.n_ids:
         raise ValueError(f"the network has tables of {n_ids} ids, but there are {reader.n_ids}")
+    if reader.gaps.means and reader.gaps.both_ways != architecture.bidirectional:
+        raise ValueError("the network reads in other directions than there are times for")
     if architecture.every_step != task.every_step:
         raise ValueError(f"pooling={architecture.pooling!r} is not for {task.kind!r}")
     difference = architecture.difference(replace(architecture, **_ends(reader, task)))

@@ -88,7 +88,7 @@ class SequenceReader:
             padding=parameters.padding,
         )
         columns = replace(sequences.columns, fitted_by=type(parameters).__name__)
-        gaps = Gaps.learn(sequences, parameters.missing)
+        gaps = Gaps.learn(sequences, parameters.missing, parameters.bidirectional)
         reader = cls(columns, sequences.n_columns, gaps, parameters.padding)
         return reader, gaps.fill(sequences)
 

@@ -53,6 +53,10 @@ class SequenceParameters:
         - "mask": the network reads the last value of the sequence again, before there is any the
           mean that `fit` saw, and a mark beside every number: 1 where it is missing, else 0. Where
           an id or category is missing it has a vector of its own.
+        - "decay": besides, values that are missing decay towards the mean, and the states of the
+          first layer towards zero, with the time since each value was last seen, at rates that are
+          learned (GRU-D, Che et al. 2018, arXiv 1606.01865). It is for every cell; a cell state
+          does not decay.
         """,
     )
     time_feature: int | str | None = parameter(

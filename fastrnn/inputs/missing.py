@@ -4,7 +4,14 @@ A number that is missing becomes the last one that its sequence has had, and bef
 mean of all that `fit` saw; a mark beside it is 1 where it is missing, else 0. The time s_t of a
 step becomes the time since the step before, 0 for the first, in units of the mean that `fit` saw.
 
-What is read of a step are its numbers, then that time if there is one, then the marks.
+What is read of a step are its numbers, then that time if there is one, then the marks. Where values
+decay, the times since each was last seen follow: with s_t the time of a step, or its number, and
+m_t 1 where the value is missing,
+
+    d_1 = 0,    d_t = s_t - s_{t-1} + m_{t-1} d_{t-1}
+
+(Che et al. 2018, arXiv 1606.01865, equation 2), and where a network reads the sequences from their
+ends, too, those until it is seen next, which are the same from the end.
 """
 
 from dataclasses import dataclass, replace
@@ -15,7 +22,7 @@ import numpy as np
 from fastrnn.files.codec import Flag, ListOf, Number, Optional, Record, Text, Whole
 from fastrnn.inputs.columns import name_place
 
-KINDS = ("error", "mask")
+KINDS = ("error", "mask", "decay")
 """What may be done with missing values."""
 
 
@@ -60,7 +67,7 @@ class Gaps:
 
     Attributes
     ----------
-    missing : {"error", "mask"}
+    missing : {"error", "mask", "decay"}
         What is done with missing values.
     mean : tuple of float
         Of each number of a step, but its time, the mean of those that `fit` saw, 0 of none; empty
@@ -71,6 +78,8 @@ class Gaps:
         Whether times are dates, as a data frame has them.
     unit : float
         The mean difference of the times of a step and the one before.
+    both_ways : bool
+        Where values decay: whether the times until they are seen next are read, too.
     """
 
     missing: str = "error"
@@ -78,23 +87,25 @@ class Gaps:
     time: int | None = None
     is_date: bool = False
     unit: float = 1.0
+    both_ways: bool = False
 
     @classmethod
-    def learn(cls, sequences, missing):
+    def learn(cls, sequences, missing, both_ways=False):
         """Learn from sequences as `as_sequences` reads them."""
+        both_ways = missing == "decay" and bool(both_ways)
         mean: Any = ()
         if missing != "error":
             mean = tuple(_mean(column, j) for j, column in enumerate(sequences.values.T))
         times = sequences.times
         if times is None:
-            return cls(missing, mean)
+            return cls(missing, mean, both_ways=both_ways)
         _check_order(sequences)
         with np.errstate(over="ignore"):
             differences = np.delete(np.diff(times.numbers), sequences.offsets[1:-1] - 1)
             unit = float(differences.mean()) if differences.size else 0.0
         if not np.isfinite(unit):
             raise ValueError(f"the times in feature {times.column} are too far apart for a mean")
-        return cls(missing, mean, times.column, times.is_date, unit or 1.0)
+        return cls(missing, mean, times.column, times.is_date, unit or 1.0, both_ways)
 
     @property
     def allows(self):
@@ -102,12 +113,17 @@ class Gaps:
         return self.missing != "error"
 
     @property
+    def means(self):
+        """Towards what values decay; empty if they do not."""
+        return self.mean if self.missing == "decay" else ()
+
+    @property
     def is_plain(self):
         """Whether numbers are read as they are."""
         return not self.allows and self.time is None
 
     def width(self, n_numbers):
-        """How many numbers the network reads of a step that has so many, its time among them."""
+        """How many numbers the first layer reads of a step that has so many, time included."""
         return n_numbers + len(self.mean)
 
     def fill(self, sequences):
@@ -120,18 +136,21 @@ class Gaps:
         given = sequences.values
         n, n_values = given.shape
         n_numbers = n_values + (self.time is not None)
-        values = np.empty((n, self.width(n_numbers)), given.dtype)
+        n_read = self.width(n_numbers)
+        values = np.empty((n, n_read + len(self.means) * (1 + self.both_ways)), given.dtype)
         values[:, :n_values] = given
         if self.time is not None:
             values[:, n_values] = self._elapsed(sequences)
         if self.allows:
             missing = np.isnan(given)
-            values[:, n_numbers:] = missing
+            values[:, n_numbers:n_read] = missing
             if missing.any():
                 last = last_observed(missing, sequences.offsets)
                 mean = np.asarray(self.mean, given.dtype)
                 carried = np.take_along_axis(given, np.maximum(last, 0), axis=0)
                 values[:, :n_values] = np.where(last < 0, mean, carried)
+        if self.means:
+            values[:, n_read:] = self._since(sequences, missing)
         values.flags.writeable = False
         return replace(sequences, values=values, times=None)
 
@@ -142,11 +161,14 @@ class Gaps:
         """
         if self.is_plain:
             return gradient
-        n_numbers = gradient.shape[1] - len(self.mean)
-        n_values = n_numbers - (self.time is not None)
+        n_values = (
+            len(self.mean) or gradient.shape[1] - 1
+        )  # one of them is the time, if none decays
+        n_numbers = n_values + (self.time is not None)
         of_values = gradient[:, :n_values]
         if self.allows:
-            last = last_observed(sequences.values[:, n_numbers:] > 0, sequences.offsets)
+            missing = sequences.values[:, n_numbers : self.width(n_numbers)] > 0
+            last = last_observed(missing, sequences.offsets)
             carried, of_values = of_values, np.zeros_like(of_values)
             row, column = np.nonzero(last >= 0)
             np.add.at(of_values, (last[row, column], column), carried[row, column])
@@ -156,9 +178,45 @@ class Gaps:
         elapsed[sequences.offsets[:-1]] = 0
         of_times = elapsed.copy()
         of_times[:-1] -= elapsed[1:]
+        if self.means:
+            of_since = gradient[:, self.width(n_numbers) :]
+            for (seen, sign), part in zip(
+                self._seen(missing, sequences.offsets),
+                np.split(of_since, 1 + self.both_ways, axis=1),
+                strict=True,
+            ):
+                of_times += sign * part.sum(axis=1)
+                np.add.at(of_times, seen.ravel(), -sign * part.ravel())
         ids = () if sequences.columns is None else sequences.columns.ids
         place = self.time - sum(j < self.time for j in ids)
         return np.insert(of_values, place, of_times / self.unit, axis=1)
+
+    def _seen(self, missing, offsets):
+        """The rows (N, F) where values were last seen before each step, and where they are next.
+
+        Each with the sign of the time since; the first and the last step stand for none.
+        """
+        first = _first_rows(offsets)
+        before = np.vstack(
+            [first[:1].repeat(missing.shape[1], axis=1), last_observed(missing, offsets)[:-1]]
+        )
+        yield np.maximum(before, first), 1
+        if self.both_ways:
+            n = len(missing)
+            end = np.flip(n - offsets)
+            turned = _first_rows(end)
+            after = last_observed(missing[::-1], end)[:-1]
+            after = np.vstack([turned[:1].repeat(missing.shape[1], axis=1), after])
+            yield n - 1 - np.maximum(after, turned)[::-1], -1
+
+    def _since(self, sequences, missing):
+        """The times since values were last seen, side by side with those until they are next."""
+        if sequences.times is None:
+            moments = np.arange(len(missing), dtype=np.float64)
+        else:
+            moments = sequences.times.numbers / self.unit
+        pairs = self._seen(missing, sequences.offsets)
+        return np.hstack([sign * (moments[:, np.newaxis] - moments[seen]) for seen, sign in pairs])
 
     def check_kind(self, times):
         """Check that times are dates where those of `fit` were, and only there."""
@@ -229,6 +287,8 @@ def _check_gaps(fields):
     mean, unit = fields["mean"], fields["unit"]
     if not all(map(np.isfinite, mean)) or not (np.isfinite(unit) and unit > 0):
         raise ValueError("mean and unit must be finite numbers, and the unit above 0")
+    if fields["both_ways"] and fields["missing"] != "decay":
+        raise ValueError("both_ways is for values that decay")
     if mean and fields["missing"] == "error":
         raise ValueError("there must be no mean where no value may be missing")
     if fields["time"] is None and (fields["is_date"] or unit != 1.0):
@@ -242,6 +302,7 @@ GAPS = Record(
         "time": Optional(Whole()),
         "is_date": Flag(),
         "unit": Number(),
+        "both_ways": Flag(),
     },
     Gaps,
     _check_gaps,

@@ -1,4 +1,4 @@
-"""What masks do to the states of a step: recurrent dropout, and zoneout.
+"""What masks do to the states of a step: recurrent dropout, zoneout, and factors of the state.
 
 With zoneout a unit keeps its state of the step before where its zone is 1, and takes the new one
 where it is 0. In between it gets so much of each, which is the mean (Krueger et al. 2017, Zoneout:
@@ -80,3 +80,20 @@ cdef inline void zone_backward(
                 d[j] += dy[j]
             dprevious[j] = zone * d[j]
             d[j] *= 1 - zone
+
+
+cdef inline void factor_backward(
+    int64_t rows,
+    int64_t H,
+    Range units,              # the columns that are meant
+    const floating* h,        # IN     (rows, H)
+    const floating* factors,  # IN     (rows, H)
+    floating* dh,             # INOUT  (rows, H), that of factors * h on entry, of h on return
+    floating* dfactors,       # OUT    (rows, H)
+) noexcept nogil:
+    """dfactors = dh * h; dh *= factors"""
+    cdef int64_t row, j
+    for row in range(rows):
+        for j in range(row * H + units.begin, row * H + units.end):
+            dfactors[j] = dh[j] * h[j]
+            dh[j] *= factors[j]

@@ -20,6 +20,9 @@ Forward, all meet at the end of every step, and between product and pointwise pa
 member's units come from others or the new states take the place of the old; backward, once a step.
 
 With zoneout (masks.pxd) new states, the candidates, are mixed with those of the step before.
+
+Factors, where there are any, are of a step and a unit: so much is left of the state h of the step
+before when the step begins, for everything that is made of it. A cell state stays what it was.
 """
 
 from cython cimport floating
@@ -27,7 +30,9 @@ from libc.stdint cimport int64_t
 from libc.string cimport memset
 
 cimport fastrnn.kernels.vector_math as vector_math
-from fastrnn.kernels.masks cimport add_masked, masked, zone_backward, zone_forward
+from fastrnn.kernels.masks cimport (
+    add_masked, factor_backward, masked, zone_backward, zone_forward,
+)
 from fastrnn.kernels.products cimport (
     add_product_transposed, pack_left, pack_right, product, product_pair,
 )
@@ -116,6 +121,8 @@ cdef inline void pack_previous(
     int64_t first,           # first packed row of step start
     const floating* h,       # IN   (B + N, H)
     const floating* mask,    # IN   (B, H) or NULL
+    const floating* factors,  # IN  (N, H) or NULL
+    floating* scratch,       # OUT  (B, H)
     floating* packed,        # OUT  room for (rows, H), packed
 ) noexcept nogil:
     """packed = the state that entered the recurrent products of steps start .. end, as the first
@@ -124,10 +131,14 @@ cdef inline void pack_previous(
         int64_t t, row = 0
         int64_t before = alive[start - 1] if start > 0 else B
         const floating* source = h + (B + first - before) * H
+        const floating* left = NULL  # what is left of the states
         Range steps = own(share, end - start)
     for t in range(start, end):
         if steps.begin <= t - start < steps.end:
-            pack_left(alive[t], H, source, H, mask, rows, row, packed)
+            if factors != NULL:
+                left = factors + (first + row) * H
+            pack_left(alive[t], H, masked(alive[t] * H, source, left, scratch), H, mask, rows, row,
+                      packed)
         row += alive[t]
         source += before * H
         before = alive[t]
@@ -211,6 +222,8 @@ def cell_forward(
     const floating[:, ::1] zones,  # IN     (N, H), of each unit instead, where it is drawn; or None
     floating[:, ::1] new_h,        # OUT    (N, H), or (B, H): h without zoneout; None if it is 0
     floating[:, ::1] new_c,        # OUT    the same of c; or None
+    const floating[:, ::1] factors,  # IN   (N, H), of the state that a step begins with; or None
+    floating[:, ::1] left,         # OUT    (members · B, H), room of each for what is left; or None
     int64_t chunk_rows,
     bint keep,
     bint outputs,
@@ -251,6 +264,7 @@ def cell_forward(
         floating* kept_rows = &kept[0, 0] if kept is not None else NULL
         floating* h_U = &recurrent[0, 0] if recurrent is not None else NULL
         const floating* zone_rows = NULL
+        floating* own_left = &left[share.number * B, 0] if left is not None else NULL
         const floating[::1] parameter
         const floating* h_in
         floating* gate_rows
@@ -278,6 +292,9 @@ def cell_forward(
                 gate_rows = &gates[gate_row, 0]
                 step.rows, step.gates = alive[t], gate_rows
                 step.h_prev = &h[previous if outputs else 0, 0]
+                if own_left != NULL:
+                    step.h_prev = masked(alive[t] * H, <const floating*>step.h_prev,
+                                         &factors[row, 0], own_left)
                 step.h = h_rows = &h[B + row if outputs else 0, 0]
                 if c_rows != NULL:
                     step.c_prev = c_rows + (previous * H if keep else 0)
@@ -363,6 +380,9 @@ def cell_backward(
     const floating[:, ::1] new_h,  # IN     (N, H); or None
     const floating[:, ::1] new_c,  # IN     (N, H); or None
     floating[:, ::1] past,         # OUT    (states · alive[0], H); or None
+    const floating[:, ::1] factors,  # IN   as for `cell_forward`, and the next
+    floating[:, ::1] left,         # OUT    (members · B, H); or None
+    floating[:, ::1] dfactors,     # OUT    (N, H), the gradient of the factors; or None
     int64_t chunk_rows,
     Member member,                 # whose shard of the work is done
 ):
@@ -397,6 +417,8 @@ def cell_backward(
         floating* db_last = NULL
         bint adds = functions.adds
         const floating* zone_rows = NULL
+        floating* own_left = &left[share.number * B, 0] if left is not None else NULL
+        const floating* factor_rows = &factors[0, 0] if factors is not None else NULL
         floating* past_h = &past[0, 0] if past is not None else NULL
         floating* past_c = &past[past.shape[0] // 2, 0] if past is not None else NULL
         const floating[::1] parameter
@@ -426,6 +448,9 @@ def cell_backward(
                 gate_rows = &gates[gate_row, 0]
                 step.rows, step.gates = alive[t], gate_rows
                 step.h_prev, step.h = &h[B + row - before, 0], <void*>&h[B + row, 0]
+                if own_left != NULL:
+                    step.h_prev = masked(alive[t] * H, <const floating*>step.h_prev,
+                                         factor_rows + row * H, own_left)
                 if c_rows != NULL:
                     step.c_prev = c_rows + (B + row - before) * H
                     step.c = <void*>(c_rows + (B + row) * H)
@@ -464,6 +489,9 @@ def cell_backward(
                     if c_rows != NULL:
                         add_masked(alive[t], H, units, past_c, <const floating*>NULL,
                                    <floating*>step.dc)
+                if own_left != NULL:
+                    factor_backward(alive[t], H, units, &h[B + row - before, 0],
+                                    factor_rows + row * H, &dh[0, 0], &dfactors[row, 0])
             gate_rows = &gates[gate_row, 0]
             if dx.shape[0] > 0:
                 # dx = gates @ W.T
@@ -478,7 +506,7 @@ def cell_backward(
             meet(share)
             # dU[:, :-last] += previous.T @ gates[:, :-last]
             pack_previous(share, start, end, rows, H, &alive[0], B, row, &h[0, 0], mask_rows,
-                          &packed_left[0])
+                          factor_rows, own_scratch, &packed_left[0])
             meet(share)
             if n_first > 0:
                 add_product_transposed(H, first, rows, &packed_left[0], &packed_gates[0], GH,

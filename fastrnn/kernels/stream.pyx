@@ -155,14 +155,22 @@ cdef class StreamKernel:
         p.n_steps = <int64_t*>self.address(state["n_steps"])
         p.total = <double*>self.address(state.get("total"))
         p.largest = self.address(state.get("largest"))
-        given = snapshot.gaps
-        p.gaps.is_plain, p.gaps.allows = given.is_plain, given.allows
-        p.gaps.has_time, p.gaps.unit = given.time is not None, given.unit
+        p.given = <double*>self.address(room["given"])
+        learned = snapshot.gaps
+        p.gaps.is_plain, p.gaps.allows = learned.is_plain, learned.allows
+        p.gaps.has_time, p.gaps.unit = learned.time is not None, learned.unit
         p.gaps.n_values = snapshot.n_values
         p.gaps.seen = <double*>self.address(state.get("seen"))
         p.gaps.time = <double*>self.address(state.get("time"))
+        p.gaps.since = <double*>self.address(state.get("since"))
         p.gaps.new_seen = <double*>self.address(room["new_seen"])
         p.gaps.new_time = <double*>self.address(room["new_time"])
+        p.gaps.new_since = <double*>self.address(room["new_since"])
+        p.gaps.times = self.address(room["times"])
+        decay = snapshot.decay
+        p.gaps.mean, p.gaps.w_x = self.address(decay.get("mean")), self.address(decay.get("w_x"))
+        p.gaps.b_x, p.gaps.W_h = self.address(decay.get("b_x")), self.address(decay.get("W_h"))
+        p.gaps.b_h = self.address(decay.get("b_h"))
         if snapshot.forecast is not None:
             forecast = snapshot.forecast
             f.n_ahead, f.n_learned = forecast.n_ahead, forecast.n_learned

@@ -92,3 +92,4 @@ cdef struct Plan:
     void* largest          # (streams, F), for MAX
     Forecast forecast
     Gaps gaps
+    double* given          # (n_numbers,): room for those of one stream

@@ -14,8 +14,8 @@ from libc.math cimport exp, floor, isnan, log
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
-cimport fastrnn.kernels.gaps as gaps
 cimport fastrnn.kernels.vector_math as vector_math
+from fastrnn.kernels.gaps cimport decay_states, read_gaps
 from fastrnn.kernels.links cimport softmax_row
 from fastrnn.kernels.masks cimport zone_forward
 from fastrnn.kernels.stream_plan cimport (
@@ -110,15 +110,10 @@ cdef inline bint read_input(
                 return False
             first = 1 + p.forecast.mask
         if not p.gaps.is_plain:
-            for k in range(p.gaps.n_values):
-                value = number_at(row + p.sources[k] * given.column_stride, given.kind)
-                if not gaps.read_value(&p.gaps, n, k, value, read):
-                    return False
-            if p.gaps.has_time:
-                k = p.gaps.n_values
-                value = number_at(row + p.sources[k] * given.column_stride, given.kind)
-                if not gaps.read_time(&p.gaps, n, p.n_steps[n] == 0, value, read):
-                    return False
+            for k in range(p.gaps.n_values + p.gaps.has_time):
+                p.given[k] = number_at(row + p.sources[k] * given.column_stride, given.kind)
+            if not read_gaps(&p.gaps, n, p.n_steps[n] == 0, p.given, read):
+                return False
             first = p.n_numbers
         for k in range(first, p.n_numbers):
             value = number_at(row + p.sources[k] * given.column_stride, given.kind)
@@ -333,6 +328,9 @@ cdef inline bint advance(
                            table.width * sizeof(floating))
                     column += table.width
             x = joined
+        if p.gaps.since != NULL:
+            decay_states(&p.gaps, begin, rows, p.layers[0].H,
+                         <floating*>p.layers[0].h + begin * p.layers[0].H)
         for k in range(p.n_layers):
             layer = &p.layers[k]
             layer_step(p, layer, begin, rows, x, <floating*>p.gates)
@@ -342,8 +340,11 @@ cdef inline bint advance(
         begin += rows
     if p.link == FORECAST:
         memcpy(p.forecast.last, p.forecast.new_last, p.n_streams * sizeof(double))
+    D = p.n_streams * p.gaps.n_values * sizeof(double)
     if p.gaps.allows:
-        memcpy(p.gaps.seen, p.gaps.new_seen, p.n_streams * p.gaps.n_values * sizeof(double))
+        memcpy(p.gaps.seen, p.gaps.new_seen, D)
+    if p.gaps.since != NULL:
+        memcpy(p.gaps.since, p.gaps.new_since, D)
     if p.gaps.has_time:
         memcpy(p.gaps.time, p.gaps.new_time, p.n_streams * sizeof(double))
     return True

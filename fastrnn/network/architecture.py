@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fastrnn.network import decay
 from fastrnn.network.cells import CELLS
 from fastrnn.network.heads import HEADS
 
@@ -34,6 +35,11 @@ class Architecture:
     ----------
     n_features : int
         D, numbers of each step that are read; 0 where there are only ids.
+    means : tuple of float, default=()
+        Of the first F of these numbers, which may be missing, the means towards which they decay
+        with the time since they were last seen, as the states of the first layer do towards zero;
+        the last F of them are marks, 1 for a missing one (`fastrnn.network.decay`). Without them
+        nothing decays.
     embeddings : tuple of (int, int), default=()
         Tables of ids, V and E: ids are in [0, V), and each stands for E learned features. The first
         layer reads the numbers of a step, then these.
@@ -81,6 +87,7 @@ class Architecture:
     """
 
     n_features: int
+    means: tuple[float, ...] = ()
     embeddings: tuple[tuple[int, int], ...] = ()
     id_tables: tuple[int, ...] | None = None
     tied: bool = False
@@ -100,6 +107,7 @@ class Architecture:
         id_tables = range(n_tables) if self.id_tables is None else self.id_tables
         parts = {
             "n_features": _whole("n_features", self.n_features, low=0),
+            "means": tuple(_number("each of means", m) for m in _sequence("means", self.means)),
             "embeddings": tuple(_table(table) for table in self.embeddings),
             "id_tables": _wholes("id_tables", id_tables, low=0, high=n_tables - 1),
             "tied": _flag("tied", self.tied),
@@ -126,6 +134,10 @@ class Architecture:
             raise ValueError("hidden_layer_sizes must have one layer at least, got ()")
         if self.input_width < 1:
             raise ValueError("expected n_features or id_tables to give a step something, got none")
+        if 2 * len(self.means) > self.n_features:
+            raise ValueError(
+                f"{len(self.means)} means need as many numbers and marks, got {self.n_features}"
+            )
         if self.input_width > MOST:
             raise ValueError(f"the first layer would read {self.input_width} numbers a step")
         if HEADS[self.head].needs_every_step and not self.every_step:
@@ -178,6 +190,9 @@ class Architecture:
             for suffix in ("", "_reverse")[: self.n_directions]:
                 for name, shape in CELLS[self.cell].shapes(width, size).items():
                     shapes[f"layers.{k}.{name}{suffix}"] = shape
+        if self.means:
+            of_decay = decay.shapes(len(self.means), self.hidden_layer_sizes[0], self.n_directions)
+            shapes.update((f"decay.{name}", shape) for name, shape in of_decay.items())
         shapes.update((f"embeddings.{k}", shape) for k, shape in enumerate(self.embeddings))
         of_head = self.make_head().shapes(self.width)
         shapes.update((f"head.{name}", shape) for name, shape in of_head.items())

@@ -29,6 +29,7 @@ def forward(
     seed=None,  # of the zones, if they are drawn; the mean of all by default
     keep=False,  # whether backward follows
     outputs=True,  # whether the state of every step is kept, or only the last
+    factors=None,  # of the state that a step begins with: (N, H) for each direction, in its order
     n_threads=1,  # for the directions and the teams in each; the same bits for any number
 ):
     """Run a packed batch forward: a tape for each direction, in ``work`` until its next use."""
@@ -42,6 +43,7 @@ def forward(
             layer, d, x_d, batch, work_d, weights[d],
             state=state and tuple(array[d] for array in state),
             mask=None if mask is None else mask[d], seed=seed, keep=keep, outputs=outputs,
+            factors=None if factors is None else factors[d],
             n_threads=max(1, n_threads // layer.n_directions),
         )  # fmt: skip
 

@@ -126,7 +126,9 @@ class Lesson:
         if self.dx is not None:
             begin = self.minibatch.step_rows[k] + window.first
             dx = self.dx[begin : begin + len(batch.rows)]
-        passes.backward(network, shard, outputs, memory, weights, gradients, self.bptt_steps, dx)
+        passes.backward(
+            network, self.sequences, shard, outputs, memory, weights, gradients, self.bptt_steps, dx
+        )
         return loss, states
 
     def _take_loss(self, outputs, places, n_unseen, batch):

@@ -17,6 +17,7 @@ from fastrnn.kernels.solvers import CHUNK_SIZE, add_penalty, clear
 from fastrnn.kernels.workspace import Workspace
 from fastrnn.network import prediction, threads
 from fastrnn.network.cells import CELLS
+from fastrnn.network.decay import Decay
 from fastrnn.network.minibatches import Kept, Lesson, cut
 from fastrnn.network.pooling import Pooling
 from fastrnn.network.recurrent import UNBOUND, ZEROS
@@ -69,6 +70,8 @@ class Network:
         """Draw the first weights."""
         for layer in self.layers:
             layer.start(rng)
+        if self.decay:
+            self.decay.start(rng)
         architecture = self.architecture
         scale = architecture.embeddings[0][1] ** -0.5 if architecture.tied else 1.0
         for table in self.embeddings:
@@ -82,7 +85,13 @@ class Network:
         theta = self.theta = self.make_vector(n_parameters, self.dtype)
         self.grad = self.make_vector(n_parameters, self.dtype)
         self._bounds = running_totals([layer.n_parameters for layer in self.layers])
+        # With the decays before them, whose gradient is added up as theirs is.
         self.n_layer_parameters = self._bounds[-1]
+        self.decay = None
+        if architecture.means:
+            views = self.decay_views(theta)
+            self.n_layer_parameters += sum(view.size for view in views.values())
+            self.decay = Decay(architecture, views)
         for layer, begin, end in self._layer_ranges():
             layer.bind(theta[begin:end], self.grad[begin:end])
         self.pooling = Pooling(architecture.pooling, self.layers[-1])
@@ -144,6 +153,16 @@ class Network:
     def layer_views(self, flat):
         """Named views of a vector that begins as theta, for each layer."""
         return [layer.views(flat[begin:end]) for layer, begin, end in self._layer_ranges()]
+
+    def decay_views(self, flat):
+        """Named views of the decays in a vector that begins as theta."""
+        views, begin = {}, self._bounds[-1]
+        for name, shape in self.architecture.shapes().items():
+            if name.startswith("decay."):
+                end = begin + math.prod(shape)
+                views[name.removeprefix("decay.")] = flat[begin:end].reshape(shape)
+                begin = end
+        return views
 
     def named_views(self, flat):
         """Named views of a vector (P,) laid out as theta.

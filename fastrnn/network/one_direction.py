@@ -33,6 +33,8 @@ class Tape:
     zones: np.ndarray | None = None  # (N, H): 1 for a unit that keeps its state, else 0
     new_h: np.ndarray | None = None  # (N, H): with zoneout, h as it would be without
     new_c: np.ndarray | None = None  # (N, H): likewise c
+    factors: np.ndarray | None = None  # (N, H): of the state that a step begins with
+    dfactors: np.ndarray | None = None  # (N, H): their gradient, filled on the way back
 
     def steps(self, start, stop):
         """The tape of steps start .. stop, whose initial state is that of step start - 1."""
@@ -51,7 +53,10 @@ class Tape:
             None if self.c is None else self.c[states],
             *[
                 None if rows is None else rows[first:end]
-                for rows in (self.gates, self.kept, self.zones, self.new_h, self.new_c)
+                for rows in (
+                    *(self.gates, self.kept, self.zones, self.new_h, self.new_c),
+                    *(self.factors, self.dfactors),
+                )
             ],
         )
 
@@ -70,6 +75,7 @@ def forward(
     keep=False,  # whether backward follows
     outputs=True,  # whether the state of every step is kept, or only the last
     h=None,  # (B + N, H): where the states go; by default into work
+    factors=None,  # (N, H): of the state that a step begins with, in this direction's order of time
     n_threads=1,  # for a team
 ):
     """Run a packed batch forward; the tape stands in ``work``, until its next use."""
@@ -83,7 +89,7 @@ def forward(
         c[:n_sequences] = 0 if state is None else state[1]
     if mask is None:
         mask = work.take("no mask", (0, size))
-    tape = Tape(direction, n_sequences, batch.alive, x, mask, h, c)
+    tape = Tape(direction, n_sequences, batch.alive, x, mask, h, c, factors=factors)
     if layer.zoneout:
         _prepare_zones(layer, tape, work, keep, seed)
     team = _form_team(layer, n_threads, len(batch.alive), n_rows)
@@ -113,6 +119,8 @@ def backward(
     """
     n_steps = len(batch.alive)
     dh = dstate[0]
+    if tape.factors is not None:
+        tape.dfactors = work.take("dfactors", tape.factors.shape)
     step = min(bptt_steps or n_steps, n_steps) if dh_norms is None else 1
     end = len(batch.rows)
     team = _form_team(layer, n_threads, step, end * step / n_steps)
@@ -161,6 +169,13 @@ def _scratch(layer, tape, work, team):
     return work.take("scratch", (team.size * tape.n_sequences, layer.hidden_size))
 
 
+def _left(layer, tape, work, team):
+    """Room for what is left of a state, likewise, where there are factors."""
+    if tape.factors is None:
+        return None
+    return work.take("left", (team.size * tape.n_sequences, layer.hidden_size))
+
+
 def _chunk_room(layer, tape):
     """Rows that one chunk of steps of a tape may have."""
     return max(layer.chunk_rows, tape.n_sequences)
@@ -184,7 +199,7 @@ def _run_forward(layer, weights, tape, work, keep, outputs, team):
         tape.x, params["b"], tape.alive, tape.mask, tape.h, tape.c,
         gates, kept, h_U, _scratch(layer, tape, work, team), *weights,
         layer.zoneout, tape.zones, tape.new_h, tape.new_c,
-        layer.chunk_rows, keep, outputs,
+        tape.factors, _left(layer, tape, work, team), layer.chunk_rows, keep, outputs,
     )  # fmt: skip
     tape.gates, tape.kept = None if layer.drops_gates else gates, kept
 
@@ -210,5 +225,5 @@ def _run_backward(layer, weights, grads, tape, dy, dstate, dx, work, team):
         work.packed_left("packed left", room, max(layer.input_size, size)),
         work.packed("packed gates", room, layer.gates_size),
         layer.zoneout, tape.zones, tape.new_h, tape.new_c, past,
-        layer.chunk_rows,
+        tape.factors, _left(layer, tape, work, team), tape.dfactors, layer.chunk_rows,
     )  # fmt: skip

@@ -48,7 +48,10 @@ def forward(
     n_threads, keep, seeds=None, outputs=True, states=None,
 ):  # fmt: skip
     """Run a packed batch through the layers; without ``outputs`` only to its final state."""
-    x = _input(network, sequences, batch, memory.network)
+    x, factors = _input(network, sequences, batch, memory.network), None
+    if network.decay:
+        size = network.layers[0].hidden_size
+        factors = network.decay.forward(sequences.values, batch, x, size, memory.network)
     shard, layers = Shard(batch, seeds, n_threads), network.layers
     top = len(layers) - 1
     for k, layer in enumerate(layers):
@@ -60,7 +63,8 @@ def forward(
                 mask = _recurrent_mask(network, shard, k, work)
         tapes = both_directions.forward(
             layer, x, batch, work, weights[k], mask=mask, seed=zones, keep=keep,
-            outputs=outputs or k < top, state=states and states[k], n_threads=n_threads,
+            outputs=outputs or k < top, state=states and states[k],
+            factors=None if k else factors, n_threads=n_threads,
         )  # fmt: skip
         shard.tapes.append(tapes)
         if k < top:
@@ -119,8 +123,15 @@ def read_out(network, shard, memory, weights, pooled, outputs):
     network.head.forward(pooled, weights, outputs, memory.network)
 
 
-def backward(network, shard, doutputs, memory, weights, gradients, bptt_steps, dx, watch=None):
-    """Add the gradient of the layers of a shard, given that of its outputs."""
+def backward(
+    network, sequences, shard, doutputs, memory, weights, gradients, bptt_steps, dx, *,
+    watch=None, of_values=None,
+):  # fmt: skip
+    """Add the gradient of the layers of a shard, given that of its outputs.
+
+    `dx` is filled with that of what the first layer reads, and `of_values`, in the rows of the
+    shard, with that of the values of the sequences; None of either.
+    """
     batch, work, layers = shard.batch, memory.network, network.layers
     top = len(layers) - 1
     dpooled = work.take("dpooled", (len(doutputs), network.pooling.width))
@@ -132,7 +143,8 @@ def backward(network, shard, doutputs, memory, weights, gradients, bptt_steps, d
         dh_norms = np.empty((layer.n_directions, len(batch.rows))) if watch else None
         dy, _ = both_directions.backward(
             layer, shard.tapes[k], batch, memory.layers[k], weights.backward[k],
-            gradients.layers[k], dy=dy, dstate=dstate, want_dx=k > 0 or dx is not None,
+            gradients.layers[k], dy=dy, dstate=dstate,
+            want_dx=k > 0 or dx is not None or network.decay is not None,
             bptt_steps=bptt_steps, dh_norms=dh_norms, n_threads=shard.n_threads,
         )  # fmt: skip
         if watch:
@@ -140,5 +152,11 @@ def backward(network, shard, doutputs, memory, weights, gradients, bptt_steps, d
         dstate = None
         if k > 0:
             _drop(network, shard, k - 1, dy, work, dy)
+    if network.decay:
+        network.decay.backward(
+            sequences.values, batch, dy, shard.tapes[0], gradients.decay, work, of_values
+        )
+    elif of_values is not None:
+        of_values[batch.rows] = dy[:, : of_values.shape[1]]
     if dx is not None:
         work.call(np.copyto, dx, dy)

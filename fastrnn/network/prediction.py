@@ -165,8 +165,10 @@ def input_gradients(network, sequences, doutputs, *, watch=None, n_jobs=None):
         of_parameters = LayerGradients(network)  # asked for by the kernels
         of_parameters.flat.fill(0)
         dx = memory.network.take("dx", (len(batch.rows), network.layers[0].input_size))
-        passes.backward(network, shard, of_outputs, memory, weights, of_parameters, None, dx, watch)
-        gradient[batch.rows] = dx[:, : network.architecture.n_features]
+        passes.backward(
+            network, sequences, shard, of_outputs, memory, weights, of_parameters, None, dx,
+            watch=watch, of_values=gradient,
+        )  # fmt: skip
 
     _run_shards(network, run_shard, shards, n_jobs, len(shards[0].rows))
     return gradient

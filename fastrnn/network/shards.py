@@ -80,7 +80,7 @@ class PackedWeights:
             weights, planned = layer.plan_forward(work)
             self.forward.append(weights)
             factors += planned
-            needs_dx = k > 0 or want_dx or bool(network.embeddings)
+            needs_dx = k > 0 or want_dx or bool(network.embeddings) or network.decay is not None
             weights, planned = layer.plan_backward(work, want_dx=needs_dx)
             self.backward.append(weights)
             transposed_factors += planned
@@ -107,6 +107,7 @@ class LayerGradients:
             layer.by_direction(views)
             for layer, views in zip(network.layers, network.layer_views(flat), strict=True)
         ]
+        self.decay = network.decay_views(flat) if network.decay else None
 
 
 class InOrder:

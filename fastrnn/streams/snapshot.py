@@ -130,6 +130,7 @@ class Snapshot:
         sizes = [len(embeddings), len(reading.id_sources), len(reading.n_ids)]
         _expect(sizes == sizes[:1] * 3, "the columns of ids")
         self.tables = list(zip(embeddings, reading.id_sources, strict=True))
+        self.decay = network.decay.arrays if network.decay else {}
         self.layers = [_pack_layer(layer) for layer in network.layers]
         self._check()
         width = network.pooling.width
@@ -157,8 +158,9 @@ class Snapshot:
         limits = zip(self.n_ids, self.tables, strict=True)
         _expect(n_numbers == self.network.architecture.n_features, "the numbers")
         _expect(self.width >= 1 and all(0 <= j < self.width for j in sources), "the columns")
-        allows = self.gaps.allows
+        allows, network_means = self.gaps.allows, self.network.architecture.means
         _expect(all(0 <= n <= len(table) - allows for n, (table, _) in limits), "the ids")
+        _expect(network_means == self.gaps.means, "the decays")
         if not self.gaps.is_plain:
             n_read = self.gaps.width(self.n_values + (self.gaps.time is not None))
             _expect(self.n_values >= 0 and n_numbers == n_read, "the gaps")
@@ -202,6 +204,8 @@ class Snapshot:
             state["seen"] = np.tile(np.array(self.gaps.mean, np.float64), (n_streams, 1))
         if self.gaps.time is not None:
             state["time"] = np.zeros(n_streams)
+        if self.decay:
+            state["since"] = np.zeros((n_streams, self.n_values))
         for name, rows in self.start.items():
             own = state[name]
             state[name] = checked_state(name, np.broadcast_to(rows, own.shape), own)
@@ -229,6 +233,9 @@ class Snapshot:
             "new_last": np.empty(n_streams),
             "new_seen": np.empty((n_streams, max(0, self.n_values))),
             "new_time": np.empty(n_streams),
+            "new_since": np.empty((n_streams, len(self.gaps.means))),
+            "times": work.take("times", (n_streams, len(self.gaps.means))),
+            "given": np.empty(len(self.sources)),
             "rising": np.empty(forecast.n_learned if forecast else 0),
         }
 

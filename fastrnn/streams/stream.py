@@ -81,7 +81,8 @@ class Stream(StreamKernel):
         the sum of the states with ``pooling="mean"``, "largest" their maximum with
         ``pooling="max"``, and "last" a forecaster's last observed value, scaled. With ``missing``
         other than "error", "seen" are the last numbers that were not missing, and with
-        `time_feature`, "time" is that of the last step.
+        `time_feature`, "time" is that of the last step; with "decay", "since" is how long numbers
+        have been missing, in mean steps.
         """
         return copy_of_state(self)
 
