@@ -103,12 +103,17 @@ def _describe_columns(code):
         code.ids = [f"{of_id}, {n} if it is missing" for of_id, n in counts]
         if gaps.mean:
             code.add_weights("number_mean", gaps.mean)
+        if gaps.means:
+            learned = code.model.network.decay.arrays
+            for name in ("w_x", "b_x", "W_h", "b_h"):
+                code.add_weights(name, learned[name])
     if gaps.time is not None:
         what = f"column {gaps.time} of X: the time since the step before, 0 of the first"
         unit = " in seconds" if gaps.is_date else ""
         code.numbers[numbers.index(gaps.time)] = what + unit
     code.constants |= {
         "MARKS": int(bool(gaps.mean)),
+        "DECAY": int(bool(gaps.means)),
         "N_VALUES": len(numbers) - (gaps.time is not None),
         "TIME": -1 if gaps.time is None else numbers.index(gaps.time),
         "UNIT": gaps.unit,

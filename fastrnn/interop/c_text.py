@@ -138,6 +138,9 @@ typedef struct {{
             lines.append("int place; /* of the next step in its season */")
         if size.get("MARKS"):
             lines.append(f"float seen[{size['N_VALUES']}]; /* numbers that were not missing */")
+        if size.get("DECAY"):
+            n = size["N_VALUES"]
+            lines.append(f"float since[{n}], times[{n}]; /* since numbers were last seen */")
         if not self._model.gaps.is_plain:
             lines.append("int has_begun; /* whether there was a step */")
         fields = "".join(f"    {line}\n" for line in lines)

@@ -9,7 +9,7 @@ from fastrnn import __version__
 from fastrnn.files.atomic import replacing
 from fastrnn.interop.model import is_estimator, read_model
 from fastrnn.interop.onnx_forecast import add_forecaster
-from fastrnn.interop.onnx_gaps import add_gaps
+from fastrnn.interop.onnx_gaps import GapNodes
 from fastrnn.interop.onnx_graph import Graph
 from fastrnn.interop.onnx_network import NetworkNodes, Steps
 
@@ -163,10 +163,12 @@ def _add_reader(graph, model):
     lengths = graph.input("lengths", np.int64, ("n",), "Steps of each sequence, 1 to T.")
     steps = Steps(graph, lengths, graph.add("Shape", x or ids or times, start=1, end=2))
     x, ids = (value and graph.add("Transpose", value, perm=[1, 0, 2]) for value in (x, ids))
+    factors = []
     if not gaps.is_plain:
-        x = add_gaps(graph, gaps, x, times, network.dtype)
+        of_gaps = GapNodes(graph, model, x, times, steps)
+        x, factors = of_gaps.read, of_gaps.factors
     nodes = NetworkNodes(graph, model)
-    y, states = nodes.read(graph, x, ids, steps)
+    y, states = nodes.read(graph, x, ids, steps, factors=factors)
     outputs = nodes.read_out(graph, nodes.pool(graph, y, states, steps))
     if model.answers == "numbers":
         _add_values(graph, model, outputs)

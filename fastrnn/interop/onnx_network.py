@@ -184,8 +184,11 @@ class ScanNodes:
             for params in layer.by_direction(layer.params)
         ]
 
-    def run(self, graph, x, steps, states=None):
-        """Add the nodes, as `OperatorNodes.run` does."""
+    def run(self, graph, x, steps, states=None, factors=None):
+        """Add the nodes, as `OperatorNodes.run` does.
+
+        `factors` are of the state h that a step begins with, (T, n, H) for each direction.
+        """
         if steps is None:
             return self._run_step(graph, x, states)
         layer, finals, outputs = self._layer, [], []
@@ -194,13 +197,14 @@ class ScanNodes:
             projected = graph.add("MatMul", x, weights["W"])
 
             def body(inner, states, items, weights=weights):
-                xW, there = items
-                new = self._step(inner, xW, states, weights)
+                xW, there, *factor = items
+                left = [inner.add("Mul", states[0], factor[0]), *states[1:]] if factor else states
+                new = self._step(inner, xW, left, weights)
                 # Steps beyond the end, which come first in the second direction, are none.
                 kept = [inner.add("Where", there, *both) for both in zip(new, states, strict=True)]
                 return kept, [inner.add("Identity", kept[0])]
 
-            items = [projected, steps.are_there_by_time]
+            items = [projected, steps.are_there_by_time, *(factors or [])[d : d + 1]]
             *final, y = graph.scan(
                 body, [zero] * layer.n_states, items, layer.dtype, ("n", layer.hidden_size),
                 reverse=d == 1,
@@ -285,13 +289,15 @@ class NetworkNodes:
             (OperatorNodes if layer.operator("onnx") else ScanNodes)(graph, layer)
             for layer in network.layers
         ]
+        if network.decay:
+            self._layers[0] = ScanNodes(graph, network.layers[0])
         self._b = graph.constant(head["b"])
         if self._architecture.tied:
             self._W = graph.add("Transpose", self._tables[0], perm=[1, 0])
         else:
             self._W = graph.constant(head["W"])
 
-    def read(self, graph, x, ids, steps, states=None):
+    def read(self, graph, x, ids, steps, states=None, factors=None):
         """Read sequences.
 
         Parameters
@@ -306,6 +312,8 @@ class NetworkNodes:
             Which of the steps there are; None for a single one.
         states : list of list of str, optional
             Where each layer begins, of a single step.
+        factors : list of str, optional
+            Of the states of the first layer, as `ScanNodes.run` takes them.
 
         Returns
         -------
@@ -321,7 +329,8 @@ class NetworkNodes:
         y = parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=2)
         finals = []
         for k, layer in enumerate(self._layers):
-            y, final = layer.run(graph, y, steps, states and states[k])
+            options = {"factors": factors} if factors and k == 0 else {}
+            y, final = layer.run(graph, y, steps, states and states[k], **options)
             finals.append(final)
         return y, finals
 

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import fastrnn
 from fastrnn import RNNClassifier, RNNForecaster, RNNRegressor, RNNTagger
 from fastrnn.inspection import permutation_importance
 from fastrnn.interop import to_keras_weights
+from fastrnn.network.cells import CELLS
 from fastrnn.preprocessing import SequenceScaler
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
@@ -33,6 +35,7 @@ Y = {
     RNNRegressor: np.arange(30.0),
     RNNTagger: [np.arange(len(x)) % 2 for x in X],
 }
+KINDS = pytest.mark.parametrize("missing", ["mask", "decay"])
 ALL = pytest.mark.parametrize("estimator", list(Y))
 
 
@@ -68,10 +71,11 @@ def test_what_is_read(estimator):
     np.testing.assert_array_equal(plain.network_.theta, model.network_.theta)
 
 
+@KINDS
 @ALL
-def test_gaps_that_fit_has_not_seen(estimator):
+def test_gaps_that_fit_has_not_seen(estimator, missing):
     whole = [np.nan_to_num(x) for x in X]
-    model = small(estimator).fit(whole, Y[estimator])
+    model = small(estimator, missing=missing).fit(whole, Y[estimator])
     assert np.isfinite(answers(model, X)).all()
     blank = [np.column_stack([[NAN] * 2, [0.0, 1.0], [NAN] * 2, [NAN] * 2])]
     assert np.isfinite(answers(model, blank)).all()
@@ -98,9 +102,10 @@ def test_only_differences_of_times_count():
 # Going on, and files.
 
 
+@KINDS
 @ALL
-def test_partial_fit_and_warm_start_go_on(estimator):
-    model = fitted(estimator)
+def test_partial_fit_and_warm_start_go_on(estimator, missing):
+    model = fitted(estimator, missing=missing)
     learned = model.reader_.gaps
     for name, train in (("partial_fit", model.partial_fit), ("warm_start=True", model.fit)):
         model.set_params(warm_start=True)
@@ -108,7 +113,7 @@ def test_partial_fit_and_warm_start_go_on(estimator):
         assert model.reader_.gaps == learned
         before = model.network_.theta.copy()
         for change, message in (
-            ({"missing": "error"}, "missing='mask', not 'error'"),
+            ({"missing": "error"}, f"missing='{missing}', not 'error'"),
             ({"time_feature": None}, "time_feature=1, not None"),
             ({"time_feature": 2}, "time_feature=1, not 2"),
         ):
@@ -120,9 +125,11 @@ def test_partial_fit_and_warm_start_go_on(estimator):
         np.testing.assert_array_equal(model.network_.theta, before)
 
 
+@KINDS
 @ALL
-def test_files(estimator, tmp_path):
-    model = fitted(estimator)
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_files(estimator, missing, bidirectional, tmp_path):
+    model = fitted(estimator, missing=missing, bidirectional=bidirectional)
     model.save(tmp_path / "model")
     loaded = fastrnn.load(tmp_path / "model")
     assert loaded.reader_.gaps == model.reader_.gaps
@@ -157,11 +164,13 @@ def test_dates_in_files_and_streams(tmp_path):
         model.predict([X_frames[0].assign(when=1.0)])
 
 
-def test_checkpoint_goes_on(tmp_path):
-    model = small(max_iter=4).fit(X, Y[RNNClassifier])
+@KINDS
+def test_checkpoint_goes_on(missing, tmp_path):
+    given = {"missing": missing}
+    model = small(max_iter=4, **given).fit(X, Y[RNNClassifier])
     path = tmp_path / "checkpoint"
-    small(max_iter=2).fit(X, Y[RNNClassifier], checkpoint=path)
-    resumed = small(max_iter=4).fit(X, Y[RNNClassifier], checkpoint=path, resume=True)
+    small(max_iter=2, **given).fit(X, Y[RNNClassifier], checkpoint=path)
+    resumed = small(max_iter=4, **given).fit(X, Y[RNNClassifier], checkpoint=path, resume=True)
     np.testing.assert_array_equal(resumed.network_.theta, model.network_.theta)
 
 
@@ -171,11 +180,19 @@ def test_checkpoint_goes_on(tmp_path):
 @ALL
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
-    "params", [{}, {"missing": "error"}, {"time_feature": None}], ids=["both", "times", "gaps"]
+    "params",
+    [
+        {},
+        {"missing": "error"},
+        {"time_feature": None},
+        {"missing": "decay"},
+        {"missing": "decay", "time_feature": None, "cell": "carry_lstm", "zoneout": 0.2},
+    ],
+    ids=["both", "times", "gaps", "decay", "decay without times"],
 )
 def test_streams(estimator, dtype, params):
     given = X
-    if "missing" in params:
+    if params.get("missing") == "error":
         given = [np.nan_to_num(x) for x in X]
     model = small(estimator, dtype=dtype, **params).fit(given, Y[estimator])
     atol = 1e-5 if dtype == "float32" else 1e-10
@@ -189,8 +206,9 @@ def test_streams(estimator, dtype, params):
             )
 
 
-def test_many_streams_and_their_state():
-    model = fitted()
+@KINDS
+def test_many_streams_and_their_state(missing):
+    model = fitted(missing=missing)
     steps = [np.stack([x[t] for x in X[:3]]) for t in range(2)]
     stream = model.stream(3)
     stream.step(steps[0])
@@ -208,6 +226,7 @@ def test_many_streams_and_their_state():
     np.testing.assert_allclose(stream.step(later)[1], alone, atol=1e-12)
 
 
+@KINDS
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -217,8 +236,8 @@ def test_many_streams_and_their_state():
         ((1, 99.0), "^feature 1 of x is the time 99, expected one not before 100, that of the"),
     ],
 )
-def test_step_that_is_refused_changes_nothing(change, message):
-    stream = fitted().stream()
+def test_step_that_is_refused_changes_nothing(change, message, missing):
+    stream = fitted(missing=missing).stream()
     stream.step([1.0, 100.0, NAN, 2.0])
     before = stream.state
     x = [3.0, 101.0, 4.0, NAN]
@@ -258,6 +277,53 @@ def test_missing_ids_in_steps():
 # Around them.
 
 
+@KINDS
+@pytest.mark.parametrize("params", [{}, {"bidirectional": True}, {"time_feature": None}])
+def test_gradients_of_what_is_given(missing, params):
+    model = fitted(missing=missing, cell="gru", **params)
+    rng = np.random.default_rng(3)
+    for view in model.network_.named_views(model.network_.theta).values():
+        view += 0.3 * rng.normal(size=view.shape)
+    gradients = model.input_gradients(X[:4], output=1)
+
+    def log_odds(x):
+        p = model.predict_proba([x])[0, 1]
+        return np.log(p / (1 - p))
+
+    for x, gradient in zip(X, gradients, strict=False):
+        for t, j in np.ndindex(x.shape):
+            if np.isnan(x[t, j]):
+                assert gradient[t, j] == 0
+                continue
+            sides = []
+            for change in (1e-5, -1e-5):
+                moved = x.copy()
+                moved[t, j] += change
+                sides.append(log_odds(moved))
+            assert gradient[t, j] == pytest.approx((sides[0] - sides[1]) / 2e-5, abs=1e-6)
+
+
+def test_every_cell_decays():
+    for cell in CELLS:
+        model = fitted(missing="decay", cell=cell, hidden_layer_sizes=(3, 2), solver="lbfgs")
+        assert np.isfinite(model.loss_)
+        assert model.network_.decay.arrays["W_h"].shape == (3, 3)
+
+
+@pytest.mark.parametrize("change", ["means", "both_ways", "missing"])
+def test_damaged_files(change, tmp_path):
+    model = fitted(missing="decay")
+    gaps = model.reader_.gaps
+    wrong = {
+        "means": {"mean": (*gaps.mean[:-1], gaps.mean[-1] + 1)},
+        "both_ways": {"both_ways": True},
+        "missing": {"missing": "mask"},
+    }[change]
+    model.reader_ = replace(model.reader_, gaps=replace(gaps, **wrong))
+    with pytest.raises(ValueError, match="a file cannot hold this classifier"):
+        model.save(tmp_path / "model")
+
+
 def test_permutation_importance_of_what_is_missing():
     y = np.array([float(np.isnan(x[0, 0])) for x in X])
     masked = [np.ma.masked_invalid(x) for x in X]
@@ -273,9 +339,9 @@ def test_permutation_importance_of_what_is_missing():
 def test_memory_is_counted():
     inputs = [
         small(missing=missing).estimate_memory([np.nan_to_num(x) for x in X], Y[RNNClassifier])
-        for missing in ("error", "mask")
+        for missing in ("error", "mask", "decay")
     ]
-    assert inputs[1] > inputs[0]
+    assert inputs[2] > inputs[1] > inputs[0]
 
 
 def test_weights_from_elsewhere_have_no_gaps():

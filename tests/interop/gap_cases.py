@@ -12,6 +12,9 @@ CHOICES = {
     "gaps and ids": {"missing": "mask", "categorical_features": [2]},
     "times and ids": {"time_feature": 1, "categorical_features": [2]},
     "all": {"missing": "mask", "time_feature": 1, "categorical_features": [2]},
+    "decay": {"missing": "decay"},
+    "decay and times": {"missing": "decay", "time_feature": 1},
+    "decay and ids": {"missing": "decay", "time_feature": 1, "categorical_features": [2]},
     "times alone": {"time_feature": 1, "categorical_features": [0, 2, 3]},
 }
 

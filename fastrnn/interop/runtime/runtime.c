@@ -63,6 +63,7 @@ static int advance(stream_type *stream, const float *x, const int *ids)
         set(input + column->place, column->table + ids[c] * column->length, column->length);
     }
 #endif
+    decay_states(stream, state, layers[0].H);
 #define STEP(k)                                                                                    \
     STEP_LAYER(&layers[k], below, state);                                                          \
     below = state;                                                                                 \
