@@ -145,16 +145,33 @@ def private_members(trees):
     }
 
 
-def test_no_class_replaces_a_private_method_of_another_file():
-    classes = private_members({path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES})
-    found = [
-        (name, base, own & of_base)
-        for name, (path, bases, own) in classes.items()
-        for base in bases & classes.keys()
-        for of_path, _, of_base in [classes[base]]
-        if of_path != path and own & of_base
+def ancestors(name, classes):
+    """The names of all classes that a class is derived from, as far as they are known."""
+    bases = classes[name][1] & classes.keys()
+    return bases.union(*(ancestors(base, classes) for base in bases))
+
+
+def replaced_methods(trees):
+    """Every class that replaces private methods of another file: its name, whose, and which."""
+    classes = private_members(trees)
+    return [
+        (name, base, own & classes[base][2])
+        for name, (path, _, own) in classes.items()
+        for base in ancestors(name, classes)
+        if classes[base][0] != path and own & classes[base][2]
     ]
-    assert not found, "class, base, methods"
+
+
+def test_no_class_replaces_a_private_method_of_another_file():
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
+    assert not replaced_methods(trees), "class, base, methods"
+    texts = [
+        "class A:\n    def _f(self): pass",
+        "class B(A):\n    def _g(self): pass",
+        "class C(B):\n    def _f(self): pass\n    def _h(self): pass",
+    ]
+    trees = {number: ast.parse(text) for number, text in enumerate(texts)}
+    assert replaced_methods(trees) == [("C", "A", {"_f"})]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
