@@ -211,11 +211,10 @@ def replace_columns(frame, columns):
             for j, values in columns.items()
         }
     if _is_arrow(frame):
-        names = names_of(frame)
+        arrays = list(frame.columns)
         for j, values in columns.items():
-            (column,) = type(frame).from_pydict({"": values}).columns
-            frame = frame.set_column(j, names[j], column)
-        return frame
+            (arrays[j],) = type(frame).from_pydict({"": values}).columns
+        return type(frame).from_arrays(arrays, names=names_of(frame))
     if not hasattr(frame, "iloc"):  # polars
         kinds = {j: type(column_of(frame, j)) for j in columns}
         return frame.with_columns(

@@ -24,18 +24,25 @@ def cells_of_lists(frame):
             f"column {others[0]!r}: leave the columns of features alone, each with a list of the "
             "steps"
         )
+    for name, column in zip(names, columns, strict=True):
+        if is_a(column, "polars.Series") and column.null_count():  # may become an empty array
+            raise _no_list(column.is_null().arg_max(), name, None)
     cells = [list(np.asarray(column)) for column in columns]
     for name, column in zip(names, cells, strict=True):
         for i, cell in enumerate(column):
             if _is_series(cell):
                 column[i] = cell.to_list()
             elif not _is_list(cell):
-                raise ValueError(
-                    f"sequence {i}: column {name!r} is {show(cell)}, expected a list of the steps"
-                )
+                raise _no_list(i, name, cell)
     if len(names) == 1 and any(map(_is_list, cells[0][0])):
         return cells[0]
     return [_row_of_lists(i, names, row) for i, row in enumerate(zip(*cells, strict=True))]
+
+
+def _no_list(i, name, cell):
+    return ValueError(
+        f"sequence {i}: column {name!r} is {show(cell)}, expected a list of the steps"
+    )
 
 
 def _row_of_lists(i, names, row):
