@@ -27,7 +27,8 @@ ROOMS = {
     "both_directions pooling padded cells heads decay architecture passes minibatches prediction "
     "network counting",
     "layers": "",
-    "datasets": "",
+    "datasets": "form cells stamps sources rows csv_files parquet_files formats recordings "
+    "generated",
     "metrics": "",
     "preprocessing": "",
     "training": "state progress solvers checkpoints stopping plans objective full_batch loop",
@@ -41,7 +42,7 @@ ROOMS = {
     "plotting": "axes loss_curve gradient_flow forecast states",
     "interop": "model weights c_description c_text c onnx_graph onnx_network onnx_gaps "
     "onnx_scaling onnx_forecast onnx_export onnx_import keras_arrays keras_layers keras pytorch",
-    "cli": "files options columns row_streams sequence_tasks tasks follow info demo commands "
+    "cli": "output options columns row_streams sequence_tasks tasks follow info demo commands "
     "command",
     "__main__": "",
 }

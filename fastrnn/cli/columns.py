@@ -1,6 +1,24 @@
 """Which columns of a file hold what, by the options and by what a model has learned."""
 
+import csv
+
 from fastrnn.cli.options import UsageError
+from fastrnn.datasets.form import Form
+
+
+def form_of(options):
+    """Return what the options say of how files are written."""
+    return Form(
+        format=options.format,
+        delimiter=options.delimiter,
+        quote=options.quote,
+        decimal=options.decimal,
+        na_values=options.na_values,
+        time_format=options.time_format,
+        encoding=options.encoding,
+        sort=options.sort,
+        of_command=True,
+    )
 
 
 def find_columns(rows, options):
@@ -8,13 +26,15 @@ def find_columns(rows, options):
     found = []
     for given, usual in ((options.id, "id"), (options.time, "time")):
         if given is not None:
-            rows.check(given)
-        name = given or usual
-        found.append(name if name in rows.columns else None)
+            found.append(rows.find(given))
+        else:
+            found.append(usual if usual in rows.columns else None)
+    if options.time is None and "time" in rows.of_sequences:
+        found[1] = None  # one for each sequence, not for each step
     return found
 
 
-def feature_columns(model, options, columns):
+def feature_columns(model, options, rows):
     """The columns that a model reads, in its order, and those of them that hold categories."""
     learned = model.reader_.columns
     if model.reader_.n_columns is not None:
@@ -23,8 +43,9 @@ def feature_columns(model, options, columns):
             "each step"
         )
     if learned.names is None:
-        others = {options.id or "id", options.time or "time"}
-        names = split_names(options.features) or [name for name in columns if name not in others]
+        names = named_features(rows, options)
+        if names is None:
+            names = rows.usual_features({*find_columns(rows, options)})
         return names, []
     if options.features is not None:
         raise UsageError("--features is for models without names of columns; this one has them")
@@ -32,22 +53,27 @@ def feature_columns(model, options, columns):
     return list(learned.names), [learned.names[j] for j, values in pairs if values is not None]
 
 
-def gaps_of(model, options, names):
-    """Whether cells of features may be empty, and the one of these columns that has times or None.
-
-    Without a model the parameters say it.
-    """
-    if model is not None:
-        gaps = model.reader_.gaps
-        return gaps.allows, None if gaps.time is None else names[gaps.time]
-    allows = options.parameters.get("missing", "error") != "error"
-    time = options.parameters.get("time_feature")
-    return allows, names[time] if isinstance(time, int) and time < len(names) else time
+def named_features(rows, options):
+    """Return the columns that --features names, None without it."""
+    names = split_names(options.features)
+    return None if names is None else [rows.find(name) for name in names]
 
 
 def has_text(columns):
     """Whether a column of features is one of strings."""
     return any(column.dtype == object for column in columns)
+
+
+def text_columns(features):
+    """Name the columns of features that are strings."""
+    return [name for name, column in features.items() if column.dtype == object]
+
+
+def tell_categories(features):
+    """Say which columns of features became categories, in a list of sentences."""
+    counts = {name: len({*features[name].tolist()} - {None}) for name in text_columns(features)}
+    words = {name: "1 category" if n == 1 else f"{n} categories" for name, n in counts.items()}
+    return [f"{name} is read as {shown}" for name, shown in words.items()]
 
 
 def named_as_text(options, names):
@@ -57,5 +83,23 @@ def named_as_text(options, names):
 
 
 def split_names(text):
-    """Split names of columns; None for none."""
-    return None if text is None else [name for name in text.split(",") if name]
+    """Split names of columns, in quotes where they have commas; None for none."""
+    return None if text is None else [name for name in next(csv.reader([text]), []) if name]
+
+
+GAPS_ADVICE = "; --missing mask accepts gaps"
+
+
+def gaps_of(model, options, names):
+    """How `table` reads these columns of features: may cells be empty, and if not what to do?
+
+    Also which of them has times, or None. Without a model the parameters say it.
+    """
+    if model is not None:
+        gaps = model.reader_.gaps
+        allows, time = gaps.allows, None if gaps.time is None else names[gaps.time]
+    else:
+        allows = options.parameters.get("missing", "error") != "error"
+        time = options.parameters.get("time_feature")
+        time = names[time] if isinstance(time, int) and time < len(names) else time
+    return {"gaps": allows, "time": time, "advice": GAPS_ADVICE}

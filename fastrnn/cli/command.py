@@ -14,6 +14,7 @@ from functools import partial
 from importlib import import_module
 
 from fastrnn import __version__
+from fastrnn.cli.output import escape_unknown_characters
 
 EXIT_CODES = """\
 exit codes:
@@ -90,6 +91,7 @@ def main(argv=None):
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
+            escape_unknown_characters()
             options.run(options)
             _flush()
     except BrokenPipeError:  # the reader, such as head, has seen enough
@@ -213,7 +215,7 @@ def _fill_train(task, parser):
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint, if any")
     for name in TASKS[task][2]["train"].split():
         _add_option(parser, name)
-    _add_form(parser)
+    _add_form(parser, task == "write")
     add_parameters(parser, getattr(import_module("fastrnn"), BY_NAME[task].kind))
 
 
@@ -324,16 +326,27 @@ def _numbers(text):
 
 def _encoding(text):
     try:
+        b"".decode(text)  # some codecs are not of text
         return codecs.lookup(text).name
     except LookupError:
         raise argparse.ArgumentTypeError(f"there is no encoding {text!r}") from None
 
 
 def _delimiter(text):
-    text = {"tab": "\t", "\\t": "\t"}.get(text, text)
+    text = {"tab": "\t", "\\t": "\t", "space": " "}.get(text, text)
     if len(text) != 1 or text in '"\n\r':
-        raise argparse.ArgumentTypeError(f"expected one character or tab, got {text!r}")
+        raise argparse.ArgumentTypeError(f"expected one character, tab or space, got {text!r}")
     return text
+
+
+def _quote(text):
+    if text != "none" and (len(text) != 1 or text in " \t\n\r"):
+        raise argparse.ArgumentTypeError(f"expected one character or none, got {text!r}")
+    return text
+
+
+def _words(text):
+    return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 # Options that belong to tasks, which say in their lists what they take.
@@ -409,15 +422,53 @@ def _add_option(parser, name, prefix=""):
     parser.add_argument(f"--{name}", **options)
 
 
-def _add_form(parser):
-    parser.add_argument(
-        "--delimiter", metavar="C", type=_delimiter, default=",",
-        help="what stands between cells of CSV: a character, or tab (default: ,)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--encoding", metavar="NAME", type=_encoding, default="utf-8-sig",
-        help="of the text (default: utf-8)",
-    )  # fmt: skip
+_OF_FILES = {
+    "format": {
+        "metavar": "NAME",
+        "help": "of the files: csv, parquet (default: by name and contents)",
+    },
+    "delimiter": {
+        "metavar": "C",
+        "type": _delimiter,
+        "help": "what stands between cells: a character, tab or space (default: as in the file)",
+    },
+    "quote": {
+        "metavar": "C",
+        "type": _quote,
+        "help": 'what stands around cells that have delimiters, or none (default: ")',
+    },
+    "decimal": {
+        "choices": [".", ","],
+        "help": "decimal sign (default: a comma where numbers prove it, else a point)",
+    },
+    "na-values": {
+        "metavar": "A,B",
+        "type": _words,
+        "help": "what stands for nothing, beside an empty cell (default: NaN)",
+    },
+    "time-format": {
+        "metavar": "F",
+        "help": "how times are written, such as %%d/%%m/%%Y (default: as in the file)",
+    },
+    "sort": {
+        "action": "store_true",
+        "help": "sort the rows of each sequence by time, instead of checking that they are",
+    },
+    "encoding": {
+        "metavar": "NAME",
+        "type": _encoding,
+        "help": "of text (default: that of its byte order mark, else utf-8)",
+    },
+}
+
+
+def _add_form(parser, is_text=False):
+    """Add the options that say how files are written; a text has but an encoding."""
+    for name, options in _OF_FILES.items():
+        if is_text and name != "encoding":
+            parser.set_defaults(**{name.replace("-", "_"): None})
+        else:
+            parser.add_argument(f"--{name}", **options)
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None):

@@ -7,10 +7,10 @@ import time
 import warnings
 
 import fastrnn
-from fastrnn.cli.files import name_of
 from fastrnn.cli.follow import follow
 from fastrnn.cli.options import UsageError, parameters, read_config
 from fastrnn.cli.tasks import TASKS
+from fastrnn.datasets.sources import name_of
 from fastrnn.files.atomic import check_place
 
 
@@ -39,11 +39,12 @@ def train(options):
     elif options.resume or options.checkpoint_every:
         raise UsageError("--resume and --checkpoint-every need --checkpoint")
 
-    arguments, keywords, size = task.fit_arguments(options)
+    arguments, keywords, sizes = task.fit_arguments(options)
     model = kind(**options.parameters)
     verbose = bool(model.verbose)
     if verbose:
-        print(f"{name_of(options.file)}: {size}", flush=True)
+        for size in sizes:
+            print(f"{name_of(options.file)}: {size}", flush=True)
     begun = time.perf_counter()
     try:
         with _Interrupts() as interrupts:
@@ -70,6 +71,8 @@ def predict(options):
     if options.follow:
         if options.horizon or options.future:
             raise UsageError("--horizon and --future do not go with --follow")
+        if options.sort:
+            raise UsageError("--sort does not go with --follow, which waits for no row")
         follow(model, task, options)
     else:
         task.write(model, options)

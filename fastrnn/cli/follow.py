@@ -3,22 +3,31 @@
 import contextlib
 import io
 import sys
+from itertools import chain
 
-from fastrnn.cli.files import CSVReader, Rows, name_of, writer
+from fastrnn.cli.columns import form_of
+from fastrnn.cli.output import writer
+from fastrnn.datasets.csv_files import CSVReader, find_delimiter
+from fastrnn.datasets.rows import Rows
+from fastrnn.datasets.sources import compression_of, encoding_of, name_of, undecodable
 
 
 def follow(model, task, options):
     """Answer each line of CSV at once, until one is not as it should be."""
+    form = form_of(options)
     with _open(options.file or "-") as (name, file):
-        text = io.TextIOWrapper(file, options.encoding, newline="")
-        reader = CSVReader(_lines(text, name), name, options.delimiter)
-        header = Rows(name, dict.fromkeys(reader.names, ()), ())
+        lines = _lines(file, name, form)
+        first = next(lines, "")
+        delimiter = form.delimiter or find_delimiter(first, name, form, name)
+        reader = CSVReader(chain([first], lines), name, delimiter, form)
+        like = {"form": form, "unnamed": reader.unnamed, "decimal": form.decimal or "."}
+        header = Rows(name, dict.fromkeys(reader.names, ()), (), **like)
         streams = task.streams(model, header, options)
         named = [column for column in (streams.id, streams.time) if column is not None]
         with writer(options.output, [*named, *streams.answers], at_once=True) as write:
             for number, cells in reader:
                 pairs = zip(reader.names, cells, strict=True)
-                rows = Rows(name, {column: [cell] for column, cell in pairs}, [number])
+                rows = Rows(name, {column: [cell] for column, cell in pairs}, [number], **like)
                 begins = [rows.columns[column][0] for column in named]
                 write([*begins, *streams.answer(rows)])
 
@@ -32,14 +41,21 @@ def _open(path):
             yield path, file
 
 
-def _lines(file, name):
+def _lines(file, name, form):
     """The lines of a file, as they come."""
+    if isinstance(file, io.BufferedReader):
+        begin = file.peek(6)  # what is there, without waiting for more
+    else:
+        begin = file.read(6)
+        file.seek(0)
+    if compression_of(begin):
+        raise ValueError(f"{name} is compressed, but --follow reads lines as they come")
+    encoding = encoding_of(begin, form)
+    text = io.TextIOWrapper(file, "utf-8-sig" if encoding == "utf-8" else encoding, newline="")
     number = 0
     try:
-        for number, line in enumerate(file, 1):  # noqa: B007
+        for number, line in enumerate(text, 1):  # noqa: B007
             yield line
     except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{name}, line {number + 1} or later: byte 0x{error.object[error.start]:02x} is not "
-            f"{error.encoding}; --encoding names another, such as latin-1"
-        ) from None
+        place = f"{name}, line {number + 1} or later"
+        raise ValueError(undecodable(place, error, form)) from None

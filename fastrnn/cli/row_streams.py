@@ -11,7 +11,7 @@ import copy
 import numpy as np
 
 from fastrnn.cli.columns import feature_columns, find_columns, gaps_of
-from fastrnn.cli.files import is_missing, table
+from fastrnn.datasets.rows import table
 from fastrnn.inputs.frames import encode
 
 
@@ -25,28 +25,27 @@ class SequenceStreams:
     def __init__(self, model, task, header, options):
         self.id, self.time = find_columns(header, options)
         self.answers = task.answer_columns(model, options)
-        self._features, self._as_text = feature_columns(model, options, header.columns)
-        header.check(*self._features)
+        self._features, self._as_text = feature_columns(model, options, header)
+        for name in self._features:
+            header.find(name)
         self._model, self._task, self._options = model, task, options
         self._has_names = model.reader_.feature_names is not None
-        self._gaps, self._time_feature = gaps_of(model, options, self._features)
+        self._gaps = gaps_of(model, options, self._features)
         self._new, self._streams, self._times = model.stream(), {}, {}
 
     def answer(self, rows):
         """The cells of the answer to a row, the only one of these."""
         key = None if self.id is None else rows.text(self.id)[0]
-        begins_anew = not self._gaps or self._time_feature is not None
-        if begins_anew and all(is_missing(rows.columns[name][0]) for name in self._features):
+        begins_anew = not self._gaps["gaps"] or self._gaps["time"] is not None
+        cells = [rows.columns[name][0] for name in self._features]
+        if begins_anew and all(map(rows.is_missing, cells)):
             self._streams.pop(key, None)
             self._times.pop(key, None)
             return [""] * len(self.answers)
         if self.time is not None:
             hint = "; a row with empty features makes a sequence begin anew"
             check_time(rows, self.time, self._times, key, hint)
-        x = table(
-            rows, self._features, self._as_text,
-            is_known=True, gaps=self._gaps, time=self._time_feature,
-        )  # fmt: skip
+        x = table(rows, self._features, self._as_text, is_known=True, **self._gaps)
         if key not in self._streams:
             self._streams[key] = copy.copy(self._new)  # with the same weights
         try:
@@ -78,11 +77,12 @@ class SeriesStreams:
             name if name in there else None for name in (columns.id, columns.time)
         )
         self._features = [columns.value, *columns.past]
-        header.check(*self._features)
+        for name in self._features:
+            header.find(name)
         series = model.reader_.series
         self._numbers = {key: i for i, key in enumerate(series.ids)}
         if self.id is None and len(series) > 1:
-            header.check(columns.id)
+            header.find(columns.id)
         self._times = {key: series.last_times[i] for key, i in self._numbers.items()}
         levels = options.quantiles
         self._stream, self._gaps = model.stream(levels=levels), model.reader_.plan.mask

@@ -1,19 +1,26 @@
 """The tasks of sequences: one label or number for each, or a label for each step."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fastrnn.cli.columns import (
     feature_columns,
     find_columns,
+    form_of,
     gaps_of,
     has_text,
     named_as_text,
+    named_features,
     split_names,
+    tell_categories,
+    text_columns,
 )
-from fastrnn.cli.files import Rows, read_rows, table, write_table
+from fastrnn.cli.output import write_table
 from fastrnn.cli.row_streams import SequenceStreams
+from fastrnn.datasets.cells import show
+from fastrnn.datasets.formats import read_rows
+from fastrnn.datasets.rows import Rows, table
 from fastrnn.inputs.frames import encode
 from fastrnn.metrics import token_f1_score
 
@@ -26,6 +33,7 @@ class Examples:
     of_id: dict  # the numbers of the rows of each sequence, by its name
     id: str | None  # the column of their names, where the file has one
     time: str | None  # likewise of their times
+    features: dict  # the columns of features
     X: list  # the sequences, as an estimator takes them
 
     def keys(self):
@@ -39,35 +47,42 @@ class SequenceTask:
     needs_id, reads_rows = True, True
 
     def fit_arguments(self, options):
-        """What `fit` takes of the files: arguments, keywords, and in words how much there is."""
-        rows = self._open(options.file, options)
+        """What `fit` takes of the files: arguments, keywords, and sentences on what there is."""
+        rows = read_rows(options.file, form_of(options))
         if self.needs_id:
-            rows.check(options.id or "id")
-        targets = self.target_columns(options)
-        rows.check(*targets)
-        names = split_names(options.features)
+            rows.find(options.id or "id")
+        targets = [rows.find(name) for name in self.target_columns(options)]
+        names = named_features(rows, options)
         if names is None:
-            others = {options.id or "id", options.time or "time", *targets}
-            others.discard(options.parameters.get("time_feature"))
-            names = [name for name in rows.columns if name not in others]
+            others = {*find_columns(rows, options), *targets}
+            names = rows.usual_features(others - {options.parameters.get("time_feature")})
         as_text = named_as_text(options, names)
-        examples = self._examples(rows, options, names, as_text)
-        if has_text(examples.X[0].values()) and "categorical_features" not in options.parameters:
+        gaps = gaps_of(None, options, names)
+        examples = self._examples(rows, options, names, as_text, gaps)
+        if (
+            has_text(examples.features.values())
+            and "categorical_features" not in options.parameters
+        ):
             options.parameters["categorical_features"] = "from_dtype"
-        keywords = {}
+        y, keywords = self.targets(examples, options), {}
         if options.validation:
-            rows = self._open(options.validation, options)
-            rows.check(*targets)
-            validation = self._examples(rows, options, names, as_text)
-            keywords["validation_data"] = (validation.X, self.targets(validation, options))
-        size = f"{len(examples.X)} sequences, {len(examples.rows)} steps"
-        return (examples.X, self.targets(examples, options)), keywords, size
+            rows = read_rows(options.validation, form_of(options))
+            validation = self._examples(
+                rows, options, names, [*as_text, *text_columns(examples.features)], gaps, True
+            )
+            keywords["validation_data"] = (validation.X, self.targets(validation, options, y))
+        sizes = [f"{len(examples.X)} sequences, {len(examples.rows)} steps"]
+        return (examples.X, y), keywords, sizes + tell_categories(examples.features)
 
     def examples(self, model, options):
         """Read sequences for a model, whose columns are found by their names."""
-        rows = self._open(options.file, options)
-        names, as_text = feature_columns(model, options, rows.columns)
-        return self._examples(rows, options, names, as_text, model)
+        rows = read_rows(options.file, form_of(options))
+        names, as_text = feature_columns(model, options, rows)
+        gaps = gaps_of(model, options, names)
+        examples = self._examples(rows, options, names, as_text, gaps, True)
+        if model.reader_.feature_names is None:
+            return replace(examples, X=[encode(part, {}) for part in examples.X])
+        return examples
 
     def answers(self, model, options):
         """Give the names of the columns of the answer, and its rows."""
@@ -83,24 +98,18 @@ class SequenceTask:
         """Streams for rows that come one by one, with the columns of `header`."""
         return SequenceStreams(model, self, header, options)
 
-    def _open(self, path, options):
-        return read_rows(path, delimiter=options.delimiter, encoding=options.encoding)
-
-    def _examples(self, rows, options, names, as_text, model=None):
+    def _examples(self, rows, options, names, as_text, gaps, is_known=False):
         if not names:
             raise ValueError(f"{rows.name} has no columns of features")
         id_column, time_column = find_columns(rows, options)
         times = None if time_column is None else rows.times(time_column)
         of_id = rows.by_id(id_column, times)
-        gaps, time = gaps_of(model, options, names)
-        features = table(rows, names, as_text, is_known=model is not None, gaps=gaps, time=time)
+        features = table(rows, names, as_text, is_known=is_known, **gaps)
         X = [
             {name: column[of_sequence] for name, column in features.items()}
             for of_sequence in of_id.values()
         ]
-        if model is not None and model.reader_.feature_names is None:
-            X = [encode(part, {}) for part in X]
-        return Examples(rows, of_id, id_column, time_column, X)
+        return Examples(rows, of_id, id_column, time_column, features, X)
 
     def _answers(self, model, examples, options, header):
         answers = self.cells(model, self.outputs(model, examples.X), options)
@@ -117,10 +126,10 @@ class Classify(SequenceTask):
         """Name the columns of the targets."""
         return [options.label or "label"]
 
-    def targets(self, examples, options):
-        """Read the label of each sequence, which all of its rows have."""
-        (column,) = self.target_columns(options)
-        labels = examples.rows.labels(column)
+    def targets(self, examples, options, like=None):
+        """Read the label of each sequence, which all of its rows have; `like` are known ones."""
+        (column,) = _found(examples, self.target_columns(options))
+        labels = examples.rows.labels(column, like=like)
         return [labels[row] for row in _one_for_each(examples, labels, column)]
 
     def answer_columns(self, model, options):
@@ -140,8 +149,7 @@ class Classify(SequenceTask):
                 "has but one"
             )
         examples = self.examples(model, options)
-        examples.rows.check(*self.target_columns(options))
-        y = self.targets(examples, options)
+        y = self.targets(examples, options, model.classes_.tolist())
         proba = model.predict_proba(examples.X)
         figures = {"sequences": len(y), "accuracy": model.score(examples.X, y)}
         figures["macro F1"] = token_f1_score([y], [model.task_.decode(proba)])
@@ -166,10 +174,10 @@ class Regress(SequenceTask):
         """Name the columns of the targets."""
         return split_names(options.target) or ["target"]
 
-    def targets(self, examples, options):
+    def targets(self, examples, options, like=None):
         """Read the numbers of each sequence, which all of its rows have."""
         columns = []
-        for name in self.target_columns(options):
+        for name in _found(examples, self.target_columns(options)):
             numbers = examples.rows.numbers(name)
             columns.append(numbers[_one_for_each(examples, numbers, name)])
         return columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
@@ -187,7 +195,6 @@ class Regress(SequenceTask):
         """Judge a model by examples: R², and errors in units of the target."""
         examples = self.examples(model, options)
         columns = self.target_columns(options)
-        examples.rows.check(*columns)
         y = self.targets(examples, options)
         figures = {"sequences": len(y), "R2": model.score(examples.X, y)}
         error = (model.predict(examples.X) - y).reshape(len(y), -1)
@@ -212,10 +219,15 @@ class Tag(SequenceTask):
         """Name the columns of the targets."""
         return [options.label or "label"]
 
-    def targets(self, examples, options):
-        """Read the labels of the steps; those of empty cells are left out of loss and score."""
-        (column,) = self.target_columns(options)
-        labels = np.array(examples.rows.labels(column, gaps=True), dtype=object)
+    def targets(self, examples, options, like=None):
+        """Read the labels of the steps; those of empty cells are left out of loss and score.
+
+        `like` are labels of other steps.
+        """
+        (column,) = _found(examples, self.target_columns(options))
+        if like is not None:
+            like = {label for part in like for label in np.ravel(part)} - {None}
+        labels = np.array(examples.rows.labels(column, gaps=True, like=like), dtype=object)
         return [labels[rows].tolist() for rows in examples.of_id.values()]
 
     def answer_columns(self, model, options):
@@ -229,8 +241,7 @@ class Tag(SequenceTask):
     def figures(self, model, options):
         """Judge a model by examples: figures over steps."""
         examples = self.examples(model, options)
-        examples.rows.check(*self.target_columns(options))
-        y = self.targets(examples, options)
+        y = self.targets(examples, options, model.classes_.tolist())
         return {
             "sequences": len(y),
             "steps": sum(label is not None for part in y for label in part),
@@ -255,6 +266,10 @@ class Tag(SequenceTask):
         )
 
 
+def _found(examples, names):
+    return [examples.rows.find(name) for name in names]
+
+
 def _one_for_each(examples, values, column):
     """Return the first row of each sequence, whose value the others have, too."""
     first = []
@@ -265,7 +280,8 @@ def _one_for_each(examples, values, column):
             if values[row] != values[of_sequence[0]]:
                 whose = f" of {key!r}" if examples.id is not None else ""
                 raise ValueError(
-                    f"{rows.place(row, column)}: {values[row]!s}{whose} was {values[first[-1]]!s} "
+                    f"{rows.place(row, column)}: {show(values[row])}{whose} was "
+                    f"{show(values[first[-1]])} "
                     f"in {rows.unit} {rows.lines[first[-1]]}; a sequence has one {column}"
                 )
     return first

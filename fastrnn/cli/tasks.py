@@ -9,11 +9,22 @@ from pathlib import Path
 
 import numpy as np
 
-from fastrnn.cli.columns import find_columns, has_text, named_as_text, split_names
-from fastrnn.cli.files import name_of, naming, read_rows, read_text, table, write_table
+from fastrnn.cli.columns import (
+    GAPS_ADVICE,
+    find_columns,
+    form_of,
+    has_text,
+    named_as_text,
+    split_names,
+    tell_categories,
+)
 from fastrnn.cli.options import UsageError
+from fastrnn.cli.output import naming, write_table
 from fastrnn.cli.row_streams import SeriesStreams
 from fastrnn.cli.sequence_tasks import Classify, Regress, Tag
+from fastrnn.datasets.formats import read_rows
+from fastrnn.datasets.rows import table
+from fastrnn.datasets.sources import decode, name_of, read_source
 
 
 class Forecast:
@@ -24,19 +35,22 @@ class Forecast:
 
     def fit_arguments(self, options):
         """Read what `fit` takes; see `SequenceTask`."""
-        future, past = split_names(options.future_covariates), split_names(options.past_covariates)
-        columns = (options.id or "id", options.time or "time", options.value or "value")
+        rows = read_rows(options.file, form_of(options))
+        find_columns(rows, options)
+        given = options.future_covariates, options.past_covariates
+        future, past = (
+            None if names is None else [rows.find(name) for name in split_names(names)]
+            for names in given
+        )
+        usual = (options.id, "id"), (options.time, "time"), (options.value, "value")
+        columns = [default if name is None else rows.find(name) for name, default in usual]
         names = [*(future or ()), *(past or ())]
         as_text = named_as_text(options, names)
-
-        def read(path):
-            rows = read_rows(path, delimiter=options.delimiter, encoding=options.encoding)
-            find_columns(rows, options)
-            return _series(rows, columns, names, as_text)
-
-        series = read(options.file)
-        are_text = has_text(series[name] for name in names)
-        if are_text and "categorical_features" not in options.parameters:
+        allows = options.parameters.get("missing", "error") != "error"
+        gaps = {"gaps": allows, "advice": GAPS_ADVICE}
+        series = _series(rows, columns, names, as_text, gaps)
+        covariates = {name: series[name] for name in names}
+        if has_text(covariates.values()) and "categorical_features" not in options.parameters:
             options.parameters["categorical_features"] = "from_dtype"
         id_column, time_column, value_column = columns
         keywords = {
@@ -47,11 +61,15 @@ class Forecast:
             "value_column": value_column,
         }
         if options.validation:
-            keywords["validation_data"] = {"y": read(options.validation)}
+            rows = read_rows(options.validation, form_of(options))
+            as_text = [name for name in names if series[name].dtype == object]
+            validation = _series(rows, columns, names, as_text, gaps, True)
+            keywords["validation_data"] = {"y": validation}
             if options.validation_start is not None:
                 keywords["validation_data"]["start"] = options.validation_start
         n_series = len(set(series[id_column]))
-        return (series,), keywords, f"{n_series} series, {len(series[id_column])} steps"
+        sizes = [f"{n_series} series, {len(series[id_column])} steps"]
+        return (series,), keywords, sizes + tell_categories(covariates)
 
     def answers(self, model, options):
         """Forecast; see `SequenceTask`."""
@@ -120,10 +138,11 @@ class Forecast:
 
     def _read(self, model, path, options, is_future=False):
         columns, categories = self.columns(model)
-        rows = read_rows(path, delimiter=options.delimiter, encoding=options.encoding)
+        rows = read_rows(path, form_of(options))
         names = columns.future if is_future else (*columns.future, *columns.past)
         value = None if is_future else columns.value
-        return _series(rows, (columns.id, columns.time, value), names, categories)
+        gaps = {"gaps": model.reader_.plan.mask, "advice": GAPS_ADVICE}
+        return _series(rows, (columns.id, columns.time, value), names, categories, gaps, True)
 
 
 class Write:
@@ -134,14 +153,12 @@ class Write:
 
     def fit_arguments(self, options):
         """Read what `fit` takes; see `SequenceTask`."""
-        text = self._read(options.file, options.encoding, options.lines)
+        text = self._read(options.file, options, options.lines)
         keywords = {}
         if options.validation:
-            keywords["validation_data"] = self._read(
-                options.validation, options.encoding, options.lines
-            )
+            keywords["validation_data"] = self._read(options.validation, options, options.lines)
         size = f"{len(text)} lines" if options.lines else f"{len(text)} characters"
-        return (text,), keywords, size
+        return (text,), keywords, [size]
 
     def answer(self, model, options):
         """Continue a prompt."""
@@ -149,7 +166,7 @@ class Write:
             raise UsageError("give a prompt or a file with one, not both")
         prompt = options.prompt or ""
         if options.file:
-            prompt = _read_text(options.file, options.encoding)
+            prompt = _read_text(options.file, options)
         length = 100 if options.length is None else options.length
         text = model.sample(
             prompt,
@@ -172,12 +189,12 @@ class Write:
     def figures(self, model, options):
         """Judge a model by a text."""
         has_end = model.reader_.vocabulary.end is not None
-        text = self._read(options.file, options.encoding, has_end)
+        text = self._read(options.file, options, has_end)
         score = model.score(text)
         return {"perplexity": math.exp(-score), "log-likelihood per token": score}
 
-    def _read(self, path, encoding, as_lines):
-        text = _read_text(path, encoding)
+    def _read(self, path, options, as_lines):
+        text = _read_text(path, options)
         if as_lines:
             text = [line for line in text.split("\n") if line]
         if not text:
@@ -185,8 +202,8 @@ class Write:
         return text
 
 
-def _read_text(path, encoding):
-    return read_text(path, encoding).replace("\r\n", "\n")
+def _read_text(path, options):
+    return decode(read_source(path), form_of(options)).replace("\r\n", "\n")
 
 
 TASKS = {
@@ -198,16 +215,24 @@ TASKS = {
 }
 
 
-def _series(rows, columns, names, as_text):
-    """Make the long data frame that a forecaster takes."""
+def _series(rows, columns, names, as_text, gaps, is_known=False):
+    """Make the long data frame that a forecaster takes; None for the value of rows that have none.
+
+    Without times the steps of each series are counted.
+    """
     id_column, time_column, value_column = columns
-    there = rows.columns
-    if value_column is not None:
-        rows.check(value_column)
-    times = rows.times(time_column) if time_column in there else np.arange(len(rows))
-    rows.by_id(id_column if id_column in there else None, times)
-    ids = rows.text(id_column) if id_column in there else np.full(len(rows), "", dtype=object)
+    has_id = id_column in rows.columns
+    has_time = time_column in rows.columns and time_column not in rows.of_sequences
+    times = rows.times(time_column) if has_time else None
+    of_id = rows.by_id(id_column if has_id else None, times)
+    order = np.concatenate(list(of_id.values())) if rows.form.sort else np.arange(len(rows))
+    if times is None:
+        times = np.empty(len(rows), np.int64)
+        for of_series in of_id.values():
+            times[of_series] = np.arange(len(of_series))
+    ids = rows.text(id_column) if has_id else np.full(len(rows), "", dtype=object)
     long = {id_column: ids, time_column: times}
     if value_column is not None:
-        long[value_column] = rows.numbers(value_column, gaps=True)
-    return {**long, **table(rows, names, as_text)}
+        long[value_column] = rows.numbers(rows.find(value_column), **gaps)
+    long |= table(rows, names, as_text, is_known=is_known)
+    return {name: column[order] for name, column in long.items()}

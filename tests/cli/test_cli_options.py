@@ -89,7 +89,7 @@ def test_defaults_can_be_given(task):
         (["--warm-start"], "unrecognized arguments: --warm-start"),
         (["--hidden", "3"], "unrecognized arguments: --hidden 3"),
         (["--encoding", "klingon"], "argument --encoding: there is no encoding 'klingon'"),
-        (["--delimiter", "ab"], "expected one character or tab, got 'ab'"),
+        (["--delimiter", "ab"], "expected one character, tab or space, got 'ab'"),
     ],
 )
 def test_wrong_options(options, message, folder, capsys):

@@ -1,6 +1,7 @@
 """Where the command writes: a disk that is full, devices, folders; files are whole or as before."""
 
 import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 import fastrnn
 from fastrnn import cli
+from fastrnn.cli.output import escape_unknown_characters, writer
 from fastrnn.files.atomic import check_place
 
 QUICK = "--hidden-layer-sizes 3 --max-iter 2 --random-state 0".split()
@@ -157,3 +159,23 @@ def test_check_place(tmp_path, monkeypatch):
         check_place("no/model")
     with pytest.raises(IsADirectoryError):
         check_place(".")
+
+
+def test_writer(tmp_path):
+    path = tmp_path / "answers.csv"
+    with writer(str(path), ["id", "p"]) as write:
+        write(["a, b", np.float32(0.1)])
+        write(["c", np.float64(1) / 3])
+    assert path.read_text() == 'id,p\n"a, b",0.1\nc,0.3333333333333333\n'
+
+
+def test_narrow_terminals_lose_nothing(capsys, monkeypatch):
+    data = io.BytesIO()
+    file = io.TextIOWrapper(data, "cp1252", newline="")
+    monkeypatch.setattr(sys, "stdout", file)
+    escape_unknown_characters()
+    print("é \U0001f600 \u0436 end", end="")
+    file.flush()
+    assert data.getvalue() == b"\xe9 \\U0001f600 \\u0436 end"
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--output writes UTF-8" in line and "PYTHONIOENCODING=utf-8" in line

@@ -208,7 +208,7 @@ def test_follow_without_ids_and_times(recordings, followed, capsys, monkeypatch)
         ("id,x,kind\nu,1,a\n,1,a\n", "line 3, column 'id': the cell is empty"),
         (
             "id,time,x,kind\nu,2,1,a\nu,2,1,a\n",
-            "line 3, column 'time': the time of 'u' must be later than 2.0",
+            "line 3, column 'time': the time of 'u' must be later than 2",
         ),
         ("time,x,kind\n2,1,a\n2024-01-01,1,a\n", "dates and numbers cannot be compared"),
     ],
@@ -358,7 +358,7 @@ def test_follow_series(recordings, forecaster, capsys, monkeypatch):
     ("line", "message"),
     [
         ("w,20,a,1", "line 2, column 'id': the model knows no series 'w'"),
-        ("u,19,a,1", "line 2, column 'time': the time of 'u' must be later than 19.0"),
+        ("u,19,a,1", "line 2, column 'time': the time of 'u' must be later than 19"),
         ("u,20,c,1", "line 2, column 'kind': 'c' is not among the categories of the model, 'a', "),
         ("u,20,a,", "line 2, column 'value': expected a number, got an empty cell"),
     ],

@@ -402,8 +402,8 @@ def test_a_label_is_one_for_each_sequence(folder, capsys):
     write_rows("data.csv", ["id", "f", "label"], rows)
     run("train", "classify", "data.csv", *QUICK, code=1)
     assert capsys.readouterr().err == (
-        "fastrnn: data.csv, line 5, column 'label': y of 'a' was x in line 2; a sequence has one "
-        "label\n"
+        "fastrnn: data.csv, line 5, column 'label': 'y' of 'a' was 'x' in line 2; a sequence has "
+        "one label\n"
     )
     assert not list(folder.glob("*.fastrnn*"))
 

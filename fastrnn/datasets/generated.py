@@ -1,21 +1,8 @@
-"""Real data that ships with fastrnn, and generators of the classical tasks.
+"""Generators of the classical tasks."""
 
-Everything is returned as the estimators take it: ``X`` as a list of arrays of shape (T_i,
-n_features) where lengths differ, as one array of shape (n_samples, length, n_features) where they
-do not.
-"""
-
-from importlib.resources import files
 from numbers import Integral
 
 import numpy as np
-
-__all__ = [
-    "load_japanese_vowels",
-    "make_adding_problem",
-    "make_first_token_recall",
-    "make_reber",
-]
 
 REBER_SYMBOLS = "BTSXPVE"
 """The symbols of the Reber grammar, in the order of the features of `make_reber`."""
@@ -31,53 +18,6 @@ _REBER = [
     [("E", 7)],
     [],
 ]
-
-
-def load_japanese_vowels():
-    """Load the Japanese Vowels: recordings of nine men who say /ae/.
-
-    Each sequence is one utterance, 7 to 29 frames (25.6 ms long, 6.4 ms apart) of 12 LPC cepstrum
-    coefficients, from speech sampled at 10 kHz. 270 utterances are for training, 30 of each
-    speaker; 370 are for testing, 24 to 88 of each speaker, said on other occasions.
-
-    Returns
-    -------
-    X_train : list of 270 ndarrays of shape (T_i, 12), float32
-        Utterances to train with, 4274 frames in all.
-    y_train : ndarray of shape (270,), int64
-        Their speakers, 1 to 9.
-    X_test : list of 370 ndarrays of shape (T_i, 12), float32
-        Utterances to test with, 5687 frames in all.
-    y_test : ndarray of shape (370,), int64
-        Their speakers, 1 to 9.
-
-    Notes
-    -----
-    The data are by M. Kudo, J. Toyama and M. Shimbo, from the UCI Machine Learning Repository
-    (https://doi.org/10.24432/C5NS47), under the licence CC BY 4.0
-    (https://creativecommons.org/licenses/by/4.0/). They are unchanged but for their form: text
-    became float32.
-
-    References
-    ----------
-    M. Kudo, J. Toyama and M. Shimbo (1999). Multidimensional curve classification using
-    passing-through regions. Pattern Recognition Letters 20(11-13), 1103-1111.
-
-    Examples
-    --------
-    >>> from fastrnn.datasets import load_japanese_vowels
-    >>> X_train, y_train, X_test, y_test = load_japanese_vowels()
-    >>> X_train[0].shape, y_train[0]
-    ((20, 12), np.int64(1))
-    """
-    arrays = []
-    path = files("fastrnn").joinpath("data", "japanese_vowels.npz")
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-        for use in ("train", "test"):
-            ends = np.cumsum(data[f"{use}_lengths"], dtype=np.int64)
-            arrays.append(np.split(np.ascontiguousarray(data[f"{use}_values"]), ends[:-1]))
-            arrays.append(data[f"{use}_speaker"].astype(np.int64))
-    return tuple(arrays)
 
 
 def make_first_token_recall(n_samples, length, n_tokens, *, one_hot=True, random_state=None):

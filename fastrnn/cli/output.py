@@ -1,0 +1,73 @@
+"""Answers become CSV; standard output takes every character, escaped where it has no other way."""
+
+import codecs
+import contextlib
+import csv
+import io
+import sys
+
+
+@contextlib.contextmanager
+def writer(path, names, *, at_once=False):
+    """Open CSV for answers, on standard output if the path is None; yield what writes a row.
+
+    `at_once` passes each row on at once.
+    """
+    with naming(path), contextlib.ExitStack() as stack:
+        file = sys.stdout
+        if path is not None:
+            file = stack.enter_context(open(path, "w", newline="", encoding="utf-8"))
+        lines = csv.writer(file, lineterminator="\n")
+
+        def write(row):
+            # The shortest digits that give the number back; csv would write np.float64(...).
+            lines.writerow([str(cell) for cell in row])
+            if at_once:
+                file.flush()
+
+        write(names)
+        yield write
+        file.flush()
+
+
+def write_table(path, names, rows):
+    """Write the names of columns, and rows, as CSV; on standard output if the path is None."""
+    with writer(path, names) as write:
+        for row in rows:
+            write(row)
+
+
+@contextlib.contextmanager
+def naming(path):
+    """Let errors of the system name the file that is written; None is standard output."""
+    try:
+        yield
+    except OSError as error:
+        if error.strerror and error.filename is None:
+            error.filename = "standard output" if path is None else path
+        raise
+
+
+def escape_unknown_characters():
+    """Let standard output write what its encoding has not as \\U0001f600, and say so."""
+    file, told = sys.stdout, []
+    if not isinstance(file, io.TextIOWrapper) or file.errors != "strict":
+        return
+
+    def escape(error):
+        if not isinstance(error, UnicodeEncodeError):
+            raise error
+        unknown = error.object[error.start : error.end]
+        escaped = unknown.encode("ascii", "backslashreplace").decode()
+        if not told:
+            told.append(escaped)
+            print(
+                f"fastrnn: warning: standard output is {error.encoding}, which has not all that is "
+                f"written: {escaped!r} stands for a character; --output writes UTF-8, and so does "
+                "the environment variable PYTHONIOENCODING=utf-8",
+                file=sys.stderr,
+            )
+        return escaped, error.end
+
+    codecs.register_error("fastrnn.escape", escape)
+    file.reconfigure(errors="fastrnn.escape")

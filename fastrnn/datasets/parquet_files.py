@@ -1,0 +1,120 @@
+"""Parquet, read through polars or pyarrow: a row for each step, or lists in a row for each."""
+
+import io
+
+import numpy as np
+
+from fastrnn.datasets.rows import Rows, sequences_in_rows
+
+
+def read_parquet_file(source, form):
+    """Read Parquet; columns of lists hold a sequence in each row."""
+    columns = _read_columns(source)
+    n_rows = max(map(len, columns.values()), default=0)
+    lines = range(1, n_rows + 1)
+    lists = {name: cells for name, cells in columns.items() if _holds_lists(cells)}
+    for name, cells in columns.items():
+        row = next((k for k, cell in enumerate(cells) if isinstance(cell, dict)), None)
+        if row is not None:
+            raise ValueError(
+                f"{source.name}, row {row + 1}, column {name!r}: expected a number, text, a time "
+                "or a list, got a struct"
+            )
+    if not lists:
+        return Rows(source.name, columns, lines, "row", form)
+    scalars = {name: cells for name, cells in columns.items() if name not in lists}
+    return sequences_in_rows(
+        source.name, split_vectors(source.name, lists, lines, "row"), scalars, lines,
+        form=form, unit="row",
+    )  # fmt: skip
+
+
+def split_vectors(name, lists, lines, unit):
+    """Make a column of numbers for each place of vectors, where steps are such."""
+    split = {}
+    for column, items in lists.items():
+        first = next((item[0] for item in items if item is not None and len(item)), None)
+        if not isinstance(first, list | np.ndarray):
+            split[column] = items
+            continue
+        width = len(first)
+        for k, item in enumerate(items):
+            for step, vector in enumerate(() if item is None else item, 1):
+                if not isinstance(vector, list | np.ndarray) or len(vector) != width:
+                    got = len(vector) if isinstance(vector, list | np.ndarray) else vector
+                    raise ValueError(
+                        f"{name}, {unit} {lines[k]}, step {step}, column {column!r}: expected "
+                        f"{width} numbers as in the first step, got {got}"
+                    )
+        for j in range(width):
+            split[f"{column}_{j + 1}"] = [
+                None if item is None else [vector[j] for vector in item] for item in items
+            ]
+    return split
+
+
+def _holds_lists(cells):
+    return isinstance(cells, list) and any(isinstance(cell, list | np.ndarray) for cell in cells)
+
+
+def _read_columns(source):
+    """The columns: arrays where each cell has a value of one type, else lists of Python's."""
+    try:
+        import polars
+    except ImportError:
+        return _read_with_pyarrow(source)
+    try:
+        frame = polars.read_parquet(io.BytesIO(source.data))
+    except polars.exceptions.PolarsError as error:
+        raise _no_parquet(source, error) from None
+    return {name: _of_polars(frame.get_column(name)) for name in frame.columns}
+
+
+def _of_polars(column):
+    import polars
+
+    kind = column.dtype
+    if kind == polars.Datetime:  # exactly, as Python's has no nanoseconds
+        if kind.time_zone is not None:
+            column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+        return column.to_numpy()
+    is_plain = kind.is_integer() or kind.is_float() or kind in (polars.Boolean, polars.Date)
+    if is_plain and not column.null_count():
+        return column.to_numpy()
+    if kind == polars.Float32:  # Python's float would have more digits
+        return [None if x is None else np.float32(x) for x in column.to_list()]
+    if kind == polars.Array:
+        column = column.arr.to_list()
+    return column.to_list()
+
+
+def _read_with_pyarrow(source):
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise ImportError(
+            "Parquet is read through polars or pyarrow: pip install 'fastrnn[parquet]'"
+        ) from None
+    try:
+        frame = parquet.read_table(io.BytesIO(source.data))
+    except (pyarrow.ArrowException, OSError) as error:
+        raise _no_parquet(source, error) from None
+    return {name: _of_pyarrow(frame.column(name), pyarrow) for name in frame.column_names}
+
+
+def _of_pyarrow(column, pyarrow):
+    types = pyarrow.types
+    kind = column.type
+    if types.is_timestamp(kind):  # exactly, as Python's has no nanoseconds
+        return column.cast(pyarrow.timestamp(kind.unit)).to_numpy()
+    is_plain = types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
+    if (is_plain or types.is_date(kind)) and not column.null_count:
+        return column.to_numpy()
+    if types.is_float32(kind):
+        return [None if x is None else np.float32(x) for x in column.to_pylist()]
+    return column.to_pylist()
+
+
+def _no_parquet(source, error):
+    return ValueError(f"{source.name} cannot be read as Parquet: {error}")

@@ -1,0 +1,135 @@
+"""Times as files have them, and which cell is blamed."""
+
+import numpy as np
+import pytest
+
+from fastrnn.datasets.form import Form
+from fastrnn.datasets.stamps import CellError, read_times
+
+
+@pytest.mark.parametrize(
+    ("cells", "times"),
+    [
+        ("2024-05-31 2024-06-01", "2024-05-31 2024-06-01"),
+        ("2024-05-31T12:00 2024-05-31T12:00:01.5", "2024-05-31T12:00 2024-05-31T12:00:01.5"),
+        ("2024-05-31T12:00+02:00 2024-05-31T12:00Z", "2024-05-31T10:00 2024-05-31T12:00"),
+        ("2024-05-31T12:00:00-0330", "2024-05-31T15:30"),
+        ("20240531T1200", "2024-05-31T12:00"),
+        ("1949-01 1949-12", "1949-01-01 1949-12-01"),
+        ("1949/1 1949/2", "1949-01-01 1949-02-01"),
+        ("01/1949 12/1949", "1949-01-01 1949-12-01"),
+        ("1991M07 1991M08", "1991-07-01 1991-08-01"),
+        ("1970Q1 1970Q4", "1970-01-01 1970-10-01"),
+        ("1970-Q2", "1970-04-01"),
+        ("Q3-1970", "1970-07-01"),
+        ("1991-Jul Jul-1991", None),
+        ("Jul-1991 Aug-1991", "1991-07-01 1991-08-01"),
+        ("1991-July 1991-sept", "1991-07-01 1991-09-01"),
+        ("2024-W05 2024-W06", "2024-01-29 2024-02-05"),
+        ("2024/5/31 2024/12/01", "2024-05-31 2024-12-01"),
+        ("31/12/2024 01/01/2025", "2024-12-31 2025-01-01"),
+        ("12/31/2024 1/1/2025", "2024-12-31 2025-01-01"),
+        ("31.12.2024T14:05 01.01.2025T01:00", "2024-12-31T14:05 2025-01-01T01:00"),
+        ("1-Jan-2000 02-Feb-2000", "2000-01-01 2000-02-02"),
+        ("1-01 1-12 2-01 10-02", "0001-01-01 0001-12-01 0002-01-01 0010-02-01"),
+    ],
+)
+def test_dates(cells, times):
+    if times is None:
+        with pytest.raises(CellError, match="as other rows have it"):
+            read_times(cells.split(), Form())
+        return
+    found = read_times(cells.split(), Form())
+    assert found.dtype == "datetime64[us]"
+    np.testing.assert_array_equal(found, np.array(times.split(), "datetime64[us]"))
+
+
+@pytest.mark.parametrize(
+    ("cell", "time"),
+    [
+        ("1970 Q1", "1970-01-01"),
+        ("1991 Jul", "1991-07-01"),
+        ("Jan 1 2000", "2000-01-01"),
+        ("January 1, 2000", "2000-01-01"),
+        ("2 Feb 2000 10:30", "2000-02-02T10:30"),
+        (" 2024-05-31 08:30 ", "2024-05-31T08:30"),
+    ],
+)
+def test_dates_with_blanks(cell, time):
+    assert read_times([cell], Form())[0] == np.datetime64(time)
+
+
+def test_numbers_are_exact():
+    big = 1_700_000_000_000_000_001
+    times = read_times([str(big), str(big + 1)], Form())
+    assert times.dtype == np.int64 and times.tolist() == [big, big + 1]
+    np.testing.assert_array_equal(read_times([" 1", "2.5", "1e3"], Form()), [1, 2.5, 1000])
+    np.testing.assert_array_equal(read_times(["0,5", "1"], Form(), ","), [0.5, 1])
+    np.testing.assert_array_equal(read_times(np.array([big, big + 1]), Form()), [big, big + 1])
+
+
+def test_nanoseconds_are_exact():
+    cells = ["2024-05-31T12:00:00.123456789", "2024-05-31T12:00:00.12345679"]
+    times = read_times(cells, Form())
+    assert times.dtype == "datetime64[ns]"
+    assert (times[1] - times[0]) == np.timedelta64(1, "ns")
+    times = np.array(["2024-05-31T12:00:00.123456789"], "datetime64[ns]")
+    assert read_times(times, Form())[0] == times[0]
+    assert read_times(times.astype("datetime64[s]"), Form()).dtype == "datetime64[us]"
+
+
+@pytest.mark.parametrize(
+    ("cells", "row", "message"),
+    [
+        (["1", "", "3"], 1, "a time"),
+        (["1", "NaN", "3"], 1, "a time"),
+        (["1", "NA", "3"], 1, "a number, as the other times are"),
+        (["time", "1", "3"], 0, "a number, as the other times are"),
+        (["1", "1_0", "3"], 1, "a number"),
+        (["1", "inf", "3"], 1, "a number"),
+        (["NA", "2024-01-01", "2024-01-02"], 0, "a date such as 2024-01-01, as other rows"),
+        (["1", "2024-01-01"], 0, "a date such as 2024-01-01"),
+        (["2024-01", "2024-02", "2024-03-01"], 2, "a date such as 2024-01, as other rows"),
+        (["2024-02-29", "2023-02-29"], 1, "a day that is in the calendar"),
+        (["30.02.2024"], 0, "a day that is in the calendar"),
+        (["1949-13"], 0, "a day that is in the calendar"),
+        (["x", "y"], 0, "a number or a date such as"),
+        (["12:30"], 0, "a number or a date such as"),
+        (["9" * 20], 0, "a whole number below"),
+        (["2024-05-31T12:00+02:00", "2024-05-31T12:00Z", "2024-05-31T12:00"], 2, "with an offset"),
+        (["31/12/2024", "12/31/2024", "01/02/2024", "30/1/2024"], 1, "day and month in one order"),
+        (["31.12.2024", "31/12/2024", "31.12.2025"], 1, "a date with '.' between its parts"),
+        (["1500-01-01T00:00:00.000000001"], 0, "a year from 1678 to 2261"),
+        ([None, "1"], 0, "a time"),
+        (np.array([1.0, np.nan]), 1, "a time"),
+        (np.array(["2024", "NaT"], "datetime64[ns]"), 1, "a time"),
+        (np.array([2**63], np.uint64), 0, "a whole number below"),
+    ],
+)
+def test_the_cell_that_is_wrong_is_blamed(cells, row, message):
+    with pytest.raises(CellError, match=message) as error:
+        read_times(cells, Form())
+    assert error.value.row == row
+
+
+@pytest.mark.parametrize(
+    ("cell", "form", "time"),
+    [
+        ("03/04/2024", "%d/%m/%Y", "2024-04-03"),
+        ("03/04/2024", "%m/%d/%Y", "2024-03-04"),
+        ("03.04.2024 10:15", "%d.%m.%Y %H:%M", "2024-04-03T10:15"),
+        ("3/4/24", "%d/%m/%y", "2024-04-03"),
+        ("Jul-91", "%b-%y", "1991-07-01"),
+        ("91-Jul", "%y-%b", "1991-07-01"),
+        ("20240403", "%Y%m%d", "2024-04-03"),
+        ("03.04.2024 10:15 +0200", "%d.%m.%Y %H:%M %z", "2024-04-03T08:15"),
+    ],
+)
+def test_time_format(cell, form, time):
+    assert read_times([cell], Form(time_format=form))[0] == np.datetime64(time)
+    if cell != "20240403" and not cell.endswith("+0200"):
+        with pytest.raises(CellError) as error:  # which of the days or years is it?
+            read_times([cell], Form(of_command=True))
+        assert "--time-format " in error.value.advice
+    with pytest.raises(CellError, match=f"written as {form}"):
+        read_times([cell, "x"], Form(time_format=form))
