@@ -27,8 +27,8 @@ ROOMS = {
     "both_directions pooling padded cells heads decay architecture passes minibatches prediction "
     "network counting",
     "layers": "",
-    "datasets": "form cells stamps sources rows csv_files parquet_files formats recordings "
-    "generated",
+    "datasets": "form cells stamps sources rows csv_files parquet_files json_files "
+    "conll_files ucr_files ts_files arff_files formats reading recordings generated",
     "metrics": "",
     "preprocessing": "",
     "training": "state progress solvers checkpoints stopping plans objective full_batch loop",

@@ -424,8 +424,8 @@ def _add_option(parser, name, prefix=""):
 
 _OF_FILES = {
     "format": {
-        "metavar": "NAME",
-        "help": "of the files: csv, parquet (default: by name and contents)",
+        "choices": ["csv", "parquet", "json", "conll", "conllu", "ucr", "ts", "arff"],
+        "help": "of the files (default: by name and contents)",
     },
     "delimiter": {
         "metavar": "C",

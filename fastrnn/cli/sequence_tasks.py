@@ -18,9 +18,8 @@ from fastrnn.cli.columns import (
 )
 from fastrnn.cli.output import write_table
 from fastrnn.cli.row_streams import SequenceStreams
-from fastrnn.datasets.cells import show
 from fastrnn.datasets.formats import read_rows
-from fastrnn.datasets.rows import Rows, table
+from fastrnn.datasets.rows import Rows, one_for_each, table
 from fastrnn.inputs.frames import encode
 from fastrnn.metrics import token_f1_score
 
@@ -130,7 +129,12 @@ class Classify(SequenceTask):
         """Read the label of each sequence, which all of its rows have; `like` are known ones."""
         (column,) = _found(examples, self.target_columns(options))
         labels = examples.rows.labels(column, like=like)
-        return [labels[row] for row in _one_for_each(examples, labels, column)]
+        return [
+            labels[row]
+            for row in one_for_each(
+                examples.rows, examples.of_id, labels, column, examples.id is not None
+            )
+        ]
 
     def answer_columns(self, model, options):
         """Name the columns of the answer: the label, or the probability of each."""
@@ -179,7 +183,13 @@ class Regress(SequenceTask):
         columns = []
         for name in _found(examples, self.target_columns(options)):
             numbers = examples.rows.numbers(name)
-            columns.append(numbers[_one_for_each(examples, numbers, name)])
+            columns.append(
+                numbers[
+                    one_for_each(
+                        examples.rows, examples.of_id, numbers, name, examples.id is not None
+                    )
+                ]
+            )
         return columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
 
     def answer_columns(self, model, options):
@@ -268,20 +278,3 @@ class Tag(SequenceTask):
 
 def _found(examples, names):
     return [examples.rows.find(name) for name in names]
-
-
-def _one_for_each(examples, values, column):
-    """Return the first row of each sequence, whose value the others have, too."""
-    first = []
-    rows = examples.rows
-    for key, of_sequence in examples.of_id.items():
-        first.append(of_sequence[0])
-        for row in of_sequence:
-            if values[row] != values[of_sequence[0]]:
-                whose = f" of {key!r}" if examples.id is not None else ""
-                raise ValueError(
-                    f"{rows.place(row, column)}: {show(values[row])}{whose} was "
-                    f"{show(values[first[-1]])} "
-                    f"in {rows.unit} {rows.lines[first[-1]]}; a sequence has one {column}"
-                )
-    return first

@@ -13,6 +13,16 @@ from fastrnn.datasets.generated import (
     make_first_token_recall,
     make_reber,
 )
+from fastrnn.datasets.reading import (
+    read_arff,
+    read_conll,
+    read_csv,
+    read_json,
+    read_parquet,
+    read_sequences,
+    read_ts,
+    read_ucr,
+)
 from fastrnn.datasets.recordings import load_japanese_vowels
 
 __all__ = [
@@ -20,4 +30,12 @@ __all__ = [
     "make_adding_problem",
     "make_first_token_recall",
     "make_reber",
+    "read_arff",
+    "read_conll",
+    "read_csv",
+    "read_json",
+    "read_parquet",
+    "read_sequences",
+    "read_ts",
+    "read_ucr",
 ]

@@ -2,37 +2,65 @@
 
 from pathlib import PurePath
 
+from fastrnn.datasets.arff_files import read_arff_file
+from fastrnn.datasets.conll_files import read_conll_file, read_conllu_file
 from fastrnn.datasets.csv_files import read_csv_file
 from fastrnn.datasets.form import Form
+from fastrnn.datasets.json_files import read_json_file
 from fastrnn.datasets.parquet_files import read_parquet_file
-from fastrnn.datasets.sources import read_source
+from fastrnn.datasets.sources import encoding_of, read_source
+from fastrnn.datasets.ts_files import read_ts_file
+from fastrnn.datasets.ucr_files import looks_like_ucr, read_ucr_file
 
 FORMATS = {
     "csv": read_csv_file,
     "parquet": read_parquet_file,
+    "json": read_json_file,
+    "conll": read_conll_file,
+    "conllu": read_conllu_file,
+    "ucr": read_ucr_file,
+    "ts": read_ts_file,
+    "arff": read_arff_file,
 }
 """What reads a format, by its name."""
 
-ENDINGS = {
-    ".csv": "csv",
-    ".parquet": "parquet",
-    ".pq": "parquet",
+_ENDINGS = {
+    **dict.fromkeys((".csv",), "csv"),
+    **dict.fromkeys((".parquet", ".pq"), "parquet"),
+    **dict.fromkeys((".jsonl", ".ndjson", ".json"), "json"),
+    **dict.fromkeys((".conll", ".iob", ".iob2", ".bio"), "conll"),
+    ".conllu": "conllu",
+    ".ts": "ts",
+    ".arff": "arff",
 }
+_BEGINNINGS = {"@relation": "arff", "@problemname": "ts", "{": "json", "[{": "json"}
 
 
 def read_rows(path, form=None):
     """Read a file of rows, or standard input if it is "-"; compressed ones are decompressed."""
     form = form or Form()
     source = read_source(path)
-    rows = FORMATS[form.format or find_format(source)](source, form)
+    if not source.data.strip():
+        raise ValueError(f"{source.name} is empty")
+    rows = FORMATS[form.format or find_format(source, form)](source, form)
     if not len(rows):
         raise ValueError(f"{rows.name} has no rows")
     return rows
 
 
-def find_format(source):
-    """Return the format of a file by its name, or by its first bytes."""
-    by_name = ENDINGS.get(PurePath(source.file).suffix.lower())
-    if by_name is not None:
-        return by_name
-    return "parquet" if source.data[:4] == b"PAR1" else "csv"
+def find_format(source, form):
+    """Return the format of a file by its name, or by how it begins."""
+    ending = PurePath(source.file).suffix.lower()
+    if ending in _ENDINGS:
+        return _ENDINGS[ending]
+    if source.data[:4] == b"PAR1":
+        return "parquet"
+    text = source.data[:100_000].decode(encoding_of(source.data, form), "replace")
+    if ending in (".tsv", ".tab") and looks_like_ucr(text):
+        return "ucr"
+    lines = (line.strip().lower() for line in text.lstrip("\ufeff").split("\n"))
+    first = next((line for line in lines if line and not line.startswith(("#", "%"))), "")
+    for begin, format in _BEGINNINGS.items():
+        if first.startswith(begin):
+            return format
+    return "csv"

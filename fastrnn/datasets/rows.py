@@ -71,6 +71,11 @@ class Rows:
     def __len__(self):
         return len(self.lines)
 
+    @property
+    def is_words_alone(self):
+        """Whether all columns that are written are of words, as those of tokens are."""
+        return self.words.issuperset(self.columns.keys() - self.unnamed)
+
     def place(self, row, column=None):
         """Say where a row, by its number from 0, or a cell of it, stands."""
         place = f"{self.name}, {self.unit} {self.lines[row]}"
@@ -278,6 +283,22 @@ class Rows:
             option = form.option("categorical_features", name)
             hints.append(f"{option} reads the column as text")
         return ValueError(message + "".join(f"; {hint}" for hint in hints))
+
+
+def one_for_each(rows, of_id, values, column, has_id):
+    """Return the first row of each sequence, whose value the others have, too."""
+    first = []
+    for key, of_sequence in of_id.items():
+        first.append(of_sequence[0])
+        for row in of_sequence:
+            if values[row] != values[of_sequence[0]]:
+                whose = f" of {key!r}" if has_id else ""
+                raise ValueError(
+                    f"{rows.place(row, column)}: {show(values[row])}{whose} was "
+                    f"{show(values[first[-1]])} in {rows.unit} {rows.lines[first[-1]]}; a sequence "
+                    f"has one {column}"
+                )
+    return first
 
 
 def known_label(text, labels):

@@ -30,14 +30,20 @@ class Source:
 
 
 def name_of(path):
-    """Return what messages call a file, or "-"."""
+    """Return what messages call a file: its path, "standard input" for "-"."""
+    if isinstance(path, io.IOBase):
+        return "the file"
     return "standard input" if str(path) == "-" else str(path)
 
 
 def read_source(path):
-    """Read a file, or standard input if it is "-"; what is compressed is decompressed."""
+    """Read a file that is named or open, or standard input if it is "-"; decompress it."""
     name = name_of(path)
-    data = sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()
+    if isinstance(path, io.IOBase):
+        data = path.read()
+        data = data.encode() if isinstance(data, str) else data
+    else:
+        data = sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()
     file = PurePath(name).name
     for mark, (decompress, ending) in _COMPRESSED.items():
         if data.startswith(mark):

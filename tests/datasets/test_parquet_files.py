@@ -133,7 +133,7 @@ def test_faults(tmp_path, monkeypatch, library):
     with pytest.raises(FileNotFoundError):
         read_rows(path)
     path.write_bytes(b"PAR1 and no more")
-    assert find_format(Source(path.read_bytes(), "", "data")) == "parquet"
+    assert find_format(Source(path.read_bytes(), "", "data"), Form()) == "parquet"
     if library == "pyarrow":
         pytest.importorskip("pyarrow")
         monkeypatch.setitem(sys.modules, "polars", None)
@@ -142,7 +142,7 @@ def test_faults(tmp_path, monkeypatch, library):
 
 
 def test_without_a_reader(tmp_path, monkeypatch):
-    (tmp_path / "d.parquet").write_bytes(b"")
+    (tmp_path / "d.parquet").write_bytes(b"PAR1")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setitem(sys.modules, "polars", None)
     with pytest.raises(ImportError, match=r"through polars or pyarrow: .*'fastrnn\[parquet\]'"):

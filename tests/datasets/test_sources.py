@@ -86,7 +86,7 @@ def test_workbooks_are_called_so(tmp_path):
 
 def test_an_archive_knows_the_format(tmp_path):
     (tmp_path / "d.zip").write_bytes(zipped(d_parquet=b""))
-    assert find_format(read_source(tmp_path / "d.zip")) == "parquet"
+    assert find_format(read_source(tmp_path / "d.zip"), Form()) == "parquet"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])

@@ -1,0 +1,372 @@
+"""Files of sequences and of series, as the estimators take them."""
+
+from pathlib import PurePath
+
+import numpy as np
+
+from fastrnn.datasets.form import Form
+from fastrnn.datasets.formats import FORMATS, read_rows
+from fastrnn.datasets.rows import one_for_each, table
+from fastrnn.datasets.sources import name_of
+
+
+def read_sequences(
+    path,
+    *,
+    format=None,
+    id=None,
+    time=None,
+    features=None,
+    label=None,
+    target=None,
+    per_step=None,
+    delimiter=None,
+    quote=None,
+    decimal=None,
+    na_values=None,
+    time_format=None,
+    encoding=None,
+    sort=False,
+):
+    """Read sequences, and what is to be learned of them, from a file.
+
+    Parameters
+    ----------
+    path : str, path-like or file
+        The file, by its name or open for reading; "-" is standard input. It may be compressed:
+        gzip, zip, bzip2, xz, or Zstandard.
+    format : {"csv", "parquet", "json", "conll", "conllu", "ucr", "ts", "arff"}, default=None
+        What it is; None finds out by its name, and by how it begins. CSV has a row for each step;
+        Parquet and JSON may have one for each sequence, with lists in its cells.
+    id : str, default=None
+        Column of the names of the sequences; None is "id".
+    time : str, default=None
+        Column of times, which must rise within each sequence; None is "time" where there is one.
+    features : list of str, default=None
+        Columns of features; None takes all that are nothing else and have a name.
+    label : str, default=None
+        Column of labels; None is "label" where there is one.
+    target : str or list of str, default=None
+        Column or columns of numbers to predict; None is "target" where there is one.
+    per_step : bool, default=None
+        Whether labels are those of steps; None finds out where the format tells, and else reads
+        one for each sequence.
+    delimiter : str, default=None
+        Character between cells; None finds out.
+    quote : str, default=None
+        Character around cells with delimiters, "none" if quotes mean nothing; None is the double
+        quote, where a cell that swallows lines which look like rows is an error.
+    decimal : {".", ","}, default=None
+        Decimal sign; None is a comma where numbers prove it.
+    na_values : list of str, default=None
+        What stands for nothing beside an empty cell; None is NaN.
+    time_format : str, default=None
+        How times are written, as for ``datetime.strptime``; None finds out.
+    encoding : str, default=None
+        Of text; None is that of the byte order mark, or UTF-8.
+    sort : bool, default=False
+        Whether to sort the rows of each sequence by time instead of checking that they are.
+
+    Returns
+    -------
+    X : list
+        The sequences in the order in which they begin: arrays of shape (T_i, n_features), float64,
+        with NaN where a cell is missing; if there are columns of text, dicts of columns, which the
+        estimators take for data frames.
+    y : ndarray or list or None
+        A label for each sequence, exactly as it is written (whole numbers if all are), or numbers
+        of shape (n,) or (n, n_targets); with `per_step` an array for each sequence, which has None
+        for labels that are missing. None if there is no such column.
+
+    Raises
+    ------
+    ValueError
+        If a cell is not as it should be, with its line or row, its column, what stands there and
+        what was expected.
+
+    Examples
+    --------
+    >>> import io
+    >>> from fastrnn.datasets import read_sequences
+    >>> X, y = read_sequences(io.StringIO("id;x;label\\na;0,5;up\\na;1,5;up\\nb;2,25;down\\n"))
+    >>> X[0]
+    array([[0.5],
+           [1.5]])
+    >>> y
+    array(['up', 'down'], dtype='<U4')
+    """
+    form = _form(
+        format, delimiter, quote, decimal, na_values, time_format, encoding, sort=bool(sort)
+    )
+    rows = read_rows(path, form)
+    id_column, time_column = _column(rows, id, "id"), _column(rows, time, "time")
+    if time is None and time_column in rows.of_sequences:
+        time_column = None  # one for each sequence, not for each step
+    label_column = _column(rows, label, "label")
+    targets = _names(target)
+    if targets is None:
+        targets = [] if label_column is not None else _names(_column(rows, None, "target")) or []
+    targets = [rows.find(name) for name in targets]
+    if label is not None and target is not None:
+        raise ValueError("give the column of labels or those of targets, not both")
+    if target is not None:
+        label_column = None
+    of_y = targets or [label_column]
+    if per_step is None:
+        per_step = rows.is_words_alone or (
+            rows.starts is not None and not rows.of_sequences.issuperset(of_y)
+        )
+    if id_column is None and not per_step:
+        rows.find("id")
+    names = [rows.find(name) for name in features or ()]
+    if features is None:
+        names = rows.usual_features({id_column, time_column, *of_y})
+    if not names:
+        raise ValueError(f"{rows.name} has no columns of features")
+    times = None if time_column is None else rows.times(time_column)
+    of_id = rows.by_id(id_column, times)
+    columns = table(rows, names, gaps=True)
+    y = _targets(rows, of_id, label_column, targets, per_step, id_column is not None)
+    if any(column.dtype == object for column in columns.values()):
+        X = [{name: column[of] for name, column in columns.items()} for of in of_id.values()]
+    else:
+        matrix = np.stack([*columns.values()], axis=1)
+        X = [matrix[of] for of in of_id.values()]
+    return X, y
+
+
+def read_csv(path, **options):
+    """Read sequences from CSV, a row for each step.
+
+    Parameters
+    ----------
+    path : str, path-like or file
+        The file.
+    **options
+        As of `read_sequences`.
+
+    Returns
+    -------
+    X, y : list, ndarray or list or None
+        As of `read_sequences`.
+
+    Examples
+    --------
+    >>> import io
+    >>> from fastrnn.datasets import read_csv
+    >>> X, y = read_csv(io.StringIO("id,x,y,label\\na,1,2,7\\na,3,4,7\\n"))
+    >>> X[0].tolist(), y.tolist()
+    ([[1.0, 2.0], [3.0, 4.0]], [7])
+    """
+    return read_sequences(path, format="csv", **options)
+
+
+def read_parquet(path, **options):
+    """Read sequences from Parquet, a row for each step, or for each sequence with lists in cells.
+
+    Parameters
+    ----------
+    path : str, path-like or file
+        The file, which is read through polars or pyarrow.
+    **options
+        As of `read_sequences`.
+
+    Returns
+    -------
+    X, y : list, ndarray or list or None
+        As of `read_sequences`.
+
+    Examples
+    --------
+    >>> from fastrnn.datasets import read_parquet
+    >>> X, y = read_parquet("speakers.parquet")  # doctest: +SKIP
+    """
+    return read_sequences(path, format="parquet", **options)
+
+
+def read_json(path, **options):
+    """Read sequences from lines of JSON, an object for each step, or for each sequence with lists.
+
+    Parameters
+    ----------
+    path : str, path-like or file
+        The file; a list of such objects is read, too.
+    **options
+        As of `read_sequences`.
+
+    Returns
+    -------
+    X, y : list, ndarray or list or None
+        As of `read_sequences`.
+
+    Examples
+    --------
+    >>> import io
+    >>> from fastrnn.datasets import read_json
+    >>> X, y = read_json(io.StringIO('{"x": [1, 2], "label": "up"}\\n'))
+    >>> X[0].tolist(), y.tolist()
+    ([[1.0], [2.0]], ['up'])
+    """
+    return read_sequences(path, format="json", **options)
+
+
+def read_conll(path, **options):
+    """Read sentences from CoNLL: a token in each line, a blank line between sentences.
+
+    Parameters
+    ----------
+    path : str, path-like or file
+        The file. Its columns are called token, column_2, ... and, the last, label; those of
+        CoNLL-U, which is what a name with the ending .conllu or ``format="conllu"`` means,
+        token_number, form, lemma, upos, xpos, feats, head, deprel, deps, misc.
+    **options
+        As of `read_sequences`.
+
+    Returns
+    -------
+    X : list of dict of str to ndarray
+        The columns of words of each sentence.
+    y : list of ndarray or None
+        The labels of its tokens.
+
+    Examples
+    --------
+    >>> import io
+    >>> from fastrnn.datasets import read_conll
+    >>> X, y = read_conll(io.StringIO("Rome B-LOC\\nwaits O\\n"))
+    >>> X[0]["token"].tolist(), y[0].tolist()
+    (['Rome', 'waits'], ['B-LOC', 'O'])
+    """
+    is_universal = PurePath(name_of(path)).with_suffix("").suffix == ".conllu"  # compressed
+    is_universal = is_universal or PurePath(name_of(path)).suffix == ".conllu"
+    return read_sequences(path, **{"format": "conllu" if is_universal else "conll"} | options)
+
+
+def read_ucr(path, **options):
+    """Read the .tsv files of the UCR archive: in each line a label, then the numbers of a sequence.
+
+    Parameters
+    ----------
+    path : str, path-like or file
+        The file. Sequences of unequal length end where only NaN follows.
+    **options
+        As of `read_sequences`.
+
+    Returns
+    -------
+    X : list of ndarray of shape (T_i, 1)
+        The sequences.
+    y : ndarray of shape (n,)
+        Their labels.
+
+    Examples
+    --------
+    >>> import io
+    >>> from fastrnn.datasets import read_ucr
+    >>> X, y = read_ucr(io.StringIO("1\\t0.5\\t0.25\\n2\\t0.75\\tNaN\\n"))
+    >>> [x.tolist() for x in X], y.tolist()
+    ([[[0.5], [0.25]], [[0.75]]], [1, 2])
+    """
+    return read_sequences(path, format="ucr", **options)
+
+
+def read_ts(path, **options):
+    """Read the .ts files of sktime and aeon: a case in each line, its dimensions between colons.
+
+    Parameters
+    ----------
+    path : str, path-like or file
+        The file; lengths may be unequal, values missing (?) or with time stamps.
+    **options
+        As of `read_sequences`.
+
+    Returns
+    -------
+    X : list of ndarray of shape (T_i, n_dimensions)
+        The sequences.
+    y : ndarray of shape (n,) or None
+        Their labels, or the numbers to predict.
+
+    Examples
+    --------
+    >>> import io
+    >>> from fastrnn.datasets import read_ts
+    >>> X, y = read_ts(io.StringIO("@classLabel true a b\\n@data\\n1,2:a\\n3:b\\n"))
+    >>> [x.tolist() for x in X], y.tolist()
+    ([[[1.0], [2.0]], [[3.0]]], ['a', 'b'])
+    """
+    return read_sequences(path, format="ts", **options)
+
+
+def read_arff(path, **options):
+    """Read sequences from ARFF: in columns, in a relation, or in long form.
+
+    Parameters
+    ----------
+    path : str, path-like or file
+        The file; it is in long form if it has an attribute called id or time.
+    **options
+        As of `read_sequences`.
+
+    Returns
+    -------
+    X : list of ndarray of shape (T_i, n_dimensions)
+        The sequences.
+    y : ndarray of shape (n,) or None
+        Their labels, or the numbers to predict.
+
+    Examples
+    --------
+    >>> import io
+    >>> from fastrnn.datasets import read_arff
+    >>> text = "@attribute t1 real\\n@attribute t2 real\\n@attribute y {a,b}\\n@data\\n1,2,b\\n"
+    >>> X, y = read_arff(io.StringIO(text))
+    >>> X[0].tolist(), y.tolist()
+    ([[1.0], [2.0]], ['b'])
+    """
+    return read_sequences(path, format="arff", **options)
+
+
+def _form(format, delimiter, quote, decimal, na_values, time_format, encoding, sort):
+    if format is not None and format not in FORMATS:
+        raise ValueError(f"format must be one of {', '.join(map(repr, FORMATS))}, got {format!r}")
+    if decimal not in (None, ".", ","):
+        raise ValueError(f"decimal must be '.' or ',', got {decimal!r}")
+    for name, value in (("delimiter", delimiter), ("quote", quote)):
+        is_none = name == "quote" and value == "none"
+        if value is not None and not is_none and (not isinstance(value, str) or len(value) != 1):
+            raise ValueError(f"{name} must be a single character, got {value!r}")
+    if na_values is not None:
+        na_values = tuple([na_values] if isinstance(na_values, str) else na_values)
+    return Form(format, delimiter, quote, decimal, na_values, time_format, encoding, sort)
+
+
+def _names(given):
+    return [given] if isinstance(given, str) else given
+
+
+def _column(rows, given, usual):
+    if given is not None:
+        return rows.find(given)
+    return usual if usual in rows.columns else None
+
+
+def _targets(rows, of_id, label_column, targets, per_step, has_id):
+    """The labels or numbers of sequences or steps; None if there are none."""
+    if label_column is not None:
+        labels = rows.labels(label_column, gaps=per_step)
+        if not per_step:
+            first = one_for_each(rows, of_id, labels, label_column, has_id)
+            return np.array([labels[row] for row in first])
+        kind = object if None in labels else None
+        each = np.array(labels, dtype=kind)
+        return [each[of] for of in of_id.values()]
+    columns = [rows.numbers(name) for name in targets]
+    if not columns:
+        return None
+    numbers = columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
+    if per_step:
+        return [numbers[of] for of in of_id.values()]
+    for name, column in zip(targets, columns, strict=True):
+        first = one_for_each(rows, of_id, column, name, has_id)
+    return numbers[first]
