@@ -19,8 +19,9 @@ PACKAGE = Path(fastrnn.__path__[0])
 ROOMS = {
     "kernels": None,  # compiled, in an order of its own
     "files": "values codec atomic layout",
-    "inputs": "arrays columns containers missing frames list_cells padding covariates long_frames "
-    "sequences series series_record steps scaling tokens texts",
+    "inputs": "arrays columns containers missing pandas_frames frames stamps spacing frequencies "
+    "calendars indexes list_cells padding covariates long_frames sequences series series_record "
+    "steps scaling tokens texts",
     "standin": "",
     "bridge": "",
     "network": "workspace threads batches shards cell docstrings recurrent one_direction "
@@ -37,8 +38,8 @@ ROOMS = {
     "streams": "snapshot steps stream",
     "estimators": "forecast_errors values parameters precision targets shared_parameters "
     "task_parameters tasks needs predicting validation fitting readers lessons plan "
-    "labels numbers next_tokens next_values released saving resuming forecasting base "
-    "classifier regressor tagger series_estimator forecaster language_model loading",
+    "labels numbers next_tokens next_values released saving resuming forecast_frames forecasting "
+    "base classifier regressor tagger series_estimator forecaster language_model loading",
     "plotting": "axes loss_curve gradient_flow forecast states",
     "interop": "model weights c_description c_text c onnx_graph onnx_network onnx_gaps "
     "onnx_scaling onnx_forecast onnx_export onnx_import keras_arrays keras_layers keras pytorch",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fastrnn.bridge import available_if, refuse_scoring_monitor
 from fastrnn.estimators.base import steps_by_minibatches
 from fastrnn.estimators.fitting import fit, fit_one_epoch
+from fastrnn.estimators.forecast_frames import answer
 from fastrnn.estimators.forecasting import (
     backtest,
     check_levels,
@@ -19,7 +20,7 @@ from fastrnn.estimators.resuming import open_checkpoints
 from fastrnn.estimators.series_estimator import SeriesEstimator
 from fastrnn.estimators.task_parameters import ForecasterParameters
 from fastrnn.estimators.validation import ValidationData
-from fastrnn.inputs.long_frames import LongColumns
+from fastrnn.inputs.long_frames import columns_of
 from fastrnn.streams import Stream
 
 
@@ -101,6 +102,7 @@ class RNNForecaster(ForecasterParameters, SeriesEstimator):
         id_column="id",
         time_column="time",
         value_column="value",
+        layout="long",
         checkpoint=None,
         checkpoint_every=1,
         resume=False,
@@ -168,7 +170,7 @@ class RNNForecaster(ForecasterParameters, SeriesEstimator):
             "a forecast is scored on what follows the series of fit; give that in validation_data, "
             "and find the scores in validation_scores_",
         )
-        columns = LongColumns(id_column, time_column, value_column)
+        columns = columns_of(id_column, time_column, value_column, layout)
         given = GivenSeries(y, future_covariates, past_covariates, columns)
         file = open_checkpoints(self, checkpoint, checkpoint_every, resume)
         validation = ValidationData.of(validation_data)
@@ -185,6 +187,7 @@ class RNNForecaster(ForecasterParameters, SeriesEstimator):
         id_column="id",
         time_column="time",
         value_column="value",
+        layout="long",
     ):
         """Train for one epoch on these series, going on from where training was.
 
@@ -211,7 +214,7 @@ class RNNForecaster(ForecasterParameters, SeriesEstimator):
         TypeError, ValueError, MemoryError
             As in `fit`, and if the series do not suit the model fitted so far.
         """
-        columns = LongColumns(id_column, time_column, value_column)
+        columns = columns_of(id_column, time_column, value_column, layout)
         given = GivenSeries(y, future_covariates, past_covariates, columns)
         return fit_one_epoch(self, given, None, sample_weight)
 
@@ -251,8 +254,8 @@ class RNNForecaster(ForecasterParameters, SeriesEstimator):
             If that needs more memory than there is; nothing has been taken then.
         """
         known, horizon = read_history(self, horizon, series, future_covariates, past_covariates)
-        forecasts = [at_levels[:, 0] for at_levels in forecast(self, known, horizon, (0.5,))]
-        return forecasts[0] if known.is_single else forecasts
+        forecasts = forecast(self, known, horizon, (0.5,))
+        return answer(known, [at_levels[:, 0] for at_levels in forecasts])
 
     def predict_quantiles(
         self, horizon, series=None, levels=None, *, future_covariates=None, past_covariates=None
@@ -294,8 +297,8 @@ class RNNForecaster(ForecasterParameters, SeriesEstimator):
         self.check_fitted()
         levels = check_levels(self.reader_.plan, levels)
         known, horizon = read_history(self, horizon, series, future_covariates, past_covariates)
-        forecasts = forecast(self, known, horizon, levels)
-        return forecasts[0] if known.is_single else forecasts
+        names = [f"q{level:g}" for level in levels]
+        return answer(known, forecast(self, known, horizon, levels), names)
 
     def stream(
         self,

@@ -5,9 +5,11 @@ from numbers import Integral
 import numpy as np
 
 from fastrnn.estimators.forecast_errors import mae, mase, seasonal_naive, smape
+from fastrnn.estimators.forecast_frames import stamp_origins, table_of
 from fastrnn.estimators.needs import needed_to_predict
 from fastrnn.estimators.next_values import GivenSeries
 from fastrnn.inputs.frames import is_frame
+from fastrnn.inputs.indexes import check_follows
 from fastrnn.inputs.series import check_finite, with_future
 from fastrnn.memory import refuse_if_too_large
 from fastrnn.network.prediction import PREDICT_SIZE, READ_ROWS
@@ -113,7 +115,9 @@ def backtest(estimator, given, horizon, step, start):
         )
     labels = which if whole.ids is None else [whole.ids[i] for i in which]
     errors = dict(zip(ERRORS, np.array(rows).T, strict=True))
-    return {"series": np.array(labels), "origin": np.array(origins), **errors}
+    stamps = stamp_origins(whole, which, origins, horizon)
+    columns = {"series": np.array(labels), "origin": np.array(origins), **stamps, **errors}
+    return table_of(whole, columns)
 
 
 def scaled_error(estimator, y, future_covariates):
@@ -124,6 +128,8 @@ def scaled_error(estimator, y, future_covariates):
     truth = [y] if known.is_single else list(y)
     if len(truth) != len(known):
         raise ValueError(f"y has {len(truth)} series, but the model was fitted on {len(known)}")
+    for i, item in enumerate(truth):
+        check_follows(item, known.calendar, i, len(known.values[i]), f"y of {known.name(i)}")
     truth = [np.array(item, dtype=np.float64).reshape(-1) for item in truth]
     for i, item in enumerate(truth):
         check_finite(item, f"y of {known.name(i)}", plan.mask)

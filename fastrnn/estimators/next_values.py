@@ -342,6 +342,7 @@ def _read_all(given, parameters, fitted=None):
         categorical_features=chosen_columns(parameters),
         fitted=fitted,
         allow_nan=parameters.missing == "mask",
+        freq=parameters.freq,
     )
     for name in ("embedding_dim", "categorical_features"):
         if getattr(parameters, name) is not None and not series.covariates.width:

@@ -23,6 +23,7 @@ def added(kind):
 _OF_SEQUENCES = {"missing": "error", "time_feature": None, "padding": None}
 _ADDED_TO = {
     **dict.fromkeys(("classifier", "regressor", "tagger"), _OF_SEQUENCES),
+    "forecaster": {"freq": None},
     "language_model": {"normalization": None},
 }
 
@@ -55,6 +56,8 @@ _SERIES = {
     "n_future": Whole(),
     "covariates": COLUMNS,
 }
+_NO_SPACING: dict = {"stamp_type": None, "spacings": [], "spacing_of": None, "library": ""}
+_LONG = {"layout": "long", "has_ids": True, "is_indexed": False}
 _TEXTS = {"vocabulary": _JSON, "n_tokens": Whole(1), "one_long_text": _JSON}
 _FITTED = {
     "classifier": Record({**_SEQUENCES, "classes": Labels(), "is_multilabel": Flag()}),
@@ -191,7 +194,10 @@ def _forecaster(fitted, checked, shaped, file):
         "head": "squared_error" if quantiles is None else "quantiles",
         "head_options": {} if quantiles is None else {"levels": quantiles},
     }
-    reader = {"kind": "series", "plan": plan, "window": None, "series": fitted["series"]}
+    series = fitted["series"] | _NO_SPACING
+    if isinstance(series["columns"], dict):
+        series["columns"] = series["columns"] | _LONG
+    reader = {"kind": "series", "plan": plan, "window": None, "series": series}
     return reader, {"kind": "next_values"}, ends
 
 

@@ -30,6 +30,7 @@ from fastrnn.files.codec import (
     as_model_file_error,
 )
 from fastrnn.files.layout import write_record
+from fastrnn.inputs.frequencies import plain_frequency
 from fastrnn.network.architecture import Architecture
 from fastrnn.training.state import CURVES, TRAINING
 
@@ -74,6 +75,8 @@ def recorded_parameters(estimator, left_out=()):
     values = {name: getattr(estimator, name) for name in names}
     if isinstance(values["random_state"], np.random.Generator | np.random.RandomState):
         values["random_state"] = None
+    if values.get("freq") is not None:
+        values["freq"] = plain_frequency(values["freq"])
     if callable(values.get("tokenizer")):
         raise TypeError(
             f"tokenizer={values['tokenizer']!r} is code, which has no place in a file: give fit "

@@ -9,6 +9,7 @@ from fastrnn.estimators.values import (
     BATCH_SIZE,
     CLASS_WEIGHTS,
     COLUMN,
+    FREQUENCY,
     LEVELS,
     NORMALIZATION,
     STEPS,
@@ -164,8 +165,20 @@ class ForecasterParameters:
         words("error", "mask"),
         "error",
         """
-        What to do with a value that is missing (NaN). "mask": it is left out of the loss, and the
-        network reads the last value again, with a mark in an input of its own.
+        What to do with a value that is missing (NaN), and with a time stamp that has no row.
+        "mask": it is left out of the loss, and the network reads the last value again, with a mark
+        in an input of its own.
+        """,
+    )
+    freq: Any = parameter(
+        FREQUENCY,
+        None,
+        """
+        The distance of the time stamps of series in data frames, or with an index. None learns it
+        for each series; "rows" asks for none: each row is a step, whatever its stamp. Else an alias
+        as those of pandas, such as "D" (day), "B" (business day), "W" or "W-MON" (week), "MS" or
+        "ME" (start or end of the month), "QS" or "QE-MAR" (of the quarter), "YS", "YE" (of the
+        year), "h", "15min", "s"; also a number, a timedelta, or an offset of pandas.
         """,
     )
     window: int | None = parameter(

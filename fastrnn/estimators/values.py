@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fastrnn.inputs.frequencies import EXPECTED, is_frequency
 from fastrnn.inputs.tokens import NORMAL_FORMS, TOKENIZERS
 
 
@@ -178,6 +179,14 @@ LEVELS = either(
         _are_levels,
     ),
     None,
+)
+
+
+FREQUENCY = Values(
+    EXPECTED,
+    "str, number, timedelta, offset of pandas or None",
+    (object,),
+    is_frequency,
 )
 
 

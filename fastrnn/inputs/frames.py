@@ -37,6 +37,33 @@ def is_frame(X):
     return all(hasattr(type(X), name) for name in ("columns", "dtypes", "__array__"))
 
 
+def library_of(value):
+    """Say whose object it is: "pandas", "polars" or, of any other, ""."""
+    # A class made from one of theirs will do; those that all have come last.
+    for kind in type(value).__mro__:
+        library = kind.__module__.partition(".")[0]
+        if library in ("pandas", "polars"):
+            return library
+    return ""
+
+
+def make_frame(library, columns, index=None, series=None):
+    """Return a data frame of a library, a dict for "", with columns by name.
+
+    `index` is the name of the column that becomes the index, of pandas alone; `series` are arrays
+    that a frame of pandas has besides, by their numbers.
+    """
+    if library == "polars":
+        import polars
+
+        return polars.DataFrame(columns)
+    if library == "pandas":
+        from fastrnn.inputs.pandas_frames import pandas_frame
+
+        return pandas_frame(columns, index, series)
+    return {str(name): np.asarray(values) for name, values in columns.items()}
+
+
 def shape_of(frame):
     """Return the numbers of rows and columns."""
     if isinstance(frame, dict):

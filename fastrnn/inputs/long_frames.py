@@ -1,30 +1,34 @@
-"""Data frames in long form, a row for each step of each series: their columns become arrays."""
+"""Data frames of series become arrays: a row for each step of each series, or a column for each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fastrnn.files.codec import ListOf, Record, Text
+from fastrnn.files.codec import Flag, ListOf, Record, Text
+from fastrnn.inputs.arrays import is_missing
 from fastrnn.inputs.covariates import check_covariates
 from fastrnn.inputs.frames import (
     UNKNOWN,
-    column_array,
     column_numbers,
+    column_of,
     column_type,
     column_values,
     is_categorical,
-    is_missing,
     learn_categories,
+    library_of,
     names_of,
     number_values,
     shape_of,
     value_at,
 )
+from fastrnn.inputs.stamps import read_stamps
+
+LONG, WIDE = "long", "wide"
 
 
 @dataclass(frozen=True)
 class LongColumns:
-    """Which columns of a long data frame hold what.
+    """Which columns of a data frame of series hold what.
 
     Attributes
     ----------
@@ -32,6 +36,12 @@ class LongColumns:
         The series that a row belongs to, its time stamp, its value.
     future, past : tuple of str
         Covariates that are known beforehand, and those that are not.
+    layout : {"long", "wide"}
+        Whether there is a row for each step of each series, or a column for each series.
+    has_ids : bool or None
+        Whether there is a column of ids; without there is one series. None finds out.
+    is_indexed : bool
+        Whether the time stamps are the index of pandas.
     """
 
     id: str
@@ -39,6 +49,16 @@ class LongColumns:
     value: str
     future: tuple[str, ...] = ()
     past: tuple[str, ...] = ()
+    layout: str = LONG
+    has_ids: bool | None = None
+    is_indexed: bool = False
+
+
+def columns_of(id_column, time_column, value_column, layout):
+    """Which columns users say that a data frame has."""
+    if layout not in (LONG, WIDE):
+        raise ValueError(f"layout must be 'long' or 'wide', got {layout!r}")
+    return LongColumns(id_column, time_column, value_column, layout=layout)
 
 
 LONG_COLUMNS = Record(
@@ -48,6 +68,9 @@ LONG_COLUMNS = Record(
         "value": Text(),
         "future": ListOf(Text(), tuple),
         "past": ListOf(Text(), tuple),
+        "layout": Text((LONG, WIDE)),
+        "has_ids": Flag(),
+        "is_indexed": Flag(),
     },
     LongColumns,
 )
@@ -58,48 +81,47 @@ class LongFrame:
     """A data frame in long form, whose columns become arrays; `names` must be among them.
 
     `rows` has the numbers of the rows of each series by its id, in the order in which the series
-    begin; `times` the time stamps of all rows, which rise within each series.
+    begin, by None if there is one without ids; `columns` says whether there are some. `times` are
+    the time stamps of all rows, of the kind `type`.
     """
 
     def __init__(self, frame, columns, names):
-        there = names_of(frame)
-        for name in (columns.id, columns.time, *names):
-            if there.count(name) != 1:
-                fault = "has no" if name not in there else f"has {there.count(name)} times the"
-                raise ValueError(f"the data frame {fault} column {name!r}, only {there}")
-        if not shape_of(frame)[0]:
+        self._frame, self._names = frame, names_of(frame)
+        levels = _index_levels(frame, self._names)
+        has_ids = columns.has_ids
+        if has_ids is None:  # the usual name may be left out where there is one series
+            has_ids = columns.id != "id" or "id" in self._names or "id" in levels
+        is_indexed = columns.time not in self._names and _finds_index(columns.time, levels)
+        ids = [columns.id] if has_ids and columns.id not in levels else []
+        for name in (*ids, *([] if is_indexed else [columns.time]), *names):
+            self._check_column(name)
+        n_rows = shape_of(frame)[0]
+        if not n_rows:
             raise ValueError("the data frame has no rows")
-        self._frame, self._names = frame, there
-        rows: dict[object, list] = {}
-        for row, key in enumerate(column_values(frame, there.index(columns.id))):
-            if is_missing(key):
-                raise ValueError(f"row {row} of the data frame has no {columns.id!r}")
-            rows.setdefault(key, []).append(row)
-        self.rows = {key: np.array(of_series) for key, of_series in rows.items()}
-        self.times = column_array(frame, there.index(columns.time))
-        self._check_times()
+        self.columns = replace(columns, has_ids=has_ids, is_indexed=is_indexed)
+        if not has_ids:
+            self.rows = {None: np.arange(n_rows)}
+        elif ids:
+            self.rows = _rows_by_id(column_values(frame, self._names.index(columns.id)), columns.id)
+        else:
+            self.rows = _rows_by_id(levels[columns.id].tolist(), columns.id)
+        time = _level(columns.time, levels) if is_indexed else self._column(columns.time)
+        self.type, self.times = read_stamps(time, self._name_of_row)
 
-    def _check_times(self):
+    def _check_column(self, name):
+        there = self._names
+        if there.count(name) != 1:
+            fault = "has no" if name not in there else f"has {there.count(name)} times the"
+            raise ValueError(f"the data frame {fault} column {name!r}, only {there}")
+
+    def _column(self, name):
+        return column_of(self._frame, self._names.index(name))
+
+    def _name_of_row(self, row):
         for key, rows in self.rows.items():
-            times = self.times[rows]
-            if times.dtype == object:
-                lacks = any(map(is_missing, times))
-            else:
-                lacks = (times != times).any()
-            if lacks:
-                raise ValueError(f"series {key!r} has a row without time stamp")
-            rises = times[1:] > times[:-1]
-            if rises.all():
-                continue
-            stamps, counts = np.unique(times, return_counts=True)
-            if (counts > 1).any():
-                raise ValueError(
-                    f"series {key!r} has the time stamp {stamps[counts > 1][0]} more than once"
-                )
-            t = int(np.flatnonzero(~rises)[0]) + 1
-            raise ValueError(
-                f"series {key!r} is not sorted by time: {times[t]} comes after {times[t - 1]}"
-            )
+            if row in rows:
+                return name_of(0 if key is None else key, self.columns.has_ids)
+        return None
 
     def numbers(self, name):
         """Read a column of numbers as float64, NaN where there is nothing."""
@@ -128,7 +150,7 @@ class LongFrame:
                 table[:, k] = self.numbers(name)
         covariates = [table[rows] for rows in self.rows.values()]
         for key, rows in zip(self.rows, covariates, strict=True):
-            check_covariates(rows, f"covariates of series {key!r}")
+            check_covariates(rows, f"covariates of {name_of(key or 0, key is not None)}")
         return covariates, learned
 
     def _numbered(self, name, categories):
@@ -141,8 +163,95 @@ class LongFrame:
                 known = ", ".join(map(repr, categories))
                 value = value_at(self._frame, rows[wrong[0]], j)
                 raise ValueError(
-                    f"column {name!r} of series {key!r} is {value} at step {wrong[0]}, expected "
-                    "one of the categories of fit: "
+                    f"column {name!r} of {name_of(key or 0, key is not None)} is {value} at step "
+                    f"{wrong[0]}, expected one of the categories of fit: "
                     f"{known if len(known) < 200 else known[:200] + ' ...'}"
                 )
         return found
+
+
+def name_of(key, is_id):
+    """What messages call a series, by its id or its number."""
+    return f"series {key!r}" if is_id else f"series {key}"
+
+
+def read_wide(frame, columns):
+    """Read a data frame with a column for each series.
+
+    Return its columns, the ids, the values (T, n), and time stamps with their type; they are
+    numbers from 0 on if there are none.
+    """
+    there = names_of(frame)
+    levels = _index_levels(frame, there)
+    is_indexed = columns.time not in there and bool(levels)
+    if there.count(columns.time) > 1:
+        raise ValueError(
+            f"the data frame has {there.count(columns.time)} times the column {columns.time!r}"
+        )
+    names = [name for name in there if name != columns.time]
+    n_rows = shape_of(frame)[0]
+    if not names or not n_rows:
+        raise ValueError(f"the data frame has no {'series' if n_rows else 'rows'}")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the data frame has {names.count(twice)} times the column {twice!r}")
+    values = np.empty((n_rows, len(names)))
+    for k, name in enumerate(names):
+        numbers = column_numbers(frame, there.index(name))
+        if numbers is None:
+            got = column_type(frame, there.index(name))
+            raise TypeError(f"column {name!r} must be numbers, as each is a series, got {got}")
+        values[:, k] = numbers
+    if columns.time in there:
+        time = column_of(frame, there.index(columns.time))
+    elif levels:
+        time = _level(columns.time, levels) if _finds_index(columns.time, levels) else None
+        if time is None:
+            raise ValueError(
+                f"the data frame has an index of {len(levels)} levels and no column "
+                f"{columns.time!r}, expected one index of time stamps"
+            )
+    else:
+        time = np.arange(n_rows)
+    stamp_type, stamps = read_stamps(time, lambda row: f"row {row} of the data frame")
+    columns = replace(columns, layout=WIDE, has_ids=True, is_indexed=is_indexed)
+    return columns, names, values, stamp_type, stamps
+
+
+def _rows_by_id(keys, name):
+    """The numbers of the rows of each id, in the order in which they begin."""
+    rows: dict[object, list] = {}
+    for row, key in enumerate(keys):
+        of_series = rows.get(key)
+        if of_series is None:
+            if is_missing(key):
+                raise ValueError(f"row {row} of the data frame has no {name!r}")
+            rows[key] = of_series = []
+        of_series.append(row)
+    return {key: np.array(of_series) for key, of_series in rows.items()}
+
+
+def _index_levels(frame, names):
+    """The levels of the index of pandas, by name, but for numbers that count rows."""
+    if library_of(frame) != "pandas":
+        return {}
+    index = frame.index
+    is_plain = index.nlevels == 1 and index.name is None and type(index).__name__ == "RangeIndex"
+    if is_plain:
+        return {}
+    levels = {name: index.get_level_values(k) for k, name in enumerate(index.names)}
+    return {name: level for name, level in levels.items() if name not in names}
+
+
+def _finds_index(name, levels):
+    """Whether the time stamps are the index: a level has the name, or all of it are dates."""
+    return name in levels or (len(levels) == 1 and _is_of_times(next(iter(levels.values()))))
+
+
+def _level(name, levels):
+    level = levels[name] if name in levels else next(iter(levels.values()))
+    return level.to_series()
+
+
+def _is_of_times(index):
+    return type(index).__name__ in ("DatetimeIndex", "PeriodIndex", "TimedeltaIndex")

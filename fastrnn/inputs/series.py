@@ -7,12 +7,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fastrnn.inputs.arrays import REAL, kernel_array
+from fastrnn.inputs.arrays import REAL, is_missing, kernel_array
+from fastrnn.inputs.calendars import Calendar, check_rising, read_calendar
 from fastrnn.inputs.columns import Columns
 from fastrnn.inputs.containers import open_container, open_list, show
 from fastrnn.inputs.covariates import FUTURE, PAST, check_covariates, check_ids, learn_columns
-from fastrnn.inputs.frames import is_frame, is_missing
-from fastrnn.inputs.long_frames import LongColumns, LongFrame
+from fastrnn.inputs.frames import is_frame, library_of
+from fastrnn.inputs.frequencies import ROWS
+from fastrnn.inputs.indexes import align, read_index, read_indexes
+from fastrnn.inputs.long_frames import LONG, WIDE, LongColumns, LongFrame, name_of, read_wide
+from fastrnn.inputs.stamps import check_comparable
 
 MIN_OBSERVED = 2
 """Values that a series must have: one step from one value to the next."""
@@ -33,13 +37,15 @@ class SeriesSet:
     covariates : Columns
         Which covariates of both kinds, those known beforehand first, are ids.
     ids : list or None
-        What a data frame calls the series; None if they came as arrays.
-    last_times : list or None
-        The last time stamp of each series in a data frame.
+        What a data frame calls the series; None if it does not, or they came as arrays.
+    calendar : Calendar or None
+        The time stamps of series in a data frame, or with an index; None if there are none.
     columns : LongColumns or None
         The columns of that data frame.
     is_single : bool
         Whether what was given is one series rather than a list of them.
+    library : str
+        Whose data frame, or series with an index, that was: "pandas", "polars" or "".
     """
 
     values: list
@@ -47,9 +53,10 @@ class SeriesSet:
     past: list
     covariates: Columns
     ids: list | None = None
-    last_times: list | None = None
+    calendar: Calendar | None = None
     columns: LongColumns | None = None
     is_single: bool = False
+    library: str = ""
 
     def __len__(self):
         """Number of series."""
@@ -70,13 +77,16 @@ class SeriesSet:
         What is known beforehand stays known.
         """
         pairs = list(zip(which, lengths, strict=True))
+        calendar = self.calendar
+        if calendar is not None:
+            calendar = calendar.until(which, [len(self.values[i]) - n for i, n in pairs])
         return replace(
             self,
             values=[self.values[i][:n] for i, n in pairs],
             future=[self.future[i] for i, _ in pairs],
             past=[self.past[i][:n] for i, n in pairs],
             ids=None if self.ids is None else [self.ids[i] for i, _ in pairs],
-            last_times=None,
+            calendar=calendar,
         )
 
     def copy(self):
@@ -98,6 +108,7 @@ def read_series(
     categorical_features=None,
     fitted=None,
     allow_nan=False,
+    freq=None,
 ):
     """Read time series and their covariates as a `SeriesSet`, in every form that is accepted.
 
@@ -105,21 +116,39 @@ def read_series(
     frame in long form, whose `columns` are a `LongColumns`. Covariates are an array (T,) or (T, n)
     for one series, a list of such for several, or names of columns of the frame; those of the
     future may go on. `fitted` are the series of `fit`: covariates must be such as theirs, and
-    `categorical_features` is not used then. `allow_nan` says whether values may be missing.
+    `categorical_features` is not used then. `allow_nan` says whether values, and rows, may be
+    missing. `freq` is the distance of time stamps; None takes that of `fitted`, or learns it.
     """
+    if is_frame(series) and columns.layout == WIDE:
+        for kind, given in ((FUTURE, future_covariates), (PAST, past_covariates)):
+            if given is not None:
+                raise ValueError(
+                    f"layout='wide' has a series in each column, and no place for {kind}: give a "
+                    "data frame in long form"
+                )
+        return _read_wide_frame(series, columns, fitted, allow_nan, freq)
     if is_frame(series):
         named = replace(
             columns,
             future=_names(future_covariates, FUTURE),
             past=_names(past_covariates, PAST),
         )
-        return _read_frame(series, named, categorical_features, fitted, allow_nan)
-    values, is_single = _split(series)
-    values = [_read_values(item, _name(i), allow_nan) for i, item in enumerate(values)]
+        return _read_frame(series, named, categorical_features, fitted, allow_nan, freq)
+    items, is_single = _split(series)
+    values = [_read_values(item, _name(i), allow_nan) for i, item in enumerate(items)]
+    calendar = None
+    stamps, offsets, stamp_type, own = read_indexes(items, _name)
+    if stamp_type is not None:
+        freq, known = _spacings_of(fitted, stamp_type, freq)
+        calendar, places = read_calendar(
+            stamps, offsets, stamp_type, _name,
+            freq=own if freq is None and known is None else freq, known=known, may_lack=allow_nan,
+        )  # fmt: skip
+        values = [_fill(item, where) for item, where in zip(values, places, strict=True)]
     lengths = [len(item) for item in values]
-    future = _read_covariates(future_covariates, FUTURE, values, is_single)
+    future = _read_covariates(future_covariates, FUTURE, values, is_single, calendar)
     check_reach(future, lengths, 0)
-    past = _read_covariates(past_covariates, PAST, values, is_single)
+    past = _read_covariates(past_covariates, PAST, values, is_single, calendar)
     for i, (item, length) in enumerate(zip(past, lengths, strict=True)):
         if len(item) != length:
             raise ValueError(
@@ -127,7 +156,10 @@ def read_series(
                 "the series has"
             )
     covariates = _columns_of(future, past, categorical_features, fitted, _name)
-    return SeriesSet(values, future, past, covariates, is_single=is_single)
+    library = "" if calendar is None else "pandas"
+    return SeriesSet(
+        values, future, past, covariates, None, calendar, is_single=is_single, library=library
+    )
 
 
 def with_future(series, future_covariates, ahead):
@@ -137,30 +169,62 @@ def with_future(series, future_covariates, ahead):
     frame another one with the rows that follow. None leaves what there is.
     """
     if future_covariates is not None and series.columns is None:
-        future = _read_covariates(future_covariates, FUTURE, series.values, series.is_single)
+        future = _read_covariates(
+            future_covariates, FUTURE, series.values, series.is_single, series.calendar,
+            series.future,
+        )  # fmt: skip
         _check_number(FUTURE, future, series.n_covariates[0])
         check_ids(future, FUTURE, series.covariates, series.name)
         series = replace(series, future=future)
     elif future_covariates is not None:
-        series = replace(series, future=_read_future_frame(series, future_covariates))
+        series = replace(series, future=_read_future_frame(series, future_covariates, ahead))
     if series.n_covariates[0]:
-        check_reach(series.future, [len(item) for item in series.values], ahead, series.ids)
+        lengths = [len(item) for item in series.values]
+        check_reach(series.future, lengths, ahead, series.ids, series.calendar)
     return series
 
 
-def check_reach(future, lengths, ahead, ids=None):
+def check_reach(future, lengths, ahead, ids=None, calendar=None):
     """Check that covariates of the future do not end before `ahead` steps after each series."""
     for i, (item, length) in enumerate(zip(future, lengths, strict=True)):
         if len(item) < length + ahead:
             beyond = f" and {ahead} steps ahead" if ahead else ""
+            missing = ""
+            if calendar is not None and calendar.type is not None and calendar.spacings[i]:
+                missing = "; the first that is missing has the time stamp " + calendar.show(
+                    i, len(item) - length + 1
+                )
             raise ValueError(
                 f"future_covariates of {_name(i, ids)} end too early: they have {len(item)} steps, "
-                f"expected {length + ahead} for the {length} of the series{beyond}"
+                f"expected {length + ahead} for the {length} of the series{beyond}{missing}"
             )
 
 
 def _name(i, ids=None):
-    return f"series {i}" if ids is None else f"series {ids[i]!r}"
+    return name_of(i if ids is None else ids[i], ids is not None)
+
+
+def _spacings_of(fitted, stamp_type, freq, ids=None):
+    """What is known of the distance of steps: a `freq`, or what each series had in `fit`."""
+    calendar = None if fitted is None else fitted.calendar
+    if calendar is None:
+        return freq, None
+    if not any(calendar.spacings):
+        return freq or ROWS, None
+    check_comparable(stamp_type, calendar.type, "series", "of fit")
+    own = {} if fitted.ids is None else dict(zip(fitted.ids, calendar.spacings, strict=True))
+    loose = {spacing.loosen() for spacing in calendar.spacings}
+    usual = loose.pop() if len(loose) == 1 else None
+    return freq, lambda i: usual if ids is None else own.get(ids[i], usual)
+
+
+def _fill(values, places):
+    """Put NaN where a series has no row; `places` are those of its rows, None for no gap."""
+    if places is None:
+        return values
+    filled = np.full(int(places[-1]) + 1, np.nan)
+    filled[places] = values
+    return filled
 
 
 def _columns_of(future, past, wanted, fitted, name, names=None, categories=None):
@@ -273,11 +337,14 @@ def check_finite(values, name, allow_nan):
         )
 
 
-def _read_covariates(given, what, values, is_single):
-    """Read covariates of series that came as arrays."""
+def _read_covariates(given, what, values, is_single, calendar=None, known=None):
+    """Read covariates of series that came as arrays.
+
+    Those with an index are put beside the steps of their time stamps, and `known` before them.
+    """
     if given is None:
         return [np.empty((len(item), 0)) for item in values]
-    if is_frame(given):
+    if is_frame(given) and not (is_single and calendar is not None):
         raise TypeError(f"{what} is a data frame, but the series are not in one")
     items = [given] if is_single and np.ndim(given) < 3 else list(given)
     if len(items) != len(values):
@@ -294,6 +361,10 @@ def _read_covariates(given, what, values, is_single):
                 f"{name} have {array.shape[1]} columns, expected {read[0].shape[1]} as in series 0"
             )
         check_covariates(array, name)
+        index = read_index(item, name)
+        if index is not None:
+            before = None if known is None else known[i]
+            array = align(array, index, calendar, i, len(values[i]), name, before)
         read.append(array)
     return read
 
@@ -306,9 +377,10 @@ def _names(given, what):
     return tuple(given)
 
 
-def _read_frame(frame, columns, wanted, fitted, allow_nan):
+def _read_frame(frame, columns, wanted, fitted, allow_nan, freq):
     long = LongFrame(frame, columns, (columns.value, *columns.future, *columns.past))
-    ids, numbers = list(long.rows), long.numbers(columns.value)
+    columns, rows = long.columns, list(long.rows.values())
+    ids, numbers = list(long.rows) if columns.has_ids else None, long.numbers(columns.value)
     n_future, names = len(columns.future), (*columns.future, *columns.past)
     if fitted is not None:
         expected = fitted.covariates.names
@@ -316,19 +388,63 @@ def _read_frame(frame, columns, wanted, fitted, allow_nan):
             raise ValueError(
                 f"the covariates are {list(names)}, but the model was fitted with {list(expected)}"
             )
+
+    def name(i):
+        return _name(i, ids)
+
+    freq, known = _spacings_of(fitted, long.type, freq, ids)
+    offsets = np.cumsum([0, *map(len, rows)])
+    times = long.times[np.concatenate(rows)]
+    calendar, places = read_calendar(
+        times, offsets, long.type, name, freq=freq, known=known, may_lack=allow_nan
+    )
+    if fitted is not None and fitted.calendar is not None and fitted.calendar.type is None:
+        calendar = replace(calendar, type=None)  # as files of 0.1.0 have it
     each, categories = long.covariates(names, fitted and _categories(fitted.covariates))
-    future, past = [rows[:, :n_future] for rows in each], [rows[:, n_future:] for rows in each]
+    future, past = [part[:, :n_future] for part in each], [part[:, n_future:] for part in each]
+    values = []
+    for i, where in enumerate(places):
+        if where is not None and names:
+            t = int(np.flatnonzero(np.diff(where) > 1)[0])
+            lacks = calendar.show(i, where[t] + 1 - where[-1])
+            raise ValueError(
+                f"{name(i)} has no row with the time stamp {lacks}, so that the covariates "
+                "there are not known: give it a row without value"
+            )
+        values.append(_fill(_read_values(numbers[rows[i]], name(i), allow_nan), where))
+        if where is not None:
+            future[i] = past[i] = np.empty((len(values[i]), 0))
     return SeriesSet(
-        [
-            _read_values(numbers[rows], f"series {key!r}", allow_nan)
-            for key, rows in long.rows.items()
-        ],
+        values,
         future,
         past,
-        _columns_of(future, past, wanted, fitted, lambda i: _name(i, ids), names, categories),
+        _columns_of(future, past, wanted, fitted, name, names, categories),
         ids,
-        [long.times[rows[-1]] for rows in long.rows.values()],
+        calendar,
         columns,
+        library=library_of(frame),
+    )
+
+
+def _read_wide_frame(frame, columns, fitted, allow_nan, freq):
+    columns, ids, table, stamp_type, stamps = read_wide(frame, columns)
+    freq, known = _spacings_of(fitted, stamp_type, freq)
+    calendar, (where,) = read_calendar(
+        stamps, np.array([0, len(stamps)]), stamp_type, lambda i: "the data frame",
+        freq=freq, known=known, may_lack=allow_nan,
+    )  # fmt: skip
+    values = []
+    for k, key in enumerate(ids):
+        column = _fill(table[:, k], where)
+        observed = np.flatnonzero(~np.isnan(column))
+        begin = observed[0] if len(observed) else 0  # others may have begun before
+        values.append(_read_values(column[begin:], name_of(key, True), allow_nan))
+    n = len(ids)
+    calendar = Calendar(stamp_type, calendar.spacings * n, calendar.last * n)
+    nothing = [np.empty((len(item), 0)) for item in values]
+    covariates = _columns_of(nothing, nothing, None, fitted, lambda i: _name(i, ids), ())
+    return SeriesSet(
+        values, nothing, nothing, covariates, ids, calendar, columns, library=library_of(frame)
     )
 
 
@@ -338,25 +454,48 @@ def _categories(covariates):
     return {j: values for j, values in pairs if values is not None}
 
 
-def _read_future_frame(series, frame):
+def _read_future_frame(series, frame, ahead):
     """The covariates of series with those of the rows that follow them."""
     if not is_frame(frame):
         raise TypeError(
             "future_covariates must be a data frame with the rows that follow, as the series came "
             f"in one, got {type(frame).__name__}"
         )
-    long = LongFrame(frame, series.columns, series.columns.future)
-    unknown = [key for key in long.rows if key not in series.ids]
+    columns = replace(series.columns, layout=LONG)
+    long, calendar = LongFrame(frame, columns, series.columns.future), series.calendar
+    keys = list(long.rows)
+    expected = [None] if series.ids is None else series.ids
+    unknown = [key for key in keys if key not in set(expected)]
     if unknown:
         raise ValueError(f"future_covariates has the unknown series {unknown[0]!r}")
     covariates, _ = long.covariates(series.columns.future, _categories(series.covariates))
-    keys = list(long.rows)
-    check_ids(covariates, FUTURE, series.covariates, lambda i: _name(i, keys))
+    check_ids(covariates, FUTURE, series.covariates, lambda i: _name(i, series.ids and keys))
     following = dict(zip(keys, covariates, strict=True))
     joined = []
-    for i, (key, last) in enumerate(zip(series.ids, series.last_times, strict=True)):
+    for i, key in enumerate(expected):
         known = series.future[i]
         if key in following:
-            known = np.concatenate([known, following[key][long.times[long.rows[key]] > last]])
+            stamps = long.times[long.rows[key]]
+            name = f"{FUTURE} of {series.name(i)}"
+            check_rising(stamps, np.array([0, len(stamps)]), long.type, lambda _, name=name: name)
+            if calendar.type is None or calendar.spacings[i] is None:
+                follows = stamps > calendar.last[i]
+            else:
+                places = calendar.places(i, stamps, long.type, name)
+                follows = places > 0
+                follows[follows] = _in_turn(places[follows], ahead, calendar, i, name)
+            known = np.concatenate([known, following[key][follows]])
         joined.append(known)
     return joined
+
+
+def _in_turn(places, ahead, calendar, i, name):
+    """Which rows follow one by one; of the steps that are wanted none may have no row."""
+    in_turn = places == np.arange(1, len(places) + 1)
+    n = int(in_turn.sum())  # a row beyond a gap is none of them
+    if n < min(ahead, len(places)) and len(places):
+        raise ValueError(
+            f"{name} have no row with the time stamp {calendar.show(i, n + 1)}, step {n + 1} "
+            f"after the end of the series; the next one has {calendar.show(i, places[n])}"
+        )
+    return in_turn

@@ -2,30 +2,52 @@
 
 import numpy as np
 
-from fastrnn.files.codec import Array, Flag, ListOf, Optional, Record, Value, Whole
+from fastrnn.files.codec import Array, Flag, ListOf, Optional, Record, Text, Value, Whole
+from fastrnn.inputs.calendars import Calendar
 from fastrnn.inputs.columns import COLUMNS, check_names
 from fastrnn.inputs.covariates import FUTURE, PAST, check_covariates, check_ids
-from fastrnn.inputs.long_frames import LONG_COLUMNS
+from fastrnn.inputs.long_frames import LONG_COLUMNS, WIDE
 from fastrnn.inputs.series import MIN_OBSERVED, SeriesSet, check_finite, check_reach
+from fastrnn.inputs.spacing import SPACING
+from fastrnn.inputs.stamps import DURATIONS, NUMBERS, STAMP_TYPE
 
 
 def _take_apart(series):
     """The fields of series: arrays have all of them, one after the other."""
     n_future, _ = series.n_covariates
+    calendar = series.calendar
+    stamps = {"last_times": None, "stamp_type": None, "spacings": [], "spacing_of": None}
+    if calendar is not None:
+        # Most series have the same spacing.
+        spacings = list(dict.fromkeys(calendar.spacings))
+        stamps = {
+            "last_times": calendar.last,
+            "stamp_type": calendar.type,
+            "spacings": [spacing for spacing in spacings if spacing is not None],
+            "spacing_of": None if len(spacings) == 1 else _numbers(calendar.spacings),
+        }
     return {
         "n_series": len(series),
         "is_single": series.is_single,
         "n_future": n_future,
         "covariates": series.covariates,
         "ids": series.ids,
-        "last_times": series.last_times,
         "columns": series.columns,
+        "library": series.library,
+        **stamps,
         "lengths": _lengths(series.values),
         "values": np.concatenate(series.values),
         "future_lengths": _lengths(series.future) if n_future else None,
         "future": np.concatenate(series.future),
         "past": np.concatenate(series.past),
     }
+
+
+def _numbers(spacings):
+    """For each series the number of its spacing, None without."""
+    known = [spacing for spacing in dict.fromkeys(spacings) if spacing is not None]
+    numbers = {spacing: k for k, spacing in enumerate(known)}
+    return [numbers.get(spacing) for spacing in spacings]
 
 
 def _lengths(parts):
@@ -39,11 +61,43 @@ def _check_fields(fields):
         raise ValueError(f"n_future must be 0 to {covariates.width}")
     if fields["is_single"] and n > 1:
         raise ValueError("is_single must be false for several series")
-    of_frame = [fields[name] is not None for name in ("ids", "last_times", "columns")]
-    if len(set(of_frame)) > 1:
+    columns, last_times = fields["columns"], fields["last_times"]
+    if (fields["ids"] is not None) != (columns is not None and columns.has_ids):
+        raise ValueError("ids and columns must be those of a frame")
+    if columns is not None and last_times is None:
         raise ValueError("ids, last_times and columns must be those of a frame")
-    if of_frame[0] and not len(fields["ids"]) == len(fields["last_times"]) == n:
-        raise ValueError("ids and last_times must be one for each series")
+    for name in ("ids", "last_times", "spacing_of"):
+        if fields[name] is not None and len(fields[name]) != n:
+            raise ValueError(f"{name} must be one for each series")
+    if columns is not None and columns.layout == WIDE and covariates.width:
+        raise ValueError("there is no place for covariates in a wide frame")
+    _check_stamps(fields)
+
+
+def _check_stamps(fields):
+    kind, spacings = fields["stamp_type"], fields["spacings"]
+    if kind is None and (spacings or fields["spacing_of"]):
+        raise ValueError("spacings must be those of time stamps")
+    if kind is not None and fields["last_times"] is None:
+        raise ValueError("stamp_type must be that of last_times")
+    of_each = fields["spacing_of"]
+    if of_each is None:
+        if len(spacings) > 1:
+            raise ValueError("spacing_of must be given for each series")
+    elif any(k is not None and k >= len(spacings) for k in of_each):
+        raise ValueError("spacing_of must be numbers of spacings")
+    if kind is None:
+        return
+    numbers = kind.kind in (NUMBERS, DURATIONS)
+    if any(spacing.counts_numbers != numbers for spacing in spacings):
+        raise ValueError("spacings are not those of such time stamps")
+    for stamp in fields["last_times"]:
+        if numbers and (isinstance(stamp, bool) or not isinstance(stamp, int | float)):
+            raise ValueError(f"last_times has {stamp!r}, expected numbers")
+        if not numbers and not (
+            isinstance(stamp, np.datetime64) and np.datetime_data(stamp.dtype)[0] in ("us", "ns")
+        ):
+            raise ValueError(f"last_times has {stamp!r}, expected moments")
 
 
 def _n_series(fields):
@@ -81,10 +135,24 @@ def _make(**fields):
         np.split(fields["past"], ends),
         fields["covariates"],
         fields["ids"],
-        fields["last_times"],
+        _calendar(fields),
         fields["columns"],
         fields["is_single"],
+        fields["library"],
     )
+
+
+def _calendar(fields):
+    """The time stamps, where there are some."""
+    if fields["last_times"] is None:
+        return None
+    last, spacings, of_each = fields["last_times"], fields["spacings"], fields["spacing_of"]
+    if fields["stamp_type"] is not None and last and isinstance(last[0], int | float):
+        last = list(np.array(last, np.int64 if isinstance(last[0], int) else np.float64))
+    if of_each is None:
+        of_each = [0 if spacings else None] * len(last)
+    each = [None if k is None else spacings[k] for k in of_each]
+    return Calendar(fields["stamp_type"], each, last)
 
 
 SERIES = Record(
@@ -95,6 +163,10 @@ SERIES = Record(
         "covariates": COLUMNS,
         "ids": Optional(ListOf(Value())),
         "last_times": Optional(ListOf(Value())),
+        "stamp_type": Optional(STAMP_TYPE),
+        "spacings": ListOf(SPACING),
+        "spacing_of": Optional(ListOf(Optional(Whole()))),
+        "library": Text(("", "pandas", "polars")),
         "columns": Optional(LONG_COLUMNS),
         "lengths": Array("int64", _n_series, low=1),
         "values": Array("float64", _steps, finite=False),
