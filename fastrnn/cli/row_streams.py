@@ -13,6 +13,7 @@ import numpy as np
 from fastrnn.cli.columns import feature_columns, find_columns, gaps_of
 from fastrnn.datasets.rows import table
 from fastrnn.inputs.frames import encode
+from fastrnn.inputs.stamps import read_stamps
 
 
 class SequenceStreams:
@@ -80,10 +81,12 @@ class SeriesStreams:
         for name in self._features:
             header.find(name)
         series = model.reader_.series
-        self._numbers = {key: i for i, key in enumerate(series.ids)}
+        self._numbers = {key: i for i, key in enumerate(series.ids or [""])}
         if self.id is None and len(series) > 1:
             header.find(columns.id)
-        self._times = {key: series.last_times[i] for key, i in self._numbers.items()}
+        self._calendar = series.calendar
+        self._times = {key: series.calendar.last[i] for key, i in self._numbers.items()}
+        self._places = [0] * len(series)  # of each the last step that was read
         levels = options.quantiles
         self._stream, self._gaps = model.stream(levels=levels), model.reader_.plan.mask
         names = ["value"] if levels is None else [f"q{level:g}" for level in levels]
@@ -97,24 +100,48 @@ class SeriesStreams:
         key = next(iter(self._numbers)) if self.id is None else rows.text(self.id)[0]
         if key not in self._numbers:
             raise ValueError(f"{rows.place(0, self.id)}: the model knows no series {key!r}")
+        i, skipped = self._numbers[key], 0
         if self.time is not None:
             check_time(rows, self.time, self._times, key)
-        stream, i = self._stream, self._numbers[key]
+            skipped = self._skipped(rows, key, i)
         value, *past = self._features
         x = [
             rows.numbers(value, gaps=self._gaps)[0],
             *(self._covariate(rows, name) for name in past),
         ]
-        # All streams take the step, but one alone is to have taken it.
+        for _ in range(skipped):
+            self._step(rows, i, [np.nan])
+        return self._step(rows, i, x).ravel()
+
+    def _skipped(self, rows, key, i):
+        """How many steps have had no row before this one."""
+        if not self._calendar.knows_steps:
+            return 0
+        column = rows.times(self.time)
+        stamp_type, stamps = read_stamps(column, lambda row: rows.place(row, self.time))
+        places = self._calendar.places(i, stamps, stamp_type, rows.place(0, self.time))
+        skipped = int(places[0]) - self._places[i] - 1
+        if skipped and (len(self._features) > 1 or not self._gaps):
+            whose = f" of {key!r}" if key else ""
+            raise ValueError(
+                f"{rows.place(0, self.time)}: no row{whose} has come for "
+                f"{self._calendar.show(i, self._places[i] + 1)}"
+            )
+        self._places[i] = int(places[0])
+        return skipped
+
+    def _step(self, rows, i, x):
+        """Let stream i alone take a step, and return its forecast."""
+        stream = self._stream
         state = stream.state
         try:
-            forecast = stream.step(np.tile(x, (len(self._numbers), 1)))[i]
+            forecast = stream.step(np.tile(x, (len(self._numbers), 1)))[i]  # all streams take it
         except (TypeError, ValueError) as error:
             raise ValueError(f"{rows.place(0)}: {error}") from error
         for name, array in stream.state.items():
             state[name][i] = array[i]
         stream.state = state
-        return forecast.ravel()
+        return forecast
 
     def _covariate(self, rows, name):
         """A covariate as a number, which stands for its category if it has some."""

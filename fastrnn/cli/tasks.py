@@ -25,6 +25,10 @@ from fastrnn.cli.sequence_tasks import Classify, Regress, Tag
 from fastrnn.datasets.formats import read_rows
 from fastrnn.datasets.rows import table
 from fastrnn.datasets.sources import decode, name_of, read_source
+from fastrnn.estimators.forecasting import check_levels, forecast, read_history
+
+NO_TIME = ""
+"""What the column of times is called where a file has none: rows come in order."""
 
 
 class Forecast:
@@ -35,15 +39,16 @@ class Forecast:
 
     def fit_arguments(self, options):
         """Read what `fit` takes; see `SequenceTask`."""
-        rows = read_rows(options.file, form_of(options))
-        find_columns(rows, options)
+        form = form_of(options)
+        rows = read_rows(options.file, form)
+        id_column, time_column = find_columns(rows, options)
         given = options.future_covariates, options.past_covariates
         future, past = (
             None if names is None else [rows.find(name) for name in split_names(names)]
             for names in given
         )
-        usual = (options.id, "id"), (options.time, "time"), (options.value, "value")
-        columns = [default if name is None else rows.find(name) for name, default in usual]
+        value_column = "value" if options.value is None else rows.find(options.value)
+        columns = id_column, time_column or NO_TIME, value_column
         names = [*(future or ()), *(past or ())]
         as_text = named_as_text(options, names)
         allows = options.parameters.get("missing", "error") != "error"
@@ -56,50 +61,52 @@ class Forecast:
         keywords = {
             "future_covariates": future,
             "past_covariates": past,
-            "id_column": id_column,
+            "id_column": id_column or "id",
             "time_column": time_column,
             "value_column": value_column,
         }
         if options.validation:
-            rows = read_rows(options.validation, form_of(options))
+            rows = read_rows(options.validation, form)
             as_text = [name for name in names if series[name].dtype == object]
-            validation = _series(rows, columns, names, as_text, gaps, True)
+            validation = _series(rows, columns, names, as_text, gaps, is_known=True)
             keywords["validation_data"] = {"y": validation}
             if options.validation_start is not None:
                 keywords["validation_data"]["start"] = options.validation_start
-        n_series = len(set(series[id_column]))
-        sizes = [f"{n_series} series, {len(series[id_column])} steps"]
+        n_series = len(set(series[id_column])) if id_column else 1
+        sizes = [f"{n_series} series, {len(series[value_column])} steps"]
         return (series,), keywords, sizes + tell_categories(covariates)
 
     def answers(self, model, options):
         """Forecast; see `SequenceTask`."""
-        horizon = options.horizon or model.reader_.plan.n_ahead
+        plan = model.reader_.plan
         series = self._read(model, options.file, options) if options.file else None
         future = None
         if options.future:
-            future = self._read(model, options.future, options, is_future=True)
-        if options.quantiles is None:
-            names = ["value"]
-            forecasts = model.predict(horizon, series, future_covariates=future)
-        else:
-            levels = options.quantiles
+            known = model.reader_.series if series is None else model.reader_.read_series(series)
+            future = self._read(model, options.future, options, follows=known)
+        horizon = options.horizon or plan.n_ahead
+        known, horizon = read_history(model, horizon, series, future, None)
+        names, levels = ["value"], (0.5,)
+        if options.quantiles is not None:
+            levels = check_levels(plan, options.quantiles)
             names = [f"q{level:g}" for level in levels]
-            forecasts = model.predict_quantiles(horizon, series, levels, future_covariates=future)
-        fitted = model.reader_.series
-        if series is not None:
-            ids = list(dict.fromkeys(series[fitted.columns.id]))
-        elif fitted.ids is not None:
-            ids = fitted.ids
-        else:
-            forecasts = [forecasts] if fitted.is_single else forecasts
-            ids = list(range(len(fitted)))
-        has_id = ids != [""]
-        id_column = "id" if fitted.columns is None else fitted.columns.id
-        header = [*([id_column] if has_id else []), "step", *names]
-        return header, (
-            [*([key] if has_id else []), step, *np.atleast_1d(values)]
-            for key, forecast in zip(ids, forecasts, strict=True)
-            for step, values in enumerate(forecast, 1)
+        forecasts = forecast(model, known, horizon, levels)
+        calendar, columns = known.calendar, known.columns
+        ids = range(len(known)) if columns is None else known.ids or [""]
+        has_id = columns is None or (columns.has_ids and ids != [""])
+        has_time = calendar is not None and calendar.knows_steps
+        has_time = has_time and (columns is None or columns.time != NO_TIME)
+        id_column, time_column = ("id", "time") if columns is None else (columns.id, columns.time)
+        header = [*([id_column] if has_id else []), "step", *([time_column] if has_time else [])]
+        return [*header, *names], (
+            [
+                *([key] if has_id else []),
+                step,
+                *([calendar.show(i, step)] if has_time else []),
+                *values,
+            ]
+            for i, (key, each) in enumerate(zip(ids, forecasts, strict=True))
+            for step, values in enumerate(each, 1)
         )
 
     def write(self, model, options):
@@ -136,13 +143,16 @@ class Forecast:
         pairs = zip(covariates.ids, covariates.categories, strict=True)
         return columns, {covariates.names[j]: values for j, values in pairs if values is not None}
 
-    def _read(self, model, path, options, is_future=False):
+    def _read(self, model, path, options, follows=None):
+        """Read series, or the covariates of the steps that follow some."""
         columns, categories = self.columns(model)
         rows = read_rows(path, form_of(options))
-        names = columns.future if is_future else (*columns.future, *columns.past)
-        value = None if is_future else columns.value
+        names = (*columns.future, *columns.past) if follows is None else columns.future
+        value = columns.value if follows is None else None
+        id_column = columns.id if columns.has_ids else None
         gaps = {"gaps": model.reader_.plan.mask, "advice": GAPS_ADVICE}
-        return _series(rows, (columns.id, columns.time, value), names, categories, gaps, True)
+        of_series = (id_column, columns.time, value)
+        return _series(rows, of_series, names, categories, gaps, follows=follows, is_known=True)
 
 
 class Write:
@@ -215,23 +225,28 @@ TASKS = {
 }
 
 
-def _series(rows, columns, names, as_text, gaps, is_known=False):
-    """Make the long data frame that a forecaster takes; None for the value of rows that have none.
+def _series(rows, columns, names, as_text, gaps, *, follows=None, is_known=False):
+    """Make the long data frame that a forecaster takes; `follows` are series that it goes on from.
 
-    Without times the steps of each series are counted.
+    Without times the rows of each series come in order.
     """
     id_column, time_column, value_column = columns
-    has_id = id_column in rows.columns
+    of_file = id_column if id_column in rows.columns else None
     has_time = time_column in rows.columns and time_column not in rows.of_sequences
     times = rows.times(time_column) if has_time else None
-    of_id = rows.by_id(id_column if has_id else None, times)
+    of_id = rows.by_id(of_file, times)
     order = np.concatenate(list(of_id.values())) if rows.form.sort else np.arange(len(rows))
     if times is None:
         times = np.empty(len(rows), np.int64)
-        for of_series in of_id.values():
-            times[of_series] = np.arange(len(of_series))
-    ids = rows.text(id_column) if has_id else np.full(len(rows), "", dtype=object)
-    long = {id_column: ids, time_column: times}
+        last = {}
+        if follows is not None:
+            last = dict(zip(follows.ids or [""], follows.calendar.last, strict=True))
+        for key, numbers in of_id.items():
+            times[numbers] = np.arange(len(numbers)) + int(last.get(key, -1)) + 1
+    long = {time_column: times}
+    if id_column is not None:
+        ids = np.full(len(rows), "", dtype=object) if of_file is None else rows.text(id_column)
+        long = {id_column: ids, **long}
     if value_column is not None:
         long[value_column] = rows.numbers(rows.find(value_column), **gaps)
     long |= table(rows, names, as_text, is_known=is_known)

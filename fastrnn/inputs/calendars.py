@@ -76,7 +76,9 @@ class Calendar:
         return Calendar(self.type, [self.spacings[i] for i in which], last)
 
 
-def read_calendar(stamps, offsets, stamp_type, name, *, freq=None, known=None, may_lack=False):
+def read_calendar(
+    stamps, offsets, stamp_type, name, *, freq=None, known=None, may_lack=False, hint=""
+):
     """Find the steps of series, whose stamps (N,) are one after the other.
 
     Parameters
@@ -93,6 +95,8 @@ def read_calendar(stamps, offsets, stamp_type, name, *, freq=None, known=None, m
         ``known(i)`` is the spacing that series i has because those of fit had it, or None.
     may_lack : bool, default=False
         Whether steps may have no row.
+    hint : str, default=""
+        What to say besides where a time stamp comes twice.
 
     Returns
     -------
@@ -101,7 +105,7 @@ def read_calendar(stamps, offsets, stamp_type, name, *, freq=None, known=None, m
     places : list of (ndarray of shape (T_i,) or None)
         Of series that lack rows the place of each row after the first one.
     """
-    check_rising(stamps, offsets, stamp_type, name)
+    check_rising(stamps, offsets, stamp_type, name, hint)
     n = len(offsets) - 1
     last = [stamps[end - 1] for end in offsets[1:]]
     wanted = read_frequency(freq)
@@ -131,7 +135,7 @@ def read_calendar(stamps, offsets, stamp_type, name, *, freq=None, known=None, m
     return Calendar(stamp_type, spacings, last), places
 
 
-def check_rising(stamps, offsets, stamp_type, name):
+def check_rising(stamps, offsets, stamp_type, name, hint=""):
     """Check that the time stamps of each series rise, and none comes twice."""
     rises = stamps[1:] > stamps[:-1]
     rises[offsets[1:-1] - 1] = True  # from one series to the next
@@ -142,7 +146,7 @@ def check_rising(stamps, offsets, stamp_type, name):
     values, counts = np.unique(of_series, return_counts=True)
     if (counts > 1).any():
         twice = show(values[counts > 1][0], stamp_type)
-        raise ValueError(f"{name(i)} has the time stamp {twice} more than once")
+        raise ValueError(f"{name(i)} has the time stamp {twice} more than once{hint}")
     t = int(np.flatnonzero(~(of_series[1:] > of_series[:-1]))[0])
     before, after = (show(stamp, stamp_type) for stamp in of_series[t : t + 2])
     raise ValueError(f"{name(i)} is not sorted by time: {after} comes after {before}")
@@ -172,9 +176,9 @@ def _learn(stamps, stamp_type, name):
     except Irregular as error:
         row = error.row
         before, here = (show(stamp, stamp_type) for stamp in stamps[row - 1 : row + 1])
-        usual = "" if error.usual is None else f", where most are {error.usual} apart"
         raise ValueError(
-            f"{name} has irregular time stamps: {here} comes after {before}{usual}; {INSTEAD}"
+            f"{name} has irregular time stamps: {here} comes after {before}, where most are "
+            f"{error.usual} apart; {INSTEAD}"
         ) from None
 
 

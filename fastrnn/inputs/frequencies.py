@@ -9,6 +9,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from fastrnn.inputs.frames import library_of
 from fastrnn.inputs.spacing import DAY, DAY_LENGTH, MONTH, NUMBER, TIME, WEEKDAY, WORKDAYS, Spacing
 
 ROWS = "rows"
@@ -28,8 +29,11 @@ _DAYS = {"D": 1, "d": 1, "day": 1, "week": 7, "w": 7}
 _PERIODS = {"M": 1, "Q": 3, "Y": 12, "A": 12}
 _IN_MONTHS = {"month": 1, "mo": 1, "quarter": 3, "q": 3, "year": 12, "y": 12}
 _CALENDAR = re.compile(r"(B?)([MQYA])(S|E|)(?:-([A-Z]{3}))?")
-_ALIAS = re.compile(r"(\d*)\s*([A-Za-z]+(?:-[A-Z]{3})?)")
-_OFFSET = re.compile(r"<DateOffset: (years|months|weeks|days|hours|minutes|seconds)=(\d+)>")
+_ALIAS = re.compile(r"(?:(\d+)\s*)?([A-Za-z]+(?:-[A-Z]{3})?)")
+_KEYWORDS = {
+    "years": "Y", "months": "M", "weeks": "W", "days": "D", "hours": "h", "minutes": "min",
+    "seconds": "s",
+}  # fmt: skip
 EXPECTED = (
     "None, a number, a duration, 'rows', an offset of pandas, or an alias such as 'D', 'B', 'W', "
     "'MS', 'ME', 'QS', 'YE', 'h', '15min'"
@@ -76,8 +80,13 @@ def plain_frequency(freq):
 
 def _alias_of(offset):
     """The alias of an offset of pandas."""
-    if not type(offset).__module__.startswith("pandas."):
+    if library_of(offset) != "pandas":
         raise _refusal(offset)
+    if type(offset).__name__ == "DateOffset":
+        if len(offset.kwds) != 1 or not offset.kwds.keys() <= _KEYWORDS.keys():
+            raise _refusal(offset)
+        ((word, n),) = offset.kwds.items()
+        return f"{offset.n * n}{_KEYWORDS[word]}"
     alias = offset.freqstr
     if alias.lstrip("0123456789") != "C":
         return alias
@@ -113,10 +122,6 @@ def _positive(spacing, freq):
 def _read_alias(alias, freq):
     if " days of " in alias:
         return _read_weekmask(alias, freq)
-    offset = _OFFSET.fullmatch(alias)
-    if offset:
-        word, n = offset[1].removesuffix("s"), int(offset[2])
-        return _spacing_of(word, n * freq.n, freq)
     parts = [match for match in _ALIAS.finditer(alias)]
     if "".join(match[0] for match in parts) != alias.strip() or not parts:
         raise _refusal(freq)

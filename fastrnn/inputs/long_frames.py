@@ -205,12 +205,11 @@ def read_wide(frame, columns):
     if columns.time in there:
         time = column_of(frame, there.index(columns.time))
     elif levels:
-        time = _level(columns.time, levels) if _finds_index(columns.time, levels) else None
-        if time is None:
+        if len(levels) > 1:
             raise ValueError(
-                f"the data frame has an index of {len(levels)} levels and no column "
-                f"{columns.time!r}, expected one index of time stamps"
+                f"the data frame has an index of {len(levels)} levels, expected one of time stamps"
             )
+        time = _level(columns.time, levels)
     else:
         time = np.arange(n_rows)
     stamp_type, stamps = read_stamps(time, lambda row: f"row {row} of the data frame")

@@ -268,7 +268,7 @@ def _split(series):
     if array.dtype == object and array.ndim == 1 and len(array) and np.ndim(array[0]):
         return list(array), False
     if array.ndim == 1 or (array.ndim == 2 and array.shape[1] == 1):
-        return [array], True
+        return [series if library_of(series) else array], True
     if array.ndim != 2 or not len(array):
         raise ValueError(
             f"expected one series of shape (T,), or rows that are series, got shape {array.shape}"
@@ -396,8 +396,9 @@ def _read_frame(frame, columns, wanted, fitted, allow_nan, freq):
     offsets = np.cumsum([0, *map(len, rows)])
     times = long.times[np.concatenate(rows)]
     calendar, places = read_calendar(
-        times, offsets, long.type, name, freq=freq, known=known, may_lack=allow_nan
-    )
+        times, offsets, long.type, name, freq=freq, known=known, may_lack=allow_nan,
+        hint="" if columns.has_ids else "; id_column names the ids of several series",
+    )  # fmt: skip
     if fitted is not None and fitted.calendar is not None and fitted.calendar.type is None:
         calendar = replace(calendar, type=None)  # as files of 0.1.0 have it
     each, categories = long.covariates(names, fitted and _categories(fitted.covariates))

@@ -244,7 +244,7 @@ def _day_of_month(wall):
 
 
 class Irregular(ValueError):
-    """Time stamps have no spacing; the number of the first that is not in its place, if known."""
+    """Time stamps have no spacing: one is not in its place, where most are `usual` apart."""
 
     def __init__(self, row, usual):
         super().__init__(usual)
@@ -322,25 +322,26 @@ def learn_spacing(stamps, zone=None):
         distances = np.diff(stamps)
         if stamps.dtype.kind == "f":
             distances = np.array([float(f"{d:.6g}") for d in distances])
-        step = _usual(distances)
-        spacing = Spacing(NUMBER, step.item())
-        return _check_grid(spacing, stamps, zone)
+        return _check_grid(_usual(distances, _of_numbers), stamps, zone)
     wall = to_wall(stamps, zone)
     dates, months = wall.astype("M8[D]"), wall.astype("M8[M]")
-    if (wall - dates == wall[0] - dates[0]).all():
+    # Where clocks skip the time of a day, they show another.
+    if (from_wall(dates + (wall[0] - dates[0]), zone) == stamps).all():
         in_months = np.diff(months.astype(np.int64))
         if in_months.min() > 0:
             day, fits = _day_of_month(wall)
             if fits:
-                return _check_grid(Spacing(MONTH, int(_usual(in_months)), day), stamps, zone)
+                spacing = _usual(in_months, lambda n: Spacing(MONTH, int(n), day))
+                return _check_grid(spacing, stamps, zone)
             for day, roll in ((31, "backward"), (1, "forward")):
                 spacing = Spacing(MONTH, int(in_months.min()), day, roll)
                 if spacing.places(stamps, stamps[0], zone)[1].all():
                     return _check_grid(spacing, stamps, zone)
-        if (np.diff(dates).astype(np.int64) > 0).all():
-            spacing = _of_weekdays(dates) or Spacing(DAY, int(_usual(np.diff(dates).astype(int))))
+        in_days = np.diff(dates).astype(np.int64)
+        if (in_days > 0).all():
+            spacing = _of_weekdays(dates) or _usual(in_days, lambda n: Spacing(DAY, int(n)))
             return _check_grid(spacing, stamps, zone)
-    return _check_grid(_of_time(_usual(np.diff(stamps))), stamps, zone)
+    return _check_grid(_usual(np.diff(stamps), _of_time), stamps, zone)
 
 
 def _of_weekdays(dates):
@@ -368,16 +369,12 @@ def _check_grid(spacing, stamps, zone):
     return spacing
 
 
-def _usual(distances):
-    """The most frequent distance, if it is the smallest; else `Irregular` names a row."""
+def _usual(distances, spacing_of):
+    """The spacing of the most frequent distance, if it is the smallest; else `Irregular`."""
     kinds, counts = np.unique(distances, return_counts=True)
-    usual = kinds[np.argmax(counts)]
-    if usual != kinds[0]:
-        row = int(np.argmin(distances)) + 1
-        words = None
-        if distances.dtype.kind == "m":
-            words = _of_time(usual).words
-        raise Irregular(row, words)
+    usual = spacing_of(kinds[np.argmax(counts)])
+    if counts[0] < counts.max():
+        raise Irregular(int(np.argmin(distances)) + 1, usual.words)
     return usual
 
 
@@ -393,6 +390,10 @@ def _extremes(distances, offsets):
         values[single] = padded[-1]
         both.append(values)
     return both
+
+
+def _of_numbers(distance):
+    return Spacing(NUMBER, distance.item())
 
 
 def _of_time(distance):

@@ -303,12 +303,16 @@ def show(stamp, stamp_type):
     """Write a time stamp, for messages and files of answers."""
     if stamp_type.kind in (DATES, PERIODS):
         (wall,) = to_wall(np.array([stamp]), stamp_type.zone)
-        if wall == wall.astype("M8[D]"):
-            text = str(wall.astype("M8[D]"))
-            return text if stamp_type.zone is None else f"{text} ({stamp_type.zone})"
-        text = str(wall).rstrip("0").rstrip(".") if "." in str(wall) else str(wall)
-        text += ":00" if len(text) == 13 else ""
-        return text if stamp_type.zone is None else f"{text} ({stamp_type.zone})"
+        if stamp_type.zone is None and wall == wall.astype("M8[D]"):
+            return str(wall.astype("M8[D]"))
+        day, _, time = str(wall).partition("T")
+        time, _, rest = time.partition(".")
+        time = time.removesuffix(":00") if not rest.strip("0") else f"{time}.{rest.rstrip('0')}"
+        if stamp_type.zone is None:
+            return f"{day}T{time}"
+        minutes = int((wall - stamp) / np.timedelta64(1, "m"))
+        hours, minutes = divmod(abs(minutes), 60)
+        return f"{day}T{time}{'-' if wall < stamp else '+'}{hours:02}:{minutes:02}"
     if stamp_type.kind == DURATIONS:
         return str(timedelta(microseconds=float(stamp) * _UNITS[stamp_type.form] / 1000))
     return f"{stamp:.15g}" if isinstance(stamp, float | np.floating) else str(stamp)

@@ -350,7 +350,7 @@ def test_follow_series(recordings, forecaster, capsys, monkeypatch):
             "kind": kinds[i, : t + 1].astype(object),
         }
         np.testing.assert_allclose(
-            np.array(row[2:], dtype=float), model.predict(2, known)[0], atol=1e-5
+            np.array(row[2:], dtype=float), model.predict(2, known)["value"], atol=1e-5
         )
 
 

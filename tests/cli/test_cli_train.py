@@ -206,7 +206,7 @@ def test_forecast(series, capsys):
     expected.fit(values, future_covariates=list(sale))
     forecasts = expected.predict(3)
     shown = [
-        [shop, str(step), str(value)]
+        [shop, str(step), f"2024-0{'1-31' if step == 1 else f'2-0{step - 1}'}", str(value)]
         for shop, forecast in zip("NO", forecasts, strict=True)
         for step, value in enumerate(forecast, 1)
     ]
@@ -214,7 +214,7 @@ def test_forecast(series, capsys):
     for file in ([], ["data.csv"]):
         run("predict", "model.fastrnn", *file, "--horizon", "3", "--future", "later.csv")
         header, rows = read_answers(capsys.readouterr().out)
-        assert header == ["shop", "step", "value"]
+        assert header == ["shop", "step", "day", "value"]
         assert rows == shown
     run("evaluate", "model.fastrnn", "data.csv", "--horizon", "2", "--start", "20", "--step", "3")
     figures = read_figures(capsys)
@@ -235,9 +235,10 @@ def test_forecast_quantiles(series, capsys):
     ).fit(values)
     run("predict", "model.fastrnn", "--quantiles", "0.1,0.3")
     header, rows = read_answers(capsys.readouterr().out)
-    assert header == ["shop", "step", "q0.1", "q0.3"]
+    assert header == ["shop", "step", "day", "q0.1", "q0.3"]
+    assert [row[2] for row in rows] == ["2024-01-31", "2024-02-01"] * 2
     np.testing.assert_array_equal(
-        np.array([row[2:] for row in rows], dtype=np.float64),
+        np.array([row[3:] for row in rows], dtype=np.float64),
         np.concatenate(expected.predict_quantiles(2, levels=[0.1, 0.3])),
     )
 

@@ -293,7 +293,8 @@ def test_a_parameter_has_an_effect(name):
 
 def test_every_parameter_is_known_to_have_an_effect():
     shared = {field.name for field in dataclasses.fields(RNNBase)}
-    by_hand = {"strategy", "horizon"}  # see TestByHand and TestRefusals
+    # See TestByHand and TestRefusals, and test_time_stamps.
+    by_hand = {"strategy", "horizon", "freq"}
     assert set(RNNForecaster().get_params()) - shared == set(CHANGED) | by_hand
 
 

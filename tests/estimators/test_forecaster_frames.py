@@ -49,8 +49,13 @@ class TestFrames:
         expected = small().fit(drifting())
         assert_array_equal(model.network_.theta, expected.network_.theta)
         for known in (None, frame_of(columns)):
-            for one, other in zip(model.predict(4, known), expected.predict(4), strict=True):
-                assert_array_equal(one, other)
+            forecasts = model.predict(4, known)
+            assert type(forecasts["value"]) is type(frame_of(columns)["value"])
+            assert_array_equal(forecasts["value"], np.concatenate(expected.predict(4)))
+            assert_array_equal(forecasts["id"], np.repeat(list("bac"), 4))
+            assert list(forecasts["time"])[::4] == [
+                datetime(2020, 1, 1) + timedelta(len(item)) for item in drifting()
+            ]
         table = model.backtest(frame_of(columns), 4, 20)
         assert_array_equal(table["series"], list("bbaacc"))
 
@@ -69,9 +74,8 @@ class TestFrames:
             drifting(), future_covariates=known, past_covariates=[item[:, 1] for item in known]
         )
         wanted = expected.predict(4, future_covariates=covariates)
-        for one, two, three in zip(forecasts, again, wanted, strict=True):
-            assert_array_equal(one, two)
-            assert_array_equal(one, three)
+        for one in (forecasts, again):
+            assert_array_equal(one["value"], np.concatenate(wanted))
         with pytest.raises(ValueError, match="future_covariates of series 'b' end too early"):
             model.predict(4)
         with pytest.raises(ValueError, match="future_covariates of series 'a' end too early"):
@@ -100,7 +104,9 @@ class TestFrames:
         model = small().fit(
             frame_of(renamed), id_column="shop", time_column="day", value_column="sold"
         )
-        assert len(model.predict(2, frame_of(renamed))) == 3
+        forecasts = model.predict(2, frame_of(renamed))
+        assert list(forecasts.columns) == ["shop", "day", "sold"]
+        assert list(forecasts["day"]) == [30, 31, 41, 42, 26, 27]
 
     def test_gaps(self, frame_of):
         columns = {"id": [1] * 6, "time": [1, 2, 3, 4, 5, 6], "value": [1, None, 3, 2, None, 5]}

@@ -85,7 +85,8 @@ def _fit_long():
 
 
 def _predict_long(model):
-    return {"values": np.array(model.predict(3, future_covariates=_long_frame(3))), **_seen(model)}
+    forecasts = model.predict(3, future_covariates=_long_frame(3))
+    return {"values": np.stack([forecasts[0], forecasts[1]]), **_seen(model)}
 
 
 def _seen(model):
