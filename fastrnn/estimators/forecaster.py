@@ -68,7 +68,10 @@ class RNNForecaster(ForecasterParameters, SeriesEstimator):
     out and scored by the loss, unless there is `validation_data`. A score is minus the loss of the
     forecasts of the steps scored, each from the true values before it.
 
-    The rows of a data frame are taken as equally spaced steps, whatever their time stamps.
+    Where series have time stamps, in a data frame or as the index of a pandas series, their
+    distance is learned for each series, or `freq`. A step without a row is an error, or a gap if
+    ``missing="mask"``. Days, weeks and months are counted by the clocks of the zone of the stamps,
+    shorter steps in UTC. Covariates of steps to come are found by their stamps.
 
     Examples
     --------
@@ -113,12 +116,14 @@ class RNNForecaster(ForecasterParameters, SeriesEstimator):
         ----------
         y : array-like, list of array-like, or data frame
             One series of shape (T,) or (T, 1); several as a list, or as the rows of a table; or a
-            data frame in long form (pandas or polars), a row for each step of each series, sorted
-            by time within each.
+            data frame (pandas or polars), in long form, a row for each step of each series, sorted
+            by time within each, or wide. A series of pandas is read by its index, unless that only
+            counts from 0 on.
         future_covariates : array-like, list of array-like, or list of str, default=None
             What is known beforehand, such as holidays: for one series an array of shape (T,) or
             (T, n), for several a list of such, or names of columns of the data frame. Arrays may go
-            on after the end of a series; `predict` then knows what comes.
+            on after the end of a series; `predict` then knows what comes. What has an index is put
+            where its time stamps are.
         past_covariates : array-like, list of array-like, or list of str, default=None
             What is known up to the end of a series only. Needs ``strategy="direct"``.
         sample_weight : array-like of shape (n_series,), default=None
@@ -134,6 +139,10 @@ class RNNForecaster(ForecasterParameters, SeriesEstimator):
             `validation_scores_` and change nothing.
         id_column, time_column, value_column : str, default="id", "time", "value"
             Names of these columns of the data frame. In `predict` and elsewhere they are the same.
+            A single series needs no column "id"; ids and time stamps may be the index of pandas.
+        layout : {"long", "wide"}, default="long"
+            Whether the data frame has a row for each step of each series, or a column for each
+            series, and one of time stamps. A series of a wide frame begins with its first value.
         checkpoint : str or path-like, default=None
             A file to which training is written after epochs, so that it can go on if this process
             ends. Not for "lbfgs".
@@ -154,8 +163,9 @@ class RNNForecaster(ForecasterParameters, SeriesEstimator):
             scikit-learn's `ScoringMonitor` is among the callbacks, since a forecast is scored on
             what follows the series of `fit`.
         ValueError
-            If a parameter or a series has a value it may not have; if a series is too short, or its
-            time stamps do not rise; if covariates do not suit the series; or if training diverged.
+            If a parameter or a series has a value it may not have; if a series is too short, its
+            time stamps do not rise, are irregular, or of some steps missing; if covariates do not
+            suit the series; or if training diverged.
             A model fitted before is then as it was.
         MemoryError
             If training needs more memory than there is; nothing has been taken then.
@@ -203,6 +213,8 @@ class RNNForecaster(ForecasterParameters, SeriesEstimator):
             As in `fit`.
         id_column, time_column, value_column : str, default="id", "time", "value"
             As in `fit`.
+        layout : {"long", "wide"}, default="long"
+            As in `fit`.
 
         Returns
         -------
@@ -230,16 +242,21 @@ class RNNForecaster(ForecasterParameters, SeriesEstimator):
         future_covariates : array-like, list of array-like, or data frame, default=None
             If the model has such covariates: an array for each series, from its first step on, that
             goes on for as many steps as are forecast (with ``strategy="direct"``, the `horizon` of
-            the model). For series in a data frame, another one with the columns of id, time and
-            covariates and the rows that follow.
+            the model), or what has an index and follows. For series in a data frame, another one
+            with the columns of id, time and covariates and the rows that follow, each found by its
+            time stamp.
         past_covariates : array-like or list of array-like, default=None
             If the model has such covariates and `series` are arrays: those of the same steps.
 
         Returns
         -------
-        ndarray of shape (horizon,), or list of such
-            The forecasts, float64; for several series, and for a data frame, a list in their order
-            (of a data frame the order in which they begin). With `quantiles` medians.
+        ndarray of shape (horizon,), list of such, or data frame
+            The forecasts, float64; for several series a list in their order. With `quantiles`
+            medians. For series in a data frame, one of the same library, with the columns of ids,
+            time stamps and values and a row for each step that is forecast, or, if it was wide, a
+            column for each series; the numbers of series find their arrays in that of pandas, as
+            ``forecasts[0]``. For a series of pandas with time stamps, such a series. With
+            ``freq="rows"`` there is a column "step" instead of time stamps.
 
         Raises
         ------
@@ -279,8 +296,9 @@ class RNNForecaster(ForecasterParameters, SeriesEstimator):
 
         Returns
         -------
-        ndarray of shape (horizon, n_levels), or list of such
-            The quantiles, float64; a list where `predict` returns one.
+        ndarray of shape (horizon, n_levels), list of such, or data frame
+            The quantiles, float64; a list where `predict` returns one. A data frame, always long,
+            where `predict` returns a data frame or series, with a column "q0.1" for the level 0.1.
 
         Raises
         ------
@@ -400,12 +418,14 @@ class RNNForecaster(ForecasterParameters, SeriesEstimator):
 
         Returns
         -------
-        dict of str to ndarray
+        dict of str to ndarray, or data frame
             A table, which ``pandas.DataFrame`` reads as it is, with a row for each series and
-            origin: "series" (number or id), "origin" (known steps), then "mae", "smape", "mase" and
+            origin: "series" (number or id), "origin" (known steps), "first_time" and "last_time" of
+            the forecast where series have time stamps, then "mae", "smape", "mase" and
             the same of the seasonal naive forecast, "naive_mae", "naive_smape", "naive_mase". That
             is the last observed value of the same season, or without `seasonality` the last value.
-            `fastrnn.estimators.forecast_errors` says what each is.
+            `fastrnn.estimators.forecast_errors` says what each is. A data frame if the series came
+            in one.
 
         Raises
         ------
@@ -431,7 +451,8 @@ class RNNForecaster(ForecasterParameters, SeriesEstimator):
         Parameters
         ----------
         y : array-like or list of array-like
-            What followed, for each series as many steps as are known of it.
+            What followed, for each series as many steps as are known of it. An index of pandas must
+            be the one that follows.
         future_covariates : array-like, list of array-like, or data frame, default=None
             As in `predict`.
 

@@ -149,7 +149,7 @@ class LongFrame:
             else:
                 table[:, k] = self.numbers(name)
         covariates = [table[rows] for rows in self.rows.values()]
-        for key, rows in zip(self.rows, covariates, strict=True):
+        for key, rows in zip(self.rows, covariates, strict=True) if names else ():
             check_covariates(rows, f"covariates of {name_of(key or 0, key is not None)}")
         return covariates, learned
 
@@ -219,15 +219,14 @@ def read_wide(frame, columns):
 
 def _rows_by_id(keys, name):
     """The numbers of the rows of each id, in the order in which they begin."""
-    rows: dict[object, list] = {}
-    for row, key in enumerate(keys):
-        of_series = rows.get(key)
-        if of_series is None:
-            if is_missing(key):
-                raise ValueError(f"row {row} of the data frame has no {name!r}")
-            rows[key] = of_series = []
-        of_series.append(row)
-    return {key: np.array(of_series) for key, of_series in rows.items()}
+    numbers: dict[object, int] = {}
+    of_row = [numbers.setdefault(key, len(numbers)) for key in keys]
+    for key, number in numbers.items():
+        if is_missing(key):
+            raise ValueError(f"row {of_row.index(number)} of the data frame has no {name!r}")
+    order = np.argsort(of_row, kind="stable")
+    parts = np.split(order, np.cumsum(np.bincount(of_row))[:-1])
+    return dict(zip(numbers, parts, strict=True))
 
 
 def _index_levels(frame, names):

@@ -60,6 +60,7 @@ OTHER = {
     "seasonality": 4,
     "quantiles": (0.5,),
     "missing": "error",
+    "freq": "W",
     "window": 3,
     "tokenizer": "char",
     "normalization": "NFC",
