@@ -38,13 +38,10 @@ def is_frame(X):
 
 
 def library_of(value):
-    """Say whose object it is: "pandas", "polars" or, of any other, ""."""
-    # A class made from one of theirs will do; those that all have come last.
-    for kind in type(value).__mro__:
-        library = kind.__module__.partition(".")[0]
-        if library in ("pandas", "polars"):
-            return library
-    return ""
+    """Say whose object it is: "pandas", "polars", "pyarrow" or, of any other, ""."""
+    # A class made from one of theirs will do.
+    libraries = [kind.__module__.partition(".")[0] for kind in type(value).__mro__]
+    return next((name for name in libraries if name in ("pandas", "polars", "pyarrow")), "")
 
 
 def make_frame(library, columns, index=None, series=None):
@@ -54,13 +51,13 @@ def make_frame(library, columns, index=None, series=None):
     that a frame of pandas has besides, by their numbers.
     """
     if library == "polars":
-        import polars
-
-        return polars.DataFrame(columns)
+        return importlib.import_module("polars").DataFrame(columns)
     if library == "pandas":
         from fastrnn.inputs.pandas_frames import pandas_frame
 
         return pandas_frame(columns, index, series)
+    if library == "pyarrow":
+        return importlib.import_module("pyarrow").table(columns)
     return {str(name): np.asarray(values) for name, values in columns.items()}
 
 
@@ -109,6 +106,11 @@ def column_of(frame, j):
 def column_type(frame, j):
     """Return the dtype of a column, as its library calls it."""
     return str(column_of(frame, j).dtype)
+
+
+def stamp_type_of(frame, j):
+    """Return what the library of a frame calls the type of a column of times, zone and all."""
+    return str(frame.schema.field(j).type) if _is_arrow(frame) else column_type(frame, j)
 
 
 def column_values(frame, j):

@@ -19,6 +19,7 @@ from fastrnn.inputs.frames import (
     names_of,
     number_values,
     shape_of,
+    stamp_type_of,
     value_at,
 )
 from fastrnn.inputs.stamps import read_stamps
@@ -105,17 +106,19 @@ class LongFrame:
             self.rows = _rows_by_id(column_values(frame, self._names.index(columns.id)), columns.id)
         else:
             self.rows = _rows_by_id(levels[columns.id].tolist(), columns.id)
-        time = _level(columns.time, levels) if is_indexed else self._column(columns.time)
-        self.type, self.times = read_stamps(time, self._name_of_row)
+        dtype = None
+        if is_indexed:
+            time = _level(columns.time, levels)
+        else:
+            j = self._names.index(columns.time)
+            time, dtype = column_of(frame, j), stamp_type_of(frame, j)
+        self.type, self.times = read_stamps(time, self._name_of_row, dtype)
 
     def _check_column(self, name):
         there = self._names
         if there.count(name) != 1:
             fault = "has no" if name not in there else f"has {there.count(name)} times the"
             raise ValueError(f"the data frame {fault} column {name!r}, only {there}")
-
-    def _column(self, name):
-        return column_of(self._frame, self._names.index(name))
 
     def _name_of_row(self, row):
         for key, rows in self.rows.items():
@@ -202,8 +205,10 @@ def read_wide(frame, columns):
             got = column_type(frame, there.index(name))
             raise TypeError(f"column {name!r} must be numbers, as each is a series, got {got}")
         values[:, k] = numbers
+    dtype = None
     if columns.time in there:
-        time = column_of(frame, there.index(columns.time))
+        j = there.index(columns.time)
+        time, dtype = column_of(frame, j), stamp_type_of(frame, j)
     elif levels:
         if len(levels) > 1:
             raise ValueError(
@@ -212,7 +217,7 @@ def read_wide(frame, columns):
         time = _level(columns.time, levels)
     else:
         time = np.arange(n_rows)
-    stamp_type, stamps = read_stamps(time, lambda row: f"row {row} of the data frame")
+    stamp_type, stamps = read_stamps(time, lambda row: f"row {row} of the data frame", dtype)
     columns = replace(columns, layout=WIDE, has_ids=True, is_indexed=is_indexed)
     return columns, names, values, stamp_type, stamps
 

@@ -12,12 +12,13 @@ from fastrnn.inputs.calendars import Calendar, check_rising, read_calendar
 from fastrnn.inputs.columns import Columns
 from fastrnn.inputs.containers import open_container, open_list, show
 from fastrnn.inputs.covariates import FUTURE, PAST, check_covariates, check_ids, learn_columns
-from fastrnn.inputs.frames import is_frame, library_of
+from fastrnn.inputs.frames import is_frame, library_of, names_of
 from fastrnn.inputs.frequencies import ROWS
 from fastrnn.inputs.indexes import align, read_index, read_indexes
 from fastrnn.inputs.long_frames import LONG, WIDE, LongColumns, LongFrame, name_of, read_wide
 from fastrnn.inputs.stamps import check_comparable
 
+SERIES = "an array, a list of arrays or a data frame"
 MIN_OBSERVED = 2
 """Values that a series must have: one step from one value to the next."""
 
@@ -251,19 +252,16 @@ def _check_number(kind, covariates, expected):
 def _split(series):
     """Tell one series from several; return a list of them, and whether it is one."""
     if series is None:
-        raise TypeError("series is None, expected an array, a list of arrays or a data frame")
-    series = open_list(series, "y", "an array, a list of arrays or a data frame")
+        raise TypeError(f"series is None, expected {SERIES}")
+    series = open_list(series, "y", SERIES)
     if isinstance(series, list | tuple):
-        series = [
-            open_container(item, f"series {i}", "an array of numbers")
-            for i, item in enumerate(series)
-        ]
+        series = [_open(item, _name(i)) for i, item in enumerate(series)]
         if not len(series):
             raise ValueError("there is no series: the list is empty")
         n_numbers = sum(item is None or np.ndim(item) == 0 for item in series)
         if 0 < n_numbers < len(series):
             raise TypeError("the list holds both numbers and series, expected one or the other")
-        return ([series], True) if n_numbers else (list(series), False)
+        return ([series], True) if n_numbers else (series, False)
     array = series if isinstance(series, np.ndarray) else np.asarray(series)
     if array.dtype == object and array.ndim == 1 and len(array) and np.ndim(array[0]):
         return list(array), False
@@ -274,6 +272,16 @@ def _split(series):
             f"expected one series of shape (T,), or rows that are series, got shape {array.shape}"
         )
     return list(array), False
+
+
+def _open(item, name):
+    """Open a series of a list."""
+    if is_frame(item) and len(names_of(item)) != 1:
+        raise TypeError(
+            f"{name} is a data frame of {len(names_of(item))} columns, expected an array: give all "
+            "series in one data frame, in long form"
+        )
+    return open_container(item, name, "an array of numbers")
 
 
 def _numbers(item, name):
@@ -346,12 +354,14 @@ def _read_covariates(given, what, values, is_single, calendar=None, known=None):
         return [np.empty((len(item), 0)) for item in values]
     if is_frame(given) and not (is_single and calendar is not None):
         raise TypeError(f"{what} is a data frame, but the series are not in one")
+    given = open_list(given, what, "an array for each series, or a list of them")
     items = [given] if is_single and np.ndim(given) < 3 else list(given)
     if len(items) != len(values):
         raise ValueError(f"{what} has {len(items)} entries, expected one for each of {len(values)}")
     read = []
     for i, item in enumerate(items):
         name = f"{what} of {_name(i)}"
+        item = open_container(item, name, "an array")
         array = _numbers(item, name)
         array = array[:, np.newaxis] if array.ndim == 1 else array
         if array.ndim != 2 or not array.shape[1]:

@@ -166,7 +166,7 @@ SERIES = Record(
         "stamp_type": Optional(STAMP_TYPE),
         "spacings": ListOf(SPACING),
         "spacing_of": Optional(ListOf(Optional(Whole()))),
-        "library": Text(("", "pandas", "polars")),
+        "library": Text(("", "pandas", "polars", "pyarrow")),
         "columns": Optional(LONG_COLUMNS),
         "lengths": Array("int64", _n_series, low=1),
         "values": Array("float64", _steps, finite=False),

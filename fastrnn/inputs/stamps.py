@@ -75,12 +75,13 @@ STAMP_TYPE = Record(
 """`StampType` in files."""
 
 
-def read_stamps(column, name):
+def read_stamps(column, name, dtype=None):
     """Read a column of time stamps: their `StampType`, and an array of them.
 
-    ``name(row)`` is what messages call the series of a row.
+    ``name(row)`` is what messages call the series of a row; `dtype` is what a library calls the
+    type of the column, which None asks the column itself.
     """
-    dtype = str(column.dtype)
+    dtype = dtype or str(column.dtype)
     period = _PERIOD.fullmatch(dtype)
     if period:
         _check_all_there(np.asarray(column.isna()), name)
@@ -333,6 +334,8 @@ def as_given(stamps, stamp_type, library):
         return stamps
     if library == "polars":
         return _in_polars(stamps, stamp_type)
+    if library == "pyarrow":
+        return _in_arrow(stamps, stamp_type)
     if form == "date":
         return stamps.astype("M8[D]").astype(object) if library else stamps.astype("M8[D]")
     fine = stamps.dtype if np.datetime_data(stamps.dtype)[0] == "ns" else f"M8[{form}]"
@@ -350,6 +353,16 @@ def as_given(stamps, stamp_type, library):
     array = np.empty(len(aware), object)
     array[:] = aware
     return array
+
+
+def _in_arrow(stamps, stamp_type):
+    import pyarrow
+
+    if stamp_type.form == "date":
+        return pyarrow.array(stamps.astype("M8[D]"))
+    unit = "ns" if np.datetime_data(stamps.dtype)[0] == "ns" else stamp_type.form
+    kind = pyarrow.timestamp(unit, stamp_type.zone)
+    return pyarrow.array(stamps.astype(f"M8[{unit}]"), kind)
 
 
 def _in_polars(stamps, stamp_type):

@@ -333,6 +333,56 @@ def test_quantiles_of_a_series():
     assert list(table.columns) == ["q0.2"] and list(table.index) == list(DAYS[N : N + 2])
 
 
+# Other containers.
+
+
+@pytest.mark.parametrize(
+    "stamps",
+    [
+        DAYS[:N],
+        DAYS[:N].tz_localize("Europe/Berlin"),
+        DAYS[:N].date,
+        np.arange(N),
+        pandas.timedelta_range("1h", periods=N, freq="h"),
+    ],
+    ids=["moments", "zone", "days", "numbers", "durations"],
+)
+def test_tables_of_pyarrow(stamps, expected, tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    table = pyarrow.Table.from_pandas(pandas.DataFrame({**columns(), "time": stamps}))
+    model = quick().fit(table)
+    model.save(tmp_path / "m.fastrnn")
+    for one, given in ((model, None), (model, table), (fastrnn.load(tmp_path / "m.fastrnn"), None)):
+        forecasts = one.predict(3, given)
+        assert forecasts.column_names == ["time", "value"]
+        assert_array_equal(forecasts["value"], expected)
+        assert forecasts.schema.field("time").type == table.schema.field("time").type
+        joined = pyarrow.concat_tables(
+            [table.drop_columns("value"), forecasts.drop_columns("value")]
+        )
+        assert len(set(joined["time"].to_pylist())) == N + 3
+    with pytest.raises(ValueError, match="series 0 has no row with the time stamp"):
+        quick().fit(table.take([0, 1, 3, 4, 5]))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (lambda: polars.DataFrame(columns()).lazy(), r"LazyFrame, expected .*collect\(\)"),
+        (lambda: {"a": [1.0, 2.0, 3.0]}, "of type dict, expected .* give a list in the order"),
+        (lambda: iter(VALUES), "make a list of it"),
+        (
+            lambda: [pandas.DataFrame(columns())],
+            "series 0 is a data frame of 2 columns, expected an",
+        ),
+        (lambda: pandas.DataFrame(columns(id=1)).groupby("id"), "of type DataFrameGroupBy"),
+    ],
+)
+def test_containers_that_are_refused(given, words):
+    with pytest.raises(TypeError, match=words):
+        quick().fit(given())
+
+
 # Backtests, quantiles, streams, other models.
 
 
