@@ -451,8 +451,8 @@ class RNNForecaster(ForecasterParameters, SeriesEstimator):
         Parameters
         ----------
         y : array-like or list of array-like
-            What followed, for each series as many steps as are known of it. An index of pandas must
-            be the one that follows.
+            What followed, for each series as many steps as are known of it. An index of pandas says
+            which of the steps these are.
         future_covariates : array-like, list of array-like, or data frame, default=None
             As in `predict`.
 

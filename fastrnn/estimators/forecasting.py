@@ -9,7 +9,7 @@ from fastrnn.estimators.forecast_frames import stamp_origins, table_of
 from fastrnn.estimators.needs import needed_to_predict
 from fastrnn.estimators.next_values import GivenSeries
 from fastrnn.inputs.frames import is_frame
-from fastrnn.inputs.indexes import check_follows
+from fastrnn.inputs.indexes import put_after
 from fastrnn.inputs.series import check_finite, with_future
 from fastrnn.memory import refuse_if_too_large
 from fastrnn.network.prediction import PREDICT_SIZE, READ_ROWS
@@ -128,11 +128,11 @@ def scaled_error(estimator, y, future_covariates):
     truth = [y] if known.is_single else list(y)
     if len(truth) != len(known):
         raise ValueError(f"y has {len(truth)} series, but the model was fitted on {len(known)}")
+    given, truth = truth, [np.array(item, dtype=np.float64).reshape(-1) for item in truth]
     for i, item in enumerate(truth):
-        check_follows(item, known.calendar, i, len(known.values[i]), f"y of {known.name(i)}")
-    truth = [np.array(item, dtype=np.float64).reshape(-1) for item in truth]
-    for i, item in enumerate(truth):
-        check_finite(item, f"y of {known.name(i)}", plan.mask)
+        name = f"y of {known.name(i)}"
+        check_finite(item, name, plan.mask)
+        truth[i] = put_after(given[i], item, known.calendar, i, len(known.values[i]), name)
     longest = max(len(item) for item in truth)
     known, longest = read_history(estimator, longest, None, future_covariates, None)
     forecasts = forecast(estimator, known, longest, (0.5,))

@@ -78,28 +78,30 @@ def align(array, index, calendar, i, length, name, known=None):
     return array if known is None else np.concatenate([known[:begin], array])
 
 
-def check_follows(item, calendar, i, length, name):
-    """Check that what came after series i has the time stamps of the steps that follow."""
+def put_after(item, values, calendar, i, length, name):
+    """Put what came after series i, `values` of `item`, on the steps that follow.
+
+    Those that an index leaves out are NaN; what has no index begins with the next step.
+    """
     index = read_index(item, name)
-    if index is None:
-        return
+    if index is None or (calendar is not None and calendar.spacings[i] is None):
+        return values
     stamp_type, stamps = index
+    check_rising(stamps, np.array([0, len(stamps)]), stamp_type, lambda _: name)
     if calendar is None:
         if stamp_type.kind != NUMBERS:
             raise TypeError(f"{name} has an index of {stamp_type.words}, but the series has none")
-        places = stamps - (length - 1)
-    elif calendar.spacings[i] is None:
-        return
+        places = stamps.astype(np.int64) - (length - 1)
     else:
         places = calendar.places(i, stamps, stamp_type, name)
-    wrong = np.flatnonzero(places != np.arange(1, len(places) + 1))
-    if wrong.size:
-        step = int(wrong[0]) + 1
-        wanted = str(length - 1 + step) if calendar is None else calendar.show(i, step)
+    if places[0] < 1:
         raise ValueError(
-            f"{name} has the time stamp {show(stamps[wrong[0]], stamp_type)} at step {step}, "
-            f"expected {wanted}, the one that follows"
+            f"{name} has the time stamp {show(stamps[0], stamp_type)}, which is not after the end "
+            "of the series"
         )
+    placed = np.full(int(places[-1]), np.nan)
+    placed[places - 1] = values
+    return placed
 
 
 def _is_plain(index):

@@ -13,7 +13,7 @@ class Forecasts(pandas.DataFrame):
     it was when forecasts came in a list.
     """
 
-    _metadata = ("by_series",)  # what pandas does not take for a column
+    _metadata = ["by_series"]  # noqa: RUF012, pandas adds to it; no column has that name
 
     @property
     def _constructor(self):

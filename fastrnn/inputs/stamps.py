@@ -7,6 +7,7 @@ of UTC. Periods are the moments at which they begin, durations whole microsecond
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
+from importlib import import_module
 from numbers import Integral, Real
 from zoneinfo import ZoneInfo
 
@@ -327,8 +328,7 @@ def as_given(stamps, stamp_type, library):
     if kind == DURATIONS:
         return stamps.astype(f"m8[{form}]")
     if kind == PERIODS and library == "pandas":
-        import pandas
-
+        pandas = import_module("pandas")
         return pandas.PeriodIndex(pandas.DatetimeIndex(stamps), freq=form)
     if kind == PERIODS:
         return stamps
@@ -343,8 +343,7 @@ def as_given(stamps, stamp_type, library):
     if stamp_type.zone is None:
         return stamps
     if library == "pandas":
-        import pandas
-
+        pandas = import_module("pandas")
         return pandas.DatetimeIndex(stamps).tz_localize("UTC").tz_convert(stamp_type.zone)
     where = zone_of(stamp_type.zone)
     aware = [
@@ -356,8 +355,7 @@ def as_given(stamps, stamp_type, library):
 
 
 def _in_arrow(stamps, stamp_type):
-    import pyarrow
-
+    pyarrow = import_module("pyarrow")
     if stamp_type.form == "date":
         return pyarrow.array(stamps.astype("M8[D]"))
     unit = "ns" if np.datetime_data(stamps.dtype)[0] == "ns" else stamp_type.form
@@ -366,8 +364,7 @@ def _in_arrow(stamps, stamp_type):
 
 
 def _in_polars(stamps, stamp_type):
-    import polars
-
+    polars = import_module("polars")
     series = polars.Series("", stamps)
     if stamp_type.form == "date":
         return series.cast(polars.Date)

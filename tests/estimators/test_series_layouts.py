@@ -1,5 +1,7 @@
 """Forms of series with time stamps: one without ids, a column for each, series with an index."""
 
+import pickle
+
 import numpy as np
 import pytest
 from forecaster_cases import DIRECT, small
@@ -7,6 +9,7 @@ from numpy.testing import assert_array_equal
 
 import fastrnn
 from fastrnn import RNNForecaster
+from fastrnn.estimators.forecast_errors import mase
 from fastrnn.inputs.frames import names_of
 
 pandas = pytest.importorskip("pandas")
@@ -316,16 +319,36 @@ def test_covariates_with_an_index_beside_arrays():
         quick(**DIRECT).fit(series(), past_covariates=PROMO[1:N])
 
 
+def score_of(model, first, last):
+    """Return the score of some of the steps that follow."""
+    forecast = np.asarray(model.predict(last))[first:]
+    return -mase(VALUES[0, N + first : N + last], forecast, VALUES[0, :N], 1)
+
+
 def test_score_by_index():
     model = quick().fit(series())
     what_followed = series(N + 4)[N:]
     assert model.score(what_followed) == model.score(VALUES[0, N : N + 4])
-    with pytest.raises(ValueError, match="2024-01-22 at step 1, expected 2024-01-21, the one that"):
-        model.score(series(N + 5)[N + 1 :])
+    later = model.score(series(N + 4)[N + 1 :])
+    assert later == score_of(model, 1, 4)
+    with pytest.raises(ValueError, match="has the time stamp 2024-01-19, which is not after"):
+        model.score(series(N + 5)[N - 2 :])
+    with pytest.raises(ValueError, match="y of series 0 is not sorted by time"):
+        model.score(what_followed[::-1])
     counted = quick().fit(pandas.Series(VALUES[0, :N]))
     assert counted.score(pandas.Series(VALUES[0])[N : N + 4]) == model.score(what_followed)
-    with pytest.raises(ValueError, match="22 at step 1, expected 20, the one that follows"):
-        counted.score(pandas.Series(VALUES[0])[N + 2 :])
+    assert counted.score(pandas.Series(VALUES[0])[N + 1 : N + 4]) == later
+    with pytest.raises(TypeError, match="index of dates without zone, but the series has none"):
+        counted.score(what_followed)
+
+
+@pytest.mark.parametrize("y", [series(N + 8), series(N + 8).reset_index(drop=True)])
+def test_splits_of_scikit_learn(y):
+    selection = pytest.importorskip("sklearn.model_selection")
+    split = selection.TimeSeriesSplit(2, test_size=6, gap=2)
+    search = selection.GridSearchCV(quick(), {"cell": ["gru"]}, cv=split, error_score="raise")
+    score = search.fit(y).cv_results_["split1_test_score"][0]
+    assert score == score_of(quick().fit(y[:N]), 2, 8)
 
 
 def test_quantiles_of_a_series():
@@ -373,7 +396,7 @@ def test_tables_of_pyarrow(stamps, expected, tmp_path):
         (lambda: iter(VALUES), "make a list of it"),
         (
             lambda: [pandas.DataFrame(columns())],
-            "series 0 is a data frame of 2 columns, expected an",
+            "series 0 is a data frame of 2 columns",
         ),
         (lambda: pandas.DataFrame(columns(id=1)).groupby("id"), "of type DataFrameGroupBy"),
     ],
@@ -426,6 +449,8 @@ def test_forecasts_in_a_frame_of_pandas():
     for made in (forecasts.copy(), forecasts[["id", "value"]], forecasts[forecasts["id"] == "x"]):
         assert type(made) is pandas.DataFrame
     assert len(both.merge(forecasts, on=["id", "time"], how="outer")) == len(both) + 6
+    again = pickle.loads(pickle.dumps(forecasts))
+    assert_array_equal(again[1], forecasts[1])
 
 
 def test_a_model_whose_library_is_not_there(monkeypatch):
