@@ -10,7 +10,8 @@ from fastrnn.estimators.needs import needed_to_predict
 from fastrnn.estimators.next_values import GivenSeries
 from fastrnn.inputs.frames import is_frame
 from fastrnn.inputs.indexes import put_after
-from fastrnn.inputs.series import check_finite, with_future
+from fastrnn.inputs.series import with_future
+from fastrnn.inputs.series_arrays import check_finite
 from fastrnn.memory import refuse_if_too_large
 from fastrnn.network.prediction import PREDICT_SIZE, READ_ROWS
 

@@ -8,7 +8,6 @@ from fastrnn.files.codec import Flag, ListOf, Record, Text
 from fastrnn.inputs.arrays import is_missing
 from fastrnn.inputs.covariates import check_covariates
 from fastrnn.inputs.frames import (
-    UNKNOWN,
     column_numbers,
     column_of,
     column_type,
@@ -161,7 +160,7 @@ class LongFrame:
         j = self._names.index(name)
         found = number_values(self._frame, j, {value: k for k, value in enumerate(categories)})
         for key, rows in self.rows.items():
-            wrong = np.flatnonzero(found[rows] == UNKNOWN)
+            wrong = np.flatnonzero(found[rows] < 0)
             if wrong.size:
                 known = ", ".join(map(repr, categories))
                 value = value_at(self._frame, rows[wrong[0]], j)

@@ -7,20 +7,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fastrnn.inputs.arrays import REAL, is_missing, kernel_array
 from fastrnn.inputs.calendars import Calendar, check_rising, read_calendar
 from fastrnn.inputs.columns import Columns
-from fastrnn.inputs.containers import open_container, open_list, show
-from fastrnn.inputs.covariates import FUTURE, PAST, check_covariates, check_ids, learn_columns
-from fastrnn.inputs.frames import is_frame, library_of, names_of
+from fastrnn.inputs.covariates import FUTURE, PAST, check_ids, learn_columns
+from fastrnn.inputs.frames import is_frame, library_of
 from fastrnn.inputs.frequencies import ROWS
-from fastrnn.inputs.indexes import align, read_index, read_indexes
+from fastrnn.inputs.indexes import read_indexes
 from fastrnn.inputs.long_frames import LONG, WIDE, LongColumns, LongFrame, name_of, read_wide
+from fastrnn.inputs.series_arrays import read_covariates, read_values, series_name, split_series
 from fastrnn.inputs.stamps import check_comparable
-
-SERIES = "an array, a list of arrays or a data frame"
-MIN_OBSERVED = 2
-"""Values that a series must have: one step from one value to the next."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +65,7 @@ class SeriesSet:
 
     def name(self, i):
         """What messages call series i."""
-        return _name(i, self.ids)
+        return series_name(i, self.ids)
 
     def until(self, which, lengths):
         """Take the first steps of some series, so many of each.
@@ -135,28 +130,28 @@ def read_series(
             past=_names(past_covariates, PAST),
         )
         return _read_frame(series, named, categorical_features, fitted, allow_nan, freq)
-    items, is_single = _split(series)
-    values = [_read_values(item, _name(i), allow_nan) for i, item in enumerate(items)]
+    items, is_single = split_series(series)
+    values = [read_values(item, series_name(i), allow_nan) for i, item in enumerate(items)]
     calendar = None
-    stamps, offsets, stamp_type, own = read_indexes(items, _name)
+    stamps, offsets, stamp_type, own = read_indexes(items, series_name)
     if stamp_type is not None:
         freq, known = _spacings_of(fitted, stamp_type, freq)
         calendar, places = read_calendar(
-            stamps, offsets, stamp_type, _name,
+            stamps, offsets, stamp_type, series_name,
             freq=own if freq is None and known is None else freq, known=known, may_lack=allow_nan,
         )  # fmt: skip
         values = [_fill(item, where) for item, where in zip(values, places, strict=True)]
     lengths = [len(item) for item in values]
-    future = _read_covariates(future_covariates, FUTURE, values, is_single, calendar)
+    future = read_covariates(future_covariates, FUTURE, values, is_single, calendar)
     check_reach(future, lengths, 0)
-    past = _read_covariates(past_covariates, PAST, values, is_single, calendar)
+    past = read_covariates(past_covariates, PAST, values, is_single, calendar)
     for i, (item, length) in enumerate(zip(past, lengths, strict=True)):
         if len(item) != length:
             raise ValueError(
-                f"past_covariates of {_name(i)} have {len(item)} steps, expected {length} as "
+                f"past_covariates of {series_name(i)} have {len(item)} steps, expected {length} as "
                 "the series has"
             )
-    covariates = _columns_of(future, past, categorical_features, fitted, _name)
+    covariates = _columns_of(future, past, categorical_features, fitted, series_name)
     library = "" if calendar is None else "pandas"
     return SeriesSet(
         values, future, past, covariates, None, calendar, is_single=is_single, library=library
@@ -170,7 +165,7 @@ def with_future(series, future_covariates, ahead):
     frame another one with the rows that follow. None leaves what there is.
     """
     if future_covariates is not None and series.columns is None:
-        future = _read_covariates(
+        future = read_covariates(
             future_covariates, FUTURE, series.values, series.is_single, series.calendar,
             series.future,
         )  # fmt: skip
@@ -196,13 +191,9 @@ def check_reach(future, lengths, ahead, ids=None, calendar=None):
                     i, len(item) - length + 1
                 )
             raise ValueError(
-                f"future_covariates of {_name(i, ids)} end too early: they have {len(item)} steps, "
-                f"expected {length + ahead} for the {length} of the series{beyond}{missing}"
+                f"future_covariates of {series_name(i, ids)} end too early: they have {len(item)} "
+                f"steps, expected {length + ahead} for the {length} of the series{beyond}{missing}"
             )
-
-
-def _name(i, ids=None):
-    return name_of(i if ids is None else ids[i], ids is not None)
 
 
 def _spacings_of(fitted, stamp_type, freq, ids=None):
@@ -249,136 +240,6 @@ def _check_number(kind, covariates, expected):
         )
 
 
-def _split(series):
-    """Tell one series from several; return a list of them, and whether it is one."""
-    if series is None:
-        raise TypeError(f"series is None, expected {SERIES}")
-    series = open_list(series, "y", SERIES)
-    if isinstance(series, list | tuple):
-        series = [_open(item, _name(i)) for i, item in enumerate(series)]
-        if not len(series):
-            raise ValueError("there is no series: the list is empty")
-        n_numbers = sum(item is None or np.ndim(item) == 0 for item in series)
-        if 0 < n_numbers < len(series):
-            raise TypeError("the list holds both numbers and series, expected one or the other")
-        return ([series], True) if n_numbers else (series, False)
-    array = series if isinstance(series, np.ndarray) else np.asarray(series)
-    if array.dtype == object and array.ndim == 1 and len(array) and np.ndim(array[0]):
-        return list(array), False
-    if array.ndim == 1 or (array.ndim == 2 and array.shape[1] == 1):
-        return [series if library_of(series) else array], True
-    if array.ndim != 2 or not len(array):
-        raise ValueError(
-            f"expected one series of shape (T,), or rows that are series, got shape {array.shape}"
-        )
-    return list(array), False
-
-
-def _open(item, name):
-    """Open a series of a list."""
-    if is_frame(item) and len(names_of(item)) != 1:
-        raise TypeError(
-            f"{name} is a data frame of {len(names_of(item))} columns, expected an array: give all "
-            "series in one data frame, in long form"
-        )
-    return open_container(item, name, "an array of numbers")
-
-
-def _numbers(item, name):
-    """Read real numbers as float64; masked and missing ones become NaN."""
-    try:
-        array = np.asanyarray(item)
-    except ValueError:
-        raise ValueError(f"{name} has rows of unequal length") from None
-    if array.dtype == object:
-        array = _of_objects(array, name)
-    try:
-        if array.dtype.kind not in "fiubO":
-            raise TypeError
-        if isinstance(array, np.ma.MaskedArray):
-            return array.astype(np.float64).filled(np.nan)
-        return kernel_array(array, np.float64)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be numbers, got an array of dtype {array.dtype}") from None
-
-
-def _of_objects(array, name):
-    """Return an array of objects with NaN for those that are missing; the others are numbers."""
-    array = array.filled(None) if isinstance(array, np.ma.MaskedArray) else array.copy()
-    for t, value in enumerate(array.flat):
-        if isinstance(value, REAL):
-            continue
-        if isinstance(value, np.ndarray | list | tuple) or not is_missing(value):
-            raise TypeError(f"{name} must be numbers, step {t} has {show(value)}")
-        array.flat[t] = np.nan
-    return array
-
-
-def _read_values(item, name, allow_nan):
-    values = _numbers(item, name)
-    if values.ndim == 2 and values.shape[1] == 1:
-        values = values[:, 0]
-    if values.ndim != 1:
-        raise ValueError(f"{name} has shape {values.shape}, expected (T,) or (T, 1)")
-    check_finite(values, name, allow_nan)
-    n_observed = int(np.isfinite(values).sum())
-    if n_observed < MIN_OBSERVED:
-        what = "steps" if n_observed == len(values) else "values that are not missing"
-        raise ValueError(
-            f"{name} is too short: it has {n_observed} {what}, expected at least {MIN_OBSERVED}"
-        )
-    return values
-
-
-def check_finite(values, name, allow_nan):
-    """Check that the values (T,) of a series are finite, or missing where that is allowed."""
-    missing = np.isnan(values)
-    wrong = np.flatnonzero(~(np.abs(values) < 1e150) & ~missing)
-    if wrong.size:
-        raise ValueError(
-            f"{name} is {values[wrong[0]]} at step {wrong[0]}, expected finite numbers below 1e150"
-        )
-    if missing.any() and not allow_nan:
-        raise ValueError(
-            f"{name} has no value (NaN) at step {np.flatnonzero(missing)[0]}: "
-            "missing='mask' accepts gaps"
-        )
-
-
-def _read_covariates(given, what, values, is_single, calendar=None, known=None):
-    """Read covariates of series that came as arrays.
-
-    Those with an index are put beside the steps of their time stamps, and `known` before them.
-    """
-    if given is None:
-        return [np.empty((len(item), 0)) for item in values]
-    if is_frame(given) and not (is_single and calendar is not None):
-        raise TypeError(f"{what} is a data frame, but the series are not in one")
-    given = open_list(given, what, "an array for each series, or a list of them")
-    items = [given] if is_single and np.ndim(given) < 3 else list(given)
-    if len(items) != len(values):
-        raise ValueError(f"{what} has {len(items)} entries, expected one for each of {len(values)}")
-    read = []
-    for i, item in enumerate(items):
-        name = f"{what} of {_name(i)}"
-        item = open_container(item, name, "an array")
-        array = _numbers(item, name)
-        array = array[:, np.newaxis] if array.ndim == 1 else array
-        if array.ndim != 2 or not array.shape[1]:
-            raise ValueError(f"{name} have shape {array.shape}, expected (T,) or (T, n)")
-        if read and array.shape[1] != read[0].shape[1]:
-            raise ValueError(
-                f"{name} have {array.shape[1]} columns, expected {read[0].shape[1]} as in series 0"
-            )
-        check_covariates(array, name)
-        index = read_index(item, name)
-        if index is not None:
-            before = None if known is None else known[i]
-            array = align(array, index, calendar, i, len(values[i]), name, before)
-        read.append(array)
-    return read
-
-
 def _names(given, what):
     if given is None:
         return ()
@@ -400,7 +261,7 @@ def _read_frame(frame, columns, wanted, fitted, allow_nan, freq):
             )
 
     def name(i):
-        return _name(i, ids)
+        return series_name(i, ids)
 
     freq, known = _spacings_of(fitted, long.type, freq, ids)
     offsets = np.cumsum([0, *map(len, rows)])
@@ -422,7 +283,7 @@ def _read_frame(frame, columns, wanted, fitted, allow_nan, freq):
                 f"{name(i)} has no row with the time stamp {lacks}, so that the covariates "
                 "there are not known: give it a row without value"
             )
-        values.append(_fill(_read_values(numbers[rows[i]], name(i), allow_nan), where))
+        values.append(_fill(read_values(numbers[rows[i]], name(i), allow_nan), where))
         if where is not None:
             future[i] = past[i] = np.empty((len(values[i]), 0))
     return SeriesSet(
@@ -449,11 +310,11 @@ def _read_wide_frame(frame, columns, fitted, allow_nan, freq):
         column = _fill(table[:, k], where)
         observed = np.flatnonzero(~np.isnan(column))
         begin = observed[0] if len(observed) else 0  # others may have begun before
-        values.append(_read_values(column[begin:], name_of(key, True), allow_nan))
+        values.append(read_values(column[begin:], name_of(key, True), allow_nan))
     n = len(ids)
     calendar = Calendar(stamp_type, calendar.spacings * n, calendar.last * n)
     nothing = [np.empty((len(item), 0)) for item in values]
-    covariates = _columns_of(nothing, nothing, None, fitted, lambda i: _name(i, ids), ())
+    covariates = _columns_of(nothing, nothing, None, fitted, lambda i: series_name(i, ids), ())
     return SeriesSet(
         values, nothing, nothing, covariates, ids, calendar, columns, library=library_of(frame)
     )
@@ -480,7 +341,7 @@ def _read_future_frame(series, frame, ahead):
     if unknown:
         raise ValueError(f"future_covariates has the unknown series {unknown[0]!r}")
     covariates, _ = long.covariates(series.columns.future, _categories(series.covariates))
-    check_ids(covariates, FUTURE, series.covariates, lambda i: _name(i, series.ids and keys))
+    check_ids(covariates, FUTURE, series.covariates, lambda i: series_name(i, series.ids and keys))
     following = dict(zip(keys, covariates, strict=True))
     joined = []
     for i, key in enumerate(expected):

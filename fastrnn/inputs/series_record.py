@@ -7,7 +7,8 @@ from fastrnn.inputs.calendars import Calendar
 from fastrnn.inputs.columns import COLUMNS, check_names
 from fastrnn.inputs.covariates import FUTURE, PAST, check_covariates, check_ids
 from fastrnn.inputs.long_frames import LONG_COLUMNS, WIDE
-from fastrnn.inputs.series import MIN_OBSERVED, SeriesSet, check_finite, check_reach
+from fastrnn.inputs.series import SeriesSet, check_reach
+from fastrnn.inputs.series_arrays import MIN_OBSERVED, check_finite
 from fastrnn.inputs.spacing import SPACING
 from fastrnn.inputs.stamps import DURATIONS, NUMBERS, STAMP_TYPE
 
