@@ -206,10 +206,11 @@ def test_same_bits_by_teams(cell, bidirectional, pooling, bptt_steps, teams):
     results = []
     for n_jobs in 1, 2, 3 + bidirectional:
         loss, grad = loss_and_grad(network, task, seed=0, bptt_steps=bptt_steps, n_jobs=n_jobs)
-        predicted = network.predict(task.sequences, n_jobs=n_jobs)
-        states = network.hidden_states(task.sequences, n_jobs=n_jobs)
-        results.append((loss, grad.tobytes(), predicted.tobytes(), states.tobytes()))
-    assert len(set(results)) == 1
+        results.append([loss, grad.tobytes()])
+        if bptt_steps is None:
+            results[-1].append(network.predict(task.sequences, n_jobs=n_jobs).tobytes())
+            results[-1].append(network.hidden_states(task.sequences, n_jobs=n_jobs).tobytes())
+    assert results[1:] == results[:1] * 2
     sizes = {2} if bidirectional else {2, 3}
     assert set(teams) == (set() if cell in NORMALIZED else sizes)
 
@@ -300,30 +301,31 @@ class CutByHand:
             dy = self.run_layer(level, inputs[level], dy, steps)
 
 
-@pytest.mark.parametrize("bptt_steps", [1, 3, 4, 11, 20, None])
 @POOLING
 @BOTH
 @LAYER_SIZES
 @CELL
-def test_truncated_gradient_is_cut_as_by_hand(
-    cell, hidden_layer_sizes, bidirectional, pooling, bptt_steps
-):
+def test_truncated_gradient_is_cut_as_by_hand(cell, hidden_layer_sizes, bidirectional, pooling):
     """Ragged sequences of up to 11 steps: pieces of one step, partial ones, whole sequences."""
     network = make_network(
         cell, hidden_layer_sizes=hidden_layer_sizes, bidirectional=bidirectional, pooling=pooling
     )
     task = make_task(11, 6, pooling=pooling)
-    _, grad = loss_and_grad(network, task, bptt_steps=bptt_steps)
     reference = CutByHand(network, cell, hidden_layer_sizes, bidirectional, pooling, 2, 3)
     places = [places_of(task, n, pooling) for n in task.indices]
     total = task.weight[np.concatenate(places)].sum()
-    for n, rows in zip(task.indices, places, strict=True):
-        label, share = task.target[rows], task.weight[rows] / total
-        reference.add(task.sequences[n], label, share, bptt_steps)
-    assert relative_error(grad, reference.grad) <= 1e-10
-    if bptt_steps == 3 and pooling != "max":
-        _, whole = loss_and_grad(network, task)
-        assert relative_error(grad, whole) > 1e-3
+    grads = {}
+    for bptt_steps in 1, 3, 4, None:
+        _, grads[bptt_steps] = loss_and_grad(network, task, bptt_steps=bptt_steps)
+        reference.grad[:] = 0
+        for n, rows in zip(task.indices, places, strict=True):
+            label, share = task.target[rows], task.weight[rows] / total
+            reference.add(task.sequences[n], label, share, bptt_steps)
+        assert relative_error(grads[bptt_steps], reference.grad) <= 1e-10, bptt_steps
+    for bptt_steps in 11, 20:
+        _, grad = loss_and_grad(network, task, bptt_steps=bptt_steps)
+        np.testing.assert_array_equal(grad, grads[None], err_msg=f"{bptt_steps=}")
+    assert pooling == "max" or relative_error(grads[3], grads[None]) > 1e-3
 
 
 @RAGGED
@@ -332,13 +334,6 @@ def test_loss_does_not_depend_on_truncation(ragged):
     whole, _ = loss_and_grad(network, task)
     cut, _ = loss_and_grad(network, task, bptt_steps=2)
     assert cut == whole
-
-
-def test_truncation_to_whole_sequences_changes_no_bit():
-    network, task = make_network("lstm", bidirectional=True), make_task(9)
-    _, whole = loss_and_grad(network, task)
-    _, cut = loss_and_grad(network, task, bptt_steps=9)
-    np.testing.assert_array_equal(cut, whole)
 
 
 @POOLING
