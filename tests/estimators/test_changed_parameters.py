@@ -206,12 +206,22 @@ def test_another_value_changes_nothing(estimator, name, tmp_path):
         assert bits(look(again, target)) == expected
 
 
-@pytest.mark.parametrize("value", ["nonsense", -5, {"no": 1}])
+# n_jobs, with which models work later too, is checked then.
 @pytest.mark.parametrize(
     ("estimator", "name"), [case for case in CASES if case.values[1] != "n_jobs"]
 )
-def test_a_wrong_value_changes_nothing(estimator, name, value):
-    # n_jobs, with which models work later too, is checked then.
+def test_a_wrong_value_changes_nothing(estimator, name):
     *_, target, look = MODELS[estimator]
-    model, expected = changed(estimator, name, value)
+    model, expected = changed(estimator, name, "nonsense")
+    assert bits(look(model, target)) == expected
+
+
+@pytest.mark.parametrize("value", ["nonsense", -5, {"no": 1}])
+@pytest.mark.parametrize("estimator", MODELS)
+def test_wrong_values_of_all_change_nothing(estimator, value):
+    *_, target, look = MODELS[estimator]
+    pickled, expected = fit(estimator)
+    model = pickle.loads(pickled)
+    names = {field.name for field in dataclasses.fields(estimator)} - {"n_jobs"}
+    model.set_params(**dict.fromkeys(names, value))
     assert bits(look(model, target)) == expected
