@@ -13,6 +13,9 @@ import numpy as np
 
 from fastrnn.inputs import frames
 from fastrnn.inputs.arrays import with_nan
+from fastrnn.inputs.columns import name_place
+from fastrnn.inputs.containers import open_container
+from fastrnn.inputs.list_cells import cells_of_lists
 from fastrnn.network import threads
 from fastrnn.standin import as_generator
 
@@ -195,7 +198,8 @@ class Importances(Mapping):
         (n_features, time_blocks).
     importances : ndarray of shape (n_features, n_repeats)
         The score minus the score with the feature permuted; with `time_blocks` of shape
-        (n_features, time_blocks, n_repeats).
+        (n_features, time_blocks, n_repeats). Features of data frames are in the order of the
+        columns of the first.
 
     Examples
     --------
@@ -318,6 +322,7 @@ def permutation_importance(
     baseline = float(score(estimator, X, y, **options))  # finds the faults of X and y, too
     if len(X) < 2:
         raise ValueError("X has 1 sequence: permuting features between sequences needs at least 2")
+    X = _opened(X)
     rng = as_generator(random_state)
     donors = [rng.permutation(len(X)) for _ in range(n_repeats)]
 
@@ -332,6 +337,20 @@ def permutation_importance(
     if time_blocks is None:
         importances = importances[:, 0]
     return Importances(importances.mean(axis=-1), importances.std(axis=-1), importances)
+
+
+def _opened(X):
+    """Sequences by position, the columns of all data frames in the order of the first."""
+    X = open_container(X, "X", "a list of sequences")
+    if frames.is_frame(X):
+        X = cells_of_lists(X)
+    if frames.is_frame(X) or (isinstance(X, np.ndarray) and X.ndim > 1):
+        return X
+    X = [open_container(item, name_place(i), "a sequence") for i, item in enumerate(X)]
+    if not frames.is_frame(X[0]):
+        return X
+    names = frames.column_names(X[0])
+    return [frames.select(item, frames.places_of(item, names)) for item in X]
 
 
 def _count_features(X):

@@ -14,6 +14,7 @@ import numpy as np
 from fastrnn.bridge import SequenceTransformer, check_is_fitted
 from fastrnn.inputs import frames
 from fastrnn.inputs.columns import Columns
+from fastrnn.inputs.list_cells import cells_of_lists
 from fastrnn.inputs.padding import pad, unpad
 from fastrnn.inputs.sequences import as_sequences
 from fastrnn.inputs.tokens import NORMAL_FORMS, TOKENIZERS, Cut
@@ -245,8 +246,9 @@ class SequenceScaler(SequenceTransformer):
 
     Each feature is shifted and divided by what `fit` found over all time steps of all sequences.
     What comes out is of the kind that went in: a list of arrays, an array of shape (n_sequences, T,
-    n_features), a table of univariate sequences, or data frames. What is missing (NaN, None, NA and
-    NaT of pandas, masked) is left out of the statistics and comes out as NaN.
+    n_features), a table of univariate sequences, or data frames. One with a row for each sequence,
+    lists in its cells, gives a list of dicts of columns. What is missing (NaN, None, NA and NaT of
+    pandas, masked) is left out of the statistics and comes out as NaN.
 
     Parameters
     ----------
@@ -431,6 +433,8 @@ class SequenceScaler(SequenceTransformer):
             scaled, values = values, np.empty((len(values), columns.width), dtype)
             ids = np.where(sequences.ids == columns.n_categories, np.nan, sequences.ids)
             values[:, numeric], values[:, columns.ids] = scaled, ids
+        if frames.is_frame(X):
+            X = cells_of_lists(X)
         if frames.is_frame(X):
             table = values.reshape(len(sequences), -1)
             return frames.replace_columns(X, dict(enumerate(table.T)))

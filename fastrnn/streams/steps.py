@@ -1,11 +1,13 @@
 """What comes before a step of the kernel, and the words of its refusals."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from numbers import Real
 
 import numpy as np
 
 from fastrnn.inputs.arrays import kernel_array, with_nan
+from fastrnn.inputs.containers import is_a, open_container
 from fastrnn.inputs.frames import column_times, is_frame
 from fastrnn.inputs.sequences import as_sequences
 from fastrnn.kernels.stream import MAX_STEPS
@@ -20,7 +22,11 @@ class Steps:
     def convert(self, x):
         """Make an array of a step that the kernel reads."""
         reading = self._snapshot.reading
-        if is_frame(x):
+        x = open_container(x, "x", "numbers")
+        row = _row_by_name(x)
+        if row is not None:
+            x = _of_frame(row, reading)[0]
+        elif is_frame(x):
             x = _of_frame(x, reading)
         if reading.tokens is not None:
             x = _ids_of_tokens(x, reading)
@@ -86,6 +92,18 @@ class Steps:
         got += "" if out.flags.aligned else ", not aligned"
         got += "" if out.flags.writeable else ", read-only"
         return ValueError(f"out must be {expected}, got {got}")
+
+
+def _row_by_name(x):
+    """Return a step whose values have names, a row of a data frame, as one; None of others."""
+    if is_a(x, "pandas.Series") and any(isinstance(name, str) for name in x.index):
+        x = x.to_dict()
+    if not isinstance(x, Mapping) or is_frame(x):
+        return None
+    row = {name: np.empty(1, object if isinstance(v, str) else None) for name, v in x.items()}
+    for name, array in row.items():
+        array[0] = x[name]
+    return row
 
 
 def _of_frame(frame, reading):
