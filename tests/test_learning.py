@@ -1,18 +1,18 @@
 """Networks learn what they are for, with one fixed setting for each task.
 
-bench/learning.py measures the same over more seeds.
+bench/learning.py measures the same over more seeds. That the first of many tokens is recalled is
+shown by the demonstration, in tests/cli/test_cli.py.
 """
 
 import numpy as np
 import pytest
 
 from fastrnn import RNNClassifier, RNNRegressor, RNNTagger
-from fastrnn.cli.demo import FIRST_TOKEN_RECALL, JAPANESE_VOWELS, RECALL_LENGTH, RECALL_TOKENS
+from fastrnn.cli.demo import JAPANESE_VOWELS
 from fastrnn.datasets import (
     REBER_SYMBOLS,
     load_japanese_vowels,
     make_adding_problem,
-    make_first_token_recall,
     make_reber,
 )
 
@@ -26,15 +26,6 @@ def test_japanese_vowels():
         model = RNNClassifier(**JAPANESE_VOWELS, random_state=seed).fit(X_train, y_train)
         scores.append(model.score(X_test, y_test))
     assert np.mean(scores) >= 0.975, scores
-
-
-def test_first_token_recall():
-    # By chance one in ten is right.
-    assert (RECALL_LENGTH, RECALL_TOKENS) == (60, 10)
-    X, y = make_first_token_recall(4200, RECALL_LENGTH, RECALL_TOKENS, random_state=0)
-    model = RNNClassifier(**FIRST_TOKEN_RECALL, random_state=0).fit(X[:3200], y[:3200])
-    assert model.cell == "carry_lstm"
-    assert model.score(X[3200:], y[3200:]) >= 0.99
 
 
 def test_adding_problem():

@@ -43,6 +43,8 @@ def figures(lines, pattern):
 
 
 def test_demo_learns(demo):
+    assert (demonstration.RECALL_LENGTH, demonstration.RECALL_TOKENS) == (60, 10)
+    assert demonstration.FIRST_TOKEN_RECALL["cell"] == "carry_lstm"
     vowels, recall = figures(demo, r"^test accuracy (\d\.\d+)")
     assert vowels >= 0.97
     assert recall >= 0.99
