@@ -20,8 +20,8 @@ ROOMS = {
     "kernels": None,  # compiled, in an order of its own
     "files": "values codec atomic layout",
     "inputs": "arrays columns containers missing pandas_frames frames stamps spacing frequencies "
-    "calendars indexes list_cells padding covariates long_frames series_arrays sequences series "
-    "series_record steps scaling tokens texts",
+    "calendars indexes list_cells items padding sequence_frames covariates long_frames "
+    "series_arrays sequences series series_record steps scaling tokens texts",
     "standin": "",
     "bridge": "",
     "network": "workspace threads batches shards cell docstrings recurrent one_direction "

@@ -9,35 +9,19 @@ so its sequences mean the same whether or not they happen to agree in length.
 """
 
 import operator
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
 
 import numpy as np
 
-from fastrnn.inputs.arrays import NUMERIC, REAL, kernel_array, missing_in, with_nan
+from fastrnn.inputs.arrays import NUMERIC, kernel_array
 from fastrnn.inputs.columns import Columns, check_shape, count_features, name_place
-from fastrnn.inputs.containers import PLAIN, open_container, open_steps, show
-from fastrnn.inputs.frames import MISSING, Frames, is_frame
+from fastrnn.inputs.containers import open_container
+from fastrnn.inputs.frames import MISSING, is_frame
+from fastrnn.inputs.items import GAPS, SEQUENCES, open_array, open_items, read_item
 from fastrnn.inputs.list_cells import cells_of_lists
 from fastrnn.inputs.missing import Times
 from fastrnn.inputs.padding import ADVICE, cut_padding, padded_steps
-
-SEQUENCES = "a list of sequences"
-SEQUENCE = "an array of shape (time, feature)"
-_GAPS = "missing='mask' accepts gaps"
-_NO_FRAME = "of dicts only one is read whose values are NumPy arrays of one length, a data frame"
-_ADVICE = (
-    (str, "; fastrnn.preprocessing.TokenEncoder makes ids of text"),
-    (
-        (timedelta, np.timedelta64),
-        "; divide by one unit of time, such as numpy.timedelta64(1, 's')",
-    ),
-    ((date, np.datetime64), "; take the time since one that is fixed, in a unit of time"),
-    (np.void, "; the fields by name, {name: X[name] for name in X.dtype.names}, are a data frame"),
-    (Mapping, "; take its values apart into columns"),
-)
-"""What to do with values of these types."""
+from fastrnn.inputs.sequence_frames import Frames
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -229,9 +213,9 @@ def as_sequences(
         wants_ids = bool(columns.ids) if columns is not None else categorical_features is not None
         was_table = n_columns is not None or padding is not None
         source = Frames.of_table(X, columns, wants_ids, was_table)
-        X = _open(source.encode(), allow_nan)
+        X = open_array(source.encode(), allow_nan)
     else:
-        X = _open_items(_open(X, allow_nan))
+        X = open_items(open_array(X, allow_nan))
         source = Frames.of_list(X, columns, n_features, time_feature)
         X = source.encode() if source.frames else X
     is_table = isinstance(X, np.ndarray) and X.ndim == 2
@@ -244,7 +228,7 @@ def as_sequences(
         lengths = np.full(len(X), X.shape[1])
         kinds = {(X.dtype.kind, X.dtype.itemsize)}
     else:
-        items = [_read_item(i, item, source, allow_nan) for i, item in enumerate(X)]
+        items = [read_item(i, item, source.name, allow_nan) for i, item in enumerate(X)]
         arrays = [item if item.ndim == 2 else item[:, np.newaxis] for item in items]
         for i, array in enumerate(arrays):
             check_shape(i, array.shape, n_features, first=arrays[0].shape)
@@ -347,148 +331,6 @@ def _read_ids(arrays, offsets, chosen, columns, source, allow_nan):
     return kernel_array(given, np.int64), missing
 
 
-def _open(X, allow_nan=False):
-    """Return `X` as the sequence type that it is, or as an array of one to three dimensions."""
-    if not isinstance(X, Sequence) or isinstance(X, str | bytes | memoryview):
-        original, X = X, _read_array(X, allow_nan=allow_nan)
-        if X.ndim == 0 and X.dtype.kind not in NUMERIC:
-            raise TypeError(f"X is of type {type(original).__name__}, expected {SEQUENCES}")
-        if not 1 <= X.ndim <= 3:
-            raise ValueError(
-                f"X has {X.ndim} dimensions, expected 3: (sequence, time, feature), "
-                "or 2 for univariate sequences"
-            )
-    if len(X) == 0:
-        raise ValueError("X is empty, expected at least one sequence")
-    return X
-
-
-def _open_items(X):
-    """Return `X` with each of its sequences opened."""
-    if isinstance(X, np.ndarray) and X.dtype != object:
-        return X
-    if set(map(type, X)) <= PLAIN:  # there may be very many
-        return X
-    return [open_container(item, name_place(i), SEQUENCE) for i, item in enumerate(X)]
-
-
-def _read_item(i, item, source, allow_nan):
-    """Return sequence `i` as an array of real numbers that has one or two dimensions."""
-    array = _read_array(item, i, allow_nan=allow_nan)
-    if array.dtype.kind not in NUMERIC:
-        array = _read_numbers(array, i, source, allow_nan)
-    if array.ndim == 0:
-        raise ValueError(
-            f"sequence {i} is a single number, expected an array of shape (time, feature). "
-            "Reshape your data: if X is one univariate sequence, pass [X]"
-        )
-    if array.ndim > 2:
-        raise ValueError(f"sequence {i} has shape {array.shape}, expected (time, feature)")
-    return array
-
-
-def _read_array(X, *place, allow_nan=False):
-    """Return the array-like `X`, found at `place`, as an array of any shape and dtype.
-
-    With `allow_nan` what is masked becomes NaN.
-    """
-    if type(X) is np.ndarray and not (place and _has_arrays(X)):
-        return with_nan(X) if allow_nan and (place or X.ndim > 1) else X
-    if hasattr(X, "tocsr"):
-        raise TypeError(
-            f"{name_place(*place)} is sparse, expected a dense array: call its toarray()"
-        )
-    if isinstance(X, Iterator | Mapping):
-        advice = ": make a list of it" if isinstance(X, Iterator) else f": {_NO_FRAME}"
-        raise TypeError(
-            f"{name_place(*place)} is of type {type(X).__name__}, "
-            f"expected {SEQUENCE if place else SEQUENCES}{advice}"
-        )
-    if isinstance(X.obj if isinstance(X, memoryview) else X, bytes | bytearray):
-        raise TypeError(
-            f"{name_place(*place)} is of type {type(X).__name__}, expected "
-            f"{SEQUENCE if place else SEQUENCES}: numpy.frombuffer makes numbers of bytes"
-        )
-    if isinstance(X, list | tuple) or type(X) is np.ndarray:
-        X = open_steps(list(X), lambda t: name_place(*place, t))
-        masked = any(isinstance(step, np.ma.MaskedArray) for step in X)
-        try:
-            array = np.ma.stack(X) if masked else np.asarray(X)
-            if array.dtype.kind in "US":  # also of what was no text before it stood beside one
-                array = np.array(X, dtype=object)
-        except (ValueError, TypeError, RuntimeError) as error:
-            raise ValueError(f"{name_place(*place)} {_ragged(X, error)}") from error
-    else:
-        try:
-            array = np.asanyarray(X)  # of a data frame too
-        except (ValueError, TypeError, RuntimeError) as error:
-            raise TypeError(
-                f"{name_place(*place)} is of type {type(X).__name__}, expected "
-                f"{SEQUENCE if place else SEQUENCES}: numpy says {error}"
-            ) from error
-    if np.ma.is_masked(array) and not allow_nan:
-        culprit = np.unravel_index(array.mask.argmax(), array.shape)
-        raise ValueError(f"{name_place(*place, *culprit)} is masked, expected a number: {_GAPS}")
-    return with_nan(array) if allow_nan and (place or array.ndim > 1) else np.asarray(array)
-
-
-def _has_arrays(array):
-    """Tell whether an array holds time steps that are arrays, as Arrow's lists of lists do."""
-    if array.dtype != object or array.ndim != 1:
-        return False
-    return any(isinstance(step, np.ndarray | list | tuple) for step in array)
-
-
-def _ragged(steps, error):
-    """Say what is wrong with nested lists that make no array."""
-    widths = []
-    for t, step in enumerate(steps):
-        try:
-            widths.append(len(step))
-        except TypeError:  # a number
-            widths.append(1)
-        if widths[t] != widths[0]:
-            return (
-                f"has {count_features(widths[t])} at time step {t}, expected {widths[0]} as before"
-            )
-    return f"cannot be made an array, expected one of shape (time, feature): {error}"
-
-
-def _read_numbers(array, i, source, allow_nan):
-    """Return sequence `i`, an array of objects or of a dtype without real numbers, as float64."""
-    if array.size == 0:
-        return np.empty(array.shape)
-    missing = [] if allow_nan or not array.ndim else missing_in(array)
-    if any(missing):
-        culprit = np.unravel_index(missing.index(True), array.shape)
-        raise ValueError(
-            f"{name_place(i, *culprit)} is missing ({array[culprit]}), expected a number: {_GAPS}"
-        )
-    kinds = {type(value) for value in array.flat}
-    wrong = tuple(k for k in kinds if not issubclass(k, REAL) or k is np.timedelta64)
-    if wrong:
-        if array.dtype.kind == "c":
-            wrong_at = array.imag.ravel() != 0  # numbers beside complex ones are complex, too
-            culprit = int(wrong_at.argmax())
-            value = array.flat[culprit]
-        else:
-            culprit, value = next(
-                (p, value) for p, value in enumerate(array.flat) if isinstance(value, wrong)
-            )
-        name = source.name(i, *np.unravel_index(culprit, array.shape))
-        if isinstance(value, complex | np.complexfloating):
-            raise ValueError(f"Complex data not supported: {name} is {value}, expected a number")
-        advice = next((text for kinds, text in _ADVICE if isinstance(value, kinds)), "")
-        raise TypeError(
-            f"{name} is {show(value)} of type {type(value).__name__}: the argument must be free of "
-            f"strings and other objects, expected numbers{advice}"
-        )
-    try:
-        return array.astype(np.float64)
-    except OverflowError as error:
-        raise ValueError(f"sequence {i} has a number that does not fit into float64") from error
-
-
 def _check_table(shape, n_features, n_columns):
     if n_columns is not None and shape[1] != n_columns:
         raise ValueError(
@@ -526,7 +368,7 @@ def _check_finite(values, offsets, arrays, numeric, allow_nan, source):
         fault = "NaN" if np.isnan(original) else str(original)
     expected = "or NaN (not inf)" if allow_nan else "(neither NaN nor inf)"
     place, n_last = source.name(i, step, feature), padded_steps(arrays[i])
-    advice = f": {_GAPS}" if np.isnan(original) else ""
+    advice = f": {GAPS}" if np.isnan(original) else ""
     if 0 < n_last == len(arrays[i]) - step and len(set(map(len, arrays))) == 1:
         advice = f"; the last {n_last} time steps of {name_place(i)} are all NaN: {ADVICE}"
     raise ValueError(f"{place} is {fault}, expected a finite number {expected}{advice}")

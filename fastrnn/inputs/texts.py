@@ -156,6 +156,10 @@ def open_texts(X):
 
 def read_ids(texts, n_ids):
     """Return arrays of ids below n_ids, which is None for any."""
+    for i, ids in enumerate(texts):
+        if np.ma.is_masked(ids):
+            t = np.ma.getmaskarray(ids).argmax()
+            raise ValueError(f"{name_place(i, t)} is masked, expected an id: a whole number >= 0")
     if n_ids is None:
         sequences = as_sequences(texts, n_features=1, categorical_features="all")
     else:

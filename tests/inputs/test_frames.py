@@ -11,6 +11,7 @@ from sequence_checks import check_ids
 from fastrnn import RNNClassifier, RNNForecaster, RNNTagger
 from fastrnn.inputs import frames
 from fastrnn.inputs.long_frames import LongColumns, LongFrame
+from fastrnn.inputs.sequence_frames import Frames
 from fastrnn.inputs.sequences import as_sequences
 from fastrnn.inputs.stamps import read_stamps
 from fastrnn.inspection import permutation_importance
@@ -36,7 +37,7 @@ class TestDicts:
         assert frames.column_names(COLUMNS) == ("x", "kind", "n")
         assert frames.shape_of(COLUMNS) == (4, 3)
         assert [frames.is_categorical(COLUMNS, j) for j in range(3)] == [False, True, False]
-        read = frames.Frames.of_list([rows(COLUMNS, [0, 1]), rows(COLUMNS, [2, 3])], None, None)
+        read = Frames.of_list([rows(COLUMNS, [0, 1]), rows(COLUMNS, [2, 3])], None, None)
         assert read.numbers == {1: {"a": 0, "b": 1, "c": 2}}
         np.testing.assert_array_equal(read.encode()[1], [[2, 1, 1], [3, 2, 1]])
 
