@@ -6,8 +6,11 @@ left out. A scorer takes a fitted tagger, X and y, and needs no more than its na
 ``GridSearchCV(tagger, grid, scoring=token_f1_scorer)``.
 """
 
+import re
+
 import numpy as np
 
+from fastrnn.inputs.containers import is_a
 from fastrnn.inputs.steps import as_step_labels, as_step_weight
 
 __all__ = [
@@ -18,6 +21,10 @@ __all__ = [
     "token_f1_score",
     "token_f1_scorer",
 ]
+
+
+_SPAN_TAG = re.compile(r"O|[BIES](-.*)?")
+"""Tags that are known to seqeval; of others it would take the first letter."""
 
 
 def token_accuracy_score(y_true, y_pred, *, sample_weight=None):
@@ -116,11 +123,20 @@ def span_f1_score(y_true, y_pred, *, average="micro"):
         raise ImportError(
             "span_f1_score needs seqeval, which is not installed: pip install 'fastrnn[spans]'"
         ) from None
+    if average not in ("micro", "macro", "weighted"):
+        raise ValueError(f"average must be 'micro', 'macro' or 'weighted', got {average!r}")
     true, predicted, kept = _read(y_true, y_pred)
     if true.kind != "strings":
         raise ValueError(
             f"y_true has {true.kind}, expected BIO tags, strings such as 'B-PER', 'I-PER' and 'O'"
         )
+    for labels, name in ((true, "y_true"), (predicted, "y_pred")):
+        for row in np.flatnonzero(kept):
+            if not _SPAN_TAG.fullmatch(labels.values[row]):
+                raise ValueError(
+                    f"{name} has {labels.values[row]!r} at {labels.place(row)}, expected 'O', or "
+                    "a type after 'B-' or 'I-'"
+                )
     ends = np.cumsum(np.add.reduceat(kept, true.offsets[:-1], dtype=np.int64))
     tags = (np.array(labels.values, dtype=object)[kept] for labels in (true, predicted))
     sequences = ([rows.tolist() for rows in np.split(flat, ends[:-1])] for flat in tags)
@@ -208,6 +224,9 @@ def span_f1_scorer(estimator, X, y):
 
 def _read(y_true, y_pred):
     """Read labels of the same steps; return also which steps are not left out."""
+    indexes = [labels.index for labels in (y_true, y_pred) if is_a(labels, "pandas.Series")]
+    if len(indexes) == 2 and not indexes[0].equals(indexes[1]):
+        raise ValueError("y_true and y_pred have indexes that differ, expected the same order")
     true = as_step_labels(y_true, name="y_true")
     predicted = as_step_labels(y_pred, np.diff(true.offsets), name="y_pred", beside="y_true")
     kept = np.array([label is not None for label in true.values])

@@ -7,13 +7,14 @@ Ragged in, ragged out. With scikit-learn installed the classes are its transform
 import itertools
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from numbers import Integral
 
 import numpy as np
 
 from fastrnn.bridge import SequenceTransformer, check_is_fitted
 from fastrnn.inputs import frames
-from fastrnn.inputs.columns import Columns
+from fastrnn.inputs.columns import Columns, name_place
 from fastrnn.inputs.list_cells import cells_of_lists
 from fastrnn.inputs.padding import pad, unpad
 from fastrnn.inputs.sequences import as_sequences
@@ -208,7 +209,7 @@ class TokenEncoder(SequenceTransformer):
     @property
     def cut(self):
         """How texts become tokens, as `fastrnn.inputs.tokens` has it."""
-        return Cut(self.lowercase, self.normalization, self.tokenizer)
+        return Cut(self.lowercase, self.normalization, self.tokenizer, self.unknown_token)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -336,7 +337,8 @@ class SequenceScaler(SequenceTransformer):
             self.feature_names_in_ = np.array(sequences.columns.names, dtype=object)
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
-        self._columns, self._n_columns = sequences.columns, sequences.n_columns
+        self._columns = replace(sequences.columns, fitted_by=type(self).__name__)
+        self._n_columns = sequences.n_columns
         return self
 
     def transform(self, X):
@@ -428,7 +430,17 @@ class SequenceScaler(SequenceTransformer):
         )
         columns, dtype = sequences.columns, sequences.values.dtype
         numeric = [j for j in range(columns.width) if j not in columns.ids]
-        values = formula(sequences.values.astype(np.float64)).astype(dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = formula(sequences.values.astype(np.float64)).astype(dtype)
+        wrong = ~np.isfinite(values) & ~np.isnan(sequences.values)
+        if wrong.any():
+            row, j = np.argwhere(wrong)[0]
+            i = int(np.searchsorted(sequences.offsets, row, side="right")) - 1
+            place = name_place(i, row - sequences.offsets[i], numeric[j])
+            raise ValueError(
+                f"{place} is {sequences.values[row, j]}, which does not fit into {dtype} when it "
+                "is scaled"
+            )
         if sequences.ids is not None:
             scaled, values = values, np.empty((len(values), columns.width), dtype)
             ids = np.where(sequences.ids == columns.n_categories, np.nan, sequences.ids)

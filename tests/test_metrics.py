@@ -92,6 +92,41 @@ def test_span_f1_of_marked_steps():
         metrics.span_f1_score([[1, 2]], [[1, 2]])
 
 
+def test_labels_of_other_indexes_are_refused():
+    pandas = pytest.importorskip("pandas")
+    y_true = pandas.Series([["a"], ["b"]], index=[4, 2])
+    y_pred = pandas.Series([["b"], ["a"]], index=[2, 4])
+    with pytest.raises(ValueError, match=r"^y_true and y_pred have indexes that differ, .*"):
+        metrics.token_accuracy_score(y_true, y_pred)
+    assert metrics.token_accuracy_score(y_true, y_pred.loc[[4, 2]]) == 1.0
+    assert metrics.token_accuracy_score(y_true, [["a"], ["b"]]) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("y_true", "y_pred", "message"),
+    [
+        ([["O", "NN"]], [["O", "O"]], "^y_true has 'NN' at sequence 0, step 1, expected 'O', or a"),
+        ([["O"], ["O"]], [["O"], ["PER-B"]], "^y_pred has 'PER-B' at sequence 1, step 0, expected"),
+        ([["Org"]], [["O"]], "^y_true has 'Org' at"),
+        ([["L-PER"]], [["O"]], "^y_true has 'L-PER' at"),
+        ([["o"]], [["O"]], "^y_true has 'o' at"),
+    ],
+)
+def test_span_f1_of_other_tags(y_true, y_pred, message):
+    pytest.importorskip("seqeval")
+    with pytest.raises(ValueError, match=message):
+        metrics.span_f1_score(y_true, y_pred)
+
+
+def test_span_f1_of_tags_with_ends():
+    pytest.importorskip("seqeval")
+    tags = [["B-PER", "E-PER", "S-LOC", "O", "B", "I"]]
+    assert metrics.span_f1_score(tags, tags) == 1.0
+    for average in (None, "binary", "samples"):
+        with pytest.raises(ValueError, match=r"^average must be 'micro', 'macro' or 'weighted'"):
+            metrics.span_f1_score(tags, tags, average=average)
+
+
 def test_span_f1_without_seqeval(monkeypatch):
     monkeypatch.setitem(sys.modules, "seqeval", None)
     monkeypatch.setitem(sys.modules, "seqeval.metrics", None)

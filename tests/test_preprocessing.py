@@ -141,6 +141,7 @@ def test_columns_of_frames(library):
         (["ab", float("nan")], TypeError, r"^sequence 1 is of type float, expected"),
         (["ab", b"cd"], TypeError, r"^sequence 1 is of type bytes, expected"),
         (["ab", {"c"}], TypeError, r"^sequence 1 is of type set, expected"),
+        (["ab", iter("c")], TypeError, r"^sequence 1 is of type str_\w+, .*: make a list of it$"),
         ([["a"], ["b", 3]], TypeError, r"^sequence 1, token 1 is of type int, expected a string$"),
         ([["a"], ["b", ""]], ValueError, r"^sequence 1, token 1 is an empty string$"),
     ],
@@ -163,6 +164,9 @@ def test_text_without_words():
     [
         (str.upper, "^tokenizer must return a list of strings, for sequence 0 it returned str$"),
         (len, "^tokenizer must return a list of strings, for sequence 0 it returned int$"),
+        (set, "^tokenizer must return a list of strings, for sequence 0 it returned set$"),
+        (lambda text: {"a": 1}, "for sequence 0 it returned dict$"),
+        (lambda text: b"a", "for sequence 0 it returned bytes$"),
         (lambda text: [1], "^sequence 0, token 0 is of type int, expected a string$"),
     ],
 )
@@ -251,6 +255,26 @@ def test_same_kind_of_container(method, dtype):
     assert all(row.shape == (5,) for row in alone)
     np.testing.assert_array_equal(alone, scaled)
     assert SequenceScaler(method).fit_transform(table.tolist()).shape == (4, 5)
+
+
+def test_what_is_too_large_when_it_is_scaled_is_told():
+    scaler = SequenceScaler("minmax").fit([np.array([[0.0, 1.0], [1e-300, 2.0]])])
+    message = r"^sequence 1, time step 1, feature 0 is 1e\+30, which does not fit into float64 when"
+    with pytest.raises(ValueError, match=message):
+        scaler.transform([np.zeros((1, 2)), np.array([[0, 1.0], [1e30, 1.0]])])
+    small = SequenceScaler().fit([np.array([1.0, 1 + 1e-6])])
+    with pytest.raises(ValueError, match=r"time step 0, feature 0 is .*, which .* into float32"):
+        small.transform([np.array([3e38], np.float32)])
+    with pytest.raises(ValueError, match="which does not fit into float32"):
+        SequenceScaler().fit([np.array([0.0, 1e30])]).inverse_transform([np.float32([1e20])])
+    assert np.isnan(scaler.transform([np.full((1, 2), np.nan)])[0]).all()
+
+
+def test_messages_name_the_scaler():
+    pandas = pytest.importorskip("pandas")
+    scaler = SequenceScaler().fit([pandas.DataFrame({"a": [1.0, 2.0]})])
+    with pytest.warns(UserWarning, match="feature names, but SequenceScaler was fitted with"):
+        scaler.transform([np.ones((2, 1))])
 
 
 def test_whole_numbers_become_float64():

@@ -332,9 +332,15 @@ class RNNLanguageModel(LanguageModelParameters, RNNBase):
         self.check_fitted()
         if isinstance(length, bool) or not isinstance(length, Integral) or length < 0:
             raise ValueError(f"length must be a whole number >= 0, got {length!r}")
-        if not isinstance(temperature, Real) or not 0 <= temperature < math.inf:
+        if (
+            isinstance(temperature, bool)
+            or not isinstance(temperature, Real)
+            or not 0 <= temperature < math.inf
+        ):
             raise ValueError(f"temperature must be a number >= 0, got {temperature!r}")
-        if top_k is not None and (not isinstance(top_k, Integral) or top_k < 1):
+        if isinstance(top_k, bool) or not (
+            top_k is None or (isinstance(top_k, Integral) and top_k >= 1)
+        ):
             raise ValueError(f"top_k must be None or a whole number >= 1, got {top_k!r}")
         rng = as_generator(random_state)
         ids, states = self.reader_.read_prompt(prompt), self.network_.initial_states(1)

@@ -99,6 +99,11 @@ class TextReader:
             ids = encoder.transform(texts)
             tokens = [encoder.unknown_token, *encoder.vocabulary_]
         end = None if is_long else len(tokens)
+        if end is not None and END in tokens:
+            raise ValueError(
+                f"X has the token {END!r}, which stands for the ends of separate texts: leave it "
+                "out, or give one long text"
+            )
         vocabulary = Vocabulary(encoder, tokens if is_long else [*tokens, END], end)
         read = _steps_to_learn(ids, vocabulary, parameters)
         return cls(vocabulary, read.counts), read
@@ -188,6 +193,7 @@ class TextReader:
                 "tokens": encoder.vocabulary_,
                 "unknown": 0 if self.counts[0] > 0 else None,
                 "spelling": encoder.cut.spelling,
+                "end": None if vocabulary.end is None else END,
             }
         n_ids = vocabulary.size - (vocabulary.end is not None)
         return Reading.of_columns(self.columns, n_ids=(n_ids,), columns=None, **tokens)

@@ -80,6 +80,12 @@ def open_list(values, place, expected):
     return values
 
 
+def open_text(X, place, expected):
+    """Return what has texts, tokens or ids: arrays of Arrow become lists."""
+    X = open_container(X, place, expected)
+    return X.to_pylist() if is_a(X, "pyarrow.Array", "pyarrow.ChunkedArray") else X
+
+
 def is_a(X, *names):
     """Tell whether the class of X, or one that it inherits from, is among `names`.
 

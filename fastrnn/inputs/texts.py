@@ -9,7 +9,7 @@ import numpy as np
 
 from fastrnn.inputs import frames
 from fastrnn.inputs.columns import Columns, name_place
-from fastrnn.inputs.containers import open_container, open_list
+from fastrnn.inputs.containers import open_list, open_text
 from fastrnn.inputs.sequences import Sequences, as_sequences
 
 END = "<eos>"
@@ -107,6 +107,11 @@ class Texts(Sequences):
 
 def read_tokens(tokens, n_outputs, unknown, spelling):
     """Return the tokens of a vocabulary from elsewhere as a list."""
+    if not isinstance(tokens, list | tuple | np.ndarray):
+        raise TypeError(
+            f"tokens are of type {type(tokens).__name__}, expected a list of them in the order of "
+            "their ids"
+        )
     tokens = list(tokens)
     wrong = [token for token in tokens if not isinstance(token, str) or not token]
     if wrong:
@@ -137,25 +142,38 @@ def open_texts(X):
     if frames.is_frame(X):
         raise TypeError(f"X is a {type(X).__name__}, expected one of its columns")
     expected = "a text, a list of texts or of lists of tokens, or ids"
-    X = open_list(X, "X", expected)
+    X = open_text(open_list(X, "X", expected), "X", expected)
     if not isinstance(X, Iterable):
         raise TypeError(f"X is of type {type(X).__name__}, expected {expected}")
+    if isinstance(X, np.ndarray) and X.ndim == 0:
+        raise TypeError("X is an array without axes, expected a text, or an array of ids")
     items = [
-        open_container(item, name_place(i), "a text, a list of tokens, or ids")
+        open_text(item, name_place(i), "a text, a list of tokens, or ids")
         for i, item in enumerate(X)
     ]
     if not items:
         raise ValueError("X is empty, expected a text")
-    if isinstance(items[0], Real):
-        return True, [np.asarray(items)], True
     token = items[0]
+    if isinstance(token, Real) or token is np.ma.masked:
+        return True, [X if isinstance(X, np.ndarray) else items], True
     if isinstance(token, Iterable) and not isinstance(token, str):
         token = next(iter(token), "")
     return False, items, isinstance(token, Real)
 
 
+def _refuse_text(texts):
+    """Refuse text among ids, which would make text of all that stand beside it."""
+    for i, text in enumerate(texts):
+        if isinstance(text, str):
+            raise TypeError(f"sequence {i} is the text {text[:50]!r}, expected ids")
+        if isinstance(text, list | tuple) and any(issubclass(t, str) for t in set(map(type, text))):
+            t = [isinstance(token, str) for token in text].index(True)
+            raise TypeError(f"sequence {i}, token {t} is {text[t]!r}, expected an id")
+
+
 def read_ids(texts, n_ids):
     """Return arrays of ids below n_ids, which is None for any."""
+    _refuse_text(texts)
     for i, ids in enumerate(texts):
         if np.ma.is_masked(ids):
             t = np.ma.getmaskarray(ids).argmax()

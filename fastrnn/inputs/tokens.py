@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from fastrnn.inputs import frames
-from fastrnn.inputs.columns import name_place
-from fastrnn.inputs.containers import open_container
+from fastrnn.inputs.containers import open_text
 
 OF_0_1 = "-0.1"
 """What is added to "char" and "word" for the rules of version 0.1.0."""
@@ -69,6 +68,12 @@ def _find_words(text):
     return (_SIMPLE_WORD if is_simple else _word()).findall(text)
 
 
+def _has_no_order(X):
+    """Tell whether something is no list of tokens, or of texts, that can be read twice."""
+    no_lists = bytes | Iterator | Mapping | Set
+    return isinstance(X, no_lists) or not isinstance(X, Iterable)
+
+
 @dataclass(frozen=True)
 class Spelling:
     """How tokens are written, whatever they are in a text."""
@@ -90,6 +95,7 @@ class Cut(Spelling):
     """How texts become tokens; a `tokenizer` is one of TOKENIZERS, or a callable."""
 
     tokenizer: str | Callable = "char"
+    unknown: str = ""  # which "word" does not cut, as "<unk>" would be
 
     @property
     def spelling(self):
@@ -105,8 +111,8 @@ class Cut(Spelling):
         """Yield the tokens of each of several texts; lists of tokens are only spelled."""
         if isinstance(X, str | bytes):
             raise TypeError(f"X is of type {type(X).__name__}, expected a list: pass [X]")
-        X = open_container(X, "X", "a list of texts or of token lists")
-        if isinstance(X, Iterator | Mapping | Set) or not isinstance(X, Iterable):
+        X = open_text(X, "X", "a list of texts or of token lists")
+        if _has_no_order(X):
             advice = ": make a list of it" if isinstance(X, Iterator) else ""
             raise TypeError(
                 f"X is of type {type(X).__name__}, expected a list of texts or of token lists"
@@ -125,16 +131,18 @@ class Cut(Spelling):
 
     def _of_one(self, i, item):
         """Return the tokens of sequence `i` as a sequence of strings."""
+        item = open_text(item, f"sequence {i}", "a text or a list of tokens")
         is_text = isinstance(item, str)
         if is_text:
             tokens = self._cut(i, item)
-        elif isinstance(item, bytes | Mapping | Set) or not isinstance(item, Iterable):
+        elif _has_no_order(item):
+            advice = ": make a list of it" if isinstance(item, Iterator) else ""
             raise TypeError(
                 f"sequence {i} is of type {type(item).__name__}, expected a text or a list of "
-                "tokens"
+                f"tokens{advice}"
             )
         else:
-            tokens = list(open_container(item, name_place(i), "a text or a list of tokens"))
+            tokens = list(item)
         if not isinstance(tokens, str):
             for t, token in enumerate(tokens):
                 if not isinstance(token, str):
@@ -158,7 +166,7 @@ class Cut(Spelling):
             return self._characters(text)
         if self.tokenizer == "word":
             # Cut first: what is made lower case may be longer then, and has other neighbours.
-            words = _find_words(text)
+            words = self._words(text)
             return [self.of(word) for word in words] if self.lowercase else words
         text = self.of(text) if self.lowercase else text
         if self.tokenizer == f"char{OF_0_1}":
@@ -166,12 +174,20 @@ class Cut(Spelling):
         if self.tokenizer == f"word{OF_0_1}":
             return _SIMPLE_WORD.findall(text)
         tokens = self.tokenizer(text)
-        if isinstance(tokens, str) or not isinstance(tokens, Iterable):
+        if isinstance(tokens, str) or (_has_no_order(tokens) and not isinstance(tokens, Iterator)):
             raise TypeError(
                 f"tokenizer must return a list of strings, for sequence {i} it returned "
                 f"{type(tokens).__name__}"
             )
         return list(tokens)
+
+    def _words(self, text):
+        """Return the words of a text, with the unknown token whole."""
+        unknown = self.unknown
+        if not unknown or unknown not in text or len(_find_words(unknown)) == 1:
+            return _find_words(text)
+        first, *others = map(_find_words, text.split(unknown))
+        return [*first, *(word for words in others for word in (unknown, *words))]
 
     def _characters(self, text):
         """Return each code point of a text, made lower case by itself.

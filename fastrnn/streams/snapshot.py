@@ -33,6 +33,7 @@ class Reading:
     unknown: int | None = None  # the id of all other tokens; None if they are an error
     spelling: Spelling | None = None  # how these are written
     gaps: Gaps = NO_GAPS  # what is read of missing values and of times
+    end: str | None = None  # the token of the end of a text, which is none that can be read
 
     @classmethod
     def of_columns(cls, fitted, **others):
@@ -46,7 +47,10 @@ class Reading:
 
     def id_of(self, token):
         """Return the id of a token, or refuse one that is not in the vocabulary."""
-        k = self.tokens.get(self.spelling.of(token), self.unknown)
+        k = self.tokens.get(self.spelling.of(token))
+        if k is None and token == self.end:
+            raise ValueError(f"x has {token!r}, the end of a text: reset begins another")
+        k = self.unknown if k is None else k
         if k is None:
             raise ValueError(f"x has {token!r}, which is not a token of the vocabulary")
         return k

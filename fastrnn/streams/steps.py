@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -128,9 +128,14 @@ def _of_frame(frame, reading):
 
 def _ids_of_tokens(x, reading):
     """The ids of tokens, where they are given as such."""
-    if isinstance(x, str):
-        return reading.id_of(x)
-    array = np.asarray(x)
-    if array.dtype.kind != "U":
+    if isinstance(x, Integral) or (isinstance(x, np.ndarray) and x.dtype.kind not in "UO"):
         return x
-    return np.array([reading.id_of(token) for token in array.ravel().tolist()]).reshape(array.shape)
+    # Left to itself, numpy would write numbers beside tokens as text, and cut characters of zero.
+    array = np.array(x, dtype=object)
+    tokens = array.ravel().tolist()
+    if not any(isinstance(token, str) for token in tokens):
+        return x
+    for token in tokens:
+        if not isinstance(token, str):
+            raise TypeError(f"x has {token!r} among tokens, expected tokens alone, or ids alone")
+    return np.array([reading.id_of(token) for token in tokens], np.int64).reshape(array.shape)

@@ -4,6 +4,7 @@
 import pickle
 import sys
 import unicodedata
+from collections import namedtuple
 
 import numpy as np
 import pytest
@@ -130,6 +131,67 @@ def test_the_rules_of_0_1_0_stay():
     assert cut("\u0130", **dotted | {"tokenizer": "char-0.1"}) == ["i", "\u0307"]
     text = "Don't  stop, it's 3.5 \u00e9t\u00e9 \u2019"
     assert cut(text) == cut(text, tokenizer="word-0.1")
+
+
+@pytest.mark.parametrize(
+    ("unknown", "text", "tokens"),
+    [
+        ("<unk>", "<unk><unk>a <unk>s!", ["<unk>", "<unk>", "a", "<unk>", "s", "!"]),
+        ("[UNK]", "a[UNK]", ["a", "[UNK]"]),
+        ("unk", "junk unk", ["junk", "unk"]),
+        ("?", "a??", ["a", "?", "?"]),
+        ("", "ab", ["ab"]),
+    ],
+)
+def test_the_unknown_token_is_not_cut(unknown, text, tokens):
+    assert TokenEncoder("word", unknown_token=unknown).tokenize([text]) == [tokens]
+
+
+# Containers.
+
+
+def _columns():
+    """What has texts, by the library that makes it."""
+    return {
+        "pandas": lambda lib: lib.Series(["to be", "be"], index=[3, 1]),
+        "pandas ": lambda lib: lib.Series(["to be", "be"], dtype="category"),
+        "polars": lambda lib: lib.Series(["to be", "be"]),
+        "polars ": lambda lib: lib.Series([["to", "be"], ["be"]]),
+        "pyarrow": lambda lib: lib.array(["to be", "be"]),
+        "pyarrow ": lambda lib: lib.chunked_array([["to be"], ["be"]]),
+        "pyarrow  ": lambda lib: lib.array([["to", "be"], ["be"]]),
+    }
+
+
+@pytest.mark.parametrize("name", _columns())
+def test_columns_of_texts(name):
+    X = _columns()[name](pytest.importorskip(name.strip()))
+    assert TokenEncoder("word").fit(X).transform(X)[0].tolist() == [2, 1]
+    model = RNNLanguageModel(2, tokenizer="word", max_iter=1, random_state=0)
+    with pytest.warns(UserWarning, match="max_iter"):
+        model.fit(X)
+    assert model.tokens_ == ["<unk>", "be", "to", "<eos>"]
+
+
+def test_columns_and_tensors_of_ids():
+    torch, pyarrow = pytest.importorskip("torch"), pytest.importorskip("pyarrow")
+    expected = [0, 1, 2, "<eos>"]
+    for X in ([torch.tensor([1, 2]), torch.tensor([0])], pyarrow.array([[1, 2], [0]])):
+        with pytest.warns(UserWarning, match="max_iter"):
+            model = RNNLanguageModel(2, max_iter=1, random_state=0).fit(X)
+        assert model.tokens_ == expected
+    with pytest.warns(UserWarning, match="max_iter"):
+        assert RNNLanguageModel(2, max_iter=1).fit(torch.tensor([1, 2, 0])).tokens_ == expected[:3]
+
+
+def test_texts_with_the_names_of_fields_are_refused():
+    pair = namedtuple("Pair", "text label")
+    for X in ([pair("to be", "be")], pair("to be", "be")):
+        for fit in (TokenEncoder("word").fit, RNNLanguageModel(2, tokenizer="word").fit):
+            with pytest.raises(
+                TypeError, match="is a named tuple Pair with the fields text, label"
+            ):
+                fit(X)
 
 
 # Characters.

@@ -196,9 +196,15 @@ class TestRefusals:
             (["a", "b", "c"], ValueError, "the first of the tokens must be '<unk>', .* got 'a'"),
             (["a", "b", "b"], ValueError, "got 3, 2 of them different"),
             (["a", "b", 3], TypeError, "must be strings that are not empty, got 3"),
+            (dict.fromkeys(["<unk>", "b", "c"]), TypeError, "are of type dict, expected a list of"),
         ]:
             with pytest.raises(error, match=message):
                 from_torch(given, RNNLanguageModel(), tokens=tokens)
+        lower = RNNLanguageModel(lowercase=True)
+        with pytest.raises(
+            ValueError, match=r"token 2 is 'The', which no text has.* written 'the'"
+        ):
+            from_torch(given, lower, tokens=["<unk>", "cat", "The"])
         with pytest.raises(ValueError, match="tokenizer='word' has no effect on ids"):
             from_torch(given, RNNLanguageModel(tokenizer="word"))
 
