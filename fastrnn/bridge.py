@@ -63,9 +63,10 @@ class SequenceTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         ----------
         transform : {"default", "pandas", "polars"}, default=None
             "default": the kind of what went in. "pandas", "polars": a list with a data frame for
-            each sequence, whose columns have the names of `get_feature_names_out`; for a table of
-            univariate sequences one data frame. None changes nothing. Until it is chosen, it is
-            what ``sklearn.set_config(transform_output=...)`` says.
+            each sequence, whose columns have the names of `get_feature_names_out`; for a Series
+            with an index a Series of such; for a table of univariate sequences one data frame.
+            None changes nothing. Until it is chosen, it is what
+            ``sklearn.set_config(transform_output=...)`` says.
 
         Returns
         -------

@@ -167,7 +167,7 @@ class TokenEncoder(SequenceTransformer):
         sequences = self.cut.tokens(X)
         ids = [np.array([known(token, 0) for token in tokens], np.int64) for tokens in sequences]
         library = self.output_library
-        return [frames.as_frame(item, ["token"], library) for item in ids] if library else ids
+        return frames.as_frames(ids, ["token"], library, X) if library else ids
 
     def inverse_transform(self, X):
         """Return the tokens of ids.
@@ -361,7 +361,7 @@ class SequenceScaler(SequenceTransformer):
         names = self.get_feature_names_out()
         if frames.is_frame(scaled) or (isinstance(scaled, np.ndarray) and scaled.ndim == 2):
             return frames.as_frame(scaled, names, library)
-        return [frames.as_frame(item, names, library) for item in scaled]
+        return frames.as_frames(scaled, names, library, X)
 
     def inverse_transform(self, X):
         """Undo the scaling.

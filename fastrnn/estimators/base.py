@@ -471,7 +471,11 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
             names = self.reader_.feature_names
             if names is not None and names != tuple(input_features):
                 raise ValueError("input_features is not equal to feature_names_in_")
-            if len(input_features) != self.n_features_in_:
+            # A column of a table has sequences of several features in its cells.
+            is_column = names is None and self.reader_.columns.width == self.n_features_in_
+            if len(input_features) != self.n_features_in_ and (
+                not is_column or len(input_features) != 1
+            ):
                 raise ValueError(
                     "input_features should have length equal to number of features "
                     f"({self.n_features_in_}), got {len(input_features)}"

@@ -253,6 +253,14 @@ def replace_columns(frame, columns):
     return frame
 
 
+def as_frames(sequences, names, library, X):
+    """Return sequences made of `X` as data frames: a list, or a Series with the index of X."""
+    made = [as_frame(sequence, names, library) for sequence in sequences]
+    if library == "pandas" and is_a(X, "pandas.Series"):  # whose index the rows of states will have
+        return type(X)(made, index=X.index, dtype=object)
+    return made
+
+
 def as_frame(array, names, library):
     """Return an array (T, n) or (T,), or a frame, as a data frame of "pandas" or "polars"."""
     make = importlib.import_module(library).DataFrame

@@ -10,8 +10,9 @@ from fastrnn.preprocessing import SequenceScaler, TokenEncoder
 pytest.importorskip("sklearn")
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
@@ -305,3 +306,88 @@ def test_a_kind_that_there_is_not_is_refused_at_once(monkeypatch):
             ):
                 transformer.set_output(transform="polars")
         assert transformer.output_library is None
+
+
+# Other tools of scikit-learn.
+
+
+def test_steps_are_kept_from_one_fit_to_the_next(tmp_path):
+    X, y = label_sequences(12)
+    texts = ["good day", "bad"] * 6
+    for steps, given in [
+        ((SequenceScaler(), quick()), X),
+        ((TokenEncoder("word", normalization="NFC"), quick(embedding_dim=2)), texts),
+    ]:
+        expected = make_pipeline(*map(clone, steps)).fit(given, y).predict_proba(given)
+        for _ in range(2):
+            kept = make_pipeline(*steps, memory=str(tmp_path)).fit(given, y)
+            np.testing.assert_array_equal(kept.predict_proba(given), expected)
+
+
+def test_states_are_columns_beside_others():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(
+        {"text": ["good day", "bad"] * 4, "stars": range(8)}, index=range(8, 0, -1)
+    )
+    states = make_pipeline(TokenEncoder("word"), quick(embedding_dim=2))
+    columns = ColumnTransformer([("text", states, "text"), ("rest", "passthrough", ["stars"])])
+    y = [1, 0] * 4
+    table = columns.fit(frame, y).transform(frame)
+    names = [f"text__rnnclassifier{j}" for j in range(4)] + ["rest__stars"]
+    assert columns.get_feature_names_out().tolist() == names
+    chosen = clone(columns).set_output(transform="pandas").fit(frame, y).transform(frame)
+    assert list(chosen.columns) == names and list(chosen.index) == list(frame.index)
+    np.testing.assert_array_equal(chosen.to_numpy(), table)
+
+
+def test_rows_keep_their_index():
+    """Where a table of texts was shuffled, its states would else stand beside other rows."""
+    pandas = pytest.importorskip("pandas")
+    X, y = label_sequences(4)
+    texts = ["good", "bad", "day", "bad day"]
+    cells = pandas.DataFrame({"text": texts, "x": [x.tolist() for x in X]}, index=[2, 0, 3, 1])
+    for step, column in ((TokenEncoder("word"), "text"), (SequenceScaler(), "x")):
+        step.set_output(transform="pandas").fit(cells[column])
+        assert list(step.transform(cells[column]).index) == [2, 0, 3, 1]
+        assert type(step.transform(list(cells[column]))) is list
+    words = make_pipeline(TokenEncoder("word"), quick(embedding_dim=2))
+    columns = ColumnTransformer([("a", words, "text"), ("b", quick(), "x")])
+    expected = columns.fit(cells, y).transform(cells)
+    chosen = columns.set_output(transform="pandas").fit(cells, y).transform(cells)
+    np.testing.assert_array_equal(chosen.to_numpy(), expected)
+
+
+def test_states_of_several_estimators_side_by_side():
+    X, y = label_sequences(12)
+    union = make_union(quick(), make_pipeline(SequenceScaler(), quick(cell="gru"))).fit(X, y)
+    states = union.transform(X)
+    np.testing.assert_array_equal(states[:, :4], quick().fit(X, y).transform(X))
+    expected = [f"rnnclassifier__rnnclassifier{j}" for j in range(4)]
+    expected += [f"pipeline__rnnclassifier{j}" for j in range(4)]
+    assert union.get_feature_names_out().tolist() == expected
+
+
+def test_targets_are_transformed():
+    X, y = label_sequences(12)
+    y = np.array([len(x) for x in X], float)
+    model = TransformedTargetRegressor(
+        make_pipeline(SequenceScaler(), quick(RNNRegressor)), func=np.log, inverse_func=np.exp
+    )
+    plain = make_pipeline(SequenceScaler(), quick(RNNRegressor)).fit(X, np.log(y))
+    np.testing.assert_allclose(model.fit(X, y).predict(X), np.exp(plain.predict(X)), rtol=1e-6)
+
+
+def test_names_and_numbers_of_features_go_through():
+    pandas = pytest.importorskip("pandas")
+    X, y = label_sequences(12)
+    frames = [pandas.DataFrame(x, columns=["a", "b", "c"]) for x in X]
+    model = make_pipeline(SequenceScaler(), quick()).fit(frames, y)
+    assert (
+        model.feature_names_in_.tolist() == model[-1].feature_names_in_.tolist() == ["a", "b", "c"]
+    )
+    assert model.n_features_in_ == 3
+    assert model[:-1].get_feature_names_out().tolist() == ["a", "b", "c"]
+    with pytest.raises(ValueError, match=r"^sequence 1 has 2 features, expected 3"):
+        make_pipeline(SequenceScaler(), quick()).fit(X, y).predict([X[0], X[1][:, :2]])
+    with pytest.raises(ValueError, match=r"^sequence 1 has columns \['a', 'b'\], expected \['a', "):
+        model.predict([frames[0], frames[1][["a", "b"]]])
