@@ -137,12 +137,13 @@ def test_columns_of_frames(library):
         (np.zeros((2, 2, 2)), ValueError, r"^X has 3 dimensions, expected 1: texts, or 2"),
         (["ab", ""], ValueError, r"^sequence 1 is empty, expected at least one token$"),
         (["ab", []], ValueError, r"^sequence 1 is empty, expected at least one token$"),
-        (["ab", None], TypeError, r"^sequence 1 is of type NoneType, expected a text or a list"),
-        (["ab", float("nan")], TypeError, r"^sequence 1 is of type float, expected"),
+        (["ab", None], TypeError, r"^sequence 1 is missing \(None\), expected a text or a list of"),
+        (["ab", float("nan")], TypeError, r"^sequence 1 is missing \(nan\), expected a text"),
+        (["ab", 3.5], TypeError, r"^sequence 1 is of type float, expected .*, got 3\.5$"),
         (["ab", b"cd"], TypeError, r"^sequence 1 is of type bytes, expected"),
         (["ab", {"c"}], TypeError, r"^sequence 1 is of type set, expected"),
         (["ab", iter("c")], TypeError, r"^sequence 1 is of type str_\w+, .*: make a list of it$"),
-        ([["a"], ["b", 3]], TypeError, r"^sequence 1, token 1 is of type int, expected a string$"),
+        ([["a"], ["b", 3]], TypeError, r"^sequence 1, token 1 is of type int, .*a string, got 3$"),
         ([["a"], ["b", ""]], ValueError, r"^sequence 1, token 1 is an empty string$"),
     ],
 )
@@ -167,7 +168,7 @@ def test_text_without_words():
         (set, "^tokenizer must return a list of strings, for sequence 0 it returned set$"),
         (lambda text: {"a": 1}, "for sequence 0 it returned dict$"),
         (lambda text: b"a", "for sequence 0 it returned bytes$"),
-        (lambda text: [1], "^sequence 0, token 0 is of type int, expected a string$"),
+        (lambda text: [1], "^sequence 0, token 0 is of type int, expected a string, got 1$"),
     ],
 )
 def test_tokenizer_that_makes_no_tokens(tokenizer, message):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from fastrnn.inputs import frames
-from fastrnn.inputs.containers import open_text
+from fastrnn.inputs.containers import open_text, show
 
 OF_0_1 = "-0.1"
 """What is added to "char" and "word" for the rules of version 0.1.0."""
@@ -136,7 +136,12 @@ class Cut(Spelling):
         if is_text:
             tokens = self._cut(i, item)
         elif _has_no_order(item):
-            advice = ": make a list of it" if isinstance(item, Iterator) else ""
+            if frames.is_missing(item):
+                raise TypeError(
+                    f"sequence {i} is missing ({show(item)}), expected a text or a list of tokens: "
+                    "leave it out, or give what stands for it"
+                )
+            advice = ": make a list of it" if isinstance(item, Iterator) else f", got {show(item)}"
             raise TypeError(
                 f"sequence {i} is of type {type(item).__name__}, expected a text or a list of "
                 f"tokens{advice}"
@@ -148,7 +153,7 @@ class Cut(Spelling):
                 if not isinstance(token, str):
                     raise TypeError(
                         f"sequence {i}, token {t} is of type {type(token).__name__}, expected a "
-                        "string"
+                        f"string, got {show(token)}"
                     )
                 if not token:
                     raise ValueError(f"sequence {i}, token {t} is an empty string")

@@ -28,7 +28,11 @@ def test_tokens_that_come_only_once_are_refused():
         ([1, 2, "a"], TypeError, r"^sequence 0, token 2 is 'a', expected an id$"),
         ([[1, 2], [0, "1"]], TypeError, r"^sequence 1, token 1 is '1', expected an id$"),
         ([[1, 2], "ab"], TypeError, r"^sequence 1 is the text 'ab', expected ids$"),
-        (["ab", [1, 2]], TypeError, r"^sequence 1, token 0 is of type int, expected a string$"),
+        (
+            ["ab", [1, 2]],
+            TypeError,
+            r"^sequence 1, token 0 is of type int, expected a string, got 1",
+        ),
         (np.ma.array([1, 2, 3], mask=[0, 1, 0]), ValueError, r"time step 1 is masked, expected"),
         (np.ma.array([1, 2, 3], mask=[1, 0, 0]), ValueError, r"time step 0 is masked, expected"),
         (np.array("abc"), TypeError, r"^X is an array without axes, expected a text, or an array"),
