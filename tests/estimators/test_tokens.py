@@ -189,7 +189,7 @@ def test_ids_that_fit_has_not_seen(method):
         predict([[0.5]])
     with pytest.raises(ValueError, match=r"^sequence 0 has 2 features, expected 1$"):
         predict([[[0, 1]]])
-    with pytest.raises(TypeError, match=r"^sequence 0 is of type str.*TokenEncoder"):
+    with pytest.raises(TypeError, match=r"^sequence 0 is 'abc' of type str.*TokenEncoder"):
         predict(["abc"])
 
 
@@ -281,10 +281,8 @@ def test_frames(library):
     )
     with pytest.raises(ValueError, match=message):
         model.predict([X[0], strange])
-    with pytest.raises(
-        ValueError, match=r"^sequence 0: The feature names should match(.|\n)*order"
-    ):
-        model.predict([X[0][["number", "word", "shape"]]])
+    other_order = model.predict_proba([X[0][["number", "word", "shape"]]])
+    np.testing.assert_array_equal(other_order, model.predict_proba(X[:1]))
     with pytest.raises(TypeError, match=r"^sequence 0, feature 0 \('word'\) holds categories, exp"):
         learner().fit(X, y)
     with (
