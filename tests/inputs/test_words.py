@@ -14,9 +14,9 @@ from fastrnn.inputs.tokens import Cut, Spelling
 from fastrnn.preprocessing import TokenEncoder
 
 SCRIPTS = {  # with blanks between the tokens
-    "Latin": "the na\u00efve caf\u00e9 don't well\u2019s ' \u2019 x_2 3 , 5",
-    "Latin, decomposed": unicodedata.normalize("NFD", "le na\u00efve caf\u00e9 d'\u00e9t\u00e9"),
-    "Latin, Vietnamese": unicodedata.normalize("NFD", "ti\u1ebfng vi\u1ec7t nam"),
+    "Latin": "the naïve café don't well\u2019s ' \u2019 x_2 3 , 5",
+    "Latin, decomposed": unicodedata.normalize("NFD", "le naïve café d'\u00e9t\u00e9"),
+    "Latin, Vietnamese": unicodedata.normalize("NFD", "ti\u1ebfng vi\u1ec7t"),
     "Latin, Catalan": "la col\u00b7lecci\u00f3",
     "Latin, Hawaiian": "ka \u02bb\u014dlelo hawai\u02bbi",
     "Greek, decomposed": unicodedata.normalize("NFD", "καλή ώρα"),
@@ -235,7 +235,7 @@ def test_a_stream_reads_as_predict_does(tokenizer):
 
 @pytest.mark.parametrize("tokenizer", ["char", "word", str.split])
 def test_composed_and_decomposed_are_the_same(tokenizer):
-    text = "caf\u00e9 na\u00efve H\u0331 \ud55c\uad6d"
+    text = "café naïve H\u0331 \ud55c\uad6d"
     encoder = TokenEncoder(tokenizer, normalization="NFC", lowercase=True).fit([text])
     forms = [unicodedata.normalize(form, text) for form in ("NFC", "NFD")]
     first, second = encoder.transform(forms)
@@ -269,14 +269,14 @@ def test_the_unknown_token_is_spelled_as_others_are():
 
 
 def test_files_keep_it(tmp_path):
-    texts = ["caf\u00e9 Noir", "caf\u00e9"]
+    texts = ["café Noir", "café"]
     model = RNNLanguageModel(2, tokenizer="word", normalization="NFC", max_iter=1)
     with pytest.warns(UserWarning, match="max_iter"):
         model.fit(texts)
     model.save(tmp_path / "model")
     loaded = load(tmp_path / "model")
     assert loaded.encoder_.normalization == "NFC" and loaded.encoder_.tokenizer == "word"
-    assert loaded.score(["cafe\u0301"]) == model.score(["caf\u00e9"])
+    assert loaded.score(["cafe\u0301"]) == model.score(["café"])
     loaded.set_params(normalization=None, batch_size=1)
     with pytest.raises(ValueError, match=r"which has normalization='NFC', not None"):
         loaded.partial_fit(texts)
