@@ -18,7 +18,7 @@ from fastrnn.inputs.columns import Columns, name_place
 from fastrnn.inputs.list_cells import cells_of_lists
 from fastrnn.inputs.padding import pad, unpad
 from fastrnn.inputs.sequences import as_sequences
-from fastrnn.inputs.tokens import NORMAL_FORMS, TOKENIZERS, Cut
+from fastrnn.inputs.tokens import NORMAL_FORMS, TOKENIZERS, Cut, Spelling
 
 __all__ = ["SequenceScaler", "TokenEncoder", "pad", "unpad"]
 
@@ -123,7 +123,7 @@ class TokenEncoder(SequenceTransformer):
         cut = self.cut
         for tokens in cut.tokens(X):
             counts.update(tokens)
-        counts.pop(cut.of(self.unknown_token), None)
+        counts.pop(cut.unknown, None)
         known = [str(token) for token, count in counts.items() if count >= self.min_freq]
         if not known:
             raise ValueError(f"no token occurs min_freq={self.min_freq} times: nothing to learn")
@@ -209,7 +209,8 @@ class TokenEncoder(SequenceTransformer):
     @property
     def cut(self):
         """How texts become tokens, as `fastrnn.inputs.tokens` has it."""
-        return Cut(self.lowercase, self.normalization, self.tokenizer, self.unknown_token)
+        unknown = Spelling(self.lowercase, self.normalization).of(self.unknown_token)
+        return Cut(self.lowercase, self.normalization, self.tokenizer, unknown)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -82,6 +82,8 @@ def open_list(values, place, expected):
 
 def open_text(X, place, expected):
     """Return what has texts, tokens or ids: arrays of Arrow become lists."""
+    if type(X) in PLAIN:
+        return X
     X = open_container(X, place, expected)
     return X.to_pylist() if is_a(X, "pyarrow.Array", "pyarrow.ChunkedArray") else X
 

@@ -31,6 +31,14 @@ _FLAG_LETTERS = "\U0001f1e6-\U0001f1ff"
 _SPACE = "\u200b"  # no space to Python, but between words of Thai and Khmer
 
 
+_BY_ITSELF = re.compile("[^\u0130\u03a3]+")
+"""All whose lower case is one character, whatever stands beside it: others are cut first."""
+
+
+def _lower(match):
+    return match[0].lower()
+
+
 @cache
 def _marks():
     """The combining marks, of which `re` has no class."""
@@ -135,7 +143,7 @@ class Cut(Spelling):
         is_text = isinstance(item, str)
         if is_text:
             tokens = self._cut(i, item)
-        elif _has_no_order(item):
+        elif not isinstance(item, list | tuple) and _has_no_order(item):
             if frames.is_missing(item):
                 raise TypeError(
                     f"sequence {i} is missing ({show(item)}), expected a text or a list of tokens: "
@@ -166,14 +174,17 @@ class Cut(Spelling):
 
     def _cut(self, i, text):
         """Return the tokens of text `i`, spelled."""
-        text = self.normal(text)
+        text = self.normal(text) if self.normalization else text
+        cut_first = self.lowercase and ("\u0130" in text or "\u03a3" in text)
+        if self.lowercase:
+            lower = _BY_ITSELF.sub(_lower, text) if cut_first else text.lower()
+            text = self.normal(lower)
         if self.tokenizer == "char":
-            return self._characters(text)
+            return list(map(self.of, text)) if cut_first else text
         if self.tokenizer == "word":
-            # Cut first: what is made lower case may be longer then, and has other neighbours.
             words = self._words(text)
-            return [self.of(word) for word in words] if self.lowercase else words
-        text = self.of(text) if self.lowercase else text
+            return list(map(self.of, words)) if cut_first else words
+        text = self.of(text) if cut_first else text
         if self.tokenizer == f"char{OF_0_1}":
             return text
         if self.tokenizer == f"word{OF_0_1}":
@@ -193,15 +204,3 @@ class Cut(Spelling):
             return _find_words(text)
         first, *others = map(_find_words, text.split(unknown))
         return [*first, *(word for words in others for word in (unknown, *words))]
-
-    def _characters(self, text):
-        """Return each code point of a text, made lower case by itself.
-
-        So a stream, which sees one after the other, reads the same.
-        """
-        if not self.lowercase:
-            return text
-        # All others become one character, whatever stands around them.
-        if "\u0130" in text or "\u03a3" in text:
-            return [self.of(character) for character in text]
-        return self.normal(text.lower())

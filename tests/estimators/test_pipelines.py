@@ -165,6 +165,13 @@ def test_validation_data_that_a_pipeline_did_not_scale_are_told():
     assert told[0].filename == __file__
 
 
+@pytest.mark.parametrize("change", [lambda x: x + 15.0, lambda x: x * 15.0])
+def test_a_mean_or_a_spread_far_away_is_told(change):
+    X, y = label_sequences(30)
+    with pytest.warns(UserWarning, match=r"^validation_data: feature 0 has mean .*, but in X "):
+        quick().fit(X, y, validation_data=([change(x) for x in X], y))
+
+
 def test_validation_data_of_another_mean_are_not():
     X, y = label_sequences(30)
     others = [x + np.array([3.0, -3, 5]) for x in X]

@@ -147,6 +147,12 @@ def test_the_unknown_token_is_not_cut(unknown, text, tokens):
     assert TokenEncoder("word", unknown_token=unknown).tokenize([text]) == [tokens]
 
 
+@pytest.mark.parametrize("text", ["<UNK> a", "<unk> a", "<UnK> \u0130\u03a3"])
+def test_the_unknown_token_is_not_cut_whatever_its_case(text):
+    encoder = TokenEncoder("word", lowercase=True, unknown_token="<UNK>").fit(["a b"])
+    assert encoder.transform([text])[0][0] == 0 and len(encoder.transform([text])[0]) == 2
+
+
 # Containers.
 
 
