@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastrnn.inputs import frames
+from fastrnn.inputs.arrays import NUMERIC
 from fastrnn.inputs.columns import Columns, name_place
 from fastrnn.inputs.containers import open_list, open_text
 from fastrnn.inputs.sequences import Sequences, as_sequences
@@ -147,6 +148,8 @@ def open_texts(X):
         raise TypeError(f"X is of type {type(X).__name__}, expected {expected}")
     if isinstance(X, np.ndarray) and X.ndim == 0:
         raise TypeError("X is an array without axes, expected a text, or an array of ids")
+    if isinstance(X, np.ndarray) and X.ndim == 1 and len(X) and X.dtype.kind in NUMERIC:
+        return True, [X], True
     items = [
         open_text(item, name_place(i), "a text, a list of tokens, or ids")
         for i, item in enumerate(X)
@@ -154,8 +157,8 @@ def open_texts(X):
     if not items:
         raise ValueError("X is empty, expected a text")
     token = items[0]
-    if isinstance(token, Real) or token is np.ma.masked:
-        return True, [X if isinstance(X, np.ndarray) else items], True
+    if isinstance(token, Real):
+        return True, [items], True
     if isinstance(token, Iterable) and not isinstance(token, str):
         token = next(iter(token), "")
     return False, items, isinstance(token, Real)
