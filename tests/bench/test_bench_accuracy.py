@@ -7,7 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bench_runs import needs_programs, run
+from bench_runs import (  # noqa: F401, fixtures
+    bench_path,
+    fixture_run_here,
+    needs_programs,
+    run,
+)
 
 import fastrnn
 

@@ -9,7 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bench_runs import BENCH, ROOT, needs_programs, run
+from bench_runs import (  # noqa: F401, fixtures
+    BENCH,
+    ROOT,
+    bench_path,
+    fixture_run_here,
+    fixture_run_part,
+    needs_programs,
+    run,
+)
 
 import fastrnn
 

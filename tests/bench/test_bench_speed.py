@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from bench_runs import needs_programs, run
+from bench_runs import bench_path, needs_programs, run  # noqa: F401, the fixture
 
 from fastrnn.kernels import vector_math
 
