@@ -214,7 +214,7 @@ class SequenceReader:
             )
         fitted_by = type(parameters).__name__
         columns = Columns(width, None, ids, n_ids, (None,) * len(ids), fitted_by)
-        return cls(columns, None, parameters.padding)
+        return cls(columns, None, padding=parameters.padding)
 
 
 def chosen_columns(parameters):
