@@ -17,6 +17,9 @@ from fastrnn.inputs.spacing import (
 )
 from fastrnn.inputs.stamps import DATES, PERIODS, StampType, check_comparable, show
 
+_MOST_STEPS = 1000
+"""For each row, where some are missing; more would be a mistake, and take the memory."""
+
 INSTEAD = (
     "give freq, the distance that they should have, or freq='rows' if each row is a step whatever "
     "its time stamp"
@@ -131,6 +134,11 @@ def read_calendar(
         if where[-1] + 1 > len(where):
             if not may_lack:
                 raise _lacks(where, of_series, spacings[i], stamp_type, name(i))
+            if where[-1] > _MOST_STEPS * len(where):
+                raise ValueError(
+                    f"{name(i)} has rows for {len(where)} of {int(where[-1]) + 1} steps of "
+                    f"{source}, which is not its distance"
+                )
             places[i] = where
     return Calendar(stamp_type, spacings, last), places
 

@@ -143,7 +143,7 @@ def _spacing_of(word, n, freq):
         else word
     )
     if word in _TIMES:
-        return _positive(_of_time(n * _TIMES[word]), freq)
+        return _positive(Spacing(TIME, n * _TIMES[word]), freq)  # 24 hours are no day everywhere
     if word in _DAYS:
         return _positive(Spacing(DAY, n * _DAYS[word]), freq)
     if word in _IN_MONTHS:

@@ -221,6 +221,24 @@ def test_daylight_saving(begin, freq, following, library):
         quick().fit(gap)
 
 
+def test_24_hours_are_no_day():
+    stamps = pandas.date_range("2024-03-20", periods=N, freq="24h", tz="UTC")
+    frame = table(stamps.tz_convert("Europe/Berlin"))
+    for freq in (None, "24h"):
+        forecasts = quick(freq=freq).fit(frame).predict(1)
+        assert str(forecasts["time"][0]) == "2024-04-13 02:00:00+02:00"
+    with pytest.raises(ValueError, match=r"2024-04-01T02:00.*, which is no step of freq='D'"):
+        quick(freq="D").fit(frame)
+
+
+def test_a_distance_that_is_far_too_small():
+    frame = table(pandas.date_range("2024-01-01", periods=N, freq="D"))
+    with pytest.raises(ValueError, match="has rows for 24 of 1987201 steps of freq='s'"):
+        quick(freq="s", missing="mask").fit(frame)
+    with pytest.raises(ValueError, match="2024-01-01T00:00:01, between"):
+        quick(freq="s").fit(frame)
+
+
 def test_an_hour_that_clocks_skip():
     before, after = berlin("2024-03-20 02:30", 11, "D"), berlin("2024-04-01 02:30", 12, "D")
     skipped = berlin("2024-03-31 03:30", 1, "D")

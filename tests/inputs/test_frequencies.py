@@ -42,7 +42,7 @@ KNOWN = {
     "15min": Spacing(TIME, HOUR // 4),
     "15T": Spacing(TIME, HOUR // 4),
     "1h30min": Spacing(TIME, 3 * HOUR // 2),
-    "24h": Spacing(DAY, 1),
+    "24h": Spacing(TIME, 24 * HOUR),
     "1D12h": Spacing(TIME, 36 * HOUR),
     "s": Spacing(TIME, 10**9),
     "500ms": Spacing(TIME, 5 * 10**8),
