@@ -316,7 +316,7 @@ def _learn_on_wall(wall, offsets):
 def learn_spacing(stamps, zone=None):
     """The spacing of one series with steps that are missing, or with one that is not as simple.
 
-    It is the most frequent distance, which must be the smallest, too; all others are multiples.
+    It is the most frequent distance; all others must be multiples of it.
     """
     if stamps.dtype.kind != "M":
         distances = np.diff(stamps)
@@ -370,12 +370,9 @@ def _check_grid(spacing, stamps, zone):
 
 
 def _usual(distances, spacing_of):
-    """The spacing of the most frequent distance, if it is the smallest; else `Irregular`."""
+    """The spacing of the most frequent distance, the smallest of some."""
     kinds, counts = np.unique(distances, return_counts=True)
-    usual = spacing_of(kinds[np.argmax(counts)])
-    if counts[0] < counts.max():
-        raise Irregular(int(np.argmin(distances)) + 1, usual.words)
-    return usual
+    return spacing_of(kinds[np.argmax(counts)])
 
 
 def _extremes(distances, offsets):

@@ -322,6 +322,13 @@ def test_future_covariates_of_the_same_days(promoted, change):
     assert_array_equal(expected[0], expected["value"])  # as when forecasts came in a list
 
 
+def test_covariates_beyond_a_gap_are_not_known_yet(promoted):
+    model, following = promoted
+    forecast = model.predict(1, future_covariates=following.drop(index=N + 2))["value"]
+    assert_array_equal(forecast, model.predict(1, future_covariates=following[:2])["value"])
+    assert not np.allclose(forecast, model.predict(1, future_covariates=following)["value"])
+
+
 def test_moments_of_another_zone_are_the_same_moments():
     full = table(berlin("2024-03-30 12:00", N + 8, "h"))
     model = quick(**DIRECT).fit(full[:N], future_covariates=["promo"])

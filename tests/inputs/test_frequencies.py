@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastrnn.inputs.frequencies import plain_frequency, read_frequency
-from fastrnn.inputs.spacing import DAY, MONTH, NUMBER, TIME, WEEKDAY, Spacing
+from fastrnn.inputs.spacing import DAY, MONTH, NUMBER, TIME, WEEKDAY, Spacing, learn_spacings
 
 HOUR = 3600 * 10**9
 KNOWN = {
@@ -113,6 +113,24 @@ def test_offsets_that_are_not_known(offset):
     pandas = pytest.importorskip("pandas")
     with pytest.raises(ValueError, match="freq is"):
         read_frequency(eval(f"offsets.{offset}", {"offsets": pandas.offsets}))
+
+
+@pytest.mark.parametrize(
+    ("stamps", "expected"),
+    [
+        (["2024-06-30", "2024-09-30"], Spacing(MONTH, 3, 31)),
+        (["2023-02-28", "2025-02-28"], Spacing(MONTH, 24, 31)),
+        (["2024-06-29", "2024-07-29"], Spacing(MONTH, 1, 29)),
+        (["2024-01-01", "2024-01-31"], Spacing(DAY, 30)),
+        (["2024-02-01", "2024-02-29"], Spacing(DAY, 28)),
+        (["2024-01-01", "2024-01-02"], Spacing(DAY, 1)),
+        (["2024-01-01", "2024-01-01T12:00"], Spacing(TIME, 12 * HOUR)),
+        (["2024-01-01"], None),
+    ],
+)
+def test_two_stamps_are_enough(stamps, expected):
+    stamps = np.array(stamps, "M8[us]")
+    assert learn_spacings(stamps, np.array([0, len(stamps)])) == [expected]
 
 
 @pytest.mark.parametrize(
