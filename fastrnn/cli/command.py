@@ -4,7 +4,6 @@ Nothing heavy is imported before a command is chosen, so that ``fastrnn --help``
 """
 
 import argparse
-import codecs
 import contextlib
 import os
 import sys
@@ -14,6 +13,17 @@ from functools import partial
 from importlib import import_module
 
 from fastrnn import __version__
+from fastrnn.cli.arguments import (
+    delimiter,
+    encoding,
+    n_jobs,
+    number,
+    numbers,
+    positive,
+    quote,
+    whole,
+    words,
+)
 from fastrnn.cli.output import escape_unknown_characters
 
 EXIT_CODES = """\
@@ -210,7 +220,10 @@ def _fill_train(task, parser):
     )  # fmt: skip
     parser.add_argument("--checkpoint", metavar="FILE", help="save the state of training there")
     parser.add_argument(
-        "--checkpoint-every", metavar="N", type=_positive, help="each N epochs (default: 1)"
+        "--checkpoint-every",
+        metavar="N",
+        type=positive,
+        help="each N epochs (default: 1)",
     )
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint, if any")
     for name in TASKS[task][2]["train"].split():
@@ -276,11 +289,11 @@ def _add_demo(commands):
         lambda options: import_module("fastrnn.cli.demo").demo(options),
     )
     parser.add_argument(
-        "--seed", type=_whole, default=0, metavar="N",
+        "--seed", type=whole, default=0, metavar="N",
         help="seed of all random numbers, a whole number >= 0 (default: 0)",
     )  # fmt: skip
     parser.add_argument(
-        "--n-jobs", type=_n_jobs, default=1, metavar="N",
+        "--n-jobs", type=n_jobs, default=1, metavar="N",
         help="number of threads, -1 for one per core (default: 1); results do not depend on it",
     )  # fmt: skip
     parser.add_argument(
@@ -293,60 +306,6 @@ def _add_demo(commands):
 def _add_model_and_file(parser, what):
     parser.add_argument("model", metavar="MODEL", help="the model file")
     parser.add_argument("file", metavar="FILE", nargs="?", help=what)
-
-
-def _whole(text):
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected a whole number >= 0, got {text!r}")
-    return int(text)
-
-
-def _positive(text):
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"expected a whole number >= 1, got {text!r}")
-    return int(text)
-
-
-def _n_jobs(text):
-    if not text.removeprefix("-").isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"expected a whole number other than 0, got {text!r}")
-    return int(text)
-
-
-def _number(text):
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a number, got {text!r}") from None
-
-
-def _numbers(text):
-    return [_number(part) for part in text.split(",")]
-
-
-def _encoding(text):
-    try:
-        b"".decode(text)  # some codecs are not of text
-        return codecs.lookup(text).name
-    except LookupError:
-        raise argparse.ArgumentTypeError(f"there is no encoding {text!r}") from None
-
-
-def _delimiter(text):
-    text = {"tab": "\t", "\\t": "\t", "space": " "}.get(text, text)
-    if len(text) != 1 or text in '"\n\r':
-        raise argparse.ArgumentTypeError(f"expected one character, tab or space, got {text!r}")
-    return text
-
-
-def _quote(text):
-    if text != "none" and (len(text) != 1 or text in " \t\n\r"):
-        raise argparse.ArgumentTypeError(f"expected one character or none, got {text!r}")
-    return text
-
-
-def _words(text):
-    return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 # Options that belong to tasks, which say in their lists what they take.
@@ -376,30 +335,42 @@ _OF_TASKS = {
     "proba": {"action": "store_true", "help": "the probability of each label, not the likeliest"},
     "horizon": {
         "metavar": "N",
-        "type": _positive,
+        "type": positive,
         "help": "steps to forecast (default: the horizon that the model was trained with)",
     },
-    "quantiles": {"metavar": "P,P", "type": _numbers, "help": "these quantiles, such as 0.1,0.9"},
+    "quantiles": {
+        "metavar": "P,P",
+        "type": numbers,
+        "help": "these quantiles, such as 0.1,0.9",
+    },
     "future": {"metavar": "FILE", "help": "rows that follow, with what is known beforehand"},
     "step": {
         "metavar": "N",
-        "type": _positive,
+        "type": positive,
         "help": "steps from one forecast to the next (default: as many as are forecast)",
     },
     "start": {
         "metavar": "N",
-        "type": _positive,
+        "type": positive,
         "help": "steps of each series before the first forecast (default: as few as will do)",
     },
     "prompt": {"metavar": "TEXT", "help": "what comes before; FILE may have it instead"},
-    "length": {"metavar": "N", "type": _whole, "help": "tokens to write (default: 100)"},
+    "length": {"metavar": "N", "type": whole, "help": "tokens to write (default: 100)"},
     "temperature": {
         "metavar": "X",
-        "type": _number,
+        "type": number,
         "help": "below 1 likely tokens become likelier, 0 takes the likeliest (default: 1)",
     },
-    "top-k": {"metavar": "N", "type": _positive, "help": "draw among the N likeliest tokens"},
-    "seed": {"metavar": "N", "type": _whole, "help": "seed of chance, for the same text again"},
+    "top-k": {
+        "metavar": "N",
+        "type": positive,
+        "help": "draw among the N likeliest tokens",
+    },
+    "seed": {
+        "metavar": "N",
+        "type": whole,
+        "help": "seed of chance, for the same text again",
+    },
 }
 
 
@@ -429,12 +400,12 @@ _OF_FILES = {
     },
     "delimiter": {
         "metavar": "C",
-        "type": _delimiter,
+        "type": delimiter,
         "help": "what stands between cells: a character, tab or space (default: as in the file)",
     },
     "quote": {
         "metavar": "C",
-        "type": _quote,
+        "type": quote,
         "help": 'what stands around cells that have delimiters, or none (default: ")',
     },
     "decimal": {
@@ -443,7 +414,7 @@ _OF_FILES = {
     },
     "na-values": {
         "metavar": "A,B",
-        "type": _words,
+        "type": words,
         "help": "what stands for nothing, beside an empty cell (default: NaN)",
     },
     "time-format": {
@@ -456,7 +427,7 @@ _OF_FILES = {
     },
     "encoding": {
         "metavar": "NAME",
-        "type": _encoding,
+        "type": encoding,
         "help": "of text (default: that of its byte order mark, else utf-8)",
     },
 }

@@ -17,8 +17,8 @@ from fastrnn.bridge import (
     TransformerMixin,
     available_if,
 )
-from fastrnn.estimators.fitting import describe, fit, fit_one_epoch
-from fastrnn.estimators.needs import needed_to_train, refuse_to_go_back
+from fastrnn.estimators.fitting import fit, fit_one_epoch, memory_of_fit, steps_by_minibatches
+from fastrnn.estimators.needs import refuse_to_go_back
 from fastrnn.estimators.parameters import check_parameters, complete_docstring
 from fastrnn.estimators.precision import check_precision
 from fastrnn.estimators.predicting import read
@@ -33,11 +33,6 @@ from fastrnn.streams.snapshot import Snapshot
 
 ESTIMATORS: dict[str, type] = {}
 """The classes of estimators that files have a word for, by that word: each enters itself."""
-
-
-def steps_by_minibatches(estimator):
-    """Whether an estimator can train on some of the data: not with ``solver="lbfgs"``."""
-    return estimator.solver != "lbfgs"
 
 
 @dataclass(eq=False, repr=False)
@@ -287,16 +282,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
             Bytes. With sequences of unequal length a likely value, since it is by chance which of
             them come together in a minibatch.
         """
-        self.check_parameters()
-        reader, sequences = self.reader_class.learn(X, self)
-        task = self.task_class.smallest()
-        if y is not None:
-            task, _ = self.task_class.learn(y, sequences, None, self)
-        copy = sequences.nbytes
-        for array in (sequences.values, sequences.ids):
-            if isinstance(X, np.ndarray) and array is not None and np.may_share_memory(array, X):
-                copy -= array.nbytes
-        return copy + needed_to_train(self, describe(self, reader, task), task, sequences)
+        return memory_of_fit(self, X, y)
 
     def stream(self, n_streams=1):
         """Make a stream: for sequences that come step by step, with an answer to each.

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastrnn.bridge import ClassifierMixin, available_if
-from fastrnn.estimators.base import RNNBase, steps_by_minibatches
-from fastrnn.estimators.fitting import fit_one_epoch
+from fastrnn.estimators.base import RNNBase
+from fastrnn.estimators.fitting import fit_one_epoch, steps_by_minibatches
 from fastrnn.estimators.labels import ClassTask, read_classes, refuse_balanced
 from fastrnn.estimators.predicting import outputs, read
 from fastrnn.estimators.targets import is_multilabel

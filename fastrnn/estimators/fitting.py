@@ -12,7 +12,7 @@ from numbers import Integral
 import numpy as np
 
 from fastrnn.bridge import watch_fit
-from fastrnn.estimators.needs import refuse_to_train
+from fastrnn.estimators.needs import needed_to_train, refuse_to_train
 from fastrnn.estimators.parameters import batch_size, cell_options, in_effect, plain_values
 from fastrnn.network.architecture import Architecture
 from fastrnn.network.network import Network
@@ -263,3 +263,22 @@ def _set_history(estimator, history, goes_on, adds=False):
         if values is not None or not adds:
             setattr(estimator, f"{name}_", values)
     estimator.best_loss_ = min(estimator.loss_curve_, default=math.inf)
+
+
+def memory_of_fit(estimator, X, y):
+    """Bytes that `fit` would take at its peak; without targets for a network of one output."""
+    estimator.check_parameters()
+    reader, sequences = estimator.reader_class.learn(X, estimator)
+    task = estimator.task_class.smallest()
+    if y is not None:
+        task, _ = estimator.task_class.learn(y, sequences, None, estimator)
+    copy = sequences.nbytes
+    for array in (sequences.values, sequences.ids):
+        if isinstance(X, np.ndarray) and array is not None and np.may_share_memory(array, X):
+            copy -= array.nbytes
+    return copy + needed_to_train(estimator, describe(estimator, reader, task), task, sequences)
+
+
+def steps_by_minibatches(estimator):
+    """Whether an estimator can train on some of the data: not with ``solver="lbfgs"``."""
+    return estimator.solver != "lbfgs"

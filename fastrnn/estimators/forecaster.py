@@ -4,8 +4,7 @@ import copy
 from dataclasses import dataclass
 
 from fastrnn.bridge import available_if, refuse_scoring_monitor
-from fastrnn.estimators.base import steps_by_minibatches
-from fastrnn.estimators.fitting import fit, fit_one_epoch
+from fastrnn.estimators.fitting import fit, fit_one_epoch, steps_by_minibatches
 from fastrnn.estimators.forecast_frames import answer
 from fastrnn.estimators.forecasting import (
     backtest,

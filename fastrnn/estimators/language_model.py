@@ -8,8 +8,8 @@ from numbers import Integral, Real
 import numpy as np
 
 from fastrnn.bridge import available_if
-from fastrnn.estimators.base import RNNBase, steps_by_minibatches
-from fastrnn.estimators.fitting import describe, fit, fit_one_epoch
+from fastrnn.estimators.base import RNNBase
+from fastrnn.estimators.fitting import describe, fit, fit_one_epoch, steps_by_minibatches
 from fastrnn.estimators.needs import needed_to_train
 from fastrnn.estimators.next_tokens import ONE_TOKEN, NextTokenTask, TextReader
 from fastrnn.estimators.predicting import read

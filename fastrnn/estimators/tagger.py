@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastrnn.bridge import available_if
-from fastrnn.estimators.base import RNNBase, steps_by_minibatches
-from fastrnn.estimators.fitting import fit_one_epoch
+from fastrnn.estimators.base import RNNBase
+from fastrnn.estimators.fitting import fit_one_epoch, steps_by_minibatches
 from fastrnn.estimators.labels import (
     StepClassTask,
     check_none_is_left_out,
