@@ -559,7 +559,6 @@ def test_parameters_are_set_in_any_order(changes):
 
 
 def test_file_keeps_what_is_not_used(tmp_path):
-    pytest.importorskip("safetensors", reason="files are written with safetensors")
     model = small(**{**CHANGED, "early_stopping": False, "cell": "gru"}).fit(*make_problem())
     model.save(tmp_path / "model")
     loaded = load(tmp_path / "model")
@@ -570,7 +569,6 @@ def test_file_keeps_what_is_not_used(tmp_path):
 
 
 def test_checkpoint_is_about_what_is_used(tmp_path):
-    pytest.importorskip("safetensors", reason="files are written with safetensors")
     file, problem = tmp_path / "checkpoint", make_problem()
     small(solver="sgd", beta_1=0.5).fit(*problem, checkpoint=file)
     more = small(solver="sgd", beta_1=0.7, carry_bias_init=1.0, max_iter=6, n_jobs=2)
@@ -584,7 +582,6 @@ def test_checkpoint_is_about_what_is_used(tmp_path):
 
 
 def test_checkpoint_that_has_what_is_not_used(tmp_path, monkeypatch):
-    pytest.importorskip("safetensors", reason="files are written with safetensors")
     file, problem = tmp_path / "checkpoint", make_problem()
     with monkeypatch.context() as patch:  # as version 0.1.0 wrote them
         patch.setattr(
