@@ -10,9 +10,11 @@ from fastrnn.estimators.targets import (
     as_labels,
     as_sample_weight,
     check_same_length,
+    find_targets,
     is_multilabel,
+    target_names,
 )
-from fastrnn.estimators.tasks import Target, Task
+from fastrnn.estimators.tasks import NAMES, Target, Task, check_target_names
 from fastrnn.files.codec import Record, Value, Whole, as_model_file_error
 from fastrnn.inputs.steps import IGNORED, UNKNOWN, as_step_labels, as_step_weight
 
@@ -35,22 +37,23 @@ class LabelSetTask(Task):
     """Any of K labels for each sequence, each with a probability of its own."""
 
     n_outputs: int
+    names: tuple[str, ...] | None = None
 
     kind = "label_sets"
-    fields = Record({"n_outputs": Whole(2)})
+    fields = Record({"n_outputs": Whole(2), "names": NAMES})
     head = "binary_log_loss"
     many_labels = True
 
     @classmethod
     def learn(cls, y, sequences, sample_weight, parameters):
         """Learn how many labels there are."""
-        task = cls(as_label_sets(y).shape[1])
+        task = cls(as_label_sets(y).shape[1], target_names(y))
         return task, task.encode(y, sequences, sample_weight, parameters)
 
     def encode(self, y, sequences, sample_weight, parameters=None, partial=False):
         """Read the labels of each sequence as zeros and ones."""
         _check_kind(is_multilabel(y), True)
-        y = as_label_sets(y)
+        y = as_label_sets(find_targets(y, self.names))
         check_same_length(sequences, "y", y)
         weight = as_sample_weight(sample_weight, sequences)
         self._check_number(y)
@@ -73,7 +76,7 @@ class LabelSetTask(Task):
 
     def score_answers(self, outputs, y, sequences, sample_weight):
         """Share of sequences all of whose labels are right."""
-        y = as_label_sets(y)
+        y = as_label_sets(find_targets(y, self.names))
         check_same_length(sequences, "y", y)
         weight = as_sample_weight(sample_weight, sequences)
         self._check_number(y)
@@ -82,6 +85,12 @@ class LabelSetTask(Task):
     def attributes(self):
         """Fitted attributes of the estimator."""
         return {"classes_": np.arange(self.n_outputs)}
+
+    @classmethod
+    def from_record(cls, fields, reader):
+        """Make a task of what is in a file."""
+        check_target_names(fields["names"], fields["n_outputs"])
+        return cls(**fields)
 
     def _check_number(self, y):
         if y.shape[1] != self.n_outputs:

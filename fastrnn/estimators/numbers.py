@@ -6,23 +6,34 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastrnn.estimators.precision import narrow, narrow_weight
-from fastrnn.estimators.targets import as_numbers, as_sample_weight, check_same_length
-from fastrnn.estimators.tasks import Target, Task
+from fastrnn.estimators.targets import (
+    as_numbers,
+    as_sample_weight,
+    check_same_length,
+    find_targets,
+    target_names,
+)
+from fastrnn.estimators.tasks import NAMES, Target, Task, check_target_names
 from fastrnn.files.codec import Array, Flag, Record
 
 
 @dataclass(frozen=True, eq=False)
 class NumberTask(Task):
-    """K numbers for each sequence, each scaled to mean 0 and deviation 1; a flat `y` has one."""
+    """K numbers for each sequence, each scaled to mean 0 and deviation 1; a flat `y` has one.
+
+    `names` are those of the columns of `y`, if it was a data frame with some.
+    """
 
     mean: np.ndarray
     scale: np.ndarray
     is_flat: bool
+    names: tuple[str, ...] | None = None
 
     kind = "numbers"
     fields = Record(
         {
             "is_flat": Flag(),
+            "names": NAMES,
             "mean": Array("float64", lambda fields: (None,)),
             "scale": Array("float64", lambda fields: fields["mean"].shape, above=0),
         }
@@ -32,7 +43,7 @@ class NumberTask(Task):
     @classmethod
     def learn(cls, y, sequences, sample_weight, parameters):
         """Learn mean and deviation of each column."""
-        y = as_numbers(y)
+        names, y = target_names(y), as_numbers(y)
         check_same_length(sequences, "y", y)
         weight = as_sample_weight(sample_weight, sequences)
         columns = y.reshape(len(y), -1)
@@ -40,7 +51,7 @@ class NumberTask(Task):
         mean = np.average(columns, axis=0, weights=shares)
         scale = np.sqrt(np.average((columns - mean) ** 2, axis=0, weights=shares))
         scale[scale <= 1e-12 * np.abs(mean)] = 1.0  # an output that does not vary
-        task = cls(mean, scale, y.ndim == 1)
+        task = cls(mean, scale, y.ndim == 1, names)
         return task, task.encode(y, sequences, sample_weight)
 
     @classmethod
@@ -100,6 +111,7 @@ class NumberTask(Task):
         """Make a task of what is in a file."""
         if fields["is_flat"] and len(fields["mean"]) > 1:
             raise ValueError("several outputs, expected one where y is flat")
+        check_target_names(fields["names"], len(fields["mean"]))
         return cls(**fields)
 
     @classmethod
@@ -109,7 +121,7 @@ class NumberTask(Task):
         return cls(np.zeros(n), np.ones(n), n == 1), head
 
     def _columns(self, y, sequences):
-        y = as_numbers(y)
+        y = as_numbers(find_targets(y, self.names))
         check_same_length(sequences, "y", y)
         y = y.reshape(len(y), -1)
         if y.shape[1] != self.n_outputs:

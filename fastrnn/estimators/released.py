@@ -162,7 +162,7 @@ def _classifier(fitted, checked, shaped, file):
     if checked["classes"].tolist() != list(range(n_outputs)):
         raise ValueError("classes must be the numbers of the labels")
     ends["head"] = "binary_log_loss"
-    return reader, {"kind": "label_sets", "n_outputs": n_outputs}, ends
+    return reader, {"kind": "label_sets", "n_outputs": n_outputs, "names": None}, ends
 
 
 def _regressor(fitted, checked, shaped, file):
@@ -170,7 +170,7 @@ def _regressor(fitted, checked, shaped, file):
     ends |= {"pooling": _take(shaped, "pooling"), "head": "squared_error"}
     if checked["n_outputs"] != _rows(file, "head.b"):
         raise ValueError("n_outputs is not that of the head")
-    return reader, {"kind": "numbers", "is_flat": checked["y_ndim"] == 1}, ends
+    return reader, {"kind": "numbers", "is_flat": checked["y_ndim"] == 1, "names": None}, ends
 
 
 def _tagger(fitted, checked, shaped, file):

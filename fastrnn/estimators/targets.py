@@ -9,7 +9,7 @@ import numpy as np
 from fastrnn.bridge import DataConversionWarning
 from fastrnn.inputs.arrays import REAL, kernel_array
 from fastrnn.inputs.containers import as_array, show
-from fastrnn.inputs.frames import is_missing
+from fastrnn.inputs.frames import is_frame, is_missing, names_of, places_of, select, shape_of
 from fastrnn.inputs.steps import check_sum
 
 
@@ -84,6 +84,25 @@ def as_numbers(y):
             f"sequence {wrong[0][0]} has {y[tuple(wrong[0])]}"
         )
     return y
+
+
+def target_names(y):
+    """Return the names of several columns of a data frame of targets; None of anything else."""
+    if y is None or isinstance(y, dict) or not is_frame(y) or shape_of(y)[1] < 2:
+        return None
+    names = tuple(names_of(y))
+    are_names = all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
+    return tuple(map(str, names)) if are_names else None
+
+
+def find_targets(y, names):
+    """Return targets with their columns in the order of `names`, where both have some."""
+    given = target_names(y)
+    if names is None or given is None or given == names:
+        return y
+    if sorted(given) != sorted(names):
+        raise ValueError(f"y has the columns {list(given)}, expected {list(names)} as in fit")
+    return select(y, places_of(y, names))
 
 
 def as_sample_weight(sample_weight, sequences):

@@ -10,7 +10,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastrnn.files.codec import Record
+from fastrnn.files.codec import ListOf, Optional, Record, Text
+
+NAMES = Optional(ListOf(Text(), tuple))
+"""Names of several targets in files."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,12 @@ class Task:
     def answer(self):
         """How a stream answers, as arguments of `fastrnn.streams.snapshot.Snapshot`."""
         return {}
+
+
+def check_target_names(names, n_outputs):
+    """Check that there are no names, or a different one for each output."""
+    if names is not None and (len(names) != n_outputs or len(set(names)) != n_outputs):
+        raise ValueError("names must be different, one for each output")
 
 
 def hold_out(target, fraction, rng):

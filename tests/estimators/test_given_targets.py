@@ -6,8 +6,10 @@ import decimal
 import numpy as np
 import pytest
 
+import fastrnn
 from fastrnn import RNNClassifier, RNNRegressor, RNNTagger
 from fastrnn.estimators.targets import as_labels, as_numbers, as_sample_weight
+from fastrnn.estimators.tasks import check_target_names
 from fastrnn.inputs.sequences import as_sequences
 from fastrnn.inputs.steps import as_step_labels, as_step_weight
 from fastrnn.metrics import token_accuracy_score
@@ -258,3 +260,38 @@ def test_an_index_is_no_order():
     y, weight = (pandas.Series(values, index=order[::-1]) for values in ([1.0, 2, 3], [1, 2, 3]))
     got = model.fit(shuffled, y, sample_weight=weight).network_.theta
     np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+@pytest.mark.parametrize("estimator", [RNNRegressor, RNNClassifier])
+def test_several_targets_are_found_by_name(estimator, library, tmp_path):
+    if library == "pyarrow":
+        make = pytest.importorskip("pyarrow").table
+    else:
+        make = pytest.importorskip(library).DataFrame
+    a, b = np.array([0, 1, 1, 0]), np.array([1, 1, 0, 0])
+    sequences = [[[1.0]], [[2.0], [0.5]], [[-1.0]], [[0.0], [3.0]]]
+    model = estimator(2, max_iter=1, learning_rate="cosine", random_state=0)
+    given, swapped = make({"a": a, "b": b}), make({"b": b, "a": a})
+    model.fit(sequences, given, validation_data=(sequences, swapped))
+    model.save(tmp_path / "model")
+    for one in (model, fastrnn.load(tmp_path / "model")):
+        assert one.score(sequences, swapped) == one.score(sequences, given)
+    assert model.score(sequences, given) == pytest.approx(model.validation_scores_[-1], rel=1e-5)
+    with pytest.raises(ValueError, match=r"y has the columns \['a', 'c'\], expected \['a', 'b'\]"):
+        model.score(sequences, make({"a": a, "c": b}))
+    # what has no names is read by position
+    assert model.score(sequences, np.stack([a, b], axis=1)) == model.score(sequences, given)
+    part = [
+        estimator(2, random_state=0).partial_fit(sequences, given).partial_fit(sequences, y)
+        for y in (given, swapped)
+    ]
+    np.testing.assert_array_equal(part[0].network_.theta, part[1].network_.theta)
+
+
+@pytest.mark.parametrize("names", [("a",), ("a", "a"), ("a", "b", "c")])
+def test_names_in_files_are_one_for_each_output(names):
+    check_target_names(None, 2)
+    check_target_names(("a", "b"), 2)
+    with pytest.raises(ValueError, match="names must be different, one for each output"):
+        check_target_names(names, 2)
