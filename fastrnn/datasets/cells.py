@@ -6,7 +6,7 @@ from datetime import date
 import numpy as np
 
 _DIGITS = (
-    r"(\d{1,3}([.,'\u2019_\s]\d{3})+([.,]\d+)?"  # thousands
+    r"(\d{1,3}(?P<thousands>[.,'\u2019_\s]\d{3})+([.,]\d+)?"  # thousands
     r"|\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?"
 )
 _CURRENCY = r"[$€£¥₹₽₩₺₫₴₪฿¢]|USD|EUR|GBP|CHF|JPY|CNY|INR|kr"
@@ -78,12 +78,15 @@ def what_keeps_it_from_being_one(cell, decimal):
     """Say of a cell that looks like a number why it is none."""
     match = _LOOKS_LIKE_A_NUMBER.fullmatch(cell.strip())
     sign = match["before"] or match["after"]
+    thousands = match["thousands"]
     if sign:
         return f"the sign {sign!r}"
     if decimal == "." and _COMMA.fullmatch(cell.strip()):
         return "a comma"
     if decimal == "," and "." in cell and "," not in cell:
         return "a point where the file has decimal commas"
+    if thousands:
+        return "signs between thousands"
     return "signs that a plain number has not"
 
 

@@ -75,21 +75,26 @@ def find_delimiter(text, name, form, file=""):
         return (even or sorted(there, key=sample[0].count, reverse=True))[0]
     if len(sample) > 1 and np.isfinite(to_numbers([c.strip() for c in sample[1:]], ",")).all():
         return ";"  # a single column, of numbers with decimal commas
+    if " " in sample[0] and len(sample) > 1 and _splits_evenly(sample, " ", form):
+        raise ValueError(
+            f"{name}: cells may be separated by blanks, or there is one column; "
+            f"{form.option('delimiter', ' ')} or {form.option('delimiter', ',')} says which"
+        )
     return ","
 
 
 def _splits_evenly(sample, delimiter, form):
     try:
-        widths = {len(row) for row in _csv_reader(sample, delimiter, form, False) if row}
+        widths = {len(row) for row in _csv_reader(sample, delimiter, form) if row}
     except csv.Error:
         return False
     return len(widths) == 1
 
 
-def _csv_reader(lines, delimiter, form, strict=True):
+def _csv_reader(lines, delimiter, form):
     if form.quote == "none":
         return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
-    return csv.reader(lines, delimiter=delimiter, quotechar=form.quote or '"', strict=strict)
+    return csv.reader(lines, delimiter=delimiter, quotechar=form.quote or '"', strict=True)
 
 
 class CSVReader:

@@ -5,6 +5,7 @@ the column, what stands there and what was expected.
 """
 
 import re
+import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -171,6 +172,14 @@ class Rows:
         """
         texts = self.text(name, gaps=gaps).tolist()
         kinds = set(texts) - {None}
+        stripped: dict[str, str] = {}
+        for text in sorted(kinds):
+            if stripped.setdefault(text.strip(), text) != text:
+                warnings.warn(
+                    f"{self.name}, column {name!r}: the labels {stripped[text.strip()]!r} and "
+                    f"{text!r} differ in blanks alone, and are two",
+                    stacklevel=2,
+                )
         if like is not None:
             labels = {text: known_label(text, like) for text in kinds}
         elif all(map(is_whole, kinds)):

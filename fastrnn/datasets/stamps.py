@@ -111,7 +111,8 @@ def _dates(cells, form):
             break
     if best is None:
         row = next(row for row, cell in enumerate(cells) if not np.isfinite(to_numbers([cell])[0]))
-        raise CellError(row, f"a number or a date such as {EXAMPLES}")
+        how = f"; {form.option('time_format')} says how others are written"
+        raise CellError(row, f"a number or a date such as {EXAMPLES}", how)
     if None in matches:
         row = matches.index(None)
         like = cells[next(i for i, match in enumerate(matches) if match is not None)]
@@ -294,7 +295,9 @@ _WAYS = [
     # Sales as they circulate count the years: 1-01 to 3-12.
     _Way(r"([1-9]\d{0,2})-(\d{2})", lambda year, month: (year, month, 1), 2),
     _OtherIso(),
-    _Ambiguous(r"\d{1,2}([/.-])\d{1,2}\1\d{2}.*", "a date with a year of four digits", "%d.%m.%y"),
+    _Ambiguous(
+        r"\d{1,2}([/.-])\d{1,2}\1\d{2}(?!\d).*", "a date with a year of four digits", "%d.%m.%y"
+    ),
     _Ambiguous(r"([A-Za-z]{3,9})[-\s/'\u2019]\d{2}", "a month with a year of four digits", "%b-%y"),
     _Ambiguous(r"\d{2}[-\s/]([A-Za-z]{3,9})", "a month with a year of four digits", "%y-%b"),
 ]  # fmt: skip

@@ -375,6 +375,10 @@ def test_what_cannot_be_followed(recordings, forecaster, capsys, monkeypatch):
     with pytest.raises(SystemExit, match=r"^2$"):
         cli.main(["predict", model, "--follow", "--horizon", "2"])
     assert "--horizon and --future do not go with --follow" in capsys.readouterr().err
+    for options, message in (("--sort", "waits for no row"), ("--format ts", "lines of CSV, not")):
+        with pytest.raises(SystemExit, match=r"^2$"):
+            cli.main(["predict", model, "--follow", *options.split()])
+        assert message in capsys.readouterr().err
     path, model = str(recordings / "series.csv"), str(recordings / "future.fastrnn")
     options = "--future-covariates kind --max-iter 2 --learning-rate cosine --no-verbose"
     assert cli.main(["train", "forecast", path, *options.split(), "-o", model]) == 0

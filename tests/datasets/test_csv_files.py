@@ -40,6 +40,7 @@ def test_many_rows_have_their_lines():
         ("id\tsaid, text\na\tb;c\n", "", ["a", "b;c"]),
         ("id\tx;y\na\t1;2\n", "d.TSV", ["a", "1;2"]),
         ('id;"x,y"\na;"1;2"\n', "", ["a", "1;2"]),
+        ('"i,d";x\n"a,b";1\n', "", ["a,b", "1"]),
         ("sep=;\r\nid;x\r\na;1\r\n", "", ["a", "1"]),
         ('"sep=|"\nid|x\na|1\n', "", ["a", "1"]),
         ("x\n1,5\n2,5\n", "", ["1,5"]),
@@ -56,6 +57,11 @@ def test_a_delimiter_that_may_be_two_is_asked_for():
     with pytest.raises(ValueError, match="separated by ',' or ';'; --delimiter says by which"):
         read(text)
     assert list(read(text, delimiter=";").columns) == ["a,b", "c"]
+    text = "id x\na 1\n"
+    with pytest.raises(ValueError, match="by blanks, or there is one column; --delimiter ' ' or"):
+        read(text)
+    assert list(read(text, delimiter=" ").columns) == ["id", "x"]
+    assert read(text, delimiter=",").columns == {"id x": ["a 1"]}
 
 
 @pytest.mark.parametrize(

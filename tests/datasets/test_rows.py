@@ -79,11 +79,11 @@ def test_a_comma_that_may_be_either_is_asked_for():
         ("12,50 €", "the sign '€'"),
         ("-$3", "the sign '$'"),
         ("EUR 3.5", "the sign 'EUR'"),
-        ("1 234.5", "signs that"),
-        ("1\u202f234", "signs that"),
-        ("1,234,567", "signs that"),
-        ("1'234", "signs that"),
-        ("1_234", "signs that"),
+        ("1 234.5", "signs between thousands"),
+        ("1\u202f234", "signs between thousands"),
+        ("1,234,567", "signs between thousands"),
+        ("1'234", "signs between thousands"),
+        ("1_234", "signs between thousands"),
         ("(12.50)", "signs that"),
         ("−5", "signs that"),  # noqa: RUF001
     ],
@@ -189,6 +189,12 @@ def test_numbers_or_text():
 def test_labels_keep_their_text(cells, labels):
     found = read("y;z\n" + "".join(f"{cell};0\n" for cell in cells.split())).labels("y")
     assert found == labels and [type(label) for label in found] == [type(x) for x in labels]
+
+
+def test_labels_that_differ_in_blanks_are_told():
+    rows = read("y|z\nup|0\nup |0\n")
+    with pytest.warns(UserWarning, match="labels 'up' and 'up ' differ in blanks alone"):
+        assert rows.labels("y") == ["up", "up "]
 
 
 def test_labels_of_other_files():

@@ -95,6 +95,7 @@ def test_nanoseconds_are_exact():
         (["1949-13"], 0, "a day that is in the calendar"),
         (["x", "y"], 0, "a number or a date such as"),
         (["12:30"], 0, "a number or a date such as"),
+        (["1/13/2024 2:05 PM"], 0, "a number or a date such as"),
         (["9" * 20], 0, "a whole number below"),
         (["2024-05-31T12:00+02:00", "2024-05-31T12:00Z", "2024-05-31T12:00"], 2, "with an offset"),
         (["31/12/2024", "12/31/2024", "01/02/2024", "30/1/2024"], 1, "day and month in one order"),
