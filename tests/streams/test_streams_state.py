@@ -184,7 +184,6 @@ def test_the_model_may_change():
 
 @pytest.mark.parametrize("kind", STEPS)
 def test_loaded_models_have_streams(kind, tmp_path):
-    pytest.importorskip("safetensors")
     model, x = STEPS[kind]()
     model.save(tmp_path / "model.fastrnn")
     stream, loaded = model.stream(N), fastrnn.load(tmp_path / "model.fastrnn").stream(N)
