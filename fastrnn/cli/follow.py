@@ -59,3 +59,5 @@ def _lines(file, name, form):
     except UnicodeDecodeError as error:
         place = f"{name}, line {number + 1} or later"
         raise ValueError(undecodable(place, error, form)) from None
+    finally:
+        text.detach()  # the file is not ours to close
