@@ -60,4 +60,5 @@ def _lines(file, name, form):
         place = f"{name}, line {number + 1} or later"
         raise ValueError(undecodable(place, error, form)) from None
     finally:
-        text.detach()  # the file is not ours to close
+        if not file.closed:
+            text.detach()  # the file is not ours to close
