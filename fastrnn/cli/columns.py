@@ -91,7 +91,7 @@ GAPS_ADVICE = "; --missing mask accepts gaps"
 
 
 def gaps_of(model, options, names):
-    """How `table` reads these columns of features: may cells be empty, and if not what to do?
+    """How `table` reads these columns: whether cells may be empty, and if not what to do.
 
     Also which of them has times, or None. Without a model the parameters say it.
     """

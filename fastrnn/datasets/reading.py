@@ -147,7 +147,9 @@ def read_csv(path, **options):
 
     Returns
     -------
-    X, y : list, ndarray or list or None
+    X : list
+        As of `read_sequences`.
+    y : ndarray or list or None
         As of `read_sequences`.
 
     Examples
@@ -173,7 +175,9 @@ def read_parquet(path, **options):
 
     Returns
     -------
-    X, y : list, ndarray or list or None
+    X : list
+        As of `read_sequences`.
+    y : ndarray or list or None
         As of `read_sequences`.
 
     Examples
@@ -196,7 +200,9 @@ def read_json(path, **options):
 
     Returns
     -------
-    X, y : list, ndarray or list or None
+    X : list
+        As of `read_sequences`.
+    y : ndarray or list or None
         As of `read_sequences`.
 
     Examples
