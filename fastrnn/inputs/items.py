@@ -56,7 +56,8 @@ def read_item(i, item, name, allow_nan):
 
     ``name(i, *place)`` names a place in it.
     """
-    array = _read_array(item, i, allow_nan=allow_nan)
+    is_plain = type(item) is np.ndarray and item.dtype.kind in NUMERIC  # there may be very many
+    array = item if is_plain else _read_array(item, i, allow_nan=allow_nan)
     if array.dtype.kind not in NUMERIC:
         array = _read_numbers(array, i, name, allow_nan)
     if array.ndim == 0:
@@ -74,7 +75,7 @@ def _read_array(X, *place, allow_nan=False):
 
     With `allow_nan` what is masked becomes NaN.
     """
-    if type(X) is np.ndarray and not (place and _has_arrays(X)):
+    if type(X) is np.ndarray and (X.dtype.kind != "O" or not (place and _has_arrays(X))):
         return with_nan(X) if allow_nan and (place or X.ndim > 1) else X
     if hasattr(X, "tocsr"):
         raise TypeError(
@@ -116,9 +117,7 @@ def _read_array(X, *place, allow_nan=False):
 
 def _has_arrays(array):
     """Tell whether an array holds time steps that are arrays, as Arrow's lists of lists do."""
-    if array.dtype != object or array.ndim != 1:
-        return False
-    return any(isinstance(step, np.ndarray | list | tuple) for step in array)
+    return array.ndim == 1 and any(isinstance(step, np.ndarray | list | tuple) for step in array)
 
 
 def _ragged(steps, error):
