@@ -38,6 +38,8 @@ class Library:
         self.name = name
 
     def __getattr__(self, name):
+        if name.startswith("__"):  # as doctest asks, of whatever it finds
+            raise AttributeError(name)
         return getattr(importlib.import_module(self.name), name)
 
 

@@ -10,8 +10,10 @@ numbers may differ by one in the last digit shown, as results of training do bet
 import ast
 import contextlib
 import io
+import itertools
 import os
 import re
+import shlex
 import struct
 import subprocess
 import sys
@@ -20,6 +22,7 @@ from pathlib import Path
 import pytest
 
 import fastrnn
+from fastrnn.cli import main
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -98,8 +101,39 @@ def run_python(document, line, code, namespace):
     return output.getvalue()
 
 
+def is_plain(line):
+    """Whether a line is a command of ``fastrnn`` that leaves nothing to bash."""
+    return line.startswith("fastrnn ") and not set(line) & set("|<>&;$`*?#!~(){}")
+
+
 def run_sh(document, line, code, folder):
     """Run commands, where ``fastrnn`` is the one that is tested; return what they print."""
+    if "<<" in code or re.search(r"^\w+=", code, re.MULTILINE):
+        return run_bash(document, line, code, folder)
+    printed = ""
+    lines = (
+        code.replace("\\\n", " ").replace(" &&\n", "\n").splitlines()
+    )  # a failure ends the block
+    for plain, group in itertools.groupby(lines, is_plain):
+        if plain:  # a process for each would import all anew
+            printed += "".join(run_command(document, line, command) for command in group)
+        else:
+            printed += run_bash(document, line, "\n".join(group), folder)
+    return printed
+
+
+def run_command(document, line, command):
+    """Run a command of ``fastrnn`` in this process; return what it prints."""
+    output, errors = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+        code = main(shlex.split(command)[1:])
+    told = output.getvalue() + errors.getvalue()
+    assert code == 0 and not errors.getvalue(), f"{document.name}, line {line + 1}:\n{told}"
+    return output.getvalue()
+
+
+def run_bash(document, line, code, folder):
+    """Let bash run commands; return what they print."""
     command = folder / "bin" / "fastrnn"
     command.parent.mkdir(parents=True, exist_ok=True)
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m fastrnn "$@"\n')
