@@ -366,7 +366,7 @@ def test_quantiles_of_a_series():
         DAYS[:N].tz_localize("Europe/Berlin"),
         DAYS[:N].date,
         np.arange(N),
-        pandas.timedelta_range("1h", periods=N, freq="h"),
+        pandas.timedelta_range("1h", periods=N, freq="h").as_unit("us"),
     ],
     ids=["moments", "zone", "days", "numbers", "durations"],
 )

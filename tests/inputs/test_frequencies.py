@@ -51,7 +51,7 @@ KNOWN = {
     7: Spacing(NUMBER, 7),
     0.5: Spacing(NUMBER, 0.5),
     np.int64(2): Spacing(NUMBER, 2),
-    np.timedelta64(7, "D"): Spacing(DAY, 7),
+    np.timedelta64(21, "D"): Spacing(DAY, 21),  # 7 days are the same key as 7 in NumPy 1
     np.timedelta64(3, "M"): Spacing(MONTH, 3),
     np.timedelta64(1, "Y"): Spacing(MONTH, 12),
     datetime.timedelta(minutes=5): Spacing(TIME, HOUR // 12),
