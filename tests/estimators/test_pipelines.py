@@ -7,8 +7,8 @@ from contract import CASES, label_sequences, same, tag_steps
 from fastrnn import RNNClassifier, RNNLanguageModel, RNNRegressor, RNNTagger
 from fastrnn.preprocessing import SequenceScaler, TokenEncoder
 
-sklearn = pytest.importorskip("sklearn")
-from sklearn import config_context
+pytest.importorskip("sklearn")
+from sklearn import __version__, config_context
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.model_selection import GridSearchCV
@@ -342,7 +342,7 @@ def test_states_are_columns_beside_others():
     table = columns.fit(frame, y).transform(frame)
     names = [f"text__rnnclassifier{j}" for j in range(4)] + ["rest__stars"]
     assert columns.get_feature_names_out().tolist() == names
-    if sklearn.__version__.startswith("1.6."):
+    if __version__.startswith("1.6."):
         pytest.skip("this version wants frames with the index of the whole table")
     chosen = clone(columns).set_output(transform="pandas").fit(frame, y).transform(frame)
     assert list(chosen.columns) == names and list(chosen.index) == list(frame.index)
