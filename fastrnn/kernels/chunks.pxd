@@ -1,5 +1,5 @@
-"""What the driver of all cells (recurrence.pyx) does with the chunks that time is cut into, and with
-what goes back from a step to the one before."""
+"""What the driver of all cells (recurrence.pyx) does with the chunks that time is cut into, and
+with what goes back from a step to the one before."""
 
 from cython cimport floating
 from libc.stdint cimport int64_t
