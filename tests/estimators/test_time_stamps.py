@@ -80,7 +80,7 @@ CALENDARS = {
     "before 1970": every("D", "1969-12-20", "1970-01-13", "1970-01-14"),
     "far ago": (COLUMBUS, ["1492-01-25", "1492-01-26"]),
     "text": ([f"2024-{k + 1:02}" for k in range(12)], ["2025-01-01", "2025-02-01"]),
-    "durations": (pandas.timedelta_range("1h", periods=N, freq="30min"), HOURS),
+    "durations": (pandas.timedelta_range("1h", periods=N, freq="30min").as_unit("us"), HOURS),
 }  # fmt: skip
 
 
