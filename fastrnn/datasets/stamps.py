@@ -66,14 +66,27 @@ def _of_array(array):
 
 def _of_objects(cells):
     """Times of files that have types, one of them missing or not of the others' type."""
-    moments = []
     for row, cell in enumerate(cells):
         if not isinstance(cell, date):
             raise CellError(row, f"a number or a date such as {EXAMPLES}")
-        if isinstance(cell, datetime) and cell.tzinfo is not None:
-            cell = cell.astimezone(UTC).replace(tzinfo=None)
-        moments.append(np.datetime64(cell, "us"))
-    return np.array(moments, "datetime64[us]")
+    _check_offsets([isinstance(cell, datetime) and cell.tzinfo is not None for cell in cells])
+    return np.array([np.datetime64(_in_utc(cell), "us") for cell in cells], "datetime64[us]")
+
+
+def _in_utc(moment):
+    """A date as it is, or a moment with a zone as that of UTC, which no longer says so."""
+    if isinstance(moment, datetime) and moment.tzinfo is not None:
+        return moment.astimezone(UTC).replace(tzinfo=None)
+    return moment
+
+
+def _check_offsets(has_offset):
+    """Check that all times of a column have an offset, or none has."""
+    n_naive = has_offset.count(False)
+    if 0 < n_naive < len(has_offset):
+        wants = 2 * n_naive < len(has_offset)
+        what = "with an offset such as +02:00" if wants else "without offset"
+        raise CellError(has_offset.index(not wants), f"a time {what}, as the other times are")
 
 
 def _numbers(cells, decimal):
@@ -95,9 +108,7 @@ def _formatted(row, cell, form):
         moment = datetime.strptime(cell.strip(), form.time_format)
     except ValueError:
         raise CellError(row, f"a time written as {form.time_format}") from None
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(UTC).replace(tzinfo=None)
-    return moment.isoformat()
+    return _in_utc(moment).isoformat()
 
 
 def _dates(cells, form):
@@ -164,16 +175,11 @@ class _Iso(_Way):
 
     def read(self, matches, form):
         offsets = [match[8] for match in matches]
-        n_naive = offsets.count(None)
-        if 0 < n_naive < len(offsets):
-            wants = 2 * n_naive < len(offsets)
-            row = next(i for i, offset in enumerate(offsets) if (offset is None) == wants)
-            what = "with an offset such as +02:00" if wants else "without offset"
-            raise CellError(row, f"a time {what}, as the other times are")
+        _check_offsets([offset is not None for offset in offsets])
         moments = _as_moments(
             ["-".join(match.group(1, 2, 3)) + _of_day(match, self) for match in matches]
         )
-        if n_naive:
+        if offsets[0] is None:
             return moments
         return moments - np.array([_minutes(offset) for offset in offsets], "timedelta64[m]")
 
@@ -186,15 +192,13 @@ class _OtherIso(_Way):
 
     def match(self, cell):
         try:
-            moment = datetime.fromisoformat(cell)
+            return datetime.fromisoformat(cell)
         except ValueError:
             return None
-        if moment.tzinfo is not None:
-            moment = moment.astimezone(UTC).replace(tzinfo=None)
-        return moment.isoformat()
 
     def read(self, matches, form):
-        return _as_moments(matches)
+        _check_offsets([moment.tzinfo is not None for moment in matches])
+        return _as_moments([_in_utc(moment).isoformat() for moment in matches])
 
 
 class _DayOrMonthFirst(_Way):

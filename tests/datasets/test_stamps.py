@@ -1,5 +1,7 @@
 """Times as files have them, and which cell is blamed."""
 
+from datetime import UTC, date, datetime
+
 import numpy as np
 import pytest
 
@@ -98,6 +100,9 @@ def test_nanoseconds_are_exact():
         (["1/13/2024 2:05 PM"], 0, "a number or a date such as"),
         (["9" * 20], 0, "a whole number below"),
         (["2024-05-31T12:00+02:00", "2024-05-31T12:00Z", "2024-05-31T12:00"], 2, "with an offset"),
+        (["20240531T1200", "20240531T1200Z", "20240601T1200"], 1, "without offset"),
+        ([datetime(2024, 5, 31, tzinfo=UTC), datetime(2024, 6, 1)], 0, "without offset"),
+        ([datetime(2024, 5, 31, tzinfo=UTC)] * 2 + [date(2024, 6, 1)], 2, "with an offset"),
         (["31/12/2024", "12/31/2024", "01/02/2024", "30/1/2024"], 1, "day and month in one order"),
         (["31.12.2024", "31/12/2024", "31.12.2025"], 1, "a date with '.' between its parts"),
         (["1500-01-01T00:00:00.000000001"], 0, "a year from 1678 to 2261"),
