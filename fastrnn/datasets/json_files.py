@@ -5,7 +5,7 @@ import re
 
 from fastrnn.datasets.cells import looks_like_a_number
 from fastrnn.datasets.parquet_files import split_vectors
-from fastrnn.datasets.rows import Rows, sequences_in_rows
+from fastrnn.datasets.rows import Rows, refuse_objects, sequences_in_rows
 from fastrnn.datasets.sources import decode
 
 
@@ -32,13 +32,7 @@ def read_json_file(source, form):
     unit, lines = ("row" if is_list else "line"), [number for number, _ in records]
     names = list(dict.fromkeys(name for _, record in records for name in record))
     columns = {name: [_cell(record.get(name)) for _, record in records] for name in names}
-    for name, cells in columns.items():
-        row = next((k for k, cell in enumerate(cells) if isinstance(cell, dict)), None)
-        if row is not None:
-            raise ValueError(
-                f"{source.name}, {unit} {lines[row]}, column {name!r}: expected a number, text or "
-                "a list, got an object"
-            )
+    refuse_objects(source.name, columns, lines, unit)
     lists = {name: cells for name, cells in columns.items() if _has_lists(cells)}
     if not lists:
         return Rows(source.name, columns, lines, unit, form, words=_words(columns))

@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 
-from fastrnn.datasets.rows import Rows, sequences_in_rows
+from fastrnn.datasets.rows import Rows, refuse_objects, sequences_in_rows
 
 
 def read_parquet_file(source, form):
@@ -13,13 +13,7 @@ def read_parquet_file(source, form):
     n_rows = max(map(len, columns.values()), default=0)
     lines = range(1, n_rows + 1)
     lists = {name: cells for name, cells in columns.items() if _holds_lists(cells)}
-    for name, cells in columns.items():
-        row = next((k for k, cell in enumerate(cells) if isinstance(cell, dict)), None)
-        if row is not None:
-            raise ValueError(
-                f"{source.name}, row {row + 1}, column {name!r}: expected a number, text, a time "
-                "or a list, got a struct"
-            )
+    refuse_objects(source.name, columns, lines, "row")
     if not lists:
         return Rows(source.name, columns, lines, "row", form)
     scalars = {name: cells for name, cells in columns.items() if name not in lists}

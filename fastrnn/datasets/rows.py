@@ -323,6 +323,17 @@ def known_label(text, labels):
     return equal[0] if equal else text
 
 
+def refuse_objects(name, columns, lines, unit):
+    """Refuse cells that have names in them: objects of JSON, structs of Parquet."""
+    for column, cells in columns.items():
+        row = next((k for k, cell in enumerate(cells) if isinstance(cell, dict)), None)
+        if row is not None:
+            raise ValueError(
+                f"{name}, {unit} {lines[row]}, column {column!r}: expected a number, text, a time "
+                f"or a list, got the object {show(cells[row])}"
+            )
+
+
 def sequences_in_rows(name, series, scalars, lines, *, form, unit="line", words=()):
     """Make rows, one for each step, of a file that has one for each sequence.
 

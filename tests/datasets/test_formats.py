@@ -136,7 +136,7 @@ def test_json_lists():
         ('{"x": 1, "x": 2}\n', "d, line 1 has the name 'x' twice"),
         (
             '{"x": 1}\n{"x": {"y": 2}}\n',
-            "d, line 2, column 'x': expected a number, text or a list,",
+            "d, line 2, column 'x': expected a number, text, a time or a list,",
         ),
         ('{"x": [1]}\n{"x": 2}\n', "d, line 2, column 'x': expected a list as in other rows, got"),
         ('{"x": [1, 2], "y": [1]}\n', "d, line 1, column 'y': expected 2 steps as in column 'x'"),

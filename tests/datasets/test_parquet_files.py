@@ -111,7 +111,7 @@ def test_lists_of_vectors(read):
 
 
 def test_structs_are_refused(read):
-    with pytest.raises(ValueError, match=r"row 1, column 'x': expected a number.* got a struct"):
+    with pytest.raises(ValueError, match=r"row 1, column 'x': expected a number.* got the object"):
         read({"x": [{"a": 1}]})
 
 
