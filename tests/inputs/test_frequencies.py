@@ -71,7 +71,7 @@ UNKNOWN = [
 ]
 
 
-@pytest.mark.parametrize("freq", UNKNOWN, ids=repr)
+@pytest.mark.parametrize("freq", UNKNOWN, ids=lambda freq: repr(freq).split(" at ")[0])
 def test_unknown(freq):
     with pytest.raises(ValueError, match="freq"):
         read_frequency(freq)
