@@ -16,7 +16,7 @@ from fastrnn.network.cell import ZONEOUT
 
 
 def added(kind):
-    """Parameters that no estimator of a kind had, and what they were in effect."""
+    """Parameters that came later to estimators of a kind, and what they were in effect before."""
     return {ZONEOUT.name: ZONEOUT.default} | _ADDED_TO.get(kind, {})
 
 
@@ -92,7 +92,6 @@ def to_present_format(file):
     with as_model_file_error("fitted_with: "):
         reader, task, ends = _PARTS[file.kind](fitted, checked, shaped, file)
         architecture = _architecture(shaped, ends, file)
-    sections["parameters"] = added(file.kind) | sections["parameters"]
     if file.kind == "language_model":
         sections["parameters"] = _with_old_tokenizer(sections["parameters"])
     parts = zip(_NEW, (architecture.to_record(), reader, task), strict=True)

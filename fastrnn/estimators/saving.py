@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from fastrnn.estimators.fitting import check_suits
-from fastrnn.estimators.released import to_present_format
+from fastrnn.estimators.released import added, to_present_format
 from fastrnn.files import ModelFileError
 from fastrnn.files.codec import (
+    Added,
     Choice,
     DictOf,
     Number,
@@ -92,10 +93,14 @@ def _tasks_of(cls):
 
 def _record_of(cls):
     """The record of models of a class."""
-    reader = cls.reader_class
+    reader, came_later = cls.reader_class, added(cls.kind)
+    parameters = {
+        field.name: Added(Value(), came_later[field.name]) if field.name in came_later else Value()
+        for field in fields(cls)
+    }
     return Record(
         {
-            "parameters": Record(dict.fromkeys((field.name for field in fields(cls)), Value())),
+            "parameters": Record(parameters),
             "architecture": _Architecture(),
             "reader": Choice({reader.kind: reader.fields}),
             "task": Choice({kind: task.fields for kind, task in _tasks_of(cls).items()}),

@@ -234,6 +234,22 @@ class Array:
         return array
 
 
+@dataclass(frozen=True)
+class Added:
+    """A field that files of earlier versions leave out, which mean `value` then."""
+
+    kind: Any
+    value: Any
+
+    def write(self, value, place):
+        """Return JSON."""
+        return self.kind.write(value, place)
+
+    def read(self, value, place):
+        """Return the value."""
+        return self.kind.read(value, place)
+
+
 class Record:
     """An object with fields, each of a kind; the last of them may be arrays.
 
@@ -278,9 +294,12 @@ class Record:
             place.refuse(value, "an object")
         values = {}
         for name, kind in self._fields.items():
-            if name not in value:
+            if name in value:
+                values[name] = kind.read(value[name], place.inner(name))
+            elif isinstance(kind, Added):
+                values[name] = kind.value
+            else:
                 raise ModelFileError(f"{place} has no {name!r}")
-            values[name] = kind.read(value[name], place.inner(name))
         for name in value:
             if name not in self._fields:
                 raise ModelFileError(f"{place} has the unknown entry {show(name)}")

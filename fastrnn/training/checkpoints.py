@@ -93,7 +93,7 @@ class Course:
     max_iter: int
     parameters: Mapping[str, Any]  # those that decide
     others: frozenset[str]  # names that older files have beside them, and that decide nothing
-    added: Mapping[str, Any] = field(default_factory=dict)  # what files of format 1 leave out
+    added: Mapping[str, Any] = field(default_factory=dict)  # what older files leave out
 
 
 @dataclass
@@ -197,8 +197,7 @@ class CheckpointFile:
         if file.kind != "checkpoint":
             raise ModelFileError(f"this is a file of kind {show(file.kind)}, no checkpoint")
         training_of = file.read(_TRAINING_OF)
-        if file.format == 1:
-            training_of["parameters"] = {**self._course.added, **training_of["parameters"]}
+        training_of["parameters"] = {**self._course.added, **training_of["parameters"]}
         self._compare(training_of)
         saved = file.read(_stage(self._course.dtype))
         file.end()

@@ -7,6 +7,7 @@ import pytest
 
 from fastrnn.files import ModelFileError
 from fastrnn.files.codec import (
+    Added,
     Array,
     DictOf,
     Flag,
@@ -48,6 +49,11 @@ KINDS = [
     (ListOf(Optional(Text()), tuple), [(), ("a", None)], [[1]]),
     (DictOf(Flag()), [{}, {"a": True, "b\n": False}], [[], None, {"a": 1}]),
     (
+        Record({"x": Whole(), "y": Added(Whole(1), 5)}),
+        [{"x": 1, "y": 2}],
+        [{"y": 1}, {"x": 1, "y": 0}, {"x": 1, "y": None}],
+    ),
+    (
         POINT,
         [Point(1), Point(2, "here")],
         [
@@ -68,6 +74,11 @@ def test_what_is_written_is_read(kind, values, wrong):
     for json in wrong:
         with pytest.raises(ModelFileError, match=r"^it|^'it"):
             kind.read(json, place)
+
+
+def test_older_files_leave_out_what_was_added():
+    record = Record({"x": Whole(), "y": Added(Whole(1), 5)})
+    assert record.read({"x": 1}, Place("it")) == {"x": 1, "y": 5}
 
 
 def test_nan_is_a_number():

@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
-from fuzz_files import models
+from fuzz_files import models, put_together, take_apart
 
 import fastrnn
 from fastrnn import (
@@ -20,6 +20,7 @@ from fastrnn import (
 )
 from fastrnn.bridge import NotFittedError
 from fastrnn.estimators.labels import ClassTask
+from fastrnn.estimators.released import added
 from fastrnn.files import read_description
 from fastrnn.network.cells import CELLS
 
@@ -186,6 +187,15 @@ class TestClassifier:
         )  # fmt: skip
         with pytest.raises(ValueError, match="feature names should match"):
             loaded.predict([other])
+
+    def test_files_of_before_a_parameter(self, tmp_path):
+        classifier().fit(X, LABELS).save(tmp_path / "model")
+        header, record, body = take_apart((tmp_path / "model").read_bytes())
+        for name in added("classifier"):
+            del record["parameters"][name]
+        (tmp_path / "model").write_bytes(put_together(header, record, body))
+        loaded = fastrnn.load(tmp_path / "model")
+        assert loaded.get_params().items() >= added("classifier").items()
 
     def test_parameters_may_have_changed_since(self, tmp_path):
         model = classifier().fit(X, LABELS).set_params(hidden_layer_sizes=9, cell="gru")
