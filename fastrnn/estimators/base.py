@@ -344,7 +344,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
             One array for each sequence, in the order of `X`.
         """
         self.check_fitted()
-        width = self.network_.pooling.width * self.network_.dtype.itemsize
+        width = self.network_.architecture.width * self.network_.dtype.itemsize
         sequences = read(self, X, per_step=width)
         states = self.network_.hidden_states(sequences, n_jobs=self.n_jobs)
         return np.split(states, sequences.offsets[1:-1])

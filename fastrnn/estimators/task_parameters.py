@@ -12,6 +12,7 @@ from fastrnn.estimators.values import (
     FREQUENCY,
     LEVELS,
     NORMALIZATION,
+    POOLING,
     STEPS,
     TOKENIZER,
     Values,
@@ -31,11 +32,19 @@ class PoolingParameters:
     """What estimators take that say one thing of a sequence."""
 
     pooling: str = parameter(
-        words("last", "mean", "max"),
+        POOLING,
         "last",
         """
-        What the output layer sees of the top layer: the state at the end of each direction, or the
-        mean or the largest value of each unit over all time steps.
+        What the output layer sees of the top layer.
+
+        - "last": the state at the end of each direction.
+        - "mean": the mean of each unit over all time steps.
+        - "max": the largest value of each unit over all time steps.
+        - "attention": a mean whose weights are learned: the softmax over time of how well each
+          step's state agrees with a query. That vector starts at zero, where it is the mean, and
+          `alpha` draws it back there.
+
+        Several of them stand side by side for the output layer, in the order given: "mean+max".
         """,
     )
 

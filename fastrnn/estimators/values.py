@@ -11,6 +11,7 @@ import numpy as np
 
 from fastrnn.inputs.frequencies import EXPECTED, is_frequency
 from fastrnn.inputs.tokens import NORMAL_FORMS, TOKENIZERS
+from fastrnn.network import pooling
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,13 @@ TOKENIZER = Values(
     (str, Callable),
     lambda value: callable(value) or value in TOKENIZERS,
     TOKENIZERS,
+)
+POOLING = Values(
+    pooling.EXPECTED,
+    f"{words(*pooling.PARTS).written} or several joined by +",
+    (str,),
+    pooling.is_of_parts,
+    tuple(pooling.PARTS),
 )
 NORMALIZATION = either(words(*NORMAL_FORMS), None)
 RANDOM_STATE = Values(

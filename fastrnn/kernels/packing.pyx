@@ -208,7 +208,8 @@ def mean_backward(
     const int64_t[::1] alive,         # IN   (T,)
     const int64_t[::1] lengths,       # IN   (B,)
     int64_t column,                   # first of the H columns to read
-    floating[:, ::1] dy,              # OUT  (N, H)
+    bint adds,                        # whether dy is added to
+    floating[:, ::1] dy,              # INOUT  (N, H)
 ):
     """Gradient of `mean_forward`."""
     cdef:
@@ -222,8 +223,12 @@ def mean_backward(
                 scale = <floating>1 / lengths[n]
                 d = &dpooled[n, column]
                 x = &dy[row + n, 0]
-                for k in range(H):
-                    x[k] = d[k] * scale
+                if adds:
+                    for k in range(H):
+                        x[k] += d[k] * scale
+                else:
+                    for k in range(H):
+                        x[k] = d[k] * scale
             row += alive[t]
 
 
@@ -257,12 +262,14 @@ def max_backward(
     const floating[:, ::1] dpooled,   # IN   (B, F)
     const int64_t[:, ::1] row_of,     # IN   (B, F)
     int64_t column,                   # first of the H columns to read
-    floating[:, ::1] dy,              # OUT  (N, H)
+    bint adds,                        # whether dy is added to
+    floating[:, ::1] dy,              # INOUT  (N, H)
 ):
     """Gradient of `max_forward`."""
     cdef int64_t n, k
     with nogil:
-        dy[:, :] = 0
+        if not adds:
+            dy[:, :] = 0
         for n in range(dpooled.shape[0]):
             for k in range(dy.shape[1]):
-                dy[row_of[n, column + k], k] = dpooled[n, column + k]
+                dy[row_of[n, column + k], k] += dpooled[n, column + k]

@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn.network import decay
+from fastrnn.network import decay, pooling
 from fastrnn.network.cells import CELLS
 from fastrnn.network.heads import HEADS
 
-__all__ = ["CELLS", "POOLINGS", "Architecture"]
+__all__ = ["CELLS", "Architecture"]
 
-POOLINGS = ("last", "mean", "max", "steps")
 DTYPES = ("float32", "float64")
 
 MOST = 2**53
@@ -57,10 +56,12 @@ class Architecture:
         Hidden units of each layer and direction, from the input up.
     bidirectional : bool, default=False
         Whether every layer reads the sequences in both directions.
-    pooling : {"last", "mean", "max", "steps"}, default="last"
-        What the head sees of the top layer: its state after each sequence's own last step (for the
-        second direction, after its first), mean or maximum of its states over all steps, or the
-        state of every step, so that every step has outputs of its own.
+    pooling : str, default="last"
+        What the head sees of the top layer: "last", its state after each sequence's own last step
+        (for the second direction, after its first); "mean" or "max" of its states over all steps;
+        "attention", a mean whose weights one learned query gives; several of these side by side in
+        the order given, such as "mean+max"; or "steps", the state of every step, so that every step
+        has outputs of its own.
     head : str, default="log_loss"
         The head and its loss, a key of `HEADS`.
     head_options : dict, default={}
@@ -114,7 +115,7 @@ class Architecture:
             "cell": _one_of("cell", self.cell, CELLS),
             "hidden_layer_sizes": _wholes("hidden_layer_sizes", self.hidden_layer_sizes),
             "bidirectional": _flag("bidirectional", self.bidirectional),
-            "pooling": _one_of("pooling", self.pooling, POOLINGS),
+            "pooling": _pooling(self.pooling),
             "head": _one_of("head", self.head, HEADS),
             "n_outputs": _whole("n_outputs", self.n_outputs),
             "dtype": _one_of("dtype", _dtype_name(self.dtype), DTYPES),
@@ -142,10 +143,10 @@ class Architecture:
             raise ValueError(f"the first layer would read {self.input_width} numbers a step")
         if HEADS[self.head].needs_every_step and not self.every_step:
             raise ValueError(f"head {self.head!r} needs pooling='steps', got {self.pooling!r}")
-        if self.tied and self.embeddings[:1] != ((self.n_outputs, self.width),):
+        if self.tied and self.embeddings[:1] != ((self.n_outputs, self.head_width),):
             raise ValueError(
-                f"tied weights need a first table of {self.n_outputs} ids and {self.width} "
-                f"features, one for each output of the top layer, got {self.embeddings[:1]}"
+                f"tied weights need a first table of {self.n_outputs} ids and {self.head_width} "
+                f"features, one for each number that the head reads, got {self.embeddings[:1]}"
             )
         if self.n_parameters > MOST_PARAMETERS:
             raise ValueError(
@@ -164,8 +165,13 @@ class Architecture:
 
     @property
     def width(self):
-        """F, what the top layer puts out for the head to read."""
+        """F, what the top layer puts out at each step."""
         return self.n_directions * self.hidden_layer_sizes[-1]
+
+    @property
+    def head_width(self):
+        """What the head reads of a sequence, or of a step: F for each part of the pooling."""
+        return self.width * max(1, len(pooling.parts_of(self.pooling)))
 
     @property
     def widths(self):
@@ -176,7 +182,7 @@ class Architecture:
     @property
     def every_step(self):
         """Whether the head reads every step, so that each has outputs of its own."""
-        return self.pooling == "steps"
+        return self.pooling == pooling.EVERY_STEP
 
     @property
     def n_parameters(self):
@@ -193,8 +199,10 @@ class Architecture:
         if self.means:
             of_decay = decay.shapes(len(self.means), self.hidden_layer_sizes[0], self.n_directions)
             shapes.update((f"decay.{name}", shape) for name, shape in of_decay.items())
+        of_pooling = pooling.shapes(self.pooling, self.width)
+        shapes.update((f"pooling.{name}", shape) for name, shape in of_pooling.items())
         shapes.update((f"embeddings.{k}", shape) for k, shape in enumerate(self.embeddings))
-        of_head = self.make_head().shapes(self.width)
+        of_head = self.make_head().shapes(self.head_width)
         shapes.update((f"head.{name}", shape) for name, shape in of_head.items())
         return shapes
 
@@ -315,6 +323,14 @@ def _one_of(name, value, choices):
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name} must be one of {list(choices)}, got {value!r}")
     return value
+
+
+def _pooling(value):
+    if value == pooling.EVERY_STEP or (isinstance(value, str) and pooling.is_of_parts(value)):
+        return value
+    raise ValueError(
+        f"pooling must be {pooling.EXPECTED}, or {pooling.EVERY_STEP!r}, got {value!r}"
+    )
 
 
 def _dtype_name(value):

@@ -85,16 +85,19 @@ class Network:
         theta = self.theta = self.make_vector(n_parameters, self.dtype)
         self.grad = self.make_vector(n_parameters, self.dtype)
         self._bounds = running_totals([layer.n_parameters for layer in self.layers])
-        # With the decays before them, whose gradient is added up as theirs is.
-        self.n_layer_parameters = self._bounds[-1]
+        # With the decays before and the pooling after them, whose gradient is added up as theirs.
+        self.n_layer_parameters = sum(
+            math.prod(shape)
+            for name, shape in architecture.shapes().items()
+            if name.startswith(("layers.", "decay.", "pooling."))
+        )
         self.decay = None
         if architecture.means:
-            views = self.decay_views(theta)
-            self.n_layer_parameters += sum(view.size for view in views.values())
-            self.decay = Decay(architecture, views)
+            self.decay = Decay(architecture, self.views_of("decay", theta))
         for layer, begin, end in self._layer_ranges():
             layer.bind(theta[begin:end], self.grad[begin:end])
-        self.pooling = Pooling(architecture.pooling, self.layers[-1])
+        of_pooling = self.views_of("pooling", theta)
+        self.pooling = Pooling(architecture.pooling, self.layers[-1], of_pooling)
         # The table of each column of ids, and its first column in the input of the first layer.
         widths = [architecture.embeddings[k][1] for k in architecture.id_tables]
         firsts = running_totals([architecture.n_features, *widths])[1:-1]
@@ -103,9 +106,9 @@ class Network:
         self.table_gradients = self._table_views(self.grad)
         self.head = architecture.make_head()
         tables = (*self.embeddings[:1], *self.table_gradients[:1])
-        self.head.bind(self._head_views(theta), self._head_views(self.grad), tables)
+        self.head.bind(self.views_of("head", theta), self.views_of("head", self.grad), tables)
         self.can_cut_time = (
-            self.one_way and self.pooling.kind in ("last", "steps") and self.head.time_may_be_cut
+            self.one_way and self.pooling.time_may_be_cut and self.head.time_may_be_cut
         )
 
         self.decayed = self.make_vector(n_parameters, bool)
@@ -154,25 +157,17 @@ class Network:
         """Named views of a vector that begins as theta, for each layer."""
         return [layer.views(flat[begin:end]) for layer, begin, end in self._layer_ranges()]
 
-    def decay_views(self, flat):
-        """Named views of the decays in a vector that begins as theta."""
-        views, begin = {}, self._bounds[-1]
-        for name, shape in self.architecture.shapes().items():
-            if name.startswith("decay."):
-                end = begin + math.prod(shape)
-                views[name.removeprefix("decay.")] = flat[begin:end].reshape(shape)
-                begin = end
-        return views
-
     def named_views(self, flat):
         """Named views of a vector (P,) laid out as theta.
 
         They are "layers.0.W", "layers.0.U_reverse", "embeddings.0", "head.W" and the like, as
-        `Architecture.shapes` names them.
+        `Architecture.shapes` names them. Of a vector that ends sooner, those that are in it.
         """
         views, begin = {}, 0
         for name, shape in self.architecture.shapes().items():
             end = begin + math.prod(shape)
+            if end > len(flat):
+                break
             views[name] = flat[begin:end].reshape(shape)
             begin = end
         return views
@@ -182,12 +177,12 @@ class Network:
         views = self.named_views(flat)
         return [views[f"embeddings.{k}"] for k in range(len(self.architecture.embeddings))]
 
-    def _head_views(self, flat):
-        """Named views of the head in a vector laid out as theta."""
+    def views_of(self, part, flat):
+        """Named views of one part, such as the head, in a vector laid out as theta."""
         return {
-            name.removeprefix("head."): view
+            name.removeprefix(f"{part}."): view
             for name, view in self.named_views(flat).items()
-            if name.startswith("head.")
+            if name.startswith(f"{part}.")
         }
 
     @property

@@ -137,7 +137,8 @@ def backward(
     dpooled = work.take("dpooled", (len(doutputs), network.pooling.width))
     network.head.backward(doutputs, weights.head_backward, dpooled, work)
     _drop(network, shard, top, dpooled, work, dpooled)
-    dy, dstate = network.pooling.backward(dpooled, batch, work)
+    tapes = shard.tapes[top]
+    dy, dstate = network.pooling.backward(dpooled, tapes, batch, work, gradients.pooling)
     for k in range(top, -1, -1):
         layer = layers[k]
         dh_norms = np.empty((layer.n_directions, len(batch.rows))) if watch else None

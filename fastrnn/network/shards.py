@@ -107,7 +107,8 @@ class LayerGradients:
             layer.by_direction(views)
             for layer, views in zip(network.layers, network.layer_views(flat), strict=True)
         ]
-        self.decay = network.decay_views(flat) if network.decay else None
+        self.decay = network.views_of("decay", flat)
+        self.pooling = network.views_of("pooling", flat)
 
 
 class InOrder:

@@ -18,6 +18,8 @@ OPTIONS = {
     "mean": {"pooling": "mean"},
     "max both ways": {"pooling": "max", "bidirectional": True},
     "steps": {"pooling": "steps"},
+    "attention": {"pooling": "attention"},
+    "three both ways": {"pooling": "attention+max+last", "bidirectional": True, "dropout": 0.2},
     "steps both ways": {"pooling": "steps", "bidirectional": True, "dtype": "float64"},
     "last both ways": {"bidirectional": True},
     "ids": {"embeddings": ((9, 4), (7, 3)), "id_tables": (0, 1, 0)},
