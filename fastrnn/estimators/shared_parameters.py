@@ -188,7 +188,7 @@ class SharedParameters:
         - "adaptive": divided by 5 each time that `n_iter_no_change` epochs brought no improvement
           by `tol`.
         - "cosine": from `learning_rate_init` down to zero over `max_iter` epochs, along half a
-          cosine wave.
+          cosine wave. All of them are run: only early stopping ends training before.
         """,
         used_by=BY_MINIBATCHES,
     )
@@ -226,9 +226,9 @@ class SharedParameters:
         NOT_NEGATIVE,
         1e-4,
         """
-        Training stops when neither `n_iter_no_change` epochs in a row improved the loss (with early
-        stopping: the validation score) by at least `tol`. With "lbfgs", the largest slope at which
-        it stops.
+        Training stops when `n_iter_no_change` epochs in a row did not improve the loss (with early
+        stopping: the validation score) by at least `tol`; with ``learning_rate="cosine"`` early
+        stopping alone looks at it. With "lbfgs", the largest slope at which it stops.
         """,
     )
     verbose: bool = parameter(
@@ -294,7 +294,10 @@ class SharedParameters:
     n_iter_no_change: int | float = parameter(
         either(whole(1), math.inf),
         10,
-        "Number of epochs without improvement after which training stops.",
+        """
+        Number of epochs without improvement by `tol` after which training stops; infinity goes on
+        to the end in any case.
+        """,
         used_by=BY_MINIBATCHES,
     )
     max_fun: int = parameter(

@@ -198,6 +198,8 @@ def _rate(settings, state):
 
 def _is_over(stalled, settings, state, stopping, progress):
     """Say whether training is over after an epoch, or lower the rate of schedule "adaptive"."""
+    if settings.learning_rate == "cosine" and not settings.early_stopping:
+        stalled = False  # while the rate is high the loss only sways: it falls towards the end
     lowers = settings.learning_rate == "adaptive" and _rate(settings, state) > 1e-6
     is_over = stopping.stopped or (stalled and not lowers)
     if stalled and not is_over:

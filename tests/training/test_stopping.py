@@ -100,6 +100,29 @@ def test_cosine_ends_at_max_iter_without_a_warning():
     assert history.n_iter == 2
 
 
+def test_cosine_runs_to_its_end_whatever_the_loss_does():
+    losses = [1.0, 2.0, 2.0, 2.0, 2.0, 2.0]
+    settings = {"batch_size": 23, "learning_rate": "cosine", "n_iter_no_change": 1, "max_iter": 6}
+    state = start()
+    _, history = fit(scripted(losses), state=state, **settings)
+    assert history.loss_curve == losses
+    assert state.n_lowered == 0
+    _, history = fit(scripted(losses), **{**settings, "learning_rate": "constant"})
+    assert history.loss_curve == losses[:2]
+
+
+def test_early_stopping_ends_cosine_when_the_score_stalls():
+    scores = [0.5, 0.6, 0.6, 0.6, 0.9, 0.9]
+    options = {"learning_rate": "cosine", "n_iter_no_change": 2}
+    network, history, thetas = fit_with_scores(scores, **options)
+    assert history.validation_scores == scores[:4]
+    assert_array_equal(network.theta, thetas[1])
+    options["n_iter_no_change"] = math.inf
+    network, history, thetas = fit_with_scores(scores, **options, max_iter=6)
+    assert history.validation_scores == scores
+    assert_array_equal(network.theta, thetas[4])
+
+
 def test_convergence_warning_is_scikit_learns():
     exceptions = pytest.importorskip("sklearn.exceptions", reason="scikit-learn is optional")
     assert issubclass(fastrnn.training.ConvergenceWarning, exceptions.ConvergenceWarning)
