@@ -99,7 +99,7 @@ class SequenceTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         return None if chosen == "default" else chosen
 
 
-def watch_fit(estimator, X, y, sample_weight, fitted):
+def watch_fit(estimator, X, y, sample_weight, fitted, n_epochs):
     """A context in which scikit-learn's callbacks are told of every epoch of a `fit`.
 
     It gives what `fastrnn.training.train` takes as ``watch``: None where scikit-learn has no
@@ -110,7 +110,7 @@ def watch_fit(estimator, X, y, sample_weight, fitted):
         return nullcontext()
     metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
     data = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
-    return FitWatch(data, fitted)
+    return FitWatch(data, fitted, n_epochs)
 
 
 def refuse_scoring_monitor(estimator, reason):
@@ -129,8 +129,8 @@ class FitWatch:
     The fit is the root of their tree; each epoch, or iteration of "lbfgs", is a leaf below it.
     """
 
-    def __init__(self, data, fitted):
-        self.data, self.fitted, self.epoch = data, fitted, None
+    def __init__(self, data, fitted, n_epochs):
+        self.data, self.fitted, self.n_epochs, self.epoch = data, fitted, n_epochs, None
         self.estimator = data["estimator"]
         # scikit-learn's decorator ends the callbacks after the method. Around fit itself it would
         # put a frame between fit and its caller, whom warnings point at.
@@ -138,8 +138,7 @@ class FitWatch:
 
     def __enter__(self):
         try:
-            n_epochs = int(self.estimator.max_iter)
-            self.root = self.estimator._init_callback_context(max_subtasks=n_epochs)
+            self.root = self.estimator._init_callback_context(max_subtasks=self.n_epochs)
             self.root.call_on_fit_task_begin(**self.data)
         except BaseException:
             self.end_callbacks(self.estimator)

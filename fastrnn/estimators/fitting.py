@@ -13,7 +13,13 @@ import numpy as np
 
 from fastrnn.bridge import watch_fit
 from fastrnn.estimators.needs import needed_to_train, refuse_to_train
-from fastrnn.estimators.parameters import batch_size, cell_options, in_effect, plain_values
+from fastrnn.estimators.parameters import (
+    batch_size,
+    cell_options,
+    in_effect,
+    max_iter,
+    plain_values,
+)
 from fastrnn.network.architecture import Architecture
 from fastrnn.network.network import Network
 from fastrnn.network.recurrent import ZEROS
@@ -39,15 +45,16 @@ def fit(estimator, X, y, sample_weight, validation, file, shown=None):
         scored = validation.read(reader, task, estimator.dtype, sequences)
     refuse_to_train(estimator, architecture, task, sequences, scored)
 
+    settings = settings_of(estimator, _n_samples(estimator, task, sequences, target))
     state = TrainingState(as_generator(estimator.random_state))
     if file:
-        file.start(state.rng, _seen(estimator, reader, sequences, target, scored, goes_on))
+        seen = _seen(estimator, reader, sequences, target, scored, goes_on)
+        file.start(state.rng, seen, settings)
     network = _build(estimator, architecture, state.rng, goes_on)
     lessons = target
     if in_effect(estimator, "early_stopping") and scored is None:
         fraction = float(estimator.validation_fraction)
         lessons, scored = task.hold_out(sequences, target, fraction, state.rng)
-    settings = settings_of(estimator)
     begun = file and file.resume(network, settings, state)
 
     def validate():
@@ -57,7 +64,8 @@ def fit(estimator, X, y, sample_weight, validation, file, shown=None):
         return fitted_attributes(reader, task, copy.deepcopy(network))
 
     shown = X if shown is None else shown
-    with watch_fit(estimator, shown, y, sample_weight, fitted_so_far) as watch:
+    most = settings.max_iter
+    with watch_fit(estimator, shown, y, sample_weight, fitted_so_far, most) as watch:
         history = train(
             network, sequences, lessons.values, lessons.weight, settings, state,
             windows=task.window(estimator.bptt_steps), validate=scored and validate,
@@ -90,14 +98,18 @@ def fit_one_epoch(estimator, X, y, sample_weight, task=None):
     else:
         state = TrainingState(as_generator(estimator.random_state))
     network = _build(estimator, architecture, state.rng, goes_on)
-    if estimator.learning_rate == "cosine" and state.epoch >= estimator.max_iter:
-        raise ValueError(
-            f"learning_rate='cosine' has come down to zero: the model was trained for "
-            f"{state.epoch} epochs, and max_iter is {estimator.max_iter}. Increase max_iter, or "
-            "choose another learning_rate"
-        )
+    settings = settings_of(estimator, _n_samples(estimator, task, sequences, target))
+    if settings.learning_rate == "cosine":
+        if estimator.max_iter == "auto":  # of how many calls this is one, nobody knows
+            settings = replace(settings, learning_rate="constant")
+        elif state.epoch >= settings.max_iter:
+            raise ValueError(
+                f"learning_rate='cosine' has come down to zero: the model was trained for "
+                f"{state.epoch} epochs, and max_iter is {settings.max_iter}. Increase max_iter, or "
+                "choose another learning_rate"
+            )
     history = train(
-        network, sequences, target.values, target.weight, settings_of(estimator), state,
+        network, sequences, target.values, target.weight, settings, state,
         n_epochs=1, windows=task.window(estimator.bptt_steps),
     )  # fmt: skip
     keep(estimator, reader, task, network, state)
@@ -201,10 +213,18 @@ def regularization(estimator):
     }
 
 
-def settings_of(estimator):
-    """How training goes."""
+def settings_of(estimator, n):
+    """How training goes, with n sequences that have a weight."""
     settings = plain_values(estimator, [field.name for field in fields(Settings)])
-    return Settings(**{**settings, "batch_size": batch_size(estimator)})
+    chosen = {"batch_size": batch_size(estimator, n), "max_iter": max_iter(estimator, n)}
+    return Settings(**{**settings, **chosen})
+
+
+def _n_samples(estimator, task, sequences, target):
+    """How many sequences have a weight, or how many windows of time make as many steps."""
+    kept = target.has_weight()
+    window = task.window(estimator.bptt_steps)
+    return int(sequences.lengths[kept].sum()) // window if window else np.count_nonzero(kept)
 
 
 def _read(estimator, X, y, sample_weight, goes_on, task=None, partial=False):

@@ -13,7 +13,7 @@ def needed_to_train(estimator, architecture, task, sequences, scored=None, **cha
     names = ["solver", "momentum", "dropout", "recurrent_dropout", "bptt_steps", "n_jobs"]
     options = {
         **plain_values(estimator, names),
-        "batch_size": batch_size(estimator),
+        "batch_size": batch_size(estimator, len(sequences)),
         **changes,
     }
     architecture = replace(architecture, dtype=options.pop("dtype", architecture.dtype))
@@ -26,6 +26,7 @@ def needed_to_train(estimator, architecture, task, sequences, scored=None, **cha
         beside += needed_to_predict(estimator, architecture, held_out, task)
     if window := task.window(options["bptt_steps"]):
         lengths = np.minimum(lengths, window)
+        options["batch_size"] = changes.get("batch_size", len(lengths))  # all are read at a time
     return beside + estimate_memory(lengths, architecture, **options)
 
 

@@ -332,7 +332,8 @@ def _steps_to_learn(ids, vocabulary, parameters):
     n_steps = len(text.ids) - 1  # the last token has none that follows
     if n_steps == 0:
         raise ValueError(ONE_TOKEN)
-    n_streams = min(batch_size(parameters), max(1, n_steps // (parameters.bptt_steps or 1)))
+    n_windows = max(1, n_steps // (parameters.bptt_steps or 1))
+    n_streams = min(batch_size(parameters, n_windows), n_windows)
     return replace(
         text,
         values=text.values[:-1],

@@ -14,7 +14,7 @@ from types import MappingProxyType
 import numpy as np
 
 from fastrnn.network.cells import CELLS
-from fastrnn.training.state import USUAL_BATCH_SIZE
+from fastrnn.training.budget import ITERATIONS, usual_course
 
 
 def _collect(cls):
@@ -67,10 +67,18 @@ def plain_values(estimator, names):
     return {name: in_effect(estimator, name) for name in names}
 
 
-def batch_size(estimator):
-    """How many sequences make a minibatch."""
+def batch_size(estimator, n):
+    """How many sequences make a minibatch, of n that have a weight."""
     size = in_effect(estimator, "batch_size")
-    return USUAL_BATCH_SIZE if size == "auto" else size
+    return usual_course(n)[0] if size == "auto" else size
+
+
+def max_iter(estimator, n):
+    """How many epochs, or iterations, there are at most, with n sequences that have a weight."""
+    most = in_effect(estimator, "max_iter")
+    if most != "auto":
+        return most
+    return ITERATIONS if estimator.solver == "lbfgs" else usual_course(n)[1]
 
 
 def cell_options(estimator):

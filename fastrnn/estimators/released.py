@@ -20,6 +20,14 @@ def added(kind):
     return {ZONEOUT.name: ZONEOUT.default} | _ADDED_TO.get(kind, {})
 
 
+def present_parameters(kind, parameters):
+    """Parameters in a checkpoint as they are recorded now."""
+    parameters = added(kind) | parameters
+    if parameters.get("batch_size") == "auto":  # now the number that it stands for is recorded
+        parameters["batch_size"] = 200
+    return parameters
+
+
 _OF_SEQUENCES = {"missing": "error", "time_feature": None, "padding": None}
 _ADDED_TO = {
     **dict.fromkeys(("classifier", "regressor", "tagger"), _OF_SEQUENCES),

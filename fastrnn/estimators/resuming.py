@@ -7,7 +7,7 @@ from numbers import Integral
 import numpy as np
 
 from fastrnn.estimators.parameters import course_of_training, parameters_of
-from fastrnn.estimators.released import added
+from fastrnn.estimators.released import present_parameters
 from fastrnn.estimators.saving import recorded_parameters
 from fastrnn.training.checkpoints import CheckpointFile, Course
 
@@ -42,7 +42,7 @@ def open_checkpoints(estimator, path, every, resume):
     return CheckpointFile(os.fspath(path), int(every), bool(resume), course)
 
 
-def _course_of(estimator):
+def _course_of(estimator, settings):
     """What decides the course of training."""
     names = parameters_of(type(estimator)).keys()
     # Of a function that makes tokens, the tokens are compared.
@@ -52,8 +52,14 @@ def _course_of(estimator):
         kind=estimator.kind,
         solver=estimator.solver,
         dtype=estimator.dtype,
-        max_iter=estimator.max_iter,
-        parameters=recorded_parameters(estimator, others),
+        max_iter=settings.max_iter,
+        parameters=recorded_parameters(estimator, others) | _chosen(settings, others),
         others=frozenset(others),
-        added=added(estimator.kind),
+        present=partial(present_parameters, estimator.kind),
     )
+
+
+def _chosen(settings, others):
+    """What "auto" stands for with these data."""
+    names = {"batch_size", "max_iter"} - others
+    return {name: getattr(settings, name) for name in names}

@@ -10,8 +10,8 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from fastrnn.estimators.values import (
-    BATCH_SIZE,
     COLUMNS,
+    COUNT_OR_AUTO,
     EMBEDDING_SIZES,
     FINITE,
     LAYER_SIZES,
@@ -30,6 +30,7 @@ from fastrnn.estimators.values import (
     words,
 )
 from fastrnn.network.cells import CELLS
+from fastrnn.training.budget import BUDGET, FEWEST_EPOCHS, ITERATIONS, MOST_EPOCHS
 from fastrnn.training.solvers import SCHEDULES, SOLVERS
 from fastrnn.training.state import USUAL_BATCH_SIZE
 
@@ -171,7 +172,7 @@ class SharedParameters:
         stays=("finite",),
     )
     batch_size: int | str = parameter(
-        BATCH_SIZE,
+        COUNT_OR_AUTO,
         "auto",
         "Number of sequences in a minibatch; all of them if there are fewer. "
         f'"auto" is {USUAL_BATCH_SIZE}.',
@@ -205,8 +206,16 @@ class SharedParameters:
         'Exponent of ``learning_rate="invscaling"``.',
         used_by=("learning_rate", ("invscaling",)),
     )
-    max_iter: int = parameter(
-        whole(1), 200, 'Largest number of epochs (with "lbfgs", of iterations).', is_free=True
+    max_iter: int | str = parameter(
+        COUNT_OR_AUTO,
+        200,
+        f"""
+        Largest number of epochs (with "lbfgs", of iterations). "auto" is as many as read about
+        {BUDGET} sequences, but at least {FEWEST_EPOCHS} and at most {MOST_EPOCHS}; with "lbfgs"
+        {ITERATIONS}. `partial_fit`, which knows no end then, leaves the rate of "cosine" where it
+        starts.
+        """,
+        is_free=True,
     )
     shuffle: bool = parameter(
         flag(),

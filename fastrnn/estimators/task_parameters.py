@@ -6,9 +6,9 @@ from typing import Any
 
 from fastrnn.estimators.shared_parameters import BY_MINIBATCHES, STOCHASTIC
 from fastrnn.estimators.values import (
-    BATCH_SIZE,
     CLASS_WEIGHTS,
     COLUMN,
+    COUNT_OR_AUTO,
     FREQUENCY,
     LEVELS,
     NORMALIZATION,
@@ -262,7 +262,7 @@ class LanguageModelParameters:
         """,
     )
     batch_size: int | str = parameter(
-        BATCH_SIZE,
+        COUNT_OR_AUTO,
         32,
         """
         Number of streams that one long text is cut into, fewer where they would be shorter than

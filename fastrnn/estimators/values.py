@@ -109,7 +109,7 @@ def _are_levels(value):
 
 
 STEPS = either(whole(1), None)
-BATCH_SIZE = either(whole(1), "auto")
+COUNT_OR_AUTO = either(whole(1), "auto")
 LAYER_SIZES = Values(
     "a whole number >= 1 or a tuple of such numbers",
     "int or tuple of int",

@@ -8,9 +8,9 @@ what is drawn before the first epoch, such as what is held out, is drawn again.
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -93,7 +93,7 @@ class Course:
     max_iter: int
     parameters: Mapping[str, Any]  # those that decide
     others: frozenset[str]  # names that older files have beside them, and that decide nothing
-    added: Mapping[str, Any] = field(default_factory=dict)  # what older files leave out
+    present: Callable[[dict[str, Any]], dict[str, Any]]  # of older files, as they are recorded now
 
 
 @dataclass
@@ -107,8 +107,8 @@ class _Saved:
 class CheckpointFile:
     """The file that one training writes, and may go on from.
 
-    `every` is the number of epochs from one checkpoint to the next, ``course()`` gives the `Course`
-    of this training, once that is right.
+    `every` is the number of epochs from one checkpoint to the next, ``course(settings)`` gives the
+    `Course` of this training, once that is right.
     """
 
     def __init__(self, path, every, resume, course):
@@ -117,12 +117,12 @@ class CheckpointFile:
         # Here, not after the first epoch, it is told that there is no such folder.
         remove_stale(os.path.dirname(os.path.realpath(path)))
 
-    def start(self, rng, seen):
+    def start(self, rng, seen, settings):
         """Note what decides the course of training, or go back to where that began.
 
         `rng` is at its start, and put to where it was then if training goes on. `seen` are the
-        arrays that training sees, by the name of the argument. A file of another training is a
-        ValueError.
+        arrays that training sees, by the name of the argument; `settings` are those of `train`. A
+        file of another training is a ValueError.
         """
         name = type(rng.bit_generator).__name__
         if name not in _GENERATORS:
@@ -130,7 +130,7 @@ class CheckpointFile:
                 f"checkpoint needs random numbers of {' or '.join(_GENERATORS)}, as they are by "
                 f"default, but random_state is a Generator of {name}"
             )
-        self._course = self._get_course()
+        self._course = self._get_course(settings)
         self._training_of = {
             "of": {"kind": self._course.kind},
             "parameters": self._course.parameters,
@@ -197,7 +197,7 @@ class CheckpointFile:
         if file.kind != "checkpoint":
             raise ModelFileError(f"this is a file of kind {show(file.kind)}, no checkpoint")
         training_of = file.read(_TRAINING_OF)
-        training_of["parameters"] = {**self._course.added, **training_of["parameters"]}
+        training_of["parameters"] = self._course.present(training_of["parameters"])
         self._compare(training_of)
         saved = file.read(_stage(self._course.dtype))
         file.end()

@@ -84,7 +84,7 @@ def test_defaults_can_be_given(task):
     [
         (["--cell", "gurk"], "argument --cell: cell must be one of 'lstm', 'gru', 'rnn', "),
         (["--hidden-layer-sizes", "0"], "hidden_layer_sizes must be a whole number >= 1 or a"),
-        (["--max-iter", "many"], "max_iter must be a whole number >= 1, got 'many' of type str"),
+        (["--max-iter", "many"], "max_iter must be a whole number >= 1 or 'auto', got 'many'"),
         (["--power-t", "-0.3"], "argument --power-t: power_t must be a number >= 0, got -0.3"),
         (["--warm-start"], "unrecognized arguments: --warm-start"),
         (["--hidden", "3"], "unrecognized arguments: --hidden 3"),
@@ -108,7 +108,10 @@ def test_wrong_options(options, message, folder, capsys):
             "model.toml has the entry 'warm_start', which is no parameter of RNN",
         ),
         ('cell = "gurk"', "model.toml: cell must be one of"),
-        ("max_iter = true", "model.toml: max_iter must be a whole number >= 1, got True of type"),
+        (
+            "max_iter = true",
+            "model.toml: max_iter must be a whole number >= 1 or 'auto', got True",
+        ),
     ],
 )
 def test_wrong_config(text, message, folder, capsys):

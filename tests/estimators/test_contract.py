@@ -291,7 +291,7 @@ def test_n_jobs_reaches_the_network(case, monkeypatch):
     model.set_params(n_jobs=2)
     case.answers(model)
     assert len(seen) >= 3 and set(seen) == {2}
-    assert fitting.settings_of(model).n_jobs == 2
+    assert fitting.settings_of(model, 1).n_jobs == 2
 
 
 @of_all_cases

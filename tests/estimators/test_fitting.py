@@ -48,7 +48,7 @@ def test_weight_decay_of_adamw_is_not_also_a_penalty():
     assert fitted(RNNClassifier, solver="adam", alpha=0.5)[0].network_.alpha == 0.5
     model, *_ = fitted(RNNClassifier, solver="adamw", alpha=0.5)
     assert model.network_.alpha == 0
-    assert fitting.settings_of(model).alpha == 0.5
+    assert fitting.settings_of(model, 40).alpha == 0.5
 
 
 def test_partial_fit_lowers_the_adaptive_rate():

@@ -167,6 +167,7 @@ WRONG = [
     ("learning_rate_init", 0.0, ValueError),
     ("power_t", -1, ValueError),
     ("max_iter", 0, ValueError),
+    ("max_iter", "all", ValueError),
     ("max_iter", 10.0, TypeError),
     ("shuffle", None, TypeError),
     ("random_state", -1, ValueError),
