@@ -25,8 +25,8 @@ ROOMS = {
     "standin": "",
     "bridge": "",
     "network": "workspace threads batches shards cell docstrings recurrent one_direction "
-    "both_directions pooling padded cells heads decay architecture passes minibatches prediction "
-    "network counting",
+    "both_directions pooling padded cells linear_head likelihoods heads decay architecture passes "
+    "minibatches prediction network counting",
     "layers": "",
     "datasets": "form cells stamps sources rows csv_files parquet_files json_files "
     "conll_files ucr_files ts_files arff_files formats reading recordings generated",

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from building import build
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
 
 from fastrnn.inputs.sequences import as_sequences
 from fastrnn.network.heads import HEADS, Softmax
@@ -15,6 +16,9 @@ CASES = {
     "binary_log_loss": ({}, 1),
     "squared_error": ({}, 1),
     "quantiles": ({"levels": LEVELS}, len(LEVELS)),
+    "student_t": ({}, 3),
+    "poisson": ({}, 1),
+    "negative_binomial": ({}, 2),
 }
 HEAD = pytest.mark.parametrize("kind", HEADS)
 DTYPE = pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -33,6 +37,11 @@ def make_targets(kind, n, K, dtype="float64", seed=0):
         return rng.integers(K, size=n)
     if kind == "binary_log_loss":
         return rng.integers(2, size=(n, K)).astype(dtype)
+    if kind == "poisson":
+        return rng.poisson(1.5, size=(n, K)).astype(dtype)
+    if kind == "negative_binomial":
+        units = rng.uniform(1, 5, size=(n, 1))
+        return np.hstack([rng.poisson(4, size=(n, K)) / units, units]).astype(dtype)
     return rng.standard_normal((n, K)).astype(dtype)
 
 
@@ -45,6 +54,38 @@ def make_rows(kind, n, K, dtype="float64"):
     return outputs.astype(dtype), target, weight, rng.permutation(2 * n)[:n], 2.5
 
 
+def softplus(z):
+    return np.logaddexp(0, z)
+
+
+def student_t(outputs, target):
+    return -stats.t.logpdf(target, **dict(zip(("loc", "scale", "df"), of_t(outputs), strict=True)))
+
+
+def of_t(outputs):
+    """Location, scale and degrees of freedom."""
+    return outputs[:, ::3], softplus(outputs[:, 1::3]) + 1e-6, 2 + softplus(outputs[:, 2::3])
+
+
+def poisson(outputs, target):
+    best, own = (stats.poisson.logpmf(target, mean) for mean in (target, np.exp(outputs)))
+    return best - own
+
+
+def negative_binomial(outputs, target):
+    counts, unit = np.round(target[:, :-1] * target[:, -1:]), target[:, -1:]
+    mean = unit * softplus(outputs[:, ::2])
+    n = np.sqrt(unit) / (softplus(outputs[:, 1::2]) + 1e-8)
+    return -stats.nbinom.logpmf(counts, n, n / (n + mean))
+
+
+DISTRIBUTIONS = {
+    "student_t": student_t,
+    "poisson": poisson,
+    "negative_binomial": negative_binomial,
+}
+
+
 def plain_losses(kind, outputs, target):
     """The loss of each row, the plain way."""
     if kind == "log_loss":
@@ -55,6 +96,8 @@ def plain_losses(kind, outputs, target):
         return (np.logaddexp(0, outputs) - target * outputs).sum(axis=1)
     if kind == "squared_error":
         return 0.5 * ((outputs - target) ** 2).mean(axis=1)
+    if kind in DISTRIBUTIONS:
+        return DISTRIBUTIONS[kind](outputs, target).mean(axis=1)
     below = target[:, :, np.newaxis] - outputs.reshape(*target.shape, -1)
     return np.maximum(LEVELS * below, (np.array(LEVELS) - 1) * below).mean(axis=(1, 2))
 
@@ -123,6 +166,12 @@ def test_answers_are_made_in_place(kind, dtype):
         assert_allclose(answers, exps / exps.sum(axis=1, keepdims=True), rtol=1e-5)
     elif kind == "binary_log_loss":
         assert_allclose(answers, 1 / (1 + np.exp(-outputs)), rtol=1e-5)
+    elif kind == "poisson":
+        assert_allclose(answers, np.exp(outputs), rtol=1e-5)
+    elif kind == "student_t":
+        assert_allclose(answers, np.stack(of_t(outputs), axis=2).reshape(5, -1), rtol=1e-5)
+    elif kind == "negative_binomial":
+        assert_allclose(answers, softplus(outputs), rtol=1e-5)
     else:
         assert_array_equal(answers, outputs)
 

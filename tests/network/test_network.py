@@ -410,9 +410,9 @@ def test_a_wide_head_is_worked_through_in_pieces(tied, monkeypatch):
         return loss, network.grad
 
     loss, grad = loss_and_grad()
-    monkeypatch.setattr("fastrnn.network.heads.HEAD_ROWS", 13)
-    monkeypatch.setattr("fastrnn.network.heads.CHUNK_SIZE", 1)
-    monkeypatch.setattr("fastrnn.network.heads.THREAD_COLUMNS", 64)
+    monkeypatch.setattr("fastrnn.network.linear_head.HEAD_ROWS", 13)
+    monkeypatch.setattr("fastrnn.network.linear_head.CHUNK_SIZE", 1)
+    monkeypatch.setattr("fastrnn.network.linear_head.THREAD_COLUMNS", 64)
     for n_jobs in (None, 2):
         in_pieces = loss_and_grad(n_jobs)
         assert in_pieces[0] == loss

@@ -1,0 +1,209 @@
+"""What a head is, and one that is a linear map: `fastrnn.network.heads` has all there are.
+
+A head whose loss joins the steps of a sequence says so in `time_may_be_cut` and `needs_every_step`,
+and finds them in ``batch``; what it has of parameters beside the map it names in `shapes`, starts
+in `start`, and adds the gradient of in `add_gradients`, once for a minibatch.
+"""
+
+from abc import ABC, abstractmethod
+
+from fastrnn.kernels.dense import (
+    dense_backward,
+    dense_forward,
+    dense_gradients,
+    pack_weights,
+    pack_weights_transposed,
+)
+from fastrnn.kernels.likelihoods import negative_binomial, rate, student_t
+from fastrnn.kernels.losses import sigmoid, softmax
+from fastrnn.network import threads
+from fastrnn.network.recurrent import glorot_uniform
+
+__all__ = ["LINKS", "Head", "LinearHead"]
+
+HEAD_ROWS = 512
+"""Rows of the map's factor on the way back that are multiplied at a time: they stay in a
+second-level cache while all steps pass by."""
+
+THREAD_COLUMNS = 256
+"""Outputs that are worth a thread of their own."""
+
+CHUNK_SIZE = 2**17
+"""Elements of the gradient of the outputs that are multiplied at a time: packed, they stay in a
+second-level cache."""
+
+
+class Head(ABC):
+    """What reads the states of the top layer.
+
+    ``tied`` says whether its weights are the first table of embeddings, transposed; ``options`` are
+    what else its constructor takes, in its one form; ``params`` and ``grads`` name its parameters
+    and their gradients, views of the network's.
+    """
+
+    kind: str
+    """Its name in `fastrnn.network.heads.HEADS`."""
+    time_may_be_cut = True
+    """Whether the loss of some steps can be told, and gone back from, before the next are read."""
+    needs_every_step = False
+    """Whether it can only read the states of all steps."""
+    link: str | None = None
+    """What `decode` makes of a row of outputs by itself: a key of `LINKS`; None if it is more."""
+
+    def __init__(self, n_outputs, *, tied=False):
+        self.n_outputs, self.tied, self.options = n_outputs, tied, {}
+        self.params, self.grads = {}, {}
+
+    @abstractmethod
+    def shapes(self, width):
+        """Name its parameters, with their shapes, in the order of theta; ``width`` is F.
+
+        Those that begin with b are not decayed.
+        """
+
+    def bind(self, params, grads, tables):
+        """Let its parameters and gradients be these; and the first table with its, if tied."""
+        self.params, self.grads = params, grads
+        self._table, self._dtable = tables if self.tied else (None, None)
+
+    @abstractmethod
+    def start(self, rng):
+        """Draw the first parameters."""
+
+    @abstractmethod
+    def plan_forward(self, width, work):
+        """Plan the packing of what `forward` multiplies by.
+
+        Returns the weights for `forward`, and calls of kernels (function, arguments) that fill
+        them, to be made whenever the parameters have changed.
+        """
+
+    @abstractmethod
+    def plan_backward(self, width, work):
+        """Plan the packing of what `backward` multiplies by, likewise."""
+
+    @abstractmethod
+    def forward(self, rows, weights, outputs, work):
+        """Fill outputs (n, K) from rows (n, F)."""
+
+    @abstractmethod
+    def backward(self, doutputs, weights, drows, work):
+        """Fill the gradient of rows (n, F) from that of their outputs (n, K)."""
+
+    @abstractmethod
+    def add_gradients(self, rows, doutputs, work, n_jobs):
+        """Add the gradient of the parameters over all rows of a minibatch to ``grads``."""
+
+    @abstractmethod
+    def loss_and_grad(self, outputs, target, weight, places, total, batch=None):
+        """Loss of some rows, the ``places`` of target (n,) or (n, K) and weight (n,).
+
+        ``outputs`` (rows, K) become the gradient with respect to them; ``total`` is what the sum of
+        weight times loss is divided by; ``batch`` says where the rows of each sequence stand, for
+        heads whose time may not be cut.
+        """
+
+    @abstractmethod
+    def decode(self, outputs, batch=None):
+        """Turn outputs (rows, K) into what the network predicts, in place."""
+
+
+class LinearHead(Head):
+    """A linear map ``rows W + b``: "W" (F, K), but not if tied, and "b" (K,)."""
+
+    link = "identity"
+
+    def shapes(self, width):
+        shapes = {} if self.tied else {"W": (width, self.n_outputs)}
+        return {**shapes, "b": (self.n_outputs,)}
+
+    def start(self, rng):
+        if not self.tied:
+            self.params["W"][...] = glorot_uniform(rng, self.params["W"].shape)
+
+    def plan_forward(self, width, work):
+        packed = work.packed("head", width, self.n_outputs)
+        if self.tied:
+            return packed, [(pack_weights_transposed, (self._table, 0, width, packed))]
+        return packed, [(pack_weights, (self.params["W"], 0, self.n_outputs, packed))]
+
+    def plan_backward(self, width, work):
+        packed, calls = work.packed("head backward", self.n_outputs, width), []
+        row_size = len(packed) // self.n_outputs
+        for begin in range(0, self.n_outputs, HEAD_ROWS):
+            end = min(begin + HEAD_ROWS, self.n_outputs)
+            panels = packed[begin * row_size : end * row_size]
+            if self.tied:
+                calls.append((pack_weights, (self._table[begin:end], 0, width, panels)))
+            else:
+                matrix = self.params["W"]
+                calls.append((pack_weights_transposed, (matrix, begin, end - begin, panels)))
+        return packed, calls
+
+    def forward(self, rows, weights, outputs, work):
+        work.call(dense_forward, rows, weights, self.params["b"], outputs)
+
+    def backward(self, doutputs, weights, drows, work):
+        work.call(dense_backward, doutputs, weights, HEAD_ROWS, drows)
+
+    def decode(self, outputs, batch=None):
+        LINKS[self.link](outputs)
+
+    def add_gradients(self, rows, doutputs, work, n_jobs):
+        """Threads share the outputs, in whole panels."""
+        n_rows, width = rows.shape
+        size, starts = self._divide(n_jobs)
+        chunk = max(1, CHUNK_SIZE // (64 * n_rows)) * 64
+        chunk = min(chunk, width if self.tied else size)
+        shape = (n_rows, size if self.tied else width)
+        rooms = [
+            (
+                chunk,
+                work.packed_left(("head rows", begin), *shape),
+                work.packed(("head columns", begin), n_rows, chunk),
+            )
+            for begin in starts
+        ]
+
+        def add(k):
+            begin, room = starts[k], rooms[k]
+            here = min(size, self.n_outputs - begin)
+            if self.tied:  # W is the table transposed
+                no_bias = work.take(("no bias", begin), (width,))
+                out = (self._dtable, no_bias)
+                work.call(dense_gradients, doutputs, begin, here, rows, 0, width, *out, *room)
+            else:
+                out = (self.grads["W"], self.grads["b"])
+                work.call(dense_gradients, rows, 0, width, doutputs, begin, here, *out, *room)
+
+        if self.tied:
+            work.call(_add_sums, doutputs, self.grads["b"])
+        threads.run(add, range(len(starts)), n_jobs, 2 * n_rows * width * size)
+
+    def _divide(self, n_jobs):
+        """How many outputs a thread takes, and the first of each."""
+        n_outputs = self.n_outputs
+        n_threads = max(1, min(n_outputs // THREAD_COLUMNS, threads.count_threads(n_jobs)))
+        if n_threads == 1:
+            return n_outputs, [0]
+        size = -(-n_outputs // (64 * n_threads)) * 64  # whole panels
+        return size, list(range(0, n_outputs, size))
+
+
+def _add_sums(rows, sums):
+    sums += rows.sum(axis=0)
+
+
+def _leave(outputs):
+    pass
+
+
+LINKS = {
+    "identity": _leave,
+    "softmax": softmax,
+    "sigmoid": sigmoid,
+    "rate": rate,
+    "student_t": student_t,
+    "negative_binomial": negative_binomial,
+}
+"""From the outputs of a linear map to what the network predicts, in place."""
