@@ -19,7 +19,7 @@ PACKAGE = Path(fastrnn.__path__[0])
 ROOMS = {
     "kernels": None,  # compiled, in an order of its own
     "files": "values codec atomic layout",
-    "inputs": "arrays columns containers missing pandas_frames frames stamps spacing frequencies "
+    "inputs": "arrays columns containers missing stamps pandas_frames frames spacing frequencies "
     "calendars indexes list_cells items padding sequence_frames covariates long_frames "
     "series_arrays sequences series series_record steps scaling tokens texts",
     "standin": "",

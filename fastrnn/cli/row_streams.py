@@ -12,8 +12,9 @@ import numpy as np
 
 from fastrnn.cli.columns import feature_columns, find_columns, gaps_of
 from fastrnn.datasets.rows import table
+from fastrnn.datasets.stamps import Times
 from fastrnn.inputs.frames import encode
-from fastrnn.inputs.stamps import read_stamps
+from fastrnn.inputs.stamps import check_comparable, read_stamps, show
 
 
 class SequenceStreams:
@@ -85,7 +86,8 @@ class SeriesStreams:
         if self.id is None and len(series) > 1:
             header.find(columns.id)
         self._calendar = series.calendar
-        self._times = {key: series.calendar.last[i] for key, i in self._numbers.items()}
+        last = series.calendar.last
+        self._times = {key: (series.calendar.type, last[i]) for key, i in self._numbers.items()}
         self._places = [0] * len(series)  # of each the last step that was read
         levels = options.quantiles
         self._stream, self._gaps = model.stream(levels=levels), model.reader_.plan.mask
@@ -102,8 +104,7 @@ class SeriesStreams:
             raise ValueError(f"{rows.place(0, self.id)}: the model knows no series {key!r}")
         i, skipped = self._numbers[key], 0
         if self.time is not None:
-            check_time(rows, self.time, self._times, key)
-            skipped = self._skipped(rows, key, i)
+            skipped = self._skipped(rows, key, i, check_time(rows, self.time, self._times, key))
         value, *past = self._features
         x = [
             rows.numbers(value, gaps=self._gaps)[0],
@@ -113,13 +114,13 @@ class SeriesStreams:
             self._step(rows, i, [np.nan])
         return self._step(rows, i, x).ravel()
 
-    def _skipped(self, rows, key, i):
+    def _skipped(self, rows, key, i, times):
         """How many steps have had no row before this one."""
         if not self._calendar.knows_steps:
             return 0
-        column = rows.times(self.time)
-        stamp_type, stamps = read_stamps(column, lambda row: rows.place(row, self.time))
-        places = self._calendar.places(i, stamps, stamp_type, rows.place(0, self.time))
+        stamps, place = rows.stamps(self.time, times), rows.place(0, self.time)
+        stamp_type, stamps = read_stamps(stamps, lambda row: place)
+        places = self._calendar.places(i, stamps, stamp_type, place)
         skipped = int(places[0]) - self._places[i] - 1
         if skipped and (len(self._features) > 1 or not self._gaps):
             whose = f" of {key!r}" if key else ""
@@ -158,17 +159,24 @@ class SeriesStreams:
 
 
 def check_time(rows, column, times, key, hint=""):
-    """Refuse a time that is not later than the one before of the same sequence, or of another kind.
+    """Return the `Times` of a row, which must be later than the one before of the same sequence.
 
-    `times` has the last time of each, by `key`, and is updated; `hint` ends the message.
+    `times` has the type of the last time of each, and itself, by `key`, and is updated; `hint` ends
+    the message.
     """
-    time, before = rows.times(column)[0], times.get(key)
-    if before is not None:
-        if isinstance(before, np.datetime64) != isinstance(time, np.datetime64):
-            raise ValueError(f"{rows.place(0, column)}: dates and numbers cannot be compared")
+    here = rows.times(column)
+    time, place = here.values[0], rows.place(0, column)
+    if key in times:
+        kind, before = times[key]
+        kind = kind or Times(np.array([before])).type  # not known of models of 0.1.0
+        try:
+            check_comparable(here.type, kind, "this row", "of the rows before")
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{place}: {error}") from None
         if not time > before:
             whose = f" of {key!r}" if key else ""
             raise ValueError(
-                f"{rows.place(0, column)}: the time{whose} must be later than {before}{hint}"
+                f"{place}: the time{whose} must be later than {show(before, kind)}{hint}"
             )
-    times[key] = time
+    times[key] = here.type, time
+    return here

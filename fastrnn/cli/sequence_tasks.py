@@ -101,7 +101,7 @@ class SequenceTask:
         if not names:
             raise ValueError(f"{rows.name} has no columns of features")
         id_column, time_column = find_columns(rows, options)
-        times = None if time_column is None else rows.times(time_column)
+        times = None if time_column is None else rows.times(time_column).values
         of_id = rows.by_id(id_column, times)
         features = table(rows, names, as_text, is_known=is_known, **gaps)
         X = [

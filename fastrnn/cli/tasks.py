@@ -234,9 +234,11 @@ def _series(rows, columns, names, as_text, gaps, *, follows=None, is_known=False
     of_file = id_column if id_column in rows.columns else None
     has_time = time_column in rows.columns and time_column not in rows.of_sequences
     times = rows.times(time_column) if has_time else None
-    of_id = rows.by_id(of_file, times)
+    of_id = rows.by_id(of_file, times and times.values)
     order = np.concatenate(list(of_id.values())) if rows.form.sort else np.arange(len(rows))
-    if times is None:
+    if times is not None:
+        times = rows.stamps(time_column, times)
+    else:
         times = np.empty(len(rows), np.int64)
         last = {}
         if follows is not None:

@@ -68,10 +68,16 @@ def _of_polars(column):
     import polars
 
     kind = column.dtype
-    if kind == polars.Datetime:  # exactly, as Python's has no nanoseconds
-        if kind.time_zone is not None:
-            column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    if kind == polars.Datetime and kind.time_zone is None:
         return column.to_numpy()
+    if kind == polars.List and kind.inner == polars.Datetime:
+        lengths = column.list.len()
+        return _cut(_of_polars(column.filter(lengths > 0).explode()), lengths.to_list())
+    if kind == polars.Datetime and kind.time_unit == "ns":  # which Python's moments have not
+        in_us = column.dt.cast_time_unit("us")
+        if (in_us.dt.cast_time_unit("ns") != column).any():
+            return column.dt.to_string("%Y-%m-%dT%H:%M:%S%.9f%:z").to_list()
+        column = in_us
     is_plain = kind.is_integer() or kind.is_float() or kind in (polars.Boolean, polars.Date)
     if is_plain and not column.null_count():
         return column.to_numpy()
@@ -80,6 +86,14 @@ def _of_polars(column):
     if kind == polars.Array:
         column = column.arr.to_list()
     return column.to_list()
+
+
+def _cut(items, lengths):
+    """Cut items into a list for each row, whose length is None where it is missing."""
+    ends = np.cumsum([n or 0 for n in lengths])
+    return [
+        None if n is None else items[end - n : end] for n, end in zip(lengths, ends, strict=True)
+    ]
 
 
 def _read_with_pyarrow(source):
@@ -100,8 +114,21 @@ def _read_with_pyarrow(source):
 def _of_pyarrow(column, pyarrow):
     types = pyarrow.types
     kind = column.type
-    if types.is_timestamp(kind):  # exactly, as Python's has no nanoseconds
-        return column.cast(pyarrow.timestamp(kind.unit)).to_numpy()
+    if types.is_timestamp(kind) and kind.tz is None:
+        return column.to_numpy()
+    if (types.is_list(kind) or types.is_large_list(kind)) and types.is_timestamp(kind.value_type):
+        from pyarrow.compute import list_flatten, list_value_length
+
+        each = _of_pyarrow(list_flatten(column), pyarrow)
+        return _cut(each, list_value_length(column).to_pylist())
+    if types.is_timestamp(kind) and kind.unit == "ns":  # which Python's moments have not
+        in_us = pyarrow.timestamp("us", kind.tz)
+        try:
+            column = column.cast(in_us)
+        except pyarrow.ArrowInvalid:
+            from pyarrow.compute import strftime
+
+            return strftime(column, format="%Y-%m-%dT%H:%M:%S%z").to_pylist()
     is_plain = types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
     if (is_plain or types.is_date(kind)) and not column.null_count:
         return column.to_numpy()

@@ -123,7 +123,7 @@ def read_sequences(
         names = rows.usual_features({id_column, time_column, *of_y})
     if not names:
         raise ValueError(f"{rows.name} has no columns of features")
-    times = None if time_column is None else rows.times(time_column)
+    times = None if time_column is None else rows.times(time_column).values
     of_id = rows.by_id(id_column, times)
     columns = table(rows, names, gaps=True)
     y = _targets(rows, of_id, label_column, targets, per_step, id_column is not None)

@@ -189,20 +189,30 @@ class Rows:
         return [None if text is None else labels[text] for text in texts]
 
     def times(self, name):
-        """Read a column of times: int64 or float64 if they are numbers, else datetime64."""
+        """Read a column of `Times`."""
         try:
             return read_times(self.columns[name], self.form, self.decimal)
         except CellError as error:
-            got = show(self.columns[name][error.row])
-            raise ValueError(
-                f"{self.place(error.row, name)}: expected {error.expected}, got {got}{error.advice}"
-            ) from None
+            raise self._no_time(name, error) from None
+
+    def stamps(self, name, times):
+        """Return the `Times` of a column as a data frame has them: those with a zone have it."""
+        try:
+            return times.column
+        except CellError as error:
+            raise self._no_time(name, error) from None
+
+    def _no_time(self, name, error):
+        got = show(self.columns[name][error.row])
+        return ValueError(
+            f"{self.place(error.row, name)}: expected {error.expected}, got {got}{error.advice}"
+        )
 
     def by_id(self, id_column, times=None):
         """Return the rows of each sequence by its id, in the order in which they begin.
 
-        All rows are one sequence if `id_column` is None. `times`, if given, must rise in each,
-        or are sorted if the form says so.
+        All rows are one sequence if `id_column` is None. `times`, an array if given, must rise in
+        each, or are sorted if the form says so.
         """
         keys, codes = self._sequences(id_column)
         order = np.argsort(codes, kind="stable")
@@ -387,7 +397,7 @@ def table(rows, names, as_text=(), *, is_known=False, gaps=False, time=None, adv
         if name not in rows.columns:
             rows.find(name)
         if name == time:
-            columns[name] = rows.times(name)
+            columns[name] = rows.times(name).values  # what counts is the time between them
         else:
             read = rows.text if name in as_text else others
             columns[name] = read(name, gaps=gaps, advice=advice)

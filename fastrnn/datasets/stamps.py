@@ -1,11 +1,13 @@
 """Times of rows: whole numbers, numbers, and dates as files have them, each exactly."""
 
 import re
-from datetime import UTC, date, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import numpy as np
 
 from fastrnn.datasets.cells import is_missing, to_numbers
+from fastrnn.inputs.stamps import DATES, NUMBERS, StampType, as_given, zone_of_all
 
 _MONTHS = [
     *("january", "february", "march", "april", "may", "june", "july", "august", "september"),
@@ -28,24 +30,55 @@ class CellError(ValueError):
         self.row, self.expected, self.advice = row, expected, advice
 
 
-def read_times(cells, form, decimal="."):
-    """Return times that rows have: int64 or float64 if they are numbers, else datetime64.
+@dataclass(frozen=True, eq=False)
+class Times:
+    """Times that rows have.
 
-    Its unit is µs, or ns where µs would lose something. Times with a zone become those of UTC.
-    It is a `CellError` for the cell that is not as the others are.
+    Attributes
+    ----------
+    values : ndarray of shape (n_rows,)
+        int64 or float64 if they are numbers, else datetime64, whose unit is µs, or ns where µs
+        would lose something. Of times with a zone they are the moments of UTC.
+    zone : str or None
+        Their zone; None if they have none.
     """
+
+    values: np.ndarray
+    zone: str | None = None
+
+    @property
+    def type(self):
+        """What they are, as a `StampType`."""
+        if self.values.dtype.kind != "M":
+            return StampType(NUMBERS, self.values.dtype.name)
+        return StampType(DATES, np.datetime_data(self.values.dtype)[0], self.zone)
+
+    @property
+    def column(self):
+        """An array that has the zone, too, as a column of a data frame."""
+        if self.zone is None:
+            return self.values
+        fine = np.flatnonzero(self.values != self.values.astype("M8[us]"))
+        if fine.size:  # Python's moments have none
+            raise CellError(int(fine[0]), "a time without nanoseconds, since it has an offset")
+        moments, places = np.unique(self.values, return_inverse=True)  # series often share them
+        return as_given(moments, self.type, "")[places]
+
+
+def read_times(cells, form, decimal="."):
+    """Read `Times`; a `CellError` for the cell that is not as the others are."""
     if isinstance(cells, np.ndarray) and cells.dtype.kind in "iufM":
-        return _of_array(cells)
+        return Times(_of_array(cells))
     for row, cell in enumerate(cells):
         if is_missing(cell, form.na_values):
             raise CellError(row, "a time")
     if not all(isinstance(cell, str) for cell in cells):
         return _of_objects(cells)
     if form.time_format is not None:
-        return _as_moments([_formatted(row, cell, form) for row, cell in enumerate(cells)])
+        return _of_moments([_formatted(row, cell, form) for row, cell in enumerate(cells)])
     numbers = _numbers(cells, decimal)
     if numbers is not None:
-        return numbers
+        return Times(numbers)
     is_number = np.isfinite(to_numbers(cells, decimal))
     if 2 * is_number.sum() > len(cells):
         raise CellError(int(np.flatnonzero(~is_number)[0]), "a number, as the other times are")
@@ -69,24 +102,26 @@ def _of_objects(cells):
     for row, cell in enumerate(cells):
         if not isinstance(cell, date):
             raise CellError(row, f"a number or a date such as {EXAMPLES}")
-    _check_offsets([isinstance(cell, datetime) and cell.tzinfo is not None for cell in cells])
-    return np.array([np.datetime64(_in_utc(cell), "us") for cell in cells], "datetime64[us]")
+    return _of_moments(cells)
 
 
-def _in_utc(moment):
-    """A date as it is, or a moment with a zone as that of UTC, which no longer says so."""
-    if isinstance(moment, datetime) and moment.tzinfo is not None:
-        return moment.astimezone(UTC).replace(tzinfo=None)
-    return moment
+def _of_moments(moments):
+    """Times that Python has: dates and moments, with a zone or without."""
+    zones = [moment.tzinfo if isinstance(moment, datetime) else None for moment in moments]
+    if not _have_offsets([zone is not None for zone in zones]):
+        return Times(np.array([np.datetime64(moment, "us") for moment in moments], "M8[us]"))
+    utc = [moment.astimezone(UTC).replace(tzinfo=None) for moment in moments]
+    return Times(np.array(utc, "M8[us]"), zone_of_all(zones))
 
 
-def _check_offsets(has_offset):
-    """Check that all times of a column have an offset, or none has."""
+def _have_offsets(has_offset):
+    """Tell whether all times of a column have an offset; if not, check that none has."""
     n_naive = has_offset.count(False)
     if 0 < n_naive < len(has_offset):
         wants = 2 * n_naive < len(has_offset)
         what = "with an offset such as +02:00" if wants else "without offset"
         raise CellError(has_offset.index(not wants), f"a time {what}, as the other times are")
+    return not n_naive
 
 
 def _numbers(cells, decimal):
@@ -105,10 +140,9 @@ def _numbers(cells, decimal):
 
 def _formatted(row, cell, form):
     try:
-        moment = datetime.strptime(cell.strip(), form.time_format)
+        return datetime.strptime(cell.strip(), form.time_format)
     except ValueError:
         raise CellError(row, f"a time written as {form.time_format}") from None
-    return _in_utc(moment).isoformat()
 
 
 def _dates(cells, form):
@@ -147,12 +181,12 @@ class _Way:
         return match if match is None or self._take(*match.groups()[: self._n_groups]) else None
 
     def read(self, matches, form):
-        """Return the moments of matches, as an array."""
+        """Return the times of matches."""
         texts = []
         for match in matches:
             year, month, day = self._take(*match.groups()[: self._n_groups])
             texts.append(f"{int(year):04}-{int(month):02}-{int(day):02}{_of_day(match, self)}")
-        return _as_moments(texts)
+        return Times(_as_moments(texts))
 
     @property
     def n_groups(self):
@@ -175,13 +209,16 @@ class _Iso(_Way):
 
     def read(self, matches, form):
         offsets = [match[8] for match in matches]
-        _check_offsets([offset is not None for offset in offsets])
+        has_zone = _have_offsets([offset is not None for offset in offsets])
         moments = _as_moments(
             ["-".join(match.group(1, 2, 3)) + _of_day(match, self) for match in matches]
         )
-        if offsets[0] is None:
-            return moments
-        return moments - np.array([_minutes(offset) for offset in offsets], "timedelta64[m]")
+        if not has_zone:
+            return Times(moments)
+        minutes = {offset: _minutes(offset) for offset in set(offsets)}
+        moments = moments - np.array([minutes[offset] for offset in offsets], "timedelta64[m]")
+        zones = [timezone(timedelta(minutes=n)) for n in minutes.values()]
+        return Times(moments, zone_of_all(zones))
 
 
 class _OtherIso(_Way):
@@ -191,14 +228,15 @@ class _OtherIso(_Way):
         super().__init__("", None, 0)
 
     def match(self, cell):
+        if re.search(r"[.,]\d{7}", cell):  # Python would cut it
+            return None
         try:
             return datetime.fromisoformat(cell)
         except ValueError:
             return None
 
     def read(self, matches, form):
-        _check_offsets([moment.tzinfo is not None for moment in matches])
-        return _as_moments([_in_utc(moment).isoformat() for moment in matches])
+        return _of_moments(matches)
 
 
 class _DayOrMonthFirst(_Way):
@@ -232,7 +270,7 @@ class _DayOrMonthFirst(_Way):
         for match, a, b in zip(matches, first, second, strict=True):
             day, month = (a, b) if is_day[0] else (b, a)
             texts.append(f"{match[4]}-{month:02}-{day:02}{_of_day(match, self)}")
-        return _as_moments(texts)
+        return Times(_as_moments(texts))
 
 
 class _Ambiguous(_Way):

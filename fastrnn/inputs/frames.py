@@ -8,12 +8,13 @@ values become numbers: their places among the sorted categories that fit learned
 
 import importlib
 import re
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import numpy as np
 
 from fastrnn.inputs.arrays import NUMERIC, REAL, is_missing
 from fastrnn.inputs.containers import is_a
+from fastrnn.inputs.stamps import as_moments
 
 _CATEGORICAL = re.compile(r"(category|categorical|enum|(large_)?str(ing)?|utf8)\b", re.IGNORECASE)
 _POLARS_NUMBERS = re.compile("(U?Int|Float|Boolean)")
@@ -114,17 +115,6 @@ def column_values(frame, j):
     return _values(column_of(frame, j))
 
 
-def column_array(frame, j):
-    """Return a column as an array; times with a zone become those of UTC."""
-    column = column_of(frame, j)
-    array = np.asarray(column)
-    if array.dtype == object and any(
-        isinstance(value, datetime) and value.tzinfo is not None for value in array
-    ):
-        array = np.asarray(column, dtype="datetime64[ns]")
-    return array
-
-
 def column_numbers(frame, j):
     """Return a column as a new array of float64, NaN where there is nothing.
 
@@ -146,16 +136,31 @@ def column_times(frame, j):
     """
     if is_categorical(frame, j):
         return None
-    array = column_array(frame, j)
+    array = np.asarray(column_of(frame, j))
     if array.dtype == object:
-        values = [None if is_missing(value) else value for value in array.tolist()]
-        if not any(isinstance(value, date) for value in values):
+        there = ~np.array([is_missing(value) for value in array.tolist()], bool)
+        moments = array[there].tolist()
+        kinds = (date | np.datetime64, timedelta | np.timedelta64)
+        if not moments or not any(all(isinstance(m, kind) for m in moments) for kind in kinds):
             return None
-        array = np.array(values, "datetime64[us]")
+        _check_zones(moments, names_of(frame)[j])
+        known = as_moments(moments)
+        array = np.full(len(there), "NaT", known.dtype)
+        array[there] = known
     if array.dtype.kind not in "mM":
         return None
     start = np.datetime64(0, "s") if array.dtype.kind == "M" else np.timedelta64(0, "s")
     return (array - start) / np.timedelta64(1, "s")
+
+
+def _check_zones(moments, name):
+    """Check that all moments of a column have a zone, or none has."""
+    zoned = [isinstance(moment, datetime) and moment.tzinfo is not None for moment in moments]
+    if any(zoned) and not all(zoned):
+        raise ValueError(
+            f"column {name!r} has times with a zone and others without, such as "
+            f"{moments[zoned.index(False)]}: give all of them the zone, or none"
+        )
 
 
 def is_categorical(frame, j):

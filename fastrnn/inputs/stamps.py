@@ -4,6 +4,7 @@ Inside, dates are datetime64[us], or [ns] where they are so fine; those with a z
 of UTC. Periods are the moments at which they begin, durations whole microseconds, or nanoseconds.
 """
 
+import operator
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -20,7 +21,7 @@ DATES, NUMBERS, PERIODS, DURATIONS, TEXT = "dates", "numbers", "periods", "durat
 
 _ZONED = re.compile(r".*\[\w+, (?:tz=)?(?P<a>[^]]+)\]|Datetime\(.*time_zone='(?P<b>[^']+)'\)")
 _PERIOD = re.compile(r"period\[(.+)\]")
-_OFFSET = re.compile(r"UTC([+-])(\d\d):?(\d\d)")
+_OFFSET = re.compile(r"(?:UTC)?([+-])(\d\d):?(\d\d)")
 _ISO = re.compile(
     r"\d{4}-\d\d(-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?)?", re.ASCII
 )
@@ -159,29 +160,50 @@ def _read_objects(values, name):
         (freq,) = sorted({value.freqstr for value in values})[:1]
         stamps = np.array([value.start_time.to_datetime64() for value in values])
         return StampType(PERIODS, freq), _canonical(stamps)
-    if kind in (DATES, DURATIONS, NUMBERS):
-        if kind == NUMBERS:
-            array = np.array(
-                [value if isinstance(value, Integral) else float(value) for value in values]
-            )
-        else:
-            # datetime64 of numpy among them has a unit of its own; so do those of pandas
-            fine = {type(value) for value in values} - {date, datetime, timedelta}
-            unit = "ns" if fine else "us"
-            array = np.array(
-                [np.datetime64(v) if kind == DATES else np.timedelta64(v) for v in values],
-                f"{'M' if kind == DATES else 'm'}8[{unit}]",
-            )
-        stamp_type, stamps = _read_array(array, name)
-        if kind == DATES and types == {date}:
-            stamp_type = StampType(DATES, "date")
-        return stamp_type, stamps
-    names = {str(value.tzinfo) for value in values}
-    fine = {type(value) for value in values} - {datetime}
-    utc = [value.astimezone(UTC).replace(tzinfo=None) for value in values]
-    stamps = np.array([np.datetime64(value) for value in utc], "M8[ns]" if fine else "M8[us]")
-    zone = names.pop() if len(names) == 1 else "UTC"
-    return StampType(DATES, "us", zone if _is_zone(zone) else "UTC"), _canonical(stamps)
+    if kind == NUMBERS:
+        array = np.array(
+            [value if isinstance(value, Integral) else float(value) for value in values]
+        )
+        return _read_array(array, name)
+    stamps = as_moments(values)
+    zone = None
+    if kind == DURATIONS:
+        return _read_array(stamps, name)
+    if kind != DATES:
+        zone = zone_of_all(value.tzinfo for value in values)
+    form = "ns" if types - {date, datetime} and zone is None else "us"
+    if types == {date}:
+        form = "date"
+    return StampType(DATES, form, zone), _canonical(stamps)
+
+
+def _as_numpy(moment):
+    """A moment or duration of Python or pandas as numpy's, that of UTC if it has a zone."""
+    if isinstance(moment, datetime) and moment.tzinfo is not None:
+        moment = moment.astimezone(UTC).replace(tzinfo=None)
+    kind = type(moment).__name__
+    if kind == "Timestamp":  # of pandas, which numpy would cut
+        return moment.to_datetime64()
+    if kind == "Timedelta":
+        return moment.to_timedelta64()
+    is_duration = isinstance(moment, timedelta | np.timedelta64)
+    return np.timedelta64(moment) if is_duration else np.datetime64(moment)
+
+
+def as_moments(values):
+    """Moments, or durations, of Python as an array: in microseconds, or nanoseconds if needed."""
+    values = [_as_numpy(value) for value in values]
+    kind = values[0].dtype.kind
+    coarse = np.array([value.astype(f"{kind}8[us]") for value in values])
+    if all(map(operator.eq, values, coarse)):
+        return coarse
+    fine = np.array([value.astype(f"{kind}8[ns]") for value in values])
+    wrong = np.flatnonzero(fine.astype(coarse.dtype) != coarse)
+    if wrong.size:
+        raise ValueError(
+            f"time stamps have nanoseconds, for which {coarse[wrong[0]]} is too far from 1970"
+        )
+    return fine
 
 
 def _read_text(values, name):
@@ -250,6 +272,17 @@ def zone_of(name):
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         raise ValueError(f"the zone {name!r} of time stamps is not known here") from None
+
+
+def zone_of_all(zones):
+    """Name the zone of moments, by what Python has for theirs: UTC where they have several."""
+    names = {
+        # Python's offsets may be called as they like, such as CET.
+        str(timezone(zone.utcoffset(None)) if isinstance(zone, timezone) else zone)
+        for zone in set(zones)
+    }
+    name = names.pop() if len(names) == 1 else "UTC"
+    return name if _is_zone(name) else "UTC"
 
 
 def _is_zone(name):
@@ -345,7 +378,12 @@ def as_given(stamps, stamp_type, library):
     if library == "pandas":
         pandas = import_module("pandas")
         return pandas.DatetimeIndex(stamps).tz_localize("UTC").tz_convert(stamp_type.zone)
-    where = zone_of(stamp_type.zone)
+    where, fine = zone_of(stamp_type.zone), stamps != stamps.astype("M8[us]")
+    if fine.any():
+        raise ValueError(
+            f"the time stamp {show(stamps[fine][0], stamp_type)} has nanoseconds, which Python's "
+            "moments with a zone have not: give a data frame of pandas, polars or pyarrow"
+        )
     aware = [
         value.replace(tzinfo=UTC).astimezone(where) for value in stamps.astype("M8[us]").tolist()
     ]

@@ -210,7 +210,16 @@ def test_follow_without_ids_and_times(recordings, followed, capsys, monkeypatch)
             "id,time,x,kind\nu,2,1,a\nu,2,1,a\n",
             "line 3, column 'time': the time of 'u' must be later than 2",
         ),
-        ("time,x,kind\n2,1,a\n2024-01-01,1,a\n", "dates and numbers cannot be compared"),
+        (
+            "time,x,kind\n2,1,a\n2024-01-01,1,a\n",
+            "line 3, column 'time': the time stamps of this row are dates without zone, but those "
+            "of the rows before are numbers",
+        ),
+        (
+            "time,x,kind\n2024-01-01T05:00Z,1,a\n2024-01-02T05:00,1,a\n",
+            "line 3, column 'time': the time stamps of this row are dates without zone, but those "
+            "of the rows before are dates in the zone UTC",
+        ),
     ],
 )
 def test_follow_stops_at_a_fault(recordings, followed, capsys, monkeypatch, text, message):

@@ -2,7 +2,9 @@
 
 import csv
 import io
+import json
 import sys
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -135,6 +137,115 @@ def test_followed_rows_that_are_missing(capsys, monkeypatch):
     assert "line 3, column 'time': no row has come for 2024-02-01" in error
     error = follow(capsys, monkeypatch, [(DAYS[30] + np.timedelta64(6, "h"), 1)], code=1)
     assert "which is none of the steps: they are 1 day apart" in error
+
+
+HOURS = np.arange(40).astype("M8[h]")
+ZONED = [f"{hour}:00Z" for hour in HOURS]
+LOCAL = [f"{hour + np.timedelta64(2, 'h')}:00+02:00" for hour in HOURS]
+NAIVE = [f"{hour}:00" for hour in HOURS]
+
+
+def as_csv(stamps, value, names):
+    """Write a file of hours as CSV."""
+    write("later.csv", names, zip(stamps, value, strict=True))
+    return "later.csv"
+
+
+def as_json(stamps, value, names):
+    """Write a file of hours as lines of JSON."""
+    with open("later.jsonl", "w") as file:
+        for row in zip(stamps, value, strict=True):
+            print(json.dumps(dict(zip(names, row, strict=True))), file=file)
+    return "later.jsonl"
+
+
+def as_parquet(stamps, value, names):
+    """Write a file of hours as Parquet, which has types for moments and zones."""
+    polars = pytest.importorskip("polars")
+    kind = polars.Datetime("ns", "Europe/Berlin") if stamps[0][-1] == "Z" else polars.Datetime
+    moments = [datetime.fromisoformat(stamp) for stamp in stamps]
+    time, name = names
+    frame = polars.DataFrame({name: value, time: polars.Series(moments).cast(kind)})
+    frame.write_parquet("later.parquet")
+    return "later.parquet"
+
+
+WAYS = [as_csv, as_json, as_parquet]
+
+
+@pytest.mark.parametrize("form", WAYS)
+@pytest.mark.parametrize("stamps", [ZONED, NAIVE])
+def test_stamps_with_and_without_zone_do_not_meet(capsys, form, stamps):
+    train(capsys, "--future-covariates promo", names=("time", "value", "promo"), stamps=stamps)
+    data = "data.csv"  # as it was in training
+    others = NAIVE if stamps is ZONED else ZONED
+    words = "give both the zone, or neither"
+    predict = "predict m.fastrnn --horizon 2 --future "
+    file = form(others[30:32], [0, 1], ("time", "promo"))
+    assert words in run(predict + file, capsys, 1)
+    assert words in run(f"{predict}{file} {data}", capsys, 1)
+    later = form(stamps[30:32], [0, 1], ("time", "promo"))
+    rows = run(predict + later, capsys)[1:]
+    expected = ["1970-01-02T06:00", "1970-01-02T07:00"]
+    assert [row[1] for row in rows] == [
+        stamp + ("+00:00" if stamps is ZONED else "") for stamp in expected
+    ]
+    train(capsys, stamps=stamps)
+    for command in ("predict m.fastrnn", "evaluate m.fastrnn"):
+        assert words in run(f"{command} {form(others, VALUES, ('time', 'value'))}", capsys, 1)
+    options = f"train forecast data.csv {QUICK} --validation {file} -o x.fastrnn"
+    form(others, VALUES, ("time", "value"))
+    assert words in run(options, capsys, 1)
+    form(stamps, VALUES, ("time", "value"))
+    run(options, capsys)
+
+
+@pytest.mark.parametrize("form", WAYS)
+def test_zones_come_back(capsys, form):
+    train(capsys, stamps=LOCAL)
+    forecast = run("predict m.fastrnn --horizon 2", capsys)
+    assert [row[1] for row in forecast[1:]] == [
+        "1970-01-02T08:00+02:00", "1970-01-02T09:00+02:00",
+    ]  # fmt: skip
+    # The same moments by the clocks of another zone: the forecasts are those of the same rows.
+    again = run(f"predict m.fastrnn --horizon 2 {form(ZONED[:30], VALUES[:30], WHAT)}", capsys)
+    assert [row[2] for row in again] == [row[2] for row in forecast]
+    assert {row[1][-6:] for row in again[1:]} == {"+01:00" if form is as_parquet else "+00:00"}
+
+
+WHAT = ("time", "value")
+
+
+def test_days_by_the_clock_of_their_zone(capsys):
+    polars = pytest.importorskip("polars")
+    days = polars.datetime_range(
+        datetime(2024, 3, 20), datetime(2024, 4, 18), "1d", time_zone="Europe/Berlin", eager=True
+    )
+    polars.DataFrame({"time": days, "value": VALUES[:30]}).write_parquet("data.parquet")
+    run(f"train forecast data.parquet {QUICK} -o m.fastrnn", capsys)
+    assert run("predict m.fastrnn", capsys)[1][1] == "2024-04-19T00:00+02:00"
+    write("data.csv", WHAT, zip([d.isoformat() for d in days], VALUES[:30], strict=True))
+    error = run(f"train forecast data.csv {QUICK} -o m.fastrnn", capsys, 1)
+    assert "irregular time stamps" in error  # whose clocks these are the file does not say
+
+
+@pytest.mark.parametrize("form", WAYS[:2])
+def test_nanoseconds_with_a_zone(capsys, form):
+    fine = [f"1970-01-01T00:00:00.{t:09}Z" for t in range(40)]
+    file = form(fine, VALUES, WHAT)
+    error = run(f"train forecast {file} {QUICK} -o m.fastrnn", capsys, 1)
+    assert "column 'time': expected a time without nanoseconds, since it has an offset" in error
+    file = form([stamp[:-1] for stamp in fine], VALUES, WHAT)
+    run(f"train forecast {file} {QUICK} -o m.fastrnn", capsys)
+    assert run("predict m.fastrnn", capsys)[1][1] == "1970-01-01T00:00:00.00000004"
+
+
+def test_followed_rows_without_zone(capsys, monkeypatch):
+    for freq in ("", "--freq rows"):
+        train(capsys, freq, stamps=ZONED)
+        follow(capsys, monkeypatch, [(LOCAL[30], 1)])
+        error = follow(capsys, monkeypatch, [(ZONED[30], 1), (NAIVE[31], 1)], code=1)
+        assert "line 3, column 'time': the time stamps of this row are dates without zone" in error
 
 
 def test_a_model_fitted_in_python(capsys):

@@ -222,8 +222,8 @@ def test_ts_with_time_stamps():
     pairs = ",".join(f"({day.format(k)},{k}.5)" for k in (1, 2))
     rows = read(header + f"{pairs}:{pairs}:a\n", "ts")
     assert sequences(rows, "value_2") == [[1.5, 2.5]]
-    assert rows.times("time")[1] == np.datetime64("2024-01-02T10:30")
-    assert read(header + "(1,2),(3,4):b\n", "ts").times("time").tolist() == [1, 3]
+    assert rows.times("time").values[1] == np.datetime64("2024-01-02T10:30")
+    assert read(header + "(1,2),(3,4):b\n", "ts").times("time").values.tolist() == [1, 3]
     message = error_of(header + "(1,2),3:b\n", "ts")
     assert message == "d, line 7, dimension 1: expected pairs (time,value), got '3'"
     assert "dimension 2 has other time stamps" in error_of(header + "(1,2):(2,2):b\n", "ts")

@@ -48,11 +48,11 @@ def test_long_form(read):
     }
     rows = read(columns, f=polars.Float32, level=polars.Categorical)
     assert list(rows.columns) == list(columns) and len(rows) == 3
-    assert {key: list(of) for key, of in rows.by_id("id", rows.times("day")).items()} == {
+    assert {key: list(of) for key, of in rows.by_id("id", rows.times("day").values).items()} == {
         "7": [0, 1],
         "8": [2],
     }
-    assert rows.times("day").dtype == "datetime64[us]"
+    assert rows.times("day").values.dtype == "datetime64[us]"
     assert rows.labels("y") == [1, 1, 2]
     assert rows.numbers_or_text("kind").tolist() == ["a", "b", "a"]
     assert rows.numbers_or_text("level").tolist() == ["lo", "hi", "lo"]
@@ -72,11 +72,44 @@ def test_times_are_exact(read):
     big = [2**62 + 1, 2**62 + 2]
     gap = np.array([moments[0], "NaT"], "datetime64[ns]")
     rows = read({"ns": moments, "zone": zoned, "big": big, "gap": gap})
-    np.testing.assert_array_equal(rows.times("ns"), moments)
-    np.testing.assert_array_equal(rows.times("zone"), moments - np.timedelta64(2, "h"))
-    assert rows.times("big").tolist() == big
+    np.testing.assert_array_equal(rows.times("ns").values, moments)
+    assert rows.times("ns").zone is None
+    np.testing.assert_array_equal(rows.times("zone").values, moments - np.timedelta64(2, "h"))
+    assert rows.times("zone").zone == "UTC+02:00"  # Python's moments have no nanoseconds
+    assert rows.times("big").values.tolist() == big
     with pytest.raises(ValueError, match="row 2, column 'gap': expected a time, got NaT"):
         rows.times("gap")
+
+
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+def test_zones_stay(read, unit):
+    moments = polars.Series(np.array(["2024-03-31T01:30", "2024-10-27T00:30"], f"M8[{unit}]"))
+    zoned = moments.dt.replace_time_zone("UTC").dt.convert_time_zone("Europe/Berlin")
+    rows = read({"t": zoned, "fixed": zoned.dt.convert_time_zone("Etc/GMT-2"), "gap": [None, 1]})
+    for name, zone in (("t", "Europe/Berlin"), ("fixed", "Etc/GMT-2")):
+        times = rows.times(name)
+        assert times.zone == zone
+        np.testing.assert_array_equal(times.values, moments)
+    assert rows.text("t").tolist() == ["2024-03-31 03:30:00+02:00", "2024-10-27 02:30:00+02:00"]
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_lists_of_moments_are_exact(read, zone):
+    moments = np.array(["2024-05-31T12:00:00.123456789", "2024-06-01", "2024-06-02"], "M8[ns]")
+    of_zone = polars.Series(moments).dt.replace_time_zone("UTC").dt.convert_time_zone("Asia/Tokyo")
+    column = polars.Series(moments) if zone is None else of_zone
+    lists = polars.DataFrame({"k": [0, 0, 1], "t": column}).group_by("k", maintain_order=True)
+    series = lists.agg("t")["t"]
+    rows = read({"t": series, "x": [[1, 2], [3]]})
+    np.testing.assert_array_equal(rows.times("t").values, moments)
+    assert rows.times("t").zone == (None if zone is None else "UTC+09:00")
+    with pytest.raises(ValueError, match=r"row 2, column '.': the sequence has no steps"):
+        read(
+            {
+                "t": polars.concat([lists.agg("t")["t"][:1], polars.Series([None])]),
+                "x": [[1, 2], []],
+            }
+        )
 
 
 def test_durations_are_no_times(read):

@@ -232,20 +232,20 @@ def test_by_id():
         "data.csv, line 5: the time of 'b' must be later than in line 3; rows of a sequence are "
         "sorted by time"
     )
-    assert error_of(rows.by_id, "id", rows.times("t")) == same
+    assert error_of(rows.by_id, "id", rows.times("t").values) == same
     assert error_of(read("id,t\nb,5\nb,4\n").by_id, "id", np.array([5, 4])).endswith(
         "rows of a sequence are sorted by time, or by --sort"
     )
     assert rows.by_id(None)[""].tolist() == [0, 1, 2, 3]
-    assert "line 4: the time must be" in error_of(rows.by_id, None, rows.times("t"))
+    assert "line 4: the time must be" in error_of(rows.by_id, None, rows.times("t").values)
 
 
 def test_sort():
     rows = read("id,t\na,3\nb,2\na,1\nb,10\n", sort=True)
-    by_id = rows.by_id("id", rows.times("t"))
+    by_id = rows.by_id("id", rows.times("t").values)
     assert {key: of_id.tolist() for key, of_id in by_id.items()} == {"a": [2, 0], "b": [1, 3]}
     rows = read("id,t\na,3\nb,2\na,3\n", sort=True)
-    assert error_of(rows.by_id, "id", rows.times("t")) == (
+    assert error_of(rows.by_id, "id", rows.times("t").values) == (
         "data.csv, line 4: the time of 'a' must be later than in line 2; rows of a sequence are "
         "sorted by time"
     )

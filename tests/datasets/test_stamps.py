@@ -1,12 +1,14 @@
 """Times as files have them, and which cell is blamed."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
 from fastrnn.datasets.form import Form
 from fastrnn.datasets.stamps import CellError, read_times
+from fastrnn.inputs.stamps import read_stamps
 
 
 @pytest.mark.parametrize(
@@ -41,7 +43,7 @@ def test_dates(cells, times):
         with pytest.raises(CellError, match="as other rows have it"):
             read_times(cells.split(), Form())
         return
-    found = read_times(cells.split(), Form())
+    found = read_times(cells.split(), Form()).values
     assert found.dtype == "datetime64[us]"
     np.testing.assert_array_equal(found, np.array(times.split(), "datetime64[us]"))
 
@@ -58,26 +60,71 @@ def test_dates(cells, times):
     ],
 )
 def test_dates_with_blanks(cell, time):
-    assert read_times([cell], Form())[0] == np.datetime64(time)
+    assert read_times([cell], Form()).values[0] == np.datetime64(time)
 
 
 def test_numbers_are_exact():
     big = 1_700_000_000_000_000_001
-    times = read_times([str(big), str(big + 1)], Form())
+    times = read_times([str(big), str(big + 1)], Form()).values
     assert times.dtype == np.int64 and times.tolist() == [big, big + 1]
-    np.testing.assert_array_equal(read_times([" 1", "2.5", "1e3"], Form()), [1, 2.5, 1000])
-    np.testing.assert_array_equal(read_times(["0,5", "1"], Form(), ","), [0.5, 1])
-    np.testing.assert_array_equal(read_times(np.array([big, big + 1]), Form()), [big, big + 1])
+    np.testing.assert_array_equal(read_times([" 1", "2.5", "1e3"], Form()).values, [1, 2.5, 1000])
+    np.testing.assert_array_equal(read_times(["0,5", "1"], Form(), ",").values, [0.5, 1])
+    times = read_times(np.array([big, big + 1]), Form())
+    np.testing.assert_array_equal(times.values, [big, big + 1])
 
 
 def test_nanoseconds_are_exact():
     cells = ["2024-05-31T12:00:00.123456789", "2024-05-31T12:00:00.12345679"]
-    times = read_times(cells, Form())
+    times = read_times(cells, Form()).values
     assert times.dtype == "datetime64[ns]"
     assert (times[1] - times[0]) == np.timedelta64(1, "ns")
     times = np.array(["2024-05-31T12:00:00.123456789"], "datetime64[ns]")
-    assert read_times(times, Form())[0] == times[0]
-    assert read_times(times.astype("datetime64[s]"), Form()).dtype == "datetime64[us]"
+    assert read_times(times, Form()).values[0] == times[0]
+    assert read_times(times.astype("datetime64[s]"), Form()).values.dtype == "datetime64[us]"
+
+
+@pytest.mark.parametrize(
+    ("cells", "form", "zone"),
+    [
+        (["2024-05-31T12:00", "2024-06-01"], {}, None),
+        (["2024-05-31T12:00Z"], {}, "UTC"),
+        (["2024-05-31T12:00+00:00", "2024-05-31T12:00Z"], {}, "UTC"),
+        (["2024-05-31T12:00+02:00", "2024-05-31T12:30+0200"], {}, "UTC+02:00"),
+        (["2024-05-31T12:00-03:30"], {}, "UTC-03:30"),
+        (["2024-03-30T12:00+01:00", "2024-03-31T12:00+02:00"], {}, "UTC"),
+        (["20240531T1200+02"], {}, "UTC+02:00"),
+        (["20240531T1200"], {}, None),
+        (["31.05.2024 12:00 +0200"], {"time_format": "%d.%m.%Y %H:%M %z"}, "UTC+02:00"),
+        ([datetime(2024, 5, 31, tzinfo=ZoneInfo("Europe/Berlin"))] * 2, {}, "Europe/Berlin"),
+        ([datetime(2024, 5, 31, tzinfo=timezone(timedelta(hours=1), "CET"))], {}, "UTC+01:00"),
+        ([datetime(2024, 5, 31), date(2024, 6, 1)], {}, None),
+    ],
+)
+def test_zones_stay(cells, form, zone):
+    times = read_times(cells, Form(**form))
+    assert times.zone == zone
+    stamp_type, stamps = read_stamps(times.column, str)  # as a forecaster reads them
+    assert stamp_type.zone == zone
+    np.testing.assert_array_equal(stamps, times.values)
+
+
+def test_hours_that_come_twice_are_two():
+    berlin = ZoneInfo("Europe/Berlin")
+    hours = [datetime(2024, 10, 27, 2, tzinfo=berlin, fold=fold) for fold in (0, 1)]
+    times = read_times(hours, Form())
+    assert times.values[1] - times.values[0] == np.timedelta64(1, "h")
+    assert read_stamps(times.column, str)[1].tolist() == times.values.tolist()
+
+
+def test_nanoseconds_with_an_offset_are_not_cut():
+    cells = ["2024-05-31T12:00Z", "2024-05-31T12:00:00.123456789Z"]
+    times = read_times(cells, Form())
+    assert (times.values[1] - times.values[0]) == np.timedelta64(123_456_789, "ns")
+    with pytest.raises(CellError, match="a time without nanoseconds, since it has an offset") as e:
+        _ = times.column
+    assert e.value.row == 1
+    with pytest.raises(CellError, match="a number or a date"):
+        read_times(["20240531T120000.1234567"], Form())
 
 
 @pytest.mark.parametrize(
@@ -132,7 +179,7 @@ def test_the_cell_that_is_wrong_is_blamed(cells, row, message):
     ],
 )
 def test_time_format(cell, form, time):
-    assert read_times([cell], Form(time_format=form))[0] == np.datetime64(time)
+    assert read_times([cell], Form(time_format=form)).values[0] == np.datetime64(time)
     if cell != "20240403" and not cell.endswith("+0200"):
         with pytest.raises(CellError) as error:  # which of the days or years is it?
             read_times([cell], Form(of_command=True))
