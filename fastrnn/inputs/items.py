@@ -93,8 +93,10 @@ def _read_array(X, *place, allow_nan=False):
             f"{SEQUENCE if place else SEQUENCES}: numpy.frombuffer makes numbers of bytes"
         )
     if isinstance(X, list | tuple) or type(X) is np.ndarray:
-        X = open_steps(list(X), lambda t: name_place(*place, t))
-        masked = any(isinstance(step, np.ma.MaskedArray) for step in X)
+        X, masked = list(X) if type(X) is np.ndarray else X, False
+        if not PLAIN.issuperset(map(type, X)):  # there may be very many that are
+            X = open_steps(X, lambda t: name_place(*place, t))
+            masked = any(isinstance(step, np.ma.MaskedArray) for step in X)
         try:
             array = np.ma.stack(X) if masked else np.asarray(X)
             if array.dtype.kind in "US":  # also of what was no text before it stood beside one

@@ -44,7 +44,7 @@ def test_durations_of_pandas_as_objects():
 def test_nanoseconds_far_from_1970():
     pandas = pytest.importorskip("pandas")
     early = pandas.Timestamp("1500-01-01").as_unit("s")
-    with pytest.raises(ValueError, match="for which 1500-01-01T00:00:00[.]000000 is too far"):
+    with pytest.raises(ValueError, match=r"for which 1500-01-01T00:00:00\.000000 is too far"):
         read_stamps(objects([early, pandas.Timestamp(FINE[0])]), str)
     _, found = read_stamps(objects([early, datetime(1500, 1, 2)]), str)
     assert found.tolist() == [datetime(1500, 1, 1), datetime(1500, 1, 2)]
