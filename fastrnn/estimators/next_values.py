@@ -20,6 +20,7 @@ from fastrnn.inputs.covariates import CovariateScale
 from fastrnn.inputs.frames import is_frame
 from fastrnn.inputs.long_frames import LongColumns
 from fastrnn.inputs.missing import NO_GAPS
+from fastrnn.inputs.scaling import needs_positive
 from fastrnn.inputs.sequences import Sequences
 from fastrnn.inputs.series import SeriesSet, read_series
 from fastrnn.inputs.series_record import SERIES, check_series
@@ -217,7 +218,7 @@ class SeriesReader:
         """Make a reader of what is in a file."""
         plan, series = fields["plan"], fields["series"]
         mean, scale = fields["covariate_mean"], fields["covariate_scale"]
-        check_series(series, allow_nan=plan.mask, needs_positive=plan.log)
+        check_series(series, allow_nan=plan.mask, needs_positive=needs_positive(plan.log))
         n_future, n_past = series.n_covariates
         if plan.feeds_back and n_past:
             raise ValueError("there are past covariates, but forecasts are fed back")
@@ -320,7 +321,7 @@ def plan_of(parameters):
         n_ahead=int(parameters.horizon) if parameters.strategy == "direct" else 1,
         feeds_back=parameters.strategy == "recursive",
         scaling=parameters.scaling,
-        log=bool(parameters.log),
+        log=parameters.log if isinstance(parameters.log, str) else bool(parameters.log),
         seasonality=None if parameters.seasonality is None else int(parameters.seasonality),
         quantiles=None if quantiles is None else tuple(map(float, quantiles)),
         mask=parameters.missing == "mask",

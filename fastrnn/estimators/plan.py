@@ -10,7 +10,7 @@ from fastrnn.estimators.task_parameters import ForecasterParameters
 from fastrnn.files.codec import Flag, ListOf, Number, Optional, Record, Text, Whole
 from fastrnn.inputs.columns import Columns
 from fastrnn.inputs.missing import last_observed
-from fastrnn.inputs.scaling import Scale, learn_scale
+from fastrnn.inputs.scaling import LOG1P, LOGS, Scale, learn_scale
 from fastrnn.inputs.sequences import Sequences, as_sequences
 from fastrnn.streams.snapshot import Forecast, Reading, Snapshot, start_of
 
@@ -36,7 +36,7 @@ class Plan:
 
     n_ahead: int  # steps that the network forecasts at once
     scaling: str | None
-    log: bool
+    log: bool | str
     seasonality: int | None
     quantiles: tuple[float, ...] | None  # that the network learns of each step; None for the mean
     mask: bool  # whether an input says which values are missing
@@ -249,7 +249,8 @@ class Plan:
                 is_median=levels is None,
                 mask=self.mask,
                 relative=self._is_relative,
-                log=self.log,
+                log=LOGS.index(self.log),
+                unit=np.array([scale.unit for scale in scales]),
                 factor=np.array([scale.factor for scale in scales]),
                 shift=np.array([scale.shift for scale in scales]),
                 season=np.array([np.resize(scale.season, length) for scale in scales]),
@@ -312,12 +313,24 @@ def _check_plan(fields):
         raise ValueError("n_ahead must be 1 where forecasts are fed back")
 
 
+class _Log(Flag):
+    """Whether logarithms are taken, and which: a flag, or the name of another one."""
+
+    def write(self, value, place):
+        """Return JSON."""
+        return value if value == LOG1P else super().write(value, place)
+
+    def read(self, value, place):
+        """Return the value."""
+        return value if value == LOG1P else super().read(value, place)
+
+
 PLAN = Record(
     {
         "n_ahead": Whole(1),
         "feeds_back": Flag(),
         "scaling": Optional(Text()),
-        "log": Flag(),
+        "log": _Log(),
         "seasonality": Optional(Whole()),
         "quantiles": Optional(ListOf(Number(), tuple)),
         "mask": Flag(),

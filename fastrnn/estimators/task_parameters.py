@@ -25,6 +25,7 @@ from fastrnn.estimators.values import (
 )
 from fastrnn.inputs.missing import KINDS
 from fastrnn.inputs.padding import PADDINGS
+from fastrnn.inputs.scaling import LOG1P
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -144,11 +145,14 @@ class ForecasterParameters:
         - None: as they are.
         """,
     )
-    log: bool = parameter(
-        flag(),
+    log: bool | str = parameter(
+        either(flag(), LOG1P),
         False,
         """
         Whether to take logarithms before, for series above 0 whose changes grow with their level.
+        "log1p" is for those with zeros or values below, and as good above: ``log(1 + |y| / u)``
+        with the sign of y, where u is a tenth of the mean size of the series, so that it does not
+        depend on its unit.
         """,
     )
     seasonality: int | None = parameter(
@@ -156,7 +160,7 @@ class ForecasterParameters:
         None,
         """
         Steps of a season, such as 12 for months. The seasonal pattern of each series, if it has a
-        significant one, is taken out before and put back on afterwards; with ``log=True`` it is
+        significant one, is taken out before and put back on afterwards; with `log` it is
         multiplicative. It is also the season of the forecast to beat in `backtest` and `score`.
         """,
     )

@@ -3,6 +3,12 @@
 Three steps, each undone in the opposite order: the logarithm, the seasonal pattern, the scale. All
 are learned from the series itself, as far as it is known.
 
+The logarithm "log1p" takes zeros and values below, and does not depend on the unit of a series:
+
+    z = sign(y) log(1 + |y| / u),    u = 0.1 mean |y|.
+
+Where |y| is far above u it is the logarithm, of values that hardly differ from 0 it is y / u.
+
 The seasonal pattern is that of classical decomposition (Makridakis, Wheelwright and Hyndman 1998,
 chapter 3): a centred moving average over one season is the trend, and the mean difference from it
 at each place of the season, made to sum to 0, is the pattern; of logarithms it is multiplicative.
@@ -18,8 +24,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+SHARE = 0.1
+"""Of the mean size of a series: below it "log1p" is linear rather than a logarithm."""
+
 SIGNIFICANT = 1.645  # of a normal distribution, 90 % on both sides
 MIN_SEASONS = 3
+LOG1P = "log1p"
+LOGS = (False, True, LOG1P)
+"""What may be taken; kernels know them by their numbers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,22 +40,25 @@ class Scale:
 
     Attributes
     ----------
-    log : bool
-        Whether logarithms are taken.
+    log : bool or "log1p"
+        Whether logarithms are taken, and which.
     season : ndarray of shape (m,)
         The seasonal pattern, from the first step on.
     shift, factor : float
         A factor of 0 belongs to a series that does not vary.
+    unit : float
+        u of "log1p"; 1 otherwise.
     """
 
-    log: bool
+    log: bool | str
     season: np.ndarray
     shift: float
     factor: float
+    unit: float = 1.0
 
     def apply(self, values):
         """Scale the values (T,) of the series from its first step on."""
-        z = np.log(values) if self.log else values
+        z = _log(values, self.log, self.unit)
         return (z - self._seasonal(0, len(z)) - self.shift) / (self.factor or 1.0)
 
     def undo(self, scaled, start):
@@ -53,6 +68,8 @@ class Scale:
         """
         season = self._seasonal(start, len(scaled)).reshape(-1, *[1] * (scaled.ndim - 1))
         z = scaled * self.factor + self.shift + season
+        if self.log == LOG1P:
+            return np.copysign(np.expm1(np.abs(z)) * self.unit, z)
         return np.exp(z) if self.log else z
 
     def _seasonal(self, start, n):
@@ -69,13 +86,14 @@ def learn_scale(values, scaling, log, seasonality, name):
     """
     observed = np.flatnonzero(~np.isnan(values))
     z = values[observed]
-    if log:
-        if (z <= 0).any():
-            t = int(np.flatnonzero(z <= 0)[0])
-            raise ValueError(
-                f"{name} is {z[t]} at step {observed[t]}, but log=True needs values above 0"
-            )
-        z = np.log(z)
+    if needs_positive(log) and (z <= 0).any():
+        t = int(np.flatnonzero(z <= 0)[0])
+        raise ValueError(
+            f"{name} is {z[t]} at step {observed[t]}, but log=True needs values above 0: "
+            "log='log1p' takes any"
+        )
+    unit = (SHARE * np.abs(z).mean() or 1.0) if log == LOG1P else 1.0
+    z = _log(z, log, unit)
     season = np.zeros(1)
     if seasonality is not None:
         filled = np.interp(np.arange(len(values)), observed, z)
@@ -91,7 +109,18 @@ def learn_scale(values, scaling, log, seasonality, name):
         factor = np.abs(z).mean()
     if factor <= 1e-12 * np.abs(z).max():
         factor = 0.0  # what is left is rounding
-    return Scale(log, season, float(shift), float(factor))
+    return Scale(log, season, float(shift), float(factor), float(unit))
+
+
+def needs_positive(log):
+    """Whether values must be above 0."""
+    return bool(log) and log != LOG1P
+
+
+def _log(values, log, unit):
+    if log == LOG1P:
+        return np.copysign(np.log1p(np.abs(values) / unit), values)
+    return np.log(values) if log else values
 
 
 def _is_seasonal(z, m):

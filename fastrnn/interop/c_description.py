@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from fastrnn.inputs.scaling import LOGS
 from fastrnn.interop.model import Model
 from fastrnn.network.cell import ZONEOUT
 
@@ -142,7 +143,7 @@ def _describe_series(code):
         "N_FEATURES": len(code.numbers),
         "N_STEPS": plan.n_ahead,
         "N_LEVELS": len(plan.quantiles or (0.5,)),
-        "LOG": int(plan.log),
+        "LOG": LOGS.index(plan.log),
         "SEASON": plan.seasonality or 0,
         "MASK": int(plan.mask),
         "RELATIVE": int(plan.scaling == "difference"),

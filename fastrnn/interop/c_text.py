@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastrnn import __version__
+from fastrnn.inputs.scaling import LOG1P, SHARE
 from fastrnn.interop.c_description import count
 
 _NUMBERS_A_LINE = 5
@@ -18,6 +19,8 @@ _SCALES = {
     None: ("1", "0"),
 }
 """What `fastrnn.inputs.scaling.learn_scale` learns, by name: factor and shift."""
+
+_LOGS = {False: "value", True: "log(value)", LOG1P: "sign(value) log(1 + |value| / unit)"}
 
 
 class Text:
@@ -100,8 +103,10 @@ extern "C" {{
         if plan is None:
             return ""
         factor, shift = _SCALES[plan.scaling]
-        value = ("log(value)" if plan.log else "value") + " - season" * bool(plan.seasonality)
-        season = ""
+        value = _LOGS[plan.log] + " - season" * bool(plan.seasonality)
+        season = unit = ""
+        if plan.log == LOG1P:
+            unit = f"    float unit; /* {SHARE:g} times the mean size of the values, above 0 */\n"
         if plan.seasonality:
             season = (
                 f"    float season[{self._PREFIX}_SEASON]; "
@@ -117,7 +122,7 @@ extern "C" {{
    A factor of 0 belongs to a series that does not vary. */
 typedef struct {{
     float shift, factor;
-{season}}} {self._prefix}_scale;
+{unit}{season}}} {self._prefix}_scale;
 """
 
     def _stream_struct(self):

@@ -7,7 +7,7 @@ another one goes over the lags of an autocorrelation.
 
 import numpy as np
 
-from fastrnn.inputs.scaling import MIN_SEASONS, SIGNIFICANT
+from fastrnn.inputs.scaling import LOG1P, MIN_SEASONS, SHARE, SIGNIFICANT
 
 _FIRST_AXIS, _TIME = np.array([0]), np.array([1])
 _ZERO, _NAN = np.float64(0), np.float64(np.nan)
@@ -40,12 +40,11 @@ class ScaleNodes:
         self._graph, self._plan, self._steps = graph, plan, steps
         add = graph.add
         z = add("Where", steps.are_there, series, np.float64(1))
-        if plan.log:
-            z = add("Log", z)
         self.missing, self._observed = None, steps.are_there
         if plan.mask:
             self.missing = add("IsNaN", z)
             self._observed = add("And", steps.are_there, add("Not", self.missing))
+        z = self._log(z)
         self._pattern = None
         if plan.seasonality is not None:
             self._pattern = self._learn_pattern(z)
@@ -83,12 +82,34 @@ class ScaleNodes:
         if per_step > 1:
             added, factor = (add("Unsqueeze", value, np.array([2])) for value in (added, factor))
         z = add("Add", add("Mul", scaled, factor), added)
-        return add("Exp", z) if self._plan.log else z
+        if self._plan.log != LOG1P:
+            return add("Exp", z) if self._plan.log else z
+        unit = add("Unsqueeze", self._unit, np.array([2])) if per_step > 1 else self._unit
+        size = add("Sub", add("Exp", add("Abs", z)), np.float64(1))
+        return add("Mul", add("Sign", z), add("Mul", size, unit))
+
+    def _log(self, z):
+        """The logarithm of values, if the plan has one."""
+        add = self._graph.add
+        if self._plan.log != LOG1P:
+            return add("Log", z) if self._plan.log else z
+        size = add("Abs", z)
+        mean = add("Div", self._total(size, self._observed), self._count())
+        unit = add("Mul", mean, np.float64(SHARE))
+        is_nothing = add("Equal", unit, _ZERO)
+        self._unit = add("Where", is_nothing, np.float64(1), unit)
+        ratio = add("Add", add("Div", size, self._unit), np.float64(1))
+        return add("Mul", add("Sign", z), add("Log", ratio))
 
     def _total(self, values, where):
         """Sum of the values of each series where something holds, of shape (n, 1)."""
         kept = self._graph.add("Where", where, values, _ZERO)
         return self._graph.add("ReduceSum", kept, _TIME, keepdims=1)
+
+    def _count(self):
+        """Number of observed values of each series, of shape (n, 1), float64."""
+        observed = self._graph.cast(self._observed, np.float64)
+        return self._graph.add("ReduceSum", observed, _TIME, keepdims=1)
 
     def _carry(self, z, *, reverse=False):
         """The last value observed up to each step, and its step; NaN before the first.
@@ -186,9 +207,7 @@ class ScaleNodes:
 
     def _learn_factor(self, z, carried):
         """Shift and factor of each series, of shape (n, 1), as `learn_scale` has them."""
-        add, observed = self._graph.add, self._observed
-        n_observed = self._graph.cast(observed, np.float64)
-        n_observed = add("ReduceSum", n_observed, _TIME, keepdims=1)
+        add, observed, n_observed = self._graph.add, self._observed, self._count()
         shift, factor = np.zeros((1, 1)), np.ones((1, 1))
         if self._plan.scaling == "difference":
             last = add("Unsqueeze", add("Sub", self._steps.lengths, np.int64(1)), _TIME)

@@ -176,11 +176,12 @@ cdef class StreamKernel:
             f.n_ahead, f.n_learned = forecast.n_ahead, forecast.n_learned
             f.n_levels, f.season_length = len(forecast.above), forecast.season.shape[1]
             f.mask, f.relative = forecast.mask, forecast.relative
-            f.takes_log = forecast.log
+            f.log = forecast.log
             f.above = <const int64_t*>self.address(forecast.above)
             f.share = <const double*>self.address(forecast.share)
             f.factor = <const double*>self.address(forecast.factor)
             f.shift = <const double*>self.address(forecast.shift)
+            f.unit = <const double*>self.address(forecast.unit)
             f.season = <const double*>self.address(forecast.season)
             f.last = <double*>self.address(state["last"])
             f.new_last = <double*>self.address(room["new_last"])

@@ -49,11 +49,13 @@ cdef struct Input:
 
 cdef struct Forecast:
     int64_t n_ahead, n_learned, n_levels, season_length
-    bint mask, relative, takes_log
+    bint mask, relative
+    int64_t log            # 0 none, 1 of values above 0, 2 of 1 + |value| / unit, with its sign
     const int64_t* above   # (levels,): the learned quantile at or above each level that is wanted
     const double* share    # (levels,): how much of it, the rest is of the one below
     const double* factor   # (streams,)
     const double* shift    # (streams,)
+    const double* unit     # (streams,)
     const double* season   # (streams, season_length)
     double* last           # (streams,): last value that was observed, scaled
     double* new_last       # (streams,): what it is after this step

@@ -10,7 +10,7 @@ before all of the input has been read: a step that is refused leaves every strea
 """
 
 from cython cimport floating
-from libc.math cimport exp, floor, isnan, log
+from libc.math cimport copysign, exp, expm1, fabs, floor, isnan, log, log1p
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
@@ -77,10 +77,12 @@ cdef inline bint read_value(
         if not f.mask:
             return False
     else:
-        if not -1e150 < value < 1e150 or (f.takes_log and value <= 0):
+        if not -1e150 < value < 1e150 or (f.log == 1 and value <= 0):
             return False
-        if f.takes_log:
+        if f.log == 1:
             value = log(value)
+        elif f.log == 2:
+            value = copysign(log1p(fabs(value) / f.unit[n]), value)
         value -= f.season[n * f.season_length + p.n_steps[n] % f.season_length] + f.shift[n]
         last = value / (f.factor[n] if f.factor[n] != 0 else 1)
     f.new_last[n] = last
@@ -248,7 +250,11 @@ cdef inline void forecasts(
                 j = f.above[level]
                 z = rising[j - 1] * (1 - f.share[level]) + rising[j] * f.share[level]
             z = (base + z) * f.factor[n] + f.shift[n] + season
-            forecast[step * f.n_levels + level] = exp(z) if f.takes_log else z
+            if f.log == 1:
+                z = exp(z)
+            elif f.log == 2:
+                z = copysign(expm1(fabs(z)) * f.unit[n], z)
+            forecast[step * f.n_levels + level] = z
 
 
 cdef inline void answer(

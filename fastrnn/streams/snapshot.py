@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastrnn.inputs.missing import NO_GAPS, Gaps
+from fastrnn.inputs.scaling import LOGS, needs_positive
 from fastrnn.inputs.tokens import Spelling
 from fastrnn.kernels.recurrence import Cell
 from fastrnn.kernels.stream import MAX_STEPS, SHARD_ROWS, pack_factor, pack_factor_transposed
@@ -70,9 +71,10 @@ class Forecast:
     is_median: bool  # whether the median is all that is wanted, without an axis of levels
     mask: bool  # whether values may be missing
     relative: bool  # whether differences are read
-    log: bool  # whether logarithms are
+    log: int  # which logarithm is taken, one of `LOGS`
     factor: np.ndarray  # (n_streams,): scale of each series
     shift: np.ndarray  # (n_streams,)
+    unit: np.ndarray  # (n_streams,): of "log1p"
     season: np.ndarray  # (n_streams, m): seasonal pattern of each
 
 
@@ -264,7 +266,7 @@ class Snapshot:
         if forecast is not None and j == 0:
             if not abs(value) < 1e150:
                 return f"{value}, expected a finite number below 1e150"
-            if forecast.log and value <= 0:
+            if needs_positive(LOGS[forecast.log]) and value <= 0:
                 return f"{value}, but log=True needs values above 0"
         if np.isinf(value):
             return f"{value}, expected a finite number"
@@ -312,6 +314,7 @@ def _frozen_forecast(forecast):
         share=_frozen("share", forecast.share, np.float64, (n_levels,)),
         factor=_frozen("factor", forecast.factor, np.float64, (n_streams,)),
         shift=_frozen("shift", forecast.shift, np.float64, (n_streams,)),
+        unit=_frozen("unit", forecast.unit, np.float64, (n_streams,)),
         season=_frozen("season", forecast.season, np.float64, (n_streams, length)),
     )
 

@@ -225,6 +225,7 @@ class TestScaling:
             ({"scaling": "level"}, 7.0, 0.0),
             ({"log": True}, 1000.0, 0.0),
             ({"log": True, "seasonality": 12}, 0.01, 0.0),
+            ({"log": "log1p", "seasonality": 12}, 0.01, 0.0),
             ({"seasonality": 12}, 5.0, 9.0),
         ],
     )
@@ -253,6 +254,7 @@ class TestScaling:
         assert_allclose(silent(scaling="standard"), series.mean(), rtol=1e-12)
         assert_allclose(silent(scaling="level"), 0, atol=1e-12)
         assert_allclose(silent(scaling=None, log=True), 1, rtol=1e-12)
+        assert_allclose(silent(log="log1p"), series[-1], rtol=1e-12)
         assert_allclose(silent(seasonality=12), series[:4], rtol=1e-12)
         assert_allclose(silent(seasonality=12, log=True), series[:4], rtol=1e-3)
 

@@ -217,6 +217,7 @@ WRONG_OF_OTHERS = [
     (RNNForecaster, "scaling", "log", ValueError),
     (RNNForecaster, "scaling", False, TypeError),
     (RNNForecaster, "log", 1, TypeError),
+    (RNNForecaster, "log", "log", ValueError),
     (RNNForecaster, "seasonality", 1, ValueError),
     (RNNForecaster, "seasonality", "12", TypeError),
     (RNNForecaster, "quantiles", (), ValueError),

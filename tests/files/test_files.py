@@ -281,7 +281,7 @@ class TestForecaster:
             {"strategy": "direct", "horizon": 4, "quantiles": (0.1, 0.5, 0.9)},
             {"scaling": None, "quantiles": [0.5]},
             {"scaling": "standard", "log": True, "seasonality": 6},
-            {"scaling": "level", "window": 8, "early_stopping": True},
+            {"scaling": "level", "log": "log1p", "window": 8, "early_stopping": True},
         ],
     )
     def test_predicts_the_same_bits(self, options, tmp_path):

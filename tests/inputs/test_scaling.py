@@ -17,7 +17,7 @@ def wavy(n, m, noise=0.0):
 
 
 @pytest.mark.parametrize("scaling", ["difference", "standard", "level", None])
-@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize("log", [False, True, "log1p"])
 @pytest.mark.parametrize("seasonality", [None, 7])
 def test_undo_is_the_inverse(scaling, log, seasonality):
     values = np.exp(0.1 * wavy(50, 7)[0])
@@ -44,6 +44,24 @@ def test_the_pattern_on_a_line_is_found(m):
     assert_allclose(np.diff(scale.apply(values)), 0.02, atol=1e-12)
     scale = learn_scale(np.exp(values), None, True, m, "series 0")
     assert_allclose(scale.season, pattern, atol=1e-12)
+
+
+def test_log1p_by_hand():
+    values = np.array([0.0, 30.0, -10.0, np.nan, 0.0])
+    scale = learn_scale(values, None, "log1p", None, "series 0")
+    assert_allclose(scale.apply(values), [0, np.log(31), -np.log(11), np.nan, 0], rtol=1e-14)
+    assert_allclose(scale.undo(scale.apply(values), 0), values, rtol=1e-14)
+    silent = learn_scale(np.zeros(3), "difference", "log1p", None, "series 0")
+    assert_array_equal(silent.undo(np.zeros(2), 3), [0, 0])
+
+
+@pytest.mark.parametrize("scaling", ["difference", "standard", "level", None])
+def test_log1p_does_not_depend_on_the_unit(scaling):
+    values = wavy(50, 7)[0] - 9
+    one, other = (
+        learn_scale(factor * values, scaling, "log1p", 7, "series 0") for factor in (1, 3000)
+    )
+    assert_allclose(other.apply(3000 * values), one.apply(values), rtol=1e-9)
 
 
 @pytest.mark.parametrize("m", [4, 5, 12])

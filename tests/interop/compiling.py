@@ -174,4 +174,5 @@ def c_scale(model, values):
     season = np.zeros(0)
     if plan.seasonality:
         season = np.resize(scale.season, plan.seasonality)
-    return np.concatenate([[scale.shift, scale.factor], season]).astype(np.float32)
+    unit = [scale.unit] if plan.log == "log1p" else []
+    return np.concatenate([[scale.shift, scale.factor], unit, season]).astype(np.float32)

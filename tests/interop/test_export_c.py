@@ -188,6 +188,7 @@ FORECASTERS = {
     "standard": {"scaling": "standard", "seasonality": 4},
     "level": {"scaling": "level", "log": True},
     "as they are": {"scaling": None, "seasonality": 4, "log": True},
+    "log1p": {"log": "log1p", "seasonality": 4},
     "quantiles": {"strategy": "direct", "horizon": 3, "quantiles": (0.1, 0.5, 0.9)},
     "block": {"strategy": "direct", "horizon": 6, "seasonality": 4, "scaling": "standard"},
     "missing": {"strategy": "direct", "horizon": 2, "missing": "mask"},
@@ -200,6 +201,8 @@ def test_forecasters(case, tmp_path, compiler):
     series = make_series()
     if "missing" in case:
         series[[0, 7, 8, 20]] = np.nan
+    if case == "log1p":
+        series[5], series[9] = 0.0, -3.0
     model = RNNForecaster((5, 3), max_iter=1, random_state=0, **FORECASTERS[case])
     model = shaken(model.fit(series), 0.3)
     compiled = Compiled(model, tmp_path, compiler)

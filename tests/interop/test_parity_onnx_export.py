@@ -276,11 +276,14 @@ def assert_forecasts_close(values, expected, series):
 
 @DTYPES
 @pytest.mark.parametrize("missing", ["error", "mask"])
-@pytest.mark.parametrize("log", [False, True], ids=["plain", "log"])
+@pytest.mark.parametrize("log", [False, True, "log1p"], ids=["plain", "log", "log1p"])
 @pytest.mark.parametrize("scaling", ["difference", "standard", "level", None])
 @pytest.mark.parametrize("strategy", ["recursive", "direct"])
 def test_forecaster(strategy, scaling, log, missing, dtype):
     series = make_series(gaps=missing == "mask")
+    if log == "log1p":
+        series[1] -= series[1].mean()
+        series[1][2] = 0
     options = {"horizon": 3, "quantiles": (0.1, 0.4, 0.9)} if strategy == "direct" else {}
     model = RNNForecaster(
         (4, 3), cell="gru", strategy=strategy, scaling=scaling, log=log, missing=missing,
@@ -356,7 +359,7 @@ def test_forecaster_of_a_series_that_does_not_vary():
 
 @pytest.mark.parametrize("missing", ["error", "mask"])
 @pytest.mark.parametrize("scaling", ["difference", "level"])
-@pytest.mark.parametrize("log", [False, True], ids=["plain", "log"])
+@pytest.mark.parametrize("log", [False, True, "log1p"], ids=["plain", "log", "log1p"])
 @pytest.mark.parametrize("season", [2, 5, 6, 40])
 @pytest.mark.parametrize("strategy", ["recursive", "direct"])
 def test_forecaster_with_seasonality(strategy, season, log, scaling, missing):

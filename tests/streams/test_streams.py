@@ -207,6 +207,7 @@ PLANS = {
     "standard": {"scaling": "standard", "seasonality": 4},
     "level": {"scaling": "level", "log": True},
     "seasonal": {"log": True, "seasonality": 4, "strategy": "direct", "horizon": 6},
+    "log1p": {"log": "log1p", "seasonality": 4},
     "median": {"quantiles": (0.5,)},
     "quantiles": {"strategy": "direct", "horizon": 3, "quantiles": (0.1, 0.4, 0.7)},
     "gaps": {"missing": "mask", "strategy": "direct", "horizon": 2},
@@ -223,6 +224,9 @@ def series_of(plan, n=3):
         values[rng.random(values.shape) < 0.3] = np.nan
         values[:, :2], values[1, START - 1] = 50, np.nan
     values[0, :START] = 44.0
+    if plan.get("log") == "log1p":
+        values[1:] -= 50
+        values[2, 7] = 0
     return values
 
 

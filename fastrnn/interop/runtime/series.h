@@ -10,7 +10,7 @@ static int are_numbers(const float *x)
     for (int d = 1; d < N_FEATURES; d++)
         if (!isfinite(x[d]))
             return 0;
-    return !(LOG && x[0] <= 0.0f);
+    return !(LOG == 1 && x[0] <= 0.0f);
 }
 
 /* Prepare for the first step. */
@@ -22,13 +22,24 @@ static void begin(stream_type *stream)
 #endif
 }
 
+#if LOG == 1
+#define TAKE_LOG(value, stream) logf(value)
+#define UNDO_LOG(z, stream) expf(z)
+#elif LOG == 2
+#define TAKE_LOG(value, stream) copysignf(log1pf(fabsf(value) / (stream)->scale.unit), value)
+#define UNDO_LOG(z, stream) copysignf(expm1f(fabsf(z)) * (stream)->scale.unit, z)
+#else
+#define TAKE_LOG(value, stream) (value)
+#define UNDO_LOG(z, stream) (z)
+#endif
+
 /* The scaled value; the one observed last for a missing one, NaN if there is none. */
 static float scaled(float value, const stream_type *stream)
 {
     float z = stream->last;
 
     if (!isnan(value)) {
-        z = (LOG ? logf(value) : value) - stream->scale.shift;
+        z = TAKE_LOG(value, stream) - stream->scale.shift;
 #if SEASON
         z -= stream->scale.season[stream->place];
 #endif
@@ -90,8 +101,7 @@ static void finish(const stream_type *stream, float *y)
 #if SEASON
             y[q] += stream->scale.season[(stream->place + step) % SEASON];
 #endif
-            if (LOG)
-                y[q] = expf(y[q]);
+            y[q] = UNDO_LOG(y[q], stream);
         }
     }
 }
