@@ -70,7 +70,7 @@ TASKS = {
         "how time series go on",
         "fastrnn train forecast sales.csv --id shop --value sold --seasonality 7",
         {
-            "train": "id time value future-covariates past-covariates validation-start",
+            "train": "id time value layout future-covariates past-covariates validation-start",
             "predict": "horizon quantiles future follow",
             "evaluate": "horizon step start",
         },
@@ -319,7 +319,16 @@ _OF_TASKS = {
     "features": {"metavar": "A,B", "help": "columns of features (default: all others)"},
     "label": {"metavar": "COLUMN", "help": "the label (default: label)"},
     "target": {"metavar": "A,B", "help": "the number, or numbers, to predict (default: target)"},
-    "value": {"metavar": "COLUMN", "help": "value of the series (default: value)"},
+    "value": {
+        "metavar": "COLUMN",
+        "help": "value of the series (default: value); with --layout wide columns A,B (default: "
+        "all but that of times)",
+    },
+    "layout": {
+        "choices": ["long", "wide"],
+        "default": "long",
+        "help": "a row for each step of each series, or a column for each series (default: long)",
+    },
     "future-covariates": {"metavar": "A,B", "help": "columns of what is known beforehand"},
     "past-covariates": {"metavar": "A,B", "help": "columns of what is known up to now"},
     "validation-start": {

@@ -46,7 +46,8 @@ class SequenceStreams:
             return [""] * len(self.answers)
         if self.time is not None:
             hint = "; a row with empty features makes a sequence begin anew"
-            check_time(rows, self.time, self._times, key, hint)
+            whose = f" of {key!r}" if key else ""
+            check_time(rows, self.time, self._times, key, whose, hint)
         x = table(rows, self._features, self._as_text, is_known=True, **self._gaps)
         if key not in self._streams:
             self._streams[key] = copy.copy(self._new)  # with the same weights
@@ -57,7 +58,44 @@ class SequenceStreams:
         return self._task.cells(self._model, np.atleast_2d(output), self._options)[0]
 
 
-class SeriesStreams:
+class _Forecasts:
+    """What streams of time series share: times, gaps, the stream itself and columns of answers."""
+
+    def __init__(self, model, columns, header, options):
+        series, plan = model.reader_.series, model.reader_.plan
+        self.time = columns.time if columns.time in header.columns else None
+        self._calendar, self._gaps = series.calendar, plan.mask
+        self._keys = series.ids or [""]
+        last = series.calendar.last
+        self._times = {key: (series.calendar.type, last[i]) for i, key in enumerate(self._keys)}
+        self._places = [0] * len(series)  # of each the last step that was read
+        levels = options.quantiles
+        self._stream = model.stream(levels=levels)
+        names = ["value"] if levels is None else [f"q{level:g}" for level in levels]
+        horizon = range(1, plan.n_ahead + 1)
+        self.answers = names
+        if plan.n_ahead > 1:
+            self.answers = [f"{name}_{step}" for step in horizon for name in names]
+
+    def _skipped(self, rows, i, whose, may_skip):
+        """How many steps of series i have had no row before this one, if it has a time."""
+        if self.time is None:
+            return 0
+        times = check_time(rows, self.time, self._times, self._keys[i], whose)
+        if not self._calendar.knows_steps:
+            return 0
+        stamps, place = rows.stamps(self.time, times), rows.place(0, self.time)
+        stamp_type, stamps = read_stamps(stamps, lambda row: place)
+        places = self._calendar.places(i, stamps, stamp_type, place)
+        skipped = int(places[0]) - self._places[i] - 1
+        if skipped and not may_skip:
+            lacks = self._calendar.show(i, self._places[i] + 1)
+            raise ValueError(f"{place}: no row{whose} has come for {lacks}")
+        self._places[i] = int(places[0])
+        return skipped
+
+
+class SeriesStreams(_Forecasts):
     """Streams of time series: all those of a forecaster in one, of which each row moves one.
 
     Attributes are those of `SequenceStreams`.
@@ -74,38 +112,22 @@ class SeriesStreams:
                 f"--follow cannot be: forecasts need {columns.future[0]!r} of the steps to come, "
                 "which no row has"
             )
-        there = header.columns
-        self.id, self.time = (
-            name if name in there else None for name in (columns.id, columns.time)
-        )
+        self.id = columns.id if columns.id in header.columns else None
         self._features = [columns.value, *columns.past]
         for name in self._features:
             header.find(name)
-        series = model.reader_.series
-        self._numbers = {key: i for i, key in enumerate(series.ids or [""])}
-        if self.id is None and len(series) > 1:
+        super().__init__(model, columns, header, options)
+        self._numbers = {key: i for i, key in enumerate(self._keys)}
+        if self.id is None and len(self._keys) > 1:
             header.find(columns.id)
-        self._calendar = series.calendar
-        last = series.calendar.last
-        self._times = {key: (series.calendar.type, last[i]) for key, i in self._numbers.items()}
-        self._places = [0] * len(series)  # of each the last step that was read
-        levels = options.quantiles
-        self._stream, self._gaps = model.stream(levels=levels), model.reader_.plan.mask
-        names = ["value"] if levels is None else [f"q{level:g}" for level in levels]
-        horizon = model.reader_.plan.n_ahead
-        self.answers = names
-        if horizon > 1:
-            self.answers = [f"{name}_{step}" for step in range(1, horizon + 1) for name in names]
 
     def answer(self, rows):
         """The cells of the answer to a row, the only one of these."""
-        key = next(iter(self._numbers)) if self.id is None else rows.text(self.id)[0]
+        key = self._keys[0] if self.id is None else rows.text(self.id)[0]
         if key not in self._numbers:
             raise ValueError(f"{rows.place(0, self.id)}: the model knows no series {key!r}")
-        i, skipped = self._numbers[key], 0
-        if self.time is not None:
-            skipped = self._skipped(rows, key, i, check_time(rows, self.time, self._times, key))
-        value, *past = self._features
+        i, (value, *past) = self._numbers[key], self._features
+        skipped = self._skipped(rows, i, f" of {key!r}" if key else "", self._gaps and not past)
         x = [
             rows.numbers(value, gaps=self._gaps)[0],
             *(self._covariate(rows, name) for name in past),
@@ -114,29 +136,12 @@ class SeriesStreams:
             self._step(rows, i, [np.nan])
         return self._step(rows, i, x).ravel()
 
-    def _skipped(self, rows, key, i, times):
-        """How many steps have had no row before this one."""
-        if not self._calendar.knows_steps:
-            return 0
-        stamps, place = rows.stamps(self.time, times), rows.place(0, self.time)
-        stamp_type, stamps = read_stamps(stamps, lambda row: place)
-        places = self._calendar.places(i, stamps, stamp_type, place)
-        skipped = int(places[0]) - self._places[i] - 1
-        if skipped and (len(self._features) > 1 or not self._gaps):
-            whose = f" of {key!r}" if key else ""
-            raise ValueError(
-                f"{rows.place(0, self.time)}: no row{whose} has come for "
-                f"{self._calendar.show(i, self._places[i] + 1)}"
-            )
-        self._places[i] = int(places[0])
-        return skipped
-
     def _step(self, rows, i, x):
         """Let stream i alone take a step, and return its forecast."""
         stream = self._stream
         state = stream.state
         try:
-            forecast = stream.step(np.tile(x, (len(self._numbers), 1)))[i]  # all streams take it
+            forecast = stream.step(np.tile(x, (len(self._keys), 1)))[i]  # all streams take it
         except (TypeError, ValueError) as error:
             raise ValueError(f"{rows.place(0)}: {error}") from error
         for name, array in stream.state.items():
@@ -158,11 +163,39 @@ class SeriesStreams:
         return known[value]
 
 
-def check_time(rows, column, times, key, hint=""):
+class WideStreams(_Forecasts):
+    """Streams of time series that have a column each, which a row moves together.
+
+    Attributes are those of `SequenceStreams`.
+    """
+
+    def __init__(self, model, task, header, options):
+        super().__init__(model, task.columns(model)[0], header, options)
+        self.id, self._features = None, [header.find(str(key)) for key in self._keys]
+        answers = [name.removeprefix("value") for name in self.answers]
+        self.answers = [
+            key + (f"_{name.removeprefix('_')}" if name else "")
+            for key in self._features
+            for name in answers
+        ]
+
+    def answer(self, rows):
+        """The cells of the answer to a row, the only one of these."""
+        skipped = self._skipped(rows, 0, "", self._gaps)
+        x = np.array([rows.numbers(key, gaps=self._gaps) for key in self._features])
+        try:
+            for _ in range(skipped):
+                self._stream.step(np.full_like(x, np.nan))
+            return self._stream.step(x).ravel()
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{rows.place(0)}: {error}") from error
+
+
+def check_time(rows, column, times, key, whose, hint=""):
     """Return the `Times` of a row, which must be later than the one before of the same sequence.
 
-    `times` has the type of the last time of each, and itself, by `key`, and is updated; `hint` ends
-    the message.
+    `times` has the type of the last time of each, and itself, by `key`, and is updated; `whose` and
+    `hint` are for the message.
     """
     here = rows.times(column)
     time, place = here.values[0], rows.place(0, column)
@@ -174,7 +207,6 @@ def check_time(rows, column, times, key, hint=""):
         except (TypeError, ValueError) as error:
             raise type(error)(f"{place}: {error}") from None
         if not time > before:
-            whose = f" of {key!r}" if key else ""
             raise ValueError(
                 f"{place}: the time{whose} must be later than {show(before, kind)}{hint}"
             )

@@ -20,12 +20,13 @@ from fastrnn.cli.columns import (
 )
 from fastrnn.cli.options import UsageError
 from fastrnn.cli.output import naming, write_table
-from fastrnn.cli.row_streams import SeriesStreams
+from fastrnn.cli.row_streams import SeriesStreams, WideStreams
 from fastrnn.cli.sequence_tasks import Classify, Regress, Tag
 from fastrnn.datasets.formats import read_rows
 from fastrnn.datasets.rows import table
 from fastrnn.datasets.sources import decode, name_of, read_source
 from fastrnn.estimators.forecasting import check_levels, forecast, read_history
+from fastrnn.inputs.long_frames import WIDE
 
 NO_TIME = ""
 """What the column of times is called where a file has none: rows come in order."""
@@ -41,6 +42,8 @@ class Forecast:
         """Read what `fit` takes; see `SequenceTask`."""
         form = form_of(options)
         rows = read_rows(options.file, form)
+        if options.layout == WIDE:
+            return self._fit_wide(rows, options)
         id_column, time_column = find_columns(rows, options)
         given = options.future_covariates, options.past_covariates
         future, past = (
@@ -51,8 +54,7 @@ class Forecast:
         columns = id_column, time_column or NO_TIME, value_column
         names = [*(future or ()), *(past or ())]
         as_text = named_as_text(options, names)
-        allows = options.parameters.get("missing", "error") != "error"
-        gaps = {"gaps": allows, "advice": GAPS_ADVICE}
+        gaps = _gaps(options)
         series = _series(rows, columns, names, as_text, gaps)
         covariates = {name: series[name] for name in names}
         if has_text(covariates.values()) and "categorical_features" not in options.parameters:
@@ -69,12 +71,38 @@ class Forecast:
             rows = read_rows(options.validation, form)
             as_text = [name for name in names if series[name].dtype == object]
             validation = _series(rows, columns, names, as_text, gaps, is_known=True)
-            keywords["validation_data"] = {"y": validation}
-            if options.validation_start is not None:
-                keywords["validation_data"]["start"] = options.validation_start
+            keywords["validation_data"] = _validation(validation, options)
         n_series = len(set(series[id_column])) if id_column else 1
         sizes = [f"{n_series} series, {len(series[value_column])} steps"]
         return (series,), keywords, sizes + tell_categories(covariates)
+
+    def _fit_wide(self, rows, options):
+        """What `fit` takes of a file with a column for each series."""
+        wrong = [name for name in _OF_LONG if getattr(options, name) is not None]
+        if wrong:
+            raise UsageError(
+                f"--layout wide has a series in each column, and no place for "
+                f"--{wrong[0].replace('_', '-')}"
+            )
+        _, time_column = find_columns(rows, options)
+        names = split_names(options.value)
+        if names is not None:
+            names = [rows.find(name) for name in names]
+        elif "id" in rows.columns and "id" not in rows.unnamed:
+            raise ValueError(
+                f"{rows.name} has a column 'id', as files with a row for each step of each series "
+                "have; --value names the columns that are series"
+            )
+        time_column, gaps = time_column or NO_TIME, _gaps(options)
+        series = _wide_series(rows, time_column, names, gaps)
+        names = [name for name in series if name != time_column]
+        keywords = {"time_column": time_column, "layout": WIDE}
+        if options.validation:
+            rows = read_rows(options.validation, rows.form)
+            validation = _wide_series(rows, time_column, names, gaps)
+            keywords["validation_data"] = _validation(validation, options)
+        n_steps = len(series[time_column])
+        return (series,), keywords, [f"{len(names)} series, {n_steps} steps"]
 
     def answers(self, model, options):
         """Forecast; see `SequenceTask`."""
@@ -97,6 +125,11 @@ class Forecast:
         has_time = calendar is not None and calendar.knows_steps
         has_time = has_time and (columns is None or columns.time != NO_TIME)
         id_column, time_column = ("id", "time") if columns is None else (columns.id, columns.time)
+        if columns is not None and columns.layout == WIDE and options.quantiles is None:
+            return ["step", *([time_column] if has_time else []), *ids], (
+                [step, *([calendar.show(0, step)] if has_time else []), *values]
+                for step, values in enumerate(np.concatenate(forecasts, axis=1), 1)
+            )
         header = [*([id_column] if has_id else []), "step", *([time_column] if has_time else [])]
         return [*header, *names], (
             [
@@ -115,7 +148,8 @@ class Forecast:
 
     def streams(self, model, header, options):
         """Streams for rows that come one by one, with the columns of `header`."""
-        return SeriesStreams(model, self, header, options)
+        is_wide = self.columns(model)[0].layout == WIDE
+        return (WideStreams if is_wide else SeriesStreams)(model, self, header, options)
 
     def figures(self, model, options):
         """Judge a model by forecasts from many origins, beside the seasonal naive forecast."""
@@ -147,10 +181,14 @@ class Forecast:
         """Read series, or the covariates of the steps that follow some."""
         columns, categories = self.columns(model)
         rows = read_rows(path, form_of(options))
+        if columns.time != NO_TIME:
+            rows.find(columns.time)
+        gaps = {"gaps": model.reader_.plan.mask, "advice": GAPS_ADVICE}
+        if columns.layout == WIDE:
+            return _wide_series(rows, columns.time, None, gaps)
         names = (*columns.future, *columns.past) if follows is None else columns.future
         value = columns.value if follows is None else None
         id_column = columns.id if columns.has_ids else None
-        gaps = {"gaps": model.reader_.plan.mask, "advice": GAPS_ADVICE}
         of_series = (id_column, columns.time, value)
         return _series(rows, of_series, names, categories, gaps, follows=follows, is_known=True)
 
@@ -225,6 +263,20 @@ TASKS = {
 }
 
 
+_OF_LONG = ("id", "future_covariates", "past_covariates")
+
+
+def _gaps(options):
+    """How values are read that may be missing."""
+    allows = options.parameters.get("missing", "error") != "error"
+    return {"gaps": allows, "advice": GAPS_ADVICE}
+
+
+def _validation(series, options):
+    start = options.validation_start
+    return {"y": series} if start is None else {"y": series, "start": start}
+
+
 def _series(rows, columns, names, as_text, gaps, *, follows=None, is_known=False):
     """Make the long data frame that a forecaster takes; `follows` are series that it goes on from.
 
@@ -253,3 +305,31 @@ def _series(rows, columns, names, as_text, gaps, *, follows=None, is_known=False
         long[value_column] = rows.numbers(rows.find(value_column), **gaps)
     long |= table(rows, names, as_text, is_known=is_known)
     return {name: column[order] for name, column in long.items()}
+
+
+def _wide_series(rows, time_column, names, gaps):
+    """Make the data frame with a column for each series; None names all columns but that of times.
+
+    Before the first value of a series its cells may be empty: it begins there.
+    """
+    if rows.starts is not None:
+        raise ValueError(
+            f"{rows.name} has a sequence in each {rows.unit}, expected a row for each step, as "
+            "--layout wide reads them"
+        )
+    has_time = time_column in rows.columns
+    times = rows.times(time_column) if has_time else None
+    order = rows.by_id(None, times and times.values)[""]
+    wide = {time_column: rows.stamps(time_column, times) if has_time else np.arange(len(rows))}
+    for name in rows.usual_features({time_column}) if names is None else names:
+        numbers = wide[rows.find(name)] = rows.numbers(name, gaps=True)
+        known = order[~np.isnan(numbers[order])]
+        if not known.size:
+            raise ValueError(f"{rows.name}, column {name!r} has no number, expected a series")
+        late = order[np.flatnonzero(order == known[0])[0] :]
+        if not gaps["gaps"] and np.isnan(numbers[late]).any():
+            row = late[np.isnan(numbers[late])][0]
+            raise rows.no_number(name, row, is_nothing=True, advice=gaps["advice"])
+    if len(wide) == 1:
+        raise ValueError(f"{rows.name} has no columns of series")
+    return {name: column[order] for name, column in wide.items()}

@@ -123,7 +123,7 @@ class Rows:
             is_nothing = self.is_missing(cell) or is_missing(cell)  # NaN is no number in any case
             if gaps and is_nothing:
                 continue
-            raise self._no_number(name, row, is_nothing, advice)
+            raise self.no_number(name, row, is_nothing, advice)
         return numbers
 
     def text(self, name, *, gaps=False, advice=""):
@@ -158,11 +158,11 @@ class Rows:
         if not is_number.any():
             like = [row for row in np.flatnonzero(is_text) if looks_like_a_number(cells[row])]
             if 2 * len(like) >= is_text.sum():
-                raise self._no_number(name, like[0], False, advice, as_text=True)
+                raise self.no_number(name, like[0], False, advice, as_text=True)
             return self.text(name, gaps=gaps, advice=advice)
         mostly_text = is_text.sum() > is_number.sum()
         row = int(is_text.argmax())
-        raise self._no_number(name, row, False, advice, as_text=mostly_text, mixed=True)
+        raise self.no_number(name, row, False, advice, as_text=mostly_text, mixed=True)
 
     def labels(self, name, *, gaps=False, like=None):
         """Read a column of labels as a list, with None for missing cells where there may be gaps.
@@ -280,8 +280,8 @@ class Rows:
             pass
         return np.array([self.is_missing(cell) for cell in cells], bool)
 
-    def _no_number(self, name, row, is_nothing, advice, as_text=False, mixed=False):
-        """The error for a cell that is no number."""
+    def no_number(self, name, row, is_nothing, advice, as_text=False, mixed=False):
+        """Return the error for a cell that is no number."""
         cell, form = self.columns[name][row], self.form
         message = f"{self.place(row, name)}: expected a number, got {show(cell)}"
         hints = []
