@@ -21,7 +21,7 @@ ROOMS = {
     "files": "values codec atomic layout",
     "inputs": "arrays columns containers missing stamps pandas_frames frames spacing frequencies "
     "calendars indexes list_cells items padding sequence_frames covariates long_frames "
-    "series_arrays sequences series series_record steps scaling tokens texts",
+    "series_arrays sequences series following series_record steps scaling tokens texts",
     "standin": "",
     "bridge": "",
     "network": "workspace threads batches shards cell docstrings recurrent one_direction "

@@ -449,11 +449,12 @@ class RNNForecaster(ForecasterParameters, SeriesEstimator):
 
         Parameters
         ----------
-        y : array-like or list of array-like
+        y : array-like, list of array-like, or data frame
             What followed, for each series as many steps as are known of it. An index of pandas says
-            which of the steps these are.
+            which of the steps these are, and so do the time stamps of a data frame, in which the
+            rows follow those that `fit` had.
         future_covariates : array-like, list of array-like, or data frame, default=None
-            As in `predict`.
+            As in `predict`; None takes columns of the data frame `y`.
 
         Returns
         -------

@@ -8,10 +8,9 @@ from fastrnn.estimators.forecast_errors import mae, mase, seasonal_naive, smape
 from fastrnn.estimators.forecast_frames import stamp_origins, table_of
 from fastrnn.estimators.needs import needed_to_predict
 from fastrnn.estimators.next_values import GivenSeries
+from fastrnn.inputs.following import read_following
 from fastrnn.inputs.frames import is_frame
-from fastrnn.inputs.indexes import put_after
 from fastrnn.inputs.series import with_future
-from fastrnn.inputs.series_arrays import check_finite
 from fastrnn.memory import refuse_if_too_large
 from fastrnn.network.prediction import PREDICT_SIZE, READ_ROWS
 
@@ -123,17 +122,10 @@ def backtest(estimator, given, horizon, step, start):
 
 def scaled_error(estimator, y, future_covariates):
     """Mean absolute scaled error of the forecasts of what followed the series of fit."""
-    if is_frame(y):
-        raise TypeError("y must be an array, or a list of arrays, got a data frame")
     known, plan = estimator.reader_.series, estimator.reader_.plan
-    truth = [y] if known.is_single else list(y)
-    if len(truth) != len(known):
-        raise ValueError(f"y has {len(truth)} series, but the model was fitted on {len(known)}")
-    given, truth = truth, [np.array(item, dtype=np.float64).reshape(-1) for item in truth]
-    for i, item in enumerate(truth):
-        name = f"y of {known.name(i)}"
-        check_finite(item, name, plan.mask)
-        truth[i] = put_after(given[i], item, known.calendar, i, len(known.values[i]), name)
+    truth = read_following(known, y, plan.mask)
+    if future_covariates is None and known.n_covariates[0] and is_frame(y):
+        future_covariates = y
     longest = max(len(item) for item in truth)
     known, longest = read_history(estimator, longest, None, future_covariates, None)
     forecasts = forecast(estimator, known, longest, (0.5,))

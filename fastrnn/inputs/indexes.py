@@ -5,7 +5,7 @@ import numpy as np
 from fastrnn.inputs.calendars import check_rising
 from fastrnn.inputs.frames import library_of
 from fastrnn.inputs.frequencies import is_frequency
-from fastrnn.inputs.stamps import NUMBERS, StampType, check_comparable, read_stamps, show
+from fastrnn.inputs.stamps import NUMBERS, StampType, check_comparable, read_stamps
 
 AS_ARRAY = "; to_numpy() gives values that are read by their position"
 
@@ -76,32 +76,6 @@ def align(array, index, calendar, i, length, name, known=None):
             f"{stamp(places[wrong[0]])}"
         )
     return array if known is None else np.concatenate([known[:begin], array])
-
-
-def put_after(item, values, calendar, i, length, name):
-    """Put what came after series i, `values` of `item`, on the steps that follow.
-
-    Those that an index leaves out are NaN; what has no index begins with the next step.
-    """
-    index = read_index(item, name)
-    if index is None or (calendar is not None and calendar.spacings[i] is None):
-        return values
-    stamp_type, stamps = index
-    check_rising(stamps, np.array([0, len(stamps)]), stamp_type, lambda _: name)
-    if calendar is None:
-        if stamp_type.kind != NUMBERS:
-            raise TypeError(f"{name} has an index of {stamp_type.words}, but the series has none")
-        places = stamps.astype(np.int64) - (length - 1)
-    else:
-        places = calendar.places(i, stamps, stamp_type, name)
-    if places[0] < 1:
-        raise ValueError(
-            f"{name} has the time stamp {show(stamps[0], stamp_type)}, which is not after the end "
-            "of the series"
-        )
-    placed = np.full(int(places[-1]), np.nan)
-    placed[places - 1] = values
-    return placed
 
 
 def _is_plain(index):

@@ -92,8 +92,6 @@ class TestFrames:
             model.predict(4, frame_of(columns), past_covariates=known)
         with pytest.raises(TypeError, match="the model finds them in the frame"):
             model.backtest(frame_of(columns), 4, future_covariates=known)
-        with pytest.raises(TypeError, match="y must be an array, or a list of arrays, got a data"):
-            model.score(frame_of(columns))
 
     def test_other_names_and_numbers_as_time(self, frame_of):
         rows, columns = self.columns()

@@ -67,6 +67,14 @@ def test_sklearn_checks(estimator, check):
     check(estimator)
 
 
+@pytest.mark.parametrize("missing", ["mask", "decay"])
+def test_sklearn_check_of_training_with_gaps(missing):
+    # Fifty epochs are 50 steps there. Of the default size they reach 0.3 of the 0.5 that the check
+    # wants, whatever `missing` is.
+    model = RNNRegressor(learning_rate_init=0.01, max_iter=50, missing=missing)
+    estimator_checks.check_regressors_train("RNNRegressor", model)
+
+
 # scikit-learn has no test data for transformers of text and skips its checks. These need no data.
 NEED_NO_DATA = [
     "check_do_not_raise_errors_in_init_or_set_params",
