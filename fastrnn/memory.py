@@ -114,6 +114,8 @@ def estimate_memory(
     kept = network.theta.nbytes * count_vectors(solver, momentum)
     if solver == "lbfgs":
         kept += _LBFGS_VECTORS * 8 * len(network.theta)
+    else:
+        kept += network.theta.nbytes  # of the best epoch
     # The solver, the loop and the estimator keep weights, targets and orders of all sequences.
     of_sequences = 2 * dtype.itemsize * n_read + 4 * 8 * n_sequences
     learning = network.count_lesson((members, rows), window, n_shards, n_threads)

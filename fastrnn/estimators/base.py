@@ -21,7 +21,7 @@ from fastrnn.estimators.fitting import fit, fit_one_epoch, memory_of_fit, steps_
 from fastrnn.estimators.needs import refuse_to_go_back
 from fastrnn.estimators.parameters import check_parameters, complete_docstring
 from fastrnn.estimators.precision import check_precision
-from fastrnn.estimators.predicting import read
+from fastrnn.estimators.predicting import names_of_states, read
 from fastrnn.estimators.readers import SequenceReader
 from fastrnn.estimators.resuming import open_checkpoints
 from fastrnn.estimators.saving import save_model
@@ -71,6 +71,12 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         either.
     best_validation_score_ : float or None
         Score of the weights that the last `fit` kept; None without early stopping.
+    best_epoch_ : int or None
+        Number of the epoch that they are of, from 1: with early stopping the one that scored best,
+        else the last, unless the loss has shot up. If the mean loss of the last three epochs is
+        above the lowest such mean by more than a tenth of that, and of what the loss had fallen to
+        it, so is the last one, then it is the epoch with the lowest mean. None in a model from a
+        file that an older version wrote.
     gradient_norms_ : list of float
         Mean length of the gradient, before clipping, in each epoch.
     network_ : fastrnn.network.Network
@@ -452,23 +458,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         ValueError
             If `input_features` are others than those of `fit`.
         """
-        self.check_fitted()
-        if input_features is not None:
-            names = self.reader_.feature_names
-            if names is not None and names != tuple(input_features):
-                raise ValueError("input_features is not equal to feature_names_in_")
-            # A column of a table has sequences of several features in its cells.
-            is_column = names is None and self.reader_.columns.width == self.n_features_in_
-            if len(input_features) != self.n_features_in_ and (
-                not is_column or len(input_features) != 1
-            ):
-                raise ValueError(
-                    "input_features should have length equal to number of features "
-                    f"({self.n_features_in_}), got {len(input_features)}"
-                )
-        prefix = type(self).__name__.lower()
-        n_hidden = self.network_.architecture.width
-        return np.array([f"{prefix}{j}" for j in range(n_hidden)], dtype=object)
+        return names_of_states(self, input_features)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

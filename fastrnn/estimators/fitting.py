@@ -136,7 +136,7 @@ def adopt(estimator, weights, meaning):
     for name, view in network.named_views(network.theta).items():
         view[...] = arrays[name]
     keep(estimator, reader, task, network, TrainingState(as_generator(estimator.random_state)))
-    _set_history(estimator, History(n_samples=0), goes_on=False)
+    _set_history(estimator, History(n_samples=0, best_epoch=0), goes_on=False)
 
 
 def keep(estimator, reader, task, network, state):
@@ -271,7 +271,9 @@ def _seen(estimator, reader, sequences, target, scored, goes_on):
 def _set_history(estimator, history, goes_on, adds=False):
     """Set what training has recorded; with ``adds`` it belongs to the fit before."""
     before = vars(estimator) if goes_on else {}
-    estimator.n_iter_ = history.n_iter + (before["n_iter_"] if adds else 0)
+    n_before = before["n_iter_"] if adds else 0
+    estimator.n_iter_ = n_before + history.n_iter
+    estimator.best_epoch_ = n_before + history.best_epoch
     estimator.t_ = before.get("t_", 0) + history.t
     estimator.loss_ = history.loss
     if not adds:

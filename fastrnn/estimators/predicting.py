@@ -1,5 +1,7 @@
 """The story of a prediction: read, see that memory will do, ask the network."""
 
+import numpy as np
+
 from fastrnn.estimators.needs import refuse_to_predict
 
 
@@ -14,3 +16,24 @@ def read(estimator, X, *, per_step=0, refuse=refuse_to_predict):
 def outputs(estimator, sequences):
     """What the network says of sequences that were read, such as probabilities."""
     return estimator.network_.predict(sequences, n_jobs=estimator.n_jobs)
+
+
+def names_of_states(estimator, input_features):
+    """A name for each final state; the features must be those of `fit`, if they are given."""
+    estimator.check_fitted()
+    if input_features is not None:
+        names = estimator.reader_.feature_names
+        if names is not None and names != tuple(input_features):
+            raise ValueError("input_features is not equal to feature_names_in_")
+        # A column of a table has sequences of several features in its cells.
+        is_column = names is None and estimator.reader_.columns.width == estimator.n_features_in_
+        if len(input_features) != estimator.n_features_in_ and (
+            not is_column or len(input_features) != 1
+        ):
+            raise ValueError(
+                "input_features should have length equal to number of features "
+                f"({estimator.n_features_in_}), got {len(input_features)}"
+            )
+    prefix = type(estimator).__name__.lower()
+    n_hidden = estimator.network_.architecture.width
+    return np.array([f"{prefix}{j}" for j in range(n_hidden)], dtype=object)

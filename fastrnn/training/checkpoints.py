@@ -213,6 +213,12 @@ class CheckpointFile:
                 raise ModelFileError(f"history.{name} should have one entry for each epoch")
         if history.t != training["t"]:
             raise ModelFileError("history.n_samples should be as many as were seen")
+        if saved["best_theta"] is not None and history.best_epoch is None:
+            # Older files, which have it with early stopping alone, do not say of which epoch it is.
+            scores, best = history.validation_scores or [], history.best_validation_score
+            history.best_epoch = scores.index(best) + 1 if best in scores else 0
+        if history.best_epoch is not None and not 1 <= history.best_epoch <= history.n_iter:
+            raise ModelFileError("history.best_epoch should be one of its epochs")
         state = TrainingState(
             _generator(saved["random_numbers"]),
             solver=self._course.solver,

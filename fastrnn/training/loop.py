@@ -49,8 +49,9 @@ def train(
     Parameters
     ----------
     network : Network
-        On entry its ``theta`` is the starting point, on return the trained parameters: the last
-        ones, or those of the best validation score with early stopping.
+        On entry its ``theta`` is the starting point, on return the trained parameters: those of the
+        best validation score with early stopping, else the last ones, unless the loss shot up: then
+        those of the epoch up to which the mean loss of three was lowest.
     sequences : Sequences
         The n training sequences.
     target : ndarray of shape (n,) or (n, K)
@@ -138,7 +139,7 @@ def train(
         )
     finally:
         progress.close()
-    stopping.restore_best()
+    stopping.restore_best(progress)
     if warning:
         warnings.warn(warning, stacklevel=4)  # the line that called an estimator's fit
     return stopping.history

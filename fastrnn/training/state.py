@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn.files.codec import Flag, ListOf, Number, Optional, Record, Whole
+from fastrnn.files.codec import Added, Flag, ListOf, Number, Optional, Record, Whole
 
 __all__ = [
     "CURVES",
@@ -103,6 +103,8 @@ class History:
     # Mean over the minibatches of the gradient's norm before clipping.
     gradient_norms: list[float] = field(default_factory=list)
     best_validation_score: float | None = None  # the highest; None without early stopping
+    # Of the parameters that are kept, 1 is the first; while training goes on, of those that may be.
+    best_epoch: int | None = None
 
     @property
     def n_iter(self):
@@ -130,6 +132,7 @@ CURVES = {
     "gradient_norms": ListOf(Number()),
     "validation_scores": Optional(ListOf(Number())),
     "best_validation_score": Optional(Number()),
+    "best_epoch": Added(Optional(Whole()), None),
 }
 HISTORY = Record({"n_samples": Whole(1), **CURVES}, History)
 """`History` in files."""
@@ -142,5 +145,6 @@ class Checkpoint:
     theta: np.ndarray  # (P,), the network's parameters
     state: TrainingState
     history: History  # of all epochs so far
-    best_theta: np.ndarray | None = None  # (P,), of the best validation score, if that is asked for
+    # (P,), of the best validation score with early stopping, else of the lowest steady loss.
+    best_theta: np.ndarray | None = None
     is_over: bool = False  # whether training has stalled, or was stopped by the one who watches

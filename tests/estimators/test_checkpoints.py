@@ -11,11 +11,12 @@ import fuzz_files
 import numpy as np
 import pytest
 
-from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNRegressor, RNNTagger
+from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNRegressor, RNNTagger, load
 from fastrnn.estimators.base import RNNBase
 from fastrnn.files import ModelFileError, read_description
 from fastrnn.training import solvers
 from fastrnn.training.checkpoints import CheckpointFile
+from fastrnn.training.stopping import Stopping
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 
@@ -113,7 +114,8 @@ def assert_same(model, expected):
     )
     for name in ("loss_curve_", "gradient_norms_", "validation_scores_", "n_iter_", "t_", "loss_"):
         assert getattr(model, name) == getattr(expected, name), name
-    assert model.best_validation_score_ == expected.best_validation_score_
+    for name in ("best_validation_score_", "best_epoch_"):
+        assert getattr(model, name) == getattr(expected, name), name
 
 
 @pytest.mark.parametrize("name", TRAININGS)
@@ -128,6 +130,41 @@ def test_goes_on_after_every_epoch(name, tmp_path, monkeypatch):
         path.write_bytes(saved)
         assert_same(fit(model, data, checkpoint=path, resume=True), whole)
         assert path.read_bytes() == copies[-1]
+
+
+def test_a_spike_at_the_end_is_undone_all_the_same(tmp_path, monkeypatch):
+    epoch_ends = Stopping.epoch_ends
+
+    def spike(self, loss, norm):
+        return epoch_ends(self, 9.0 * loss if self.history.n_iter == 7 else loss, norm)
+
+    monkeypatch.setattr(Stopping, "epoch_ends", spike)
+    model = RNNClassifier(3, **{**COMMON, "max_iter": 8})
+    path = tmp_path / "checkpoint"
+    whole, copies = fit_and_copy(model, (X, LABELS), path, monkeypatch)
+    assert (whole.best_epoch_, whole.n_iter_) == (7, 8)
+    for saved in copies:
+        path.write_bytes(saved)
+        assert_same(fit(model, (X, LABELS), checkpoint=path, resume=True), whole)
+    whole.save(tmp_path / "model")
+    assert load(tmp_path / "model").best_epoch_ == 7
+    whole.partial_fit(X, LABELS)
+    assert (whole.best_epoch_, whole.n_iter_) == (9, 9)
+
+
+def test_auto_was_a_batch_size_of_200(tmp_path):
+    # Files recorded the word, and not what it stood for.
+    model = RNNClassifier(3, **{**COMMON, "batch_size": 200})
+    path = tmp_path / "checkpoint"
+    expected = fit(model, (X, LABELS), checkpoint=path)
+    header, record, body = fuzz_files.take_apart(path.read_bytes())
+    assert record["parameters"]["batch_size"] == 200
+    record["parameters"]["batch_size"] = "auto"
+    path.write_bytes(fuzz_files.put_together(header, record, body))
+    assert_same(fit(model, (X, LABELS), checkpoint=path, resume=True), expected)
+    smaller = RNNClassifier(3, **{**COMMON, "batch_size": 16})
+    with pytest.raises(ValueError, match="batch_size was 200 and is 16 now"):
+        fit(smaller, (X, LABELS), checkpoint=path, resume=True)
 
 
 def test_one_every_few_epochs_and_one_at_the_end(tmp_path, monkeypatch):

@@ -63,6 +63,8 @@ def test_a_model_is_saved_again_as_it_was(path, tmp_path):
     assert repr(loaded.get_params()) == repr(again.get_params())
     np.testing.assert_array_equal(loaded.network_.theta, again.network_.theta)
     assert loaded.loss_curve_ == again.loss_curve_
+    assert path.parent.name != "0.1.0" or loaded.best_epoch_ is None
+    assert again.best_epoch_ == loaded.best_epoch_
 
 
 @pytest.mark.parametrize(
