@@ -29,7 +29,7 @@ ROOMS = {
     "minibatches prediction network counting",
     "layers": "",
     "datasets": "form cells stamps sources rows csv_files parquet_files json_files "
-    "conll_files ucr_files ts_files arff_files formats reading recordings generated",
+    "conll_files ucr_files ts_files tsf_files arff_files formats reading recordings generated",
     "metrics": "",
     "preprocessing": "",
     "training": "state budget progress solvers checkpoints stopping plans objective full_batch "

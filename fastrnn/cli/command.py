@@ -404,7 +404,7 @@ def _add_option(parser, name, prefix=""):
 
 _OF_FILES = {
     "format": {
-        "choices": ["csv", "parquet", "json", "conll", "conllu", "ucr", "ts", "arff"],
+        "choices": ["csv", "parquet", "json", "conll", "conllu", "ucr", "ts", "tsf", "arff"],
         "help": "of the files (default: by name and contents)",
     },
     "delimiter": {

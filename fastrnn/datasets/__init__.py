@@ -21,6 +21,7 @@ from fastrnn.datasets.reading import (
     read_parquet,
     read_sequences,
     read_ts,
+    read_tsf,
     read_ucr,
 )
 from fastrnn.datasets.recordings import load_japanese_vowels
@@ -37,5 +38,6 @@ __all__ = [
     "read_parquet",
     "read_sequences",
     "read_ts",
+    "read_tsf",
     "read_ucr",
 ]

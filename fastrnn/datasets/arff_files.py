@@ -23,7 +23,9 @@ def read_arff_file(source, form):
     """
     attributes, relation, data = _header(decode(source, form), source.name)
     names = [name for name, _ in attributes]
-    rows = [(number, _cells(line, source.name, number, names)) for number, line in data]
+    rows = [
+        (number, _cells(line, f"{source.name}, line {number}", attributes)) for number, line in data
+    ]
     if not rows:
         raise ValueError(f"{source.name} has no rows after @data")
     lines = [number for number, _ in rows]
@@ -108,19 +110,46 @@ def _split(text):
     return [part.strip() for part in re.findall(_PART, text)]
 
 
-_PART = re.compile(r"""((?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^,'"])+)""")
+_QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+_PART = re.compile(rf"""((?:{_QUOTED}|[^,'"])+)""")
 
 
-def _cells(line, name, number, names):
+def _cells(line, place, attributes):
     if line.startswith("{"):
-        raise ValueError(f"{name}, line {number}: sparse rows of ARFF are not read")
+        return _sparse_cells(line, place, attributes)
     cells = [_unquote(cell) for cell in _split(line)]
-    if len(cells) != len(names):
+    if len(cells) != len(attributes):
         raise ValueError(
-            f"{name}, line {number} has {len(cells)} cells, expected {len(names)}, one for each "
-            "attribute"
+            f"{place} has {len(cells)} cells, expected {len(attributes)}, one for each attribute"
         )
     return [None if cell == "?" else cell for cell in cells]
+
+
+def _sparse_cells(line, place, attributes):
+    """The cells of a line of pairs, {number value, ...}; others are 0, or the first value."""
+    if not line.endswith("}") or "}" in re.sub(_QUOTED, "", line)[:-1]:
+        raise ValueError(f"{place}: expected {{number value, ...}}, got {show(line)}")
+    found = {}
+    for part in _split(line[1:-1].strip()):
+        number, _, cell = part.partition(" ")
+        if not number.isdecimal() or int(number) >= len(attributes) or not cell.strip():
+            raise ValueError(
+                f"{place}: expected the number of an attribute, 0 to {len(attributes) - 1}, and "
+                f"its value, got {show(part)}"
+            )
+        if int(number) in found:
+            raise ValueError(f"{place} has the attribute {number} twice")
+        cell = _unquote(cell.strip())
+        found[int(number)] = None if cell == "?" else cell
+    cells = []
+    for number, (name, kind) in enumerate(attributes):
+        if number not in found and kind not in _NUMERIC and not isinstance(kind, list):
+            raise ValueError(
+                f"{place} leaves out the attribute {name!r}, which is of type {kind}: of such "
+                "there is no usual value"
+            )
+        cells.append(found.get(number, kind[0] if isinstance(kind, list) else "0"))
+    return cells
 
 
 def _check_values(cells, values, name, lines, column):

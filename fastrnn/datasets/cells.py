@@ -126,6 +126,28 @@ def to_numbers(cells, decimal="."):
     return np.fromiter((_number_or_nan(cell, decimal) for cell in cells), np.float64, len(cells))
 
 
+def numbers_or_gaps(cells, place, form):
+    """Return cells of a sequence as numbers, NaN for ? and what else stands for nothing."""
+    try:
+        if "_" not in "".join(cells):  # Python would take it
+            return np.fromiter(map(float, cells), np.float64, len(cells))
+    except ValueError:
+        pass
+    missing = {"?", "nan", *(form.na_values or ())}
+    numbers = np.empty(len(cells))
+    for step, cell in enumerate(cells):
+        text = cell.strip()
+        try:
+            is_gap = text in missing or text.lower() == "nan"
+            numbers[step] = np.nan if is_gap else to_number(text)
+        except ValueError:
+            raise ValueError(
+                f"{place}, step {step + 1}: expected a number or ? for one that is missing, got "
+                f"{show(cell)}"
+            ) from None
+    return numbers
+
+
 def find_decimal(columns):
     """Return the decimal sign of columns of text: a comma if one of them proves it.
 

@@ -1,5 +1,6 @@
 """Which format a file has: as is said, by the ending of its name, or by how it begins."""
 
+import re
 from pathlib import PurePath
 
 from fastrnn.datasets.arff_files import read_arff_file
@@ -10,6 +11,7 @@ from fastrnn.datasets.json_files import read_json_file
 from fastrnn.datasets.parquet_files import read_parquet_file
 from fastrnn.datasets.sources import encoding_of, read_source
 from fastrnn.datasets.ts_files import read_ts_file
+from fastrnn.datasets.tsf_files import read_tsf_file
 from fastrnn.datasets.ucr_files import looks_like_ucr, read_ucr_file
 
 FORMATS = {
@@ -20,6 +22,7 @@ FORMATS = {
     "conllu": read_conllu_file,
     "ucr": read_ucr_file,
     "ts": read_ts_file,
+    "tsf": read_tsf_file,
     "arff": read_arff_file,
 }
 """What reads a format, by its name."""
@@ -31,8 +34,12 @@ _ENDINGS = {
     **dict.fromkeys((".conll", ".iob", ".iob2", ".bio"), "conll"),
     ".conllu": "conllu",
     ".ts": "ts",
+    ".tsf": "tsf",
     ".arff": "arff",
 }
+_OF_TSF = re.compile(
+    r"^\s*@(frequency|horizon|missing|equallength)\b", re.IGNORECASE | re.MULTILINE
+)
 _BEGINNINGS = {"@relation": "arff", "@problemname": "ts", "{": "json", "[{": "json"}
 
 
@@ -62,5 +69,5 @@ def find_format(source, form):
     first = next((line for line in lines if line and not line.startswith(("#", "%"))), "")
     for begin, format in _BEGINNINGS.items():
         if first.startswith(begin):
-            return format
+            return "tsf" if format == "arff" and _OF_TSF.search(text) else format
     return "csv"

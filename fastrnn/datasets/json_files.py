@@ -3,7 +3,7 @@
 import json
 import re
 
-from fastrnn.datasets.cells import looks_like_a_number
+from fastrnn.datasets.cells import looks_like_a_number, show
 from fastrnn.datasets.parquet_files import split_vectors
 from fastrnn.datasets.rows import Rows, refuse_objects, sequences_in_rows
 from fastrnn.datasets.sources import decode
@@ -51,6 +51,20 @@ def read_json_file(source, form):
     return sequences_in_rows(
         source.name, series, scalars, lines, form=form, unit=unit, words=_words(joined)
     )
+
+
+def read_object(line, name, number):
+    """Read a line of JSON as a row: its cells by name, of which none is a list."""
+    cells = {c: _cell(v) for c, v in _parse(line, f"{name}, line {number}", number).items()}
+    columns = {column: [cell] for column, cell in cells.items()}
+    refuse_objects(name, columns, [number], "line")
+    for column, cell in cells.items():
+        if isinstance(cell, list):
+            raise ValueError(
+                f"{name}, line {number}, column {column!r}: expected a single value, as each line "
+                f"is a step, got {show(cell)}"
+            )
+    return cells
 
 
 def _of_lines(text, name):

@@ -35,7 +35,7 @@ def read_sequences(
     path : str, path-like or file
         The file, by its name or open for reading; "-" is standard input. It may be compressed:
         gzip, zip, bzip2, xz, or Zstandard.
-    format : {"csv", "parquet", "json", "conll", "conllu", "ucr", "ts", "arff"}, default=None
+    format : {"csv", "parquet", "json", "conll", "conllu", "ucr", "ts", "tsf", "arff"}, default=None
         What it is; None finds out by its name, and by how it begins. CSV has a row for each step;
         Parquet and JSON may have one for each sequence, with lists in its cells.
     id : str, default=None
@@ -304,6 +304,49 @@ def read_ts(path, **options):
     return read_sequences(path, format="ts", **options)
 
 
+def read_tsf(path, **options):
+    """Read the .tsf files of the Monash archive of forecasting, as a forecaster takes them.
+
+    Parameters
+    ----------
+    path : str, path-like or file
+        The file: a time series in each line, after what is said of it. Lengths may be unequal,
+        values missing (?).
+    **options
+        Those of `read_sequences` that say how files are written: `na_values`, `time_format` and
+        `encoding`.
+
+    Returns
+    -------
+    dict of str to ndarray
+        The series in long form, a data frame as `RNNForecaster.fit` takes it: columns id, time and
+        value, float64 with NaN for what is missing, and one for each further attribute. Times are
+        datetime64, or numbers from 0 on where the file does not say when series start or how far
+        apart their steps are.
+
+    Examples
+    --------
+    >>> import io
+    >>> from fastrnn.datasets import read_tsf
+    >>> text = "@attribute series_name string\\n@attribute start_timestamp date\\n"
+    >>> text += "@frequency monthly\\n@data\\nT1:1979-01-01 00-00-00:5,?,7\\n"
+    >>> series = read_tsf(io.StringIO(text))
+    >>> series["value"].tolist(), series["time"][-1].item().date().isoformat()
+    ([5.0, nan, 7.0], '1979-03-01')
+    """
+    rows = read_rows(path, _form(format="tsf", **options))
+    columns = {
+        "id": rows.text("id"),
+        "time": rows.times("time").values
+        if "time" in rows.columns
+        else _steps(rows.starts, len(rows)),
+        "value": rows.numbers("value", gaps=True),
+    }
+    rows.by_id("id")  # each of which comes once
+    others = [name for name in rows.columns if name not in columns]
+    return columns | table(rows, others, gaps=True)
+
+
 def read_arff(path, **options):
     """Read sequences from ARFF: in columns, in a relation, or in long form.
 
@@ -333,7 +376,15 @@ def read_arff(path, **options):
     return read_sequences(path, format="arff", **options)
 
 
-def _form(format, delimiter, quote, decimal, na_values, time_format, encoding, sort):
+def _steps(starts, n):
+    """The number of each of `n` steps in its sequence."""
+    return np.arange(n) - np.repeat(starts, np.diff([*starts, n]))
+
+
+def _form(
+    format, delimiter=None, quote=None, decimal=None, na_values=None, time_format=None,
+    encoding=None, sort=False,
+):  # fmt: skip
     if format is not None and format not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(map(repr, FORMATS))}, got {format!r}")
     if decimal not in (None, ".", ","):

@@ -2,9 +2,7 @@
 
 import re
 
-import numpy as np
-
-from fastrnn.datasets.cells import show
+from fastrnn.datasets.cells import numbers_or_gaps, show
 from fastrnn.datasets.rows import sequences_in_rows
 from fastrnn.datasets.sources import decode
 from fastrnn.datasets.stamps import CellError, read_times
@@ -89,7 +87,11 @@ def _split(line, place, has_times, has_label, form):
     if has_label and len(parts) < 2:
         raise ValueError(f"{place}: expected a colon and a label at the end, got {show(line)}")
     label = [parts.pop().strip()] if has_label else []
-    return [_numbers(p.split(","), place, k, form) for k, p in enumerate(parts, 1)] + label, None
+    dimensions = [
+        numbers_or_gaps(part.split(","), f"{place}, dimension {k}", form)
+        for k, part in enumerate(parts, 1)
+    ]
+    return dimensions + label, None
 
 
 def _split_pairs(line, place, has_label, form):
@@ -122,23 +124,9 @@ def _split_pairs(line, place, has_label, form):
         if stamps is not None and cells != stamps:
             raise ValueError(f"{place}: dimension {k} has other time stamps than dimension 1")
         stamps = cells
-        dimensions.append(_numbers([value for _, value in pairs], place, k, form))
+        values = [value for _, value in pairs]
+        dimensions.append(numbers_or_gaps(values, f"{place}, dimension {k}", form))
     return dimensions + label, stamps
-
-
-def _numbers(cells, place, dimension, form):
-    missing = {"?", "nan", *(form.na_values or ())}
-    numbers = np.empty(len(cells))
-    for step, cell in enumerate(cells):
-        text = cell.strip()
-        try:
-            numbers[step] = np.nan if text in missing or text.lower() == "nan" else float(text)
-        except ValueError:
-            raise ValueError(
-                f"{place}, dimension {dimension}, step {step + 1}: expected a number or ? for one "
-                f"that is missing, got {show(cell)}"
-            ) from None
-    return numbers
 
 
 def _check_label(label, known, place):

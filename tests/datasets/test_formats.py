@@ -36,6 +36,8 @@ def error_of(text, format, **form):
         ("d.iob2", "", "conll"),
         ("d.ts", "", "ts"),
         ("d.arff", "", "arff"),
+        ("d.tsf", "", "tsf"),
+        ("standard input", "# c\n@relation x\n@attribute a string\n@frequency daily\n", "tsf"),
         ("d.pq", "", "parquet"),
         ("standard input", '{"x": 1}\n', "json"),
         ("standard input", '[{"x": 1}]\n', "json"),
@@ -271,6 +273,17 @@ def test_arff():
     assert sequences(rows) == [[1, 2]] and rows.numbers("target").tolist() == [0.5, 0.5]
 
 
+def test_sparse_arff():
+    rows = read(ARFF + "{1 2.5}\n{0 1, 2 'x y'}\n{ }\n1,2,1\n{0 ?}\n{}\n", "arff")
+    expected = [[0, 2.5], [1, 0], [0, 0], [1, 2], [np.nan, 0], [0, 0]]
+    np.testing.assert_array_equal(rows.numbers("value", gaps=True), np.ravel(expected))
+    assert labels(rows) == ["1", "x y", "1", "1", "1", "1"]
+    text = "@relation g\n@attribute id string\n@attribute x numeric\n@data\n"
+    assert read(text + "{0 '}, 1', 1 2}\n", "arff").text("id").tolist() == ["}, 1"]
+    message = "d, line 5 leaves out the attribute 'id', which is of type string"
+    assert error_of(text + "{1 2}\n", "arff").startswith(message)
+
+
 def test_arff_of_relations():
     columns = "@attribute t0 numeric\n@attribute t1 numeric\n"
     header = f"@relation g\n@attribute r relational\n{columns}@end r\n"
@@ -300,7 +313,14 @@ def test_arff_in_long_form():
         ("1,2\n", "d, line 7 has 2 cells, expected 3, one for each attribute"),
         ("1,x,1\n", "d, line 7, column 'b b': expected a number or ? for one that is missing, got"),
         ("1,2,3\n", "d, line 7, column 'c': expected one of '1', 'x y', got '3'"),
-        ("{0 1}\n", "d, line 7: sparse rows of ARFF are not read"),
+        ("{0 1\n", "d, line 7: expected {number value, ...}, got '{0 1'"),
+        ("{0 1}, {5}\n", "d, line 7: expected {number value, ...}, got '{0 1}, {5}'"),
+        ("{3 1}\n", "d, line 7: expected the number of an attribute, 0 to 2, and its value, got"),
+        ("{a 1}\n", "d, line 7: expected the number of an attribute, 0 to 2, and its value, got"),
+        ("{1}\n", "d, line 7: expected the number of an attribute, 0 to 2, and its value, got '1"),
+        ("{0 1, 0 2}\n", "d, line 7 has the attribute 0 twice"),
+        ("{0 x}\n", "d, line 7, column 'a': expected a number or ? for one that is missing, got"),
+        ("{2 3}\n", "d, line 7, column 'c': expected one of '1', 'x y', got '3'"),
         ("", "d has no rows after @data"),
     ],
 )
