@@ -73,8 +73,8 @@ def predict(options):
             raise UsageError("--horizon and --future do not go with --follow")
         if options.sort:
             raise UsageError("--sort does not go with --follow, which waits for no row")
-        if options.format not in (None, "csv"):
-            raise UsageError(f"--follow reads lines of CSV, not --format {options.format}")
+        if options.format not in (None, "csv", "json"):
+            raise UsageError(f"--follow reads lines of CSV or JSON, not --format {options.format}")
         follow(model, task, options)
     else:
         task.write(model, options)

@@ -4,32 +4,64 @@ import contextlib
 import io
 import sys
 from itertools import chain
+from pathlib import PurePath
 
 from fastrnn.cli.columns import form_of
 from fastrnn.cli.output import writer
 from fastrnn.datasets.csv_files import CSVReader, find_delimiter
+from fastrnn.datasets.json_files import read_object
 from fastrnn.datasets.rows import Rows
 from fastrnn.datasets.sources import compression_of, encoding_of, name_of, undecodable
 
 
 def follow(model, task, options):
-    """Answer each line of CSV at once, until one is not as it should be."""
+    """Answer each line of CSV or JSON at once, until one is not as it should be."""
     form = form_of(options)
     with _open(options.file or "-") as (name, file):
         lines = _lines(file, name, form)
         first = next(lines, "")
-        delimiter = form.delimiter or find_delimiter(first, name, form, name)
-        reader = CSVReader(chain([first], lines), name, delimiter, form)
-        like = {"form": form, "unnamed": reader.unnamed, "decimal": form.decimal or "."}
-        header = Rows(name, dict.fromkeys(reader.names, ()), (), **like)
+        is_json = form.format == "json" or (form.format is None and _looks_like_json(first, name))
+        rows = (_json_rows if is_json else _csv_rows)(chain([first], lines), first, name, form)
+        header = next(rows)
         streams = task.streams(model, header, options)
         named = [column for column in (streams.id, streams.time) if column is not None]
         with writer(options.output, [*named, *streams.answers], at_once=True) as write:
-            for number, cells in reader:
-                pairs = zip(reader.names, cells, strict=True)
-                rows = Rows(name, {column: [cell] for column, cell in pairs}, [number], **like)
-                begins = [rows.columns[column][0] for column in named]
-                write([*begins, *streams.answer(rows)])
+            for row in rows:
+                begins = [row.columns[column][0] for column in named]
+                write([*begins, *streams.answer(row)])
+
+
+def _looks_like_json(first, name):
+    return first.lstrip().startswith("{") or PurePath(name).suffix.lower() in (".jsonl", ".ndjson")
+
+
+def _csv_rows(lines, first, name, form):
+    """Lines of CSV: the names of columns as `Rows` without rows, then a row after the other."""
+    delimiter = form.delimiter or find_delimiter(first, name, form, name)
+    reader = CSVReader(lines, name, delimiter, form)
+    like = {"form": form, "unnamed": reader.unnamed, "decimal": form.decimal or "."}
+    yield Rows(name, dict.fromkeys(reader.names, ()), (), **like)
+    for number, cells in reader:
+        columns = {column: [cell] for column, cell in zip(reader.names, cells, strict=True)}
+        yield Rows(name, columns, [number], **like)
+
+
+def _json_rows(lines, first, name, form):
+    """Lines of JSON likewise; the first has the names, and what another lacks is missing."""
+    names = None
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        cells = read_object(line, name, number)
+        if names is None:
+            names = [*cells]
+            yield Rows(name, dict.fromkeys(names, ()), (), form=form)
+        new = next((column for column in cells if column not in names), None)
+        if new is not None:  # it may say whose row this is
+            raise ValueError(f"{name}, line {number} has {new!r}, which the first line has not")
+        yield Rows(name, {column: [cells.get(column)] for column in names}, [number], form=form)
+    if names is None:
+        raise ValueError(f"{name} is empty, expected an object of JSON in each line")
 
 
 @contextlib.contextmanager
