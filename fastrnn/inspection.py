@@ -17,6 +17,7 @@ from fastrnn.inputs.columns import name_place
 from fastrnn.inputs.containers import open_container
 from fastrnn.inputs.list_cells import cells_of_lists
 from fastrnn.network import threads
+from fastrnn.network.batches import rows_from
 from fastrnn.standin import as_generator
 
 __all__ = ["GradientFlow", "Importances", "permutation_importance"]
@@ -40,7 +41,7 @@ class GradientFlow:
         in a bidirectional network "layer 1 forward", "layer 1 backward".
     norms : list of ndarray of shape (len(names), T_i), float64
         One array for each sequence. Column t belongs to step t of the sequence, for the direction
-        that reads backward, too.
+        that reads backward, too; with `stride` or `conv`, to the step t that the layers read.
     weight : ndarray of shape (n_sequences,)
         Weight of each sequence in the means.
 
@@ -90,17 +91,19 @@ def gradient_flow(network, sequences, target, weight, *, n_jobs=None):
     layers = network.layers
     directions = (" forward", " backward") if layers[0].bidirectional else ("",)
     names = [f"layer {k + 1}{direction}" for k in range(len(layers)) for direction in directions]
-    norms = np.empty((len(names), len(sequences.values)))
+    offsets = network.offsets_read(sequences)
+    norms = np.empty((len(names), offsets[-1]))
 
     def watch(batch, k, dh_norms):
+        in_order = rows_from(offsets, batch)
         for d, of_direction in enumerate(dh_norms):
-            rows = batch.rows if d == 0 else batch.rows[batch.reverse]
+            rows = in_order if d == 0 else in_order[batch.reverse]
             norms[k * len(directions) + d, rows] = of_direction
 
     own, weight = own_weights(network, sequences, weight)
     doutputs = loss_gradient(network, target, own)
     network.input_gradients(sequences, doutputs, watch=watch, n_jobs=n_jobs)
-    of_sequences = np.split(norms, sequences.offsets[1:-1], axis=1)
+    of_sequences = np.split(norms, offsets[1:-1], axis=1)
     return GradientFlow(tuple(names), of_sequences, weight)
 
 

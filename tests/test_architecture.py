@@ -25,8 +25,8 @@ ROOMS = {
     "standin": "",
     "bridge": "",
     "network": "workspace threads batches shards cell docstrings recurrent one_direction "
-    "both_directions pooling padded cells linear_head likelihoods heads decay architecture passes "
-    "minibatches prediction network counting",
+    "both_directions pooling padded cells linear_head likelihoods heads decay front architecture "
+    "passes minibatches prediction network counting",
     "layers": "",
     "datasets": "form cells stamps sources rows csv_files parquet_files json_files "
     "conll_files ucr_files ts_files tsf_files arff_files formats reading recordings generated",
@@ -38,7 +38,7 @@ ROOMS = {
     "inspection": "",
     "streams": "snapshot steps stream",
     "estimators": "forecast_errors values parameters precision targets shared_parameters "
-    "task_parameters tasks needs predicting validation fitting readers lessons plan "
+    "task_parameters tasks needs predicting validation long_sequences fitting readers lessons plan "
     "labels numbers next_tokens next_values released saving resuming forecast_frames forecasting "
     "base classifier regressor tagger series_estimator forecaster language_model loading",
     "plotting": "axes loss_curve gradient_flow forecast states",

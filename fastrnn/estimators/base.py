@@ -347,13 +347,14 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         Returns
         -------
         list of ndarray of shape (T_i, n_hidden)
-            One array for each sequence, in the order of `X`.
+            One array for each sequence, in the order of `X`; with `stride` or `conv` for the steps
+            that the layers read.
         """
         self.check_fitted()
         width = self.network_.architecture.width * self.network_.dtype.itemsize
         sequences = read(self, X, per_step=width)
         states = self.network_.hidden_states(sequences, n_jobs=self.n_jobs)
-        return np.split(states, sequences.offsets[1:-1])
+        return np.split(states, self.network_.offsets_read(sequences)[1:-1])
 
     def gradient_flow(self, X, y, sample_weight=None):
         """Say how strongly the loss depends on the states, layer by layer and step by step.

@@ -12,6 +12,7 @@ from fastrnn.estimators.predicting import outputs, read
 from fastrnn.estimators.targets import is_multilabel
 from fastrnn.estimators.task_parameters import (
     ClassParameters,
+    LongSequenceParameters,
     PoolingParameters,
     SequenceParameters,
 )
@@ -19,7 +20,12 @@ from fastrnn.estimators.task_parameters import (
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class RNNClassifier(
-    ClassifierMixin, ClassParameters, SequenceParameters, PoolingParameters, RNNBase
+    ClassifierMixin,
+    ClassParameters,
+    SequenceParameters,
+    LongSequenceParameters,
+    PoolingParameters,
+    RNNBase,
 ):
     r"""Classify sequences with a recurrent network.
 

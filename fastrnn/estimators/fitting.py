@@ -12,6 +12,7 @@ from numbers import Integral
 import numpy as np
 
 from fastrnn.bridge import watch_fit
+from fastrnn.estimators.long_sequences import front_of
 from fastrnn.estimators.needs import needed_to_train, refuse_to_train
 from fastrnn.estimators.parameters import (
     batch_size,
@@ -37,7 +38,7 @@ def fit(estimator, X, y, sample_weight, validation, file, shown=None):
     reader, task, sequences, target = _read(
         estimator, X, y, sample_weight, goes_on and "warm_start=True"
     )
-    architecture = describe(estimator, reader, task)
+    architecture = describe(estimator, reader, task, sequences.lengths, goes_on)
     if goes_on:
         _check_same(estimator, architecture, "warm_start=True", "; warm_start=False starts anew")
     scored = None
@@ -88,7 +89,7 @@ def fit_one_epoch(estimator, X, y, sample_weight, task=None):
     reader, task, sequences, target = _read(
         estimator, X, y, sample_weight, goes_on and "partial_fit", task, partial=True
     )
-    architecture = describe(estimator, reader, task)
+    architecture = describe(estimator, reader, task, sequences.lengths, goes_on)
     if goes_on:
         _check_same(estimator, architecture, "partial_fit", "; fit starts anew")
     refuse_to_train(estimator, architecture, task, sequences)
@@ -132,6 +133,11 @@ def adopt(estimator, weights, meaning):
         raise ValueError("tie_weights=True, but the head has other weights than the embedding")
     arrays = {**weights.named(), **{f"head.{name}": array for name, array in head.items()}}
     architecture = describe(estimator, reader, task)
+    if architecture.stages:
+        raise ValueError(
+            f"stride={architecture.stride} and conv={architecture.conv} are not for weights from "
+            "elsewhere, whose layers read the steps as they are"
+        )
     network = Network(architecture, random_state=ZEROS, **regularization(estimator))
     for name, view in network.named_views(network.theta).items():
         view[...] = arrays[name]
@@ -159,12 +165,14 @@ def fitted_attributes(reader, task, network):
     }
 
 
-def describe(estimator, reader, task):
-    """The network that parameters, reader and task ask for."""
+def describe(estimator, reader, task, lengths=None, goes_on=False):
+    """The network that parameters, reader and task ask for, for sequences of these lengths."""
+    before = estimator.network_.architecture if goes_on else None
     sizes = estimator.hidden_layer_sizes
     sizes = tuple(map(int, [sizes] if isinstance(sizes, Integral) else sizes))
     return Architecture(
         **_ends(reader, task),
+        **front_of(estimator, task, lengths, before),
         embeddings=reader.tables(estimator),
         tied=reader.is_tied(estimator),
         cell=estimator.cell,
@@ -298,7 +306,8 @@ def memory_of_fit(estimator, X, y):
     for array in (sequences.values, sequences.ids):
         if isinstance(X, np.ndarray) and array is not None and np.may_share_memory(array, X):
             copy -= array.nbytes
-    return copy + needed_to_train(estimator, describe(estimator, reader, task), task, sequences)
+    architecture = describe(estimator, reader, task, sequences.lengths)
+    return copy + needed_to_train(estimator, architecture, task, sequences)
 
 
 def steps_by_minibatches(estimator):

@@ -6,11 +6,17 @@ from fastrnn.bridge import RegressorMixin
 from fastrnn.estimators.base import RNNBase
 from fastrnn.estimators.numbers import NumberTask
 from fastrnn.estimators.predicting import outputs, read
-from fastrnn.estimators.task_parameters import PoolingParameters, SequenceParameters
+from fastrnn.estimators.task_parameters import (
+    LongSequenceParameters,
+    PoolingParameters,
+    SequenceParameters,
+)
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class RNNRegressor(RegressorMixin, SequenceParameters, PoolingParameters, RNNBase):
+class RNNRegressor(
+    RegressorMixin, SequenceParameters, LongSequenceParameters, PoolingParameters, RNNBase
+):
     r"""Predict one or several numbers for each sequence with a recurrent network.
 
     A network of recurrent layers reads each sequence; a linear layer on what they remember gives

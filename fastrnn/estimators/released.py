@@ -28,7 +28,10 @@ def present_parameters(kind, parameters):
     return parameters
 
 
-_OF_SEQUENCES = {"missing": "error", "time_feature": None, "padding": None}
+_OF_SEQUENCES = {
+    **{"missing": "error", "time_feature": None, "padding": None},
+    **{"stride": 1, "conv": None},
+}
 _ADDED_TO = {
     **dict.fromkeys(("classifier", "regressor", "tagger"), _OF_SEQUENCES),
     "forecaster": {"freq": None},

@@ -14,12 +14,16 @@ from fastrnn.estimators.labels import (
     refuse_balanced,
 )
 from fastrnn.estimators.predicting import outputs, read
-from fastrnn.estimators.task_parameters import ClassParameters, SequenceParameters
+from fastrnn.estimators.task_parameters import (
+    ClassParameters,
+    LongSequenceParameters,
+    SequenceParameters,
+)
 from fastrnn.inputs.steps import split_steps
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class RNNTagger(ClassParameters, SequenceParameters, RNNBase):
+class RNNTagger(ClassParameters, SequenceParameters, LongSequenceParameters, RNNBase):
     r"""Label every step of sequences with a recurrent network.
 
     A network of recurrent layers reads each sequence; a softmax layer on its states gives at every

@@ -8,12 +8,14 @@ from fastrnn.estimators.shared_parameters import BY_MINIBATCHES, STOCHASTIC
 from fastrnn.estimators.values import (
     CLASS_WEIGHTS,
     COLUMN,
+    CONVOLUTIONS,
     COUNT_OR_AUTO,
     FREQUENCY,
     LEVELS,
     NORMALIZATION,
     POOLING,
     STEPS,
+    STRIDE,
     TOKENIZER,
     Values,
     either,
@@ -46,6 +48,36 @@ class PoolingParameters:
           `alpha` draws it back there.
 
         Several of them stand side by side for the output layer, in the order given: "mean+max".
+        """,
+    )
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class LongSequenceParameters:
+    """What estimators take that may read several steps of long sequences as one."""
+
+    stride: int | str = parameter(
+        STRIDE,
+        1,
+        """
+        How many steps are read as one: their numbers and learned features, one after the other, and
+        the share of them that is missing at the end of a sequence, whose length need not be a
+        multiple. The layers then read so many times fewer steps, which is faster by about as much,
+        and what is far apart comes closer. "auto": the median length of the sequences of `fit`
+        divided by 40, with `conv` by 40 times its strides; 1 where every step has an answer of its
+        own, as with a tagger. With ``missing="decay"`` it must be 1 or "auto".
+        """,
+    )
+    conv: tuple[tuple[int, int, int], ...] | str | None = parameter(
+        CONVOLUTIONS,
+        None,
+        """
+        Convolutions over time before the first layer, after `stride`, each as ``(width, kernel,
+        stride)``: of every so many steps a rectified linear map of the `kernel` steps around it,
+        of so many outputs; beyond the ends of a sequence there are zeros. They find short shapes
+        in long sequences: ``((64, 17, 2), (64, 9, 2))`` is a good start. None: no convolution.
+        "auto": these two where the median length of the sequences of `fit` is 80 at least and each
+        sequence has one answer. With ``missing="decay"`` it must be None or "auto".
         """,
     )
 

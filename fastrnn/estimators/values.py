@@ -124,6 +124,24 @@ EMBEDDING_SIZES = either(
     ),
     None,
 )
+STRIDE = either(whole(1), "auto")
+
+
+def _are_convolutions(value):
+    if isinstance(value, str):
+        return value == "auto"
+    return value is None or all(
+        isinstance(one, tuple | list) and len(one) == 3 and all(map(whole(1).has, one))
+        for one in value
+    )
+
+
+CONVOLUTIONS = Values(
+    "None, 'auto' or a tuple of (width, kernel, stride), whole numbers >= 1",
+    'tuple of (int, int, int), "auto" or None',
+    (type(None), str, tuple, list),
+    _are_convolutions,
+)
 COLUMNS = Values(
     "None, 'all', 'from_dtype', or column numbers, column names or a mask",
     '"all", "from_dtype", array-like or None',

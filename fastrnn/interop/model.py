@@ -138,6 +138,8 @@ _ABOUT = {
 def _check(network):
     """Refuse what other programs would be told wrong: what this module does not know."""
     head, pooling = network.head, network.architecture.pooling
+    if network.front:
+        raise ValueError("there is no export of a model with stride or conv")
     if head.link not in LINKS:
         raise ValueError(
             f"there is no export of the head {head.kind!r}, only of those that are a linear map "

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn.network import decay, pooling
+from fastrnn.network import decay, front, pooling
 from fastrnn.network.cells import CELLS
 from fastrnn.network.heads import HEADS
 
@@ -24,6 +24,9 @@ MOST = 2**53
 
 MOST_PARAMETERS = 2**60
 """Their bytes are still counted in 64 bits. Whether there is memory for them is not asked here."""
+
+ADDED = {"stride": 1, "conv": ()}
+"""Parts that records of earlier versions lack, and what they were in effect."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,12 @@ class Architecture:
     tied : bool, default=False
         Whether the weights of the head are the first table, transposed (Press and Wolf 2017, arXiv
         1608.05859); then K = V, and the top layer has E outputs.
+    stride : int, default=1
+        So many steps are read as one: their numbers and learned features, one after the other, and
+        the share of them that is missing at the end of a sequence (`fastrnn.network.front`).
+    conv : tuple of (int, int, int), default=()
+        Convolutions over time before the first layer, each with its width, the steps it reads and
+        those it goes on.
     cell : str, default="lstm"
         The recurrent layers, a key of `CELLS`.
     cell_options : dict, default={}
@@ -92,6 +101,8 @@ class Architecture:
     embeddings: tuple[tuple[int, int], ...] = ()
     id_tables: tuple[int, ...] | None = None
     tied: bool = False
+    stride: int = 1
+    conv: tuple[front.Convolution, ...] = ()
     cell: str = "lstm"
     cell_options: dict[str, Any] = field(default_factory=dict)
     hidden_layer_sizes: tuple[int, ...]
@@ -112,6 +123,8 @@ class Architecture:
             "embeddings": tuple(_table(table) for table in self.embeddings),
             "id_tables": _wholes("id_tables", id_tables, low=0, high=n_tables - 1),
             "tied": _flag("tied", self.tied),
+            "stride": _whole("stride", self.stride),
+            "conv": tuple(_convolution(one) for one in _sequence("conv", self.conv)),
             "cell": _one_of("cell", self.cell, CELLS),
             "hidden_layer_sizes": _wholes("hidden_layer_sizes", self.hidden_layer_sizes),
             "bidirectional": _flag("bidirectional", self.bidirectional),
@@ -141,6 +154,13 @@ class Architecture:
             )
         if self.input_width > MOST:
             raise ValueError(f"the first layer would read {self.input_width} numbers a step")
+        if self.means and self.stages:
+            raise ValueError(
+                "decays are those of the steps that the first layer reads: they need stride=1 and "
+                f"conv=(), got stride={self.stride} and conv={_plain(self.conv)}"
+            )
+        if any(max(stage.window_size, stage.output_size) > MOST for stage in self.stages):
+            raise ValueError(f"stride={self.stride} and conv={_plain(self.conv)} are too large")
         if HEADS[self.head].needs_every_step and not self.every_step:
             raise ValueError(f"head {self.head!r} needs pooling='steps', got {self.pooling!r}")
         if self.tied and self.embeddings[:1] != ((self.n_outputs, self.head_width),):
@@ -160,8 +180,18 @@ class Architecture:
 
     @property
     def input_width(self):
-        """How much the first layer reads of each step: numbers and learned features."""
+        """How much is read of each step: numbers and learned features."""
         return self.n_features + sum(self.embeddings[k][1] for k in self.id_tables)
+
+    @property
+    def stages(self):
+        """What stands before the first layer, from the input up, without parameters."""
+        return front.make_stages(self.input_width, self.stride, self.conv)
+
+    @property
+    def total_stride(self):
+        """How many steps are one for the layers."""
+        return math.prod(stage.stride for stage in self.stages)
 
     @property
     def width(self):
@@ -177,7 +207,8 @@ class Architecture:
     def widths(self):
         """What each layer reads of a step, from the input up."""
         below = [self.n_directions * size for size in self.hidden_layer_sizes[:-1]]
-        return (self.input_width, *below)
+        stages = self.stages
+        return (stages[-1].output_size if stages else self.input_width, *below)
 
     @property
     def every_step(self):
@@ -199,6 +230,7 @@ class Architecture:
         if self.means:
             of_decay = decay.shapes(len(self.means), self.hidden_layer_sizes[0], self.n_directions)
             shapes.update((f"decay.{name}", shape) for name, shape in of_decay.items())
+        shapes.update((f"conv.{name}", shape) for name, shape in front.shapes(self.stages).items())
         of_pooling = pooling.shapes(self.pooling, self.width)
         shapes.update((f"pooling.{name}", shape) for name, shape in of_pooling.items())
         shapes.update((f"embeddings.{k}", shape) for k, shape in enumerate(self.embeddings))
@@ -219,6 +251,7 @@ class Architecture:
         """Read back what `to_record` said; nothing in it is trusted: all else is a ValueError."""
         record = _mapping("an architecture", record)
         names = [part.name for part in fields(cls)]
+        record = ADDED | record
         if set(record) != set(names):
             raise ValueError(f"an architecture must have {names}, got {list(record)}")
         return cls(**record)
@@ -300,6 +333,12 @@ def _table(value):
     if len(_sequence("each of embeddings", value)) != 2:
         raise ValueError(f"each of embeddings must be a pair (V, E), got {value!r}")
     return _wholes("embeddings", value)
+
+
+def _convolution(value):
+    if len(_sequence("each of conv", value)) != 3:
+        raise ValueError(f"each of conv must be (width, kernel, stride), got {value!r}")
+    return front.Convolution(*_wholes("conv", value))
 
 
 def _flag(name, value):

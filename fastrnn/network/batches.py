@@ -39,6 +39,8 @@ class PackedBatch:
         Packed row of the same sequence with time reversed; its own inverse.
     last : ndarray of shape (B,), int64
         Packed row of each sequence's last step.
+    first : ndarray of shape (T,), int64
+        Packed row where each step begins.
     span : slice or None
         Of sequences of equal length that have successive numbers: which.
     """
@@ -49,11 +51,18 @@ class PackedBatch:
     rows: np.ndarray
     reverse: np.ndarray
     last: np.ndarray
+    first: np.ndarray
     span: slice | None = None
 
     def rows_until(self, t):
         """Packed rows before step t."""
         return int(self.alive[:t].sum())
+
+    def coarser(self, stride):
+        """The batch in which so many steps are one; its rows are no source's but steps."""
+        lengths = -(-self.lengths // stride)
+        nowhere, order = np.zeros_like(lengths), np.arange(len(lengths))
+        return replace(pack(nowhere, lengths, 1, order), order=self.order)
 
 
 def pack(starts, lengths, stride, order=None):
@@ -80,7 +89,13 @@ def pack(starts, lengths, stride, order=None):
         indices[after_alive:after_rows],
         indices[after_rows:after_reverse],
         indices[after_reverse : after_reverse + n_sequences],
+        indices[after_reverse + n_sequences :],
     )
+
+
+def rows_from(offsets, batch):
+    """Where the steps of a packed batch stand, if those of sequence n begin at row offsets[n]."""
+    return pack(offsets, np.diff(offsets), 1, batch.order).rows
 
 
 def count_indices(n_steps, n_rows, n_sequences):

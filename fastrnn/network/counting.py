@@ -20,6 +20,7 @@ from fastrnn.network.shards import (
     Minibatch,
     Seeds,
     Window,
+    plan_forward,
     running_totals,
 )
 from fastrnn.network.workspace import CountingWorkspace, of_one_number
@@ -103,13 +104,13 @@ class CountedNetwork(Network):
         weights = []
 
         def pack():
-            weights.extend(layer.plan_forward(self.make_workspace())[0] for layer in self.layers)
+            weights.append(plan_forward(self)[0])
             weights.append(self.head.plan_forward(self.pooling.width, self.make_workspace())[0])
 
         def predict():
             memory = Memory(self)
             shard = passes.forward(
-                self, _Nothing, batch, memory, weights, n_threads=1, keep=False,
+                self, _Nothing, batch, memory, weights[0], n_threads=1, keep=False,
                 outputs=self.pooling.needs_outputs,
             )  # fmt: skip
             prediction.outputs_of(self, shard, memory, weights[-1])
@@ -130,7 +131,12 @@ def _dry_batch(n_sequences, n_rows):
     alive = of_one_number(math.ceil(n_rows / n_sequences), np.int64)
     alive[...] = n_sequences
     of_sequences, of_rows = (of_one_number(n, np.int64) for n in (n_sequences, n_rows))
-    return PackedBatch(of_sequences, of_sequences, alive, of_rows, of_rows, of_sequences)
+    return _DryBatch(of_sequences, of_sequences, alive, of_rows, of_rows, of_sequences, alive)
+
+
+class _DryBatch(PackedBatch):
+    def coarser(self, stride):
+        return _dry_batch(len(self.order), max(len(self.order), -(-len(self.rows) // stride)))
 
 
 def _indices_nbytes(n_sequences, n_rows):

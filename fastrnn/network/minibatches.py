@@ -76,7 +76,7 @@ class Lesson:
         self.dx = self.in_order = None
         if network.columns:
             n_steps = minibatch.step_rows[-1]
-            self.dx = kept.work.zeros("dx", (n_steps, network.layers[0].input_size))
+            self.dx = kept.work.zeros("dx", (n_steps, network.architecture.input_width))
         if len(minibatch.shards) > 1:
             self.in_order = InOrder(network.layer_gradients, kept.gradients)
 

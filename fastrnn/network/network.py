@@ -18,6 +18,7 @@ from fastrnn.kernels.workspace import Workspace
 from fastrnn.network import prediction, threads
 from fastrnn.network.cells import CELLS
 from fastrnn.network.decay import Decay
+from fastrnn.network.front import Front
 from fastrnn.network.minibatches import Kept, Lesson, cut
 from fastrnn.network.pooling import Pooling
 from fastrnn.network.recurrent import UNBOUND, ZEROS
@@ -70,8 +71,9 @@ class Network:
         """Draw the first weights."""
         for layer in self.layers:
             layer.start(rng)
-        if self.decay:
-            self.decay.start(rng)
+        for part in (self.decay, self.front):
+            if part:
+                part.start(rng)
         architecture = self.architecture
         scale = architecture.embeddings[0][1] ** -0.5 if architecture.tied else 1.0
         for table in self.embeddings:
@@ -85,15 +87,18 @@ class Network:
         theta = self.theta = self.make_vector(n_parameters, self.dtype)
         self.grad = self.make_vector(n_parameters, self.dtype)
         self._bounds = running_totals([layer.n_parameters for layer in self.layers])
-        # With the decays before and the pooling after them, whose gradient is added up as theirs.
+        # With the decays or stages before and the pooling after them, whose gradient is added up as
+        # theirs.
         self.n_layer_parameters = sum(
             math.prod(shape)
             for name, shape in architecture.shapes().items()
-            if name.startswith(("layers.", "decay.", "pooling."))
+            if name.startswith(("layers.", "decay.", "conv.", "pooling."))
         )
-        self.decay = None
+        self.decay = self.front = None
         if architecture.means:
             self.decay = Decay(architecture, self.views_of("decay", theta))
+        if architecture.stages:
+            self.front = Front(architecture.stages, self.views_of("conv", theta))
         for layer, begin, end in self._layer_ranges():
             layer.bind(theta[begin:end], self.grad[begin:end])
         of_pooling = self.views_of("pooling", theta)
@@ -107,8 +112,12 @@ class Network:
         self.head = architecture.make_head()
         tables = (*self.embeddings[:1], *self.table_gradients[:1])
         self.head.bind(self.views_of("head", theta), self.views_of("head", self.grad), tables)
+        # A window of steps would be none of whole patches, and read beyond its ends.
         self.can_cut_time = (
-            self.one_way and self.pooling.time_may_be_cut and self.head.time_may_be_cut
+            self.front is None
+            and self.one_way
+            and self.pooling.time_may_be_cut
+            and self.head.time_may_be_cut
         )
 
         self.decayed = self.make_vector(n_parameters, bool)
@@ -190,6 +199,12 @@ class Network:
         """Whether every layer reads forward, so that states can be carried on."""
         return not self.layers[0].bidirectional
 
+    def offsets_read(self, sequences):
+        """Where the steps of each sequence begin as the layers read them, and end: (n + 1,)."""
+        if self.front is None:
+            return sequences.offsets
+        return np.cumsum([0, *-(-sequences.lengths // self.front.stride)])
+
     def initial_states(self, n):
         """States before the first step: for each layer (h,) or (h, c), (1, n, H) each."""
         return [
@@ -237,7 +252,8 @@ class Network:
             From `initial_states`, for all sequences: where they begin, and on return where they
             end. Only for networks that read in one direction.
         bptt_steps : int, optional
-            Truncated backpropagation: time is cut into windows of so many steps, counted from where
+            Truncated backpropagation: time is cut into windows of so many steps, as the layers
+            read them, counted from where
             each direction starts to read; states cross from window to window, gradients do not.
         n_jobs : int or None, default=None
             Threads.

@@ -20,8 +20,11 @@ from fastrnn.network.shards import Shard, Window
 
 
 def forward_flops(network, n_rows):
-    """Floating-point operations of the layers over so many packed rows, roughly."""
-    return 2 * n_rows * network.n_layer_parameters
+    """Floating-point operations up to the top layer over so many packed rows, roughly."""
+    if network.front is None:
+        return 2 * n_rows * network.n_layer_parameters
+    of_layers = 2 * network.front.n_rows(n_rows) * sum(x.n_parameters for x in network.layers)
+    return network.front.flops(n_rows) + of_layers
 
 
 def windows_of(network, batch, seeds, steps):
@@ -48,11 +51,14 @@ def forward(
     n_threads, keep, seeds=None, outputs=True, states=None,
 ):  # fmt: skip
     """Run a packed batch through the layers; without ``outputs`` only to its final state."""
-    x, factors = _input(network, sequences, batch, memory.network), None
+    x, factors, given, of_front = _input(network, sequences, batch, memory.network), None, batch, []
     if network.decay:
         size = network.layers[0].hidden_size
         factors = network.decay.forward(sequences.values, batch, x, size, memory.network)
-    shard, layers = Shard(batch, seeds, n_threads), network.layers
+    if network.front:
+        of_front = network.front.forward(x, batch, memory.network, weights.front)
+        *_, batch, x = of_front[-1]
+    shard, layers = Shard(batch, seeds, n_threads, given, of_front), network.layers
     top = len(layers) - 1
     for k, layer in enumerate(layers):
         work = memory.layers[k]
@@ -62,7 +68,7 @@ def forward(
             if network.recurrent_dropout:
                 mask = _recurrent_mask(network, shard, k, work)
         tapes = both_directions.forward(
-            layer, x, batch, work, weights[k], mask=mask, seed=zones, keep=keep,
+            layer, x, batch, work, weights.layers[k], mask=mask, seed=zones, keep=keep,
             outputs=outputs or k < top, state=states and states[k],
             factors=None if k else factors, n_threads=n_threads,
         )  # fmt: skip
@@ -73,9 +79,9 @@ def forward(
 
 
 def _input(network, sequences, batch, work):
-    """What the first layer reads at each packed row: numbers, then learned features."""
+    """What is read at each packed row: numbers, then learned features."""
     rows = batch.rows
-    x = work.take("x", (len(rows), network.layers[0].input_size))
+    x = work.take("x", (len(rows), network.architecture.input_width))
     if network.architecture.n_features:
         work.call(packing.take_rows, sequences.values, 0, rows, x)
     for which, (k, column) in enumerate(network.columns):
@@ -118,7 +124,13 @@ def final_states(network, shard):
 
 def read_out(network, shard, memory, weights, pooled, outputs):
     """The head's outputs, from what it reads; both are filled."""
-    network.pooling.forward(shard.tapes[-1], shard.batch, memory.network, pooled)
+    work, states = memory.network, pooled
+    is_spread = network.front and network.pooling.every_step
+    if is_spread:
+        states = work.take("states", (len(shard.batch.rows), network.pooling.width))
+    network.pooling.forward(shard.tapes[-1], shard.batch, work, states)
+    if is_spread:
+        network.front.spread(states, shard.batch, shard.given, work, pooled)
     _drop(network, shard, len(network.layers) - 1, pooled, memory.network, pooled)
     network.head.forward(pooled, weights, outputs, memory.network)
 
@@ -129,23 +141,25 @@ def backward(
 ):  # fmt: skip
     """Add the gradient of the layers of a shard, given that of its outputs.
 
-    `dx` is filled with that of what the first layer reads, and `of_values`, in the rows of the
+    `dx` is filled with that of what is read of each step, and `of_values`, in the rows of the
     shard, with that of the values of the sequences; None of either.
     """
     batch, work, layers = shard.batch, memory.network, network.layers
-    top = len(layers) - 1
+    top, want_dx = len(layers) - 1, dx is not None
     dpooled = work.take("dpooled", (len(doutputs), network.pooling.width))
     network.head.backward(doutputs, weights.head_backward, dpooled, work)
     _drop(network, shard, top, dpooled, work, dpooled)
+    if network.front and network.pooling.every_step:
+        dpooled = network.front.gather(dpooled, batch, shard.given, work)
     tapes = shard.tapes[top]
     dy, dstate = network.pooling.backward(dpooled, tapes, batch, work, gradients.pooling)
     for k in range(top, -1, -1):
         layer = layers[k]
         dh_norms = np.empty((layer.n_directions, len(batch.rows))) if watch else None
         dy, _ = both_directions.backward(
-            layer, shard.tapes[k], batch, memory.layers[k], weights.backward[k],
+            layer, shard.tapes[k], batch, memory.layers[k], weights.backward.layers[k],
             gradients.layers[k], dy=dy, dstate=dstate,
-            want_dx=k > 0 or dx is not None or network.decay is not None,
+            want_dx=k > 0 or want_dx or bool(network.decay or network.front),
             bptt_steps=bptt_steps, dh_norms=dh_norms, n_threads=shard.n_threads,
         )  # fmt: skip
         if watch:
@@ -153,11 +167,15 @@ def backward(
         dstate = None
         if k > 0:
             _drop(network, shard, k - 1, dy, work, dy)
+    if network.front:
+        dy = network.front.backward(
+            shard.front, dy, work, weights.backward.front, gradients.front, want_dx
+        )
     if network.decay:
         network.decay.backward(
             sequences.values, batch, dy, shard.tapes[0], gradients.decay, work, of_values
         )
     elif of_values is not None:
-        of_values[batch.rows] = dy[:, : of_values.shape[1]]
+        of_values[shard.given.rows] = dy[:, : of_values.shape[1]]
     if dx is not None:
         work.call(np.copyto, dx, dy)

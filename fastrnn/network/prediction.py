@@ -10,13 +10,20 @@ import numpy as np
 from fastrnn.kernels import packing
 from fastrnn.kernels.losses import sum_of_weights
 from fastrnn.network import both_directions, passes, threads
-from fastrnn.network.batches import count_shards, pack, pack_shards, sort_by_length
+from fastrnn.network.batches import (
+    count_shards,
+    pack,
+    pack_shards,
+    rows_from,
+    sort_by_length,
+)
 from fastrnn.network.pooling import Pooling
 from fastrnn.network.shards import (
     LayerGradients,
     Memory,
     PackedWeights,
     fill_packed,
+    plan_forward,
     put_states,
     take_states,
 )
@@ -128,13 +135,16 @@ def final_states(network, sequences, *, n_jobs=None):
 
 
 def hidden_states(network, sequences, *, n_jobs=None):
-    """State of the top layer after every step, (N, directions · H)."""
-    layer = network.layers[-1]
-    states = np.empty((int(sequences.offsets[-1]), layer.output_size), dtype=network.dtype)
+    """State of the top layer after every step that the layers read, (N, directions · H).
+
+    These stand as `Network.offsets_read` says.
+    """
+    layer, offsets = network.layers[-1], network.offsets_read(sequences)
+    states = np.empty((int(offsets[-1]), layer.output_size), dtype=network.dtype)
 
     def collect(shard, memory):
         y = both_directions.outputs(layer, shard.tapes[-1], shard.batch, memory.layers[-1])
-        packing.put_rows(y, shard.batch.rows, states, 0)
+        packing.put_rows(y, rows_from(offsets, shard.batch), states, 0)
 
     _for_all(network, sequences, n_jobs, collect)
     return states
@@ -146,7 +156,8 @@ def input_gradients(network, sequences, doutputs, *, watch=None, n_jobs=None):
     ``doutputs(places, outputs)`` is given the head's outputs (B, K) for some sequences (or steps,
     if the head sees every one), which it may change, and returns the gradient with respect to
     them, C-contiguous. ``watch(batch, k, dh_norms)`` is given the norms of the gradient of the
-    states of layer k after every step, (directions, N), packed, in each direction's order of time.
+    states of layer k after every step that it reads, (directions, N), packed, in each direction's
+    order of time.
     Threads call both side by side.
     """
     gradient, lengths = np.empty_like(sequences.values), sequences.lengths
@@ -164,7 +175,7 @@ def input_gradients(network, sequences, doutputs, *, watch=None, n_jobs=None):
         of_outputs = doutputs(network.pooling.places(batch), outputs)
         of_parameters = LayerGradients(network)  # asked for by the kernels
         of_parameters.flat.fill(0)
-        dx = memory.network.take("dx", (len(batch.rows), network.layers[0].input_size))
+        dx = memory.network.take("dx", (len(batch.rows), network.architecture.input_width))
         passes.backward(
             network, sequences, shard, of_outputs, memory, weights, of_parameters, None, dx,
             watch=watch, of_values=gradient,
@@ -183,7 +194,7 @@ def _pack_head(network):
 
 def outputs_of(network, shard, memory, weights):
     """The head's outputs."""
-    n_rows, work = network.pooling.n_rows(shard.batch), memory.network
+    n_rows, work = network.pooling.n_rows(shard.given), memory.network
     pooled = work.take("pooled", (n_rows, network.pooling.width))
     outputs = work.take("outputs", (n_rows, network.head.n_outputs))
     passes.read_out(network, shard, memory, weights, pooled, outputs)
@@ -196,7 +207,7 @@ def _for_all_outputs(network, sequences, n_jobs, collect):
 
     def collect_outputs(shard, memory):
         outputs = outputs_of(network, shard, memory, weights)
-        collect(outputs, pooling.places(shard.batch), shard.batch)
+        collect(outputs, pooling.places(shard.given), shard.given)
 
     _for_all(
         network, sequences, n_jobs, collect_outputs,
@@ -219,7 +230,8 @@ def _for_all(network, sequences, n_jobs, collect, *, outputs=True, max_rows=None
     """
     lengths = sequences.lengths
     order = sort_by_length(lengths)
-    weights = [layer.pack_forward(network.make_workspace()) for layer in network.layers]
+    weights, calls = plan_forward(network)
+    fill_packed(calls)
     starts = range(0, len(order), PREDICT_SIZE)
     n_threads = threads.share(n_jobs, len(starts))
 

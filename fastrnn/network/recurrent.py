@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from fastrnn.kernels.dense import pack_weights
 from fastrnn.network.cell import Cell
 from fastrnn.network.docstrings import complete_docstring
 
@@ -204,15 +203,8 @@ class RecurrentLayer:
             return [from_W, (U, 0, self.gates_size), None]
         return [from_W, (U, 0, first), (U, first, last)]
 
-    def pack_forward(self, work):
-        """Pack the weights for forward passes, once for many shards: factors by direction."""
-        weights, factors = self.plan_forward(work)
-        for factor in factors:
-            pack_weights(*factor)
-        return weights
-
     def plan_forward(self, work):
-        """What `pack_forward` does, for a caller that does it again and again.
+        """Plan the packing of the weights for forward passes, once for many shards.
 
         Returns the factors of each direction with nothing in them yet, and the arguments of the
         calls of `pack_weights` that fill them, which stay the same until `bind`.

@@ -47,6 +47,41 @@ class Seeds(NamedTuple):
         return Seeds(self.recurrent, *others)
 
 
+class Weights(NamedTuple):
+    """Packed factors for one way: those of each layer, and of the stages before the first."""
+
+    layers: list
+    front: list
+
+
+def plan_forward(network):
+    """Plan the packing of the `Weights` for forward passes: they and the calls that fill them."""
+    layers, calls, front = [], [], []
+    for layer in network.layers:
+        weights, factors = layer.plan_forward(network.make_workspace())
+        layers.append(weights)
+        calls += [(pack_weights, factor) for factor in factors]
+    if network.front:
+        front, of_front = network.front.plan_forward(network.make_workspace())
+        calls += of_front
+    return Weights(layers, front), calls
+
+
+def plan_backward(network, *, want_dx=False):
+    """Likewise for backward passes; ``want_dx`` is for what the first layer reads."""
+    layers, calls, front = [], [], []
+    want_dx = want_dx or bool(network.embeddings or network.decay or network.front)
+    for k, layer in enumerate(network.layers):
+        work = network.make_workspace()
+        weights, factors = layer.plan_backward(work, want_dx=k > 0 or want_dx)
+        layers.append(weights)
+        calls += [(pack_weights_transposed, factor) for factor in factors]
+    if network.front:
+        front, of_front = network.front.plan_backward(network.make_workspace())
+        calls += of_front
+    return Weights(layers, front), calls
+
+
 PACKING_FLOPS = 32
 """Arithmetic that takes as long as to pack an element."""
 
@@ -73,23 +108,12 @@ class PackedWeights:
     """The weights of every layer in packed form, to be packed anew for every minibatch."""
 
     def __init__(self, network, *, want_dx=False):
-        self.forward, self.backward = [], []
-        factors, transposed_factors = [], []
-        for k, layer in enumerate(network.layers):
-            work = network.make_workspace()
-            weights, planned = layer.plan_forward(work)
-            self.forward.append(weights)
-            factors += planned
-            needs_dx = k > 0 or want_dx or bool(network.embeddings) or network.decay is not None
-            weights, planned = layer.plan_backward(work, want_dx=needs_dx)
-            self.backward.append(weights)
-            transposed_factors += planned
+        self.forward, factors = plan_forward(network)
+        self.backward, transposed_factors = plan_backward(network, want_dx=want_dx)
         head, width, work = network.head, network.pooling.width, network.make_workspace()
         self.head_forward, forward_calls = head.plan_forward(width, work)
         self.head_backward, backward_calls = head.plan_backward(width, work)
-        self._calls = [(pack_weights, factor) for factor in factors]
-        self._calls += [(pack_weights_transposed, factor) for factor in transposed_factors]
-        self._calls += forward_calls + backward_calls
+        self._calls = factors + transposed_factors + forward_calls + backward_calls
 
     def pack(self, n_jobs=None):
         """Fill the factors of all layers and of the head."""
@@ -109,6 +133,7 @@ class LayerGradients:
         ]
         self.decay = network.views_of("decay", flat)
         self.pooling = network.views_of("pooling", flat)
+        self.front = network.front and network.front.by_stage(network.views_of("conv", flat))
 
 
 class InOrder:
@@ -168,9 +193,15 @@ class Window:
 
 @dataclass(slots=True)
 class Shard:
-    """What a forward pass leaves: seeds of the dropout, threads it may use, tapes of each layer."""
+    """What a forward pass leaves: seeds of the dropout, threads it may use, tapes of each layer.
+
+    The layers have read `batch`, which is coarser than the one that was `given` where there are
+    stages before the first layer; `front` are their tapes.
+    """
 
     batch: object
     seeds: list | None
     n_threads: int
+    given: object
+    front: list
     tapes: list = field(default_factory=list)

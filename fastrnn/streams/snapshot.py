@@ -113,6 +113,8 @@ class Snapshot:
                 "a stream reads forward, but the model was fitted with bidirectional=True: its "
                 "second direction begins at the end of a sequence, which is not known yet"
             )
+        if network.front:
+            raise ValueError("there is no stream of a model with stride or conv")
         if network.head.link is None:
             raise ValueError(f"there is no stream of the head {network.head.kind!r}")
         self.dtype, self.pooling = network.dtype, network.pooling.kind

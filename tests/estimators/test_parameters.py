@@ -171,8 +171,7 @@ WRONG = [
     ("max_iter", 10.0, TypeError),
     ("shuffle", None, TypeError),
     ("random_state", -1, ValueError),
-    ("random_state", 1.0, TypeError),
-    ("random_state", "0", TypeError),
+    *[("random_state", wrong, TypeError) for wrong in (1.0, "0")],
     ("tol", -1.0, ValueError),
     ("verbose", "loud", TypeError),
     ("warm_start", 0, TypeError),
@@ -205,6 +204,8 @@ WRONG = [
     ("time_feature", -1, ValueError),
     ("time_feature", 1.0, TypeError),
     ("time_feature", True, TypeError),
+    *[("stride", *wrong) for wrong in ((0, ValueError), ("all", ValueError), (2.0, TypeError))],
+    *[("conv", wrong, ValueError) for wrong in ("all", (8, 3, 1), ((8, 3),), ((8, 3, 0),))],
 ]
 
 

@@ -1,0 +1,57 @@
+"""How long sequences are made shorter before the recurrent layers: what "auto" stands for."""
+
+import math
+
+import numpy as np
+
+from fastrnn.estimators.parameters import in_effect, parameters_of
+
+STEPS = 40
+"""About as many should the layers read of a sequence of the median length."""
+
+CONV = ((64, 17, 2), (64, 9, 2))
+"""What ``conv="auto"`` is for sequences that are long enough to be made shorter."""
+
+
+def choose(lengths, stride, conv):
+    """Say what "auto" stands for, of either, where each sequence of these lengths has one answer.
+
+    Returns both, with what is not "auto" as it was.
+    """
+    median = float(np.median(lengths))
+    if conv == "auto":
+        conv = CONV if median >= 2 * STEPS else ()
+    if stride == "auto":
+        of_conv = math.prod(one[2] for one in conv)
+        stride = max(1, round(median / (STEPS * of_conv)))
+    return stride, conv
+
+
+def front_of(estimator, task, lengths, before=None):
+    """What an estimator wants before the first layer, as arguments of `Architecture`.
+
+    `lengths` are those of the sequences, or None where there are none; what is "auto" stays as it
+    is in the architecture `before`, if training goes on from it.
+    """
+    if "stride" not in parameters_of(type(estimator)):
+        return {}
+    stride = in_effect(estimator, "stride")
+    conv = () if estimator.conv is None else estimator.conv
+    if estimator.missing == "decay":
+        stride = 1 if stride == "auto" else stride
+        conv = () if conv == "auto" else conv
+        if stride != 1 or len(conv):
+            raise ValueError(
+                f"missing='decay' needs stride=1 and conv=None, got stride={estimator.stride!r} "
+                f"and conv={estimator.conv!r}: decays are those of the steps that the first layer "
+                "reads"
+            )
+    if before is not None:
+        stride = before.stride if stride == "auto" else stride
+        conv = before.conv if conv == "auto" else conv
+    if lengths is None or task.every_step:
+        stride = 1 if stride == "auto" else stride
+        conv = () if conv == "auto" else conv
+    if "auto" in (stride, conv):
+        stride, conv = choose(lengths, stride, conv)
+    return {"stride": stride, "conv": tuple(tuple(map(int, one)) for one in conv)}
