@@ -16,6 +16,7 @@ from fastrnn.inputs.arrays import with_nan
 from fastrnn.inputs.columns import name_place
 from fastrnn.inputs.containers import open_container
 from fastrnn.inputs.list_cells import cells_of_lists
+from fastrnn.kernels.likelihoods import STEEPEST_RATE
 from fastrnn.network import threads
 from fastrnn.network.batches import rows_from
 from fastrnn.standin import as_generator
@@ -154,7 +155,8 @@ def output_gradient(link, n_outputs, output, unit):
         raise ValueError(
             f"the model has {n_outputs} outputs: choose one with output, from 0 to {n_outputs - 1}"
         )
-    return value_gradient(output or 0, unit(output or 0))
+    gradient = rate_gradient if link == "rate" else value_gradient
+    return gradient(output or 0, unit(output or 0))
 
 
 def log_odds_gradient(output=None):
@@ -171,6 +173,17 @@ def log_odds_gradient(output=None):
         np.exp(others, out=others)
         gradient = -others / others.sum(axis=1, keepdims=True)
         gradient[rows, chosen] = 1
+        return gradient
+
+    return doutputs
+
+
+def rate_gradient(output, scale):
+    """Likewise, for the rate of which an output is the logarithm, times a scale."""
+
+    def doutputs(places, outputs):
+        gradient = np.zeros_like(outputs)
+        gradient[:, output] = scale * np.exp(np.minimum(outputs[:, output], STEEPEST_RATE))
         return gradient
 
     return doutputs

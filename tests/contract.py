@@ -150,6 +150,11 @@ def _two_numbers(n, seed=0):
     return X, np.column_stack([y, [len(x) for x in X]])
 
 
+def _amounts(n, seed=0):
+    X, y = number_sequences(n, seed)
+    return X, np.maximum(y - 1000, 0)
+
+
 def _ids_and_numbers(n, seed=0):
     X, y = label_sequences(n, seed)
     kinds = np.random.default_rng(seed).integers(4, size=100)
@@ -194,6 +199,12 @@ _OF_SEQUENCES = {
     "input_gradients": lambda model, X, y: model.input_gradients(X, y),
     "stream": _stream,
 }
+
+
+def _levels_of_numbers(model, X, y):
+    return model.predict_quantiles(X, [0.5, 0.6])
+
+
 _OF_CLASSES = {
     **_OF_SEQUENCES,
     "predict_proba": lambda model, X, y: model.predict_proba(X),
@@ -238,6 +249,13 @@ def _follow_series(model, series):
         for t in range(len(y) - 5, len(y)):
             expected = model.predict(_horizon(model), y[: t + 1])
             yield stream.step(y[t]), expected
+
+
+def _score_by_loss(model, data, weight):
+    """What is recorded of validation data: minus the mean loss."""
+    sequences = model.reader_.read(data[0], model.network_.dtype)
+    target = model.task_.encode(data[1], sequences, weight)
+    return -model.network_.mean_loss(sequences, target.values, target.weight)
 
 
 def _score_series(model, data, weight):
@@ -336,6 +354,15 @@ CASES = {
     ),
     "two numbers": _sequences(
         RNNRegressor, _two_numbers, _OF_SEQUENCES, lambda model, X: model.predict(X)
+    ),
+    "quantiles of numbers": _sequences(
+        RNNRegressor, _two_numbers, {**_OF_SEQUENCES, "predict_quantiles": _levels_of_numbers},
+        lambda model, X: model.predict(X), scores=_score_by_loss,
+        params={"loss": "quantile", "quantile": (0.2, 0.5, 0.9)},
+    ),
+    "amounts": _sequences(
+        RNNRegressor, _amounts, _OF_SEQUENCES, lambda model, X: model.predict(X),
+        params={"loss": "poisson"}, scores=_score_by_loss,
     ),
     "tagger": _sequences(
         RNNTagger, tag_steps, _OF_CLASSES, _probabilities,

@@ -38,12 +38,13 @@ ROOMS = {
     "inspection": "",
     "streams": "snapshot steps stream",
     "estimators": "forecast_errors values parameters precision targets shared_parameters "
-    "task_parameters tasks needs predicting validation long_sequences fitting readers lessons plan "
+    "quantiles task_parameters tasks needs predicting validation long_sequences fitting readers "
+    "lessons plan "
     "labels numbers next_tokens next_values released saving resuming forecast_frames forecasting "
     "base classifier regressor tagger series_estimator forecaster language_model loading",
     "plotting": "axes loss_curve gradient_flow forecast states",
     "interop": "model weights c_description c_text c onnx_graph onnx_network onnx_gaps "
-    "onnx_scaling onnx_forecast onnx_export onnx_import keras_arrays keras_layers keras pytorch",
+    "onnx_quantiles onnx_scaling onnx_forecast onnx_export onnx_import keras_arrays keras_layers keras pytorch",
     "cli": "arguments output options columns row_streams sequence_tasks tasks follow info demo "
     "commands command",
     "__main__": "",

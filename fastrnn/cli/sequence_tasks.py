@@ -194,7 +194,7 @@ class Regress(SequenceTask):
 
     def answer_columns(self, model, options):
         """Name the columns of the answer."""
-        n = model.n_outputs_
+        n = model.task_.n_targets
         return ["target"] if n == 1 else [f"target_{k}" for k in range(1, n + 1)]
 
     def cells(self, model, values, options):

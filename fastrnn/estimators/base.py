@@ -405,9 +405,10 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         output : int or None, default=None
             Otherwise it is that of an output. For a classifier, of the log-odds
             ``log(p / (1 - p))`` of the class ``classes_[output]``; None is the class predicted for
-            each sequence. For a regressor, of the number ``output`` that `predict` returns. None
-            will do if there is one number, or one label, only. Of a model that predicts something
-            for every step, the sum over the steps.
+            each sequence. For a regressor, of the number ``output`` that `predict` returns, or,
+            with several quantiles, of that of the network's outputs, which stand side by side for
+            each number. None will do if there is one number, or one label, only. Of a model that
+            predicts something for every step, the sum over the steps.
 
         Returns
         -------

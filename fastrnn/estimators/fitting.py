@@ -128,7 +128,7 @@ def adopt(estimator, weights, meaning):
         if name not in of_reader and name not in of_task:
             raise ValueError(f"{name}={value!r} has no meaning for {type(estimator).__name__}")
     reader = reader_class.adopt(weights, estimator, **of_reader)
-    task, head = task_class.adopt(weights.head, **of_task)
+    task, head = task_class.adopt(weights.head, estimator, **of_task)
     if reader.is_tied(estimator) and not np.array_equal(head["W"].T, weights.tables[0]):
         raise ValueError("tie_weights=True, but the head has other weights than the embedding")
     arrays = {**weights.named(), **{f"head.{name}": array for name, array in head.items()}}

@@ -4,6 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
+from fastrnn.estimators import quantiles
 from fastrnn.estimators.forecast_errors import mae, mase, seasonal_naive, smape
 from fastrnn.estimators.forecast_frames import stamp_origins, table_of
 from fastrnn.estimators.needs import needed_to_predict
@@ -43,16 +44,7 @@ def check_levels(plan, levels):
             f"the model was fitted with quantiles={learned!r}: fit it with several levels and "
             "strategy='direct' to predict quantiles"
         )
-    levels = learned if levels is None else np.asarray(levels, dtype=np.float64)
-    if np.ndim(levels) != 1 or not len(levels):
-        raise ValueError(f"levels must be a list of numbers, got {levels!r}")
-    wrong = [level for level in levels if not learned[0] <= level <= learned[-1]]
-    if wrong:
-        raise ValueError(
-            f"levels has {wrong[0]}, but the model has learned quantiles from {learned[0]} to "
-            f"{learned[-1]}"
-        )
-    return levels
+    return quantiles.check_levels(learned, levels)
 
 
 def check_horizon(plan, horizon):

@@ -180,7 +180,7 @@ class ClassTask(Task):
         return {"classes_": self.classes}
 
     @classmethod
-    def adopt(cls, head, classes=None, multilabel=False):
+    def adopt(cls, head, parameters, classes=None, multilabel=False):
         """Make a task of a head; a single output is the log-odds of the second of two classes."""
         n_outputs = len(head["b"])
         if not multilabel:
@@ -291,7 +291,7 @@ class StepClassTask(Task):
         return cls(**fields)
 
     @classmethod
-    def adopt(cls, head, classes=None):
+    def adopt(cls, head, parameters, classes=None):
         """Make a task of a head; a single output is the log-odds of the second of two classes."""
         classes, head = adopt_classes(classes, head, "tagger")
         check_none_is_left_out(classes)

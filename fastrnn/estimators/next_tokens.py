@@ -261,6 +261,7 @@ class NextTokenTask(Task):
     head = "log_loss"
     every_step = True
     keeps_outputs = False
+    scores_loss = True  # the mean log-likelihood per token, then
 
     @classmethod
     def learn(cls, y, texts, sample_weight, parameters):
@@ -302,17 +303,12 @@ class NextTokenTask(Task):
         scored = Scored(texts.take(held_out), target.values[rows], target.score_weight[rows])
         return target.without(held_out), scored
 
-    def validate(self, network, scored, n_jobs):
-        """Mean log-likelihood per token."""
-        weight = scored.weight.astype(network.dtype)
-        return -network.mean_loss(scored.sequences, scored.values, weight, n_jobs=n_jobs)
-
     def window(self, bptt_steps):
         """How many tokens of all streams make a minibatch; None if whole texts do."""
         return None if bptt_steps is None or not self.is_long else int(bptt_steps)
 
     @classmethod
-    def adopt(cls, head):
+    def adopt(cls, head, parameters):
         """Make a task of a head from elsewhere; the model goes on with one long text."""
         return cls(len(head["b"]), is_long=True), head
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastrnn.estimators import quantiles
+from fastrnn.estimators.parameters import in_effect, parameters_of
 from fastrnn.estimators.precision import narrow, narrow_weight
 from fastrnn.estimators.targets import (
     as_numbers,
@@ -13,14 +15,19 @@ from fastrnn.estimators.targets import (
     find_targets,
     target_names,
 )
+from fastrnn.estimators.task_parameters import RegressorParameters
 from fastrnn.estimators.tasks import NAMES, Target, Task, check_target_names
-from fastrnn.files.codec import Array, Flag, Record
+from fastrnn.files.codec import Added, Array, Flag, ListOf, Number, Optional, Record, Text
+from fastrnn.streams.snapshot import Levels
+
+_HEADS = {"squared_error": "squared_error", "quantile": "quantiles", "poisson": "poisson"}
 
 
 @dataclass(frozen=True, eq=False)
 class NumberTask(Task):
-    """K numbers for each sequence, each scaled to mean 0 and deviation 1; a flat `y` has one.
+    """M numbers for each sequence, each scaled to mean 0 and deviation 1; a flat `y` has one.
 
+    Of quantiles there are some `levels` of each. The Poisson loss has numbers scaled to mean 1.
     `names` are those of the columns of `y`, if it was a data frame with some.
     """
 
@@ -28,17 +35,20 @@ class NumberTask(Task):
     scale: np.ndarray
     is_flat: bool
     names: tuple[str, ...] | None = None
+    loss: str = "squared_error"
+    levels: tuple[float, ...] | None = None
 
     kind = "numbers"
     fields = Record(
         {
             "is_flat": Flag(),
             "names": NAMES,
+            "loss": Added(Text(tuple(_HEADS)), "squared_error"),
+            "levels": Added(Optional(ListOf(Number(), tuple)), None),
             "mean": Array("float64", lambda fields: (None,)),
             "scale": Array("float64", lambda fields: fields["mean"].shape, above=0),
         }
     )
-    head = "squared_error"
 
     @classmethod
     def learn(cls, y, sequences, sample_weight, parameters):
@@ -49,9 +59,13 @@ class NumberTask(Task):
         columns = y.reshape(len(y), -1)
         shares = _at_most_one(weight)
         mean = np.average(columns, axis=0, weights=shares)
-        scale = np.sqrt(np.average((columns - mean) ** 2, axis=0, weights=shares))
-        scale[scale <= 1e-12 * np.abs(mean)] = 1.0  # an output that does not vary
-        task = cls(mean, scale, y.ndim == 1, names)
+        if parameters.loss == "poisson":
+            _check_amounts(columns)
+            mean, scale = np.zeros_like(mean), np.where(mean > 0, mean, 1.0)
+        else:
+            scale = np.sqrt(np.average((columns - mean) ** 2, axis=0, weights=shares))
+            scale[scale <= 1e-12 * np.abs(mean)] = 1.0  # an output that does not vary
+        task = cls(mean, scale, y.ndim == 1, names, **_loss_of(parameters))
         return task, task.encode(y, sequences, sample_weight)
 
     @classmethod
@@ -60,13 +74,37 @@ class NumberTask(Task):
         return cls(np.zeros(1), np.ones(1), is_flat=True)
 
     @property
-    def n_outputs(self):
-        """Number of outputs."""
+    def head(self):
+        """What goes with the loss."""
+        return _HEADS[self.loss]
+
+    @property
+    def head_options(self):
+        """The levels of quantiles."""
+        return {} if self.levels is None else {"levels": self.levels}
+
+    @property
+    def scores_loss(self):
+        """Whether R² would not tell how good what is learned is."""
+        return self.loss != "squared_error"
+
+    @property
+    def n_targets(self):
+        """How many numbers are predicted."""
         return len(self.mean)
+
+    @property
+    def n_outputs(self):
+        """Number of outputs of the network."""
+        return self.n_targets * len(self.levels or (0.5,))
 
     def encode(self, y, sequences, sample_weight, parameters=None, partial=False):
         """Scale the numbers."""
+        if parameters is not None:
+            self._check_goes_on(parameters, "partial_fit" if partial else "warm_start=True")
         columns = self._columns(y, sequences)
+        if self.loss == "poisson":
+            _check_amounts(columns)
         weight = as_sample_weight(sample_weight, sequences)
         with np.errstate(over="ignore"):
             scaled = (columns - self.mean) / self.scale
@@ -79,9 +117,23 @@ class NumberTask(Task):
         )
 
     def decode(self, outputs):
-        """Numbers in the units of `y`, of shape (n, K), or (n,) where `y` was flat."""
+        """Numbers in the units of `y`, of shape (n, M), or (n,) where `y` was flat."""
         values = self._in_units(outputs)
         return values[:, 0] if self.is_flat else values
+
+    def quantiles(self, outputs, levels):
+        """Quantiles in the units of `y`, of shape (n, M, L), or (n, L) where `y` was flat."""
+        values = self._at(outputs, levels) * self.scale[:, np.newaxis] + self.mean[:, np.newaxis]
+        return values[:, 0] if self.is_flat else values
+
+    def check_levels(self, levels):
+        """The levels of quantiles that are wanted; None are those that were learned."""
+        if self.levels is None:
+            raise ValueError(
+                f"the model was fitted with loss={self.loss!r}: fit it with loss='quantile' to "
+                "predict quantiles"
+            )
+        return quantiles.check_levels(self.levels, levels)
 
     def score(self, outputs, values, weight):
         """R²."""
@@ -95,12 +147,16 @@ class NumberTask(Task):
 
     def unit(self, output):
         """What one in an output of the network is in what is predicted."""
-        return self.scale[output]
+        return self.scale[output // len(self.levels or (0.5,))]
 
     def answer(self):
         """How a stream answers."""
         scale, mean = (np.array(given, np.float64) for given in (self.scale, self.mean))
-        return {"scale": scale, "shift": mean, "is_flat": self.is_flat}
+        answer = {"scale": scale, "shift": mean, "is_flat": self.is_flat}
+        if self.n_outputs > self.n_targets:
+            above, share = quantiles.between(self.levels, self._point)
+            answer["levels"] = Levels(len(self.levels), above, share)
+        return answer
 
     def attributes(self):
         """Fitted attributes of the estimator."""
@@ -112,24 +168,77 @@ class NumberTask(Task):
         if fields["is_flat"] and len(fields["mean"]) > 1:
             raise ValueError("several outputs, expected one where y is flat")
         check_target_names(fields["names"], len(fields["mean"]))
+        levels = fields["levels"]
+        if (levels is None) == (fields["loss"] == "quantile"):
+            raise ValueError("levels must be those of loss='quantile'")
+        if levels is not None:
+            quantile = levels[0] if len(levels) == 1 else levels
+            parameters_of(RegressorParameters)["quantile"].check(quantile)
+        if fields["loss"] == "poisson" and fields["mean"].any():
+            raise ValueError("mean must be 0 with loss='poisson'")
         return cls(**fields)
 
     @classmethod
-    def adopt(cls, head):
+    def adopt(cls, head, parameters):
         """Make a task of a head whose outputs have the units of `y`."""
-        n = len(head["b"])
-        return cls(np.zeros(n), np.ones(n), n == 1), head
+        loss = _loss_of(parameters)
+        n, rest = divmod(len(head["b"]), len(loss["levels"] or (0.5,)))
+        if rest:
+            raise ValueError(
+                f"the head has {len(head['b'])} outputs, expected some for each level of "
+                f"quantile={parameters.quantile!r}"
+            )
+        return cls(np.zeros(n), np.ones(n), n == 1, **loss), head
+
+    def _check_goes_on(self, parameters, what):
+        """Check that the loss is still the same."""
+        wanted = _loss_of(parameters)
+        for name, words in (("loss", "loss"), ("levels", "the levels of quantile")):
+            own = getattr(self, name)
+            if own != wanted[name]:
+                raise ValueError(
+                    f"{what} goes on from the fitted model, which has {words}={own!r}, not "
+                    f"{wanted[name]!r}"
+                )
 
     def _columns(self, y, sequences):
         y = as_numbers(find_targets(y, self.names))
         check_same_length(sequences, "y", y)
         y = y.reshape(len(y), -1)
-        if y.shape[1] != self.n_outputs:
-            raise ValueError(f"y has {y.shape[1]} outputs, but the model predicts {self.n_outputs}")
+        if y.shape[1] != self.n_targets:
+            raise ValueError(f"y has {y.shape[1]} outputs, but the model predicts {self.n_targets}")
         return y
 
+    @property
+    def _point(self):
+        """The level that `predict` gives."""
+        return self.levels if len(self.levels) == 1 else (0.5,)
+
+    def _at(self, outputs, levels):
+        """Scaled quantiles of some levels, (n, M, L)."""
+        outputs = outputs.astype(np.float64).reshape(len(outputs), self.n_targets, -1)
+        return quantiles.at_levels(outputs, self.levels, levels)
+
     def _in_units(self, outputs):
+        if self.levels is not None:
+            outputs = self._at(outputs, self._point)[:, :, 0]
         return outputs * self.scale + self.mean
+
+
+def _loss_of(parameters):
+    """The loss that parameters ask for, and the levels of its quantiles."""
+    quantile, levels = in_effect(parameters, "quantile"), None
+    if parameters.loss == "quantile":
+        levels = tuple(map(float, [quantile] if np.ndim(quantile) == 0 else quantile))
+    return {"loss": parameters.loss, "levels": levels}
+
+
+def _check_amounts(columns):
+    """Check that numbers are what the Poisson loss takes."""
+    wrong = np.argwhere(columns < 0)
+    if wrong.size:
+        n, k = wrong[0]
+        raise ValueError(f"loss='poisson' needs y >= 0, but sequence {n} has {columns[n, k]:.15g}")
 
 
 def _at_most_one(weight):

@@ -6,6 +6,7 @@ import numpy as np
 
 from fastrnn.estimators.lessons import Lessons, has_target
 from fastrnn.estimators.parameters import parameters_of
+from fastrnn.estimators.quantiles import at_levels, between
 from fastrnn.estimators.task_parameters import ForecasterParameters
 from fastrnn.files.codec import Flag, ListOf, Number, Optional, Record, Text, Whole
 from fastrnn.inputs.columns import Columns
@@ -202,7 +203,9 @@ class Plan:
         for begin in range(0, horizon, self.n_ahead):
             sequences = as_sequences(inputs, dtype=network.dtype, columns=columns)
             outputs = network.read_on(sequences, states, n_jobs=n_jobs).astype(np.float64)
-            outputs = self._at_levels(outputs.reshape(len(series), self.n_ahead, -1), levels)
+            outputs = outputs.reshape(len(series), self.n_ahead, -1)
+            if self.quantiles is not None:
+                outputs = at_levels(outputs, self.quantiles, levels)
             forecasts.append(base[:, np.newaxis, np.newaxis] + outputs)
             if begin + self.n_ahead < horizon:  # one step at a time is fed back
                 seen = outputs[:, :, 0]
@@ -235,7 +238,7 @@ class Plan:
         network.read_on(
             as_sequences(inputs, dtype=network.dtype, columns=columns), states, n_jobs=n_jobs
         )
-        above, share = self._between((0.5,) if levels is None else levels)
+        above, share = between(self.quantiles or (0.5,), (0.5,) if levels is None else levels)
         scales = [reading.scale for reading in readings]
         length = np.lcm.reduce([len(scale.season) for scale in scales])
         return Snapshot(
@@ -285,25 +288,6 @@ class Plan:
             center=mean[numbers],
             deviation=deviation[numbers],
         )
-
-    def _at_levels(self, outputs, levels):
-        """Quantiles between those of the network, (n, n_ahead, Q), which are sorted first."""
-        if self.quantiles is None:
-            return outputs
-        outputs = np.sort(outputs, axis=2)
-        if len(self.quantiles) == 1:
-            return outputs
-        above, share = self._between(levels)
-        return outputs[:, :, above - 1] * (1 - share) + outputs[:, :, above] * share
-
-    def _between(self, levels):
-        """For each level the number of the learned one above it, and the share that it has."""
-        learned = np.array(self.quantiles or (0.5,))
-        if len(learned) == 1:
-            return np.zeros(len(levels), np.int64), np.ones(len(levels))
-        above = np.clip(np.searchsorted(learned, levels), 1, len(learned) - 1)
-        share = (np.asarray(levels) - learned[above - 1]) / (learned[above] - learned[above - 1])
-        return above, share
 
 
 def _check_plan(fields):

@@ -9,27 +9,35 @@ from fastrnn.estimators.predicting import outputs, read
 from fastrnn.estimators.task_parameters import (
     LongSequenceParameters,
     PoolingParameters,
+    RegressorParameters,
     SequenceParameters,
 )
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class RNNRegressor(
-    RegressorMixin, SequenceParameters, LongSequenceParameters, PoolingParameters, RNNBase
+    RegressorMixin,
+    RegressorParameters,
+    SequenceParameters,
+    LongSequenceParameters,
+    PoolingParameters,
+    RNNBase,
 ):
     r"""Predict one or several numbers for each sequence with a recurrent network.
 
     A network of recurrent layers reads each sequence; a linear layer on what they remember gives
-    the numbers. It is trained to minimize the squared error plus an L2 penalty. Sequences may have
-    unequal lengths; nothing is padded. Inside, every output is scaled to mean 0 and standard
-    deviation 1 over the training sequences, so that the units of `y` do not matter.
+    the numbers. It is trained to minimize the squared error, or another `loss`, plus an L2 penalty.
+    Sequences may have unequal lengths; nothing is padded. Inside, every output is scaled to mean 0
+    and standard deviation 1 over the training sequences (with ``loss="poisson"`` to mean 1), so
+    that the units of `y` do not matter.
 
     Attributes
     ----------
-    y_mean_ : ndarray of shape (n_outputs,)
-        Weighted mean of each output over the training sequences.
-    y_scale_ : ndarray of shape (n_outputs,)
-        Weighted standard deviation of each output; 1 for an output that does not vary.
+    y_mean_ : ndarray of shape (n_targets,)
+        Weighted mean of each column of `y` over the training sequences; 0 with ``loss="poisson"``.
+    y_scale_ : ndarray of shape (n_targets,)
+        Weighted standard deviation of each column, 1 for one that does not vary; with
+        ``loss="poisson"`` its weighted mean, 1 for one of zeros.
 
     See Also
     --------
@@ -37,11 +45,18 @@ class RNNRegressor(
 
     Notes
     -----
-    With scaled targets :math:`y_{nk}`, predictions :math:`o_{nk}` and weight :math:`w_n` of each
+    With scaled targets :math:`y_{nk}`, outputs :math:`o_{nk}` and weight :math:`w_n` of each
     sequence in a minibatch, the loss is
 
-    .. math:: \frac{\sum_n w_n \frac{1}{2K} \sum_k (o_{nk} - y_{nk})^2}{\sum_n w_n}
-        + \frac{\alpha}{2 \sum_n w_n} \|W\|^2 .
+    .. math:: \frac{\sum_n w_n \frac{1}{K} \sum_k L(y_{nk}, o_{nk})}{\sum_n w_n}
+        + \frac{\alpha}{2 \sum_n w_n} \|W\|^2 ,
+
+    where L is :math:`\frac{1}{2} (o - y)^2`; or
+    :math:`\max(\tau (y - o), (\tau - 1) (y - o))` for the level :math:`\tau` of a quantile, with
+    one output for each level; or :math:`y \log(y / \mu) - y + \mu` with the mean
+    :math:`\mu = \exp(o)` (from o = 30 on its tangent). Quantiles never cross, since the network's
+    outputs are sorted. With "quantile" and "poisson" validation scores are minus the loss, without
+    the penalty; with "squared_error" they are R², as of `score`.
 
     Examples
     --------
@@ -67,20 +82,52 @@ class RNNRegressor(
 
         Returns
         -------
-        ndarray of shape (n_sequences,) or (n_sequences, n_outputs), float64
-            One number for each sequence if `y` was one-dimensional in `fit`, else a row.
+        ndarray of shape (n_sequences,) or (n_sequences, n_targets), float64
+            One number for each sequence if `y` was one-dimensional in `fit`, else a row. They are
+            means; with ``loss="quantile"`` the quantile that was learned, or the median of several.
         """
         said = outputs(self, read(self, X))
         return self.task_.decode(said)
 
-    def score(self, X, y, sample_weight=None):
-        """Return the coefficient of determination R², the mean over the outputs.
+    def predict_quantiles(self, X, levels=None):
+        """Predict quantiles of the numbers of each sequence, with ``loss="quantile"``.
+
+        They never cross: the network's outputs are sorted.
 
         Parameters
         ----------
         X : list of ndarray, or array
             The sequences, as in `fit`.
-        y : array-like of shape (n_sequences,) or (n_sequences, n_outputs)
+        levels : array-like of float, default=None
+            Levels between the first and the last of `quantile`; between those that were learned
+            quantiles are interpolated linearly. None means those of `quantile`.
+
+        Returns
+        -------
+        ndarray of shape (n_sequences, n_levels) or (n_sequences, n_targets, n_levels), float64
+            The quantiles; with an axis of targets if `y` was two-dimensional in `fit`.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        ValueError
+            If the model has not learned quantiles, or not as far out as `levels`.
+        """
+        self.check_fitted()
+        levels = self.task_.check_levels(levels)
+        return self.task_.quantiles(outputs(self, read(self, X)), levels)
+
+    def score(self, X, y, sample_weight=None):
+        """Return the coefficient of determination R² of `predict`, the mean over the targets.
+
+        It is the same score whatever the `loss` is, as of scikit-learn's regressors.
+
+        Parameters
+        ----------
+        X : list of ndarray, or array
+            The sequences, as in `fit`.
+        y : array-like of shape (n_sequences,) or (n_sequences, n_targets)
             The true numbers.
         sample_weight : array-like of shape (n_sequences,), default=None
             Weight of each sequence; None gives all the same weight.

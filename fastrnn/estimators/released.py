@@ -33,7 +33,8 @@ _OF_SEQUENCES = {
     **{"stride": 1, "conv": None},
 }
 _ADDED_TO = {
-    **dict.fromkeys(("classifier", "regressor", "tagger"), _OF_SEQUENCES),
+    **dict.fromkeys(("classifier", "tagger"), _OF_SEQUENCES),
+    "regressor": {**_OF_SEQUENCES, "loss": "squared_error", "quantile": 0.5},
     "forecaster": {"freq": None},
     "language_model": {"normalization": None},
 }

@@ -14,6 +14,7 @@ from fastrnn.estimators.values import (
     LEVELS,
     NORMALIZATION,
     POOLING,
+    QUANTILE,
     STEPS,
     STRIDE,
     TOKENIZER,
@@ -136,6 +137,34 @@ class ClassParameters:
         several labels it must be None.
         """,
         stays=("finite", "positive"),
+    )
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class RegressorParameters:
+    """What `RNNRegressor` takes besides."""
+
+    loss: str = parameter(
+        words("squared_error", "quantile", "poisson"),
+        "squared_error",
+        """
+        What training minimizes.
+
+        - "squared_error": predictions are means.
+        - "quantile": the pinball loss; predictions are the quantiles of `quantile`.
+        - "poisson": half the Poisson deviance, for counts and other amounts, `y` >= 0. Predictions
+          are means, and above 0: the network gives their logarithm.
+        """,
+    )
+    quantile: Any = parameter(
+        QUANTILE,
+        0.5,
+        """
+        Level of the quantile that ``loss="quantile"`` learns, in (0, 1). Or several, rising, that
+        enclose 0.5, such as ``(0.1, 0.5, 0.9)``: `predict` then gives the median, and
+        `predict_quantiles` all of them.
+        """,
+        used_by=("loss", ("quantile",)),
     )
 
 

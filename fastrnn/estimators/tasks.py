@@ -72,8 +72,9 @@ class Task:
     - ``score(outputs, values, weight)`` is what early stopping looks at.
     - ``attributes()`` are set on the estimator.
     - ``kind`` is its word in files, and ``fields`` the `Record` of what stands there;
-      ``from_record(fields, reader)`` makes a task of them, and ``adopt(head, **meaning)`` one of a
-      head from elsewhere. ``others`` are tasks that ``learn`` may choose instead.
+      ``from_record(fields, reader)`` makes a task of them, and
+      ``adopt(head, parameters, **meaning)`` one of a head from elsewhere. ``others`` are tasks that
+      ``learn`` may choose instead.
     - ``smallest()`` makes one with a single output, to count memory before `y` is known.
     """
 
@@ -83,6 +84,7 @@ class Task:
     every_step = False
     many_labels = False  # whether an answer is any number of labels
     keeps_outputs = True  # all at once, to score them
+    scores_loss = False  # early stopping looks at minus the loss, instead of `score`
     head_options: ClassVar[dict] = {}
     meanings: ClassVar[tuple] = ()  # arguments of adopt that say what outputs mean
 
@@ -104,6 +106,9 @@ class Task:
 
     def validate(self, network, scored, n_jobs):
         """Score a network that is being trained."""
+        if self.scores_loss:
+            weight = scored.weight.astype(network.dtype)
+            return -network.mean_loss(scored.sequences, scored.values, weight, n_jobs=n_jobs)
         outputs = network.predict(scored.sequences, n_jobs=n_jobs)
         return self.score(outputs, scored.values, scored.weight)
 

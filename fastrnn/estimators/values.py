@@ -208,6 +208,13 @@ LEVELS = either(
 )
 
 
+ONE_LEVEL = number("a number in (0, 1)", lambda value: 0 < value < 1)
+QUANTILE = Values(
+    f"{ONE_LEVEL.expected}, or {LEVELS.expected.removesuffix(' or None')}",
+    "float or tuple of float",
+    (Real, tuple, list, np.ndarray),
+    lambda value: ONE_LEVEL.has(value) if isinstance(value, Real) else _are_levels(value),
+)
 FREQUENCY = Values(
     EXPECTED,
     "str, number, timedelta, offset of pandas or None",

@@ -95,9 +95,11 @@ def export_c(est, path, *, prefix=None):
         )
     code = describe(model, _cells())
     text = Text(code, prefix)
-    readers = ["series.h"]
+    readers = ["quantiles.h", "series.h"]
     if model.plan is None:
-        readers = ["columns.h" if model.gaps.is_plain else "gaps.h", "answers.h"]
+        of_outputs = ["quantiles.h"] if len(model.levels or ()) > 1 else []
+        of_outputs += ["rates.h"] if model.link == "rate" else []
+        readers = ["columns.h" if model.gaps.is_plain else "gaps.h", *of_outputs, "answers.h"]
     runtime = _runtime("functions.h", f"cells/{code.cell}.h", *readers, "runtime.c")
     for file in (source, header):
         if file.is_dir():

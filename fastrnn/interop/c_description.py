@@ -7,6 +7,7 @@ import numpy as np
 
 from fastrnn.inputs.scaling import LOGS
 from fastrnn.interop.model import Model
+from fastrnn.kernels.likelihoods import STEEPEST_RATE
 from fastrnn.network.cell import ZONEOUT
 
 
@@ -200,6 +201,11 @@ def _describe_outputs(code):
     if model.answers == "numbers":
         code.add_weights("y_scale", model.scale)
         code.add_weights("y_mean", model.mean)
+        code.constants |= {
+            "N_LEARNED": len(model.levels or (0.5,)),
+            "RATE": int(model.link == "rate"),
+            "STEEPEST": float(STEEPEST_RATE),
+        }
     code.constants |= {
         "POOL_MEAN": int(architecture.pooling == "mean"),
         "POOL_MAX": int(architecture.pooling == "max"),

@@ -211,16 +211,19 @@ typedef struct {{
 
     def _outputs(self):
         """What the outputs are."""
+        levels = self._model.levels
         if self._plan is None:
-            return {
+            outputs = {
                 "classes": f"the probability of each class, in the order of {self._prefix}_classes",
                 "labels": "the probability of each label, for itself",
                 "numbers": "the numbers predicted",
                 "tokens": "the probability of each token to be the next",
             }[self._model.answers]
-        outputs = f"forecasts of the next {count(self._plan.n_ahead, 'step')}"
-        if self._plan.quantiles is not None:
-            outputs += f", of each the quantiles {', '.join(map(str, self._plan.quantiles))}"
+        else:
+            outputs = f"forecasts of the next {count(self._plan.n_ahead, 'step')}"
+            levels = self._plan.quantiles
+        if levels is not None:
+            outputs += f", of each the quantiles {', '.join(map(str, levels))}"
         return outputs
 
     def _step_head(self):

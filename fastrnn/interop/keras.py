@@ -181,7 +181,8 @@ def to_keras_weights(model):
 def _check_head_activation(activation, n_outputs, fitted):
     """Check that the activation of a head is what an estimator does with its outputs."""
     link = read_model(fitted).link
-    allowed = ("linear",) if link == "identity" else ("linear", link)
+    activations = {"identity": (), "rate": ("exponential",)}
+    allowed = ("linear", *activations.get(link, (link,)))
     if n_outputs == 1 and "softmax" in allowed:
         allowed = ("linear", "sigmoid")
     if activation is not None and activation not in allowed:

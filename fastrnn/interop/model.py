@@ -11,7 +11,7 @@ from fastrnn.inputs.columns import Columns
 from fastrnn.inputs.missing import NO_GAPS, Gaps
 from fastrnn.network.network import Network
 
-LINKS = ("identity", "softmax", "sigmoid")
+LINKS = ("identity", "softmax", "sigmoid", "rate")
 """What may become of the outputs of a linear map, as far as other programs are told how."""
 
 POOLINGS = ("last", "mean", "max", "steps")
@@ -38,8 +38,10 @@ class Model:
         Of "classes" and "tokens" the one that each output is about.
     end : int or None
         The id that begins and ends a text, if texts have one.
-    scale, mean : ndarray of shape (K,) or None
+    scale, mean : ndarray of shape (M,) or None
         Of "numbers": ``output * scale + mean`` is in the units of `y`.
+    levels : tuple of float or None
+        Of "numbers": which quantiles the outputs for each of them are, side by side.
     is_flat : bool
         Of "numbers": whether `predict` returns one for each sequence, not a row.
     plan, covariates : Plan and CovariateScale, or None
@@ -57,6 +59,7 @@ class Model:
     end: int | None = None
     scale: np.ndarray | None = None
     mean: np.ndarray | None = None
+    levels: tuple[float, ...] | None = None
     is_flat: bool = False
     plan: Any = None
     covariates: Any = None
@@ -111,7 +114,7 @@ def _labels(reader, task):
 
 
 def _numbers(reader, task):
-    numbers = {"scale": task.scale, "mean": task.mean, "is_flat": task.is_flat}
+    numbers = {name: getattr(task, name) for name in ("scale", "mean", "levels", "is_flat")}
     return {"answers": "numbers", **numbers}
 
 

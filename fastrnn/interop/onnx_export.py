@@ -12,6 +12,7 @@ from fastrnn.interop.onnx_forecast import add_forecaster
 from fastrnn.interop.onnx_gaps import GapNodes
 from fastrnn.interop.onnx_graph import Graph
 from fastrnn.interop.onnx_network import NetworkNodes, Steps
+from fastrnn.interop.onnx_quantiles import add_quantiles
 
 __all__ = ["export_onnx", "to_onnx"]
 
@@ -196,6 +197,8 @@ def _metadata(model):
         metadata["categories"] = [
             values and [_plain(value) for value in values] for values in columns.categories
         ]
+    if model.levels is not None:
+        metadata["quantiles"] = model.levels
     if model.answers in ("classes", "labels", "tokens"):
         key = "tokens" if model.answers == "tokens" else "classes"
         metadata[key] = [_plain(value) for value in model.meanings]
@@ -210,13 +213,25 @@ def _plain(value):
 
 
 def _add_values(graph, model, outputs):
-    """Add the output of a regressor, in the units of y."""
-    values = graph.cast(outputs, np.float64)
-    values = graph.add("Add", graph.add("Mul", values, model.scale), model.mean)
-    shape = ("n", model.architecture.n_outputs)
+    """Add the outputs of a regressor, in the units of y."""
+    values, n_values = graph.cast(outputs, np.float64), len(model.scale)
+    if model.levels is None or len(model.levels) == 1:
+        _add_numbers(graph, model, "values", values, ())
+        return
+    values, rising = add_quantiles(graph, values, n_values, model.levels)
+    _add_numbers(graph, model, "values", values, ())
+    _add_numbers(graph, model, "quantiles", rising, (len(model.levels),))
+
+
+def _add_numbers(graph, model, name, values, of_each):
+    """Add an output of numbers, or of some of each."""
+    scale, mean = (each.reshape(-1, *(1 for _ in of_each)) for each in (model.scale, model.mean))
+    values = graph.add("Add", graph.add("Mul", values, scale), mean)
+    shape = ("n", len(model.scale), *of_each)
     if model.is_flat:
-        values, shape = graph.add("Squeeze", values, np.array([1])), ("n",)
-    graph.output("values", values, np.float64, shape, "What predict returns.")
+        values, shape = graph.add("Squeeze", values, np.array([1])), ("n", *of_each)
+    method = "predict_quantiles" if of_each else "predict"
+    graph.output(name, values, np.float64, shape, f"What {method} returns.")
 
 
 def _add_probabilities(graph, model, outputs, steps):

@@ -9,6 +9,7 @@ import itertools
 import numpy as np
 
 from fastrnn.interop.onnx_network import NetworkNodes, Steps
+from fastrnn.interop.onnx_quantiles import add_quantiles
 from fastrnn.interop.onnx_scaling import ScaleNodes
 
 
@@ -139,13 +140,9 @@ class _Forecast:
         if levels is None or len(levels) == 1:
             self._add_output("values", outputs, ("n", n_ahead))
             return
-        n = len(levels)
-        outputs = graph.add("Reshape", outputs, np.array([0, n_ahead, n]))
-        options = {"axis": 2, "largest": 0, "sorted": 1}
-        outputs, _ = graph.add("TopK", outputs, np.array([n]), n_outputs=2, **options)
-        shares = [np.interp(0.5, levels, one) for one in np.eye(n)]
-        self._add_output("values", graph.add("MatMul", outputs, np.array(shares)), ("n", n_ahead))
-        self._add_output("quantiles", outputs, ("n", n_ahead, n))
+        median, rising = add_quantiles(graph, outputs, n_ahead, levels)
+        self._add_output("values", median, ("n", n_ahead))
+        self._add_output("quantiles", rising, ("n", n_ahead, len(levels)))
 
     def _add_output(self, name, scaled, shape):
         """Add an output, in the units of the series."""

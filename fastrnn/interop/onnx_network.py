@@ -9,6 +9,8 @@ and weights are cast, and all the rest is float64.
 
 import numpy as np
 
+from fastrnn.kernels.likelihoods import STEEPEST_RATE
+
 
 class Steps:
     """Which steps of padded sequences there are.
@@ -359,4 +361,13 @@ class NetworkNodes:
         outputs = graph.add("Add", graph.add("MatMul", pooled, self._W), self._b)
         if self._link == "softmax":
             return graph.add("Softmax", outputs, axis=-1)
+        if self._link == "rate":
+            return self._rates(graph, outputs)
         return graph.add("Sigmoid", outputs) if self._link == "sigmoid" else outputs
+
+    def _rates(self, graph, outputs):
+        """exp of outputs; from `STEEPEST_RATE` on the tangent there."""
+        add, steepest = graph.add, self._dtype.type(STEEPEST_RATE)
+        beyond = add("Relu", add("Sub", outputs, steepest))
+        steep = add("Exp", add("Min", outputs, steepest))
+        return add("Mul", steep, add("Add", beyond, self._dtype.type(1)))

@@ -229,7 +229,7 @@ def weights_of(model, library):
         layers, tables = exchanged.network.layers, exchanged.network.embeddings
         head = exchanged.head
         if exchanged.answers == "numbers":
-            head = _in_units(head, exchanged.mean, exchanged.scale)
+            head = _in_units(head, exchanged)
     else:
         layers = list(model) if isinstance(model, list | tuple) else [model]
         tables, head = [], None
@@ -253,11 +253,16 @@ def weights_of(model, library):
     return Weights(cell, dict(options), [layer.params for layer in layers], tables, head)
 
 
-def _in_units(head, mean, scale):
+def _in_units(head, model):
     """A head whose outputs need not be scaled any more; the same bits if they need not anyhow."""
+    n_each = len(model.levels or (0.5,))
+    mean, scale = np.repeat(model.mean, n_each), np.repeat(model.scale, n_each)
     if (scale == 1).all() and not mean.any():
         return head
-    scaled = {"W": head["W"] * scale, "b": head["b"] * scale + mean}
+    if model.link == "rate":  # outputs are logarithms
+        scaled = {"W": head["W"], "b": head["b"] + np.log(scale)}
+    else:
+        scaled = {"W": head["W"] * scale, "b": head["b"] * scale + mean}
     return {name: array.astype(head["b"].dtype) for name, array in scaled.items()}
 
 

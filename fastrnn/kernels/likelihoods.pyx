@@ -41,8 +41,10 @@ from libc.math cimport fabs, fmax, fmin, isnan, log, log1p, sqrt
 from libc.stdint cimport int64_t
 
 from fastrnn.kernels.gamma cimport gamma_rest
-from fastrnn.kernels.links cimport log_rate, log_softplus, softplus
+from fastrnn.kernels.links cimport STEEPEST, log_rate, log_softplus, softplus
 from fastrnn.kernels.links cimport rate as rate_of
+
+STEEPEST_RATE = STEEPEST
 
 cdef:
     double SMALLEST_SCALE = 1e-6

@@ -31,6 +31,7 @@ from fastrnn.kernels.stream_plan cimport (
     LAST,
     MAX,
     MEAN,
+    RATE,
     SIGMOID,
     SOFTMAX,
     Forecast,
@@ -49,6 +50,7 @@ LINKS = {
     "identity": IDENTITY,
     "softmax": SOFTMAX,
     "sigmoid": SIGMOID,
+    "rate": RATE,
     "affine": AFFINE,
     "forecast": FORECAST,
 }
@@ -171,21 +173,22 @@ cdef class StreamKernel:
         p.gaps.mean, p.gaps.w_x = self.address(decay.get("mean")), self.address(decay.get("w_x"))
         p.gaps.b_x, p.gaps.W_h = self.address(decay.get("b_x")), self.address(decay.get("W_h"))
         p.gaps.b_h = self.address(decay.get("b_h"))
+        p.is_rate, levels = snapshot.is_rate, snapshot.levels
+        p.levels.n_learned, p.levels.n_levels = levels.n_learned, len(levels.above)
+        p.levels.above = <const int64_t*>self.address(levels.above)
+        p.levels.share = <const double*>self.address(levels.share)
+        p.levels.rising = <double*>self.address(room["rising"])
         if snapshot.forecast is not None:
             forecast = snapshot.forecast
-            f.n_ahead, f.n_learned = forecast.n_ahead, forecast.n_learned
-            f.n_levels, f.season_length = len(forecast.above), forecast.season.shape[1]
+            f.n_ahead, f.season_length = forecast.n_ahead, forecast.season.shape[1]
             f.mask, f.relative = forecast.mask, forecast.relative
             f.log = forecast.log
-            f.above = <const int64_t*>self.address(forecast.above)
-            f.share = <const double*>self.address(forecast.share)
             f.factor = <const double*>self.address(forecast.factor)
             f.shift = <const double*>self.address(forecast.shift)
             f.unit = <const double*>self.address(forecast.unit)
             f.season = <const double*>self.address(forecast.season)
             f.last = <double*>self.address(state["last"])
             f.new_last = <double*>self.address(room["new_last"])
-            f.rising = <double*>self.address(room["rising"])
         self.takes_id = n_streams == 1 and p.width == 1 and p.n_numbers == 0
         self.row_shape, self.result_dtype = snapshot.row_shape, snapshot.result_dtype
         self.shape = (n_streams, *self.row_shape)

@@ -13,7 +13,7 @@ cdef enum Pooling:
     LAST, MEAN, MAX
 
 cdef enum Link:
-    IDENTITY, SOFTMAX, SIGMOID, AFFINE, FORECAST
+    IDENTITY, SOFTMAX, SIGMOID, RATE, AFFINE, FORECAST
 
 cdef enum Kind:
     FLOAT, DOUBLE, INTEGER
@@ -47,19 +47,23 @@ cdef struct Input:
     bint lacks_axis                     # whether a single stream came without the axis of streams
 
 
+cdef struct Levels:
+    int64_t n_learned, n_levels
+    const int64_t* above   # (n_levels,): the learned quantile at or above each one that is wanted
+    const double* share    # (n_levels,): how much of it, the rest is of the one below
+    double* rising         # (n_learned,): those of one value, sorted
+
+
 cdef struct Forecast:
-    int64_t n_ahead, n_learned, n_levels, season_length
+    int64_t n_ahead, season_length
     bint mask, relative
     int64_t log            # 0 none, 1 of values above 0, 2 of 1 + |value| / unit, with its sign
-    const int64_t* above   # (levels,): the learned quantile at or above each level that is wanted
-    const double* share    # (levels,): how much of it, the rest is of the one below
     const double* factor   # (streams,)
     const double* shift    # (streams,)
     const double* unit     # (streams,)
     const double* season   # (streams, season_length)
     double* last           # (streams,): last value that was observed, scaled
     double* new_last       # (streams,): what it is after this step
-    double* rising         # (n_learned,): quantiles of a step, sorted
 
 
 cdef struct Plan:
@@ -77,8 +81,9 @@ cdef struct Plan:
     Link link
     const void* head       # (F, K), packed
     const void* head_b     # (K,)
-    const double* scale    # (K,): of AFFINE
-    const double* shift    # (K,)
+    bint is_rate           # whether AFFINE is told the logarithms of rates
+    const double* scale    # (values,): of AFFINE
+    const double* shift    # (values,)
     void* values           # (streams, n_numbers)
     int64_t* ids           # (streams, n_tables)
     void* x                # (shard, D) of the first layer, if there are tables
@@ -92,6 +97,7 @@ cdef struct Plan:
     int64_t* n_steps       # (streams,)
     double* total          # (streams, F), for MEAN
     void* largest          # (streams, F), for MAX
+    Levels levels          # of the quantiles of each value, for AFFINE and FORECAST
     Forecast forecast
     Gaps gaps
     double* given          # (n_numbers,): room for those of one stream

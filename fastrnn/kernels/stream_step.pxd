@@ -16,7 +16,7 @@ from libc.string cimport memcpy, memset
 
 cimport fastrnn.kernels.vector_math as vector_math
 from fastrnn.kernels.gaps cimport decay_states, read_gaps
-from fastrnn.kernels.links cimport softmax_row
+from fastrnn.kernels.links cimport rate, softmax_row
 from fastrnn.kernels.masks cimport zone_forward
 from fastrnn.kernels.stream_plan cimport (
     AFFINE,
@@ -25,12 +25,14 @@ from fastrnn.kernels.stream_plan cimport (
     FORECAST,
     MAX,
     MEAN,
+    RATE,
     SIGMOID,
     SOFTMAX,
     Forecast,
     Input,
     Kind,
     Layer,
+    Levels,
     Plan,
     Table,
 )
@@ -222,39 +224,73 @@ cdef inline const floating* pool(
     return h
 
 
+cdef inline void sort_quantiles(
+    Levels* levels,
+    const floating* outputs,   # IN  (n_learned,)
+) noexcept nogil:
+    """Sort what the network says of one value into `rising`."""
+    cdef:
+        int64_t j, k
+        double z
+        double* rising = levels.rising
+    for k in range(levels.n_learned):
+        z = outputs[k]
+        j = k
+        while j > 0 and rising[j - 1] > z:
+            rising[j] = rising[j - 1]
+            j -= 1
+        rising[j] = z
+
+
+cdef inline double quantile(const Levels* levels, int64_t level) noexcept nogil:
+    """The quantile of a level that is wanted: it stands between two of those sorted."""
+    cdef:
+        int64_t j = levels.above[level]
+        double share = levels.share[level]
+    if levels.n_learned == 1:
+        return levels.rising[0]
+    return levels.rising[j - 1] * (1 - share) + levels.rising[j] * share
+
+
 cdef inline void forecasts(
     Plan* p,
     int64_t n,
     const floating* outputs,   # IN   (n_ahead, n_learned)
     double* forecast,          # OUT  (n_ahead, n_levels)
 ) noexcept nogil:
-    """From the outputs for series n to forecasts of its next values (fastrnn.estimators.plan);
-    the quantiles that were learned are sorted, and those wanted stand between two of them."""
+    """From the outputs for series n to forecasts of its next values (fastrnn.estimators.plan)."""
     cdef:
         Forecast* f = &p.forecast
-        int64_t Q = f.n_learned, step, level, j, k
-        double* rising = f.rising
+        int64_t L = p.levels.n_levels, step, level
         double base = f.new_last[n] if f.relative else 0.0, z, season
     for step in range(f.n_ahead):
-        for k in range(Q):
-            z = outputs[step * Q + k]
-            j = k
-            while j > 0 and rising[j - 1] > z:
-                rising[j] = rising[j - 1]
-                j -= 1
-            rising[j] = z
+        sort_quantiles(&p.levels, outputs + step * p.levels.n_learned)
         season = f.season[n * f.season_length + (p.n_steps[n] + step) % f.season_length]
-        for level in range(f.n_levels):
-            z = rising[0]
-            if Q > 1:
-                j = f.above[level]
-                z = rising[j - 1] * (1 - f.share[level]) + rising[j] * f.share[level]
-            z = (base + z) * f.factor[n] + f.shift[n] + season
+        for level in range(L):
+            z = (base + quantile(&p.levels, level)) * f.factor[n] + f.shift[n] + season
             if f.log == 1:
                 z = exp(z)
             elif f.log == 2:
                 z = copysign(expm1(fabs(z)) * f.unit[n], z)
-            forecast[step * f.n_levels + level] = z
+            forecast[step * L + level] = z
+
+
+cdef inline void numbers(
+    Plan* p,
+    const floating* outputs,   # IN   (values, n_learned)
+    double* values,            # OUT  (values,)
+) noexcept nogil:
+    """From the outputs of a regressor to numbers (fastrnn.estimators.numbers)."""
+    cdef:
+        int64_t Q = p.levels.n_learned, k
+        double z
+    for k in range(p.n_outputs // Q):
+        if Q == 1:
+            z = rate(outputs[k]) if p.is_rate else outputs[k]
+        else:
+            sort_quantiles(&p.levels, outputs + k * Q)
+            z = quantile(&p.levels, 0)
+        values[k] = z * p.scale[k] + p.shift[k]
 
 
 cdef inline void answer(
@@ -279,14 +315,16 @@ cdef inline void answer(
             softmax_row(K, outputs + n * K)
     elif p.link == SIGMOID:
         vector_math.sigmoid(rows * K, outputs, outputs)
+    elif p.link == RATE:
+        for k in range(rows * K):
+            outputs[k] = <floating>rate(outputs[k])
     elif p.link == AFFINE:
         for n in range(rows):
-            for k in range(K):
-                scaled[n * K + k] = outputs[n * K + k] * p.scale[k] + p.shift[k]
+            numbers(p, outputs + n * K, scaled + n * (K // p.levels.n_learned))
     elif p.link == FORECAST:
         for n in range(rows):
             forecasts(p, begin + n, outputs + n * K,
-                      scaled + n * p.forecast.n_ahead * p.forecast.n_levels)
+                      scaled + n * p.forecast.n_ahead * p.levels.n_levels)
 
 
 cdef inline bint advance(

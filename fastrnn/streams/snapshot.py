@@ -16,7 +16,7 @@ from fastrnn.kernels.recurrence import Cell
 from fastrnn.kernels.stream import MAX_STEPS, SHARD_ROWS, pack_factor, pack_factor_transposed
 from fastrnn.kernels.workspace import Workspace
 
-__all__ = ["Forecast", "Reading", "Snapshot", "checked_state", "start_of"]
+__all__ = ["Forecast", "Levels", "Reading", "Snapshot", "checked_state", "start_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +58,18 @@ class Reading:
 
 
 @dataclass(frozen=True, eq=False)
+class Levels:
+    """Which of the quantiles that a network has learned of each value are wanted."""
+
+    n_learned: int
+    above: np.ndarray  # (n_levels,): for each level wanted the number of the quantile above
+    share: np.ndarray  # (n_levels,): how much of it is taken; the rest is of the one before
+
+
+ONE_NUMBER = Levels(1, np.zeros(1, np.int64), np.ones(1))
+
+
+@dataclass(frozen=True, eq=False)
 class Forecast:
     """How a forecaster's streams read values and forecast the next ones.
 
@@ -76,6 +88,11 @@ class Forecast:
     shift: np.ndarray  # (n_streams,)
     unit: np.ndarray  # (n_streams,): of "log1p"
     season: np.ndarray  # (n_streams, m): seasonal pattern of each
+
+    @property
+    def levels(self):
+        """Which quantiles are wanted."""
+        return Levels(self.n_learned, self.above, self.share)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,9 +117,10 @@ class Snapshot:
 
     network: Any  # nobody may change it any more
     reading: Reading
-    scale: np.ndarray | None = None  # (K,): what outputs are multiplied by; None for nothing
-    shift: np.ndarray | None = None  # (K,): what is added then
-    is_flat: bool = False  # whether the only output is given without an axis of outputs
+    scale: np.ndarray | None = None  # (M,): what values are multiplied by; None for nothing
+    shift: np.ndarray | None = None  # (M,): what is added then
+    is_flat: bool = False  # whether the only value is given without an axis of values
+    levels: Levels = ONE_NUMBER  # of outputs for each value; the first that is wanted is given
     forecast: Forecast | None = None
     start: dict[str, np.ndarray] = field(default_factory=dict)  # state that is not zero at first
 
@@ -124,10 +142,13 @@ class Snapshot:
         self.sources = _frozen("sources", reading.sources, np.int64, (n_numbers,))
         self.center = _frozen("center", reading.center, np.float64, (n_numbers,))
         self.deviation = _frozen("deviation", reading.deviation, np.float64, (n_numbers,))
-        self.scale = _frozen("scale", self.scale, np.float64, (n_outputs,))
-        self.shift = _frozen("shift", self.shift, np.float64, (n_outputs,))
         if self.forecast is not None:
             self.forecast = _frozen_forecast(self.forecast)
+        self.levels = _frozen_levels(self.forecast.levels if self.forecast else self.levels)
+        n_values, rest = divmod(n_outputs, self.levels.n_learned)
+        _expect(not rest, "the levels")
+        self.scale = _frozen("scale", self.scale, np.float64, (n_values,))
+        self.shift = _frozen("shift", self.shift, np.float64, (n_values,))
         self.is_plain = (
             self.center is None
             and not reading.n_ids
@@ -148,8 +169,8 @@ class Snapshot:
         else:
             pack_factor(network.head.params["W"], 0, n_outputs, self.head)
         self.head_b = network.head.params["b"]
-        self.link = network.head.link
-        self.row_shape = () if self.is_flat else (n_outputs,)
+        self.link, self.is_rate = network.head.link, network.head.link == "rate"
+        self.row_shape = () if self.is_flat else (n_values,)
         if self.forecast is not None:
             levels = () if self.forecast.is_median else (len(self.forecast.above),)
             self.link, self.row_shape = "forecast", (self.forecast.n_ahead, *levels)
@@ -175,7 +196,9 @@ class Snapshot:
             _expect(len(self.gaps.mean) == self.n_values * allows, "the gaps")
         _expect((self.center is None) == (self.deviation is None), "the scale of numbers")
         _expect((self.scale is None) == (self.shift is None), "the scale of outputs")
-        _expect(not self.is_flat or n_outputs == 1, "the outputs")
+        _expect(not self.is_flat or n_outputs == self.levels.n_learned, "the outputs")
+        has_levels = forecast is not None or self.scale is not None
+        _expect(has_levels or self.levels.n_learned == 1, "the levels")
         if forecast is not None:
             _expect(forecast.n_ahead * forecast.n_learned == n_outputs, "the forecast")
             _expect(n_numbers >= 1 + forecast.mask, "the mark of gaps")
@@ -188,7 +211,7 @@ class Snapshot:
         """Weights are packed as the processor likes them: pack them where they are read."""
         return type(self), (
             *(self.network, self.reading, self.scale, self.shift),
-            *(self.is_flat, self.forecast, self.start),
+            *(self.is_flat, self.levels, self.forecast, self.start),
         )
 
     def new_state(self, n_streams):
@@ -226,7 +249,7 @@ class Snapshot:
         units = max(layer.hidden_size for layer in self.layers)
         gates = max(len(layer.b) for layer in self.layers)
         cell, has_tables = self.layers[0].cell, bool(self.tables)
-        has_zones, forecast = self.layers[0].zoneout > 0, self.forecast
+        has_zones = self.layers[0].zoneout > 0
         return {
             "values": work.take("values", (n_streams, len(self.sources))),
             "ids": np.empty((n_streams, len(self.tables)), np.int64),
@@ -244,7 +267,7 @@ class Snapshot:
             "new_since": np.empty((n_streams, len(self.gaps.means))),
             "times": work.take("times", (n_streams, len(self.gaps.means))),
             "given": np.empty(len(self.sources)),
-            "rising": np.empty(forecast.n_learned if forecast else 0),
+            "rising": np.empty(self.levels.n_learned),
         }
 
     def fault(self, j, value):
@@ -305,20 +328,27 @@ def _frozen(name, array, dtype, shape):
 def _frozen_forecast(forecast):
     """A forecast with arrays that are the kernel's own, and lead to no place outside others."""
     n_streams, length = np.shape(forecast.season)
-    n_levels, n_learned = len(forecast.above), forecast.n_learned
-    above = _frozen("above", forecast.above, np.int64, (n_levels,))
-    _expect(forecast.n_ahead >= 1 and n_learned >= 1 and length >= 1, "the sizes")
-    _expect(n_levels == 1 if forecast.is_median else n_levels >= 1, "the levels")
-    _expect(n_learned == 1 or ((above >= 1) & (above < n_learned)).all(), "the levels")
+    _expect(forecast.n_ahead >= 1 and length >= 1, "the sizes")
+    _expect(not forecast.is_median or len(forecast.above) == 1, "the levels")
+    levels = _frozen_levels(forecast.levels)
     return replace(
         forecast,
-        above=above,
-        share=_frozen("share", forecast.share, np.float64, (n_levels,)),
+        above=levels.above,
+        share=levels.share,
         factor=_frozen("factor", forecast.factor, np.float64, (n_streams,)),
         shift=_frozen("shift", forecast.shift, np.float64, (n_streams,)),
         unit=_frozen("unit", forecast.unit, np.float64, (n_streams,)),
         season=_frozen("season", forecast.season, np.float64, (n_streams, length)),
     )
+
+
+def _frozen_levels(levels):
+    """Likewise, of levels."""
+    n_learned, n_levels = levels.n_learned, len(levels.above)
+    above = _frozen("above", levels.above, np.int64, (n_levels,))
+    _expect(n_learned >= 1 and n_levels >= 1, "the levels")
+    _expect(n_learned == 1 or ((above >= 1) & (above < n_learned)).all(), "the levels")
+    return Levels(n_learned, above, _frozen("share", levels.share, np.float64, (n_levels,)))
 
 
 def checked_state(name, value, own):

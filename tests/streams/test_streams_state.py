@@ -23,6 +23,7 @@ import fastrnn
 from fastrnn.estimators import RNNForecaster, RNNLanguageModel, RNNRegressor
 from fastrnn.kernels.stream import MAX_STEPS
 from fastrnn.streams import Stream
+from fastrnn.streams.snapshot import Levels
 
 # Short trainings end at max_iter, which is not what these tests are about.
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
@@ -258,7 +259,8 @@ class _Altered:
         cls, (snapshot, n), state = self.stream.__reduce__()
         if self.changes:
             make, arguments = snapshot.__reduce__()
-            names = ("network", "reading", "scale", "shift", "is_flat", "forecast", "start")
+            names = ("network", "reading", "scale", "shift")
+            names += ("is_flat", "levels", "forecast", "start")
             snapshot = make(**(dict(zip(names, arguments, strict=True)) | self.changes))
         return cls, (snapshot, n), state if self.state is None else self.state
 
@@ -446,6 +448,15 @@ ALTERED_MODELS = {
     "scale of another length": lambda: {"scale": np.ones(3)},
     "scale without shift": lambda: {"shift": None},
     "several outputs as one": lambda: {"is_flat": True},
+    "levels of other outputs": lambda: {"levels": Levels(3, np.ones(1, int), np.ones(1))},
+    "levels beyond": lambda: {"levels": Levels(2, np.full(1, 2), np.ones(1))},
+    "levels of nothing": lambda: {"levels": Levels(0, np.zeros(1, int), np.ones(1))},
+    "no level": lambda: {"levels": Levels(1, np.zeros(0, int), np.ones(0))},
+    "levels of no numbers": lambda: {
+        "levels": Levels(2, np.ones(1, int), np.ones(1)),
+        "scale": None,
+        "shift": None,
+    },
     "network of other features": lambda: {"network": classifier().network_},
     "huge count": lambda: {"start": {"n_steps": np.array([2**63 - 1])}},
     "count below 0": lambda: {"start": {"n_steps": np.array([-1, 0])}},

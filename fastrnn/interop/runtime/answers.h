@@ -7,8 +7,17 @@ static void finish(const stream_type *stream, float *y)
 {
     (void)stream;
 #if SCALED
-    for (int k = 0; k < N_OUTPUTS; k++)
-        y[k] = y[k] * y_scale[k] + y_mean[k];
+    for (int k = 0; k < N_OUTPUTS / N_LEARNED; k++, y += N_LEARNED) {
+#if N_LEARNED > 1
+        sort(y, N_LEARNED);
+#endif
+        for (int q = 0; q < N_LEARNED; q++) {
+#if RATE
+            y[q] = rate(y[q]);
+#endif
+            y[q] = y[q] * y_scale[k] + y_mean[k];
+        }
+    }
 #else
     (void)y;
 #endif

@@ -1,6 +1,7 @@
 /* The value of a series and covariates, which are scaled here, and forecasts, scaled back. */
 
 #include "functions.h"
+#include "quantiles.h"
 
 /* Whether the numbers of a step can be read. */
 static int are_numbers(const float *x)
@@ -75,18 +76,6 @@ static void read_numbers(const float *x, stream_type *stream, float *input)
     for (int d = 1; d < N_FEATURES; d++)
         input[d + MASK] = (x[d] - covariate_mean[d - 1]) / covariate_scale[d - 1];
 #endif
-}
-
-/* Quantiles do not cross: sort by insertion. */
-static void sort(float *y, int n)
-{
-    for (int q = 1; q < n; q++)
-        for (int p = q; p > 0 && y[p - 1] > y[p]; p--) {
-            const float larger = y[p - 1];
-
-            y[p - 1] = y[p];
-            y[p] = larger;
-        }
 }
 
 /* Bring forecasts to the units of the series. */
