@@ -40,6 +40,17 @@ def mase(truth, forecast, history, season):
     return mae(truth, forecast) / scale if scale > 0 else np.nan
 
 
+def movement(truth, forecast):
+    """How much a forecast moves over its steps, as a share of what the series does.
+
+    The ratio of the standard deviations over the observed steps, (h,) each; NaN if the series does
+    not move.
+    """
+    observed = ~np.isnan(truth)
+    spread = truth[observed].std() if observed.any() else 0.0
+    return float(forecast[observed].std() / spread) if spread > 0 else np.nan
+
+
 def _mean(errors):
     errors = errors[~np.isnan(errors)]
     return float(errors.mean()) if errors.size else np.nan

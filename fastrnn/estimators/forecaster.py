@@ -436,6 +436,11 @@ class RNNForecaster(ForecasterParameters, SeriesEstimator):
             If an argument is out of range, or a series is too short for a single origin.
         MemoryError
             As in `predict`; the forecasts of all origins are made at once.
+
+        Warns
+        -----
+        UserWarning
+            If forecasts of two steps or more are almost flat where the series are not.
         """
         self.check_fitted()
         given = GivenSeries(series, future_covariates, past_covariates)

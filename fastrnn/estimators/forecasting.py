@@ -1,11 +1,12 @@
 """Forecasts of a fitted forecaster, and how good they are."""
 
+import warnings
 from numbers import Integral
 
 import numpy as np
 
 from fastrnn.estimators import quantiles
-from fastrnn.estimators.forecast_errors import mae, mase, seasonal_naive, smape
+from fastrnn.estimators.forecast_errors import mae, mase, movement, seasonal_naive, smape
 from fastrnn.estimators.forecast_frames import stamp_origins, table_of
 from fastrnn.estimators.needs import needed_to_predict
 from fastrnn.estimators.next_values import GivenSeries
@@ -14,6 +15,9 @@ from fastrnn.inputs.frames import is_frame
 from fastrnn.inputs.series import with_future
 from fastrnn.memory import refuse_if_too_large
 from fastrnn.network.prediction import PREDICT_SIZE, READ_ROWS
+
+FLAT = 0.05
+"""Forecasts that vary less, as a share of what the series do, are said to be flat."""
 
 ERRORS = ("mae", "smape", "mase", "naive_mae", "naive_smape", "naive_mase")
 
@@ -90,10 +94,11 @@ def backtest(estimator, given, horizon, step, start):
     which, origins = _origins(whole, horizon, _whole("step", step), start, season)
     known = whole.until(which, origins)
     forecasts = forecast(estimator, known, horizon, (0.5,))
-    rows = []
+    rows, moves = [], []
     for i, history, here in zip(which, known.values, forecasts, strict=True):
         truth = whole.values[i][len(history) : len(history) + horizon]
         naive = seasonal_naive(history, horizon, season)
+        moves.append(movement(truth, here[:, 0]))
         rows.append(
             [
                 error
@@ -105,11 +110,27 @@ def backtest(estimator, given, horizon, step, start):
                 )
             ]
         )
+    _warn_if_flat(np.array(moves))
     labels = which if whole.ids is None else [whole.ids[i] for i in which]
     errors = dict(zip(ERRORS, np.array(rows).T, strict=True))
     stamps = stamp_origins(whole, which, origins, horizon)
     columns = {"series": np.array(labels), "origin": np.array(origins), **stamps, **errors}
     return table_of(whole, columns)
+
+
+def _warn_if_flat(moves):
+    """Warn of forecasts that hardly move where the series do, by `movement` of each."""
+    moves = moves[~np.isnan(moves)]
+    share = float(np.median(moves)) if moves.size else np.nan
+    if share < FLAT:
+        warnings.warn(
+            f"the forecasts are almost flat: over their steps they vary by {share:.2g} of what the "
+            "series do, the median of all origins. Unless that is chance, which nobody can "
+            "forecast, give seasonality or covariates, train longer (max_iter, learning_rate_init)"
+            ", or use strategy='direct' with a horizon",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def scaled_error(estimator, y, future_covariates):

@@ -239,6 +239,18 @@ class TestBacktest:
         model = small(seasonality=7).fit(drifting())
         assert_array_equal(model.backtest(series, 10, 7)["origin"], [7, 14])
 
+    def test_a_flat_forecast_is_noticed(self):
+        moving = drifting()
+        model = small(scaling="standard").fit(moving)
+        model.network_.theta[:] = 0
+        with pytest.warns(UserWarning, match=r"vary by 0 of what the series do.*give seasonality"):
+            model.backtest(moving, 3)
+        model.backtest(moving, 1)  # a single step does not move
+        model.backtest([np.ones(9), np.ones(9)], 3)  # nor do these
+        model = small(seasonality=12).fit(seasonal(60))
+        model.network_.theta[:] = 0
+        model.backtest(seasonal(60), 3, start=36)  # the pattern moves
+
     def test_covariates(self):
         series, rng = drifting(), np.random.default_rng(0)
         future = [rng.random((len(item) + 4, 2)) for item in series]

@@ -409,6 +409,7 @@ def test_containers_that_are_refused(given, words):
 # Backtests, quantiles, streams, other models.
 
 
+@pytest.mark.filterwarnings("ignore:the forecasts are almost flat")
 @pytest.mark.parametrize("library", [pandas, polars])
 def test_backtest_has_stamps(library):
     frame = library.DataFrame({**columns(), "id": ["x"] * N})

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fastrnn.estimators.forecast_errors import mae, mase, seasonal_naive, smape
+from fastrnn.estimators.forecast_errors import mae, mase, movement, seasonal_naive, smape
 from fastrnn.inputs.scaling import learn_scale
 
 
@@ -125,6 +125,14 @@ def test_errors_by_hand():
     assert np.isnan(mase(truth, forecast, np.ones(5), 1))
     assert np.isnan(mase(truth, forecast, history, 5))
     assert np.isnan(mae(np.full(2, np.nan), forecast[:2]))
+
+
+def test_movement_by_hand():
+    truth = np.array([1.0, np.nan, 3.0, 5.0])
+    assert_allclose(movement(truth, np.array([1.0, 99.0, 2.0, 3.0])), 0.5)
+    assert movement(truth, np.full(4, 7.0)) == 0
+    for still in (np.ones(4), np.full(4, np.nan), np.array([1.0, np.nan, np.nan, np.nan])):
+        assert np.isnan(movement(still, truth))
 
 
 def test_seasonal_naive_by_hand():
