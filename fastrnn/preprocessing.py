@@ -14,6 +14,7 @@ import numpy as np
 
 from fastrnn.bridge import SequenceTransformer, check_is_fitted
 from fastrnn.inputs import frames
+from fastrnn.inputs.column_scaling import METHODS, center_and_factor
 from fastrnn.inputs.columns import Columns, name_place
 from fastrnn.inputs.list_cells import cells_of_lists
 from fastrnn.inputs.padding import pad, unpad
@@ -267,7 +268,8 @@ class SequenceScaler(SequenceTransformer):
     center_ : ndarray of shape (n_numeric,), float64
         What is subtracted from each numeric feature.
     scale_ : ndarray of shape (n_numeric,), float64
-        What it is divided by; 1 where that would be 0, as for a constant feature.
+        What it is divided by; 1 where that would be 0, or a rounding error, as for a constant
+        feature.
     n_steps_seen_ : ndarray of shape (n_numeric,), int64
         Number of values of each numeric feature that are there. A feature that has none stays as
         it is.
@@ -316,16 +318,16 @@ class SequenceScaler(SequenceTransformer):
         ValueError
             If a parameter or `X` has a value it may not have, or there is nothing to scale.
         """
-        if self.method not in _METHODS:
-            raise ValueError(f"method must be one of {list(_METHODS)}, got {self.method!r}")
+        if self.method not in METHODS:
+            raise ValueError(f"method must be one of {list(METHODS)}, got {self.method!r}")
         sequences = as_sequences(X, categorical_features=self.categorical_features, allow_nan=True)
         if sequences.n_features == 0:
             raise ValueError("every column of X is one of ids: there is nothing to scale")
         found = []
         for j, column in enumerate(sequences.values.T.astype(np.float64)):
             column = column[~np.isnan(column)]
-            center, scale = _center_and_scale(column, _METHODS[self.method])
-            if not np.isfinite([center, scale]).all():
+            center, scale = center_and_factor(column, self.method)
+            if not np.isfinite(scale):
                 raise ValueError(
                     f"numeric feature {j} has numbers too large for its {self.method} scale"
                 )
@@ -469,27 +471,3 @@ def _like(item, rows, numeric, names):
         places = frames.places_of(item, names)
         return frames.replace_columns(item, {places[j]: rows[:, j] for j in numeric})
     return rows[:, 0] if np.ndim(item) == 1 else rows
-
-
-def _center_and_scale(column, method):
-    """Return center and scale of the numbers of a feature."""
-    if column.size == 0:
-        return 0.0, 1.0
-    low, high = column.min(), column.max()
-    if low == high:  # computed, its scale might be a rounding error
-        return low, 1.0
-    with np.errstate(over="ignore", invalid="ignore"):
-        center, scale = method(column)
-    return center, scale if scale != 0 else 1.0
-
-
-def _robust(column):
-    low, median, high = np.percentile(column, [25, 50, 75])
-    return median, high - low
-
-
-_METHODS = {
-    "standard": lambda column: (column.mean(), column.std()),
-    "minmax": lambda column: (column.min(), column.max() - column.min()),
-    "robust": _robust,
-}

@@ -415,7 +415,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         list of ndarray of shape (T_i, n_features)
             One array for each sequence, in the order of `X`. Columns of ids have no gradient and
             are left out; that of a missing value is 0, and what is read in its place counts for the
-            value that it is taken from.
+            value that it is taken from. With `scaling` they are those of `X` as it is given.
 
         Raises
         ------
@@ -438,7 +438,8 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
             own, _ = own_weights(self.network_, sequences, target.weight)
             doutputs = loss_gradient(self.network_, target.values, own)
         gradients = self.network_.input_gradients(sequences, doutputs, n_jobs=self.n_jobs)
-        gradients = self.reader_.gaps.undo(gradients, sequences)
+        reader = self.reader_
+        gradients = reader.gaps.undo(reader.scaling.undo(gradients), sequences)
         return np.split(gradients, sequences.offsets[1:-1])
 
     def get_feature_names_out(self, input_features=None):

@@ -241,7 +241,11 @@ def _read(estimator, X, y, sample_weight, goes_on, task=None, partial=False):
         reader, sequences = estimator.reader_.read_more(X, estimator, goes_on)
         task = estimator.task_
     else:
-        reader, sequences = estimator.reader_class.learn(X, estimator)
+
+        def weigh(sequences):
+            return estimator.task_class.weigh_steps(sample_weight, sequences)
+
+        reader, sequences = estimator.reader_class.learn(X, estimator, weigh)
     if task is None:
         task, target = estimator.task_class.learn(y, sequences, sample_weight, estimator)
     else:
@@ -298,7 +302,7 @@ def _set_history(estimator, history, goes_on, adds=False):
 def memory_of_fit(estimator, X, y):
     """Bytes that `fit` would take at its peak; without targets for a network of one output."""
     estimator.check_parameters()
-    reader, sequences = estimator.reader_class.learn(X, estimator)
+    reader, sequences = estimator.reader_class.learn(X, estimator, lambda sequences: None)
     task = estimator.task_class.smallest()
     if y is not None:
         task, _ = estimator.task_class.learn(y, sequences, None, estimator)

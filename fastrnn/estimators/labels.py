@@ -261,6 +261,11 @@ class StepClassTask(Task):
             offsets=sequences.offsets,
         )
 
+    @classmethod
+    def weigh_steps(cls, sample_weight, sequences):
+        """Weights of the steps of sequences; None if all alike."""
+        return None if sample_weight is None else _weight_of(sample_weight, sequences)
+
     def decode(self, outputs):
         """The most probable class of each row of probabilities."""
         return self.classes[outputs.argmax(axis=1)]

@@ -12,6 +12,7 @@ from fastrnn.estimators.targets import as_sample_weight, in_argument
 from fastrnn.estimators.task_parameters import LanguageModelParameters
 from fastrnn.estimators.tasks import Scored, Target, Task
 from fastrnn.files.codec import Array, Flag, ListOf, Optional, Record, Text, Whole
+from fastrnn.inputs.column_scaling import NO_SCALING
 from fastrnn.inputs.columns import Columns
 from fastrnn.inputs.missing import NO_GAPS
 from fastrnn.inputs.texts import END, Vocabulary, open_texts, read_ids, read_tokens
@@ -84,9 +85,10 @@ class TextReader:
     is_scaled = False
     meanings = ("tokens",)
     gaps = NO_GAPS
+    scaling = NO_SCALING
 
     @classmethod
-    def learn(cls, X, parameters):
+    def learn(cls, X, parameters, weigh=None):
         """Learn the vocabulary."""
         is_long, texts, are_ids = open_texts(X)
         encoder = None

@@ -16,6 +16,7 @@ from fastrnn.estimators.readers import check_same_ids, chosen_columns
 from fastrnn.estimators.targets import as_sample_weight
 from fastrnn.estimators.tasks import Scored, Target, Task
 from fastrnn.files.codec import Array, Optional, Record, Whole
+from fastrnn.inputs.column_scaling import NO_SCALING
 from fastrnn.inputs.covariates import CovariateScale
 from fastrnn.inputs.frames import is_frame
 from fastrnn.inputs.long_frames import LongColumns
@@ -73,9 +74,10 @@ class SeriesReader:
     )
     meanings: ClassVar[tuple] = ()
     gaps = NO_GAPS  # the plan sees to those of series
+    scaling = NO_SCALING  # likewise
 
     @classmethod
-    def learn(cls, given, parameters):
+    def learn(cls, given, parameters, weigh=None):
         """Learn how covariates are scaled, and how many ids they have."""
         series = _read_all(given, parameters)
         covariates = CovariateScale.learn(series)

@@ -4,14 +4,14 @@ A reader is learned in `fit` and never changed; `predict`, streams, files, excha
 read with the same one. That of sequences is here, that of time series in `next_values`, that of
 texts in `next_tokens`. All of them have the same members:
 
-- ``learn(X, parameters)`` and, where training goes on, ``read_more(X, parameters, what)`` give a
-  reader and the sequences to train on; ``read(X, dtype)`` and, for validation data,
-  ``read_to_score(X, dtype)`` give sequences.
+- ``learn(X, parameters, weigh)`` and, where training goes on, ``read_more(X, parameters, what)``
+  give a reader and the sequences to train on, whose steps have the weights ``weigh(sequences)``;
+  ``read(X, dtype)`` and, for validation data, ``read_to_score(X, dtype)`` give sequences.
 - ``n_features``, ``tables(parameters)`` and ``id_tables`` are what the network reads, and
   ``is_tied(parameters)`` says whether its head shares a table.
 - ``feature_names`` are those of the columns that `fit` was given, ``step_names`` those of the
   columns of a step; None without.
-- ``is_scaled`` says whether numbers are brought to a scale of their own.
+- ``is_scaled`` says whether each series is brought to a scale of its own.
 - ``steps()`` says how a stream reads.
 - ``split_validation_data(given)`` takes apart what `fit` is given so: X, y and sample weights.
 - ``attributes()`` are set on the estimator.
@@ -20,14 +20,18 @@ texts in `next_tokens`. All of them have the same members:
 - ``width`` says how many columns a step has that the network reads, ids among them, and ``n_ids``
   how many ids each table has vectors of: what is in a file is held to these.
 - ``seen(sequences, values, weight)`` names the arrays that a checkpoint compares.
-- ``gaps`` says what is read where a value is missing, and of times.
+- ``gaps`` says what is read where a value is missing, and of times, ``scaling`` how numbers are
+  scaled before.
 """
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
+
 from fastrnn.estimators.parameters import embedding_sizes
-from fastrnn.files.codec import Optional, Record, Text, Whole
+from fastrnn.files.codec import Added, Optional, Record, Text, Whole
+from fastrnn.inputs.column_scaling import NO_SCALING, SCALING, Scaling
 from fastrnn.inputs.columns import COLUMNS, Columns, check_names, choose, column_number
 from fastrnn.inputs.missing import GAPS, NO_GAPS, Gaps
 from fastrnn.inputs.padding import PADDINGS
@@ -42,11 +46,14 @@ def _check_columns(fields):
         raise ValueError("columns must be one or more")
     if n_columns is not None and columns.width != 1:
         raise ValueError("n_columns must be null for several columns")
-    gaps, n_numbers = fields["gaps"], columns.width - len(columns.ids)
+    gaps, scaling = fields["gaps"], fields["scaling"]
     if gaps.time is not None and (gaps.time >= columns.width or gaps.time in columns.ids):
         raise ValueError("gaps.time must be a column of numbers")
-    if gaps.allows and len(gaps.mean) != n_numbers - (gaps.time is not None):
+    n_numbers = columns.width - len(columns.ids) - (gaps.time is not None)
+    if gaps.allows and len(gaps.mean) != n_numbers:
         raise ValueError("gaps.mean must have an entry for each number")
+    if scaling.method is not None and len(scaling.center) != n_numbers:
+        raise ValueError("scaling.center must have an entry for each number")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,13 +61,15 @@ class SequenceReader:
     """Reads arrays and data frames with the columns that `fit` has seen.
 
     `n_columns` is the number of columns of a table whose rows were univariate sequences, else None;
-    `padding` says what stands at the ends of sequences that is none of them.
+    `padding` says what stands at the ends of sequences that is none of them. Numbers are scaled
+    first; then what is missing gets its place.
     """
 
     columns: Columns
     n_columns: int | None
     gaps: Gaps = NO_GAPS
     padding: str | None = None
+    scaling: Scaling = NO_SCALING
 
     kind = "sequences"
     fields = Record(
@@ -69,6 +78,7 @@ class SequenceReader:
             "n_columns": Optional(Whole(1)),
             "gaps": GAPS,
             "padding": Optional(Text(PADDINGS)),
+            "scaling": Added(SCALING, NO_SCALING),
         },
         check=_check_columns,
     )
@@ -77,8 +87,8 @@ class SequenceReader:
     meanings: ClassVar[tuple] = ()  # arguments of adopt that say what is read
 
     @classmethod
-    def learn(cls, X, parameters):
-        """Learn what the columns are, and what to make of gaps."""
+    def learn(cls, X, parameters, weigh):
+        """Learn what the columns are, the scale of numbers, and what to make of gaps."""
         sequences = as_sequences(
             X,
             dtype=parameters.dtype,
@@ -86,16 +96,19 @@ class SequenceReader:
             allow_nan=parameters.missing != "error",
             time_feature=parameters.time_feature,
             padding=parameters.padding,
+            scaling=Scaling(parameters.scaling),
+            weigh=weigh,
         )
         columns = replace(sequences.columns, fitted_by=type(parameters).__name__)
         gaps = Gaps.learn(sequences, parameters.missing, parameters.bidirectional)
-        reader = cls(columns, sequences.n_columns, gaps, parameters.padding)
+        padding, scaling = parameters.padding, sequences.scaling
+        reader = cls(columns, sequences.n_columns, gaps, padding, scaling)
         return reader, gaps.fill(sequences)
 
     def read_more(self, X, parameters, what):
         """Read sequences to go on with in training; columns must be what they were."""
         check_same_ids(self.columns, parameters, what)
-        self._check_same_gaps(parameters, what)
+        self._check_same_reading(parameters, what)
         reader = replace(self, padding=parameters.padding)
         return reader, reader.read(X, parameters.dtype)
 
@@ -109,16 +122,18 @@ class SequenceReader:
             allow_nan=self.gaps.allows,
             time_feature=self.gaps.time,
             padding=self.padding,
+            scaling=self.scaling,
         )
         return self.gaps.fill(sequences)
 
-    def _check_same_gaps(self, parameters, what):
+    def _check_same_reading(self, parameters, what):
         wanted, columns = parameters.time_feature, self.columns
         if wanted is not None:
             wanted = column_number(wanted, columns.width, columns.names, what="time_feature")
         for name, fitted, asked in (
             ("missing", self.gaps.missing, parameters.missing),
             ("time_feature", self.gaps.time, wanted),
+            ("scaling", self.scaling.method, parameters.scaling),
         ):
             if fitted != asked:
                 raise ValueError(
@@ -175,7 +190,12 @@ class SequenceReader:
 
     def steps(self):
         """How a stream reads."""
-        return Reading.of_columns(self.columns, gaps=self.gaps)
+        scale = {}
+        if self.scaling.method is not None:
+            beside = np.zeros(self.n_features - len(self.scaling.center))
+            scale["center"] = np.concatenate([self.scaling.center, beside])
+            scale["deviation"] = np.concatenate([self.scaling.factor, beside + 1])
+        return Reading.of_columns(self.columns, gaps=self.gaps, **scale)
 
     def attributes(self):
         """Fitted attributes of the estimator."""

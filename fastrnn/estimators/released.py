@@ -29,7 +29,7 @@ def present_parameters(kind, parameters):
 
 
 _OF_SEQUENCES = {
-    **{"missing": "error", "time_feature": None, "padding": None},
+    **{"missing": "error", "time_feature": None, "padding": None, "scaling": None},
     **{"stride": 1, "conv": None},
 }
 _ADDED_TO = {

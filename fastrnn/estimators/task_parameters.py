@@ -26,6 +26,7 @@ from fastrnn.estimators.values import (
     whole,
     words,
 )
+from fastrnn.inputs.column_scaling import METHODS
 from fastrnn.inputs.missing import KINDS
 from fastrnn.inputs.padding import PADDINGS
 from fastrnn.inputs.scaling import LOG1P
@@ -87,6 +88,24 @@ class LongSequenceParameters:
 class SequenceParameters:
     """What estimators take that read sequences with gaps, times and padding."""
 
+    scaling: str | None = parameter(
+        either(words(*METHODS), None),
+        None,
+        """
+        How the numbers of `X` are brought to a common scale before the network reads them: each is
+        shifted and divided by what `fit` found over all steps of all sequences. Where a number
+        would be divided by 0, as one that does not vary, it is only shifted. Ids and times stay as
+        they are, and what is missing is left out.
+
+        - "standard": mean 0 and standard deviation 1; sample weights count.
+        - "robust": median 0 and distance of the quartiles 1, which outliers do not move.
+        - "minmax": from 0 to 1.
+        - None: as they are.
+
+        Steps of weight 0 count for none of them. `partial_fit` learns it in its first call; later
+        ones, and ``warm_start=True``, go on with it.
+        """,
+    )
     missing: str = parameter(
         words(*KINDS),
         "error",

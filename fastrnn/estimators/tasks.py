@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fastrnn.estimators.targets import as_sample_weight
 from fastrnn.files.codec import ListOf, Optional, Record, Text
 
 NAMES = Optional(ListOf(Text(), tuple))
@@ -96,6 +97,13 @@ class Task:
     def from_record(cls, fields, reader):
         """Make a task of what is in a file."""
         return cls(**fields)
+
+    @classmethod
+    def weigh_steps(cls, sample_weight, sequences):
+        """Weights of the steps of sequences, as far as these count in `fit`; None if all alike."""
+        if sample_weight is None:
+            return None
+        return np.repeat(as_sample_weight(sample_weight, sequences), sequences.lengths)
 
     def hold_out(self, sequences, target, fraction, rng):
         """Split off what early stopping scores: return what is left, and that."""

@@ -51,18 +51,20 @@ class ValidationData:
             if not target.score_weight.any():
                 raise ValueError("there is nothing to score")
         if not reader.is_scaled:
-            self._compare_scales(sequences, trained_on)
+            self._compare_scales(sequences, trained_on, reader.scaling)
         return Scored(sequences, target.values, target.score_weight)
 
-    def _compare_scales(self, sequences, trained_on):
+    def _compare_scales(self, sequences, trained_on, scaling):
         """Warn of numbers far from those of training, as where a pipeline has scaled these only."""
         for j in range(sequences.n_features):
             mean, spread = _mean_and_spread(trained_on, j)
             other_mean, other_spread = _mean_and_spread(sequences, j)
             if spread > 0 and max(abs(other_mean - mean), other_spread) > 10 * spread:
+                center, factor = scaling.of(j)
                 warnings.warn(
-                    f"{self.of_X}: feature {j} has mean {other_mean:.3g} and standard deviation "
-                    f"{other_spread:.3g}, but in X {mean:.3g} and {spread:.3g}. If steps of a "
+                    f"{self.of_X}: feature {j} has mean {other_mean * factor + center:.3g} and "
+                    f"standard deviation {other_spread * factor:.3g}, but in X "
+                    f"{mean * factor + center:.3g} and {spread * factor:.3g}. If steps of a "
                     "pipeline before this one change X, only X_val goes through them, with "
                     "transform_input=['X_val']",
                     UserWarning,

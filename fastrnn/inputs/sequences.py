@@ -10,10 +10,12 @@ so its sequences mean the same whether or not they happen to agree in length.
 
 import operator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from fastrnn.inputs.arrays import NUMERIC, kernel_array
+from fastrnn.inputs.column_scaling import NO_SCALING, Scaling
 from fastrnn.inputs.columns import Columns, check_shape, count_features, name_place
 from fastrnn.inputs.containers import open_container
 from fastrnn.inputs.frames import MISSING, is_frame
@@ -22,6 +24,9 @@ from fastrnn.inputs.list_cells import cells_of_lists
 from fastrnn.inputs.missing import Times
 from fastrnn.inputs.padding import ADVICE, cut_padding, padded_steps
 from fastrnn.inputs.sequence_frames import Frames
+
+_BLOCK = 2**18
+"""Numbers that are float64 at a time, where they are scaled."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,6 +56,8 @@ class Sequences:
         How many steps each sequence had before its padding was cut off.
     times : Times or None, default=None
         The times of the steps, where a column has them; it is not among the numbers.
+    scaling : Scaling, default=NO_SCALING
+        How the numbers were brought to the scale they have.
 
     Examples
     --------
@@ -73,6 +80,7 @@ class Sequences:
     columns: Columns | None = None
     padded_lengths: np.ndarray | None = None
     times: Times | None = None
+    scaling: Scaling = NO_SCALING
 
     @property
     def lengths(self) -> np.ndarray:
@@ -129,8 +137,9 @@ class Sequences:
         if times is not None:
             times = replace(times, numbers=times.numbers.take(rows))
         return Sequences(
-            _read_only(values), offsets, self.n_columns, ids, self.columns, times=times
-        )
+            _read_only(values), offsets, self.n_columns, ids, self.columns, times=times,
+            scaling=self.scaling,
+        )  # fmt: skip
 
 
 def as_sequences(
@@ -144,6 +153,8 @@ def as_sequences(
     allow_nan=False,
     padding=None,
     time_feature=None,
+    scaling=NO_SCALING,
+    weigh=None,
 ) -> Sequences:
     """Read sequences from everything that fastrnn accepts, and refuse everything else.
 
@@ -182,6 +193,12 @@ def as_sequences(
     time_feature : int, str or None, default=None
         Number or name of the column that has the time of each step: numbers, or in data frames
         dates. Nothing is checked but that they are numbers or dates.
+    scaling : Scaling, default=NO_SCALING
+        How numbers are scaled, in float64, before they become those of `dtype`.
+    weigh : callable or None, default=None
+        If it is given, `scaling` says only by which method, and the rest is learned of the numbers.
+        It is called with the sequences, without their numbers as yet, and returns the weights of
+        the steps, or None if they all weigh the same.
 
     Returns
     -------
@@ -254,9 +271,20 @@ def as_sequences(
         numeric.remove(time)
         numbers = _join(arrays, [time], np.dtype(np.float64))[:, 0]
         times = Times(numbers, time, source.has_dates)
-    with np.errstate(over="ignore"):  # reported by _check_finite, with its place
-        values = _join(arrays, numeric, dtype)
-    _check_finite(values, offsets, arrays, numeric, allow_nan, source)
+    length = int(lengths[0]) if is_table else None
+    check = partial(_check_finite, offsets=offsets, arrays=arrays, nan=allow_nan, source=source)
+    if scaling.method is not None and weigh is not None:
+        nothing = np.empty((offsets[-1], 0), dtype)
+        weight = weigh(Sequences(nothing, offsets, length, padded_lengths=padded_lengths))
+        found = _columns(arrays, numeric, len(nothing), check)
+        scaling = Scaling.learn(scaling.method, found, weight)
+    with np.errstate(over="ignore"):  # reported by the check, with its place
+        if scaling.method is None:
+            values = _join(arrays, numeric, dtype)
+        else:
+            values = np.empty((offsets[-1], len(numeric)), dtype)
+            _join_scaled(arrays, numeric, scaling, values)
+    check(values, numeric)
     ids = missing = None
     if chosen:
         ids, missing = _read_ids(arrays, offsets, chosen, columns, source, allow_nan)
@@ -266,8 +294,8 @@ def as_sequences(
         if missing is not None:
             ids = np.where(missing, columns.n_categories, ids)
         ids = _read_only(ids)
-    length = int(lengths[0]) if is_table else None
-    return Sequences(_read_only(values), offsets, length, ids, columns, padded_lengths, times)
+    values = _read_only(values)
+    return Sequences(values, offsets, length, ids, columns, padded_lengths, times, scaling)
 
 
 def _join(arrays, columns, dtype=None):
@@ -284,6 +312,41 @@ def _join(arrays, columns, dtype=None):
         return np.concatenate(arrays)
     values = np.empty((sum(map(len, arrays)), len(columns)), dtype)
     return np.concatenate(arrays, out=values, casting="unsafe")
+
+
+def _columns(arrays, columns, n_rows, check):
+    """Yield the numbers of each column as float64, which may belong to others, after a check."""
+    at_once = max(1, _BLOCK // n_rows)
+    for begin in range(0, len(columns), at_once):
+        some = columns[begin : begin + at_once]
+        block = _join(arrays, some, np.float64)
+        check(block, some)
+        yield from block.T
+
+
+def _join_scaled(arrays, columns, scaling, values):
+    """Write what `_join` returns, scaled, to values, without a copy of it all in float64."""
+    place = 0
+    for block in _blocks(arrays, columns):
+        scaling.apply(block, values[place : place + len(block)])
+        place += len(block)
+
+
+def _blocks(arrays, columns):
+    """Yield some columns of all sequences, some rows after the other, as new arrays of float64."""
+    width = arrays[0].shape[1]
+    n_rows, n, parts = max(1, _BLOCK // width), 0, []
+    if isinstance(arrays, np.ndarray) and arrays.flags.c_contiguous:
+        arrays = [arrays.reshape(-1, width)]
+    for array in arrays:
+        for begin in range(0, len(array), n_rows):
+            parts.append(array[begin : begin + n_rows])
+            n += len(parts[-1])
+            if n >= n_rows:
+                yield _join(parts, columns, np.float64)
+                n, parts = 0, []
+    if parts:
+        yield _join(parts, columns, np.float64)
 
 
 def _read_ids(arrays, offsets, chosen, columns, source, allow_nan):
@@ -349,12 +412,12 @@ def _check_table(shape, n_features, n_columns):
         )
 
 
-def _check_finite(values, offsets, arrays, numeric, allow_nan, source):
+def _check_finite(values, numeric, offsets, arrays, nan, source):
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(values.sum()):  # one pass without temporary; it may overflow, so look again
             return
     finite = np.isfinite(values)
-    if allow_nan:
+    if nan:
         finite |= np.isnan(values)
     if finite.all():
         return
@@ -364,9 +427,11 @@ def _check_finite(values, offsets, arrays, numeric, allow_nan, source):
     original = arrays[i][step, feature]
     if np.isfinite(original):
         fault = f"{original!s}, which does not fit into {values.dtype}"
+        with np.errstate(over="ignore"):
+            fault += " when it is scaled" * bool(np.isfinite(values.dtype.type(original)))
     else:
         fault = "NaN" if np.isnan(original) else str(original)
-    expected = "or NaN (not inf)" if allow_nan else "(neither NaN nor inf)"
+    expected = "or NaN (not inf)" if nan else "(neither NaN nor inf)"
     place, n_last = source.name(i, step, feature), padded_steps(arrays[i])
     advice = f": {GAPS}" if np.isnan(original) else ""
     if 0 < n_last == len(arrays[i]) - step and len(set(map(len, arrays))) == 1:

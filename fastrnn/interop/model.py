@@ -96,6 +96,8 @@ def read_model(est):
     """What exchange needs to know of an estimator of fastrnn, which must be fitted."""
     est.check_fitted()
     network, reader, task = est.network_, est.reader_, est.task_
+    if reader.scaling.method is not None:
+        raise ValueError(f"there is no export of scaling={reader.scaling.method!r}")
     kind = next((cls for cls in type(est).__mro__ if vars(cls).get("kind")), None)
     if kind is None or task.kind not in _ABOUT:
         raise TypeError(f"there is no export of what {type(est).__name__} answers")

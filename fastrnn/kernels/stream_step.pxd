@@ -52,6 +52,19 @@ cdef inline double number_at(const char* place, Kind kind) noexcept nogil:
     return <double>(<const int64_t*>place)[0]
 
 
+cdef inline double read_number(
+    const Plan* p,
+    const Input* given,
+    const char* row,   # of a stream
+    int64_t k,
+) noexcept nogil:
+    """The number that the network reads in place k, on its scale."""
+    cdef double value = number_at(row + p.sources[k] * given.column_stride, given.kind)
+    if p.center != NULL:
+        value = (value - p.center[k]) / p.deviation[k]
+    return value
+
+
 cdef inline bint all_finite(
     int64_t n,
     const floating* x,   # IN  (n,)
@@ -115,15 +128,12 @@ cdef inline bint read_input(
             first = 1 + p.forecast.mask
         if not p.gaps.is_plain:
             for k in range(p.gaps.n_values + p.gaps.has_time):
-                p.given[k] = number_at(row + p.sources[k] * given.column_stride, given.kind)
+                p.given[k] = read_number(p, given, row, k)
             if not read_gaps(&p.gaps, n, p.n_steps[n] == 0, p.given, read):
                 return False
             first = p.n_numbers
         for k in range(first, p.n_numbers):
-            value = number_at(row + p.sources[k] * given.column_stride, given.kind)
-            if p.center != NULL:
-                value = (value - p.center[k]) / p.deviation[k]
-            read[k] = <floating>value
+            read[k] = <floating>read_number(p, given, row, k)
             if read[k] - read[k] != 0:
                 return False
         for k in range(p.n_tables):

@@ -195,6 +195,7 @@ class Snapshot:
             _expect(self.n_values >= 0 and n_numbers == n_read, "the gaps")
             _expect(len(self.gaps.mean) == self.n_values * allows, "the gaps")
         _expect((self.center is None) == (self.deviation is None), "the scale of numbers")
+        _expect(self.center is None or (self.deviation > 0).all(), "the scale of numbers")
         _expect((self.scale is None) == (self.shift is None), "the scale of outputs")
         _expect(not self.is_flat or n_outputs == self.levels.n_learned, "the outputs")
         has_levels = forecast is not None or self.scale is not None
@@ -295,10 +296,20 @@ class Snapshot:
                 return f"{value}, but log=True needs values above 0"
         if np.isinf(value):
             return f"{value}, expected a finite number"
-        with np.errstate(over="ignore"):
-            if forecast is None and j != self.gaps.time and np.isinf(self.dtype.type(value)):
-                return f"{value}, which does not fit into {self.dtype}"
+        if forecast is None and j != self.gaps.time:
+            return self._fault_of_size(j, value)
         return None
+
+    def _fault_of_size(self, j, value):
+        """Say whether a number of column j is too large; None if it is not."""
+        with np.errstate(over="ignore"):
+            if self.center is None:
+                fits, scaled = np.isfinite(self.dtype.type(value)), ""
+            else:
+                k = self.sources.tolist().index(j)
+                fits = np.isfinite(self.dtype.type((value - self.center[k]) / self.deviation[k]))
+                scaled = " when it is scaled"
+        return None if fits else f"{value}, which does not fit into {self.dtype}{scaled}"
 
 
 def start_of(states):

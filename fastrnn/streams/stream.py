@@ -80,7 +80,7 @@ class Stream(StreamKernel):
         "c_0", ... are the states of each layer, "n_steps" says how many steps were read; "total" is
         the sum of the states with ``pooling="mean"``, "largest" their maximum with
         ``pooling="max"``, and "last" a forecaster's last observed value, scaled. With ``missing``
-        other than "error", "seen" are the last numbers that were not missing, and with
+        other than "error", "seen" are the last numbers that were not missing, scaled, and with
         `time_feature`, "time" is that of the last step; with "decay", "since" is how long numbers
         have been missing, in mean steps.
         """

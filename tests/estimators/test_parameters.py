@@ -199,8 +199,8 @@ WRONG = [
     ("class_weight", {"up": -1.0}, ValueError),
     ("class_weight", {"up": None}, ValueError),
     ("class_weight", [1.0, 2.0], TypeError),
+    ("scaling", "maxabs", ValueError),
     ("missing", "drop", ValueError),
-    ("missing", None, TypeError),
     ("time_feature", -1, ValueError),
     ("time_feature", 1.0, TypeError),
     ("time_feature", True, TypeError),
@@ -517,9 +517,8 @@ def test_parameter_has_an_effect(name):
 def test_every_parameter_is_known_to_have_an_effect():
     elsewhere = {"verbose", "warm_start", "n_jobs"}  # test_contract*.py
     ids = {"embedding_dim", "categorical_features"}  # test_tokens.py
-    padding = {"padding"}  # test_padding.py
-    gaps = {"missing", "time_feature"}  # test_missing.py
-    tested = {*SOMETIMES_USED, *ALWAYS_USED, *elsewhere, *ids, *padding, *gaps}
+    reading = {"padding", "missing", "time_feature", "scaling"}  # test_missing.py ...
+    tested = {*SOMETIMES_USED, *ALWAYS_USED, *elsewhere, *ids, *reading}
     assert tested == set(RNNClassifier().get_params())
 
 
