@@ -388,6 +388,26 @@ def test_progress_bar(ragged, capsys):
     assert "RNNClassifier - fit" in capsys.readouterr().out
 
 
+def test_progress_bars_of_a_search(ragged, capsys):
+    callback = pytest.importorskip("sklearn.callback", exc_type=ImportError)
+    pytest.importorskip("rich")
+    search = HalvingGridSearchCV(
+        learner(), {"cell": ["gru", "rnn"]}, cv=2, resource="max_iter", max_resources=4, factor=2
+    )
+    search.set_callbacks(callback.ProgressBar(max_propagation_depth=0)).fit(*ragged)
+    printed = capsys.readouterr().out
+    assert "HalvingGridSearchCV - halving-iteration #1" in printed
+    assert "RNNClassifier" not in printed
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_search_over_runs_that_are_made_to_end_warns_of_nothing(ragged):
+    grid = {"cell": ["gru", "lstm", "rnn"], "learning_rate_init": [0.001, 0.03]}
+    model = learner(learning_rate="cosine")
+    GridSearchCV(model, grid, cv=2).fit(*ragged)
+    HalvingGridSearchCV(model, grid, cv=2, resource="max_iter", max_resources=6).fit(*ragged)
+
+
 def test_callbacks_of_a_grid_search(ragged):
     callback = recorder()
     callback.max_propagation_depth = None
