@@ -166,14 +166,21 @@ def fitted_attributes(reader, task, network):
 
 
 def describe(estimator, reader, task, lengths=None, goes_on=False):
-    """The network that parameters, reader and task ask for, for sequences of these lengths."""
+    """The network that parameters, reader and task ask for, for sequences of these lengths.
+
+    Where training goes on, tables whose widths are left to the rule stay as wide as they are: a
+    file may have them from a version with another rule.
+    """
     before = estimator.network_.architecture if goes_on else None
+    embeddings = reader.tables(estimator)
+    if goes_on and estimator.embedding_dim is None and not reader.is_tied(estimator):
+        embeddings = before.embeddings
     sizes = estimator.hidden_layer_sizes
     sizes = tuple(map(int, [sizes] if isinstance(sizes, Integral) else sizes))
     return Architecture(
         **_ends(reader, task),
         **front_of(estimator, task, lengths, before),
-        embeddings=reader.tables(estimator),
+        embeddings=embeddings,
         tied=reader.is_tied(estimator),
         cell=estimator.cell,
         cell_options=cell_options(estimator),

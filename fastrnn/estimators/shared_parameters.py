@@ -89,8 +89,9 @@ class SharedParameters:
         """
         Each column of ids has a table with a vector for each id, which is learned; this is the
         length of the vectors, one for each column in a tuple. None leaves it to a rule of thumb,
-        ``min(600, round(1.6 * V ** 0.56))`` for V ids (fastai's), if `categorical_features` is set.
-        If that is None, every column of `X` is one of ids.
+        ``min(64, round(1.6 * V ** 0.56))`` for V ids, if `categorical_features` is set; where
+        training goes on, they keep the length they have. Given without `categorical_features`,
+        every column of `X` is one of ids.
         """,
     )
     categorical_features: Any = parameter(

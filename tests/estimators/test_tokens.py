@@ -5,8 +5,9 @@ import pickle
 import numpy as np
 import pytest
 
+import fastrnn
 from fastrnn import RNNClassifier, RNNRegressor
-from fastrnn.estimators import needs
+from fastrnn.estimators import needs, parameters
 from fastrnn.estimators.parameters import embedding_sizes
 from fastrnn.preprocessing import SequenceScaler, TokenEncoder
 
@@ -120,9 +121,9 @@ def test_embedding_is_a_product_with_one_hot_rows():
 
 
 def test_rule_of_thumb():
-    # min(600, round(1.6 * V ** 0.56)), by hand
-    sizes = embedding_sizes(None, (1, 2, 10, 1000, 1_000_000))
-    assert sizes == ((1, 2), (2, 2), (10, 6), (1000, 77), (1_000_000, 600))
+    # min(64, round(1.6 * V ** 0.56)), by hand
+    sizes = embedding_sizes(None, (1, 2, 10, 700, 1000, 1_000_000))
+    assert sizes == ((1, 2), (2, 2), (10, 6), (700, 63), (1000, 64), (1_000_000, 64))
     assert embedding_sizes(8, (3, 4)) == ((3, 8), (4, 8))
     assert embedding_sizes(np.int64(8), (3,)) == ((3, 8),)
     X, y = make_mixed()
@@ -130,6 +131,25 @@ def test_rule_of_thumb():
     assert [table.shape for table in model.network_.embeddings] == [(4, 3), (3, 3)]
     X, y = make_ids()
     model = learner(categorical_features="all", max_iter=1).fit(X, y)
+    assert model.network_.embeddings[0].shape == (6, 4)
+
+
+@pytest.mark.parametrize("what", ["warm_start", "partial_fit"])
+def test_tables_of_another_rule_stay_as_wide_as_they_are(what, monkeypatch, tmp_path):
+    X, y = make_ids()
+    with monkeypatch.context() as other:
+        other.setattr(parameters, "WIDEST_TABLE", 3)
+        model = learner(categorical_features="all", max_iter=1, learning_rate="constant").fit(X, y)
+    model.save(tmp_path / "model.fastrnn")
+    model = fastrnn.load(tmp_path / "model.fastrnn")
+    before = model.network_.embeddings[0].copy()
+    if what == "warm_start":
+        model.set_params(warm_start=True).fit(X, y)
+    else:
+        model.partial_fit(X, y)
+    assert model.network_.embeddings[0].shape == before.shape == (6, 3)
+    assert not np.array_equal(model.network_.embeddings[0], before)
+    model.set_params(warm_start=False).fit(X, y)
     assert model.network_.embeddings[0].shape == (6, 4)
 
 
