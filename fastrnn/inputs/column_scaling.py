@@ -104,10 +104,16 @@ class Scaling:
         center, factor = zip(*found, strict=True) if found else ((), ())
         return cls(method, center, factor)
 
+    @property
+    def rows(self):
+        """Center and factor as arrays."""
+        return np.array(self.center), np.array(self.factor)
+
     def apply(self, values, out):
         """Scale rows of numbers, float64, which are overwritten, into an array of any dtype."""
-        values -= self.center
-        values /= self.factor
+        center, factor = self.rows
+        values -= center
+        values /= factor
         out[...] = values
 
     def of(self, place):

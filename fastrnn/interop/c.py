@@ -57,8 +57,8 @@ def export_c(est, path, *, prefix=None):
 
     Notes
     -----
-    Arithmetic is that of ``float``. Weights of float32 are written exactly, those of
-    ``dtype="float64"`` are rounded. The same model gives the same text.
+    Arithmetic is that of ``float``, but numbers are scaled in ``double``. Weights of float32 are
+    written exactly, those of ``dtype="float64"`` are rounded. The same model gives the same text.
 
     Examples
     --------
@@ -99,7 +99,8 @@ def export_c(est, path, *, prefix=None):
     if model.plan is None:
         of_outputs = ["quantiles.h"] if len(model.levels or ()) > 1 else []
         of_outputs += ["rates.h"] if model.link == "rate" else []
-        readers = ["columns.h" if model.gaps.is_plain else "gaps.h", *of_outputs, "answers.h"]
+        of_numbers = ["units.h", "columns.h" if model.gaps.is_plain else "gaps.h"]
+        readers = [*of_numbers, *of_outputs, "answers.h"]
     runtime = _runtime("functions.h", f"cells/{code.cell}.h", *readers, "runtime.c")
     for file in (source, header):
         if file.is_dir():

@@ -29,7 +29,7 @@ class Description:
         Rows of the runtime's tables: numbers, and names of weights.
     numbers, ids : list of str
         What each number and each id of a step is.
-    weights : dict of str to ndarray of float32
+    weights : dict of str to ndarray of float32 or float64
         All arrays, by name.
     """
 
@@ -97,6 +97,10 @@ def _describe_columns(code):
     code.numbers = [f"column {j} of X" for j in numbers]
     code.ids = [of_id.format(j) for j in columns.ids]
     code.constants["N_FEATURES"] = len(numbers)
+    code.constants["CENTERED"] = int(bool(code.model.scaling.center))
+    if code.constants["CENTERED"]:
+        code.weights["number_center"] = np.array(code.model.scaling.center)
+        code.weights["number_factor"] = np.array(code.model.scaling.factor)
     if gaps.is_plain:
         return
     if gaps.allows:

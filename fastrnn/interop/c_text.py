@@ -279,7 +279,7 @@ typedef struct {{
         ]
         yield "\n".join(part for part in parts if part)
         for name, values in self._code.weights.items():
-            yield f"\nstatic const float {name}[{values.size}] = {{\n"
+            yield f"\nstatic const {_type_of(values)} {name}[{values.size}] = {{\n"
             yield from _rows(values)
             yield "};\n"
 
@@ -310,7 +310,8 @@ typedef struct {{
         """What happens to a step, one after the other."""
         code, pooling = self._code, self._model.architecture.pooling
         n_numbers, n_ids = self._size["N_FEATURES"], self._size["N_IDS"]
-        stages = [count(n_numbers, "number")] if n_numbers else []
+        scaled = ", scaled" * bool(self._model.scaling.center)
+        stages = [count(n_numbers, "number") + scaled] if n_numbers else []
         stages += [f"{count(n_ids, 'id')}, for each a vector"] if n_ids else []
         title = self._model.network.layers[0].cell.title
         stages += [f"{count(H, 'unit')} of {title}" for _, H, *_ in code.layers]
@@ -336,7 +337,8 @@ typedef struct {{
             id_columns = f"static const id_column id_columns[] = {{{_table(code.id_columns)}}};\n"
         pointers = ", ".join(f"*{name}" for name in code.parameters)
         weights = "".join(
-            f"static const float {name}[{values.size}];\n" for name, values in code.weights.items()
+            f"static const {_type_of(values)} {name}[{values.size}];\n"
+            for name, values in code.weights.items()
         )
         return f"""\
 typedef {self._prefix}_stream stream_type;
@@ -413,16 +415,22 @@ def _table(rows):
 
 def _rows(values):
     """The initializers of an array, a row of a matrix beginning in a line of its own."""
+    suffix = "f" if _type_of(values) == "float" else ""
     for row in np.atleast_2d(values):
-        literals = [_literal(number) for number in row.tolist()]
+        literals = [f"{_literal(number)}{suffix}," for number in row.tolist()]
         for begin in range(0, len(literals), _NUMBERS_A_LINE):
             yield "    " + " ".join(literals[begin : begin + _NUMBERS_A_LINE]) + "\n"
 
 
+def _type_of(values):
+    """The type that C has for an array's numbers."""
+    return "double" if values.dtype == np.float64 else "float"
+
+
 def _literal(number):
-    """Write a float in hexadecimal, which is exact, with a comma."""
+    """Write a number in hexadecimal, which is exact."""
     mantissa, exponent = number.hex().split("p")
-    return f"{mantissa.rstrip('0').rstrip('.')}p{exponent}f,"
+    return f"{mantissa.rstrip('0').rstrip('.')}p{exponent}"
 
 
 def class_literals(classes):

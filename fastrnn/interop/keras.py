@@ -137,7 +137,8 @@ def to_keras_weights(model):
         and Dense; for layers, of these alone. For each column of ids its table; for each layer and
         direction kernel, recurrent kernel and bias; kernel and bias of the head. The bias of a GRU
         with ``reset_after=True`` has two rows; the second is zero but for the candidate. The head
-        of a regressor gives the units of `y`. Arrays are copies.
+        of a regressor gives the units of `y`, and `scaling` becomes part of the weights of the
+        first layer. Arrays are copies.
 
     Raises
     ------
@@ -146,7 +147,8 @@ def to_keras_weights(model):
     TypeError
         If `model` is no such thing.
     ValueError
-        If Keras has no such cell, as ``cell="carry_lstm"`` is.
+        If Keras has no such cell, as ``cell="carry_lstm"`` is; or if `scaling` would be lost by
+        rounding, as that of numbers whose mean is many thousand times their deviation.
 
     See Also
     --------

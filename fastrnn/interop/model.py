@@ -7,6 +7,7 @@ import numpy as np
 
 from fastrnn.estimators import fitting
 from fastrnn.estimators.base import RNNBase
+from fastrnn.inputs.column_scaling import NO_SCALING, Scaling
 from fastrnn.inputs.columns import Columns
 from fastrnn.inputs.missing import NO_GAPS, Gaps
 from fastrnn.network.network import Network
@@ -48,6 +49,8 @@ class Model:
         Of "forecasts": how series are read and scaled.
     gaps : Gaps
         Otherwise: what is read of missing values and times.
+    scaling : Scaling
+        How numbers are scaled before.
     """
 
     kind: str
@@ -64,6 +67,7 @@ class Model:
     plan: Any = None
     covariates: Any = None
     gaps: Gaps = NO_GAPS
+    scaling: Scaling = NO_SCALING
 
     @property
     def architecture(self):
@@ -96,15 +100,13 @@ def read_model(est):
     """What exchange needs to know of an estimator of fastrnn, which must be fitted."""
     est.check_fitted()
     network, reader, task = est.network_, est.reader_, est.task_
-    if reader.scaling.method is not None:
-        raise ValueError(f"there is no export of scaling={reader.scaling.method!r}")
     kind = next((cls for cls in type(est).__mro__ if vars(cls).get("kind")), None)
     if kind is None or task.kind not in _ABOUT:
         raise TypeError(f"there is no export of what {type(est).__name__} answers")
     _check(network)
     about = _ABOUT[task.kind](reader, task)
-    columns, names, gaps = reader.columns, reader.step_names, reader.gaps
-    return Model(kind.__name__, network, columns, names, gaps=gaps, **about)
+    of_numbers = {"gaps": reader.gaps, "scaling": reader.scaling}
+    return Model(kind.__name__, network, reader.columns, reader.step_names, **of_numbers, **about)
 
 
 def _classes(reader, task):

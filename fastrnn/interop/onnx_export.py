@@ -49,7 +49,7 @@ def to_onnx(est):
       of the levels that were learned.
 
     With ``missing`` other than "error", a number that is missing is NaN in "X", and of a column of
-    V ids the id V stands for a missing one.
+    V ids the id V stands for a missing one. With `scaling` the model scales "X" itself.
 
     Metadata of the model (``metadata_props``) is JSON, as far as there is such a thing:
     "estimator", "fastrnn" (its version), "classes", "tokens", "features" and "id_features" (names),
@@ -164,6 +164,8 @@ def _add_reader(graph, model):
     lengths = graph.input("lengths", np.int64, ("n",), "Steps of each sequence, 1 to T.")
     steps = Steps(graph, lengths, graph.add("Shape", x or ids or times, start=1, end=2))
     x, ids = (value and graph.add("Transpose", value, perm=[1, 0, 2]) for value in (x, ids))
+    if model.scaling.center:
+        x = _scale(graph, model, x)
     factors = []
     if not gaps.is_plain:
         of_gaps = GapNodes(graph, model, x, times, steps)
@@ -178,6 +180,13 @@ def _add_reader(graph, model):
         if model.answers != "tokens":
             _add_labels(graph, model, probabilities, steps)
     return _metadata(model)
+
+
+def _scale(graph, model, x):
+    """Add the scaling of numbers, in float64."""
+    wide, (center, factor) = graph.cast(x, np.float64), model.scaling.rows
+    scaled = graph.add("Div", graph.add("Sub", wide, center), factor)
+    return graph.cast(scaled, model.network.dtype)
 
 
 def _metadata(model):

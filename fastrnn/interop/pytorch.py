@@ -168,7 +168,8 @@ def to_torch_state_dict(model, *, recurrent="recurrent", embedding="embedding", 
         itself. If the sizes of layers differ, they are an ``nn.ModuleList`` of recurrent modules of
         one layer each; tables of several columns of ids are an ``nn.ModuleList``, too.
         ``bias_ih`` has the biases and ``bias_hh`` is zero, but for the recurrent bias of the
-        candidate of a GRU. The head of a regressor gives the units of `y`. Arrays are copies.
+        candidate of a GRU. The head of a regressor gives the units of `y`, and `scaling` becomes
+        part of the weights of the first layer. Arrays are copies.
 
     Raises
     ------
@@ -178,7 +179,8 @@ def to_torch_state_dict(model, *, recurrent="recurrent", embedding="embedding", 
         If `model` is no such thing.
     ValueError
         If PyTorch has no such cell, such as ``cell="carry_lstm"``, or ``cell="gru"`` with
-        ``reset_after=False``.
+        ``reset_after=False``; or if `scaling` would be lost by rounding, as that of numbers whose
+        mean is many thousand times their deviation.
 
     See Also
     --------

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fastrnn.inputs.column_scaling import NO_SCALING
 from fastrnn.interop.model import adopt, is_estimator, read_model
 from fastrnn.network.cell import ZONEOUT
 from fastrnn.network.cells import CELLS
@@ -135,6 +136,8 @@ class Weights:
             ZONEOUT.name: ZONEOUT.default,
             **self.options,
         }
+        if "scaling" in defaults:
+            told["scaling"] = None
         if "pooling" in defaults and self.pooling is not None:
             told["pooling"] = self.pooling
         for name, value in told.items():
@@ -227,12 +230,12 @@ def weights_of(model, library):
                 "export the model to ONNX or C, or give its network_.layers"
             )
         layers, tables = exchanged.network.layers, exchanged.network.embeddings
-        head = exchanged.head
+        head, scaling = exchanged.head, exchanged.scaling
         if exchanged.answers == "numbers":
             head = _in_units(head, exchanged)
     else:
         layers = list(model) if isinstance(model, list | tuple) else [model]
-        tables, head = [], None
+        tables, head, scaling = [], None, NO_SCALING
     if not layers or not all(isinstance(layer, RecurrentLayer) for layer in layers):
         raise TypeError(f"expected a fitted estimator, or layers of fastrnn.layers, got {model!r}")
     for layer in layers:
@@ -250,7 +253,36 @@ def weights_of(model, library):
                 f"a layer has {above.input_size} inputs, but the one below {below.output_size} "
                 "outputs"
             )
-    return Weights(cell, dict(options), [layer.params for layer in layers], tables, head)
+    params = [layer.params for layer in layers]
+    if scaling.center:
+        params[0] = _with_scaling(params[0], scaling)
+    return Weights(cell, dict(options), params, tables, head)
+
+
+def _with_scaling(params, scaling):
+    """Parameters of a first layer that scale its numbers: W / factor, and b - center W / factor."""
+    (center, factor), dtype = scaling.rows, params["W"].dtype
+    if (np.abs(center) > 1e-3 / np.finfo(dtype).eps * factor).any():
+        j = int((np.abs(center) / factor).argmax())
+        raise ValueError(
+            f"scaling={scaling.method!r} cannot become part of the weights: number {j} has the "
+            f"center {center[j]:.6g} and the factor {factor[j]:.6g}, whose differences are lost in "
+            f"products of {dtype}. Scale numbers before, by reader_.scaling, and give "
+            "network_.layers"
+        )
+    scaled = dict(params)
+    for way in ("", "_reverse") if "W_reverse" in params else ("",):
+        W, b = (params[name + way].astype(np.float64) for name in ("W", "b"))
+        W[: len(factor)] /= factor[:, np.newaxis]
+        b -= center @ W[: len(factor)]
+        with np.errstate(over="ignore"):
+            scaled["W" + way], scaled["b" + way] = W.astype(dtype), b.astype(dtype)
+    if not all(np.isfinite(array).all() for array in scaled.values()):
+        raise ValueError(
+            f"scaling={scaling.method!r} cannot become part of the weights: they would not fit "
+            f"into {dtype}"
+        )
+    return scaled
 
 
 def _in_units(head, model):

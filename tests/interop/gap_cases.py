@@ -5,7 +5,9 @@ import numpy as np
 from fastrnn import RNNClassifier
 
 NAN = np.nan
-CHOICES = {
+CHOICES: dict = {
+    "numbers": {},
+    "ids": {"categorical_features": [2]},
     "gaps": {"missing": "mask"},
     "times": {"time_feature": 1},
     "gaps and times": {"missing": "mask", "time_feature": 1},
@@ -19,21 +21,24 @@ CHOICES = {
 }
 
 
-def make(choice, **params):
-    """A model and sequences of four columns: the second has times, the third ids below 4."""
-    params = CHOICES[choice] | params
+def make(choice, factor=1, shift=0, **params):
+    """A model and sequences of four columns: the second may have times, the third ids below 4.
+
+    Numbers are such as float32 has.
+    """
+    params = {"hidden_layer_sizes": 5} | CHOICES[choice] | params
     rng = np.random.default_rng(3)
     X = []
     for length in (4, 1, 7, 2, 7, 1):
-        x = rng.normal(size=(length, 4))
-        x[:, 2] = rng.integers(4, size=length)
+        x = np.float64(np.float32(rng.normal(size=(length, 4)) * factor + shift))
         x[:, params.get("categorical_features", [])] = rng.integers(4, size=(length, 1))
         if "missing" in params:
             x[rng.random(x.shape) < 0.3] = NAN
-        x[:, 1] = 1e6 + np.cumsum(rng.integers(0, 9, length))
+        if "time_feature" in params:
+            x[:, 1] = 1e6 + np.cumsum(rng.integers(0, 9, length))
         X.append(x)
     X[2][:2, params.get("categorical_features", [])] = [[0], [3]]
-    model = RNNClassifier(5, max_iter=1, n_iter_no_change=1, tol=9, random_state=0, **params)
+    model = RNNClassifier(max_iter=1, n_iter_no_change=1, tol=9, random_state=0, **params)
     model.fit(X, [0, 1] * 3)
     theta = model.network_.theta
     theta[...] = 0.7 * np.random.default_rng(9).standard_normal(theta.shape)

@@ -1,12 +1,12 @@
 /* Numbers that are read as they are. */
 
-#include "functions.h"
+#include "units.h"
 
 /* Whether the numbers of a step can be read. */
 static int are_numbers(const float *x)
 {
     for (int d = 0; d < N_FEATURES; d++)
-        if (!isfinite(x[d]))
+        if (!isfinite(in_units(x[d], d)))
             return 0;
     return 1;
 }
@@ -27,5 +27,6 @@ static void decay_states(const stream_type *stream, float *h, int n)
 static void read_numbers(const float *x, stream_type *stream, float *input)
 {
     (void)stream;
-    set(input, x, N_FEATURES);
+    for (int d = 0; d < N_FEATURES; d++)
+        input[d] = in_units(x[d], d);
 }

@@ -48,6 +48,7 @@ typedef struct {
 #define RELATIVE 1
 #define MARKS 1
 #define N_VALUES 1
+#define CENTERED 1
 #define TIME 1
 #define UNIT 60.0f
 #define DECAY 1
@@ -68,6 +69,7 @@ static const float W2[5 * 4 * 3], U2[3 * 4 * 3], b2[4 * 3], b_n2[3], p2[3 * 3];
 static const float g_x2[4 * 3], g_h2[4 * 3], g_c2[3], b_c2[3];
 static const float Wy[3 * 6], by[6], y_scale[6], y_mean[6];
 static const float table1[7 * 3], covariate_mean[1], covariate_scale[1], number_mean[1];
+static const double number_center[2], number_factor[2];
 static const float w_x[1], b_x[1], W_h[1 * 5], b_h[5];
 
 static const layer_type layers[] = {{6, 5, W1, U1, b1, b_n1, p1, g_x1, g_h1, g_c1, b_c1},

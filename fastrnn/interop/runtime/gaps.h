@@ -1,13 +1,18 @@
 /* Numbers that may be missing, and the time since the step before. */
 
-#include "functions.h"
+#include "units.h"
 
 /* Whether the numbers of a step can be read. */
 static int are_numbers(const float *x)
 {
-    for (int d = 0; d < N_FEATURES; d++)
-        if (d == TIME ? !isfinite(x[d]) || x[d] < 0.0f : MARKS ? isinf(x[d]) : !isfinite(x[d]))
+    int k = 0;
+
+    for (int d = 0; d < N_FEATURES; d++) {
+        const float value = d == TIME ? x[d] : in_units(x[d], k++);
+
+        if (d == TIME ? !isfinite(value) || value < 0.0f : MARKS ? isinf(value) : !isfinite(value))
             return 0;
+    }
     return 1;
 }
 
@@ -74,7 +79,7 @@ static void read_numbers(const float *x, stream_type *stream, float *input)
         }
 #if MARKS
         if (!isnan(x[d]))
-            stream->seen[k] = x[d];
+            stream->seen[k] = in_units(x[d], k);
 #if DECAY
         input[k] = decayed(stream, k, elapsed, isnan(x[d]));
 #else
@@ -82,7 +87,7 @@ static void read_numbers(const float *x, stream_type *stream, float *input)
 #endif
         input[N_FEATURES + k] = isnan(x[d]) ? 1.0f : 0.0f;
 #else
-        input[k] = x[d];
+        input[k] = in_units(x[d], k);
 #endif
         k++;
     }
