@@ -91,7 +91,7 @@ class CountedNetwork(Network):
         lesson = Lesson(
             self, _Nothing, None, None, None, None, minibatch, [seeds] * n_shards, n_threads=1
         )
-        nbytes += n_threads * self._count(learn)
+        nbytes += n_threads * (self._count(learn) + self._coarse_nbytes(batch))
         lesson.add_gradients(n_threads)
         nbytes += lesson.kept.work.nbytes
         return nbytes + n_shards * _indices_nbytes(n_sequences, n_rows)
@@ -117,7 +117,15 @@ class CountedNetwork(Network):
 
         nbytes = self._count(pack)
         one_thread = self._count(predict) + _indices_nbytes(n_sequences, n_rows)
-        return nbytes + n_threads * one_thread
+        return nbytes + n_threads * (one_thread + self._coarse_nbytes(batch))
+
+    def _coarse_nbytes(self, batch):
+        """Bytes of the indices of the batches that stages make of one."""
+        nbytes = 0
+        for stage in self.architecture.stages:
+            batch = batch.coarser(stage.stride)
+            nbytes += _indices_nbytes(len(batch.order), len(batch.rows))
+        return nbytes
 
 
 class _Nothing:
@@ -136,7 +144,7 @@ def _dry_batch(n_sequences, n_rows):
 
 class _DryBatch(PackedBatch):
     def coarser(self, stride):
-        return _dry_batch(len(self.order), max(len(self.order), -(-len(self.rows) // stride)))
+        return _dry_batch(len(self.order), len(self.order) * -(-len(self.alive) // stride))
 
 
 def _indices_nbytes(n_sequences, n_rows):

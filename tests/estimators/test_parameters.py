@@ -191,8 +191,7 @@ WRONG = [
     ("clip_norm", "1", TypeError),
     ("bptt_steps", 0, ValueError),
     ("bptt_steps", 5.0, TypeError),
-    ("dtype", "float16", ValueError),
-    ("dtype", np.float32, TypeError),
+    *[("dtype", *wrong) for wrong in (("float16", ValueError), (np.float32, TypeError))],
     ("n_jobs", 0, ValueError),
     ("n_jobs", 1.0, TypeError),
     ("class_weight", "even", ValueError),
@@ -230,8 +229,7 @@ WRONG_OF_OTHERS = [
     (RNNForecaster, "quantiles", (0.1, math.nan), ValueError),
     (RNNForecaster, "quantiles", ((0.1,), (0.5, 0.9)), ValueError),
     (RNNForecaster, "quantiles", 0.5, TypeError),
-    (RNNForecaster, "missing", "skip", ValueError),
-    (RNNForecaster, "missing", None, TypeError),
+    *[(RNNForecaster, "missing", *wrong) for wrong in (("skip", ValueError), (None, TypeError))],
     (RNNForecaster, "freq", "often", ValueError),
     (RNNForecaster, "freq", 0, ValueError),
     (RNNForecaster, "freq", [1], ValueError),
@@ -517,7 +515,8 @@ def test_parameter_has_an_effect(name):
 def test_every_parameter_is_known_to_have_an_effect():
     elsewhere = {"verbose", "warm_start", "n_jobs"}  # test_contract*.py
     ids = {"embedding_dim", "categorical_features"}  # test_tokens.py
-    reading = {"padding", "missing", "time_feature", "scaling"}  # test_missing.py ...
+    # test_missing.py, test_padding.py, test_number_scaling.py, test_long_sequences.py
+    reading = {"padding", "missing", "time_feature", "scaling", "stride", "conv"}
     tested = {*SOMETIMES_USED, *ALWAYS_USED, *elsewhere, *ids, *reading}
     assert tested == set(RNNClassifier().get_params())
 

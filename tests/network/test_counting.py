@@ -27,6 +27,10 @@ OPTIONS = {
     "dropout": {"dropout": 0.2, "recurrent_dropout": 0.3},
     "zoneout": {"cell_options": {"zoneout": 0.2}},
     "zoneout both ways": {"cell_options": {"zoneout": 0.2}, "bidirectional": True, "dropout": 0.2},
+    "patches": {"stride": 3},
+    "convolutions": {"stride": 2, "conv": ((4, 5, 2), (3, 2, 1)), "bidirectional": True},
+    "convolution of every step": {"conv": ((4, 3, 2),), "pooling": "steps", "dtype": "float64"},
+    "convolution of ids": {"conv": ((4, 3, 1),), "embeddings": ((9, 4),), "pooling": "max"},
     "dropout both ways": {"dropout": 0.2, "recurrent_dropout": 0.3, "bidirectional": True},
 }
 OPTION = pytest.mark.parametrize("name", OPTIONS)
@@ -66,6 +70,15 @@ def indices_nbytes(n, T):
     return 8 * (2 * n + T + T + n * T + n * T + n)
 
 
+def coarse_nbytes(network, n, T):
+    """Likewise of the batches that stages make."""
+    nbytes = 0
+    for stage in network.architecture.stages:
+        T = -(-T // stage.stride)
+        nbytes += indices_nbytes(n, T)
+    return nbytes
+
+
 @CELL
 @OPTION
 @pytest.mark.parametrize(("n", "n_shards"), [(1, 1), (6, 1), (48, 3)])
@@ -80,7 +93,8 @@ def test_a_lesson(cell, name, n, n_shards, workspaces):
     taken = sum(workspace.nbytes for workspace in workspaces)
     size = n // n_shards
     expected = counted.count_lesson((size, size * T), size * T, n_shards, 1)
-    assert taken == expected - n_shards * indices_nbytes(size, T)
+    indices = n_shards * indices_nbytes(size, T) + coarse_nbytes(real, size, T)
+    assert taken == expected - indices
 
 
 @CELL
@@ -93,7 +107,8 @@ def test_a_prediction(cell, name, n, workspaces):
     X = make_data(n, T, 3, len(real.architecture.id_tables), real.dtype)
     real.predict(X)
     taken = sum(workspace.nbytes for workspace in workspaces)
-    assert taken == counted.count_prediction(n, n * T, 1) - indices_nbytes(n, T)
+    indices = indices_nbytes(n, T) + coarse_nbytes(real, n, T)
+    assert taken == counted.count_prediction(n, n * T, 1) - indices
 
 
 @CELL
