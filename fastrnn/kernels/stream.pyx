@@ -38,6 +38,8 @@ from fastrnn.kernels.stream_plan cimport (
     Input,
     Layer,
     Plan,
+    Saved,
+    Stage,
     Table,
 )
 from fastrnn.kernels.stream_step cimport SHARD, STEP_BITS, advance
@@ -97,6 +99,8 @@ cdef class StreamKernel:
 
     def __dealloc__(self):
         free(self.plan.layers)
+        free(self.plan.stages)
+        free(self.plan.saved)
         free(self.plan.tables)
 
     cdef void* address(self, array):
@@ -122,13 +126,32 @@ cdef class StreamKernel:
         p.sources = <const int64_t*>self.address(snapshot.sources)
         p.center = <const double*>self.address(snapshot.center)
         p.deviation = <const double*>self.address(snapshot.deviation)
+        saved = room["saved"]
         free(p.layers)
+        free(p.stages)
+        free(p.saved)
         free(p.tables)
         p.n_layers, p.n_tables = len(snapshot.layers), len(snapshot.tables)
+        p.n_stages, p.n_saved = len(snapshot.stages), len(saved)
         p.layers = <Layer*>calloc(p.n_layers, sizeof(Layer))
+        p.stages = <Stage*>calloc(max(1, p.n_stages), sizeof(Stage))
+        p.saved = <Saved*>calloc(max(1, p.n_saved), sizeof(Saved))
         p.tables = <Table*>calloc(max(1, p.n_tables), sizeof(Table))
-        if p.layers == NULL or p.tables == NULL:
+        if NULL in (p.layers, p.stages, p.saved, p.tables):
             raise MemoryError("no memory for a stream")
+        for k, stage in enumerate(snapshot.stages):
+            p.stages[k].D, p.stages[k].K = stage.input_size, stage.output_size
+            p.stages[k].kernel, p.stages[k].left = stage.kernel, stage.left
+            p.stages[k].stride, p.stages[k].span = stage.stride, stage.span
+            p.stages[k].depth = stage.depth
+            p.stages[k].W, p.stages[k].b = self.address(stage.W), self.address(stage.b)
+            p.stages[k].recent = self.address(state[f"recent_{k}"])
+            p.stages[k].made = self.address(room["made"][k])
+        for k, (name, array) in enumerate(saved.items()):
+            p.saved[k].state = <char*>self.address(state[name])
+            p.saved[k].room = <char*>self.address(array)
+            p.saved[k].size = array.nbytes // len(array)
+        p.D, p.windows = snapshot.input_width, self.address(room["windows"])
         for k, layer in enumerate(snapshot.layers):
             cell = layer.cell
             p.layers[k].of_float, p.layers[k].of_double = cell.of_float, cell.of_double
@@ -155,6 +178,7 @@ cdef class StreamKernel:
         p.new_h, p.new_c = self.address(room["new_h"]), self.address(room["new_c"])
         p.pooled, p.outputs = self.address(room["pooled"]), self.address(room["outputs"])
         p.n_steps = <int64_t*>self.address(state["n_steps"])
+        p.n_read = <int64_t*>self.address(room["n_read"]) if p.n_stages > 0 else p.n_steps
         p.total = <double*>self.address(state.get("total"))
         p.largest = self.address(state.get("largest"))
         p.given = <double*>self.address(room["given"])

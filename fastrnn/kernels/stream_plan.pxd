@@ -34,6 +34,25 @@ cdef struct Layer:
     void* c              # (streams, H)
 
 
+cdef struct Stage:
+    # Before the first layer: a convolution, or a patch.
+    int64_t D, K           # columns that it reads, and makes
+    int64_t kernel, left   # rows of a window, and those before the one that it stands for
+    int64_t stride
+    int64_t span           # rows from that one on which must be there for a row to be final
+    int64_t depth          # left + span
+    const void* W          # (kernel * D, K), packed; NULL of a patch
+    const void* b          # (K,)
+    void* recent           # (streams, depth, D): the last rows that are final
+    void* made             # (most that are not final, shard, K)
+
+
+cdef struct Saved:
+    char* state            # (streams, size)
+    char* room             # (shard, size)
+    int64_t size           # bytes
+
+
 cdef struct Table:
     const void* values   # (rows, width)
     int64_t source       # column of the input that has the ids
@@ -70,12 +89,14 @@ cdef struct Plan:
     int64_t n_streams
     int64_t width          # columns of the input
     int64_t n_numbers      # columns that the network reads as numbers
-    int64_t n_layers, n_tables, n_outputs
+    int64_t n_layers, n_stages, n_tables, n_outputs, n_saved
     bint is_plain          # whether the input is read as it is
     const int64_t* sources   # (n_numbers,): column of the input
     const double* center     # (n_numbers,), or NULL if numbers are not scaled
     const double* deviation  # (n_numbers,)
     Layer* layers
+    Stage* stages
+    Saved* saved           # states of layers and pooling, if there are stages
     Table* tables
     Pooling pooling
     Link link
@@ -86,7 +107,9 @@ cdef struct Plan:
     const double* shift    # (values,)
     void* values           # (streams, n_numbers)
     int64_t* ids           # (streams, n_tables)
-    void* x                # (shard, D) of the first layer, if there are tables
+    int64_t D              # columns that are read of a step, with vectors of ids
+    void* x                # (shard, D), if there are tables
+    void* windows          # (shard, largest kernel * D of a stage)
     void* gates            # (shard, largest GH)
     void* h_U              # (shard, largest GH), for APART
     void* kept             # (shard, largest KH)
@@ -95,6 +118,7 @@ cdef struct Plan:
     void* pooled           # (shard, F), for MEAN
     void* outputs          # (shard, K), for AFFINE and FORECAST
     int64_t* n_steps       # (streams,)
+    int64_t* n_read        # (streams,): of them, or of the rows of stages, those that layers read
     double* total          # (streams, F), for MEAN
     void* largest          # (streams, F), for MAX
     Levels levels          # of the quantiles of each value, for AFFINE and FORECAST

@@ -18,6 +18,7 @@ cimport fastrnn.kernels.vector_math as vector_math
 from fastrnn.kernels.gaps cimport decay_states, read_gaps
 from fastrnn.kernels.links cimport rate, softmax_row
 from fastrnn.kernels.masks cimport zone_forward
+from fastrnn.kernels.stream_front cimport make_others, push, put_back, save_states
 from fastrnn.kernels.stream_plan cimport (
     AFFINE,
     DOUBLE,
@@ -209,24 +210,24 @@ cdef inline const floating* pool(
     """Count the step, and return what the head reads (rows, F)."""
     cdef:
         int64_t n, k
-        int64_t* n_steps = p.n_steps + begin
+        int64_t* n_read = p.n_read + begin
         floating* pooled = <floating*>p.pooled
         floating* largest = <floating*>p.largest + begin * F if p.largest != NULL else NULL
         double* total = p.total + begin * F if p.total != NULL else NULL
         floating share
         bint is_first
     for n in range(rows):
-        n_steps[n] += 1
+        n_read[n] += 1
     if p.pooling == MEAN:
         for n in range(rows):
-            share = <floating>(1.0 / n_steps[n])
+            share = <floating>(1.0 / n_read[n])
             for k in range(n * F, (n + 1) * F):
                 total[k] += h[k]
                 pooled[k] = <floating>total[k] * share
         return pooled
     if p.pooling == MAX:
         for n in range(rows):
-            is_first = n_steps[n] == 1
+            is_first = n_read[n] == 1
             for k in range(n * F, (n + 1) * F):
                 if is_first or h[k] > largest[k] or h[k] != h[k]:
                     largest[k] = h[k]
@@ -260,6 +261,50 @@ cdef inline double quantile(const Levels* levels, int64_t level) noexcept nogil:
     if levels.n_learned == 1:
         return levels.rising[0]
     return levels.rising[j - 1] * (1 - share) + levels.rising[j] * share
+
+
+cdef inline const floating* read_on(
+    Plan* p,
+    int64_t begin,       # first stream of the shard
+    int64_t rows,
+    const floating* x,   # IN  (rows, D)
+) noexcept nogil:
+    """All layers read a step; what the head reads."""
+    cdef:
+        int64_t k
+        Layer* layer = p.layers
+    for k in range(p.n_layers):
+        layer = &p.layers[k]
+        layer_step(p, layer, begin, rows, x, <floating*>p.gates)
+        x = <const floating*>layer.h + begin * layer.H
+    return pool(p, layer.H, begin, rows, x)
+
+
+cdef inline const floating* read_through_stages(
+    Plan* p,
+    int64_t begin,       # first stream of the shard, all of which have read as many steps
+    int64_t rows,
+    const floating* x,   # IN  (rows, D)
+) noexcept nogil:
+    """Stages and layers read a step; what the head reads, before `put_back`."""
+    cdef:
+        int64_t n, t, final = p.n_steps[begin] + 1, total = final, n_read = final
+        int64_t width = p.stages[p.n_stages - 1].K
+        const floating* pooled = NULL
+    for n in range(rows):
+        p.n_steps[begin + n] += 1
+    x = push(p, begin, rows, x, &n_read)
+    if x != NULL:
+        for n in range(rows):
+            p.n_read[begin + n] = n_read - 1
+        pooled = read_on(p, begin, rows, x)
+    save_states(p, begin, rows)
+    x = make_others(p, begin, rows, &final, &total, <floating*>p.windows)
+    for n in range(rows):
+        p.n_read[begin + n] = final
+    for t in range(total - final):
+        pooled = read_on(p, begin, rows, x + t * rows * width)
+    return pooled
 
 
 cdef inline void forecasts(
@@ -347,12 +392,12 @@ cdef inline bint advance(
     """A step of all streams; False, and nothing has changed, if the input may not be read or a
     stream cannot count another step."""
     cdef:
-        int64_t begin = 0, rows, n, k, column, D, beyond = 0
+        int64_t begin = 0, rows, n, k, column, D = p.D, beyond = 0
+        int64_t F = p.layers[p.n_layers - 1].H
         const floating* read = values
         const floating* x
         floating* joined = <floating*>p.x
         Table* table
-        Layer* layer = p.layers
         Kind own_kind = FLOAT if floating is float else DOUBLE
         int64_t row_size = p.width * sizeof(floating)
     for n in range(p.n_streams):
@@ -368,9 +413,13 @@ cdef inline bint advance(
         return False
     while begin < p.n_streams:
         rows = min(<int64_t>SHARD, p.n_streams - begin)
+        if p.n_stages > 0:
+            n = begin + 1
+            while n < begin + rows and p.n_steps[n] == p.n_steps[begin]:
+                n += 1
+            rows = n - begin
         x = read + begin * p.n_numbers
         if p.n_tables > 0:
-            D = p.layers[0].D
             for n in range(rows):
                 memcpy(joined + n * D, x + n * p.n_numbers, p.n_numbers * sizeof(floating))
                 column = n * D + p.n_numbers
@@ -385,12 +434,13 @@ cdef inline bint advance(
         if p.gaps.since != NULL:
             decay_states(&p.gaps, begin, rows, p.layers[0].H,
                          <floating*>p.layers[0].h + begin * p.layers[0].H)
-        for k in range(p.n_layers):
-            layer = &p.layers[k]
-            layer_step(p, layer, begin, rows, x, <floating*>p.gates)
-            x = <const floating*>layer.h + begin * layer.H
-        x = pool(p, layer.H, begin, rows, x)
-        answer(p, begin, rows, layer.H, x, result + begin * result_stride)
+        if p.n_stages > 0:
+            x = read_through_stages(p, begin, rows, x)
+        else:
+            x = read_on(p, begin, rows, x)
+        answer(p, begin, rows, F, x, result + begin * result_stride)
+        if p.n_stages > 0:
+            put_back(p, begin, rows)
         begin += rows
     if p.link == FORECAST:
         memcpy(p.forecast.last, p.forecast.new_last, p.n_streams * sizeof(double))

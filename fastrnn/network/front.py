@@ -51,6 +51,7 @@ class PatchStage:
     def __init__(self, input_size, stride):
         self.input_size, self.stride = input_size, stride
         self.kernel, self.left = stride, 0
+        self.params = {}
         self.output_size = stride * input_size + 1
 
     def shapes(self):

@@ -111,6 +111,26 @@ class LayerWeights:
     U_last: np.ndarray | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class StageWeights:
+    """A stage before the first layer as the kernel takes it, its weights in packed form.
+
+    A row that it makes is final once `span` rows have come from the one on that it stands for; its
+    window begins with the first of `depth` rows that end there. At most `most` rows are not final.
+    """
+
+    input_size: int
+    output_size: int
+    kernel: int
+    left: int
+    stride: int
+    span: int
+    depth: int
+    most: int
+    W: np.ndarray | None
+    b: np.ndarray | None
+
+
 @dataclass(eq=False)
 class Snapshot:
     """A model for streams, which is never written to."""
@@ -131,8 +151,6 @@ class Snapshot:
                 "a stream reads forward, but the model was fitted with bidirectional=True: its "
                 "second direction begins at the end of a sequence, which is not known yet"
             )
-        if network.front:
-            raise ValueError("there is no stream of a model with stride or conv")
         if network.head.link is None:
             raise ValueError(f"there is no stream of the head {network.head.kind!r}")
         self.dtype, self.pooling = network.dtype, network.pooling.kind
@@ -161,6 +179,8 @@ class Snapshot:
         self.tables = list(zip(embeddings, reading.id_sources, strict=True))
         self.decay = network.decay.arrays if network.decay else {}
         self.layers = [_pack_layer(layer) for layer in network.layers]
+        self.stages = _pack_stages(network.front.stages, self.dtype) if network.front else []
+        self.input_width = network.architecture.input_width
         self._check()
         width = network.pooling.width
         self.head = Workspace(self.dtype).packed("head", width, n_outputs)
@@ -224,6 +244,9 @@ class Snapshot:
         for k, layer in enumerate(self.network.layers):
             for name in layer.cell.states:
                 state[f"{name}_{k}"] = np.zeros((n_streams, layer.hidden_size), self.dtype)
+        for k, stage in enumerate(self.stages):
+            shape = (n_streams, stage.depth, stage.input_size)
+            state[f"recent_{k}"] = np.zeros(shape, self.dtype)
         state["n_steps"] = np.zeros(n_streams, np.int64)
         pooled = (n_streams, self.network.pooling.width)
         if self.pooling == "mean":
@@ -251,10 +274,20 @@ class Snapshot:
         gates = max(len(layer.b) for layer in self.layers)
         cell, has_tables = self.layers[0].cell, bool(self.tables)
         has_zones = self.layers[0].zoneout > 0
+        window = max((stage.kernel * stage.input_size for stage in self.stages), default=0)
+        saved = {}
+        if self.stages:
+            others = {"n_steps", *(f"recent_{k}" for k in range(len(self.stages)))}
+            state = self.new_state(rows)
+            saved = {name: array for name, array in state.items() if name not in others}
         return {
             "values": work.take("values", (n_streams, len(self.sources))),
             "ids": np.empty((n_streams, len(self.tables)), np.int64),
-            "x": work.take("x", (rows * has_tables, self.layers[0].input_size)),
+            "x": work.take("x", (rows * has_tables, self.input_width)),
+            "windows": work.take("windows", (rows, window)),
+            "made": [np.empty((s.most * rows, s.output_size), self.dtype) for s in self.stages],
+            "n_read": np.zeros(n_streams, np.int64),
+            "saved": saved,
             "gates": work.take("gates", (rows, gates)),
             "h_U": work.take("h_U", (rows * cell.is_apart, gates)),
             "kept": work.take("kept", (rows, cell.kept * units)),
@@ -398,3 +431,21 @@ def _pack_layer(layer):
         layer.of_cell(layer.params),
         *weights[0],
     )
+
+
+def _pack_stages(stages, dtype):
+    """The stages before the first layer, with their weights in packed form."""
+    packed, most = [], 0
+    for stage in stages:
+        span = max(stage.kernel - stage.left, stage.stride)
+        most = max(1, (most + span + stage.stride - 2) // stage.stride)
+        W, calls = stage.plan_forward(Workspace(dtype))
+        for _, factor in calls:
+            pack_factor(*factor)
+        packed.append(
+            StageWeights(
+                *(stage.input_size, stage.output_size, stage.kernel, stage.left, stage.stride),
+                *(span, stage.left + span, most, W, stage.params.get("b")),
+            )
+        )
+    return packed

@@ -82,7 +82,8 @@ class Stream(StreamKernel):
         ``pooling="max"``, and "last" a forecaster's last observed value, scaled. With ``missing``
         other than "error", "seen" are the last numbers that were not missing, scaled, and with
         `time_feature`, "time" is that of the last step; with "decay", "since" is how long numbers
-        have been missing, in mean steps.
+        have been missing, in mean steps. With `stride` or `conv`, "recent_0", ... are the last rows
+        that each of these reads, and all else is of rows that no later step can change.
         """
         return copy_of_state(self)
 
