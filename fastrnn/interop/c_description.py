@@ -1,14 +1,16 @@
 """What the C code of a model is made of, beside the runtime: sizes, choices, tables and weights."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from fastrnn.inputs.scaling import LOGS
-from fastrnn.interop.model import Model
+from fastrnn.interop.model import PARTS, Model
 from fastrnn.kernels.likelihoods import STEEPEST_RATE
 from fastrnn.network.cell import ZONEOUT
+from fastrnn.network.pooling import parts_of
 
 
 @dataclass(eq=False)
@@ -199,6 +201,11 @@ def options_of(layer, step):
 def _describe_outputs(code):
     """Pooling, the output layer, and what becomes of its outputs."""
     model, architecture = code.model, code.model.architecture
+    # Every step is the last one, as far as there are any.
+    parts = parts_of(architecture.pooling) or ("last",)
+    query = model.network.pooling.params.get("query")
+    if query is not None:
+        code.add_weights("query", query / math.sqrt(len(query)))
     if not architecture.tied:
         code.add_weights("Wy", model.head["W"])
     code.add_weights("by", model.head["b"])
@@ -211,9 +218,10 @@ def _describe_outputs(code):
             "STEEPEST": float(STEEPEST_RATE),
         }
     code.constants |= {
-        "POOL_MEAN": int(architecture.pooling == "mean"),
-        "POOL_MAX": int(architecture.pooling == "max"),
-        "EVERY_STEP": int(architecture.pooling == "steps"),
+        "N_POOLED": architecture.head_width,
+        # Of each part of the pooling where it stands, from 1 on; 0 if there is none.
+        **{f"POOL_{name.upper()}": 1 + parts.index(name) if name in parts else 0 for name in PARTS},
+        "EVERY_STEP": int(architecture.every_step),
         "N_OUTPUTS": architecture.n_outputs,
         "TIED": int(architecture.tied),
         "SOFTMAX": int(model.link == "softmax"),

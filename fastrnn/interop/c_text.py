@@ -5,6 +5,7 @@ import numpy as np
 from fastrnn import __version__
 from fastrnn.inputs.scaling import LOG1P, SHARE
 from fastrnn.interop.c_description import count
+from fastrnn.network.pooling import parts_of
 
 _NUMBERS_A_LINE = 5
 _LONGEST_STRING = 4095  # bytes of a literal that every C99 compiler takes (C99, 5.2.4.1)
@@ -21,6 +22,9 @@ _SCALES = {
 """What `fastrnn.inputs.scaling.learn_scale` learns, by name: factor and shift."""
 
 _LOGS = {False: "value", True: "log(value)", LOG1P: "sign(value) log(1 + |value| / unit)"}
+
+_PARTS = {"last": "last", "mean": "mean", "max": "maximum", "attention": "mean by attention"}
+"""What is read of the states of a sequence."""
 
 
 class Text:
@@ -136,6 +140,11 @@ typedef struct {{
             lines.append("double n_steps;")
         if size["POOL_MAX"]:
             lines.append(f"float max[{top}]; /* of the last layer's states */")
+        if size["POOL_ATTENTION"]:
+            lines.append(
+                f"double weighted[{top}], weight; /* sums of these, and of their weights */"
+            )
+            lines.append("float score; /* of the state that has the largest weight */")
         if self._plan is not None:
             lines.append(f"{self._prefix}_scale scale;")
             lines.append("float last; /* scaled value observed last */")
@@ -308,15 +317,16 @@ typedef struct {{
 
     def _stages(self):
         """What happens to a step, one after the other."""
-        code, pooling = self._code, self._model.architecture.pooling
+        code = self._code
         n_numbers, n_ids = self._size["N_FEATURES"], self._size["N_IDS"]
         scaled = ", scaled" * bool(self._model.scaling.center)
         stages = [count(n_numbers, "number") + scaled] if n_numbers else []
         stages += [f"{count(n_ids, 'id')}, for each a vector"] if n_ids else []
         title = self._model.network.layers[0].cell.title
         stages += [f"{count(H, 'unit')} of {title}" for _, H, *_ in code.layers]
-        if pooling in ("mean", "max"):
-            stages.append(f"{'mean' if pooling == 'mean' else 'maximum'} of its states")
+        parts = [_PARTS[name] for name in parts_of(self._model.architecture.pooling)]
+        if self._size["N_POOLED"] > self._size["H_TOP"] or not self._size["POOL_LAST"]:
+            stages.append(f"{' and '.join(parts)} of its states")
         return [*stages, f"output layer: {self._outputs()}"]
 
     def _constants(self):

@@ -12,7 +12,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from fastrnn.interop.weights import Weights, as_weight, cells_of, check_shape, in_order_here
+from fastrnn.interop.weights import (
+    Weights,
+    as_weight,
+    cells_of,
+    check_shape,
+    head_width,
+    in_order_here,
+)
 from fastrnn.network.cells import CELLS
 
 
@@ -195,6 +202,6 @@ def _read_as(arrays, n_tables, n_directions, reset_after, activation, estimator)
     while not layers or len(arrays) > 2 or len(arrays.peek(1)) == 2:
         layers.append(read_layer(arrays, width, n_directions, reset_after))
         width = n_directions * len(layers[-1][-1]["U"])
-    head = None if estimator is None else read_head(arrays, width)
+    head = None if estimator is None else read_head(arrays, head_width(estimator, width))
     arrays.end()
     return replace(join(layers, activation), tables=tables, head=head)

@@ -11,12 +11,13 @@ from fastrnn.inputs.column_scaling import NO_SCALING, Scaling
 from fastrnn.inputs.columns import Columns
 from fastrnn.inputs.missing import NO_GAPS, Gaps
 from fastrnn.network.network import Network
+from fastrnn.network.pooling import parts_of
 
 LINKS = ("identity", "softmax", "sigmoid", "rate")
 """What may become of the outputs of a linear map, as far as other programs are told how."""
 
-POOLINGS = ("last", "mean", "max", "steps")
-"""What heads see of the top layer, as far as other programs are told how."""
+PARTS = ("last", "mean", "max", "attention")
+"""What heads may see of a whole sequence, as far as other programs are told how."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +145,7 @@ _ABOUT = {
 
 def _check(network):
     """Refuse what other programs would be told wrong: what this module does not know."""
-    head, pooling = network.head, network.architecture.pooling
+    head = network.head
     if network.front:
         raise ValueError("there is no export of a model with stride or conv")
     if head.link not in LINKS:
@@ -154,5 +155,5 @@ def _check(network):
         )
     if unknown := head.params.keys() - {"W", "b"}:
         raise ValueError(f"there is no export of a head with the parameters {sorted(unknown)}")
-    if pooling not in POOLINGS:
-        raise ValueError(f"there is no export of pooling={pooling!r}, only of {list(POOLINGS)}")
+    if unknown := set(parts_of(network.architecture.pooling)) - set(PARTS):
+        raise ValueError(f"there is no export of pooling={min(unknown)!r}, only of {list(PARTS)}")

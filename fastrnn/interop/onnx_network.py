@@ -7,9 +7,12 @@ ONNX Runtime has the operators for float32 only: of a float64 network their inpu
 and weights are cast, and all the rest is float64.
 """
 
+import math
+
 import numpy as np
 
 from fastrnn.kernels.likelihoods import STEEPEST_RATE
+from fastrnn.network.pooling import parts_of
 
 
 class Steps:
@@ -293,6 +296,9 @@ class NetworkNodes:
         ]
         if network.decay:
             self._layers[0] = ScanNodes(graph, network.layers[0])
+        query = network.pooling.params.get("query")
+        if query is not None:
+            self._query = graph.constant((query / math.sqrt(len(query)))[:, np.newaxis])
         self._b = graph.constant(head["b"])
         if self._architecture.tied:
             self._W = graph.add("Transpose", self._tables[0], perm=[1, 0])
@@ -337,19 +343,35 @@ class NetworkNodes:
         return y, finals
 
     def pool(self, graph, y, states, steps):
-        """What the head sees of the results of `read`: (n, F), or (n, T, F) of every step."""
-        kind, add, dtype = self._architecture.pooling, graph.add, self._dtype
-        if kind == "steps":
-            return add("Transpose", y, perm=[1, 0, 2])
-        if kind == "last":
-            return self.last(graph, states)
-        nothing = dtype.type(0 if kind == "mean" else -np.inf)
-        y = add("Where", steps.are_there_by_time, y, nothing)
-        if kind == "max":
-            return add("ReduceMax", y, axes=[0], keepdims=0)
-        total = add("ReduceSum", y, np.array([0]), keepdims=0)
-        lengths = add("Unsqueeze", graph.cast(steps.lengths, dtype), np.array([1]))
-        return add("Div", total, lengths)
+        """What the head sees of the results of `read`: (n, parts F), or (n, T, F) of every step."""
+        if self._architecture.every_step:
+            return graph.add("Transpose", y, perm=[1, 0, 2])
+        pool = {"mean": self._mean, "max": self._max, "attention": self._attention}
+        parts = [
+            self.last(graph, states) if name == "last" else pool[name](graph, y, steps)
+            for name in parts_of(self._architecture.pooling)
+        ]
+        return parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=1)
+
+    def _mean(self, graph, y, steps):
+        """The mean of the states over the steps there are, (n, F)."""
+        y = graph.add("Where", steps.are_there_by_time, y, self._dtype.type(0))
+        total = graph.add("ReduceSum", y, np.array([0]), keepdims=0)
+        lengths = graph.add("Unsqueeze", graph.cast(steps.lengths, self._dtype), np.array([1]))
+        return graph.add("Div", total, lengths)
+
+    def _max(self, graph, y, steps):
+        """Their maximum, (n, F)."""
+        y = graph.add("Where", steps.are_there_by_time, y, self._dtype.type(-np.inf))
+        return graph.add("ReduceMax", y, axes=[0], keepdims=0)
+
+    def _attention(self, graph, y, steps):
+        """Their mean with the weights of attention, (n, F)."""
+        scores = graph.add("MatMul", y, self._query)
+        scores = graph.add("Where", steps.are_there_by_time, scores, self._dtype.type(-np.inf))
+        weighted = graph.add("Mul", graph.add("Softmax", scores, axis=0), y)
+        weighted = graph.add("Where", steps.are_there_by_time, weighted, self._dtype.type(0))
+        return graph.add("ReduceSum", weighted, np.array([0]), keepdims=0)
 
     def last(self, graph, states):
         """The last states of the top layer, (n, F), of those that `read` returned."""

@@ -18,6 +18,7 @@ from fastrnn.interop.weights import (
     cells_of,
     check_estimator,
     check_shape,
+    head_width,
     in_order,
     in_order_here,
     weights_of,
@@ -142,9 +143,8 @@ def from_torch(
     weights = Weights(cell, options, layers)
     first = _joined(stack[0], "weight_ih_l0")
     tables, head_weights = _read_ends(
-        module, tensors, rest, embedding, head, weights, first,
-        mixed=estimator.categorical_features is not None,
-    )  # fmt: skip
+        module, tensors, rest, embedding, head, weights, first, estimator
+    )
     weights = replace(weights, tables=tables, head=head_weights)
     meaning = {"classes": classes, "multilabel": multilabel, "tokens": tokens}
     return weights.to_estimator(estimator, meaning)
@@ -368,7 +368,7 @@ def _options(cell, modules, activation):
     return {"activation": known.pop()} if known else {}
 
 
-def _read_ends(module, tensors, rest, embedding, head, weights, first, *, mixed):
+def _read_ends(module, tensors, rest, embedding, head, weights, first, estimator):
     """The tables below recurrent layers and the head on top."""
     groups = {}
     for name in rest:
@@ -385,7 +385,7 @@ def _read_ends(module, tensors, rest, embedding, head, weights, first, *, mixed)
         for part, names in groups.items()
     }
     n_inputs = len(weights.layers[0]["W"])
-    n_states = len(weights.layers[-1]["U"]) * (1 + weights.bidirectional)
+    n_read = head_width(estimator, len(weights.layers[-1]["U"]) * (1 + weights.bidirectional))
 
     def may_be_table(part):
         shape = arrays[part]["weight"].shape
@@ -393,7 +393,7 @@ def _read_ends(module, tensors, rest, embedding, head, weights, first, *, mixed)
 
     def may_be_head(part):
         shape = arrays[part]["weight"].shape
-        return shape[1:] == (n_states,) and not hasattr(_submodule(module, part), "num_embeddings")
+        return shape[1:] == (n_read,) and not hasattr(_submodule(module, part), "num_embeddings")
 
     embedding, head = _find_ends(arrays, embedding, head, may_be_table, may_be_head)
     tables = []
@@ -405,6 +405,7 @@ def _read_ends(module, tensors, rest, embedding, head, weights, first, *, mixed)
         tables.append(arrays[part]["weight"])
         check_shape(f"{part}.weight", tables[-1], ("V", "E"), what="ids and their vectors")
     width = sum(table.shape[1] for table in tables)
+    mixed = estimator.categorical_features is not None
     if tables and (width > n_inputs or (width < n_inputs and not mixed)):
         advice = "; categorical_features must say which columns are ids" * (width < n_inputs)
         names = " and ".join(f"{part}.weight" for part in embedding)
@@ -413,7 +414,7 @@ def _read_ends(module, tensors, rest, embedding, head, weights, first, *, mixed)
         )
     W = arrays[head]["weight"]
     name = _joined(head, "weight")
-    check_shape(name, W, ("K", n_states), what="outputs and states of the top layer")
+    check_shape(name, W, ("K", n_read), what="outputs and states of the top layer")
     b = arrays[head].get("bias", np.zeros(len(W), W.dtype))
     check_shape(_joined(head, "bias"), b, (len(W),))
     return tables, {"W": W.T, "b": b}

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from fastrnn.estimators.parameters import parameters_of
 from fastrnn.inputs.column_scaling import NO_SCALING
 from fastrnn.interop.model import adopt, is_estimator, read_model
+from fastrnn.network import pooling
 from fastrnn.network.cell import ZONEOUT
 from fastrnn.network.cells import CELLS
 from fastrnn.network.recurrent import ZEROS, RecurrentLayer
@@ -56,8 +58,8 @@ class Weights:
         Vectors of ids; the first layer reads the numbers of a step, then these.
     head : dict of str to ndarray, or None
         "W" (F, K) and "b" (K,).
-    pooling : {"last", "mean", "max", "steps"} or None
-        What the head reads, if that is known.
+    pooling : str or None
+        What the head reads, if that is known: "last", "mean", "max" or "steps".
     """
 
     cell: str
@@ -184,6 +186,19 @@ def check_estimator(estimator):
         raise TypeError(f"estimator must be one such as RNNClassifier(), got {what} {shown}")
 
 
+def head_width(estimator, n_states):
+    """How many numbers the head of an estimator reads, where the top layer has so many."""
+    kind = pooling.EVERY_STEP
+    if known := parameters_of(type(estimator)).get("pooling"):
+        kind = estimator.pooling
+        known.check(kind)
+    if own := pooling.shapes(kind, n_states):
+        raise ValueError(
+            f"pooling={kind!r} has weights of its own, {sorted(own)}, which are not among these"
+        )
+    return n_states * max(1, len(pooling.parts_of(kind)))
+
+
 def as_weight(name, value):
     """Read an array, or a tensor of PyTorch, as finite floats of the type that loses nothing."""
     for method in ("detach", "cpu"):
@@ -228,6 +243,11 @@ def weights_of(model, library):
             raise ValueError(
                 f"what the network reads of missing values and times is no part of {library}: "
                 "export the model to ONNX or C, or give its network_.layers"
+            )
+        if exchanged.network.pooling.params:
+            raise ValueError(
+                f"pooling={exchanged.architecture.pooling!r} has weights that are no part of "
+                f"{library}: export the model to ONNX or C, or give its network_.layers"
             )
         layers, tables = exchanged.network.layers, exchanged.network.embeddings
         head, scaling = exchanged.head, exchanged.scaling

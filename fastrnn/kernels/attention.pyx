@@ -24,34 +24,6 @@ from libc.stdint cimport int64_t
 
 from fastrnn.kernels.links cimport softmax_row
 
-cdef enum:
-    LANES = 16  # sums side by side, so that one need not wait for the other
-
-
-cdef inline floating dot(
-    int64_t n,
-    const floating* x,   # IN  (n,)
-    const floating* y,   # IN  (n,)
-) noexcept nogil:
-    """x . y"""
-    cdef:
-        floating[LANES] sums
-        floating total = 0
-        int64_t k = 0, lane
-    for lane in range(LANES):
-        sums[lane] = 0
-    while k + LANES <= n:
-        for lane in range(LANES):
-            sums[lane] += x[k + lane] * y[k + lane]
-        k += LANES
-    while k < n:
-        total += x[k] * y[k]
-        k += 1
-    for lane in range(LANES):
-        total += sums[lane]
-    return total
-
-
 cdef inline void add_scaled(
     int64_t n,
     floating factor,

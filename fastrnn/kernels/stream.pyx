@@ -23,6 +23,7 @@ cimport fastrnn.kernels.vector_math as vector_math
 from fastrnn.kernels.recurrence cimport Cell
 from fastrnn.kernels.stream_plan cimport (
     AFFINE,
+    ATTENTION,
     DOUBLE,
     FLOAT,
     FORECAST,
@@ -47,7 +48,7 @@ from fastrnn.kernels.stream_step cimport SHARD, STEP_BITS, advance
 SHARD_ROWS = SHARD
 MAX_STEPS = <int64_t>1 << STEP_BITS
 
-POOLINGS = {"last": LAST, "steps": LAST, "mean": MEAN, "max": MAX}
+PARTS = {"last": LAST, "mean": MEAN, "max": MAX, "attention": ATTENTION}
 LINKS = {
     "identity": IDENTITY,
     "softmax": SOFTMAX,
@@ -167,7 +168,10 @@ cdef class StreamKernel:
         for k, (table, source) in enumerate(snapshot.tables):
             p.tables[k].values, p.tables[k].source = self.address(table), source
             p.tables[k].rows, p.tables[k].width = snapshot.n_ids[k], table.shape[1]
-        p.pooling, p.link = POOLINGS[snapshot.pooling], LINKS[snapshot.link]
+        p.n_parts, p.link = len(snapshot.parts), LINKS[snapshot.link]
+        for k, part in enumerate(snapshot.parts):
+            p.parts[k] = PARTS[part]
+        p.query = self.address(snapshot.query)
         p.head, p.head_b = self.address(snapshot.head), self.address(snapshot.head_b)
         p.n_outputs = len(snapshot.head_b)
         p.scale = <const double*>self.address(snapshot.scale)
@@ -181,6 +185,9 @@ cdef class StreamKernel:
         p.n_read = <int64_t*>self.address(room["n_read"]) if p.n_stages > 0 else p.n_steps
         p.total = <double*>self.address(state.get("total"))
         p.largest = self.address(state.get("largest"))
+        p.score = <double*>self.address(state.get("score"))
+        p.weight = <double*>self.address(state.get("weight"))
+        p.weighted = <double*>self.address(state.get("weighted"))
         p.given = <double*>self.address(room["given"])
         learned = snapshot.gaps
         p.gaps.is_plain, p.gaps.allows = learned.is_plain, learned.allows

@@ -10,7 +10,7 @@ from fastrnn.kernels.gaps cimport Gaps
 from fastrnn.kernels.vector_math cimport CellFunctions
 
 cdef enum Pooling:
-    LAST, MEAN, MAX
+    LAST, MEAN, MAX, ATTENTION
 
 cdef enum Link:
     IDENTITY, SOFTMAX, SIGMOID, RATE, AFFINE, FORECAST
@@ -98,7 +98,8 @@ cdef struct Plan:
     Stage* stages
     Saved* saved           # states of layers and pooling, if there are stages
     Table* tables
-    Pooling pooling
+    int64_t n_parts          # of the pooling, 0 if the head reads the states as they are
+    Pooling parts[4]
     Link link
     const void* head       # (F, K), packed
     const void* head_b     # (K,)
@@ -115,12 +116,16 @@ cdef struct Plan:
     void* kept             # (shard, largest KH)
     void* new_h            # (shard, largest H), the states without zoneout, if there is any
     void* new_c            # (shard, largest H)
-    void* pooled           # (shard, F), for MEAN
+    void* pooled           # (shard, F for each part)
     void* outputs          # (shard, K), for AFFINE and FORECAST
     int64_t* n_steps       # (streams,)
     int64_t* n_read        # (streams,): of them, or of the rows of stages, those that layers read
     double* total          # (streams, F), for MEAN
     void* largest          # (streams, F), for MAX
+    const void* query      # (F,), for ATTENTION
+    double* score          # (streams,), for ATTENTION: the largest so far
+    double* weight         # (streams,): the sum of all
+    double* weighted       # (streams, F)
     Levels levels          # of the quantiles of each value, for AFFINE and FORECAST
     Forecast forecast
     Gaps gaps

@@ -15,6 +15,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
 cimport fastrnn.kernels.vector_math as vector_math
+from fastrnn.kernels.attention cimport attention_step
 from fastrnn.kernels.gaps cimport decay_states, read_gaps
 from fastrnn.kernels.links cimport rate, softmax_row
 from fastrnn.kernels.masks cimport zone_forward
@@ -24,6 +25,7 @@ from fastrnn.kernels.stream_plan cimport (
     DOUBLE,
     FLOAT,
     FORECAST,
+    LAST,
     MAX,
     MEAN,
     RATE,
@@ -35,6 +37,7 @@ from fastrnn.kernels.stream_plan cimport (
     Layer,
     Levels,
     Plan,
+    Pooling,
     Table,
 )
 from fastrnn.kernels.team cimport all_of
@@ -200,6 +203,39 @@ cdef inline void layer_step(
                          <const floating*>p.new_c, c, c)
 
 
+cdef inline void pool_part(
+    Plan* p,
+    Pooling part,
+    int64_t F,
+    int64_t n,            # which stream
+    const floating* h,    # IN   (F,), after the step
+    floating* pooled,     # OUT  (F,)
+) noexcept nogil:
+    """What one part of the pooling makes of the steps of a stream so far."""
+    cdef:
+        int64_t k
+        bint is_first = p.n_read[n] == 1
+        floating share = <floating>(1.0 / p.n_read[n])
+        floating* largest
+        double* total
+    if part == LAST:
+        memcpy(pooled, h, F * sizeof(floating))
+    elif part == MEAN:
+        total = p.total + n * F
+        for k in range(F):
+            total[k] += h[k]
+            pooled[k] = <floating>total[k] * share
+    elif part == MAX:
+        largest = <floating*>p.largest + n * F
+        for k in range(F):
+            if is_first or h[k] > largest[k] or h[k] != h[k]:
+                largest[k] = h[k]
+        memcpy(pooled, largest, F * sizeof(floating))
+    else:
+        attention_step(F, h, <const floating*>p.query, is_first, p.score + n, p.weight + n,
+                       p.weighted + n * F, pooled)
+
+
 cdef inline const floating* pool(
     Plan* p,
     int64_t F,
@@ -207,32 +243,18 @@ cdef inline const floating* pool(
     int64_t rows,
     const floating* h,   # IN  (rows, F), after the step
 ) noexcept nogil:
-    """Count the step, and return what the head reads (rows, F)."""
+    """Count the step, and return what the head reads: (rows, F for each part)."""
     cdef:
         int64_t n, k
-        int64_t* n_read = p.n_read + begin
         floating* pooled = <floating*>p.pooled
-        floating* largest = <floating*>p.largest + begin * F if p.largest != NULL else NULL
-        double* total = p.total + begin * F if p.total != NULL else NULL
-        floating share
-        bint is_first
     for n in range(rows):
-        n_read[n] += 1
-    if p.pooling == MEAN:
-        for n in range(rows):
-            share = <floating>(1.0 / n_read[n])
-            for k in range(n * F, (n + 1) * F):
-                total[k] += h[k]
-                pooled[k] = <floating>total[k] * share
-        return pooled
-    if p.pooling == MAX:
-        for n in range(rows):
-            is_first = n_read[n] == 1
-            for k in range(n * F, (n + 1) * F):
-                if is_first or h[k] > largest[k] or h[k] != h[k]:
-                    largest[k] = h[k]
-        return largest
-    return h
+        p.n_read[begin + n] += 1
+    if p.n_parts == 0:
+        return h
+    for n in range(rows):
+        for k in range(p.n_parts):
+            pool_part(p, p.parts[k], F, begin + n, h + n * F, pooled + (n * p.n_parts + k) * F)
+    return pooled
 
 
 cdef inline void sort_quantiles(
@@ -393,7 +415,7 @@ cdef inline bint advance(
     stream cannot count another step."""
     cdef:
         int64_t begin = 0, rows, n, k, column, D = p.D, beyond = 0
-        int64_t F = p.layers[p.n_layers - 1].H
+        int64_t F = max(1, p.n_parts) * p.layers[p.n_layers - 1].H
         const floating* read = values
         const floating* x
         floating* joined = <floating*>p.x

@@ -20,7 +20,7 @@ EVERY_STEP = "steps"
 class Part(ABC):
     """A row (F,) for each sequence, from column `first` of what is pooled on.
 
-    ``params`` has its parameters by name, views of the network's.
+    ``params`` are those of the pooling by name, views of the network's, its own among them.
     """
 
     needs_outputs = True
@@ -191,8 +191,9 @@ class Pooling:
         self.width = width * max(1, len(self.parts))
         self.needs_outputs = self.every_step or any(part.needs_outputs for part in self.parts)
         self.time_may_be_cut = self.every_step or not self.needs_outputs
+        self.params = params or {}
         for part in self.parts:
-            part.params = {name: params[name] for name in part.shapes(width)}
+            part.params = self.params
 
     def n_rows(self, batch):
         """How many rows the head reads of a packed batch."""

@@ -15,6 +15,7 @@ from fastrnn.inputs.tokens import Spelling
 from fastrnn.kernels.recurrence import Cell
 from fastrnn.kernels.stream import MAX_STEPS, SHARD_ROWS, pack_factor, pack_factor_transposed
 from fastrnn.kernels.workspace import Workspace
+from fastrnn.network.pooling import EVERY_STEP, is_of_parts, parts_of
 
 __all__ = ["Forecast", "Levels", "Reading", "Snapshot", "checked_state", "start_of"]
 
@@ -153,7 +154,12 @@ class Snapshot:
             )
         if network.head.link is None:
             raise ValueError(f"there is no stream of the head {network.head.kind!r}")
-        self.dtype, self.pooling = network.dtype, network.pooling.kind
+        self.dtype = network.dtype
+        kind = network.architecture.pooling
+        _expect(kind == EVERY_STEP or is_of_parts(kind), "the pooling")
+        # The last states alone are read as they are.
+        self.parts = () if kind == "last" else parts_of(kind)
+        self.query = network.pooling.params.get("query")
         n_numbers, n_outputs = len(reading.sources), network.head.n_outputs
         self.width, self.n_ids, self.gaps = reading.width, reading.n_ids, reading.gaps
         self.n_values = reading.width - len(reading.n_ids) - (self.gaps.time is not None)
@@ -248,11 +254,14 @@ class Snapshot:
             shape = (n_streams, stage.depth, stage.input_size)
             state[f"recent_{k}"] = np.zeros(shape, self.dtype)
         state["n_steps"] = np.zeros(n_streams, np.int64)
-        pooled = (n_streams, self.network.pooling.width)
-        if self.pooling == "mean":
+        pooled = (n_streams, self.network.architecture.width)
+        if "mean" in self.parts:
             state["total"] = np.zeros(pooled)
-        elif self.pooling == "max":
+        if "max" in self.parts:
             state["largest"] = np.zeros(pooled, self.dtype)
+        if "attention" in self.parts:
+            state["score"], state["weight"] = np.zeros(n_streams), np.zeros(n_streams)
+            state["weighted"] = np.zeros(pooled)
         if self.forecast is not None:
             state["last"] = np.zeros(n_streams)
         if self.gaps.allows:

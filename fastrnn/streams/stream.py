@@ -78,12 +78,14 @@ class Stream(StreamKernel):
 
         A dict of arrays with a row for each stream: "h_0", "h_1", ... and, of cells that have one,
         "c_0", ... are the states of each layer, "n_steps" says how many steps were read; "total" is
-        the sum of the states with ``pooling="mean"``, "largest" their maximum with
-        ``pooling="max"``, and "last" a forecaster's last observed value, scaled. With ``missing``
-        other than "error", "seen" are the last numbers that were not missing, scaled, and with
-        `time_feature`, "time" is that of the last step; with "decay", "since" is how long numbers
-        have been missing, in mean steps. With `stride` or `conv`, "recent_0", ... are the last rows
-        that each of these reads, and all else is of rows that no later step can change.
+        the sum of the states where "mean" is part of the `pooling`, "largest" their maximum where
+        "max" is, and "weighted" their sum with weights relative to that of the largest "score"
+        where "attention" is, "weight" the sum of these; "last" is a forecaster's last observed
+        value, scaled. With ``missing`` other than "error", "seen" are the last numbers that were
+        not missing, scaled, and with `time_feature`, "time" is that of the last step; with "decay",
+        "since" is how long numbers have been missing, in mean steps. With `stride` or `conv`,
+        "recent_0", ... are the last rows that each of these reads, and all else is of rows that no
+        later step can change.
         """
         return copy_of_state(self)
 

@@ -104,6 +104,7 @@ class TestClassifier:
             {"cell": "gru", "reset_after": False},
             {"cell": "carry_lstm", "candidate_activation": "tanh", "carry_bias_init": 1.5},
             {"pooling": "mean", "forget_bias_init": 0.0},
+            {"pooling": "attention+max", "bidirectional": True},
             {"pooling": "max", "bptt_steps": 2, "clip_norm": np.inf, "n_iter_no_change": np.inf},
             {"class_weight": {"up": 2.0}, "batch_size": np.int64(7), "tol": np.float32(0.5)},
             {"hidden_layer_sizes": [3, 2], "solver": "sgd", "learning_rate": "invscaling"},

@@ -38,7 +38,7 @@ def make_network(torch, kind, D, H, *, K, V=None, pooling="last", ways=1, dtype=
             self.recurrent = getattr(torch.nn, name)(
                 D, H, num_layers=2, bidirectional=ways == 2, **options
             )
-            self.head = torch.nn.Linear(ways * H, K)
+            self.head = torch.nn.Linear(ways * H * (1 + pooling.count("+")), K)
 
         def forward(self, sequences):
             """Outputs of each sequence by itself, (K,) or (T, K)."""
@@ -53,7 +53,8 @@ def make_network(torch, kind, D, H, *, K, V=None, pooling="last", ways=1, dtype=
                     "mean": states.mean(0),
                     "max": states.max(0).values,
                     "steps": states,
-                }[pooling]
+                }
+                read = torch.cat([read[part] for part in pooling.split("+")], dim=-1)
                 results.append(self.head(read).detach())
             return results
 

@@ -70,6 +70,24 @@ def test_cells_and_poolings(cell, pooling, compiler_name, tmp_path):
         assert_same(compiled, model, x, model.predict_proba)
 
 
+@pytest.mark.parametrize(
+    "pooling", ["attention", "max+mean", "last+max", "attention+max+last+mean"]
+)
+def test_more_poolings(pooling, tmp_path, compiler):
+    model = classifier(hidden_layer_sizes=(4, 6), cell="lstm", pooling=pooling)
+    compiled = Compiled(model, tmp_path, compiler)
+    for x in make_sequences(3, seed=1):
+        assert_same(compiled, model, x, model.predict_proba)
+
+
+def test_attention_with_scores_of_any_size(tmp_path, compiler):
+    model = classifier(pooling="attention")
+    model.network_.pooling.params["query"][...] *= 1e4
+    compiled = Compiled(model, tmp_path, compiler)
+    for x in make_sequences(3, seed=1):
+        assert_same(compiled, model, x, model.predict_proba)
+
+
 @pytest.mark.parametrize("cell", ZONED)
 def test_zoneout(cell, tmp_path, compiler):
     model = classifier(hidden_layer_sizes=(4, 6), pooling="mean", **ZONED[cell])
@@ -272,7 +290,7 @@ def test_streams_do_not_know_of_each_other(tmp_path, compiler):
     np.testing.assert_array_equal(said, alone)
 
 
-@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention", "max+last+attention+mean"])
 def test_reset_and_copies(pooling, tmp_path, compiler):
     compiled = Compiled(classifier(pooling=pooling), tmp_path, compiler)
     (x,) = make_sequences(1, seed=3)
@@ -377,7 +395,7 @@ int main(void)
 """
 
 
-@pytest.mark.parametrize("case", [*CHOICES, "mean", "max", "steps", "ids"])
+@pytest.mark.parametrize("case", [*CHOICES, "mean", "max", "attention+last", "steps", "ids"])
 def test_sanitizers(case, tmp_path, compiler):
     (tmp_path / "probe.c").write_text("int main(void)\n{\n    return 0;\n}\n")
     probe = shlex.split(f"{compiler} {SANITIZERS} probe.c -o probe")

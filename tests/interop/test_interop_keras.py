@@ -254,6 +254,14 @@ class TestLists:
         assert np.array_equal(clf.network_.embeddings[1], given[1])
         assert all(map(np.array_equal, to_keras_weights(clf), given))
 
+    def test_what_is_pooled_stands_side_by_side(self):
+        given = arrays((3, 8), (2, 8), (8,), (4, 2), (2,))
+        clf = from_keras(given, RNNClassifier(pooling="mean+max"))
+        assert clf.network_.architecture.pooling == "mean+max"
+        assert all(map(np.array_equal, to_keras_weights(clf), given))
+        with pytest.raises(ValueError, match=r"has weights of its own, \['query'\], which are not"):
+            from_keras(given, RNNClassifier(pooling="mean+attention"))
+
     def test_a_fitted_estimator(self):
         rng = np.random.default_rng(0)
         X, y = rng.normal(size=(20, 5, 3)), rng.normal(50, 20, size=20)

@@ -156,7 +156,7 @@ class TestLayers:
 class TestEstimators:
     @DTYPES
     @BOTH
-    @pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+    @pytest.mark.parametrize("pooling", ["last", "mean", "max", "max+mean"])
     @pytest.mark.parametrize("kind", KINDS)
     def test_classifier(self, torch, kind, pooling, bidirectional, dtype, atol):
         network = make_network(
@@ -419,6 +419,10 @@ class TestToTorch:
                 to_torch_state_dict(layer)
         with pytest.raises(ValueError, match="not fitted"):
             to_torch_state_dict(RNNClassifier())
+        X, y = sample_of_classes()
+        clf = RNNClassifier(4, pooling="attention").partial_fit(X, y, ["a", "b", "c"])
+        with pytest.raises(ValueError, match="'attention' has weights that are no part of PyTorch"):
+            to_torch_state_dict(clf)
         for wrong in (3, [], [3], fastrnn.RNNClassifier):
             with pytest.raises(TypeError, match=r"expected a fitted estimator, or layers"):
                 to_torch_state_dict(wrong)

@@ -212,6 +212,18 @@ class TestRefusals:
         with pytest.raises(ValueError, match="multilabel=True needs several outputs"):
             from_torch(state_dict(prefix="lstm.", K=1), RNNClassifier(), multilabel=True)
 
+    @pytest.mark.parametrize(
+        ("pooling", "message"),
+        [
+            ("max+attention", r"pooling='max\+attention' has weights of its own, \['query'\]"),
+            ("mean+max", r"^fc.weight has shape \(2, 4\), expected \(K, 8\)"),
+            ("mean+", "pooling must be one of 'last', .* got 'mean\\+'"),
+        ],
+    )
+    def test_of_poolings(self, pooling, message):
+        with pytest.raises(ValueError, match=message):
+            from_torch(WHOLE, RNNClassifier(pooling=pooling))
+
     def test_of_types(self):
         with pytest.raises(TypeError, match="expected floating-point numbers"):
             from_torch(changed(BARE, bias_ih_l0=np.ones(16, int)))

@@ -120,6 +120,23 @@ def test_classifier(cell, bidirectional, sizes, pooling, dtype):
 
 
 @DTYPES
+@pytest.mark.parametrize(
+    "pooling", ["attention", "max+mean", "last+max", "attention+max+last+mean"]
+)
+@BOTH
+def test_more_poolings(bidirectional, pooling, dtype):
+    X = sequences(0, 0, 0)
+    options = {"cell": "gru", "bidirectional": bidirectional, "pooling": pooling, "dtype": dtype}
+    clf = shuffle_weights(RNNClassifier((5, 4), **options, max_iter=1).fit(X, LABELS))
+    padded = numbers(X, dtype)
+    outputs = run(clf, X=padded, lengths=LENGTHS)
+    assert_close(outputs["probabilities"], clf.predict_proba(X))
+    for x, length in zip(padded, LENGTHS, strict=True):
+        x[length:] = 1e30  # what stands in the padding does not matter
+    assert_close(run(clf, X=padded, lengths=LENGTHS)["probabilities"], outputs["probabilities"])
+
+
+@DTYPES
 @BOTH
 @EVERY_CELL
 def test_sizes_of_one(cell, bidirectional, dtype):

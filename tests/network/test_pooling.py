@@ -116,6 +116,27 @@ class TestGradient:
             assert grad[k] == pytest.approx(slope, rel=1e-6, abs=1e-10)
 
     @KIND
+    @BOTH
+    def test_of_the_inputs(self, kind, bidirectional):
+        network = make_network(
+            "gru", bidirectional=bidirectional, pooling=kind, loss="squared_error"
+        )
+        sequences = make_sequences()
+        values = sequences.values.copy()
+        factors = np.random.default_rng(5).standard_normal((len(LENGTHS), 3))
+        actual = network.input_gradients(sequences, lambda places, outputs: factors[places])
+        expected = np.empty_like(actual)
+        for place, value in np.ndenumerate(sequences.values):
+            sums = []
+            for distance in -1e-5, 1e-5:
+                values[place] = value + distance
+                moved = Sequences(values, sequences.offsets)
+                sums.append((factors * network.predict(moved)).sum())
+            values[place] = value
+            expected[place] = (sums[1] - sums[0]) / 2e-5
+        np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-9)
+
+    @KIND
     def test_truncation_cuts_layers_alone(self, kind):
         network, task = make_network("lstm", pooling=kind), make_task(9)
         exact, grad = loss_and_grad(network, task)

@@ -75,15 +75,34 @@ def test_every_prefix(cell, sizes, pooling, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "pooling", ["attention", "max+mean", "attention+last", "last+max+attention"]
+)
+@pytest.mark.parametrize("sizes", [6, (5, 20)])
+def test_every_prefix_of_more_poolings(sizes, pooling, dtype):
+    model = classifier(sizes, cell="gru", pooling=pooling, dtype=dtype)
+    assert_follows(model, draw(dtype=dtype), model.predict_proba)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_attention_with_scores_of_any_size(dtype):
+    """The largest score comes early, late or in between: no weight overflows, none is lost."""
+    model = classifier(pooling="attention", dtype=dtype, cell="gru")
+    model.network_.named_views(model.network_.theta)["pooling.query"][...] *= 1e4
+    assert_follows(model, draw(40, dtype=dtype), model.predict_proba)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("cell", ZONED.values(), ids=ZONED.keys())
 def test_zoneout(cell, dtype):
     model = classifier((5, 4), pooling="mean", dtype=dtype, **cell)
     assert_follows(model, draw(dtype=dtype), model.predict_proba)
 
 
+@pytest.mark.parametrize("pooling", ["mean", "attention+max"])
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", "carry_lstm"])
-def test_more_streams_than_a_block(cell):
-    model = classifier((40, 24), cell=cell, pooling="mean")
+def test_more_streams_than_a_block(cell, pooling):
+    model = classifier((40, 24), cell=cell, pooling=pooling)
     X = draw(2 * SHARD_ROWS + 3, 4)
     stream = model.stream(len(X))
     for t in range(4):

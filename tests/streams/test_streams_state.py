@@ -22,6 +22,7 @@ from test_streams import (
 import fastrnn
 from fastrnn.estimators import RNNForecaster, RNNLanguageModel, RNNRegressor
 from fastrnn.kernels.stream import MAX_STEPS
+from fastrnn.network import Network
 from fastrnn.streams import Stream
 from fastrnn.streams.snapshot import Levels
 
@@ -29,7 +30,7 @@ from fastrnn.streams.snapshot import Levels
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 
 
-@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
 @pytest.mark.parametrize(
     ("which", "rows"),
     [
@@ -83,7 +84,7 @@ def test_reset_of_streams_that_are_not_there():
             stream.reset(which)
 
 
-@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 def test_state_is_a_copy_that_can_be_set(cell, pooling):
     model, X = classifier((6, 5), cell=cell, pooling=pooling), draw()
@@ -444,9 +445,16 @@ def test_readings_that_do_not_fit(name):
         pickle.loads(pickle.dumps(_Altered(stream, reading=reading)))
 
 
+def _of_pooling(kind):
+    architecture = replace(numbers_from_ids().network_.architecture)
+    object.__setattr__(architecture, "pooling", kind)
+    return Network(architecture)
+
+
 ALTERED_MODELS = {
     "scale of another length": lambda: {"scale": np.ones(3)},
     "scale without shift": lambda: {"shift": None},
+    "pooling that is none": lambda: {"network": _of_pooling("max+max+max+max+max")},
     "several outputs as one": lambda: {"is_flat": True},
     "levels of other outputs": lambda: {"levels": Levels(3, np.ones(1, int), np.ones(1))},
     "levels beyond": lambda: {"levels": Levels(2, np.full(1, 2), np.ones(1))},

@@ -11,6 +11,8 @@ typedef struct {
     float state[16];
     double sum[3], n_steps;
     float max[3];
+    double weighted[3], weight;
+    float score;
     struct {
         float shift, factor, season[4];
     } scale;
@@ -32,8 +34,11 @@ typedef struct {
 #define H_LARGEST 5
 #define STATE_SIZE 16
 #define H_TOP 3
-#define POOL_MEAN 1
-#define POOL_MAX 0
+#define N_POOLED 12
+#define POOL_LAST 1
+#define POOL_MEAN 2
+#define POOL_MAX 3
+#define POOL_ATTENTION 4
 #define TIED 0
 #define SOFTMAX 1
 #define SIGMOID 0
@@ -67,7 +72,7 @@ static const float W1[6 * 4 * 5], U1[5 * 4 * 5], b1[4 * 5], b_n1[5], p1[3 * 5];
 static const float g_x1[4 * 5], g_h1[4 * 5], g_c1[5], b_c1[5];
 static const float W2[5 * 4 * 3], U2[3 * 4 * 3], b2[4 * 3], b_n2[3], p2[3 * 3];
 static const float g_x2[4 * 3], g_h2[4 * 3], g_c2[3], b_c2[3];
-static const float Wy[3 * 6], by[6], y_scale[6], y_mean[6];
+static const float query[3], Wy[12 * 6], by[6], y_scale[6], y_mean[6];
 static const float table1[7 * 3], covariate_mean[1], covariate_scale[1], number_mean[1];
 static const double number_center[2], number_factor[2];
 static const float w_x[1], b_x[1], W_h[1 * 5], b_h[5];

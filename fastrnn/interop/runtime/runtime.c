@@ -37,6 +37,27 @@ INLINE void step_layer(const layer_type *layer, const float *x, float *state)
 #define STEP_LAYER STEP_CELL
 #endif
 
+#if POOL_ATTENTION
+/* Add a state with its weight, exp(score), to the sums; all weights are relative to the largest. */
+static void attend(stream_type *stream, const float *h)
+{
+    float score = 0.0f;
+    double before = 1.0, now = 1.0;
+
+    for (int j = 0; j < H_TOP; j++)
+        score += h[j] * query[j];
+    if (score > stream->score) {
+        before = exp((double)stream->score - (double)score);
+        stream->score = score;
+    } else {
+        now = exp((double)score - (double)stream->score);
+    }
+    for (int j = 0; j < H_TOP; j++)
+        stream->weighted[j] = before * stream->weighted[j] + now * (double)h[j];
+    stream->weight = before * stream->weight + now;
+}
+#endif
+
 /* Read a step: go through every layer. If a number or an id is not acceptable return -1, and leave
    the stream as it was. */
 static int advance(stream_type *stream, const float *x, const int *ids)
@@ -74,36 +95,52 @@ static int advance(stream_type *stream, const float *x, const int *ids)
     for (int j = 0; j < H_TOP; j++)
         stream->sum[j] += (double)below[j];
     stream->n_steps += 1.0;
-#elif POOL_MAX
+#endif
+#if POOL_MAX
     for (int j = 0; j < H_TOP; j++)
         if (below[j] > stream->max[j])
             stream->max[j] = below[j];
 #endif
+#if POOL_ATTENTION
+    attend(stream, below);
+#endif
     return 0;
+}
+
+/* What the output layer reads of the steps so far. A part of the pooling, if there is one, stands
+   at the place that its number says, from 1 on. */
+static void pool(const stream_type *stream, float *pooled)
+{
+#if POOL_LAST
+    set(pooled + (POOL_LAST - 1) * H_TOP, stream->state + STATE_SIZE - N_STATES * H_TOP, H_TOP);
+#endif
+#if POOL_MEAN
+    for (int j = 0; j < H_TOP; j++)
+        pooled[(POOL_MEAN - 1) * H_TOP + j] = (float)(stream->sum[j] / stream->n_steps);
+#endif
+#if POOL_MAX
+    set(pooled + (POOL_MAX - 1) * H_TOP, stream->max, H_TOP);
+#endif
+#if POOL_ATTENTION
+    for (int j = 0; j < H_TOP; j++)
+        pooled[(POOL_ATTENTION - 1) * H_TOP + j] = (float)(stream->weighted[j] / stream->weight);
+#endif
 }
 
 /* What the output layer says of the steps so far. */
 static void read_out(const stream_type *stream, float *y)
 {
-#if POOL_MEAN
-    float pooled[H_TOP];
+    float pooled[N_POOLED];
 
-    for (int j = 0; j < H_TOP; j++)
-        pooled[j] = (float)(stream->sum[j] / stream->n_steps);
-#elif POOL_MAX
-    const float *pooled = stream->max;
-#else
-    const float *pooled = stream->state + STATE_SIZE - N_STATES * H_TOP;
-#endif
-
+    pool(stream, pooled);
     set(y, by, N_OUTPUTS);
 #if TIED
     /* The weights are the vectors of the tokens. */
     for (int k = 0; k < N_OUTPUTS; k++)
-        for (int j = 0; j < H_TOP; j++)
-            y[k] += pooled[j] * table1[k * H_TOP + j];
+        for (int j = 0; j < N_POOLED; j++)
+            y[k] += pooled[j] * table1[k * N_POOLED + j];
 #else
-    add_product(y, N_OUTPUTS, pooled, H_TOP, Wy, N_OUTPUTS);
+    add_product(y, N_OUTPUTS, pooled, N_POOLED, Wy, N_OUTPUTS);
 #endif
     if (SOFTMAX)
         softmax(y, N_OUTPUTS);
@@ -121,8 +158,15 @@ static void reset(stream_type *stream)
     for (int j = 0; j < H_TOP; j++)
         stream->sum[j] = 0.0;
     stream->n_steps = 0.0;
-#elif POOL_MAX
+#endif
+#if POOL_MAX
     fill(stream->max, -INFINITY, H_TOP);
+#endif
+#if POOL_ATTENTION
+    for (int j = 0; j < H_TOP; j++)
+        stream->weighted[j] = 0.0;
+    stream->weight = 0.0;
+    stream->score = -INFINITY;
 #endif
     begin(stream);
 }
