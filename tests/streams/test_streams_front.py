@@ -56,7 +56,7 @@ def assert_follows(model, stream, X, begin=0):
 
 
 @FRONT
-@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention+max"])
 @pytest.mark.parametrize("dtype", TOLERANCE)
 def test_every_prefix(front, pooling, dtype):
     model = fit(pooling=pooling, dtype=dtype, cell="gru", **front)
@@ -78,7 +78,7 @@ def test_cells_with_zoneout(cell):
 
 @FRONT
 def test_streams_that_have_read_unequal_numbers_of_steps(front):
-    model = fit(dtype="float64", pooling="mean", **front)
+    model = fit(dtype="float64", pooling="mean+attention", **front)
     X, stream = draw(4, 25, seed=2), model.stream(4)
     begun = np.zeros(4, int)
     for t in range(25):
@@ -109,7 +109,7 @@ def test_ids_and_gaps():
 
 @FRONT
 def test_states_are_copied_set_and_pickled(front):
-    model = fit(dtype="float64", pooling="mean", **front)
+    model = fit(dtype="float64", pooling="mean+attention", **front)
     X, stream = draw(2, 20, seed=1), model.stream(2)
     for t in range(7):
         stream.step(X[:, t])
