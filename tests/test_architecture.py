@@ -32,8 +32,8 @@ ROOMS = {
     "conll_files ucr_files ts_files tsf_files arff_files formats reading recordings generated",
     "metrics": "",
     "preprocessing": "",
-    "training": "state budget progress solvers checkpoints stopping plans objective full_batch "
-    "loop",
+    "training": "state budget progress solvers checkpoints stopping unlearned plans objective "
+    "full_batch loop",
     "memory": "",
     "inspection": "",
     "streams": "snapshot steps stream",

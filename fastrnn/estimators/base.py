@@ -179,7 +179,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         Warns
         -----
         ConvergenceWarning
-            If `max_iter` ended training before the loss converged.
+            If nothing was learned, or `max_iter` ended training before the loss converged.
         UserWarning
             If numbers of validation data are far from those of `X`.
         """

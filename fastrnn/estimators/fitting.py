@@ -27,6 +27,10 @@ from fastrnn.network.recurrent import ZEROS
 from fastrnn.standin import as_generator
 from fastrnn.training.loop import History, Settings, TrainingState, train
 
+NOTHING_TO_LEARN = 1e-4
+"""Loss of the same answer everywhere that leaves nothing to learn: targets do not vary, or but for
+what has next to no weight."""
+
 
 def fit(estimator, X, y, sample_weight, validation, file, shown=None):
     """Train until it is done; callbacks see `X`, or what is shown instead.
@@ -61,6 +65,16 @@ def fit(estimator, X, y, sample_weight, validation, file, shown=None):
     def validate():
         return task.validate(network, scored, estimator.n_jobs)
 
+    def constant_loss(n_minibatches):
+        if task.may_stay_constant:
+            return None
+        constant = network.head.constant_loss(lessons.values, lessons.weight)
+        if constant is None or constant < NOTHING_TO_LEARN:
+            return None
+        total = lessons.weight.sum(dtype=np.float64) / n_minibatches
+        squares = np.square(network.theta, dtype=np.float64).sum(where=network.decayed)
+        return constant + 0.5 * network.alpha * float(squares / total)
+
     def fitted_so_far():
         return fitted_attributes(reader, task, copy.deepcopy(network))
 
@@ -70,7 +84,7 @@ def fit(estimator, X, y, sample_weight, validation, file, shown=None):
         history = train(
             network, sequences, lessons.values, lessons.weight, settings, state,
             windows=task.window(estimator.bptt_steps), validate=scored and validate,
-            watch=watch, begun=begun, keep=file and file.keep,
+            watch=watch, begun=begun, keep=file and file.keep, constant_loss=constant_loss,
         )  # fmt: skip
         keep(estimator, reader, task, network, state)
         _set_history(estimator, history, goes_on)

@@ -148,7 +148,7 @@ class RNNLanguageModel(LanguageModelParameters, RNNBase):
         Warns
         -----
         ConvergenceWarning
-            If `max_iter` ended training before the loss converged.
+            If nothing was learned, or `max_iter` ended training before the loss converged.
         """
         file = open_checkpoints(self, checkpoint, checkpoint_every, resume)
         validation = ValidationData.of(validation_data, X_val)

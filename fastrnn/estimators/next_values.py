@@ -247,6 +247,7 @@ class NextValueTask(Task):
 
     kind = "next_values"
     every_step = True
+    may_stay_constant = True  # of many series nothing more can be told than that they go on so
 
     @classmethod
     def learn(cls, y, lessons, sample_weight, parameters):

@@ -84,6 +84,7 @@ class Task:
     others: ClassVar[tuple[type, ...]] = ()
     every_step = False
     many_labels = False  # whether an answer is any number of labels
+    may_stay_constant = False  # whether outputs that are the same everywhere may be the best
     keeps_outputs = True  # all at once, to score them
     scores_loss = False  # early stopping looks at minus the loss, instead of `score`
     head_options: ClassVar[dict] = {}

@@ -14,7 +14,7 @@ from fastrnn.kernels.losses import (
     squared_error,
 )
 from fastrnn.network import likelihoods
-from fastrnn.network.linear_head import LinearHead
+from fastrnn.network.linear_head import LinearHead, mean_of_columns
 
 __all__ = ["HEADS"]
 
@@ -28,6 +28,9 @@ class Softmax(LinearHead):
     def loss_and_grad(self, outputs, target, weight, places, total, batch=None):
         return softmax_log_loss(outputs, target, weight, places, total, outputs)
 
+    def constant_loss(self, target, weight):
+        return _entropy(np.bincount(target, weight) / weight.sum(dtype=np.float64))
+
 
 class Sigmoid(LinearHead):
     """Labels, any number of them: target is (n, K) of 0 and 1, predictions are probabilities."""
@@ -38,6 +41,10 @@ class Sigmoid(LinearHead):
     def loss_and_grad(self, outputs, target, weight, places, total, batch=None):
         return binary_log_loss(outputs, target, weight, places, total, outputs)
 
+    def constant_loss(self, target, weight):
+        shares = np.average(target.astype(np.float64), axis=0, weights=weight)
+        return _entropy(shares) + _entropy(1.0 - shares)
+
 
 class SquaredError(LinearHead):
     """Values: target is (n, K), NaN where there is none; half the squared error, their mean."""
@@ -46,6 +53,9 @@ class SquaredError(LinearHead):
 
     def loss_and_grad(self, outputs, target, weight, places, total, batch=None):
         return squared_error(outputs, target, weight, places, total, outputs)
+
+    def constant_loss(self, target, weight):
+        return mean_of_columns(_variance, target, weight) / 2
 
 
 class Quantiles(LinearHead):
@@ -69,6 +79,30 @@ class Quantiles(LinearHead):
 
     def loss_and_grad(self, outputs, target, weight, places, total, batch=None):
         return quantile_loss(outputs, target, weight, places, total, outputs, self._levels)
+
+    def constant_loss(self, target, weight):
+        return mean_of_columns(self._spread, target, weight)
+
+    def _spread(self, values, weight):
+        """The loss of the best constants, times the sum of weights."""
+        order = np.argsort(values)
+        values, weight = values[order], weight[order]
+        totals = np.cumsum(weight)
+        places = np.searchsorted(totals, self._levels * totals[-1])
+        above = values - values[places, np.newaxis]
+        levels = self._levels[:, np.newaxis]
+        losses = np.maximum(levels * above, (levels - 1.0) * above) @ weight
+        return losses.mean()
+
+
+def _entropy(shares):
+    shares = shares[shares > 0]
+    return float(-(shares * np.log(shares)).sum())
+
+
+def _variance(values, weight):
+    """The variance times the sum of weights."""
+    return (weight * (values - np.average(values, weights=weight)) ** 2).sum()
 
 
 def _is_level(value):

@@ -4,8 +4,10 @@
 scale of the targets: location, scale and degrees of freedom, a rate, or mean and dispersion.
 """
 
+import numpy as np
+
 from fastrnn.kernels.likelihoods import negative_binomial_loss, poisson_loss, student_t_loss
-from fastrnn.network.linear_head import LinearHead
+from fastrnn.network.linear_head import LinearHead, mean_of_columns
 
 __all__ = ["NegativeBinomial", "Poisson", "StudentT"]
 
@@ -42,6 +44,9 @@ class Poisson(_Likelihood):
     def loss_and_grad(self, outputs, target, weight, places, total, batch=None):
         return poisson_loss(outputs, target, weight, places, total, outputs)
 
+    def constant_loss(self, target, weight):
+        return mean_of_columns(_half_deviance, target, weight)
+
 
 class NegativeBinomial(_Likelihood):
     """Counts that vary more: target is (n, M + 1), counts over the unit of the row, and that.
@@ -54,3 +59,9 @@ class NegativeBinomial(_Likelihood):
 
     def loss_and_grad(self, outputs, target, weight, places, total, batch=None):
         return negative_binomial_loss(outputs, target, weight, places, total, outputs)
+
+
+def _half_deviance(values, weight):
+    """That of Poisson of the mean, times the sum of weights."""
+    mean, above = np.average(values, weights=weight), values > 0
+    return (weight[above] * values[above] * np.log(values[above] / mean)).sum()

@@ -7,6 +7,8 @@ in `start`, and adds the gradient of in `add_gradients`, once for a minibatch.
 
 from abc import ABC, abstractmethod
 
+import numpy as np
+
 from fastrnn.kernels.dense import (
     dense_backward,
     dense_forward,
@@ -103,6 +105,10 @@ class Head(ABC):
         heads whose time may not be cut.
         """
 
+    def constant_loss(self, target, weight):
+        """Lowest loss of outputs that are the same in all rows; None where that is not known."""
+        return None
+
     @abstractmethod
     def decode(self, outputs, batch=None):
         """Turn outputs (rows, K) into what the network predicts, in place."""
@@ -188,6 +194,19 @@ class LinearHead(Head):
             return n_outputs, [0]
         size = -(-n_outputs // (64 * n_threads)) * 64  # whole panels
         return size, list(range(0, n_outputs, size))
+
+
+def mean_of_columns(function, target, weight):
+    """Mean over the columns of a target of what a function says of each, divided by all weights.
+
+    The function is given the values that are there, with their weights, in double.
+    """
+    total = 0.0
+    for values in target.T:
+        there = ~np.isnan(values) & (weight > 0)
+        if there.any():
+            total += function(values[there].astype(np.float64), weight[there].astype(np.float64))
+    return float(total / (target.shape[1] * weight.sum(dtype=np.float64)))
 
 
 def _add_sums(rows, sums):

@@ -37,6 +37,7 @@ def train_on_full_batch(objective, plan, stopping, progress, n_epochs):
         # The starting point was a minimum: its evaluation is the only iteration.
         stopping.epoch_ends(float(result.fun), course.norm)
         progress.end_epoch(stopping.history)
+    stopping.converged = not stopping.stopped and (course.stalled or result.status == 0)
     return None if course.stalled else _warning(result, settings)
 
 

@@ -21,6 +21,7 @@ from fastrnn.training.progress import Progress
 from fastrnn.training.solvers import SCHEDULES, SOLVERS
 from fastrnn.training.state import Checkpoint, History, Settings, TrainingState
 from fastrnn.training.stopping import Stopping, convergence_warning, diverged
+from fastrnn.training.unlearned import learned_nothing, unlearned_warning
 
 __all__ = ["Checkpoint", "History", "Settings", "TrainingState", "train"]
 
@@ -40,6 +41,7 @@ def train(
     begun=None,
     keep=None,
     reduce=None,
+    constant_loss=None,
 ):
     """Train a network in place.
 
@@ -91,6 +93,10 @@ def train(
         given ``total`` for it); and on numbers of samples. The processes begin with the same
         parameters and settings, and must make the same decisions: ``validate`` and ``watch`` have
         to return the same in each. An error or interrupt in one of them is not told to the others.
+    constant_loss : callable or None, default=None
+        ``constant_loss(n)`` returns the lowest loss, over n minibatches, of a network that has the
+        present weights but gives the same output everywhere, or None if that is not known: training
+        that comes no further warns.
 
     Returns
     -------
@@ -107,8 +113,8 @@ def train(
     Warns
     -----
     ConvergenceWarning
-        If training ended at ``max_iter`` (or ``max_fun``) although it had not stalled. Schedule
-        "cosine" is meant to end there and does not warn.
+        If training has learned nothing; or ended at ``max_iter`` (or ``max_fun``) although it had
+        not stalled. Schedule "cosine" is meant to end there and does not warn.
     UserWarning
         If training was interrupted.
     """
@@ -129,6 +135,8 @@ def train(
         if not now.is_over:
             by = train_on_full_batch if settings.solver == "lbfgs" else _train_on_minibatches
             warning = by(objective, plan, stopping, progress, most)
+            if constant_loss and learned_nothing(stopping, len(plan), constant_loss, progress):
+                warning = unlearned_warning()
         if n_epochs is not None:
             warning = None  # this end was asked for
     except KeyboardInterrupt:
@@ -209,5 +217,6 @@ def _is_over(stalled, settings, state, stopping, progress):
         progress.note(f"{stopping.reason} Learning rate is now {rate:.3g}.")
     stopping.settle(is_over)
     if is_over and not stopping.stopped:
+        stopping.converged = True
         progress.note(f"{stopping.reason} Stopping.")
     return is_over

@@ -135,5 +135,5 @@ def convergence_warning():
         from sklearn.exceptions import ConvergenceWarning as base
     except ImportError:
         base = UserWarning
-    doc = "Training ended before the loss converged."
+    doc = "Training ended before the loss converged, or has learned nothing."
     return type("ConvergenceWarning", (base,), {"__module__": "fastrnn.training", "__doc__": doc})

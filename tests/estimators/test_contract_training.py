@@ -269,6 +269,7 @@ def test_validation_data_is_only_recorded(case, solver):
 
 
 @of_all_cases
+@pytest.mark.filterwarnings("ignore:Training has learned nothing")
 def test_early_stopping_looks_at_validation_data(case):
     # With steps of that size no network becomes better for long; nothing is good enough for tol.
     params = {"early_stopping": True, "max_iter": 40, "tol": 1e9, "n_iter_no_change": 6}

@@ -52,6 +52,7 @@ def test_scores_of_validation_data_have_sample_weights_and_no_class_weights(
 
 @class_weights
 @with_classes
+@pytest.mark.filterwarnings("ignore:Training has learned nothing")
 def test_scores_of_what_is_held_out_too(estimator, make, class_weight):
     # The sequences are all the same, so that one label is predicted for the 20 that are held out:
     # k of them have it, each with the weight of its label.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from building import build
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy import stats
+from scipy import optimize, stats
 
 from fastrnn.inputs.sequences import as_sequences
 from fastrnn.network.heads import HEADS, Softmax
@@ -227,3 +227,42 @@ def test_time_is_not_cut_where_it_may_not_be(pooling, monkeypatch):
     network = build(2, (3,), 2, head="whole", pooling=pooling, dtype="float64")
     network.loss_and_grad(X, np.array([0]), np.zeros(n, int), np.ones(n), bptt_steps=2)
     assert seen == [n]
+
+
+@HEAD
+@DTYPE
+@pytest.mark.parametrize(("n", "K"), [(1, 1), (9, 1), (12, 3)])
+def test_constant_loss_is_the_lowest_of_rows_that_are_all_the_same(kind, dtype, n, K):
+    head, target = make_head(kind, K), make_targets(kind, n, K, dtype)
+    weight = np.random.default_rng(2).uniform(0.2, 2.0, n).astype(dtype)
+    weight[n // 2 :: 3] = 0.0 if n > 1 else 1.0
+    lowest = head.constant_loss(target, weight)
+    if kind in ("student_t", "negative_binomial"):
+        assert lowest is None
+        return
+    if kind in ("squared_error", "quantiles", "poisson") and n > 1:
+        target[1, 0] = np.nan
+        lowest = head.constant_loss(target, weight)
+
+    def loss_and_slope(row):
+        outputs = np.tile(row, (n, 1))
+        total = weight.sum(dtype=np.float64)
+        exact = (target if kind == "log_loss" else target.astype(np.float64), weight.astype(float))
+        loss = head.loss_and_grad(outputs, *exact, np.arange(n), total)
+        return loss, outputs.sum(axis=0)
+
+    n_outputs = head.n_outputs
+    if kind == "quantiles":  # the lowest is at one of the values
+        found = np.inf
+        best = np.zeros(n_outputs)
+        for k in range(n_outputs):
+            column = target[:, k // len(LEVELS)]
+            losses = []
+            for value in column[~np.isnan(column)]:
+                best[k] = value
+                losses.append((loss_and_slope(best)[0], value))
+            found, best[k] = min(losses)
+    else:
+        found = optimize.minimize(loss_and_slope, np.zeros(n_outputs), jac=True, tol=1e-12).fun
+    assert lowest == pytest.approx(found, rel=1e-5, abs=1e-6)
+    assert isinstance(lowest, float)

@@ -1,0 +1,137 @@
+"""A fit that learned nothing says so: once, in the same words, and only where it is sure."""
+
+import warnings
+
+import numpy as np
+import pytest
+from contract import CASES, label_sequences, number_sequences
+
+from fastrnn import RNNClassifier, RNNForecaster, RNNRegressor, RNNTagger
+from fastrnn.estimators import fitting
+from fastrnn.network import linear_head
+from fastrnn.training import ConvergenceWarning
+
+UNLEARNED = "Training has learned nothing: its loss came no further than 2% below"
+STUCK = {"learning_rate_init": 1e-9, "max_iter": 11}  # n_iter_no_change is 10
+
+
+def told(model, *data, **options):
+    """The first words of what a fit warns of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(*data, **options)
+    return [str(item.message)[: len(UNLEARNED)] for item in caught]
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in CASES.items()])
+def test_every_estimator_that_is_stuck_says_so(case, monkeypatch):
+    # Random weights could know something of small data by chance.
+    monkeypatch.setattr(linear_head, "glorot_uniform", lambda rng, shape: np.zeros(shape))
+    expected = [] if case.estimator is RNNForecaster else [UNLEARNED]
+    assert told(case.make(**STUCK, alpha=0.0), *case.data) == expected
+
+
+@pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
+def test_those_that_learn_do_not():
+    fast = {"learning_rate_init": 0.02, "batch_size": 4, "max_iter": 12, "random_state": 0}
+    RNNClassifier(6, **fast).fit(*label_sequences(40))
+    RNNRegressor(6, **fast).fit(*number_sequences(40))
+
+
+def test_short_fits_and_partial_fit_do_not():
+    X, y = label_sequences(40)
+    options = {"learning_rate_init": 1e-9, "learning_rate": "cosine", "batch_size": 4}
+    options["random_state"] = 0
+    assert told(RNNClassifier(3, max_iter=9, **options), X, y) == []
+    assert told(RNNClassifier(3, max_iter=10, **options), X, y) == [UNLEARNED]
+    model = RNNClassifier(3, **{**options, "batch_size": 1, "max_iter": "auto"})
+    for _ in range(5):
+        model.partial_fit(X, y, classes=["down", "up"])
+
+
+def test_targets_that_do_not_vary_can_be_learned():
+    X, _ = number_sequences(10)
+    assert told(RNNRegressor(3, **STUCK), X, np.full(10, 7.0)) == []
+    X, y = label_sequences(10)
+    assert told(RNNClassifier(3, class_weight={"up": 1e6}, **STUCK), X, y) == []
+
+
+def test_targets_without_a_bearing_are_told(monkeypatch):
+    X, y = number_sequences(60)
+    shuffled = np.random.default_rng(0).permutation(y)
+    options = {"learning_rate": "cosine", "batch_size": 10, "max_iter": 20, "random_state": 0}
+    assert told(RNNRegressor(2, alpha=3.0, **options), X, shuffled) == [UNLEARNED]
+
+
+@pytest.fixture
+def constant(monkeypatch):
+    """The constant loss of the last fit, given its number of minibatches."""
+    last, train = [], fitting.train
+
+    def spy(*args, **options):
+        history = train(*args, **options)
+        last[:] = [options["constant_loss"]]
+        return history
+
+    monkeypatch.setattr(fitting, "train", spy)
+    return lambda n_minibatches: last[0](n_minibatches)
+
+
+def entropy(shares):
+    shares = np.asarray(shares) / np.sum(shares)
+    return -(shares * np.log(shares)).sum()
+
+
+@pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
+def test_weights_and_the_penalty_count(constant):
+    X, y = label_sequences(40)
+    n_up = np.count_nonzero(y == "up")
+    quick = {"max_iter": 1, "random_state": 0}
+    RNNClassifier(3, alpha=0.0, **quick).fit(X, y)
+    assert constant(1) == pytest.approx(entropy([n_up, 40 - n_up]), rel=1e-6)
+    RNNClassifier(3, alpha=0.0, class_weight={"up": 3.0}, **quick).fit(X, y)
+    assert constant(1) == pytest.approx(entropy([3 * n_up, 40 - n_up]), rel=1e-6)
+    weight = np.where(y == "up", 0.5, 1.0)
+    model = RNNClassifier(3, alpha=0.7, **quick).fit(X, y, sample_weight=weight)
+    theta = model.network_.theta[model.network_.decayed].astype(np.float64)
+    penalty = 0.35 * (theta**2).sum() / (weight.sum() / 5)
+    expected = entropy([0.5 * n_up, 40 - n_up]) + penalty
+    assert constant(5) == pytest.approx(expected, rel=1e-6)
+    RNNClassifier(3, alpha=0.7, solver="adamw", **quick).fit(X, y, sample_weight=weight)
+    assert constant(5) == pytest.approx(entropy([0.5 * n_up, 40 - n_up]), rel=1e-6)
+    tags = [["in"] * (len(x) - 1) + [None] for x in X]
+    tags[0][0] = "out"
+    RNNTagger(3, alpha=0.0, **quick).fit(X, tags)
+    n_in = sum(map(len, X)) - 41
+    assert constant(1) == pytest.approx(entropy([1, n_in]), rel=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
+def test_what_is_held_out_does_not_count(constant):
+    X = [np.full((3, 1), n / 20) for n in range(20)]
+    y = np.repeat(["few", "many"], [4, 16])
+    RNNClassifier(3, max_iter=1, alpha=0.0, early_stopping=True, validation_fraction=0.25).fit(X, y)
+    assert constant(1) == pytest.approx(entropy([3, 12]), rel=1e-6)
+
+
+def test_what_a_search_shows():
+    pytest.importorskip("sklearn")
+    from sklearn.model_selection import GridSearchCV
+
+    X, y = label_sequences(24)
+    grid = {"cell": ["gru", "rnn"], "pooling": ["last", "mean", "max"], "alpha": [0.0, 1e-4]}
+    plan = {"learning_rate": "cosine", "max_iter": 2, "random_state": 0}
+    search = GridSearchCV(RNNClassifier(2, **plan), grid, cv=2)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        search.fit(X, y)
+        assert len(search.cv_results_["params"]) == 12
+        assert caught == []
+        search.set_params(estimator=RNNClassifier(2, **STUCK, random_state=0)).fit(X, y)
+        # The words are the same, but scikit-learn makes Python forget that it has shown them.
+        assert len(caught) > 12
+        assert {str(item.message)[: len(UNLEARNED)] for item in caught} == {UNLEARNED}
+        del caught[:]
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        search.fit(X, y)
+        assert caught == []
