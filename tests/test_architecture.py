@@ -44,7 +44,8 @@ ROOMS = {
     "base classifier regressor tagger series_estimator forecaster language_model loading",
     "plotting": "axes loss_curve gradient_flow forecast states",
     "interop": "model weights c_description c_text c onnx_graph onnx_network onnx_gaps "
-    "onnx_quantiles onnx_scaling onnx_forecast onnx_export onnx_import keras_arrays keras_layers keras pytorch",
+    "onnx_quantiles onnx_scaling onnx_forecast onnx_export onnx_import keras_arrays keras_layers "
+    "keras pytorch",
     "cli": "arguments output options columns row_streams sequence_tasks tasks follow info demo "
     "commands command",
     "__main__": "",
