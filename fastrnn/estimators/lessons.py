@@ -7,6 +7,57 @@ import numpy as np
 
 from fastrnn.inputs.sequences import Sequences
 
+SEASONS_KNOWN, STEPS_KNOWN = 2, 4
+"""At the first origin that is learned from, where a series is long enough."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A part of a series that is read as a sequence: steps from `begin` up to `end`.
+
+    Those from `first` on are learned from, on the scale of the first `known` steps of the series.
+    """
+
+    begin: int
+    first: int
+    end: int
+    known: int
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """How series are cut: into windows, or as they were known at origins so many steps apart."""
+
+    window: int | None = None  # most steps of a part
+    origin_step: int | None = None
+
+    def of(self, values, season):
+        """The parts of a series (T,)."""
+        n, step = len(values), self.origin_step
+        window = self.window or n
+        if step is None:
+            return [Cut(*part, n) for part in _windows(n, window)]
+        second = int(np.flatnonzero(~np.isnan(values))[1]) + 1
+        lowest = max(second, min(max(SEASONS_KNOWN * season, STEPS_KNOWN), n - 1))
+        return [
+            Cut(max(0, known - window), max(0, known - min(step, window)), known, known)
+            for known in range(n - 1, lowest - 1, -step)
+        ]
+
+
+WHOLE = Cuts()
+"""Series are not cut."""
+
+
+def _windows(n, window):
+    """Cut n steps: where each window begins to be read, begins to be learned, and ends."""
+    if n <= window:
+        return [(0, 0, n)]
+    stride = window - window // 2
+    ends = [*range(window, n, stride), n]
+    firsts = [0, *ends[:-1]]
+    return [(max(0, end - window), first, end) for first, end in zip(firsts, ends, strict=True)]
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Lessons(Sequences):
@@ -16,6 +67,7 @@ class Lessons(Sequences):
     weight: Any = None  # (n_steps,), 0 where a step is read only, or has no target; else 1
     place: Any = None  # (n_steps,), the number of each step in its series
     length: Any = None  # (n_steps,), the number of steps of that series
+    number: Any = None  # (n_sequences,), the number of the series that each is a part of
     plan: Any = None
     covariates: Any = None
     series: Any = None
@@ -23,7 +75,7 @@ class Lessons(Sequences):
     @property
     def nbytes(self):
         """Size in bytes of all arrays."""
-        beside = (self.target, self.weight, self.place, self.length)
+        beside = (self.target, self.weight, self.place, self.length, self.number)
         return super().nbytes + sum(array.nbytes for array in beside)
 
     @property

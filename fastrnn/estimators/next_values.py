@@ -8,14 +8,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastrnn.estimators.lessons import has_target, split_in_time
+from fastrnn.estimators.lessons import WHOLE, Cuts, has_target, split_in_time
 from fastrnn.estimators.parameters import embedding_sizes
 from fastrnn.estimators.plan import PLAN, Plan
 from fastrnn.estimators.precision import narrow_weight
 from fastrnn.estimators.readers import check_same_ids, chosen_columns
 from fastrnn.estimators.targets import as_sample_weight
 from fastrnn.estimators.tasks import Scored, Target, Task
-from fastrnn.files.codec import Array, Optional, Record, Whole
+from fastrnn.files.codec import Added, Array, Optional, Record, Whole
 from fastrnn.inputs.column_scaling import NO_SCALING
 from fastrnn.inputs.covariates import CovariateScale
 from fastrnn.inputs.frames import is_frame
@@ -52,7 +52,7 @@ class SeriesReader:
     plan: Plan
     covariates: CovariateScale
     series: SeriesSet
-    window: int | None
+    cuts: Cuts
 
     kind = "series"
     is_scaled = True  # by the plan
@@ -60,13 +60,15 @@ class SeriesReader:
         {
             "plan": PLAN,
             "window": Optional(Whole(2, math.inf)),
+            "origin_step": Added(Optional(Whole(1, math.inf)), None),
             "series": SERIES,
             "covariate_mean": Array("float64", _n_covariates),
             "covariate_scale": Array("float64", _n_covariates, above=0),
         },
         take_apart=lambda reader: {
             "plan": reader.plan,
-            "window": reader.window,
+            "window": reader.cuts.window,
+            "origin_step": reader.cuts.origin_step,
             "series": reader.series,
             "covariate_mean": reader.covariates.mean,
             "covariate_scale": reader.covariates.deviation,
@@ -81,15 +83,16 @@ class SeriesReader:
         """Learn how covariates are scaled, and how many ids they have."""
         series = _read_all(given, parameters)
         covariates = CovariateScale.learn(series)
-        reader = cls(plan_of(parameters), covariates, series.copy(), parameters.window)
-        return reader, reader.lessons("Training", series, parameters.dtype, parameters.window)
+        reader = cls(plan_of(parameters), covariates, series.copy(), cuts_of(parameters))
+        return reader, reader.lessons("Training", series, parameters.dtype, reader.cuts)
 
     @classmethod
     def sketch(cls, given, parameters):
         """Learn from series, and make lessons of them that take no memory."""
         series = _read_all(given, parameters)
-        reader = cls(plan_of(parameters), CovariateScale.learn(series), series, parameters.window)
-        kind = (series, reader.covariates, parameters.dtype, parameters.window)
+        cuts = cuts_of(parameters)
+        reader = cls(plan_of(parameters), CovariateScale.learn(series), series, cuts)
+        kind = (series, reader.covariates, parameters.dtype, cuts)
         return reader, reader.plan.sketch(*kind)
 
     def read_more(self, given, parameters, what):
@@ -97,8 +100,8 @@ class SeriesReader:
         series = _read_all(given, parameters, self.series)
         check_same_ids(self.series.covariates, parameters, what)
         self.plan.check_same(plan_of(parameters), what)
-        reader = replace(self, series=series.copy(), window=parameters.window)
-        return reader, reader.lessons("Training", series, parameters.dtype, parameters.window)
+        reader = replace(self, series=series.copy(), cuts=cuts_of(parameters))
+        return reader, reader.lessons("Training", series, parameters.dtype, reader.cuts)
 
     def read(self, given, dtype):
         """Read whole series, with the covariates of `fit`."""
@@ -106,7 +109,7 @@ class SeriesReader:
 
     def read_to_score(self, given, dtype):
         """Read series to score the model on while it is trained, cut as they are for training."""
-        return self.lessons("Validation", self.read_series(given), dtype, self.window)
+        return self.lessons("Validation", self.read_series(given), dtype, self.cuts)
 
     def read_series(self, given):
         """Read other series than those of `fit`, with the same covariates."""
@@ -128,9 +131,9 @@ class SeriesReader:
             y, future, past, columns=columns, fitted=self.series, allow_nan=self.plan.mask
         )
 
-    def lessons(self, work, series, dtype, window=None):
+    def lessons(self, work, series, dtype, cuts=WHOLE):
         """What the network reads and learns of series, if there is memory for it."""
-        given = (series, self.covariates, dtype, window)
+        given = (series, self.covariates, dtype, cuts)
         refuse_if_too_large(self.plan.sketch(*given).making_nbytes, work)
         return self.plan.lessons(*given)
 
@@ -228,7 +231,7 @@ class SeriesReader:
         if mean[ids].any() or (scale[ids] != 1).any():
             raise ValueError("covariate_mean or covariate_scale is no scale of ids")
         covariates = CovariateScale(mean, scale, series.covariates, n_future)
-        return cls(plan, covariates, series, fields["window"])
+        return cls(plan, covariates, series, Cuts(fields["window"], fields["origin_step"]))
 
     @classmethod
     def adopt(cls, weights, parameters):
@@ -328,7 +331,13 @@ def plan_of(parameters):
         seasonality=None if parameters.seasonality is None else int(parameters.seasonality),
         quantiles=None if quantiles is None else tuple(map(float, quantiles)),
         mask=parameters.missing == "mask",
+        scale_feature=bool(parameters.scale_feature),
     )
+
+
+def cuts_of(parameters):
+    """How an estimator's parameters want series to be cut to train on."""
+    return Cuts(parameters.window, parameters.origin_step)
 
 
 def _read_all(given, parameters, fitted=None):
@@ -359,7 +368,5 @@ def _read_all(given, parameters, fitted=None):
 
 def _weigh_series(sample_weight, lessons):
     """The weight of the series of each sequence, into which it may have been cut."""
-    begins = lessons.offsets[:-1]
-    is_first = lessons.place[begins] == 0
-    series = Sequences(lessons.values, np.append(begins[is_first], lessons.offsets[-1]))
-    return as_sample_weight(sample_weight, series)[np.cumsum(is_first) - 1]
+    series = Sequences(lessons.values, np.arange(len(lessons.series) + 1))
+    return as_sample_weight(sample_weight, series)[lessons.number]

@@ -4,14 +4,14 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from fastrnn.estimators.lessons import Lessons, has_target
+from fastrnn.estimators.lessons import WHOLE, Lessons, has_target
 from fastrnn.estimators.parameters import parameters_of
 from fastrnn.estimators.quantiles import at_levels, between
 from fastrnn.estimators.task_parameters import ForecasterParameters
-from fastrnn.files.codec import Flag, ListOf, Number, Optional, Record, Text, Whole
+from fastrnn.files.codec import Added, Flag, ListOf, Number, Optional, Record, Text, Whole
 from fastrnn.inputs.columns import Columns
 from fastrnn.inputs.missing import last_observed
-from fastrnn.inputs.scaling import LOG1P, LOGS, Scale, learn_scale
+from fastrnn.inputs.scaling import LOG1P, LOGS, Scale, check_positive, learn_scale
 from fastrnn.inputs.sequences import Sequences, as_sequences
 from fastrnn.streams.snapshot import Forecast, Reading, Snapshot, start_of
 
@@ -26,6 +26,7 @@ class SeriesReading:
     base: np.ndarray  # (n,), what the forecasts of each step are relative to
     inputs: np.ndarray  # (n, width), what is read, ids among it
     future: np.ndarray  # scaled covariates that are known beforehand, n steps or more
+    fixed: np.ndarray  # (n_fixed,), what is read of the whole series at every step
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +43,7 @@ class Plan:
     quantiles: tuple[float, ...] | None  # that the network learns of each step; None for the mean
     mask: bool  # whether an input says which values are missing
     feeds_back: bool  # whether forecasts are read to forecast further
+    scale_feature: bool = False  # whether the spread of each series is read at every step
 
     @property
     def n_outputs(self):
@@ -51,7 +53,12 @@ class Plan:
     def width(self, covariates):
         """How many columns the network reads, ids among them."""
         n_past = len(covariates.mean) - covariates.n_future
-        return 1 + self.mask + n_past + self.n_ahead * covariates.n_future
+        return 1 + self.mask + n_past + self.n_ahead * covariates.n_future + self.n_fixed
+
+    @property
+    def n_fixed(self):
+        """How many numbers are read of the whole series, which stand behind all others."""
+        return int(self.scale_feature)
 
     @property
     def season(self):
@@ -62,9 +69,9 @@ class Plan:
     def _is_relative(self):
         return self.scaling == "difference"
 
-    def read(self, series, i, covariates):
-        """Read one series with its covariates."""
-        values = series.values[i]
+    def read(self, series, i, covariates, known=None):
+        """Read one series with its covariates, as it is when so many steps are known, or all."""
+        values = series.values[i][:known]
         scale = learn_scale(values, self.scaling, self.log, self.seasonality, series.name(i))
         scaled = scale.apply(values)
         n = len(scaled)
@@ -74,10 +81,12 @@ class Plan:
         seen = np.diff(carried, prepend=carried[0]) if self._is_relative else carried
         base = carried if self._is_relative else np.zeros(n)
         marks = missing[:, np.newaxis][:, : int(self.mask)]
-        future, past = covariates.scale(series.future[i], series.past[i])
+        future, past = covariates.scale(series.future[i], series.past[i][:known])
         ahead = self.look_ahead(future, 0, n, covariates.unknown)
-        inputs = [np.nan_to_num(seen)[:, np.newaxis], marks, past, ahead]
-        return SeriesReading(scale, scaled, float(carried[-1]), base, np.hstack(inputs), future)
+        fixed = np.array([scale.feature])[: self.n_fixed]
+        inputs = [np.nan_to_num(seen)[:, np.newaxis], marks, past, ahead, np.tile(fixed, (n, 1))]
+        inputs = np.hstack(inputs)
+        return SeriesReading(scale, scaled, float(carried[-1]), base, inputs, future, fixed)
 
     def look_ahead(self, future, begin, end, unknown):
         """What is known at some steps of the scaled future covariates of the steps after each.
@@ -115,30 +124,33 @@ class Plan:
             tuple(place[j] for j in ids),
         )
 
-    def lessons(self, series, covariates, dtype, window=None):
-        """Make what the network reads and learns of series.
-
-        A series longer than the `window` is cut into windows that overlap by half.
-        """
-        cuts = [_windows(len(values), window or len(values)) for values in series.values]
-        n_steps = sum(end - begin for windows in cuts for begin, _, end in windows)
+    def lessons(self, series, covariates, dtype, cuts=WHOLE):
+        """Make what the network reads and learns of series, cut so."""
+        parts = [cuts.of(values, self.season) for values in series.values]
+        n_steps = sum(cut.end - cut.begin for of_series in parts for cut in of_series)
         target = np.empty((n_steps, self.n_ahead), dtype)
-        inputs, weights, places, lengths, row = [], [], [], [], 0
-        for i, windows in enumerate(cuts):
-            reading = self.read(series, i, covariates)
-            n = len(reading.scaled)
-            padded = np.append(reading.scaled[1:], np.full(self.n_ahead, np.nan))
-            after = np.lib.stride_tricks.sliding_window_view(padded, self.n_ahead)
-            for begin, first, end in windows:
-                steps, here = np.arange(begin, end), target[row : row + end - begin]
-                base = reading.base[begin:end, np.newaxis]
+        inputs, weights, places, lengths, numbers, row = [], [], [], [], [], 0
+        for i, of_series in enumerate(parts):
+            values, reading, known = series.values[i], None, None
+            check_positive(values, self.log, series.name(i))
+            for cut in of_series:
+                if cut.known != known:
+                    known = cut.known
+                    reading = self.read(series, i, covariates, known)
+                    after = self._after(reading, values, known)
+                steps, here = np.arange(cut.begin, cut.end), target[row : row + cut.end - cut.begin]
+                base = reading.base[cut.begin : cut.end, np.newaxis]
                 with np.errstate(over="ignore"):  # the inputs have the same value, and name it
-                    np.subtract(after[begin:end], base, out=here, casting="unsafe")
-                inputs.append(reading.inputs[begin:end])
-                weights.append(has_target(here) & (steps >= first))
+                    np.subtract(after[cut.begin : cut.end], base, out=here, casting="unsafe")
+                inputs.append(reading.inputs[cut.begin : cut.end])
+                varies = known == len(values) or reading.scale.factor > 0
+                weights.append(has_target(here) & (steps >= cut.first) & varies)
                 places.append(steps)
-                lengths.append(np.full(end - begin, n))
-                row += end - begin
+                lengths.append(np.full(len(steps), len(values)))
+                numbers.append(i)
+                row += len(steps)
+        if not inputs:
+            raise ValueError(f"{NO_LESSON} origin_step=None learns from all steps")
         sequences = as_sequences(inputs, dtype=dtype, columns=self.columns(covariates)[0])
         return Lessons(
             **{field.name: getattr(sequences, field.name) for field in fields(Sequences)},
@@ -146,20 +158,26 @@ class Plan:
             weight=np.concatenate(weights).astype(dtype),
             place=np.concatenate(places),
             length=np.concatenate(lengths),
+            number=np.array(numbers),
             plan=self,
             covariates=covariates,
             series=series,
         )
 
-    def sketch(self, series, covariates, dtype, window=None):
+    def _after(self, reading, values, known):
+        """The `n_ahead` values after each known step, (known, n_ahead), scaled; NaN for none."""
+        following = values[known : known + self.n_ahead]
+        padded = np.full(known - 1 + self.n_ahead, np.nan)
+        padded[: known - 1] = reading.scaled[1:]
+        padded[known - 1 :][: len(following)] = reading.scale.apply(following, known)
+        return np.lib.stride_tricks.sliding_window_view(padded, self.n_ahead)
+
+    def sketch(self, series, covariates, dtype, cuts=WHOLE):
         """Make lessons of the same sizes that take no memory, to know how much they would take."""
         columns, _ = self.columns(covariates)
-        cuts = [
-            end - begin
-            for values in series.values
-            for begin, _, end in _windows(len(values), window or len(values))
-        ]
-        offsets = np.cumsum([0, *cuts])
+        parts = [cuts.of(values, self.season) for values in series.values]
+        sizes = [cut.end - cut.begin for of_series in parts for cut in of_series]
+        offsets = np.cumsum([0, *sizes])
 
         def zeros(width, dtype):
             return np.broadcast_to(np.zeros((), dtype), (offsets[-1], *width))
@@ -174,6 +192,7 @@ class Plan:
             weight=zeros((), dtype),
             place=zeros((), np.int64),
             length=zeros((), np.int64),
+            number=np.zeros(len(sizes), np.int64),
             plan=self,
             covariates=covariates,
             series=series,
@@ -217,8 +236,8 @@ class Plan:
                 ]
                 marks = np.zeros((1, int(self.mask)))
                 inputs = [
-                    np.hstack([value[:, np.newaxis], marks, known])
-                    for value, known in zip(seen, ahead, strict=True)
+                    np.hstack([value[:, np.newaxis], marks, known, reading.fixed[np.newaxis]])
+                    for value, known, reading in zip(seen, ahead, readings, strict=True)
                 ]
         joined = np.concatenate(forecasts, axis=1)[:, :horizon]
         return [
@@ -257,6 +276,7 @@ class Plan:
                 factor=np.array([scale.factor for scale in scales]),
                 shift=np.array([scale.shift for scale in scales]),
                 season=np.array([np.resize(scale.season, length) for scale in scales]),
+                fixed=np.array([reading.fixed for reading in readings]),
             ),
             start={
                 **start_of(states),
@@ -267,7 +287,7 @@ class Plan:
 
     def _columns_of_steps(self, columns, covariates):
         """Say how the columns of a step of a stream are read: what the network reads, but for the
-        mark of a missing value."""
+        mark of a missing value and what is read of the whole series."""
         numbers = np.array([j for j in range(columns.width) if j not in columns.ids], np.int64)
         mean, deviation = np.zeros(columns.width), np.ones(columns.width)
         first, n_future = 1 + self.mask, covariates.n_future
@@ -275,14 +295,16 @@ class Plan:
         ahead = first + n_past
         for scale, values in ((mean, covariates.mean), (deviation, covariates.deviation)):
             scale[first:ahead] = values[n_future:]
-            scale[ahead:] = np.tile(values[:n_future], self.n_ahead)
+            scale[ahead : ahead + n_future * self.n_ahead] = np.tile(
+                values[:n_future], self.n_ahead
+            )
         n_ids = dict(zip(covariates.columns.ids, covariates.columns.n_categories, strict=True))
         limits = []
         for j in columns.ids:
             limits.append(n_ids[(j - ahead) % n_future if j >= ahead else n_future + j - first])
         return Reading(
-            columns.width - self.mask,
-            np.maximum(0, numbers - self.mask),
+            columns.width - self.mask - self.n_fixed,
+            np.where(numbers < columns.width - self.n_fixed, np.maximum(0, numbers - self.mask), 0),
             tuple(j - self.mask for j in columns.ids),
             tuple(limits),
             center=mean[numbers],
@@ -309,6 +331,11 @@ class _Log(Flag):
         return value if value == LOG1P else super().read(value, place)
 
 
+NO_LESSON = (
+    "no series is long enough to learn from an origin: two observed values are needed before it, "
+    "and one after;"
+)
+
 PLAN = Record(
     {
         "n_ahead": Whole(1),
@@ -318,18 +345,9 @@ PLAN = Record(
         "seasonality": Optional(Whole()),
         "quantiles": Optional(ListOf(Number(), tuple)),
         "mask": Flag(),
+        "scale_feature": Added(Flag(), False),
     },
     Plan,
     _check_plan,
 )
 """`Plan` in files."""
-
-
-def _windows(n, window):
-    """Cut n steps: where each window begins to be read, begins to be learned, and ends."""
-    if n <= window:
-        return [(0, 0, n)]
-    stride = window - window // 2
-    ends = [*range(window, n, stride), n]
-    firsts = [0, *ends[:-1]]
-    return [(max(0, end - window), first, end) for first, end in zip(firsts, ends, strict=True)]

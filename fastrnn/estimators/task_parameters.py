@@ -244,6 +244,15 @@ class ForecasterParameters:
         multiplicative. It is also the season of the forecast to beat in `backtest` and `score`.
         """,
     )
+    scale_feature: bool = parameter(
+        flag(),
+        False,
+        """
+        Whether the network also reads, at every step, how much the series varies: the logarithm of
+        its mean absolute change from one step to the next, after `log` and `seasonality`; without
+        `log` as a share of its mean size. Scaled as they are, a calm series looks like a wild one.
+        """,
+    )
     quantiles: Any = parameter(
         LEVELS,
         None,
@@ -281,6 +290,17 @@ class ForecasterParameters:
         Most steps of a series to train on at once. A longer series is cut into windows of so many
         steps, of which each repeats half of the one before, to begin with a memory; so one long
         series makes many steps of the solver in an epoch. None trains on whole series.
+        """,
+    )
+    origin_step: int | None = parameter(
+        either(whole(1), None),
+        None,
+        """
+        Series are read in training as they were known at origins so many steps apart: each time the
+        last `window` steps, on the scale of what was known then, to learn what followed the steps
+        since the origin before. That is what the network does when it forecasts; a season is a good
+        choice. None reads whole series, on a scale and with a seasonal pattern in which there is
+        something of what is to come.
         """,
     )
 

@@ -27,6 +27,9 @@ import numpy as np
 SHARE = 0.1
 """Of the mean size of a series: below it "log1p" is linear rather than a logarithm."""
 
+USUAL_SPREAD, LEAST_SPREAD = 0.05, 1e-4
+"""A network reads the logarithm of the first of these as 0; what is smaller counts as the other."""
+
 SIGNIFICANT = 1.645  # of a normal distribution, 90 % on both sides
 MIN_SEASONS = 3
 LOG1P = "log1p"
@@ -48,6 +51,9 @@ class Scale:
         A factor of 0 belongs to a series that does not vary.
     unit : float
         u of "log1p"; 1 otherwise.
+    spread : float
+        Mean absolute difference of one observed value from the one before, without the seasonal
+        pattern: of logarithms, else as a share of the mean size of the values.
     """
 
     log: bool | str
@@ -55,11 +61,17 @@ class Scale:
     shift: float
     factor: float
     unit: float = 1.0
+    spread: float = 0.0
 
-    def apply(self, values):
-        """Scale the values (T,) of the series from its first step on."""
+    @property
+    def feature(self):
+        """The spread as a network reads it."""
+        return float(np.log(max(self.spread, LEAST_SPREAD) / USUAL_SPREAD))
+
+    def apply(self, values, start=0):
+        """Scale the values (T,) of the series; the first of these steps has the number `start`."""
         z = _log(values, self.log, self.unit)
-        return (z - self._seasonal(0, len(z)) - self.shift) / (self.factor or 1.0)
+        return (z - self._seasonal(start, len(z)) - self.shift) / (self.factor or 1.0)
 
     def undo(self, scaled, start):
         """Bring scaled values, (h,) or (h, q), back to the scale of the series.
@@ -86,12 +98,7 @@ def learn_scale(values, scaling, log, seasonality, name):
     """
     observed = np.flatnonzero(~np.isnan(values))
     z = values[observed]
-    if needs_positive(log) and (z <= 0).any():
-        t = int(np.flatnonzero(z <= 0)[0])
-        raise ValueError(
-            f"{name} is {z[t]} at step {observed[t]}, but log=True needs values above 0: "
-            "log='log1p' takes any"
-        )
+    check_positive(values, log, name)
     unit = (SHARE * np.abs(z).mean() or 1.0) if log == LOG1P else 1.0
     z = _log(z, log, unit)
     season = np.zeros(1)
@@ -100,16 +107,28 @@ def learn_scale(values, scaling, log, seasonality, name):
         if _is_seasonal(filled, seasonality):
             season = _seasonal_pattern(filled, observed, seasonality)
             z = z - season[observed % seasonality]
+    changes = np.abs(np.diff(z)).mean()
+    spread = changes if log else changes / (np.abs(values[observed]).mean() or 1.0)
     shift, factor = 0.0, 1.0
     if scaling == "difference":
-        shift, factor = z[-1], np.abs(np.diff(z)).mean()
+        shift, factor = z[-1], changes
     elif scaling == "standard":
         shift, factor = z.mean(), z.std()
     elif scaling == "level":
         factor = np.abs(z).mean()
     if factor <= 1e-12 * np.abs(z).max():
         factor = 0.0  # what is left is rounding
-    return Scale(log, season, float(shift), float(factor), float(unit))
+    return Scale(log, season, float(shift), float(factor), float(unit), float(spread))
+
+
+def check_positive(values, log, name):
+    """Check that values have a logarithm, if they need one."""
+    wrong = np.flatnonzero(values <= 0)
+    if needs_positive(log) and wrong.size:
+        raise ValueError(
+            f"{name} is {values[wrong[0]]} at step {wrong[0]}, but log=True needs values above 0: "
+            "log='log1p' takes any"
+        )
 
 
 def needs_positive(log):

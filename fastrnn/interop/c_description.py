@@ -154,6 +154,7 @@ def _describe_series(code):
         "SEASON": plan.seasonality or 0,
         "MASK": int(plan.mask),
         "RELATIVE": int(plan.scaling == "difference"),
+        "N_FIXED": plan.n_fixed,
     }
 
 

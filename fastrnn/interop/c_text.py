@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastrnn import __version__
-from fastrnn.inputs.scaling import LOG1P, SHARE
+from fastrnn.inputs.scaling import LEAST_SPREAD, LOG1P, SHARE, USUAL_SPREAD
 from fastrnn.interop.c_description import count
 from fastrnn.network.pooling import parts_of
 
@@ -21,6 +21,10 @@ _SCALES = {
 }
 """What `fastrnn.inputs.scaling.learn_scale` learns, by name: factor and shift."""
 
+_SPREADS = {
+    True: "the mean absolute change of those logarithms from step to step, without season",
+    False: "the mean absolute change from step to step, without season, by the mean absolute value",
+}
 _LOGS = {False: "value", True: "log(value)", LOG1P: "sign(value) log(1 + |value| / unit)"}
 
 _PARTS = {"last": "last", "mean": "mean", "max": "maximum", "attention": "mean by attention"}
@@ -111,6 +115,9 @@ extern "C" {{
         season = unit = ""
         if plan.log == LOG1P:
             unit = f"    float unit; /* {SHARE:g} times the mean size of the values, above 0 */\n"
+        if plan.scale_feature:
+            what = f"log(max(v, {LEAST_SPREAD:g}) / {USUAL_SPREAD:g}), where v is"
+            unit += f"    float fixed[1]; /* {what}\n       {_SPREADS[bool(plan.log)]} */\n"
         if plan.seasonality:
             season = (
                 f"    float season[{self._PREFIX}_SEASON]; "

@@ -43,7 +43,7 @@ class _Forecast:
         if plan.mask:
             marks = graph.cast(self._scale.missing, np.float64)
             inputs.append(graph.add("Unsqueeze", marks, np.array([2])))
-        inputs += [*past, *self._ahead()]
+        inputs += [*past, *self._ahead(), *self._fixed()]
         # Casts come first: some versions of ONNX Runtime crash on a Cast behind a Transpose.
         x, ids = self._split(graph, _join(graph, inputs, 2))
         x, ids = (value and graph.add("Transpose", value, perm=[1, 0, 2]) for value in (x, ids))
@@ -93,6 +93,14 @@ class _Forecast:
                 parts.append(add("Slice", future, np.array([step]), end, np.array([1])))
         return parts
 
+    def _fixed(self):
+        """What is read of each series at every step, of shape (n, T, 1) for each."""
+        add = self._graph.add
+        steps = add("Concat", np.array([1]), self._n_steps, np.array([1]), axis=0)
+        return [
+            add("Expand", add("Unsqueeze", one, np.array([2])), steps) for one in self._scale.fixed
+        ]
+
     def _split(self, graph, inputs):
         """What the network reads: its numbers, and its ids or None."""
         ids, width = self._columns.ids, self._columns.width
@@ -124,6 +132,7 @@ class _Forecast:
                 row = add("Add", add("Add", first, number), np.int64(1))
                 row = add("Min", row, last)  # what follows the last forecast is not read out
                 parts.append(add("GatherND", future, row, batch_dims=1))
+            parts += self._scale.fixed
             inputs = add("Unsqueeze", _join(inner, parts, 1), np.array([0]))
             begin = [[flat.pop(0) for _ in range(size)] for size in sizes]
             _, end = self._nodes.read(inner, *self._split(inner, inputs), None, begin)

@@ -7,7 +7,14 @@ another one goes over the lags of an autocorrelation.
 
 import numpy as np
 
-from fastrnn.inputs.scaling import LOG1P, MIN_SEASONS, SHARE, SIGNIFICANT
+from fastrnn.inputs.scaling import (
+    LEAST_SPREAD,
+    LOG1P,
+    MIN_SEASONS,
+    SHARE,
+    SIGNIFICANT,
+    USUAL_SPREAD,
+)
 
 _FIRST_AXIS, _TIME = np.array([0]), np.array([1])
 _ZERO, _NAN = np.float64(0), np.float64(np.nan)
@@ -34,6 +41,8 @@ class ScaleNodes:
         What the network reads of the values, of shape (n, T): 0 where nothing has been observed.
     missing : str or None
         Which values are missing, if that may be.
+    fixed : list of str
+        What is read of each series at every step, of shape (n, 1) each.
     """
 
     def __init__(self, graph, plan, series, steps):
@@ -54,6 +63,7 @@ class ScaleNodes:
         carried = z if self.missing is None else self._carry(z)[0]
         self._learn_factor(z, carried)
         self.seen = self._scale(carried)
+        self.fixed = [self._feature(carried, series)] if plan.scale_feature else []
 
     def undo(self, scaled, per_step=1):
         """Bring forecasts back to the scale of the series.
@@ -212,12 +222,7 @@ class ScaleNodes:
         if self._plan.scaling == "difference":
             last = add("Unsqueeze", add("Sub", self._steps.lengths, np.int64(1)), _TIME)
             shift = add("GatherElements", carried, last, axis=1)
-            before = add("Slice", carried, np.array([0]), np.array([-1]), _TIME)
-            change = add("Abs", add("Sub", add("Slice", carried, _TIME, _END, _TIME), before))
-            change = add("Where", add("IsNaN", change), _ZERO, change)
-            there = add("Slice", self._steps.are_there, _TIME, _END, _TIME)
-            n_changes = add("Sub", n_observed, np.float64(1))
-            factor = add("Div", self._total(change, there), n_changes)
+            factor = self._mean_change(carried)
         elif self._plan.scaling == "standard":
             shift = add("Div", self._total(z, observed), n_observed)
             centred = add("Sub", z, shift)
@@ -231,6 +236,26 @@ class ScaleNodes:
         self._shift = shift
         self._factor = add("Where", is_flat, _ZERO, factor)
         self._divisor = add("Where", is_flat, np.float64(1), factor)
+
+    def _mean_change(self, carried):
+        """Mean absolute difference of one observed value from the one before, (n, 1)."""
+        add = self._graph.add
+        before = add("Slice", carried, np.array([0]), np.array([-1]), _TIME)
+        change = add("Abs", add("Sub", add("Slice", carried, _TIME, _END, _TIME), before))
+        change = add("Where", add("IsNaN", change), _ZERO, change)
+        there = add("Slice", self._steps.are_there, _TIME, _END, _TIME)
+        n_changes = add("Sub", self._count(), np.float64(1))
+        return add("Div", self._total(change, there), n_changes)
+
+    def _feature(self, carried, series):
+        """The spread of each series as the network reads it, (n, 1)."""
+        add, spread = self._graph.add, self._mean_change(carried)
+        if not self._plan.log:
+            size = add("Div", self._total(add("Abs", series), self._observed), self._count())
+            is_nothing = add("Equal", size, _ZERO)
+            spread = add("Div", spread, add("Where", is_nothing, np.float64(1), size))
+        spread = add("Max", spread, np.float64(LEAST_SPREAD))
+        return add("Log", add("Div", spread, np.float64(USUAL_SPREAD)))
 
     def _scale(self, carried):
         """What the network reads: scaled values, or how far each is from the one before."""

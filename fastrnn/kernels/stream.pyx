@@ -212,6 +212,8 @@ cdef class StreamKernel:
         if snapshot.forecast is not None:
             forecast = snapshot.forecast
             f.n_ahead, f.season_length = forecast.n_ahead, forecast.season.shape[1]
+            f.n_fixed = forecast.fixed.shape[1]
+            f.fixed = <const double*>self.address(forecast.fixed)
             f.mask, f.relative = forecast.mask, forecast.relative
             f.log = forecast.log
             f.factor = <const double*>self.address(forecast.factor)

@@ -74,13 +74,14 @@ cdef struct Levels:
 
 
 cdef struct Forecast:
-    int64_t n_ahead, season_length
+    int64_t n_ahead, season_length, n_fixed
     bint mask, relative
     int64_t log            # 0 none, 1 of values above 0, 2 of 1 + |value| / unit, with its sign
     const double* factor   # (streams,)
     const double* shift    # (streams,)
     const double* unit     # (streams,)
     const double* season   # (streams, season_length)
+    const double* fixed    # (streams, n_fixed): what is read of each at every step, at the end
     double* last           # (streams,): last value that was observed, scaled
     double* new_last       # (streams,): what it is after this step
 

@@ -119,7 +119,7 @@ cdef inline bint read_input(
 ) noexcept nogil:
     """Fill values and ids; whether all of the input may be read."""
     cdef:
-        int64_t n, k, first = 0
+        int64_t n, k, first = 0, last = p.n_numbers
         const char* row
         floating* read
         double value
@@ -129,14 +129,16 @@ cdef inline bint read_input(
         if p.link == FORECAST:
             if not read_value(p, n, number_at(row, given.kind), read):
                 return False
-            first = 1 + p.forecast.mask
+            first, last = 1 + p.forecast.mask, p.n_numbers - p.forecast.n_fixed
+            for k in range(p.forecast.n_fixed):
+                read[last + k] = <floating>p.forecast.fixed[n * p.forecast.n_fixed + k]
         if not p.gaps.is_plain:
             for k in range(p.gaps.n_values + p.gaps.has_time):
                 p.given[k] = read_number(p, given, row, k)
             if not read_gaps(&p.gaps, n, p.n_steps[n] == 0, p.given, read):
                 return False
             first = p.n_numbers
-        for k in range(first, p.n_numbers):
+        for k in range(first, last):
             read[k] = <floating>read_number(p, given, row, k)
             if read[k] - read[k] != 0:
                 return False

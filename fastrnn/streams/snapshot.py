@@ -89,6 +89,7 @@ class Forecast:
     shift: np.ndarray  # (n_streams,)
     unit: np.ndarray  # (n_streams,): of "log1p"
     season: np.ndarray  # (n_streams, m): seasonal pattern of each
+    fixed: np.ndarray  # (n_streams, n_fixed): what is read of each at every step, behind all others
 
     @property
     def levels(self):
@@ -228,7 +229,8 @@ class Snapshot:
         _expect(has_levels or self.levels.n_learned == 1, "the levels")
         if forecast is not None:
             _expect(forecast.n_ahead * forecast.n_learned == n_outputs, "the forecast")
-            _expect(n_numbers >= 1 + forecast.mask, "the mark of gaps")
+            n_own = 1 + forecast.mask + forecast.fixed.shape[1]
+            _expect(n_numbers >= n_own, "the numbers of a forecast")
 
     def __deepcopy__(self, memo):
         """Nobody writes to it: a copy would be the same."""
@@ -381,6 +383,7 @@ def _frozen(name, array, dtype, shape):
 def _frozen_forecast(forecast):
     """A forecast with arrays that are the kernel's own, and lead to no place outside others."""
     n_streams, length = np.shape(forecast.season)
+    n_fixed = np.shape(forecast.fixed)[1]
     _expect(forecast.n_ahead >= 1 and length >= 1, "the sizes")
     _expect(not forecast.is_median or len(forecast.above) == 1, "the levels")
     levels = _frozen_levels(forecast.levels)
@@ -391,6 +394,7 @@ def _frozen_forecast(forecast):
         factor=_frozen("factor", forecast.factor, np.float64, (n_streams,)),
         shift=_frozen("shift", forecast.shift, np.float64, (n_streams,)),
         unit=_frozen("unit", forecast.unit, np.float64, (n_streams,)),
+        fixed=_frozen("fixed", forecast.fixed, np.float64, (n_streams, n_fixed)),
         season=_frozen("season", forecast.season, np.float64, (n_streams, length)),
     )
 

@@ -63,6 +63,8 @@ OTHER = {
     "missing": "error",
     "freq": "W",
     "window": 3,
+    "origin_step": 4,
+    "scale_feature": True,
     "tokenizer": "char",
     "normalization": "NFC",
     "lowercase": True,

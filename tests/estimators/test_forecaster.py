@@ -282,6 +282,8 @@ CHANGED = {
     "quantiles": (0.5,),
     "missing": "mask",
     "window": 11,
+    "origin_step": 5,
+    "scale_feature": True,
 }
 
 

@@ -219,6 +219,8 @@ WRONG_OF_OTHERS = [
     (RNNForecaster, "scaling", False, TypeError),
     (RNNForecaster, "log", 1, TypeError),
     (RNNForecaster, "log", "log", ValueError),
+    (RNNForecaster, "origin_step", 0, ValueError),
+    (RNNForecaster, "scale_feature", 1, TypeError),
     (RNNForecaster, "seasonality", 1, ValueError),
     (RNNForecaster, "seasonality", "12", TypeError),
     (RNNForecaster, "quantiles", (), ValueError),

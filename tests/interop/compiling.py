@@ -175,4 +175,5 @@ def c_scale(model, values):
     if plan.seasonality:
         season = np.resize(scale.season, plan.seasonality)
     unit = [scale.unit] if plan.log == "log1p" else []
-    return np.concatenate([[scale.shift, scale.factor], unit, season]).astype(np.float32)
+    fixed = [scale.feature] if plan.scale_feature else []
+    return np.concatenate([[scale.shift, scale.factor], unit, fixed, season]).astype(np.float32)

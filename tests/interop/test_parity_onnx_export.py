@@ -304,7 +304,7 @@ def test_forecaster(strategy, scaling, log, missing, dtype):
     options = {"horizon": 3, "quantiles": (0.1, 0.4, 0.9)} if strategy == "direct" else {}
     model = RNNForecaster(
         (4, 3), cell="gru", strategy=strategy, scaling=scaling, log=log, missing=missing,
-        dtype=dtype, max_iter=1, **options,
+        dtype=dtype, max_iter=1, scale_feature=missing == "mask", **options,
     )  # fmt: skip
     shuffle_weights(model.fit(series))
     model.network_.theta *= 0.2  # forecasts grow and grow otherwise
@@ -353,7 +353,7 @@ def test_forecaster_with_covariates(strategy, ids, missing, quantiles):
             options.update(categorical_features=[1, 2], embedding_dim=(2, 3))
     model = RNNForecaster(
         4, cell="carry_lstm", strategy=strategy, missing=missing, quantiles=quantiles, max_iter=1,
-        **options,
+        scale_feature=missing == "error", **options,
     )  # fmt: skip
     shuffle_weights(model.fit(series, **covariates))
     model.network_.theta *= 0.4

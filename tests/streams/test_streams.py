@@ -227,6 +227,8 @@ PLANS = {
     "level": {"scaling": "level", "log": True},
     "seasonal": {"log": True, "seasonality": 4, "strategy": "direct", "horizon": 6},
     "log1p": {"log": "log1p", "seasonality": 4},
+    "spread": {"log": True, "scale_feature": True},
+    "spread, gaps": {"scaling": "level", "scale_feature": True, "missing": "mask"},
     "median": {"quantiles": (0.5,)},
     "quantiles": {"strategy": "direct", "horizon": 3, "quantiles": (0.1, 0.4, 0.7)},
     "gaps": {"missing": "mask", "strategy": "direct", "horizon": 2},

@@ -76,6 +76,10 @@ static void read_numbers(const float *x, stream_type *stream, float *input)
     for (int d = 1; d < N_FEATURES; d++)
         input[d + MASK] = (x[d] - covariate_mean[d - 1]) / covariate_scale[d - 1];
 #endif
+#if N_FIXED
+    for (int k = 0; k < N_FIXED; k++)
+        input[N_FEATURES + MASK + k] = stream->scale.fixed[k];
+#endif
 }
 
 /* Bring forecasts to the units of the series. */
