@@ -131,15 +131,15 @@ def _sparse_cells(line, place, attributes):
         raise ValueError(f"{place}: expected {{number value, ...}}, got {show(line)}")
     found = {}
     for part in _split(line[1:-1].strip()):
-        number, _, cell = part.partition(" ")
-        if not number.isdecimal() or int(number) >= len(attributes) or not cell.strip():
+        number, cell = [*part.split(None, 1), "", ""][:2]
+        if not number.isdecimal() or int(number) >= len(attributes) or not cell:
             raise ValueError(
                 f"{place}: expected the number of an attribute, 0 to {len(attributes) - 1}, and "
                 f"its value, got {show(part)}"
             )
         if int(number) in found:
             raise ValueError(f"{place} has the attribute {number} twice")
-        cell = _unquote(cell.strip())
+        cell = _unquote(cell)
         found[int(number)] = None if cell == "?" else cell
     cells = []
     for number, (name, kind) in enumerate(attributes):

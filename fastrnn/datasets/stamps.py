@@ -16,7 +16,7 @@ _MONTHS = [
 _OF_DAY = r"(?:[T\s]+(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?"
 _ISO = (
     r"(\d{4})-(\d{2})-(\d{2})"
-    r"(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s*(Z|z|[+-]\d{2}(?::?\d{2})?)?)?"
+    r"(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s*(Z|z|UTC|[+-]\d{2}(?::?\d{2})?)?)?"
 )
 _NAME = r"([A-Za-z]{3,9})\.?"
 EXAMPLES = "2024-05-31, 2024-05-31T12:00, 1949-01, 1970 Q1 or 1991 Jul"
@@ -75,6 +75,8 @@ def read_times(cells, form, decimal="."):
     if not all(isinstance(cell, str) for cell in cells):
         return _of_objects(cells)
     if form.time_format is not None:
+        if "%Z" in form.time_format:  # which Python reads, and forgets
+            raise CellError(0, "an offset, which %z reads, in place of the name of a zone, %Z")
         return _of_moments([_formatted(row, cell, form) for row, cell in enumerate(cells)])
     numbers = _numbers(cells, decimal)
     if numbers is not None:
@@ -216,6 +218,9 @@ class _Iso(_Way):
         if not has_zone:
             return Times(moments)
         minutes = {offset: _minutes(offset) for offset in set(offsets)}
+        wrong = [row for row, offset in enumerate(offsets) if abs(minutes[offset]) >= 24 * 60]
+        if wrong:
+            raise CellError(wrong[0], "an offset below 24 hours")
         moments = moments - np.array([minutes[offset] for offset in offsets], "timedelta64[m]")
         zones = [timezone(timedelta(minutes=n)) for n in minutes.values()]
         return Times(moments, zone_of_all(zones))
@@ -225,10 +230,11 @@ class _OtherIso(_Way):
     """What else ISO 8601 allows and Python reads, such as 20240531T1200."""
 
     def __init__(self):
-        super().__init__("", None, 0)
+        day = r"\d{4}-?\d\d-?\d\d|\d{4}-?W\d\d(?:-?\d)?"
+        super().__init__(rf"(?:{day})(?:[T ](?!.*[.,]\d{{7}}).*)?", None, 0)  # it would cut digits
 
     def match(self, cell):
-        if re.search(r"[.,]\d{7}", cell):  # Python would cut it
+        if not self._pattern.fullmatch(cell):  # Python would take any sign before the hours
             return None
         try:
             return datetime.fromisoformat(cell)
@@ -286,7 +292,7 @@ class _Ambiguous(_Way):
 
 
 def _minutes(offset):
-    if offset in "Zz":
+    if offset in ("Z", "z", "UTC"):
         return 0
     digits = offset[1:].replace(":", "")
     minutes = 60 * int(digits[:2]) + int(digits[2:] or 0)

@@ -20,11 +20,11 @@ _WORDS = {
     **{word: word.removesuffix("ly") for word in ("yearly", "quarterly", "monthly", "weekly")},
     **{"daily": "day", "hourly": "hour", "half_hourly": "30 min", "minutely": "minute"},
 }
-_SEVERAL = re.compile(r"(\d+)_(seconds?|minutes?|hours?|days?|weeks?|months?|years?)")
+_SEVERAL = re.compile(r"([1-9]\d*)_(seconds?|minutes?|hours?|days?|weeks?|months?|years?)")
 _TIME_OF_DAY = re.compile(r"([T ]\d{1,2})-(\d\d)-(\d\d)$")  # 1996-03-18 00-00-00
 _TYPES = ("string", "numeric", "date")
 _OURS = ("id", "time", "value")
-START = "start_timestamp"
+NAME, START = "series_name", "start_timestamp"
 
 
 def read_tsf_file(source, form):
@@ -48,8 +48,8 @@ def read_tsf_file(source, form):
         lines.append(number)
     if not lines:
         raise ValueError(f"{source.name} has no series after @data")
-    if "series_name" in cells:
-        cells = {"id": cells.pop("series_name"), **cells}
+    if NAME in cells:
+        cells = {"id": cells.pop(NAME), **cells}
     series = {"value": values}
     if START in cells and frequency is not None:
         starts = _starts(cells.pop(START), source.name, lines, form)
@@ -81,10 +81,11 @@ def _header(text, name):
                     f"{place}: expected @attribute, a name and one of {', '.join(_TYPES)}, got "
                     f"{line!r}"
                 )
-            if rest[0] in attributes or rest[0] in _OURS:
-                of = "another attribute" if rest[0] in attributes else "a column of the values"
-                raise ValueError(f"{place}: the attribute has the name {rest[0]!r} of {of}")
-            attributes[rest[0]] = rest[1].lower()
+            label = rest[0].lower() if rest[0].lower() in (NAME, START) else rest[0]
+            if label in attributes or label in _OURS:
+                of = "another attribute" if label in attributes else "a column of the values"
+                raise ValueError(f"{place}: the attribute has the name {label!r} of {of}")
+            attributes[label] = rest[1].lower()
         elif word == "@frequency":
             frequency = _frequency(" ".join(rest), place)
         elif not word.startswith("@"):

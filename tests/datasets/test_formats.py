@@ -274,7 +274,7 @@ def test_arff():
 
 
 def test_sparse_arff():
-    rows = read(ARFF + "{1 2.5}\n{0 1, 2 'x y'}\n{ }\n1,2,1\n{0 ?}\n{}\n", "arff")
+    rows = read(ARFF + "{1\t2.5}\n{0 1, 2 'x y'}\n{ }\n1,2,1\n{0 ?}\n{}\n", "arff")
     expected = [[0, 2.5], [1, 0], [0, 0], [1, 2], [np.nan, 0], [0, 0]]
     np.testing.assert_array_equal(rows.numbers("value", gaps=True), np.ravel(expected))
     assert labels(rows) == ["1", "x y", "1", "1", "1", "1"]

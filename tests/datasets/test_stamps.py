@@ -93,6 +93,7 @@ def test_nanoseconds_are_exact():
         (["2024-05-31T12:00-03:30"], {}, "UTC-03:30"),
         (["2024-03-30T12:00+01:00", "2024-03-31T12:00+02:00"], {}, "UTC"),
         (["20240531T1200+02"], {}, "UTC+02:00"),
+        (["2024-05-31 12:00:00 UTC", "2024-06-01 12:00:00 UTC"], {}, "UTC"),
         (["20240531T1200"], {}, None),
         (["31.05.2024 12:00 +0200"], {"time_format": "%d.%m.%Y %H:%M %z"}, "UTC+02:00"),
         ([datetime(2024, 5, 31, tzinfo=ZoneInfo("Europe/Berlin"))] * 2, {}, "Europe/Berlin"),
@@ -106,6 +107,11 @@ def test_zones_stay(cells, form, zone):
     stamp_type, stamps = read_stamps(times.column, str)  # as a forecaster reads them
     assert stamp_type.zone == zone
     np.testing.assert_array_equal(stamps, times.values)
+
+
+def test_names_of_zones_are_not_forgotten():
+    with pytest.raises(CellError, match="an offset, which %z reads, in place of the name of a"):
+        read_times(["2024-05-31 12:00 UTC"], Form(time_format="%Y-%m-%d %H:%M %Z"))
 
 
 def test_hours_that_come_twice_are_two():
@@ -144,6 +150,11 @@ def test_nanoseconds_with_an_offset_are_not_cut():
         (["1949-13"], 0, "a day that is in the calendar"),
         (["x", "y"], 0, "a number or a date such as"),
         (["12:30"], 0, "a number or a date such as"),
+        (["2024-05-31+02:00"], 0, "a number or a date such as"),
+        (["2024-05-31x10:30"], 0, "a number or a date such as"),
+        (["20240531-1030"], 0, "a number or a date such as"),
+        (["2024-05-31 12:00 CET"], 0, "a number or a date such as"),
+        (["2024-05-31T12:00Z", "2024-05-31T12:00+25:00"], 1, "an offset below 24 hours"),
         (["1/13/2024 2:05 PM"], 0, "a number or a date such as"),
         (["9" * 20], 0, "a whole number below"),
         (["2024-05-31T12:00+02:00", "2024-05-31T12:00Z", "2024-05-31T12:00"], 2, "with an offset"),

@@ -50,6 +50,11 @@ def test_series():
         rows.numbers("value")
 
 
+def test_names_in_capitals():
+    rows = read((HEADER + DATA).replace("series_name", "Series_Name").replace("start_", "START_"))
+    assert list(rows.columns) == ["value", "time", "id", "state", "size"]
+
+
 def test_as_a_forecaster_takes_them():
     series = read_tsf(io.StringIO(HEADER + DATA))
     assert list(series) == ["id", "time", "value", "state", "size"]
@@ -113,6 +118,7 @@ def test_frequencies(frequency, start, second, third):
         ("1996-03-18 00-00-00", "today", "d, line 13, attribute 'start_timestamp': expected a num"),
         ("daily", "often", "d, line 8: expected a frequency such as yearly"),
         ("daily", "", "d, line 8: expected a frequency such as yearly"),
+        ("daily", "0_minutes", "d, line 8: expected a frequency such as yearly"),
         ("size numeric", "size real", "d, line 7: expected @attribute, a name and one of string"),
         (
             "size numeric",
