@@ -110,6 +110,8 @@ class Forecast:
         series = self._read(model, options.file, options) if options.file else None
         future = None
         if options.future:
+            if not model.reader_.series.n_covariates[0]:
+                raise ValueError("--future has covariates, but the model was trained without")
             known = model.reader_.series if series is None else model.reader_.read_series(series)
             future = self._read(model, options.future, options, follows=known)
         horizon = options.horizon or plan.n_ahead
@@ -126,8 +128,8 @@ class Forecast:
         has_time = has_time and (columns is None or columns.time != NO_TIME)
         id_column, time_column = ("id", "time") if columns is None else (columns.id, columns.time)
         if columns is not None and columns.layout == WIDE and options.quantiles is None:
-            return ["step", *([time_column] if has_time else []), *ids], (
-                [step, *([calendar.show(0, step)] if has_time else []), *values]
+            return [time_column if has_time else "step", *ids], (
+                [calendar.show(0, step) if has_time else step, *values]
                 for step, values in enumerate(np.concatenate(forecasts, axis=1), 1)
             )
         header = [*([id_column] if has_id else []), "step", *([time_column] if has_time else [])]
@@ -322,7 +324,12 @@ def _wide_series(rows, time_column, names, gaps):
     order = rows.by_id(None, times and times.values)[""]
     wide = {time_column: rows.stamps(time_column, times) if has_time else np.arange(len(rows))}
     for name in rows.usual_features({time_column}) if names is None else names:
-        numbers = wide[rows.find(name)] = rows.numbers(name, gaps=True)
+        try:
+            numbers = wide[rows.find(name)] = rows.numbers(name, gaps=True)
+        except ValueError as error:
+            if has_time:
+                raise
+            raise ValueError(f"{error}; --time names a column of times") from None
         known = order[~np.isnan(numbers[order])]
         if not known.size:
             raise ValueError(f"{rows.name}, column {name!r} has no number, expected a series")

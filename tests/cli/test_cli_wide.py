@@ -57,22 +57,26 @@ def test_it_is_the_wide_layout_of_the_estimator(capsys):
     expected = model.predict(2)
     for file in ("", "data.csv"):
         header, *rows = run(f"predict m.fastrnn {file} --horizon 2", capsys)
-        assert header == ["step", "day", "north", "south"]
-        assert [row[:2] for row in rows] == [["1", "2024-01-31"], ["2", "2024-02-01"]]
-        np.testing.assert_array_equal([float(row[2]) for row in rows], expected["north"])
-        np.testing.assert_array_equal([float(row[3]) for row in rows], expected["south"])
+        assert header == ["day", "north", "south"]
+        assert [row[0] for row in rows] == ["2024-01-31", "2024-02-01"]
+        np.testing.assert_array_equal([float(row[1]) for row in rows], expected["north"])
+        np.testing.assert_array_equal([float(row[2]) for row in rows], expected["south"])
     write("later.csv", range(35))
     _, row, _ = run("predict m.fastrnn later.csv --horizon 2", capsys)
-    assert row[1] == "2024-02-05"
+    assert row[0] == "2024-02-05"
 
 
 def test_series_have_names_or_places(capsys):
     write(names=",north,south", stamps=np.arange(100, 140))
     train(capsys, "")  # the index that pandas writes
     assert run("predict m.fastrnn --horizon 1", capsys)[0] == ["step", "north", "south"]
+    write()
+    error = train(capsys, "", 1)
+    assert "column 'day': expected a number, got '2024-01-01'; --time names a column" in error
+    write(names=",north,south", stamps=np.arange(100, 140))
     train(capsys, "--time 1 --value south")
     answers = run("predict m.fastrnn --horizon 1", capsys)
-    assert answers[0] == ["step", "1", "south"] and answers[1][:2] == ["1", "130"]
+    assert answers[0] == ["1", "south"] and answers[1][0] == "130"
     error = train(capsys, "--value east --time 1", 1)
     assert "has no column 'east', only 'north', 'south'" in error
 
@@ -166,6 +170,13 @@ def test_files_without_steps_or_series(capsys):
     assert "other.csv has no column 'day', only 'date', 'north', 'south'" in error
 
 
+def test_no_covariates(capsys):
+    write()
+    train(capsys)
+    error = run("predict m.fastrnn --future data.csv", capsys, 1)
+    assert "--future has covariates, but the model was trained without" in error
+
+
 def test_quantiles(capsys):
     write()
     train(capsys, "--time day --strategy direct --horizon 2 --quantiles 0.1,0.5,0.9")
@@ -173,7 +184,7 @@ def test_quantiles(capsys):
     assert header == ["id", "step", "day", "q0.1", "q0.9"]
     assert [row[0] for row in rows] == ["north", "north", "south", "south"]
     header, *rows = run("predict m.fastrnn", capsys)
-    assert header == ["step", "day", "north", "south"] and len(rows) == 2
+    assert header == ["day", "north", "south"] and len(rows) == 2
 
 
 def follow(capsys, monkeypatch, rows, options="", code=0):
@@ -192,7 +203,7 @@ def test_followed_rows_move_all_series(capsys, monkeypatch):
     write("later.csv", range(33))
     _, expected = run("predict m.fastrnn later.csv --horizon 1", capsys)
     np.testing.assert_allclose(
-        np.array(answers[-1][1:], float), np.array(expected[2:], float), rtol=1e-5
+        np.array(answers[-1][1:], float), np.array(expected[1:], float), rtol=1e-5
     )
     error = follow(capsys, monkeypatch, [rows[0], rows[2]], code=1)
     assert "line 3, column 'day': no row has come for 2024-02-01" in error
