@@ -19,7 +19,6 @@ from measuring import argument_parser, begin, save
 
 from fastrnn import RNNClassifier
 from fastrnn.datasets import load_japanese_vowels
-from fastrnn.preprocessing import SequenceScaler
 
 SHARES = (0.1, 0.3, 0.5)
 BLOCK = 10  # steps
@@ -32,6 +31,7 @@ SETTING = {
     "learning_rate": "cosine",
     "learning_rate_init": 0.01,
     "max_iter": 20,
+    "scaling": "standard",
 }
 DODGER = [
     SETTING
@@ -81,18 +81,17 @@ def remove(X, share, in_blocks, rng):
     return holed
 
 
-def fill(X):
-    """Return sequences with means, which are 0 after scaling, in the place of gaps."""
-    return [np.nan_to_num(x) for x in X]
+def fill(X, means):
+    """Return sequences with means of features in the place of gaps."""
+    return [np.where(np.isnan(x), means, x) for x in X]
 
 
 def accuracy(parts, way, seed, n_jobs):
     """Train with gaps, and return the test accuracy."""
     X, y, X_test, y_test = parts
-    scaler = SequenceScaler().fit(X)
-    X, X_test = scaler.transform(X), scaler.transform(X_test)
     if way == "mean":
-        X, X_test = fill(X), fill(X_test)
+        means = np.nanmean(np.concatenate(X), axis=0)
+        X, X_test = fill(X, means), fill(X_test, means)
     missing = "error" if way == "mean" else way
     model = RNNClassifier(missing=missing, n_jobs=n_jobs, random_state=seed, **SETTING)
     return model.fit(X, y).score(X_test, y_test)

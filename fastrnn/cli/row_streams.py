@@ -33,7 +33,7 @@ class SequenceStreams:
         self._model, self._task, self._options = model, task, options
         self._has_names = model.reader_.feature_names is not None
         self._gaps = gaps_of(model, options, self._features)
-        self._new, self._streams, self._times = model.stream(), {}, {}
+        self._new, self._streams, self._times, self._kinds = model.stream(), {}, {}, {}
 
     def answer(self, rows):
         """The cells of the answer to a row, the only one of these."""
@@ -43,11 +43,15 @@ class SequenceStreams:
         if begins_anew and all(map(rows.is_missing, cells)):
             self._streams.pop(key, None)
             self._times.pop(key, None)
+            self._kinds.pop(key, None)
             return [""] * len(self.answers)
         if self.time is not None:
             hint = "; a row with empty features makes a sequence begin anew"
             whose = f" of {key!r}" if key else ""
             check_time(rows, self.time, self._times, key, whose, hint)
+        if self._gaps["time"] is not None:
+            kind = rows.times(self._gaps["time"]).type
+            _check_kind(rows.place(0, self._gaps["time"]), kind, self._kinds.setdefault(key, kind))
         x = table(rows, self._features, self._as_text, is_known=True, **self._gaps)
         if key not in self._streams:
             self._streams[key] = copy.copy(self._new)  # with the same weights
@@ -202,13 +206,18 @@ def check_time(rows, column, times, key, whose, hint=""):
     if key in times:
         kind, before = times[key]
         kind = kind or Times(np.array([before])).type  # not known of models of 0.1.0
-        try:
-            check_comparable(here.type, kind, "this row", "of the rows before")
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{place}: {error}") from None
+        _check_kind(place, here.type, kind)
         if not time > before:
             raise ValueError(
                 f"{place}: the time{whose} must be later than {show(before, kind)}{hint}"
             )
     times[key] = here.type, time
     return here
+
+
+def _check_kind(place, here, before):
+    """Check that the time of a row can be compared with those of the rows before."""
+    try:
+        check_comparable(here, before, "this row", "of the rows before")
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{place}: {error}") from None

@@ -100,3 +100,26 @@ def test_wrong_times(folder, capsys, change, message):
     (folder / "rows.csv").write_text(ROWS.replace(*change))
     train("--time-feature", "when", "--missing", "mask", code=1)
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        ("a,2024-02-29T01:00+01:00,2,x", None),
+        (
+            "a,2024-02-29,2,x",
+            "line 3, column 'when': the time stamps of this row are dates without",
+        ),
+        ("a,7,2,x", "line 3, column 'when': the time stamps of this row are numbers, but those"),
+        ("b,2024-02-29,2,x", None),  # another sequence
+        ("a,,,\na,2024-02-27,2,x", None),  # which begins anew
+    ],
+)
+def test_followed_times_are_of_one_kind(folder, capsys, second, message):
+    train("--time-feature", "when", "--missing", "mask")
+    text = f"id,when,size,kind\na,2024-02-28T00:00Z,1,x\n{second}\n"
+    (folder / "later.csv").write_text(text)
+    run("predict", "model.fastrnn", "later.csv", "--follow", code=int(message is not None))
+    output = capsys.readouterr()
+    assert message is None or message in output.err
+    assert output.out.count("\n") == (2 if message else 2 + text.count("\n") - 2)
