@@ -43,9 +43,9 @@ ROOMS = {
     "labels numbers next_tokens next_values released saving resuming forecast_frames forecasting "
     "base classifier regressor tagger series_estimator forecaster language_model loading",
     "plotting": "axes loss_curve gradient_flow forecast states",
-    "interop": "model weights c_description c_text c onnx_graph onnx_network onnx_gaps "
-    "onnx_quantiles onnx_scaling onnx_forecast onnx_export onnx_import keras_arrays keras_layers "
-    "keras pytorch",
+    "interop": "model weights c_description c_literals c_text c onnx_graph onnx_front onnx_network "
+    "onnx_gaps onnx_quantiles onnx_scaling onnx_forecast onnx_export onnx_import keras_arrays "
+    "keras_layers keras pytorch",
     "cli": "arguments output options columns row_streams sequence_tasks tasks follow info demo "
     "commands command",
     "__main__": "",

@@ -101,6 +101,8 @@ def export_c(est, path, *, prefix=None):
         of_outputs += ["rates.h"] if model.link == "rate" else []
         of_numbers = ["units.h", "columns.h" if model.gaps.is_plain else "gaps.h"]
         readers = [*of_numbers, *of_outputs, "answers.h"]
+    if code.stages:
+        readers.append("stages.h")
     runtime = _runtime("functions.h", f"cells/{code.cell}.h", *readers, "runtime.c")
     for file in (source, header):
         if file.is_dir():

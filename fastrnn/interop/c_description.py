@@ -40,6 +40,7 @@ class Description:
     parameters: list[str]
     constants: dict[str, int | float | str | None] = field(default_factory=dict)
     layers: list[tuple] = field(default_factory=list)
+    stages: list[tuple] = field(default_factory=list)
     id_columns: list[tuple] = field(default_factory=list)
     numbers: list[str] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
@@ -70,6 +71,7 @@ def describe(model, cells):
         _describe_columns(code)
     else:
         _describe_series(code)
+    _describe_stages(code)
     _describe_layers(code, cells[cell])
     _describe_outputs(code)
     return code
@@ -161,6 +163,30 @@ def _describe_series(code):
 def _covariate(j, ahead):
     """Name a covariate as it stands for some step."""
     return f"covariate {j}" + (f" of {count(ahead, 'step')} ahead" if ahead else "")
+
+
+def _describe_stages(code):
+    """Patches and convolutions before the first layer."""
+    if not code.model.network.front:
+        return
+    place = most = largest = 0
+    stages = code.model.network.front.stages
+    for k, stage in enumerate(stages, start=1):
+        weights = ["NULL", "NULL"]
+        if stage.params:
+            weights = [code.add_weights(f"conv{k}_{name}", stage.params[name]) for name in "Wb"]
+        sizes = [stage.input_size, stage.output_size, stage.kernel, stage.left, stage.stride]
+        code.stages.append((*sizes, stage.span, stage.depth, place, *weights))
+        place += stage.depth * stage.input_size
+        most = stage.count_others(most)
+        largest = max(largest, most * stage.output_size)
+    code.constants |= {
+        "N_STAGES": len(stages),
+        "RECENT_SIZE": place,
+        "ROW_LARGEST": max(stage.output_size for stage in stages),
+        "WINDOW_LARGEST": max(stage.kernel * stage.input_size for stage in stages),
+        "OTHERS_LARGEST": largest,
+    }
 
 
 def _describe_layers(code, step):

@@ -5,10 +5,8 @@ import numpy as np
 from fastrnn import __version__
 from fastrnn.inputs.scaling import LEAST_SPREAD, LOG1P, SHARE, USUAL_SPREAD
 from fastrnn.interop.c_description import count
+from fastrnn.interop.c_literals import class_literals, rows_of, type_of
 from fastrnn.network.pooling import parts_of
-
-_NUMBERS_A_LINE = 5
-_LONGEST_STRING = 4095  # bytes of a literal that every C99 compiler takes (C99, 5.2.4.1)
 
 _SCALES = {
     "difference": (
@@ -29,6 +27,19 @@ _LOGS = {False: "value", True: "log(value)", LOG1P: "sign(value) log(1 + |value|
 
 _PARTS = {"last": "last", "mean": "mean", "max": "maximum", "attention": "mean by attention"}
 """What is read of the states of a sequence."""
+
+
+_STAGE = """
+/* What stands before layer 1 makes rows of K numbers of windows of rows of D: kernel rows, left of
+   them before the one that a row stands for, which are stride apart. A row is final when span rows
+   have come from that one on; of depth rows it keeps a copy, from some place of the stream on. Of W
+   there are kernel D rows; a patch has none. */
+typedef struct {
+    int D, K, kernel, left, stride, span, depth, place;
+    const float *W, *b;
+} stage_type;
+
+"""
 
 
 class Text:
@@ -162,6 +173,9 @@ typedef struct {{
         if size.get("DECAY"):
             n = size["N_VALUES"]
             lines.append(f"float since[{n}], times[{n}]; /* since numbers were last seen */")
+        if self._code.stages:
+            lines.append(f"float recent[{size['RECENT_SIZE']}]; /* rows that may be read again */")
+            lines.append("long long n_given; /* steps so far */")
         if not self._model.gaps.is_plain:
             lines.append("int has_begun; /* whether there was a step */")
         fields = "".join(f"    {line}\n" for line in lines)
@@ -295,8 +309,8 @@ typedef struct {{
         ]
         yield "\n".join(part for part in parts if part)
         for name, values in self._code.weights.items():
-            yield f"\nstatic const {_type_of(values)} {name}[{values.size}] = {{\n"
-            yield from _rows(values)
+            yield f"\nstatic const {type_of(values)} {name}[{values.size}] = {{\n"
+            yield from rows_of(values)
             yield "};\n"
 
     def _source_begin(self, header):
@@ -330,6 +344,7 @@ typedef struct {{
         stages = [count(n_numbers, "number") + scaled] if n_numbers else []
         stages += [f"{count(n_ids, 'id')}, for each a vector"] if n_ids else []
         title = self._model.network.layers[0].cell.title
+        stages += map(_stage, self._code.stages)
         stages += [f"{count(H, 'unit')} of {title}" for _, H, *_ in code.layers]
         parts = [_PARTS[name] for name in parts_of(self._model.architecture.pooling)]
         if self._size["N_POOLED"] > self._size["H_TOP"] or not self._size["POOL_LAST"]:
@@ -349,12 +364,14 @@ typedef struct {{
 
     def _tables(self):
         """The types that the runtime knows, the weights' names, and its tables."""
-        code, id_columns = self._code, ""
+        code, id_columns, stages = self._code, "", ""
         if code.id_columns:
             id_columns = f"static const id_column id_columns[] = {{{_table(code.id_columns)}}};\n"
+        if code.stages:
+            stages = f"{_STAGE}static const stage_type stages[] = {{{_table(code.stages)}}};\n"
         pointers = ", ".join(f"*{name}" for name in code.parameters)
         weights = "".join(
-            f"static const {_type_of(values)} {name}[{values.size}];\n"
+            f"static const {type_of(values)} {name}[{values.size}];\n"
             for name, values in code.weights.items()
         )
         return f"""\
@@ -377,7 +394,7 @@ typedef struct {{
 /* Weights, whose values stand at the end of this file. */
 {weights}
 static const layer_type layers[] = {{{_table(code.layers)}}};
-{id_columns}"""
+{id_columns}{stages}"""
 
     def _functions(self):
         """The functions that the header declares."""
@@ -419,6 +436,14 @@ void {prefix}_reset({prefix}_stream *stream)
         return f"{self._class_array()} = {{\n" + "".join(f"    {it},\n" for it in literals) + "};\n"
 
 
+def _stage(stage):
+    """Say what a stage before the first layer does."""
+    _, K, kernel, _, stride, *_, W, _ = stage
+    if W == "NULL":
+        return f"{count(stride, 'step')} as one row"
+    return f"convolution of {count(kernel, 'row')}, every {count(stride, 'row')}, to {K} numbers"
+
+
 def _head(name, arguments):
     """The head of a function, an argument in each line."""
     lines = ",\n    ".join(arguments)
@@ -428,53 +453,3 @@ def _head(name, arguments):
 def _table(rows):
     """The rows of a table, each in a line of its own."""
     return "".join(f"\n    {{{', '.join(map(str, row))}}}," for row in rows) + "\n"
-
-
-def _rows(values):
-    """The initializers of an array, a row of a matrix beginning in a line of its own."""
-    suffix = "f" if _type_of(values) == "float" else ""
-    for row in np.atleast_2d(values):
-        literals = [f"{_literal(number)}{suffix}," for number in row.tolist()]
-        for begin in range(0, len(literals), _NUMBERS_A_LINE):
-            yield "    " + " ".join(literals[begin : begin + _NUMBERS_A_LINE]) + "\n"
-
-
-def _type_of(values):
-    """The type that C has for an array's numbers."""
-    return "double" if values.dtype == np.float64 else "float"
-
-
-def _literal(number):
-    """Write a number in hexadecimal, which is exact."""
-    mantissa, exponent = number.hex().split("p")
-    return f"{mantissa.rstrip('0').rstrip('.')}p{exponent}"
-
-
-def class_literals(classes):
-    """Return the C type of class labels, and each as C writes it."""
-    labels = classes.tolist()
-    if isinstance(labels[0], str | bytes):
-        return "char *const", [_string(label) for label in labels]
-    if isinstance(labels[0], float):
-        return "double", [f"{label!r}" for label in labels]
-    if min(labels) < -(2**63) or max(labels) >= 2**63:
-        raise ValueError("a class label does not fit into a number of C, of 64 bits")
-    # There are no negative literals: the smallest number is written as a difference.
-    return "long long", [
-        "-9223372036854775807LL - 1" if label == -(2**63) else f"{int(label)}LL" for label in labels
-    ]
-
-
-def _string(label):
-    """Write a label as a C string: what is not plain ASCII as bytes of UTF-8, in octal."""
-    try:
-        text = label.encode("utf-8") if isinstance(label, str) else label
-    except UnicodeEncodeError:
-        text = b"\0"  # half of a surrogate pair
-    if b"\0" in text or len(text) > _LONGEST_STRING:
-        raise ValueError(
-            f"the class label {label[:40]!r} does not fit into a string of C: expected at most "
-            f"{_LONGEST_STRING} bytes of UTF-8, none of them 0"
-        )
-    plain = {*range(ord(" "), ord("~") + 1)} - set(b'"\\?')  # ?? begins a trigraph
-    return '"' + "".join(chr(byte) if byte in plain else f"\\{byte:03o}" for byte in text) + '"'

@@ -146,8 +146,6 @@ _ABOUT = {
 def _check(network):
     """Refuse what other programs would be told wrong: what this module does not know."""
     head = network.head
-    if network.front:
-        raise ValueError("there is no export of a model with stride or conv")
     if head.link not in LINKS:
         raise ValueError(
             f"there is no export of the head {head.kind!r}, only of those that are a linear map "

@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from fastrnn.interop.onnx_front import FrontNodes
 from fastrnn.kernels.likelihoods import STEEPEST_RATE
 from fastrnn.network.pooling import parts_of
 
@@ -47,11 +48,23 @@ class Steps:
         """The same, of shape (T, n, 1)."""
         return self._once("are_there_by_time", self._transpose)
 
+    def coarser(self, stride):
+        """The steps of which each stands for so many of these."""
+        return self._once(("coarser", stride), lambda: self._divide(stride))
+
     def _once(self, name, make):
         """Make nodes at first use; later ones share them."""
         if name not in self._made:
             self._made[name] = make()
         return self._made[name]
+
+    def _divide(self, stride):
+        add = self._graph.add
+        parts = (
+            add("Div", add("Add", part, np.int64(stride - 1)), np.int64(stride))
+            for part in (self.lengths, self.n_steps)
+        )
+        return Steps(self._graph, *parts)
 
     def _compare(self):
         add = self._graph.add
@@ -294,6 +307,7 @@ class NetworkNodes:
             (OperatorNodes if layer.operator("onnx") else ScanNodes)(graph, layer)
             for layer in network.layers
         ]
+        self._front = network.front and FrontNodes(graph, network.front)
         if network.decay:
             self._layers[0] = ScanNodes(graph, network.layers[0])
         query = network.pooling.params.get("query")
@@ -326,7 +340,7 @@ class NetworkNodes:
         Returns
         -------
         y : str
-            The states of the top layer, of shape (T, n, F).
+            The states of the top layer, of shape (T, n, F); T' of patches or convolutions.
         states : list of list of str
             Where each layer ends, as it may begin again.
         """
@@ -335,6 +349,9 @@ class NetworkNodes:
             of_column = graph.add("Gather", ids, np.int64(column), axis=2)
             parts.append(graph.add("Gather", self._tables[k], of_column, axis=0))
         y = parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=2)
+        if self._front:
+            y = self._front.run(graph, y, steps, self._dtype)
+            steps = self._front.coarse(steps)
         finals = []
         for k, layer in enumerate(self._layers):
             options = {"factors": factors} if factors and k == 0 else {}
@@ -345,7 +362,10 @@ class NetworkNodes:
     def pool(self, graph, y, states, steps):
         """What the head sees of the results of `read`: (n, parts F), or (n, T, F) of every step."""
         if self._architecture.every_step:
-            return graph.add("Transpose", y, perm=[1, 0, 2])
+            y = graph.add("Transpose", y, perm=[1, 0, 2])
+            return self._front.spread(graph, y, steps) if self._front else y
+        if self._front:
+            steps = self._front.coarse(steps)
         pool = {"mean": self._mean, "max": self._max, "attention": self._attention}
         parts = [
             self.last(graph, states) if name == "last" else pool[name](graph, y, steps)

@@ -244,6 +244,11 @@ def weights_of(model, library):
                 f"what the network reads of missing values and times is no part of {library}: "
                 "export the model to ONNX or C, or give its network_.layers"
             )
+        if exchanged.network.front:
+            raise ValueError(
+                "the patches and convolutions of stride and conv are not translated to "
+                f"{library}: export the model to ONNX or C, or give its network_.layers"
+            )
         if exchanged.network.pooling.params:
             raise ValueError(
                 f"pooling={exchanged.architecture.pooling!r} has weights that are no part of "

@@ -42,7 +42,29 @@ class Tape(NamedTuple):
     y: np.ndarray  # (N', K)
 
 
-class PatchStage:
+class Stage:
+    """What both kinds are for those who read step by step.
+
+    A row that it makes is final, whatever comes later, once `span` rows have come from the one on
+    that it stands for; its window begins with the first of `depth` rows that end there.
+    """
+
+    @property
+    def span(self):
+        """Rows from its own on that a final row needs."""
+        return max(self.kernel - self.left, self.stride)
+
+    @property
+    def depth(self):
+        """Rows that are kept until a row is final."""
+        return self.left + self.span
+
+    def count_others(self, n_others):
+        """How many rows at most are not final, where as many are not that it reads."""
+        return max(1, (n_others + self.span + self.stride - 2) // self.stride)
+
+
+class PatchStage(Stage):
     """Steps one after the other as one row; it has no parameters."""
 
     n_weights = 0
@@ -92,7 +114,7 @@ class PatchStage:
         return dx
 
 
-class ConvolutionStage:
+class ConvolutionStage(Stage):
     """A convolution over time: "W" (kernel · D, K) and "b" (K,)."""
 
     def __init__(self, input_size, convolution):

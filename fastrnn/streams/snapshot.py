@@ -115,10 +115,9 @@ class LayerWeights:
 
 @dataclass(frozen=True, eq=False)
 class StageWeights:
-    """A stage before the first layer as the kernel takes it, its weights in packed form.
+    """A stage (`fastrnn.network.front`) as the kernel takes it, its weights in packed form.
 
-    A row that it makes is final once `span` rows have come from the one on that it stands for; its
-    window begins with the first of `depth` rows that end there. At most `most` rows are not final.
+    At most so many rows that it makes are not final.
     """
 
     input_size: int
@@ -450,15 +449,14 @@ def _pack_stages(stages, dtype):
     """The stages before the first layer, with their weights in packed form."""
     packed, most = [], 0
     for stage in stages:
-        span = max(stage.kernel - stage.left, stage.stride)
-        most = max(1, (most + span + stage.stride - 2) // stage.stride)
+        most = stage.count_others(most)
         W, calls = stage.plan_forward(Workspace(dtype))
         for _, factor in calls:
             pack_factor(*factor)
         packed.append(
             StageWeights(
                 *(stage.input_size, stage.output_size, stage.kernel, stage.left, stage.stride),
-                *(span, stage.left + span, most, W, stage.params.get("b")),
+                *(stage.span, stage.depth, most, W, stage.params.get("b")),
             )
         )
     return packed

@@ -396,7 +396,9 @@ int main(void)
 """
 
 
-@pytest.mark.parametrize("case", [*CHOICES, "mean", "max", "attention+last", "steps", "ids"])
+@pytest.mark.parametrize(
+    "case", [*CHOICES, "mean", "max", "attention+last", "steps", "ids", "front"]
+)
 def test_sanitizers(case, tmp_path, compiler):
     (tmp_path / "probe.c").write_text("int main(void)\n{\n    return 0;\n}\n")
     probe = shlex.split(f"{compiler} {SANITIZERS} probe.c -o probe")
@@ -406,6 +408,8 @@ def test_sanitizers(case, tmp_path, compiler):
     x = np.resize(x, (6, 3))
     if case == "steps":
         model = tagger()
+    elif case == "front":
+        model = classifier(stride=2, conv=((4, 3, 1), (3, 4, 2)))
     elif case == "ids":
         x = np.column_stack([x, np.zeros(6)])
         model = classifier(X=[x, x + 1, x + 2], categorical_features=[3], embedding_dim=2)

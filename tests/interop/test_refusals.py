@@ -69,6 +69,13 @@ def assert_refused(export, model, folder, match, error=ValueError):
     assert not any(folder.iterdir())
 
 
+@pytest.mark.parametrize("front", [{"stride": 2}, {"conv": ((3, 2, 1),)}])
+@pytest.mark.parametrize("export", ["PyTorch", "Keras"])
+def test_what_stands_before_the_layers(export, front, tmp_path):
+    match = rf"stride and conv are not translated to {export}"
+    assert_refused(export, classifier(**front), tmp_path, match)
+
+
 @EVERY_EXPORT
 def test_parameters_that_the_record_does_not_know(export, tmp_path):
     assert_refused(export, with_layer(Wider), tmp_path, r"Wider.*'p'")

@@ -1,6 +1,7 @@
 /* Outputs that mean what the model says. */
 
-#include "functions.h"
+#include "quantiles.h"
+#include "rates.h"
 
 /* Bring outputs to the units of what was learned. */
 static void finish(const stream_type *stream, float *y)

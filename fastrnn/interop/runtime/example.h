@@ -18,6 +18,8 @@ typedef struct {
     } scale;
     float last;
     int place;
+    float recent[30];
+    long long n_given;
     float seen[2], since[2], times[2];
     int has_begun;
 } stream_type;
@@ -39,12 +41,20 @@ typedef struct {
 #define POOL_MEAN 2
 #define POOL_MAX 3
 #define POOL_ATTENTION 4
+#define N_STAGES 2
+#define RECENT_SIZE 30
+#define ROW_LARGEST 13
+#define WINDOW_LARGEST 26
+#define OTHERS_LARGEST 13
 #define TIED 0
 #define SOFTMAX 1
 #define SIGMOID 0
 #define SCALED 1
 #define EVERY_STEP 0
 #define N_OUTPUTS 6
+#define N_LEARNED 3
+#define RATE 1
+#define STEEPEST 30.0f
 #define N_STEPS 2
 #define N_LEVELS 3
 #define LOG 0
@@ -64,6 +74,11 @@ typedef struct {
 } layer_type;
 
 typedef struct {
+    int D, K, kernel, left, stride, span, depth, place;
+    const float *W, *b;
+} stage_type;
+
+typedef struct {
     int n_ids, length, place;
     const float *table;
 } id_column;
@@ -79,6 +94,9 @@ static const float w_x[1], b_x[1], W_h[1 * 5], b_h[5];
 
 static const layer_type layers[] = {{6, 5, W1, U1, b1, b_n1, p1, g_x1, g_h1, g_c1, b_c1},
                                     {5, 3, W2, U2, b2, b_n2, p2, g_x2, g_h2, g_c2, b_c2}};
+static const float conv2_W[26 * 6], conv2_b[6];
+static const stage_type stages[] = {{6, 13, 2, 0, 2, 2, 2, 0, NULL, NULL},
+                                    {13, 6, 2, 0, 1, 2, 2, 12, conv2_W, conv2_b}};
 static const id_column id_columns[] = {{7, 3, 3, table1}};
 
 #endif

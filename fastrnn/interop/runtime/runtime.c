@@ -3,6 +3,7 @@
 #include "answers.h"
 #include "cells/lstm.h"
 #include "columns.h"
+#include "stages.h"
 
 /* y = exp(y) / sum(exp(y)), with the largest element taken off first: nothing overflows. */
 static void softmax(float *y, int n)
@@ -58,32 +59,12 @@ static void attend(stream_type *stream, const float *h)
 }
 #endif
 
-/* Read a step: go through every layer. If a number or an id is not acceptable return -1, and leave
-   the stream as it was. */
-static int advance(stream_type *stream, const float *x, const int *ids)
+/* Go through every layer with what layer 1 reads. */
+static void read_on(stream_type *stream, const float *input)
 {
-    float input[N_INPUTS];
     const float *below = input;
     float *state = stream->state;
 
-    if (!are_numbers(x))
-        return -1;
-#if N_IDS
-    for (int c = 0; c < N_IDS; c++)
-        if (ids[c] < 0 || ids[c] >= id_columns[c].n_ids)
-            return -1;
-#else
-    (void)ids;
-#endif
-
-    read_numbers(x, stream, input);
-#if N_IDS
-    for (int c = 0; c < N_IDS; c++) {
-        const id_column *column = &id_columns[c];
-
-        set(input + column->place, column->table + ids[c] * column->length, column->length);
-    }
-#endif
     decay_states(stream, state, layers[0].H);
 #define STEP(k)                                                                                    \
     STEP_LAYER(&layers[k], below, state);                                                          \
@@ -103,6 +84,52 @@ static int advance(stream_type *stream, const float *x, const int *ids)
 #endif
 #if POOL_ATTENTION
     attend(stream, below);
+#endif
+}
+
+#ifdef N_STAGES
+/* Read the rows that later steps may change yet. */
+static void read_others(stream_type *stream)
+{
+    float rooms[2][OTHERS_LARGEST];
+    const float *row;
+
+    for (int n = make_others(stream, rooms, &row); n > 0; n--, row += stages[N_STAGES - 1].K)
+        read_on(stream, row);
+}
+#endif
+
+/* Read a step. If a number or an id is not acceptable return -1, and leave the stream as it was. */
+static int advance(stream_type *stream, const float *x, const int *ids)
+{
+    float input[N_INPUTS];
+#ifdef N_STAGES
+    float row[ROW_LARGEST];
+#endif
+
+    if (!are_numbers(x))
+        return -1;
+#if N_IDS
+    for (int c = 0; c < N_IDS; c++)
+        if (ids[c] < 0 || ids[c] >= id_columns[c].n_ids)
+            return -1;
+#else
+    (void)ids;
+#endif
+
+    read_numbers(x, stream, input);
+#if N_IDS
+    for (int c = 0; c < N_IDS; c++) {
+        const id_column *column = &id_columns[c];
+
+        set(input + column->place, column->table + ids[c] * column->length, column->length);
+    }
+#endif
+#ifdef N_STAGES
+    if (push(stream, input, row))
+        read_on(stream, row);
+#else
+    read_on(stream, input);
 #endif
     return 0;
 }
@@ -131,6 +158,12 @@ static void pool(const stream_type *stream, float *pooled)
 static void read_out(const stream_type *stream, float *y)
 {
     float pooled[N_POOLED];
+#ifdef N_STAGES
+    stream_type ahead = *stream;
+
+    read_others(&ahead);
+    stream = &ahead;
+#endif
 
     pool(stream, pooled);
     set(y, by, N_OUTPUTS);
@@ -154,6 +187,10 @@ static void read_out(const stream_type *stream, float *y)
 static void reset(stream_type *stream)
 {
     fill(stream->state, 0.0f, STATE_SIZE);
+#ifdef N_STAGES
+    fill(stream->recent, 0.0f, RECENT_SIZE);
+    stream->n_given = 0;
+#endif
 #if POOL_MEAN
     for (int j = 0; j < H_TOP; j++)
         stream->sum[j] = 0.0;
