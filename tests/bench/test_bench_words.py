@@ -1,0 +1,130 @@
+"""Benchmarks of words and names read the data as described. No figure is judged here."""
+
+import gzip
+import json
+
+import numpy as np
+import pytest
+from bench_runs import bench_path, fixture_run_here, needs_programs  # noqa: F401, fixtures
+
+pytestmark = needs_programs
+
+
+class TestHebrew:
+    ROWS = "set,global_sent_id,form,upostag\n" + "".join(
+        f"{part},{number},{form},{tag}\n"
+        for part, numbers in (
+            ("train", range(80)),
+            ("dev", range(80, 84)),
+            ("test", range(84, 104)),
+        )
+        for number in numbers
+        for form, tag in (
+            ("שלום", "NOUN"),
+            ("ה", "DET"),
+            (f"עץ{number}", "NOUN"),
+            (".", "PUNCT"),
+        )
+    ).replace("\n", "\r\n")
+
+    def test_parts_are_read_as_described(self):
+        import hebrew
+
+        parts = hebrew.read(self.ROWS.splitlines())
+        assert {name: len(words) for name, (words, _) in parts.items()} == {
+            "train": 80, "dev": 4, "test": 20,
+        }  # fmt: skip
+        words, tags = parts["dev"]
+        assert words[1] == ["שלום", "ה", "עץ81", "."]
+        assert tags[1] == ["NOUN", "DET", "NOUN", "PUNCT"]
+
+    def test_ids_are_those_of_words_and_affixes_met_twice_in_the_first_part(self):
+        import hebrew
+
+        (X, X_test), sizes = hebrew.encode([["abcd", "abce", "b"], ["abcd"]], [["abce", "xbcd"]])
+        assert sizes == [2, 2, 2]  # "abcd", "abc", "bcd", and in each column the unknown
+        np.testing.assert_array_equal(X[0], [[1, 1, 1], [0, 1, 0], [0, 0, 0]])
+        np.testing.assert_array_equal(X_test[0], [[0, 1, 0], [0, 0, 1]])
+
+    def test_folds_have_every_sentence_once(self):
+        import hebrew
+
+        part = list("abcde"), list("ABCDE")
+        pairs = list(hebrew.folds_of(part, 2))
+        assert pairs[0] == ((["c", "d", "e"], ["C", "D", "E"]), (["a", "b"], ["A", "B"]))
+        assert pairs[1] == pairs[0][::-1]
+
+    def test_figures(self, tmp_path, run_here, monkeypatch):
+        import packages
+
+        (tmp_path / "data").mkdir()
+        file = tmp_path / "data" / "uddf_fixed.csv.gz"
+        file.write_bytes(gzip.compress(self.ROWS.encode()))
+        monkeypatch.setattr(packages, "folder_of", lambda package, version: tmp_path)
+        options = ("hebrew.py", "--quick", "--seeds", 1, "--json", tmp_path / "figures.json")
+        output = run_here(*options)
+        figures = json.loads((tmp_path / "figures.json").read_text())
+        assert figures["words"] == [16, 4] and len(figures["fits"]) == 1
+        assert f"most frequent tag of each word: accuracy {figures['baseline']:.4f}" in output
+        run_here(*options, "--folds", 2)
+        figures = json.loads((tmp_path / "figures.json").read_text())
+        assert figures["words"] == [8, 8] and len(figures["fits"]) == 2
+
+
+class TestFirstNames:
+    LINES = (
+        "#  a comment                   $",
+        "M  Jun+Wei                     1",
+        "F  Émilie                      1",
+        "1F Robin                       1",
+        "M  Abe                         1",
+        "F  Abe                         1",
+        "?  Kim                         1",
+        "F  Zoë                         1",
+    )
+
+    def test_names_are_read_as_described(self):
+        import first_names
+
+        assert first_names.read(self.LINES) == (["junwei", "zoë", "émilie"], ["M", "F", "F"])
+
+    def test_no_name_is_on_both_sides(self):
+        import first_names
+
+        names, sexes = list("abcdefghijk"), list("ABCDEFGHIJK")
+        (train, y), (test, y_test) = first_names.split(names, sexes)
+        assert (train, test) == (list("abcdfghik"), list("ej"))
+        assert (y, y_test) == (list("ABCDFGHIK"), list("EJ"))
+        (train, _), (test, _) = first_names.split(names, sexes, validate=True)
+        assert (train, test) == (list("abcfghk"), list("di"))
+
+    def test_figures(self, tmp_path, run_here, monkeypatch):
+        pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+        import packages
+
+        (tmp_path / "data").mkdir()
+        rng = np.random.default_rng(0)
+        ends = {"F": "a", "M": "o"}
+        lines = [
+            f"{sex}  {''.join(rng.choice(list('bdklmn'), 6))}{ends[sex]}   1"
+            for sex in "FM" * 300
+        ]  # fmt: skip
+        (tmp_path / "data" / "nam_dict.txt").write_text("\n".join(lines), encoding="utf-8")
+        monkeypatch.setattr(packages, "folder_of", lambda package, version: tmp_path)
+        options = ("first_names.py", "--quick", "--seeds", 1, "--json", tmp_path / "figures.json")
+        run_here(*options)
+        figures = json.loads((tmp_path / "figures.json").read_text())
+        assert figures["names"] == [24, 6]
+        assert [len(fits) for fits in figures["results"].values()] == [1] * 4
+        run_here(*options, "--validate")
+        figures = json.loads((tmp_path / "figures.json").read_text())
+        assert figures["names"] == [18, 6] and len(figures["results"]) == 4
+
+    @pytest.mark.parametrize("candidates", ["NETWORKS", "REGRESSIONS"])
+    def test_the_chosen_one_was_tried(self, candidates):
+        import first_names
+
+        chosen = {"NETWORKS": first_names.CHOSEN, "REGRESSIONS": first_names.REGRESSION}
+        tried = getattr(first_names, candidates)
+        assert chosen[candidates] in tried
+        assert len({str(setting) for setting in tried}) == len(tried)
