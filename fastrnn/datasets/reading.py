@@ -43,7 +43,8 @@ def read_sequences(
     time : str, default=None
         Column of times, which must rise within each sequence; None is "time" where there is one.
     features : list of str, default=None
-        Columns of features; None takes all that are nothing else and have a name.
+        Columns of features; None takes all that are nothing else and have a name. That of times
+        may be among them, as estimators read it with `time_feature`.
     label : str, default=None
         Column of labels; None is "label" where there is one.
     target : str or list of str, default=None
@@ -71,8 +72,9 @@ def read_sequences(
     -------
     X : list
         The sequences in the order in which they begin: arrays of shape (T_i, n_features), float64,
-        with NaN where a cell is missing; if there are columns of text, dicts of columns, which the
-        estimators take for data frames.
+        with NaN where a cell is missing; if there are columns of text or dates, dicts of columns,
+        which the estimators take for data frames. Dates with an offset or zone are objects that
+        have it, others datetime64.
     y : ndarray or list or None
         A label for each sequence, exactly as it is written (whole numbers if all are), or numbers
         of shape (n,) or (n, n_targets); with `per_step` an array for each sequence, which has None
@@ -123,11 +125,13 @@ def read_sequences(
         names = rows.usual_features({id_column, time_column, *of_y})
     if not names:
         raise ValueError(f"{rows.name} has no columns of features")
-    times = None if time_column is None else rows.times(time_column).values
-    of_id = rows.by_id(id_column, times)
-    columns = table(rows, names, gaps=True)
+    times = None if time_column is None else rows.times(time_column)
+    of_id = rows.by_id(id_column, times and times.values)
+    columns = table(rows, names, gaps=True, time=time_column)
+    if time_column in names:
+        columns[time_column] = rows.stamps(time_column, times)
     y = _targets(rows, of_id, label_column, targets, per_step, id_column is not None)
-    if any(column.dtype == object for column in columns.values()):
+    if any(column.dtype.kind in "OM" for column in columns.values()):
         X = [{name: column[of] for name, column in columns.items()} for of in of_id.values()]
     else:
         matrix = np.stack([*columns.values()], axis=1)

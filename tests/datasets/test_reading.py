@@ -1,11 +1,13 @@
 """What `fastrnn.datasets.read_...` give: sequences, and labels or numbers."""
 
 import gzip
+from datetime import datetime
 
 import numpy as np
 import pytest
 
 from fastrnn import datasets
+from fastrnn.inputs.sequences import as_sequences
 
 
 @pytest.fixture
@@ -45,6 +47,25 @@ def test_text_and_numbers(write):
     np.testing.assert_array_equal(y, [[2, 3]])
     X, y = datasets.read_sequences(write("id,w\nx,1\n"))
     assert y is None and X[0].tolist() == [[1]]
+
+
+@pytest.mark.parametrize("zone", ["", "+01:00"])
+def test_times_among_the_features(write, zone):
+    moments = ["2024-01-01T00:00", "2024-01-02T12:00"]
+    path = write(
+        "id,time,x\n" + "".join(f"a,{moment}{zone},{k}\n" for k, moment in enumerate(moments))
+    )
+    X, _ = datasets.read_csv(path)
+    assert X[0].tolist() == [[0], [1]]
+    X, _ = datasets.read_csv(path, features=["time", "x"])
+    assert list(X[0]) == ["time", "x"] and X[0]["x"].tolist() == [0, 1]
+    wanted = [datetime.fromisoformat(moment + zone) for moment in moments]
+    assert X[0]["time"].tolist() == wanted
+    assert (X[0]["time"].dtype == object) == bool(zone)
+    read = as_sequences(X, time_feature="time").times
+    assert read.numbers.tolist() == [0, 36 * 3600] and read.is_date
+    X, _ = datasets.read_csv(write("id,time,x\na,3,1\na,5,2\n"), features=["time", "x"])
+    assert X[0].tolist() == [[3, 1], [5, 2]]
 
 
 def test_labels_of_steps(write):
