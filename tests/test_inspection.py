@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from building import build
+from contract import PLAIN
 from every_cell import CHOICES, options_of
 
 from fastrnn import RNNClassifier, RNNRegressor
@@ -265,7 +266,9 @@ class TestGradientFlow:
 
 
 def small(estimator, **params):
-    return estimator(**{"hidden_layer_sizes": 4, "max_iter": 3, "random_state": 0, **params})
+    return estimator(
+        **{**PLAIN, "hidden_layer_sizes": 4, "max_iter": 3, "random_state": 0, **params}
+    )
 
 
 def make_problem(estimator, n=40, seed=0):

@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+from contract import PLAIN
 
 from fastrnn.estimators import RNNClassifier, RNNRegressor
 from fastrnn.inputs import frames
@@ -23,7 +24,9 @@ def make_sequences(lengths=LENGTHS, n_features=2, seed=0):
 
 
 def small(estimator, **params):
-    return estimator(**{"hidden_layer_sizes": 4, "max_iter": 3, "random_state": 0, **params})
+    return estimator(
+        **{**PLAIN, "hidden_layer_sizes": 4, "max_iter": 3, "random_state": 0, **params}
+    )
 
 
 def make_problem(estimator, n=40, seed=0):

@@ -217,9 +217,8 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         TypeError
             As in `fit`.
         ValueError
-            As in `fit`; if `X`, `y` or a parameter does not suit the model fitted so far; or if
-            ``learning_rate="cosine"`` has come to its end, after `max_iter` epochs. The model is
-            then as it was.
+            As in `fit`; or if `X`, `y` or a parameter does not suit the model fitted so far. The
+            model is then as it was.
         MemoryError
             If training needs more memory than there is; nothing has been taken then.
         """

@@ -14,6 +14,7 @@ from fastrnn.estimators.task_parameters import (
     ClassParameters,
     LongSequenceParameters,
     PoolingParameters,
+    SequenceDefaults,
     SequenceParameters,
 )
 
@@ -25,6 +26,7 @@ class RNNClassifier(
     SequenceParameters,
     LongSequenceParameters,
     PoolingParameters,
+    SequenceDefaults,
     RNNBase,
 ):
     r"""Classify sequences with a recurrent network.
@@ -108,9 +110,8 @@ class RNNClassifier(
             As in `fit`.
         ValueError
             As in `fit`; if `classes` are missing, fewer than two or others than before; if `X`, `y`
-            or a parameter does not suit the model fitted so far; if ``class_weight="balanced"``;
-            or if ``learning_rate="cosine"`` has come to its end, after `max_iter` epochs. The model
-            is then as it was.
+            or a parameter does not suit the model fitted so far; or if ``class_weight="balanced"``. The
+            model is then as it was.
         MemoryError
             If training needs more memory than there is; nothing has been taken then.
         """

@@ -114,15 +114,8 @@ def fit_one_epoch(estimator, X, y, sample_weight, task=None):
         state = TrainingState(as_generator(estimator.random_state))
     network = _build(estimator, architecture, state.rng, goes_on)
     settings = settings_of(estimator, _n_samples(estimator, task, sequences, target))
-    if settings.learning_rate == "cosine":
-        if estimator.max_iter == "auto":  # of how many calls this is one, nobody knows
-            settings = replace(settings, learning_rate="constant")
-        elif state.epoch >= settings.max_iter:
-            raise ValueError(
-                f"learning_rate='cosine' has come down to zero: the model was trained for "
-                f"{state.epoch} epochs, and max_iter is {settings.max_iter}. Increase max_iter, or "
-                "choose another learning_rate"
-            )
+    if settings.learning_rate == "cosine":  # nobody knows how many calls there will be
+        settings = replace(settings, learning_rate="constant")
     history = train(
         network, sequences, target.values, target.weight, settings, state,
         n_epochs=1, windows=task.window(estimator.bptt_steps),

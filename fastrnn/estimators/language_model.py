@@ -182,8 +182,7 @@ class RNNLanguageModel(LanguageModelParameters, RNNBase):
         TypeError
             As in `fit`.
         ValueError
-            As in `fit`; if ``early_stopping=True``; or if ``learning_rate="cosine"`` has come to
-            its end, after `max_iter` epochs. The model is then as it was.
+            As in `fit`; or if ``early_stopping=True``. The model is then as it was.
         MemoryError
             If training needs more memory than there is; nothing has been taken then.
         """

@@ -6,11 +6,25 @@ import numpy as np
 
 from fastrnn.estimators.parameters import in_effect, parameters_of
 
-STEPS = 40
+STEPS = 50
 """About as many should the layers read of a sequence of the median length."""
 
-CONV = ((64, 17, 2), (64, 9, 2))
-"""What ``conv="auto"`` is for sequences that are long enough to be made shorter."""
+SHORT = 40
+"""Steps below which no sequence is made shorter."""
+
+WIDTH = 64
+
+
+def convolutions(median):
+    """What ``conv="auto"`` is for sequences of this median length.
+
+    The first kernel spans eight of its strides, so that wider ones come with longer sequences.
+    """
+    if median < SHORT:
+        return ((WIDTH, 5, 1),)
+    stride = max(1, round(median / STEPS))
+    first = -(-stride // 2)
+    return ((WIDTH, 8 * first + 1, first), (WIDTH, 9, min(2, stride)))
 
 
 def choose(lengths, stride, conv):
@@ -20,7 +34,7 @@ def choose(lengths, stride, conv):
     """
     median = float(np.median(lengths))
     if conv == "auto":
-        conv = CONV if median >= 2 * STEPS else ()
+        conv = convolutions(median if stride == "auto" else median / stride)
     if stride == "auto":
         of_conv = math.prod(one[2] for one in conv)
         stride = max(1, round(median / (STEPS * of_conv)))

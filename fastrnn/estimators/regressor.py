@@ -10,6 +10,7 @@ from fastrnn.estimators.task_parameters import (
     LongSequenceParameters,
     PoolingParameters,
     RegressorParameters,
+    SequenceDefaults,
     SequenceParameters,
 )
 
@@ -21,6 +22,7 @@ class RNNRegressor(
     SequenceParameters,
     LongSequenceParameters,
     PoolingParameters,
+    SequenceDefaults,
     RNNBase,
 ):
     r"""Predict one or several numbers for each sequence with a recurrent network.

@@ -190,7 +190,8 @@ class SharedParameters:
         - "adaptive": divided by 5 each time that `n_iter_no_change` epochs brought no improvement
           by `tol`.
         - "cosine": from `learning_rate_init` down to zero over `max_iter` epochs, along half a
-          cosine wave. All of them are run: only early stopping ends training before.
+          cosine wave. All of them are run: only early stopping ends training before. `partial_fit`
+          has no end: it takes this as "constant".
         """,
         used_by=BY_MINIBATCHES,
     )
@@ -213,8 +214,7 @@ class SharedParameters:
         f"""
         Largest number of epochs (with "lbfgs", of iterations). "auto" is as many as read about
         {BUDGET} sequences, but at least {FEWEST_EPOCHS} and at most {MOST_EPOCHS}; with "lbfgs"
-        {ITERATIONS}. `partial_fit`, which knows no end then, leaves the rate of "cosine" where it
-        starts.
+        {ITERATIONS}.
         """,
         is_free=True,
     )

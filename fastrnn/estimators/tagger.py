@@ -17,13 +17,16 @@ from fastrnn.estimators.predicting import outputs, read
 from fastrnn.estimators.task_parameters import (
     ClassParameters,
     LongSequenceParameters,
+    SequenceDefaults,
     SequenceParameters,
 )
 from fastrnn.inputs.steps import split_steps
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class RNNTagger(ClassParameters, SequenceParameters, LongSequenceParameters, RNNBase):
+class RNNTagger(
+    ClassParameters, SequenceParameters, LongSequenceParameters, SequenceDefaults, RNNBase
+):
     r"""Label every step of sequences with a recurrent network.
 
     A network of recurrent layers reads each sequence; a softmax layer on its states gives at every
@@ -109,9 +112,8 @@ class RNNTagger(ClassParameters, SequenceParameters, LongSequenceParameters, RNN
             As in `fit`.
         ValueError
             As in `fit`; if `classes` are missing, fewer than two or others than before; if `X`, `y`
-            or a parameter does not suit the model fitted so far; if ``class_weight="balanced"``;
-            or if ``learning_rate="cosine"`` has come to its end, after `max_iter` epochs. The model
-            is then as it was.
+            or a parameter does not suit the model fitted so far; or if ``class_weight="balanced"``. The
+            model is then as it was.
         MemoryError
             If training needs more memory than there is; nothing has been taken then.
         """

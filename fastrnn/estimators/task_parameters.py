@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fastrnn.estimators.shared_parameters import BY_MINIBATCHES, STOCHASTIC
+from fastrnn.estimators.shared_parameters import BY_MINIBATCHES, STOCHASTIC, SharedParameters
 from fastrnn.estimators.values import (
     CLASS_WEIGHTS,
     COLUMN,
@@ -24,6 +24,7 @@ from fastrnn.estimators.values import (
     never,
     parameter,
     whole,
+    with_default,
     words,
 )
 from fastrnn.inputs.column_scaling import METHODS
@@ -33,12 +34,23 @@ from fastrnn.inputs.scaling import LOG1P
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
+class SequenceDefaults:
+    """What learns best of sequences, chosen by `bench/defaults.py`: docs/how-good.md says how."""
+
+    cell: str = with_default(SharedParameters, "cell", "gru")
+    dropout: float = with_default(SharedParameters, "dropout", 0.5)
+    learning_rate: str = with_default(SharedParameters, "learning_rate", "cosine")
+    learning_rate_init: float = with_default(SharedParameters, "learning_rate_init", 0.002)
+    max_iter: int | str = with_default(SharedParameters, "max_iter", "auto")
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
 class PoolingParameters:
     """What estimators take that say one thing of a sequence."""
 
     pooling: str = parameter(
         POOLING,
-        "last",
+        "max",
         """
         What the output layer sees of the top layer.
 
@@ -60,7 +72,7 @@ class LongSequenceParameters:
 
     stride: int | str = parameter(
         STRIDE,
-        1,
+        "auto",
         """
         How many steps are read as one: their numbers and learned features, one after the other, and
         the share of them that is missing at the end of a sequence, whose length need not be a
@@ -72,14 +84,15 @@ class LongSequenceParameters:
     )
     conv: tuple[tuple[int, int, int], ...] | str | None = parameter(
         CONVOLUTIONS,
-        None,
+        "auto",
         """
         Convolutions over time before the first layer, after `stride`, each as ``(width, kernel,
         stride)``: of every so many steps a rectified linear map of the `kernel` steps around it,
         of so many outputs; beyond the ends of a sequence there are zeros. They find short shapes
-        in long sequences: ``((64, 17, 2), (64, 9, 2))`` is a good start. None: no convolution.
-        "auto": these two where the median length of the sequences of `fit` is 80 at least and each
-        sequence has one answer. With ``missing="decay"`` it must be None or "auto".
+        in long sequences. None: no convolution. "auto", where each sequence has one answer, goes by
+        the median length T of the sequences of `fit`: ``((64, 5, 1),)`` below 40 steps, otherwise
+        ``((64, 8 * s + 1, s), (64, 9, 2))`` such that about 50 steps are left; a tagger has none.
+        With ``missing="decay"`` it must be None or "auto", which is none, too.
         """,
     )
 
@@ -90,7 +103,7 @@ class SequenceParameters:
 
     scaling: str | None = parameter(
         either(words(*METHODS), None),
-        None,
+        "standard",
         """
         How the numbers of `X` are brought to a common scale before the network reads them: each is
         shifted and divided by what `fit` found over all steps of all sequences. Where a number

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -253,4 +253,11 @@ class Parameter:
 def parameter(values, default, help, used_by=None, is_free=False, stays=()) -> Any:
     """A field of a dataclass that is a parameter."""
     record = Parameter(values, default, help, used_by, is_free, stays)
+    return field(default=default, metadata={"parameter": record})
+
+
+def with_default(table, name, default) -> Any:
+    """The parameter of a table with another default."""
+    (of_table,) = [own for own in fields(table) if own.name == name]
+    record = replace(of_table.metadata["parameter"], default=default)
     return field(default=default, metadata={"parameter": record})

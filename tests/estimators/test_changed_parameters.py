@@ -14,10 +14,12 @@ from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNRegressor
 OTHER = {
     "hidden_layer_sizes": (4, 2),
     "cell": "carry_lstm",
+    "stride": 3,
+    "conv": ((3, 3, 1),),
     "bidirectional": True,
     "embedding_dim": 5,
     "categorical_features": [0],
-    "dropout": 0.5,
+    "dropout": 0.25,
     "recurrent_dropout": 0.5,
     "activation": "relu",
     "reset_after": False,
@@ -28,7 +30,7 @@ OTHER = {
     "solver": "lbfgs",
     "alpha": 0.5,
     "batch_size": 1,
-    "learning_rate": "cosine",
+    "learning_rate": "invscaling",
     "learning_rate_init": 0.5,
     "power_t": 0.1,
     "max_iter": 1,
@@ -181,10 +183,13 @@ def bits(values):
     return (array.dtype.str, array.shape, array.tobytes())
 
 
+OF_SEQUENCES = {"missing": "mask", "scaling": "robust"}
+
+
 def another(estimator, name):
     """A value that the parameter did not have in `fit`."""
-    if name == "missing" and estimator is not fastrnn.RNNForecaster:
-        return "mask"
+    if name in OF_SEQUENCES and estimator is not fastrnn.RNNForecaster:
+        return OF_SEQUENCES[name]
     return OTHER[name]
 
 

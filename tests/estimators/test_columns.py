@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
-from contract import label_sequences, same
+from contract import PLAIN, label_sequences, same
 
 from fastrnn.estimators import RNNClassifier, RNNRegressor
 
@@ -17,7 +17,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 
 def small(estimator, **params):
     """Return an estimator that trains in milliseconds."""
-    return estimator(**{"hidden_layer_sizes": 6, "max_iter": 3, "random_state": 0, **params})
+    return estimator(
+        **{**PLAIN, "hidden_layer_sizes": 6, "max_iter": 3, "random_state": 0, **params}
+    )
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)

@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 import pytest
-from contract import label_sets, same
+from contract import PLAIN, label_sets, same
 
 from fastrnn.bridge import DataConversionWarning
 from fastrnn.estimators import RNNClassifier
@@ -15,7 +15,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 
 def small(**params):
     """Return a classifier that trains in milliseconds."""
-    return RNNClassifier(**{"hidden_layer_sizes": 6, "max_iter": 3, "random_state": 0, **params})
+    return RNNClassifier(
+        **{**PLAIN, "hidden_layer_sizes": 6, "max_iter": 3, "random_state": 0, **params}
+    )
 
 
 def test_label_sets_are_learned():

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from contract import draw_sequences
+from contract import PLAIN, draw_sequences
 
 import fastrnn
 from fastrnn import RNNClassifier, RNNForecaster, RNNRegressor, RNNTagger
@@ -41,7 +41,7 @@ ALL = pytest.mark.parametrize("estimator", list(Y))
 
 def small(estimator=RNNClassifier, **params):
     defaults = {"hidden_layer_sizes": 4, "max_iter": 2, "random_state": 0, "dtype": "float64"}
-    return estimator(**defaults | {"missing": "mask", "time_feature": 1} | params)
+    return estimator(**PLAIN | defaults | {"missing": "mask", "time_feature": 1} | params)
 
 
 def fitted(estimator=RNNClassifier, **params):

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from contract import PLAIN
 
 from fastrnn import (
     RNNClassifier,
@@ -47,7 +48,9 @@ def make_problem(estimator=RNNClassifier, n=40):
 
 def small(estimator=RNNClassifier, **params):
     """Return an estimator that trains in milliseconds."""
-    return estimator(**{"hidden_layer_sizes": 6, "max_iter": 3, "random_state": 0, **params})
+    return estimator(
+        **{**PLAIN, "hidden_layer_sizes": 6, "max_iter": 3, "random_state": 0, **params}
+    )
 
 
 def same(a, b):

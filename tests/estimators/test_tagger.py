@@ -7,7 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
-from contract import same, tag_steps
+from contract import PLAIN, same, tag_steps
 
 from fastrnn import RNNTagger
 from fastrnn.estimators import fitting, tasks
@@ -19,7 +19,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 
 def small(**params):
     """Return a tagger that trains in milliseconds."""
-    return RNNTagger(**{"hidden_layer_sizes": 6, "max_iter": 3, "random_state": 0, **params})
+    return RNNTagger(
+        **{**PLAIN, "hidden_layer_sizes": 6, "max_iter": 3, "random_state": 0, **params}
+    )
 
 
 def lengths(parts):
