@@ -89,8 +89,8 @@ def read_config(path, kind):
 def read_value(parameter, text):
     """Turn the text of an option into the value of a parameter.
 
-    It is a number, word, bool, None, a tuple of such, or a dict; TypeError or ValueError if the
-    parameter may not have it.
+    It is a number, word, bool, None, a tuple of such, a tuple of tuples such as "64:17:2,64:9:2",
+    or a dict; TypeError or ValueError if the parameter may not have it.
     """
     if "=" in text:
         pairs = [part.partition("=") for part in text.split(",")]
@@ -102,6 +102,9 @@ def read_value(parameter, text):
     try:
         parameter.check(value)
     except (TypeError, ValueError):
+        rows = tuple(tuple(map(_read, part.split(":"))) for part in text.split(","))
+        if ":" in text and parameter.values.has(rows):
+            return rows
         if isinstance(value, tuple | dict):
             raise
         if not parameter.values.has((value,)):
@@ -141,5 +144,6 @@ def explain(parameter):
 def _spell(value):
     """Write a value as the command line takes it."""
     if isinstance(value, tuple):
-        return ",".join(map(_spell, value))
+        is_table = any(isinstance(row, tuple) for row in value)
+        return ",".join(":".join(map(_spell, row)) if is_table else _spell(row) for row in value)
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)

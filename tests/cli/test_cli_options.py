@@ -48,6 +48,11 @@ def test_every_parameter_is_an_option(task, capsys):
     [
         ("hidden_layer_sizes", "64", 64),
         ("hidden_layer_sizes", "64,32", (64, 32)),
+        ("stride", "auto", "auto"),
+        ("stride", "3", 3),
+        ("conv", "none", None),
+        ("conv", "64:17:2", ((64, 17, 2),)),
+        ("conv", "64:17:2, 32:9:1", ((64, 17, 2), (32, 9, 1))),
         ("cell", "gru", "gru"),
         ("bptt_steps", "none", None),
         ("clip_norm", "inf", math.inf),
@@ -83,6 +88,7 @@ def test_defaults_can_be_given(task):
     ("options", "message"),
     [
         (["--cell", "gurk"], "argument --cell: cell must be one of 'lstm', 'gru', 'rnn', "),
+        (["--conv", "64:17"], "conv must be None, 'auto' or a tuple of (width, kernel, stride)"),
         (["--hidden-layer-sizes", "0"], "hidden_layer_sizes must be a whole number >= 1 or a"),
         (["--max-iter", "many"], "max_iter must be a whole number >= 1 or 'auto', got 'many'"),
         (["--power-t", "-0.3"], "argument --power-t: power_t must be a number >= 0, got -0.3"),
