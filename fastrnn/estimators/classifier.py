@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastrnn.bridge import ClassifierMixin, available_if
+from fastrnn.estimators.attending import Attending
 from fastrnn.estimators.base import RNNBase
 from fastrnn.estimators.fitting import fit_one_epoch, steps_by_minibatches
 from fastrnn.estimators.labels import ClassTask, read_classes, refuse_balanced
@@ -27,6 +28,7 @@ class RNNClassifier(
     LongSequenceParameters,
     PoolingParameters,
     SequenceDefaults,
+    Attending,
     RNNBase,
 ):
     r"""Classify sequences with a recurrent network.

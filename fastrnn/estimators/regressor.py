@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from fastrnn.bridge import RegressorMixin
+from fastrnn.estimators.attending import Attending
 from fastrnn.estimators.base import RNNBase
 from fastrnn.estimators.numbers import NumberTask
 from fastrnn.estimators.predicting import outputs, read
@@ -23,6 +24,7 @@ class RNNRegressor(
     LongSequenceParameters,
     PoolingParameters,
     SequenceDefaults,
+    Attending,
     RNNBase,
 ):
     r"""Predict one or several numbers for each sequence with a recurrent network.

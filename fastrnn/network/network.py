@@ -324,4 +324,5 @@ class Network:
     read_on = prediction.read_on
     final_states = prediction.final_states
     hidden_states = prediction.hidden_states
+    attention_weights = prediction.attention_weights
     input_gradients = prediction.input_gradients

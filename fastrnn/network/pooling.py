@@ -11,7 +11,16 @@ import numpy as np
 from fastrnn.kernels import attention, packing
 from fastrnn.network import both_directions
 
-__all__ = ["EVERY_STEP", "EXPECTED", "PARTS", "Pooling", "is_of_parts", "parts_of", "shapes"]
+__all__ = [
+    "EVERY_STEP",
+    "EXPECTED",
+    "PARTS",
+    "Attention",
+    "Pooling",
+    "is_of_parts",
+    "parts_of",
+    "shapes",
+]
 
 EVERY_STEP = "steps"
 """The pooling that leaves a row for every step."""
@@ -119,12 +128,20 @@ class Attention(Part):
         return {"query": (width,)}
 
     def forward(self, tapes, batch, work, pooled):
+        self.weigh(tapes, batch, work, pooled)
+
+    def weigh(self, tapes, batch, work, pooled):
+        """Fill its columns of ``pooled``; give the weights of all steps, (N,).
+
+        They stand one sequence after the other, in packed order, each in its order of time.
+        """
         weights = work.take("attention", (len(batch.rows),))
         work.call(
             attention.attention_forward,
             tapes[0].h, tapes[-1].h, batch.alive, batch.lengths, self.params["query"], self.first,
             pooled, weights,
         )  # fmt: skip
+        return weights
 
     def backward(self, dpooled, tapes, batch, work, grads):
         weights = work.take("attention", (len(batch.rows),))

@@ -17,7 +17,7 @@ from fastrnn.network.batches import (
     rows_from,
     sort_by_length,
 )
-from fastrnn.network.pooling import Pooling
+from fastrnn.network.pooling import Attention, Pooling
 from fastrnn.network.shards import (
     LayerGradients,
     Memory,
@@ -30,6 +30,7 @@ from fastrnn.network.shards import (
 from fastrnn.network.workspace import take_spare
 
 __all__ = [
+    "attention_weights",
     "final_states",
     "hidden_states",
     "input_gradients",
@@ -148,6 +149,28 @@ def hidden_states(network, sequences, *, n_jobs=None):
 
     _for_all(network, sequences, n_jobs, collect)
     return states
+
+
+def attention_weights(network, sequences, *, n_jobs=None):
+    """The weight of every step that the layers read, (N,), for a pooling with attention.
+
+    These stand as `Network.offsets_read` says.
+    """
+    layer, offsets = network.layers[-1], network.offsets_read(sequences)
+    part = Attention(layer, 0)
+    part.params = network.pooling.params
+    weights = np.empty(int(offsets[-1]), dtype=network.dtype)
+
+    def collect(shard, memory):
+        batch, work = shard.batch, memory.network
+        pooled = work.take("attended", (len(batch.order), layer.output_size))
+        own = part.weigh(shard.tapes[-1], batch, work, pooled)
+        ends = np.cumsum(batch.lengths)
+        for n, end, length in zip(batch.order, ends, batch.lengths, strict=True):
+            weights[offsets[n] : offsets[n + 1]] = own[end - length : end]
+
+    _for_all(network, sequences, n_jobs, collect)
+    return weights
 
 
 def input_gradients(network, sequences, doutputs, *, watch=None, n_jobs=None):
