@@ -39,11 +39,11 @@ def _lowest(stopping, n_minibatches):
 
 
 def unlearned_warning():
-    """Say what was seen, always in the same words, so that it is shown once; and what to try."""
+    """Say what was seen and what to try, in words that are always the same: shown once will do."""
     return convergence_warning()(
         f"Training has learned nothing: its loss came no further than {GAIN:.0%} below that of the "
-        "same answer to everything. Scale the inputs to about unit size; then try a higher or "
-        "lower learning_rate_init, smaller minibatches (batch_size), more epochs (max_iter, or "
-        "n_iter_no_change if they ended early), or another cell, pooling or bidirectional=True. It "
-        "may also be that the targets do not depend on the inputs."
+        "same answer to everything. Scale inputs that are far from unit size (scaling='standard'); "
+        "then try a higher or lower learning_rate_init, smaller minibatches (batch_size), more "
+        "epochs (max_iter, or n_iter_no_change if they ended early), or another cell, pooling or "
+        "bidirectional=True. It may also be that the targets do not depend on the inputs."
     )

@@ -134,6 +134,7 @@ def test_weights_count_as_copies(params):
     assert_allclose(weighted.predict(X), copied.predict(X), rtol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:Training has learned nothing")
 def test_what_is_learned_of_constant_sequences():
     # Nothing but a bias can tell them apart: it is the mean, and the quantile.
     same, y = [np.zeros((1, 1))] * 99, np.arange(99.0) ** 1.5

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from plain_network import MeanNetwork, problem, scripted, start
 
-from fastrnn.training import ConvergenceWarning
+from fastrnn.training import ConvergenceWarning, unlearned
 from fastrnn.training.loop import Settings, train
 
 UNLEARNED = "Training has learned nothing"
@@ -43,11 +43,13 @@ def test_one_lucky_epoch_is_not_enough():
     assert told([*[1.0] * 50, 0.96, *[1.0] * 49])
 
 
-def test_nothing_is_said_of_short_trainings():
+def test_nothing_is_said_of_short_trainings(monkeypatch):
     assert not told([1.0] * 99)
-    assert not told([1.0] * 200, batch_size=1, max_iter=2)  # many steps, but two epochs
     assert told([1.0] * 115, batch_size=1, max_iter=5)
     assert not told([1.0] * 50, learning_rate="constant", n_iter_no_change=math.inf)
+    monkeypatch.setattr(unlearned, "ENOUGH_STEPS", 40)
+    assert not told([1.0] * 46, batch_size=1, max_iter=2)  # of two epochs, whatever their steps
+    assert told([1.0] * 69, batch_size=1, max_iter=3)
 
 
 def test_training_that_ends_by_itself_is_told_sooner():
