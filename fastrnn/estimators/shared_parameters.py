@@ -30,7 +30,14 @@ from fastrnn.estimators.values import (
     words,
 )
 from fastrnn.network.cells import CELLS
-from fastrnn.training.budget import BUDGET, FEWEST_EPOCHS, ITERATIONS, MOST_EPOCHS
+from fastrnn.training.budget import (
+    BUDGET,
+    FEWEST_EPOCHS,
+    ITERATIONS,
+    MOST_EPOCHS,
+    SMALL_BATCH,
+    STEPS_OF_EPOCH,
+)
 from fastrnn.training.solvers import SCHEDULES, SOLVERS
 from fastrnn.training.state import USUAL_BATCH_SIZE
 
@@ -175,8 +182,11 @@ class SharedParameters:
     batch_size: int | str = parameter(
         COUNT_OR_AUTO,
         "auto",
-        "Number of sequences in a minibatch; all of them if there are fewer. "
-        f'"auto" is {USUAL_BATCH_SIZE}.',
+        f"""
+        Number of sequences in a minibatch; all of them if there are fewer. "auto" is {SMALL_BATCH};
+        of more than {SMALL_BATCH * STEPS_OF_EPOCH} sequences as many as make {STEPS_OF_EPOCH} steps
+        in an epoch, but at most {USUAL_BATCH_SIZE}.
+        """,
         used_by=BY_MINIBATCHES,
     )
     learning_rate: str = parameter(

@@ -383,7 +383,8 @@ class LanguageModelParameters:
         32,
         """
         Number of streams that one long text is cut into, fewer where they would be shorter than
-        `bptt_steps`; of separate texts, how many make a minibatch. "auto" is 200.
+        `bptt_steps`; of separate texts, how many make a minibatch. "auto" goes by the number of
+        windows, or of texts, as `RNNClassifier` goes by that of sequences.
         """,
         used_by=BY_MINIBATCHES,
     )

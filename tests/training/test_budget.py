@@ -9,8 +9,11 @@ from fastrnn.training.budget import usual_course
 
 
 @pytest.fixture(autouse=True)
-def small_batch(monkeypatch):
-    monkeypatch.setattr(budget, "SMALL_BATCH", 16)
+def numbers(monkeypatch):
+    """Numbers of these tests' own: those of the rule are a choice, and may change."""
+    chosen = {"SMALL_BATCH": 16, "STEPS_OF_EPOCH": 64, "BUDGET": 48_000}
+    for name, value in {**chosen, "FEWEST_EPOCHS": 15, "MOST_EPOCHS": 200}.items():
+        monkeypatch.setattr(budget, name, value)
 
 
 @pytest.mark.parametrize(
