@@ -141,6 +141,12 @@ def draw_series(lengths=(30, 41, 26), seed=0):
     return [100 * np.exp(np.cumsum(0.1 * rng.standard_normal(n))) for n in lengths]
 
 
+def draw_counts(lengths=(30, 41, 26), seed=0):
+    """Counts of several sizes."""
+    rng = np.random.default_rng(seed)
+    return [rng.poisson(3 * (k + 1), n).astype(float) for k, n in enumerate(lengths)]
+
+
 def label_sets(n, seed=0):
     """Sequences, and three labels that they may have, each by another feature."""
     X = draw_sequences(n, seed)
@@ -268,17 +274,28 @@ def _score_series(model, data, weight):
     return model.task_.score(outputs, lessons.target, of_steps * lessons.weight)
 
 
-def _series(**params):
-    series, questions = draw_series(), dict(_OF_SERIES)
+def _score_series_by_loss(model, data, weight):
+    """Likewise, where the network says parameters of distributions."""
+    lessons = model.reader_.read(data[0], model.network_.dtype)
+    target = model.task_.encode(0, lessons, weight)
+    return -model.network_.mean_loss(lessons, target.values, target.weight)
+
+
+def _series(draw=draw_series, **params):
+    series, questions = draw(), dict(_OF_SERIES)
     if "quantiles" in params:
         questions["predict_quantiles"] = lambda model, y: model.predict_quantiles(2, y, [0.3, 0.5])
+    if "likelihood" in params:
+        questions["predict_samples"] = lambda model, y: model.predict_samples(
+            2, y, 3, random_state=0
+        )
     return Case(
-        RNNForecaster, (series,), (draw_series((25, 33), seed=1),), questions,
+        RNNForecaster, (series,), (draw((25, 33), seed=1),), questions,
         rows=lambda model, y: model.predict(2, y), follow=_follow_series,
         params={"cell": "gru", "dtype": "float64", **params},
         bad=(([*series[:2], series[2] * np.nan],), ([*series, [1.0]],), (None,), ([],)),
         validation=lambda data, weight=None: {"y": data[0], "sample_weight": weight},
-        scores=_score_series,
+        scores=_score_series_by_loss if "likelihood" in params else _score_series,
     )  # fmt: skip
 
 
@@ -372,6 +389,10 @@ CASES = {
     ),
     "forecaster": _series(),
     "quantiles": _series(strategy="direct", horizon=4, quantiles=(0.2, 0.5, 0.8)),
+    "student_t": _series(likelihood="student_t"),
+    "counts": _series(
+        draw_counts, likelihood="negative_binomial", scaling=None, strategy="direct", horizon=3
+    ),
     "text": _texts(LONG, LONG[5:40]),
     "words of a text": _texts(LONG, LONG[:43], tokenizer="word"),
     "texts": _texts(TEXTS, OTHERS),

@@ -39,9 +39,10 @@ ROOMS = {
     "streams": "snapshot steps stream",
     "estimators": "forecast_errors values parameters precision targets shared_parameters "
     "quantiles task_parameters tasks needs predicting validation long_sequences fitting readers "
-    "lessons plan "
+    "distributions lessons plan rolling "
     "labels numbers next_tokens next_values released saving resuming forecast_frames forecasting "
-    "attending base classifier regressor tagger series_estimator forecaster language_model loading",
+    "attending base classifier regressor tagger series_estimator series_forecasts forecaster "
+    "language_model loading",
     "plotting": "axes loss_curve gradient_flow forecast states",
     "interop": "model weights c_description c_literals c_text c onnx_graph onnx_front onnx_network "
     "onnx_gaps onnx_quantiles onnx_scaling onnx_forecast onnx_export onnx_import keras_arrays "

@@ -116,7 +116,7 @@ class Forecast:
             future = self._read(model, options.future, options, follows=known)
         horizon = options.horizon or plan.n_ahead
         known, horizon = read_history(model, horizon, series, future, None)
-        names, levels = ["value"], (0.5,)
+        names, levels = ["value"], None
         if options.quantiles is not None:
             levels = check_levels(plan, options.quantiles)
             names = [f"q{level:g}" for level in levels]

@@ -5,18 +5,17 @@ from dataclasses import dataclass
 
 from fastrnn.bridge import available_if, refuse_scoring_monitor
 from fastrnn.estimators.fitting import fit, fit_one_epoch, steps_by_minibatches
-from fastrnn.estimators.forecast_frames import answer
 from fastrnn.estimators.forecasting import (
     backtest,
     check_levels,
-    forecast,
     read_history,
     refuse_to_read,
     scaled_error,
 )
 from fastrnn.estimators.next_values import GivenSeries, NextValueTask, SeriesReader
+from fastrnn.estimators.plan import check_likelihood
 from fastrnn.estimators.resuming import open_checkpoints
-from fastrnn.estimators.series_estimator import SeriesEstimator
+from fastrnn.estimators.series_forecasts import SeriesForecasts
 from fastrnn.estimators.task_parameters import ForecasterParameters
 from fastrnn.estimators.validation import ValidationData
 from fastrnn.inputs.long_frames import columns_of
@@ -24,7 +23,7 @@ from fastrnn.streams import Stream
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class RNNForecaster(ForecasterParameters, SeriesEstimator):
+class RNNForecaster(ForecasterParameters, SeriesForecasts):
     r"""Forecast how time series go on with a recurrent network.
 
     One network learns from all series; at every step it is trained to say what comes next. Series
@@ -229,94 +228,6 @@ class RNNForecaster(ForecasterParameters, SeriesEstimator):
         given = GivenSeries(y, future_covariates, past_covariates, columns)
         return fit_one_epoch(self, given, None, sample_weight)
 
-    def predict(self, horizon, series=None, *, future_covariates=None, past_covariates=None):
-        """Forecast how series go on.
-
-        Parameters
-        ----------
-        horizon : int
-            Steps to forecast. With ``strategy="direct"`` at most the `horizon` of the model.
-        series : array-like, list of array-like, or data frame, default=None
-            The series up to now, in a form that `fit` takes. None forecasts those of `fit`.
-        future_covariates : array-like, list of array-like, or data frame, default=None
-            If the model has such covariates: an array for each series, from its first step on, that
-            goes on for as many steps as are forecast (with ``strategy="direct"``, the `horizon` of
-            the model), or what has an index and follows. For series in a data frame, another one
-            with the columns of id, time and covariates and the rows that follow, each found by its
-            time stamp.
-        past_covariates : array-like or list of array-like, default=None
-            If the model has such covariates and `series` are arrays: those of the same steps.
-
-        Returns
-        -------
-        ndarray of shape (horizon,), list of such, or data frame
-            The forecasts, float64; for several series a list in their order. With `quantiles`
-            medians. For series in a data frame, one of the same library, with the columns of ids,
-            time stamps and values and a row for each step that is forecast, or, if it was wide, a
-            column for each series; the numbers of series find their arrays in that of pandas, as
-            ``forecasts[0]``. For a series of pandas with time stamps, such a series. With
-            ``freq="rows"`` there is a column "step" instead of time stamps.
-
-        Raises
-        ------
-        NotFittedError
-            If the model is not fitted.
-        TypeError
-            If an argument has the wrong type.
-        ValueError
-            If `horizon` is out of range, or the series or covariates are not acceptable, such as
-            covariates that end too early, or an id or category that `fit` has not seen.
-        MemoryError
-            If that needs more memory than there is; nothing has been taken then.
-        """
-        known, horizon = read_history(self, horizon, series, future_covariates, past_covariates)
-        forecasts = forecast(self, known, horizon, (0.5,))
-        return answer(known, [at_levels[:, 0] for at_levels in forecasts])
-
-    def predict_quantiles(
-        self, horizon, series=None, levels=None, *, future_covariates=None, past_covariates=None
-    ):
-        """Forecast quantiles of what comes.
-
-        They never cross: the network's outputs are sorted.
-
-        Parameters
-        ----------
-        horizon : int
-            Steps to forecast, at most the `horizon` of the model.
-        series : array-like, list of array-like, or data frame, default=None
-            As in `predict`.
-        levels : array-like of float, default=None
-            Levels between the first and the last of `quantiles`; between those that were learned
-            quantiles are interpolated linearly, on the scale of the network. None means
-            `quantiles`.
-        future_covariates, past_covariates : array-like, list, or data frame, default=None
-            As in `predict`.
-
-        Returns
-        -------
-        ndarray of shape (horizon, n_levels), list of such, or data frame
-            The quantiles, float64; a list where `predict` returns one. A data frame, always long,
-            where `predict` returns a data frame or series, with a column "q0.1" for the level 0.1.
-
-        Raises
-        ------
-        NotFittedError
-            If the model is not fitted.
-        TypeError
-            As in `predict`.
-        ValueError
-            As in `predict`, and if the model has not learned quantiles, or not as far out as
-            `levels`.
-        MemoryError
-            As in `predict`.
-        """
-        self.check_fitted()
-        levels = check_levels(self.reader_.plan, levels)
-        known, horizon = read_history(self, horizon, series, future_covariates, past_covariates)
-        names = [f"q{level:g}" for level in levels]
-        return answer(known, forecast(self, known, horizon, levels), names)
-
     def stream(
         self,
         n_streams=None,
@@ -341,8 +252,8 @@ class RNNForecaster(ForecasterParameters, SeriesEstimator):
         series : array-like, list of array-like, or data frame, default=None
             The series up to now, as in `predict`. None goes on from those of `fit`.
         levels : array-like of float, default=None
-            Levels of the quantiles that are forecast, as in `predict_quantiles`. None forecasts
-            what `predict` does.
+            Levels of the quantiles that are forecast, as in `predict_quantiles`; not with a
+            `likelihood`. None forecasts what `predict` does.
         future_covariates, past_covariates : array-like, list, or data frame, default=None
             As in `predict`, with those of one step, or of `horizon` with ``strategy="direct"``,
             after the end of each series.
@@ -368,6 +279,11 @@ class RNNForecaster(ForecasterParameters, SeriesEstimator):
             If that needs more memory than there is; nothing has been taken then.
         """
         self.check_fitted()
+        if levels is not None and self.reader_.plan.likelihood is not None:
+            raise ValueError(
+                "a stream of a model with a likelihood forecasts what predict does: levels must be "
+                "None; predict_quantiles has those of the distribution"
+            )
         if levels is not None:
             levels = check_levels(self.reader_.plan, levels)
         n_ahead = self.reader_.plan.n_ahead
@@ -481,6 +397,7 @@ class RNNForecaster(ForecasterParameters, SeriesEstimator):
 
     def check_parameters(self):
         super().check_parameters()
+        check_likelihood(self.likelihood, self.quantiles, self.scaling, self.log)
         if self.strategy == "recursive" and self.quantiles is not None and len(self.quantiles) > 1:
             raise ValueError(
                 f"quantiles={self.quantiles!r} needs strategy='direct': of forecasts that are fed "

@@ -5,20 +5,24 @@ from numbers import Integral
 
 import numpy as np
 
-from fastrnn.estimators import quantiles
+from fastrnn.estimators import quantiles, rolling
 from fastrnn.estimators.forecast_errors import mae, mase, movement, seasonal_naive, smape
 from fastrnn.estimators.forecast_frames import stamp_origins, table_of
 from fastrnn.estimators.needs import needed_to_predict
 from fastrnn.estimators.next_values import GivenSeries
+from fastrnn.estimators.parameters import parameters_of
 from fastrnn.inputs.following import read_following
 from fastrnn.inputs.frames import is_frame
 from fastrnn.inputs.series import with_future
 from fastrnn.memory import refuse_if_too_large
 from fastrnn.network.prediction import PREDICT_SIZE, READ_ROWS
+from fastrnn.standin import as_generator
 
 FLAT = 0.05
 """Forecasts that vary less, as a share of what the series do, are said to be flat."""
 
+USUAL_SAMPLES = 200
+USUAL_LEVELS = (0.1, 0.5, 0.9)
 ERRORS = ("mae", "smape", "mase", "naive_mae", "naive_smape", "naive_mase")
 
 
@@ -41,12 +45,18 @@ def read_history(estimator, horizon, series, future, past):
 
 
 def check_levels(plan, levels):
-    """The levels of quantiles that are wanted; None are those that were learned."""
+    """The levels of quantiles that are wanted; None are those that were learned, or usual ones."""
+    if plan.likelihood is not None:
+        levels = quantiles.as_levels(USUAL_LEVELS if levels is None else levels)
+        wrong = [level for level in levels if not 0 < level < 1]
+        if wrong:
+            raise ValueError(f"levels has {wrong[0]}, expected numbers in (0, 1)")
+        return levels
     learned = plan.quantiles
     if learned is None or len(learned) == 1:
         raise ValueError(
             f"the model was fitted with quantiles={learned!r}: fit it with several levels and "
-            "strategy='direct' to predict quantiles"
+            "strategy='direct', or with a likelihood, to predict quantiles"
         )
     return quantiles.check_levels(learned, levels)
 
@@ -77,13 +87,42 @@ def refuse_to_read(estimator, known, more=0):
     refuse_if_too_large(needed, "Prediction")
 
 
-def forecast(estimator, known, horizon, levels):
-    """Forecast how series go on: for each an array (horizon, n_levels) in its units."""
+def forecast(estimator, known, horizon, levels=None, n_samples=USUAL_SAMPLES, random_state=None):
+    """Forecast how series go on: for each an array (horizon, n_levels) in its units.
+
+    Without levels it has one column, of the point that is expected. Quantiles of what is fed back
+    are those of samples.
+    """
     reader, network = estimator.reader_, estimator.network_
-    kept = 8 * len(known) * (network.architecture.n_outputs + 3 * horizon * len(levels))
+    plan = reader.plan
+    if plan.likelihood is not None and plan.feeds_back and levels is not None:
+        paths = draw(estimator, known, horizon, n_samples, random_state)
+        method = "inverted_cdf" if plan.counts else "linear"
+        return [np.quantile(each, levels, axis=1, method=method).T for each in paths]
+    n_levels = 1 if levels is None else len(levels)
+    kept = 8 * len(known) * (network.architecture.n_outputs + 3 * horizon * n_levels)
     refuse_to_read(estimator, known, kept)
     covariates, n_jobs = reader.covariates, estimator.n_jobs
-    return reader.plan.forecast(network, known, covariates, horizon, levels, n_jobs)
+    return rolling.forecast(plan, network, known, covariates, horizon, levels, n_jobs)
+
+
+def draw(estimator, known, horizon, n_samples, random_state):
+    """Draw how series may go on: for each an array (horizon, n_samples) in its units."""
+    reader, network = estimator.reader_, estimator.network_
+    if reader.plan.likelihood is None:
+        raise ValueError(
+            "the model was fitted with likelihood=None: it has learned no distribution to draw from"
+        )
+    n_samples = _whole("n_samples", n_samples)
+    parameters_of(type(estimator))["random_state"].check(random_state)
+    rows = min(len(known) * n_samples, max(n_samples, rolling.ROWS))
+    kept = 8 * horizon * (len(known) * n_samples + 3 * rows)
+    kept += 8 * rows * (network.architecture.n_outputs + 4 * network.architecture.width)
+    refuse_to_read(estimator, known, kept)
+    rng, n_jobs = as_generator(random_state), estimator.n_jobs
+    return rolling.sample(
+        reader.plan, network, known, reader.covariates, horizon, n_samples, rng, n_jobs
+    )
 
 
 def backtest(estimator, given, horizon, step, start):
@@ -93,7 +132,7 @@ def backtest(estimator, given, horizon, step, start):
     season = estimator.reader_.plan.season
     which, origins = _origins(whole, horizon, _whole("step", step), start, season)
     known = whole.until(which, origins)
-    forecasts = forecast(estimator, known, horizon, (0.5,))
+    forecasts = forecast(estimator, known, horizon)
     rows, moves = [], []
     for i, history, here in zip(which, known.values, forecasts, strict=True):
         truth = whole.values[i][len(history) : len(history) + horizon]
@@ -141,7 +180,7 @@ def scaled_error(estimator, y, future_covariates):
         future_covariates = y
     longest = max(len(item) for item in truth)
     known, longest = read_history(estimator, longest, None, future_covariates, None)
-    forecasts = forecast(estimator, known, longest, (0.5,))
+    forecasts = forecast(estimator, known, longest)
     errors = [
         mase(item, here[: len(item), 0], history, plan.season)
         for item, here, history in zip(truth, forecasts, known.values, strict=True)

@@ -68,6 +68,7 @@ class Lessons(Sequences):
     place: Any = None  # (n_steps,), the number of each step in its series
     length: Any = None  # (n_steps,), the number of steps of that series
     number: Any = None  # (n_sequences,), the number of the series that each is a part of
+    unit: Any = None  # (n_steps,), of counts: what one on the scale of the network is; else None
     plan: Any = None
     covariates: Any = None
     series: Any = None
@@ -76,6 +77,7 @@ class Lessons(Sequences):
     def nbytes(self):
         """Size in bytes of all arrays."""
         beside = (self.target, self.weight, self.place, self.length, self.number)
+        beside += (self.unit,) if self.unit is not None else ()
         return super().nbytes + sum(array.nbytes for array in beside)
 
     @property

@@ -252,6 +252,11 @@ class NextValueTask(Task):
     every_step = True
     may_stay_constant = True  # of many series nothing more can be told than that they go on so
 
+    @property
+    def scores_loss(self):
+        """Whether what the network says are no outputs of its loss."""
+        return self.plan.likelihood is not None
+
     @classmethod
     def learn(cls, y, lessons, sample_weight, parameters):
         """There is nothing to learn: the series are their own targets."""
@@ -260,7 +265,9 @@ class NextValueTask(Task):
 
     @property
     def head(self):
-        """Squared error, or quantiles."""
+        """Squared error, quantiles, or a likelihood."""
+        if self.plan.likelihood is not None:
+            return self.plan.likelihood
         return "squared_error" if self.plan.quantiles is None else "quantiles"
 
     @property
@@ -287,7 +294,14 @@ class NextValueTask(Task):
         if y is not None and not weight.any():
             raise ValueError(f"there is no step to score from start={y} on")
         groups = np.zeros(len(lessons), dtype=np.int64)
+        values = self._with_units(values, lessons)
         return Target(values, weight, weight, groups, lessons.offsets)
+
+    def _with_units(self, values, lessons):
+        """Targets as the head takes them."""
+        if self.plan.likelihood != "negative_binomial":
+            return values
+        return np.hstack([values, lessons.unit[:, np.newaxis]])
 
     def split_lengths(self, lessons, fraction):
         """The ends of the same series are held out: targets are copied before and after."""
@@ -304,6 +318,7 @@ class NextValueTask(Task):
                 f"early_stopping=True with validation_fraction={fraction} leaves no step to train "
                 "on or none to score: give longer series"
             )
+        training, scored = (self._with_units(values, lessons) for values in (training, scored))
         left = replace(target, values=training, weight=weights[0])
         return left, Scored(lessons, scored, weights[1])
 
@@ -332,6 +347,7 @@ def plan_of(parameters):
         quantiles=None if quantiles is None else tuple(map(float, quantiles)),
         mask=parameters.missing == "mask",
         scale_feature=bool(parameters.scale_feature),
+        likelihood=parameters.likelihood,
     )
 
 

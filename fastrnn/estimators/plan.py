@@ -4,15 +4,25 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from fastrnn.estimators.distributions import DISTRIBUTIONS
 from fastrnn.estimators.lessons import WHOLE, Lessons, has_target
 from fastrnn.estimators.parameters import parameters_of
-from fastrnn.estimators.quantiles import at_levels, between
+from fastrnn.estimators.quantiles import between
 from fastrnn.estimators.task_parameters import ForecasterParameters
 from fastrnn.files.codec import Added, Flag, ListOf, Number, Optional, Record, Text, Whole
 from fastrnn.inputs.columns import Columns
 from fastrnn.inputs.missing import last_observed
-from fastrnn.inputs.scaling import LOG1P, LOGS, Scale, check_positive, learn_scale
+from fastrnn.inputs.scaling import (
+    COUNTS,
+    LOG1P,
+    LOGS,
+    Scale,
+    check_counts,
+    check_positive,
+    learn_scale,
+)
 from fastrnn.inputs.sequences import Sequences, as_sequences
+from fastrnn.network.heads import HEADS
 from fastrnn.streams.snapshot import Forecast, Reading, Snapshot, start_of
 
 
@@ -44,11 +54,29 @@ class Plan:
     mask: bool  # whether an input says which values are missing
     feeds_back: bool  # whether forecasts are read to forecast further
     scale_feature: bool = False  # whether the spread of each series is read at every step
+    likelihood: str | None = None  # of the distribution that the network learns instead
 
     @property
     def n_outputs(self):
         """Number of outputs of the network."""
+        if self.likelihood is not None:
+            return self.n_ahead * HEADS[self.likelihood].n_parameters
         return self.n_ahead * len(self.quantiles or (0.5,))
+
+    @property
+    def pattern(self):
+        """Steps of the seasonal pattern that is taken out; None without one, as of counts."""
+        return None if self.counts else self.seasonality
+
+    @property
+    def scales_by(self):
+        """The word for `learn_scale`."""
+        return COUNTS if self.counts and self.scaling else self.scaling
+
+    @property
+    def counts(self):
+        """Whether values are counts."""
+        return self.likelihood is not None and DISTRIBUTIONS[self.likelihood].counts
 
     def width(self, covariates):
         """How many columns the network reads, ids among them."""
@@ -66,20 +94,21 @@ class Plan:
         return self.seasonality or 1
 
     @property
-    def _is_relative(self):
+    def is_relative(self):
+        """Whether what is read and forecast are differences."""
         return self.scaling == "difference"
 
     def read(self, series, i, covariates, known=None):
         """Read one series with its covariates, as it is when so many steps are known, or all."""
         values = series.values[i][:known]
-        scale = learn_scale(values, self.scaling, self.log, self.seasonality, series.name(i))
+        scale = self._learn_scale(values, series.name(i))
         scaled = scale.apply(values)
         n = len(scaled)
         missing = np.isnan(scaled)
         last = last_observed(missing[:, np.newaxis], np.array([0, n]))[:, 0]
         carried = np.where(last < 0, np.nan, scaled[last])
-        seen = np.diff(carried, prepend=carried[0]) if self._is_relative else carried
-        base = carried if self._is_relative else np.zeros(n)
+        seen = np.diff(carried, prepend=carried[0]) if self.is_relative else carried
+        base = carried if self.is_relative else np.zeros(n)
         marks = missing[:, np.newaxis][:, : int(self.mask)]
         future, past = covariates.scale(series.future[i], series.past[i][:known])
         ahead = self.look_ahead(future, 0, n, covariates.unknown)
@@ -87,6 +116,16 @@ class Plan:
         inputs = [np.nan_to_num(seen)[:, np.newaxis], marks, past, ahead, np.tile(fixed, (n, 1))]
         inputs = np.hstack(inputs)
         return SeriesReading(scale, scaled, float(carried[-1]), base, inputs, future, fixed)
+
+    def _check(self, values, name):
+        """Check that values are what the plan is for."""
+        check_positive(values, self.log, name)
+        if self.counts:
+            check_counts(values, name, self.likelihood)
+
+    def _learn_scale(self, values, name):
+        self._check(values, name)
+        return learn_scale(values, self.scales_by, self.log, self.pattern, name)
 
     def look_ahead(self, future, begin, end, unknown):
         """What is known at some steps of the scaled future covariates of the steps after each.
@@ -129,10 +168,10 @@ class Plan:
         parts = [cuts.of(values, self.season) for values in series.values]
         n_steps = sum(cut.end - cut.begin for of_series in parts for cut in of_series)
         target = np.empty((n_steps, self.n_ahead), dtype)
-        inputs, weights, places, lengths, numbers, row = [], [], [], [], [], 0
+        inputs, weights, places, lengths, numbers, units, row = [], [], [], [], [], [], 0
         for i, of_series in enumerate(parts):
             values, reading, known = series.values[i], None, None
-            check_positive(values, self.log, series.name(i))
+            self._check(values, series.name(i))
             for cut in of_series:
                 if cut.known != known:
                     known = cut.known
@@ -148,6 +187,7 @@ class Plan:
                 places.append(steps)
                 lengths.append(np.full(len(steps), len(values)))
                 numbers.append(i)
+                units.append(np.full(len(steps), reading.scale.factor or 1.0, dtype))
                 row += len(steps)
         if not inputs:
             raise ValueError(f"{NO_LESSON} origin_step=None learns from all steps")
@@ -159,6 +199,7 @@ class Plan:
             place=np.concatenate(places),
             length=np.concatenate(lengths),
             number=np.array(numbers),
+            unit=np.concatenate(units) if self.counts else None,
             plan=self,
             covariates=covariates,
             series=series,
@@ -193,6 +234,7 @@ class Plan:
             place=zeros((), np.int64),
             length=zeros((), np.int64),
             number=np.zeros(len(sizes), np.int64),
+            unit=zeros((), dtype) if self.counts else None,
             plan=self,
             covariates=covariates,
             series=series,
@@ -206,44 +248,6 @@ class Plan:
                     f"{what} goes on from the fitted model, which has {name}={value!r}, not "
                     f"{getattr(other, name)!r}"
                 )
-
-    def forecast(self, network, series, covariates, horizon, levels, n_jobs):
-        """Forecast how series go on, in their units: for each an array (horizon, n_levels).
-
-        There is one level if the network forecasts the mean. The horizon is `n_ahead` at most,
-        unless forecasts are fed back.
-        """
-        readings = [self.read(series, i, covariates) for i in range(len(series))]
-        base = np.array([reading.base[-1] for reading in readings])
-        states = network.initial_states(len(series))
-        columns, _ = self.columns(covariates)
-        inputs = [reading.inputs for reading in readings]
-        forecasts = []
-        for begin in range(0, horizon, self.n_ahead):
-            sequences = as_sequences(inputs, dtype=network.dtype, columns=columns)
-            outputs = network.read_on(sequences, states, n_jobs=n_jobs).astype(np.float64)
-            outputs = outputs.reshape(len(series), self.n_ahead, -1)
-            if self.quantiles is not None:
-                outputs = at_levels(outputs, self.quantiles, levels)
-            forecasts.append(base[:, np.newaxis, np.newaxis] + outputs)
-            if begin + self.n_ahead < horizon:  # one step at a time is fed back
-                seen = outputs[:, :, 0]
-                base = forecasts[-1][:, -1, 0] if self._is_relative else base
-                steps = [len(reading.scaled) + begin for reading in readings]
-                ahead = [
-                    self.look_ahead(reading.future, step, step + 1, covariates.unknown)
-                    for reading, step in zip(readings, steps, strict=True)
-                ]
-                marks = np.zeros((1, int(self.mask)))
-                inputs = [
-                    np.hstack([value[:, np.newaxis], marks, known, reading.fixed[np.newaxis]])
-                    for value, known, reading in zip(seen, ahead, readings, strict=True)
-                ]
-        joined = np.concatenate(forecasts, axis=1)[:, :horizon]
-        return [
-            reading.scale.undo(scaled, len(reading.scaled))
-            for reading, scaled in zip(readings, joined, strict=True)
-        ]
 
     def follow(self, network, series, covariates, levels, n_jobs):
         """Prepare streams that read on where series end, each on the scale of its series.
@@ -270,7 +274,7 @@ class Plan:
                 share=share,
                 is_median=levels is None,
                 mask=self.mask,
-                relative=self._is_relative,
+                relative=self.is_relative,
                 log=LOGS.index(self.log),
                 unit=np.array([scale.unit for scale in scales]),
                 factor=np.array([scale.factor for scale in scales]),
@@ -312,9 +316,26 @@ class Plan:
         )
 
 
+def check_likelihood(likelihood, quantiles, scaling, log):
+    """Check that a likelihood goes with what else is asked for."""
+    if likelihood is None:
+        return
+    if quantiles is not None:
+        raise ValueError(
+            f"likelihood={likelihood!r} and quantiles={quantiles!r} are given, expected one: a "
+            "likelihood has quantiles of any level"
+        )
+    if DISTRIBUTIONS[likelihood].counts and (scaling not in ("level", None) or log):
+        raise ValueError(
+            f"likelihood={likelihood!r} is for counts, which can only be divided: it needs "
+            f"scaling='level' or None, got {scaling!r}, and log=False, got {log!r}"
+        )
+
+
 def _check_plan(fields):
-    for name in ("scaling", "log", "seasonality", "quantiles"):
+    for name in ("scaling", "log", "seasonality", "quantiles", "likelihood"):
         parameters_of(ForecasterParameters)[name].check(fields[name])
+    check_likelihood(*(fields[name] for name in ("likelihood", "quantiles", "scaling", "log")))
     if fields["feeds_back"] and fields["n_ahead"] > 1:
         raise ValueError("n_ahead must be 1 where forecasts are fed back")
 
@@ -346,6 +367,7 @@ PLAN = Record(
         "quantiles": Optional(ListOf(Number(), tuple)),
         "mask": Flag(),
         "scale_feature": Added(Flag(), False),
+        "likelihood": Added(Optional(Text(tuple(DISTRIBUTIONS))), None),
     },
     Plan,
     _check_plan,

@@ -276,6 +276,22 @@ class ForecasterParameters:
         are fed back the spread is not known.
         """,
     )
+    likelihood: str | None = parameter(
+        either(words("student_t", "negative_binomial", "poisson"), None),
+        None,
+        """
+        A distribution of each forecast to learn, for `predict_quantiles` of any level and
+        `predict_samples`; instead of `quantiles`.
+
+        - "student_t": numbers with heavy tails; `predict` gives the median.
+        - "negative_binomial": counts; `predict` gives the mean.
+        - "poisson": counts whose variance is their mean.
+
+        Counts are whole numbers >= 0 and can only be divided: with ``scaling="level"`` by one more
+        than the mean of the series, which mean and dispersion are multiplied with (DeepAR, Salinas
+        et al. 2020); other scaling and `log` are errors, and no seasonal pattern is taken out.
+        """,
+    )
     missing: str = parameter(
         words("error", "mask"),
         "error",

@@ -33,6 +33,7 @@ USUAL_SPREAD, LEAST_SPREAD = 0.05, 1e-4
 SIGNIFICANT = 1.645  # of a normal distribution, 90 % on both sides
 MIN_SEASONS = 3
 LOG1P = "log1p"
+COUNTS = "counts"
 LOGS = (False, True, LOG1P)
 """What may be taken; kernels know them by their numbers."""
 
@@ -93,8 +94,8 @@ def learn_scale(values, scaling, log, seasonality, name):
 
     With `scaling` "difference" the factor is the mean absolute difference of one observed value
     from the one before, with the last one as shift; with "standard" the standard deviation, with
-    the mean as shift; with "level" the mean absolute value; with None it is 1. `name` is for
-    messages.
+    the mean as shift; with "level" the mean absolute value; with "counts" one more than
+    that (Salinas et al. 2020, section 4.3); with None it is 1. `name` is for messages.
     """
     observed = np.flatnonzero(~np.isnan(values))
     z = values[observed]
@@ -116,6 +117,8 @@ def learn_scale(values, scaling, log, seasonality, name):
         shift, factor = z.mean(), z.std()
     elif scaling == "level":
         factor = np.abs(z).mean()
+    elif scaling == COUNTS:
+        factor = 1 + np.abs(z).mean()
     if factor <= 1e-12 * np.abs(z).max():
         factor = 0.0  # what is left is rounding
     return Scale(log, season, float(shift), float(factor), float(unit), float(spread))
@@ -128,6 +131,16 @@ def check_positive(values, log, name):
         raise ValueError(
             f"{name} is {values[wrong[0]]} at step {wrong[0]}, but log=True needs values above 0: "
             "log='log1p' takes any"
+        )
+
+
+def check_counts(values, name, likelihood):
+    """Check that values are counts: whole, and not negative."""
+    wrong = np.flatnonzero((values < 0) | (values % 1 > 0))
+    if wrong.size:
+        raise ValueError(
+            f"{name} is {values[wrong[0]]} at step {wrong[0]}, but likelihood={likelihood!r} needs "
+            "counts: whole numbers >= 0"
         )
 
 

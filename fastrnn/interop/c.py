@@ -95,10 +95,10 @@ def export_c(est, path, *, prefix=None):
         )
     code = describe(model, _cells())
     text = Text(code, prefix)
-    readers = ["quantiles.h", "series.h"]
+    of_outputs = ["rates.h"] if model.link in ("rate", "softplus") else []
+    readers = [*of_outputs, "quantiles.h", "series.h"]
     if model.plan is None:
-        of_outputs = ["quantiles.h"] if len(model.levels or ()) > 1 else []
-        of_outputs += ["rates.h"] if model.link == "rate" else []
+        of_outputs += ["quantiles.h"] if len(model.levels or ()) > 1 else []
         of_numbers = ["units.h", "columns.h" if model.gaps.is_plain else "gaps.h"]
         readers = [*of_numbers, *of_outputs, "answers.h"]
     if code.stages:

@@ -153,7 +153,7 @@ def _describe_series(code):
         "N_STEPS": plan.n_ahead,
         "N_LEVELS": len(plan.quantiles or (0.5,)),
         "LOG": LOGS.index(plan.log),
-        "SEASON": plan.seasonality or 0,
+        "SEASON": plan.pattern or 0,
         "MASK": int(plan.mask),
         "RELATIVE": int(plan.scaling == "difference"),
         "N_FIXED": plan.n_fixed,
@@ -239,17 +239,15 @@ def _describe_outputs(code):
     if model.answers == "numbers":
         code.add_weights("y_scale", model.scale)
         code.add_weights("y_mean", model.mean)
-        code.constants |= {
-            "N_LEARNED": len(model.levels or (0.5,)),
-            "RATE": int(model.link == "rate"),
-            "STEEPEST": float(STEEPEST_RATE),
-        }
+        code.constants["N_LEARNED"] = len(model.levels or (0.5,))
+    if model.link in ("rate", "softplus"):
+        code.constants |= {model.link.upper(): 1, "STEEPEST": float(STEEPEST_RATE)}
     code.constants |= {
         "N_POOLED": architecture.head_width,
         # Of each part of the pooling where it stands, from 1 on; 0 if there is none.
         **{f"POOL_{name.upper()}": 1 + parts.index(name) if name in parts else 0 for name in PARTS},
         "EVERY_STEP": int(architecture.every_step),
-        "N_OUTPUTS": architecture.n_outputs,
+        "N_OUTPUTS": len(model.head["b"]),
         "TIED": int(architecture.tied),
         "SOFTMAX": int(model.link == "softmax"),
         "SIGMOID": int(model.link == "sigmoid"),

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastrnn import __version__
-from fastrnn.inputs.scaling import LEAST_SPREAD, LOG1P, SHARE, USUAL_SPREAD
+from fastrnn.inputs.scaling import COUNTS, LEAST_SPREAD, LOG1P, SHARE, USUAL_SPREAD
 from fastrnn.interop.c_description import count
 from fastrnn.interop.c_literals import class_literals, rows_of, type_of
 from fastrnn.network.pooling import parts_of
@@ -15,6 +15,7 @@ _SCALES = {
     ),
     "standard": ("the standard deviation of the values", "their mean"),
     "level": ("the mean absolute value", "0"),
+    COUNTS: ("one more than the mean of the values", "0"),
     None: ("1", "0"),
 }
 """What `fastrnn.inputs.scaling.learn_scale` learns, by name: factor and shift."""
@@ -121,15 +122,15 @@ extern "C" {{
         plan = self._plan
         if plan is None:
             return ""
-        factor, shift = _SCALES[plan.scaling]
-        value = _LOGS[plan.log] + " - season" * bool(plan.seasonality)
+        factor, shift = _SCALES[plan.scales_by]
+        value = _LOGS[plan.log] + " - season" * bool(plan.pattern)
         season = unit = ""
         if plan.log == LOG1P:
             unit = f"    float unit; /* {SHARE:g} times the mean size of the values, above 0 */\n"
         if plan.scale_feature:
             what = f"log(max(v, {LEAST_SPREAD:g}) / {USUAL_SPREAD:g}), where v is"
             unit += f"    float fixed[1]; /* {what}\n       {_SPREADS[bool(plan.log)]} */\n"
-        if plan.seasonality:
+        if plan.pattern:
             season = (
                 f"    float season[{self._PREFIX}_SEASON]; "
                 "/* seasonal pattern from the first step on; zeros for none */\n"

@@ -13,7 +13,7 @@ from fastrnn.inputs.missing import NO_GAPS, Gaps
 from fastrnn.network.network import Network
 from fastrnn.network.pooling import parts_of
 
-LINKS = ("identity", "softmax", "sigmoid", "rate")
+LINKS = ("identity", "softmax", "sigmoid", "rate", "softplus")
 """What may become of the outputs of a linear map, as far as other programs are told how."""
 
 PARTS = ("last", "mean", "max", "attention")
@@ -77,14 +77,17 @@ class Model:
 
     @property
     def head(self):
-        """The linear map to the outputs: "W" (F, K) and "b" (K,)."""
-        params = dict(self.network.head.params)
+        """The linear map to the outputs: "W" (F, K) and "b" (K,).
+
+        Of the parameters of distributions those that tell the point that is expected.
+        """
+        params = self.network.head.point_params()
         return {"W": self.network.embeddings[0].T, **params} if self.architecture.tied else params
 
     @property
     def link(self):
         """What becomes of its outputs, one of `LINKS`."""
-        return self.network.head.link
+        return self.network.head.point_link
 
 
 def is_estimator(thing):
@@ -146,7 +149,7 @@ _ABOUT = {
 def _check(network):
     """Refuse what other programs would be told wrong: what this module does not know."""
     head = network.head
-    if head.link not in LINKS:
+    if head.point_link not in LINKS:
         raise ValueError(
             f"there is no export of the head {head.kind!r}, only of those that are a linear map "
             f"and one of {list(LINKS)}"

@@ -405,6 +405,8 @@ class NetworkNodes:
             return graph.add("Softmax", outputs, axis=-1)
         if self._link == "rate":
             return self._rates(graph, outputs)
+        if self._link == "softplus":
+            return graph.add("Softplus", outputs)
         return graph.add("Sigmoid", outputs) if self._link == "sigmoid" else outputs
 
     def _rates(self, graph, outputs):

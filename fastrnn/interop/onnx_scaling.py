@@ -8,6 +8,7 @@ another one goes over the lags of an autocorrelation.
 import numpy as np
 
 from fastrnn.inputs.scaling import (
+    COUNTS,
     LEAST_SPREAD,
     LOG1P,
     MIN_SEASONS,
@@ -55,7 +56,7 @@ class ScaleNodes:
             self._observed = add("And", steps.are_there, add("Not", self.missing))
         z = self._log(z)
         self._pattern = None
-        if plan.seasonality is not None:
+        if plan.pattern is not None:
             self._pattern = self._learn_pattern(z)
             numbers = add("Range", np.int64(0), add("Squeeze", steps.n_steps), np.int64(1))
             places = add("Mod", numbers, np.int64(plan.seasonality))
@@ -230,6 +231,8 @@ class ScaleNodes:
             factor = add("Sqrt", add("Div", square, n_observed))
         elif self._plan.scaling == "level":
             factor = add("Div", self._total(add("Abs", z), observed), n_observed)
+            if self._plan.scales_by == COUNTS:
+                factor = add("Add", factor, np.float64(1))
         sizes = add("Where", observed, add("Abs", z), _ZERO)
         rounding = add("Mul", add("ReduceMax", sizes, axes=[1], keepdims=1), np.float64(1e-12))
         is_flat = add("LessOrEqual", factor, rounding)

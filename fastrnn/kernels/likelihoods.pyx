@@ -41,8 +41,9 @@ from libc.math cimport fabs, fmax, fmin, isnan, log, log1p, sqrt
 from libc.stdint cimport int64_t
 
 from fastrnn.kernels.gamma cimport gamma_rest
-from fastrnn.kernels.links cimport STEEPEST, log_rate, log_softplus, softplus
+from fastrnn.kernels.links cimport STEEPEST, log_rate, log_softplus
 from fastrnn.kernels.links cimport rate as rate_of
+from fastrnn.kernels.links cimport softplus as softplus_of
 
 STEEPEST_RATE = STEEPEST
 
@@ -60,8 +61,8 @@ cdef inline double student_t_row(
     """Minus the logarithm of the density of one target."""
     cdef:
         double scale, nu, z, x, part, of_scale, of_nu, rest, more, slope_rest, slope_more, loss
-    scale = softplus(o[1], &of_scale) + SMALLEST_SCALE
-    nu = 2.0 + softplus(o[2], &of_nu)
+    scale = softplus_of(o[1], &of_scale) + SMALLEST_SCALE
+    nu = 2.0 + softplus_of(o[2], &of_nu)
     z = fmax(fmin((y - o[0]) / scale, FARTHEST), -FARTHEST)
     x = 0.5 * nu
     rest, more = gamma_rest(x, &slope_rest), gamma_rest(x + 0.5, &slope_more)
@@ -92,8 +93,8 @@ cdef inline double negative_binomial_row(
         double mu, r, log_mu, of_mu, of_alpha, slope, ratio, loss
         double rest, more, of_count, slope_rest, slope_more, slope_count
     log_mu = log(unit) + log_softplus(o[0], &of_mu)
-    mu = unit * softplus(o[0], &slope)
-    r = sqrt(unit) / (softplus(o[1], &of_alpha) + SMALLEST_DISPERSION)
+    mu = unit * softplus_of(o[0], &slope)
+    r = sqrt(unit) / (softplus_of(o[1], &of_alpha) + SMALLEST_DISPERSION)
     ratio = log_of_ratio(r + mu, r + y)
     rest, more = gamma_rest(r, &slope_rest), gamma_rest(r + y, &slope_more)
     of_count = gamma_rest(y + 1.0, &slope_count)
@@ -204,8 +205,8 @@ def student_t(
         for n in range(outputs.shape[0]):
             for k in range(0, outputs.shape[1], 3):
                 outputs[n, k + 1] = <floating> (
-                    softplus(outputs[n, k + 1], &slope) + SMALLEST_SCALE)
-                outputs[n, k + 2] = <floating> (2.0 + softplus(outputs[n, k + 2], &slope))
+                    softplus_of(outputs[n, k + 1], &slope) + SMALLEST_SCALE)
+                outputs[n, k + 2] = <floating> (2.0 + softplus_of(outputs[n, k + 2], &slope))
 
 
 def rate(
@@ -219,6 +220,19 @@ def rate(
                 outputs[n, k] = <floating> rate_of(outputs[n, k])
 
 
+def softplus(
+    floating[:, ::1] outputs,   # (B, M)  INOUT
+):
+    """log(1 + exp(z)) of every element, in place."""
+    cdef:
+        Py_ssize_t n, k
+        double slope
+    with nogil:
+        for n in range(outputs.shape[0]):
+            for k in range(outputs.shape[1]):
+                outputs[n, k] = <floating> softplus_of(outputs[n, k], &slope)
+
+
 def negative_binomial(
     floating[:, ::1] outputs,   # (B, 2M)  INOUT  on return mean and alpha, for a unit of 1
 ):
@@ -229,6 +243,6 @@ def negative_binomial(
     with nogil:
         for n in range(outputs.shape[0]):
             for k in range(0, outputs.shape[1], 2):
-                outputs[n, k] = <floating> softplus(outputs[n, k], &slope)
+                outputs[n, k] = <floating> softplus_of(outputs[n, k], &slope)
                 outputs[n, k + 1] = <floating> (
-                    softplus(outputs[n, k + 1], &slope) + SMALLEST_DISPERSION)
+                    softplus_of(outputs[n, k + 1], &slope) + SMALLEST_DISPERSION)

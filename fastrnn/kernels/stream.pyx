@@ -35,6 +35,7 @@ from fastrnn.kernels.stream_plan cimport (
     RATE,
     SIGMOID,
     SOFTMAX,
+    SOFTPLUS,
     Forecast,
     Input,
     Layer,
@@ -54,6 +55,7 @@ LINKS = {
     "softmax": SOFTMAX,
     "sigmoid": SIGMOID,
     "rate": RATE,
+    "softplus": SOFTPLUS,
     "affine": AFFINE,
     "forecast": FORECAST,
 }
@@ -204,7 +206,7 @@ cdef class StreamKernel:
         p.gaps.mean, p.gaps.w_x = self.address(decay.get("mean")), self.address(decay.get("w_x"))
         p.gaps.b_x, p.gaps.W_h = self.address(decay.get("b_x")), self.address(decay.get("W_h"))
         p.gaps.b_h = self.address(decay.get("b_h"))
-        p.is_rate, levels = snapshot.is_rate, snapshot.levels
+        p.point, levels = LINKS[snapshot.point], snapshot.levels
         p.levels.n_learned, p.levels.n_levels = levels.n_learned, len(levels.above)
         p.levels.above = <const int64_t*>self.address(levels.above)
         p.levels.share = <const double*>self.address(levels.share)

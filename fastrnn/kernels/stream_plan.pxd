@@ -13,7 +13,7 @@ cdef enum Pooling:
     LAST, MEAN, MAX, ATTENTION
 
 cdef enum Link:
-    IDENTITY, SOFTMAX, SIGMOID, RATE, AFFINE, FORECAST
+    IDENTITY, SOFTMAX, SIGMOID, RATE, SOFTPLUS, AFFINE, FORECAST
 
 cdef enum Kind:
     FLOAT, DOUBLE, INTEGER
@@ -104,7 +104,7 @@ cdef struct Plan:
     Link link
     const void* head       # (F, K), packed
     const void* head_b     # (K,)
-    bint is_rate           # whether AFFINE is told the logarithms of rates
+    Link point             # what AFFINE and FORECAST make of outputs first
     const double* scale    # (values,): of AFFINE
     const double* shift    # (values,)
     void* values           # (streams, n_numbers)

@@ -17,7 +17,7 @@ from libc.string cimport memcpy, memset
 cimport fastrnn.kernels.vector_math as vector_math
 from fastrnn.kernels.attention cimport attention_step
 from fastrnn.kernels.gaps cimport decay_states, read_gaps
-from fastrnn.kernels.links cimport rate, softmax_row
+from fastrnn.kernels.links cimport rate, softmax_row, softplus
 from fastrnn.kernels.masks cimport zone_forward
 from fastrnn.kernels.stream_front cimport make_others, push, put_back, save_states
 from fastrnn.kernels.stream_plan cimport (
@@ -31,11 +31,13 @@ from fastrnn.kernels.stream_plan cimport (
     RATE,
     SIGMOID,
     SOFTMAX,
+    SOFTPLUS,
     Forecast,
     Input,
     Kind,
     Layer,
     Levels,
+    Link,
     Plan,
     Pooling,
     Table,
@@ -331,6 +333,14 @@ cdef inline const floating* read_through_stages(
     return pooled
 
 
+cdef inline double point(Link link, double z) noexcept nogil:
+    """What is expected, of the output that tells it."""
+    cdef double slope
+    if link == RATE:
+        return rate(z)
+    return softplus(z, &slope) if link == SOFTPLUS else z
+
+
 cdef inline void forecasts(
     Plan* p,
     int64_t n,
@@ -346,7 +356,8 @@ cdef inline void forecasts(
         sort_quantiles(&p.levels, outputs + step * p.levels.n_learned)
         season = f.season[n * f.season_length + (p.n_steps[n] + step) % f.season_length]
         for level in range(L):
-            z = (base + quantile(&p.levels, level)) * f.factor[n] + f.shift[n] + season
+            z = base + point(p.point, quantile(&p.levels, level))
+            z = z * f.factor[n] + f.shift[n] + season
             if f.log == 1:
                 z = exp(z)
             elif f.log == 2:
@@ -365,7 +376,7 @@ cdef inline void numbers(
         double z
     for k in range(p.n_outputs // Q):
         if Q == 1:
-            z = rate(outputs[k]) if p.is_rate else outputs[k]
+            z = point(p.point, outputs[k])
         else:
             sort_quantiles(&p.levels, outputs + k * Q)
             z = quantile(&p.levels, 0)
@@ -394,9 +405,9 @@ cdef inline void answer(
             softmax_row(K, outputs + n * K)
     elif p.link == SIGMOID:
         vector_math.sigmoid(rows * K, outputs, outputs)
-    elif p.link == RATE:
+    elif p.link == RATE or p.link == SOFTPLUS:
         for k in range(rows * K):
-            outputs[k] = <floating>rate(outputs[k])
+            outputs[k] = <floating>point(p.link, outputs[k])
     elif p.link == AFFINE:
         for n in range(rows):
             numbers(p, outputs + n * K, scaled + n * (K // p.levels.n_learned))

@@ -13,9 +13,6 @@ __all__ = ["NegativeBinomial", "Poisson", "StudentT"]
 
 
 class _Likelihood(LinearHead):
-    n_parameters: int
-    """Outputs of each target."""
-
     def __init__(self, n_outputs, *, tied=False):
         super().__init__(n_outputs, tied=tied)
         if n_outputs % self.n_parameters:
@@ -29,6 +26,7 @@ class StudentT(_Likelihood):
 
     kind = link = "student_t"
     n_parameters = 3
+    point_link = "identity"
 
     def loss_and_grad(self, outputs, target, weight, places, total, batch=None):
         return student_t_loss(outputs, target, weight, places, total, outputs)
@@ -56,6 +54,7 @@ class NegativeBinomial(_Likelihood):
 
     kind = link = "negative_binomial"
     n_parameters = 2
+    point_link = "softplus"
 
     def loss_and_grad(self, outputs, target, weight, places, total, batch=None):
         return negative_binomial_loss(outputs, target, weight, places, total, outputs)

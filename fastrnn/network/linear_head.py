@@ -16,7 +16,7 @@ from fastrnn.kernels.dense import (
     pack_weights,
     pack_weights_transposed,
 )
-from fastrnn.kernels.likelihoods import negative_binomial, rate, student_t
+from fastrnn.kernels.likelihoods import negative_binomial, rate, softplus, student_t
 from fastrnn.kernels.losses import sigmoid, softmax
 from fastrnn.network import threads
 from fastrnn.network.recurrent import glorot_uniform
@@ -49,8 +49,15 @@ class Head(ABC):
     """Whether the loss of some steps can be told, and gone back from, before the next are read."""
     needs_every_step = False
     """Whether it can only read the states of all steps."""
+    n_parameters = 1
+    """Outputs for each number, of which the first tells the point that is expected."""
     link: str | None = None
     """What `decode` makes of a row of outputs by itself: a key of `LINKS`; None if it is more."""
+
+    @property
+    def point_link(self):
+        """What becomes of that first output: a key of `LINKS`."""
+        return self.link
 
     def __init__(self, n_outputs, *, tied=False):
         self.n_outputs, self.tied, self.options = n_outputs, tied, {}
@@ -67,6 +74,11 @@ class Head(ABC):
         """Let its parameters and gradients be these; and the first table with its, if tied."""
         self.params, self.grads = params, grads
         self._table, self._dtable = tables if self.tied else (None, None)
+
+    def point_params(self):
+        """Its parameters, of the first output of each number only."""
+        n = self.n_parameters
+        return {name: np.ascontiguousarray(array[..., ::n]) for name, array in self.params.items()}
 
     @abstractmethod
     def start(self, rng):
@@ -222,6 +234,7 @@ LINKS = {
     "softmax": softmax,
     "sigmoid": sigmoid,
     "rate": rate,
+    "softplus": softplus,
     "student_t": student_t,
     "negative_binomial": negative_binomial,
 }

@@ -160,7 +160,8 @@ class Snapshot:
         # The last states alone are read as they are.
         self.parts = () if kind == "last" else parts_of(kind)
         self.query = network.pooling.params.get("query")
-        n_numbers, n_outputs = len(reading.sources), network.head.n_outputs
+        of_head = network.head.point_params()
+        n_numbers, n_outputs = len(reading.sources), len(of_head["b"])
         self.width, self.n_ids, self.gaps = reading.width, reading.n_ids, reading.gaps
         self.n_values = reading.width - len(reading.n_ids) - (self.gaps.time is not None)
         self.sources = _frozen("sources", reading.sources, np.int64, (n_numbers,))
@@ -187,15 +188,15 @@ class Snapshot:
         self.layers = [_pack_layer(layer) for layer in network.layers]
         self.stages = _pack_stages(network.front.stages, self.dtype) if network.front else []
         self.input_width = network.architecture.input_width
-        self._check()
+        self._check(n_outputs)
         width = network.pooling.width
         self.head = Workspace(self.dtype).packed("head", width, n_outputs)
         if network.head.tied:
             pack_factor_transposed(network.embeddings[0], self.head)
         else:
-            pack_factor(network.head.params["W"], 0, n_outputs, self.head)
-        self.head_b = network.head.params["b"]
-        self.link, self.is_rate = network.head.link, network.head.link == "rate"
+            pack_factor(of_head["W"], 0, n_outputs, self.head)
+        self.head_b = of_head["b"]
+        self.link = self.point = network.head.point_link
         self.row_shape = () if self.is_flat else (n_values,)
         if self.forecast is not None:
             levels = () if self.forecast.is_median else (len(self.forecast.above),)
@@ -205,10 +206,9 @@ class Snapshot:
         scaled = self.link in ("affine", "forecast")
         self.result_dtype = np.dtype(np.float64) if scaled else self.dtype
 
-    def _check(self):
+    def _check(self, n_outputs):
         """Hold what a pickle may have brought to what the kernel takes for granted."""
         forecast, n_numbers = self.forecast, len(self.sources)
-        n_outputs = self.network.head.n_outputs
         sources = [*self.sources.tolist(), *self.reading.id_sources]
         limits = zip(self.n_ids, self.tables, strict=True)
         _expect(n_numbers == self.network.architecture.n_features, "the numbers")
@@ -304,7 +304,7 @@ class Snapshot:
             "new_h": work.take("new_h", (rows * has_zones, units)),
             "new_c": work.take("new_c", (rows * has_zones, units)),
             "pooled": work.take("pooled", (rows, network.pooling.width)),
-            "outputs": work.take("outputs", (rows, network.head.n_outputs)),
+            "outputs": work.take("outputs", (rows, len(self.head_b))),
             "new_last": np.empty(n_streams),
             "new_seen": np.empty((n_streams, max(0, self.n_values))),
             "new_time": np.empty(n_streams),

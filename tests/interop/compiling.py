@@ -170,10 +170,10 @@ def make_series(n=40, seed=0):
 def c_scale(model, values):
     """Return the scale of a series as the struct of the header."""
     plan = model.reader_.plan
-    scale = learn_scale(values, plan.scaling, plan.log, plan.seasonality, "series")
+    scale = learn_scale(values, plan.scales_by, plan.log, plan.pattern, "series")
     season = np.zeros(0)
-    if plan.seasonality:
-        season = np.resize(scale.season, plan.seasonality)
+    if plan.pattern:
+        season = np.resize(scale.season, plan.pattern)
     unit = [scale.unit] if plan.log == "log1p" else []
     fixed = [scale.feature] if plan.scale_feature else []
     return np.concatenate([[scale.shift, scale.factor], unit, fixed, season]).astype(np.float32)

@@ -211,6 +211,9 @@ FORECASTERS = {
     "quantiles": {"strategy": "direct", "horizon": 3, "quantiles": (0.1, 0.5, 0.9)},
     "block": {"strategy": "direct", "horizon": 6, "seasonality": 4, "scaling": "standard"},
     "missing": {"strategy": "direct", "horizon": 2, "missing": "mask"},
+    "student_t": {"likelihood": "student_t", "seasonality": 4},
+    "counts": {"likelihood": "poisson", "scaling": "level", "strategy": "direct", "horizon": 3},
+    "counts fed back": {"likelihood": "negative_binomial", "scaling": "level", "seasonality": 4},
     "missing standard": {"missing": "mask", "scaling": "standard", "cell": "gru"},
 }
 
@@ -218,6 +221,8 @@ FORECASTERS = {
 @pytest.mark.parametrize("case", FORECASTERS)
 def test_forecasters(case, tmp_path, compiler):
     series = make_series()
+    if "counts" in case:
+        series = np.round(series)
     if "missing" in case:
         series[[0, 7, 8, 20]] = np.nan
     if case == "log1p":

@@ -318,6 +318,27 @@ def test_forecaster(strategy, scaling, log, missing, dtype):
         assert_forecasts_close(outputs["quantiles"], model.predict_quantiles(n), series)
 
 
+@pytest.mark.parametrize("strategy", ["recursive", "direct"])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"likelihood": "student_t"},
+        {"likelihood": "poisson", "scaling": "level", "seasonality": 2},
+        {"likelihood": "negative_binomial", "scaling": None, "missing": "mask"},
+    ],
+    ids=str,
+)
+def test_forecaster_with_a_likelihood(params, strategy):
+    series, n = [np.round(y) for y in make_series(gaps="missing" in params)], 3
+    model = RNNForecaster(4, strategy=strategy, horizon=n, max_iter=1, **params)
+    shuffle_weights(model.fit(series))
+    model.network_.theta *= 0.2
+    feeds = {"series": pad(series, np.nan), "lengths": SERIES_LENGTHS}
+    if strategy == "recursive":
+        feeds["horizon"] = np.array(n)
+    assert_forecasts_close(run(model, **feeds)["values"], model.predict(n), series)
+
+
 @pytest.mark.parametrize("horizon", [1, 4])
 @DTYPES
 @pytest.mark.parametrize("cell", CHOICES | ZONED)

@@ -14,7 +14,7 @@ static void finish(const stream_type *stream, float *y)
 #endif
         for (int q = 0; q < N_LEARNED; q++) {
 #if RATE
-            y[q] = rate(y[q]);
+            y[q] = positive(y[q]);
 #endif
             y[q] = y[q] * y_scale[k] + y_mean[k];
         }

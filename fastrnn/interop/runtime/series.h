@@ -88,6 +88,9 @@ static void finish(const stream_type *stream, float *y)
     for (int step = 0; step < N_STEPS; step++, y += N_LEVELS) {
         sort(y, N_LEVELS);
         for (int q = 0; q < N_LEVELS; q++) {
+#if RATE || SOFTPLUS
+            y[q] = positive(y[q]);
+#endif
             if (RELATIVE)
                 y[q] += stream->last;
             y[q] = y[q] * stream->scale.factor + stream->scale.shift;
