@@ -78,8 +78,8 @@ class LongSequenceParameters:
         the share of them that is missing at the end of a sequence, whose length need not be a
         multiple. The layers then read so many times fewer steps, which is faster by about as much,
         and what is far apart comes closer. "auto": the median length of the sequences of `fit`
-        divided by 40, with `conv` by 40 times its strides; 1 where every step has an answer of its
-        own, as with a tagger. With ``missing="decay"`` it must be 1 or "auto".
+        divided by 50 and by the strides of `conv`, but 1 at least; 1 where every step has an answer
+        of its own, as with a tagger. With ``missing="decay"`` it must be 1 or "auto".
         """,
     )
     conv: tuple[tuple[int, int, int], ...] | str | None = parameter(

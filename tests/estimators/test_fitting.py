@@ -1,6 +1,5 @@
 """How `fit` and `partial_fit` train: solvers, rates, what is held out."""
 
-
 import numpy as np
 import pytest
 from contract import PLAIN, label_sequences, number_sequences

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastrnn import RNNClassifier, RNNForecaster, RNNRegressor, RNNTagger, load
-from fastrnn.estimators.long_sequences import CONV, choose
+from fastrnn.estimators.long_sequences import choose
 from fastrnn.inspection import permutation_importance
 from fastrnn.plotting import GradientFlowDisplay
 
@@ -14,7 +14,9 @@ LENGTHS = (130, 1, 90, 47, 200, 88, 3, 90)
 SMALL = {"hidden_layer_sizes": 4, "max_iter": 1, "random_state": 0}
 FRONT = {"stride": 2, "conv": ((4, 5, 2), (3, 4, 3))}
 FRONTS = pytest.mark.parametrize(
-    "front", [{"stride": 3}, {"conv": [[4, 5, 2]]}, FRONT], ids=["stride", "conv", "both"]
+    "front",
+    [{"stride": 3, "conv": None}, {"stride": 1, "conv": [[4, 5, 2]]}, FRONT],
+    ids=["stride", "conv", "both"],
 )
 ESTIMATORS = pytest.mark.parametrize("cls", [RNNClassifier, RNNRegressor, RNNTagger])
 
@@ -32,23 +34,34 @@ def front_of(model):
     return architecture.stride, architecture.conv
 
 
+TWO = ((8, 9, 2), (8, 5, 2))
+
+
 @pytest.mark.parametrize(
     ("median", "stride", "conv", "expected"),
     [
-        (40, "auto", (), (1, ())),
-        (59, "auto", (), (1, ())),
-        (61, "auto", (), (2, ())),
-        (500, "auto", (), (12, ())),
-        (500, "auto", ((8, 9, 2), (8, 5, 2)), (3, ((8, 9, 2), (8, 5, 2)))),
-        (500, 1, "auto", (1, CONV)),
-        (79, 1, "auto", (1, ())),
-        (500, "auto", "auto", (3, CONV)),
-        (3, "auto", "auto", (1, ())),
+        (1, "auto", "auto", (1, ((64, 5, 1),))),
+        (39, "auto", "auto", (1, ((64, 5, 1),))),
+        (40, "auto", "auto", (1, ((64, 9, 1), (64, 9, 1)))),
+        (100, "auto", "auto", (1, ((64, 9, 1), (64, 9, 2)))),
+        (200, "auto", "auto", (1, ((64, 17, 2), (64, 9, 2)))),
+        (500, "auto", "auto", (1, ((64, 41, 5), (64, 9, 2)))),
+        (500, 5, "auto", (5, ((64, 9, 1), (64, 9, 2)))),
+        (500, 1, "auto", (1, ((64, 41, 5), (64, 9, 2)))),
+        (500, "auto", (), (10, ())),
+        (500, "auto", TWO, (2, TWO)),
+        (3, "auto", TWO, (1, TWO)),
         (500, 7, (), (7, ())),
     ],
 )
 def test_the_rule(median, stride, conv, expected):
     assert choose([1, median, 10**6], stride, conv) == expected
+
+
+@pytest.mark.parametrize("median", [45, 80, 333, 1000, 5000])
+def test_about_fifty_steps_are_left(median):
+    stride, conv = choose([median], "auto", "auto")
+    assert 30 < median / (stride * np.prod([one[2] for one in conv])) < 80
 
 
 def test_auto_is_learned_in_the_first_call():
@@ -58,7 +71,7 @@ def test_auto_is_learned_in_the_first_call():
     longer = [np.repeat(x, 9, axis=0) for x in X]
     model.fit(longer, y).partial_fit(longer, y)
     assert front_of(model) == (2, ((3, 4, 1),))
-    assert front_of(model.set_params(warm_start=False).fit(longer, y)) == (20, ((3, 4, 1),))
+    assert front_of(model.set_params(warm_start=False).fit(longer, y)) == (16, ((3, 4, 1),))
 
 
 def test_a_tagger_reads_every_step_by_itself():
@@ -120,7 +133,7 @@ def test_the_steps_that_layers_read(front):
 def test_the_plot_of_gradient_flow_counts_them():
     pytest.importorskip("matplotlib")
     X, y = make()
-    model = RNNClassifier(**SMALL, stride=3).fit(X, y)
+    model = RNNClassifier(**SMALL, stride=3, conv=None).fit(X, y)
     display = GradientFlowDisplay.from_estimator(model, X, y)
     assert len(display.lines_[0].get_xdata()) == -(-200 // 3)
 

@@ -13,10 +13,10 @@ onnxruntime = pytest.importorskip(
 pytestmark = pytest.mark.filterwarnings("ignore:.*max_iter:UserWarning")
 
 FRONTS = {
-    "patches": {"stride": 3},
-    "convolution": {"conv": ((4, 5, 1),)},
-    "gaps between": {"conv": ((4, 1, 3),)},
-    "even": {"conv": ((3, 2, 1), (4, 4, 3))},
+    "patches": {"stride": 3, "conv": None},
+    "convolution": {"stride": 1, "conv": ((4, 5, 1),)},
+    "gaps between": {"stride": 1, "conv": ((4, 1, 3),)},
+    "even": {"stride": 1, "conv": ((3, 2, 1), (4, 4, 3))},
     "all": {"stride": 2, "conv": ((4, 5, 2), (5, 4, 3))},
 }
 FRONT = pytest.mark.parametrize("front", FRONTS.values(), ids=FRONTS)
