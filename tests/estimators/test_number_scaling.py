@@ -15,6 +15,7 @@ from fastrnn import RNNClassifier, RNNForecaster, RNNRegressor, RNNTagger
 from fastrnn.inputs.column_scaling import METHODS, NO_SCALING
 from fastrnn.inspection import permutation_importance
 from fastrnn.preprocessing import SequenceScaler
+from fastrnn.streams.snapshot import Snapshot
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 
@@ -40,6 +41,7 @@ GIVEN = {
     "gaps": {"missing": "mask"},
     "decay": {"missing": "decay", "time_feature": 1},
     "times": {"time_feature": 1},
+    "long": {"stride": 2, "conv": ((3, 3, 1),), "missing": "mask"},
     "ids": {"categorical_features": [2], "missing": "mask", "time_feature": 1},
 }
 KINDS = pytest.mark.parametrize("kind", GIVEN)
@@ -142,6 +144,14 @@ def test_steps_that_streams_refuse():
         with pytest.raises(ValueError, match=message):
             stream.step([0.0, value, 0.0])
         np.testing.assert_array_equal(stream.state["h_0"], before["h_0"])
+
+
+def test_streams_divide_by_nothing_else():
+    model = fitted()
+    reading = model.reader_.steps()
+    for wrong in (0 * reading.deviation, reading.deviation[1:], None):
+        with pytest.raises(ValueError, match=r"^(the scale of numbers|deviation) of a stream's"):
+            Snapshot(model.network_, replace(reading, deviation=wrong), **model.task_.answer())
 
 
 @KINDS
