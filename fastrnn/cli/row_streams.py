@@ -219,5 +219,7 @@ def _check_kind(place, here, before):
     """Check that the time of a row can be compared with those of the rows before."""
     try:
         check_comparable(here, before, "this row", "of the rows before")
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{place}: {error}") from None
+    except TypeError as error:
+        raise TypeError(f"{place}: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None

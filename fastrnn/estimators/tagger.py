@@ -112,8 +112,8 @@ class RNNTagger(
             As in `fit`.
         ValueError
             As in `fit`; if `classes` are missing, fewer than two or others than before; if `X`, `y`
-            or a parameter does not suit the model fitted so far; or if ``class_weight="balanced"``. The
-            model is then as it was.
+            or a parameter does not suit the model fitted so far; or if ``class_weight="balanced"``.
+            The model is then as it was.
         MemoryError
             If training needs more memory than there is; nothing has been taken then.
         """

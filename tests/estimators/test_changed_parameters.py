@@ -15,6 +15,8 @@ OTHER = {
     "hidden_layer_sizes": (4, 2),
     "cell": "carry_lstm",
     "stride": 3,
+    "loss": "poisson",
+    "quantile": 0.25,
     "conv": ((3, 3, 1),),
     "bidirectional": True,
     "embedding_dim": 5,

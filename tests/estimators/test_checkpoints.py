@@ -10,6 +10,7 @@ import time
 import fuzz_files
 import numpy as np
 import pytest
+from contract import PLAIN
 
 from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNRegressor, RNNTagger, load
 from fastrnn.estimators.base import RNNBase
@@ -33,9 +34,10 @@ LABELS = np.array(["up" if x[-1, 0] > 0 else "down" for x in X])
 SERIES = [np.sin(np.arange(n) * 0.7) + 0.01 * np.arange(n) for n in (30, 22)]
 
 COMMON = {"max_iter": 4, "tol": 0.0, "random_state": 3, "batch_size": 8}
+CONSTANT = {"learning_rate": "constant", "scaling": None}
 TRAININGS = {
     **{
-        f"{solver}": (RNNClassifier(3, solver=solver, **COMMON), (X, LABELS))
+        f"{solver}": (RNNClassifier(3, solver=solver, **CONSTANT, **COMMON), (X, LABELS))
         for solver in ("adam", "adamw", "sgd", "rmsprop")
     },
     **{
@@ -47,12 +49,12 @@ TRAININGS = {
         (X, LABELS),
     ),
     "stalls": (
-        RNNClassifier(3, n_iter_no_change=3, **{**COMMON, "tol": 1.0, "max_iter": 9}),
+        RNNClassifier(3, n_iter_no_change=3, **CONSTANT, **{**COMMON, "tol": 1.0, "max_iter": 9}),
         (X, LABELS),
     ),
     "no momentum": (RNNClassifier(3, solver="sgd", momentum=0.0, **COMMON), (X, LABELS)),
     "dropout": (
-        RNNClassifier((3, 4), dropout=0.4, recurrent_dropout=0.2, cell="gru", **COMMON),
+        RNNClassifier((3, 4), dropout=0.4, recurrent_dropout=0.2, **CONSTANT, **COMMON),
         (X, LABELS),
     ),
     "early stopping": (
@@ -195,7 +197,7 @@ def test_a_finished_training_goes_on_if_max_iter_is_raised(max_iter, tmp_path):
 
 
 def test_a_stalled_training_is_over(tmp_path, monkeypatch):
-    options = {"tol": 10.0, "n_iter_no_change": 2, "max_iter": 30, "random_state": 0}
+    options = {"tol": 10.0, "n_iter_no_change": 2, "max_iter": 30, "random_state": 0, **PLAIN}
     model, data = RNNClassifier(3, **options), (X, LABELS)
     path = tmp_path / "c"
     whole, copies = fit_and_copy(model, data, path, monkeypatch, checkpoint_every=100)
@@ -269,7 +271,7 @@ def test_a_generator_ends_where_it_would_have(tmp_path, monkeypatch):
 
 
 OTHERS = [
-    ({"learning_rate_init": 0.01}, {}, "learning_rate_init was 0.001 and is 0.01 now"),
+    ({"learning_rate_init": 0.01}, {}, "learning_rate_init was 0.002 and is 0.01 now"),
     ({"hidden_layer_sizes": 4}, {}, "hidden_layer_sizes was 3 and is 4 now"),
     ({"random_state": 4}, {}, "random_state was 3 and is 4 now"),
     ({"max_iter": 3}, {}, "it has 4 epochs, but max_iter is 3"),

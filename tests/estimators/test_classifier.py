@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from contract import draw_sequences, label_sequences, same
+from contract import PLAIN, draw_sequences, label_sequences, same
 
 from fastrnn import bridge
 from fastrnn.estimators import RNNClassifier
@@ -15,7 +15,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 
 def small(**params):
     """Return a classifier that trains in milliseconds."""
-    return RNNClassifier(**{"hidden_layer_sizes": 6, "max_iter": 3, "random_state": 0, **params})
+    simple = {**PLAIN, "cell": "lstm", "batch_size": 200, "scaling": None}
+    own = {"hidden_layer_sizes": 6, "max_iter": 3, "random_state": 0}
+    return RNNClassifier(**{**simple, **own, **params})
 
 
 def fitted(**params):

@@ -118,14 +118,15 @@ def test_there_is_no_partial_fit_with_lbfgs(case):
 
 @of_all_cases
 def test_warm_start_goes_on(case):
-    model = case.make(warm_start=True, max_iter=8, learning_rate_init=0.01).fit(*case.data)
+    size = {"batch_size": 200} if case.is_separate else {}
+    model = case.make(warm_start=True, max_iter=8, learning_rate_init=0.01, **size).fit(*case.data)
     first, t = model.loss_curve_, model.t_
     assert first[-1] < first[0]
     model.fit(*case.data)
     assert model.n_iter_ == 8
     assert model.loss_curve_[:8] == first
     assert len(model.loss_curve_) == len(model.gradient_norms_) == 16
-    assert model.loss_curve_[8] == pytest.approx(first[-1], rel=0.1)
+    assert abs(model.loss_curve_[8] - first[-1]) < 0.3 * (first[0] - first[-1])
     assert model.loss_ < first[-1]
     assert model.best_loss_ == min(model.loss_curve_)
     assert model.t_ == 2 * t
@@ -165,6 +166,8 @@ def changes_of(case):
     if case.estimator is not RNNLanguageModel and params["embedding_dim"] is None:
         unused.add("embedding_dim")
     changes = {name: NETWORKS[name] for name in NETWORKS.keys() & params.keys() - unused}
+    if "scaling" in changes and case.estimator is not RNNForecaster:
+        changes["scaling"] = "robust"
     changes["dtype"] = "float64" if params["dtype"] == "float32" else "float32"
     return {name: value for name, value in changes.items() if params[name] != value}
 

@@ -41,7 +41,13 @@ ALL = pytest.mark.parametrize("estimator", list(Y))
 
 def small(estimator=RNNClassifier, **params):
     defaults = {"hidden_layer_sizes": 4, "max_iter": 2, "random_state": 0, "dtype": "float64"}
-    return estimator(**PLAIN | defaults | {"missing": "mask", "time_feature": 1} | params)
+    return estimator(
+        **PLAIN
+        | {"scaling": None, "conv": None}
+        | defaults
+        | {"missing": "mask", "time_feature": 1}
+        | params
+    )
 
 
 def fitted(estimator=RNNClassifier, **params):

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from contract import CASES, label_sequences, number_sequences
+from contract import CASES, PLAIN, label_sequences, number_sequences
 
 from fastrnn import RNNClassifier, RNNForecaster, RNNRegressor, RNNTagger
 from fastrnn.estimators import fitting
@@ -127,7 +127,7 @@ def test_what_a_search_shows():
         search.fit(X, y)
         assert len(search.cv_results_["params"]) == 12
         assert caught == []
-        search.set_params(estimator=RNNClassifier(2, **STUCK, random_state=0)).fit(X, y)
+        search.set_params(estimator=RNNClassifier(2, **PLAIN, **STUCK, random_state=0)).fit(X, y)
         # The words are the same, but scikit-learn makes Python forget that it has shown them.
         assert len(caught) > 12
         assert {str(item.message)[: len(UNLEARNED)] for item in caught} == {UNLEARNED}

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from contract import draw_sequences
+from contract import PLAIN, draw_sequences
 from fuzz_files import put_together, take_apart
 
 import fastrnn
@@ -49,7 +49,9 @@ KINDS = pytest.mark.parametrize("kind", GIVEN)
 
 def small(estimator=RNNClassifier, **params):
     defaults = {"hidden_layer_sizes": 4, "max_iter": 3, "random_state": 0, "batch_size": 5}
-    return estimator(**defaults | {"scaling": "standard", "learning_rate_init": 0.05} | params)
+    return estimator(
+        **PLAIN | defaults | {"scaling": "standard", "learning_rate_init": 0.05} | params
+    )
 
 
 def fitted(estimator=RNNClassifier, **params):

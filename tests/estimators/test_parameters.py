@@ -214,6 +214,10 @@ WRONG = [
 
 WRONG_OF_OTHERS = [
     (RNNTagger, "class_weight", "even", ValueError),
+    (RNNRegressor, "loss", "absolute", ValueError),
+    (RNNRegressor, "loss", None, TypeError),
+    (RNNRegressor, "quantile", 1.0, ValueError),
+    (RNNRegressor, "quantile", "half", TypeError),
     (RNNForecaster, "strategy", "indirect", ValueError),
     (RNNForecaster, "strategy", None, TypeError),
     (RNNForecaster, "horizon", 0, ValueError),
@@ -496,7 +500,7 @@ def test_parameter_has_an_effect_where_it_is_used(name):
 
 ALWAYS_USED = {
     "hidden_layer_sizes": (6, 5),
-    "cell": "gru",
+    "cell": "lstm",
     "bidirectional": True,
     "pooling": "mean",
     "solver": "sgd",
@@ -577,10 +581,11 @@ def test_file_keeps_what_is_not_used(tmp_path):
 
 def test_checkpoint_is_about_what_is_used(tmp_path):
     file, problem = tmp_path / "checkpoint", make_problem()
-    small(solver="sgd", beta_1=0.5).fit(*problem, checkpoint=file)
-    more = small(solver="sgd", beta_1=0.7, carry_bias_init=1.0, max_iter=6, n_jobs=2)
+    sgd = {"cell": "lstm", "solver": "sgd"}
+    small(**sgd, beta_1=0.5).fit(*problem, checkpoint=file)
+    more = small(**sgd, beta_1=0.7, carry_bias_init=1.0, max_iter=6, n_jobs=2)
     more.fit(*problem, checkpoint=file, resume=True)
-    assert same(more, small(solver="sgd", max_iter=6).fit(*problem))
+    assert same(more, small(**sgd, max_iter=6).fit(*problem))
     for change in [{"momentum": 0.5}, {"forget_bias_init": 2.0}, {"early_stopping": True}]:
         name = next(iter(change))
         with pytest.raises(ValueError, match=f"belongs to another training: {name} was "):

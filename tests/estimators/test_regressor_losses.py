@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from contract import draw_sequences, number_sequences
+from contract import PLAIN, draw_sequences, number_sequences
 from fuzz_files import put_together, take_apart
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -14,7 +14,8 @@ from fastrnn import RNNRegressor
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 
 LEVELS = (0.1, 0.5, 0.8)
-SMALL = {"hidden_layer_sizes": 5, "max_iter": 2, "random_state": 0, "dtype": "float64"}
+SMALL = {"hidden_layer_sizes": 5, "max_iter": 2, "random_state": 0, "dtype": "float64", **PLAIN}
+SMALL |= {"batch_size": 200}
 X = draw_sequences(30)
 COUNTS = np.random.default_rng(3).poisson(20.0, size=(30, 2)).astype(float)
 
@@ -139,6 +140,7 @@ def test_what_is_learned_of_constant_sequences():
     # Nothing but a bias can tell them apart: it is the mean, and the quantile.
     same, y = [np.zeros((1, 1))] * 99, np.arange(99.0) ** 1.5
     params = {"hidden_layer_sizes": 1, "random_state": 0, "alpha": 0.0, "dtype": "float64"}
+    params |= {"dropout": 0.0, "conv": None}
     mean = RNNRegressor(**params, loss="poisson", solver="lbfgs", max_iter=30).fit(same, y)
     assert_allclose(mean.predict(same[:1]), y.mean(), rtol=1e-4)
     model = RNNRegressor(

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from contract import label_sequences
+from contract import PLAIN, label_sequences
 
 from fastrnn.estimators import RNNClassifier, RNNTagger
 
@@ -12,7 +12,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 
 def small(estimator, **params):
     """Return an estimator that trains in milliseconds."""
-    return estimator(**{"hidden_layer_sizes": 6, "max_iter": 3, "random_state": 0, **params})
+    return estimator(
+        **{"hidden_layer_sizes": 6, "max_iter": 3, "random_state": 0, **PLAIN, **params}
+    )
 
 
 def as_steps(X, y):

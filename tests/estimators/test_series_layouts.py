@@ -109,6 +109,7 @@ def wide(n=N):
     return {"time": DAYS[:n], "north": values[0], "south": values[1]}
 
 
+@pytest.mark.filterwarnings("ignore:the forecasts are almost flat")
 @pytest.mark.parametrize("library", [pandas, polars])
 def test_wide(library, tmp_path):
     model = quick().fit(library.DataFrame(wide()), layout="wide")

@@ -15,6 +15,7 @@ from fastrnn.preprocessing import SequenceScaler, TokenEncoder
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 
 FAST = {"learning_rate": "cosine", "learning_rate_init": 0.03, "batch_size": 20, "random_state": 0}
+FAST |= {"dropout": 0.0, "pooling": "last", "conv": None, "scaling": None}
 
 
 def make_ids(n=120, n_ids=6, seed=0):
