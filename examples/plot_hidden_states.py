@@ -81,7 +81,9 @@ X, y = make_first_token_recall(2000, 40, 4, random_state=0)
 recall = RNNClassifier(
     24,
     cell="carry_lstm",
-    learning_rate="cosine",
+    dropout=0.0,
+    pooling="last",
+    conv=None,
     learning_rate_init=0.02,
     batch_size=50,
     max_iter=6,

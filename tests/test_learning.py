@@ -34,6 +34,11 @@ def test_adding_problem():
     model = RNNRegressor(
         32,
         cell="lstm",
+        dropout=0.0,
+        pooling="last",
+        stride=1,
+        conv=None,
+        scaling=None,
         learning_rate="cosine",
         learning_rate_init=0.01,
         batch_size=32,
@@ -53,6 +58,8 @@ def test_reber_grammar(embedded):
     model = RNNTagger(
         24,
         cell="lstm",
+        dropout=0.0,
+        scaling=None,
         learning_rate="cosine",
         learning_rate_init=0.02,
         batch_size=20,

@@ -191,7 +191,7 @@ def test_estimate_of_an_estimator(estimator, early_stopping):
 
 def test_no_copy_is_counted_where_none_is_made():
     X = np.zeros((10, 50, 3), "float32")
-    model = RNNRegressor(8)
+    model = RNNRegressor(8, scaling=None)
     assert model.estimate_memory(list(X)) == model.estimate_memory(X) + X.nbytes
 
 
@@ -217,9 +217,10 @@ def little_memory(monkeypatch):
 class TestRefusal:
     X = np.zeros((64, 2000, 1), "float32")
     y = np.arange(64) % 2
+    ALL = {"cell": "lstm", "stride": 1, "conv": None, "batch_size": 200, "pooling": "last"}
 
     def test_training_is_refused_with_figures_and_cures(self):
-        model = RNNClassifier(64, dtype="float64", n_jobs=2)
+        model = RNNClassifier(64, dtype="float64", n_jobs=2, **self.ALL)
         with pytest.raises(MemoryLimitError) as caught:
             model.fit(self.X, self.y)
         text = str(caught.value)
@@ -233,7 +234,7 @@ class TestRefusal:
         assert not hasattr(model, "network_")
 
     def test_cures_that_do_not_help_are_not_named(self):
-        model = RNNClassifier(128, pooling="mean")
+        model = RNNClassifier(128, **self.ALL | {"pooling": "mean"})
         with pytest.raises(MemoryError) as caught:
             model.fit(self.X, self.y)
         assert "batch_size=8 would need " in str(caught.value)
@@ -250,7 +251,7 @@ class TestRefusal:
         assert peak(fit) < 2**20
 
     def test_what_fits_is_done(self):
-        model = RNNClassifier(64, learning_rate="cosine", max_iter=1, bptt_steps=50)
+        model = RNNClassifier(64, max_iter=1, bptt_steps=50, **self.ALL)
         model.fit(self.X, self.y)
         assert model.predict(self.X).shape == (64,)
 
@@ -262,7 +263,7 @@ class TestRefusal:
             model.hidden_states(many)
 
     def test_gradients_are_refused(self):
-        model = RNNClassifier(128, learning_rate="cosine", max_iter=1, bptt_steps=50)
+        model = RNNClassifier(128, max_iter=1, bptt_steps=50, **self.ALL)
         model.fit(self.X, self.y)
         for work in (
             lambda: model.input_gradients(self.X),
@@ -284,7 +285,9 @@ def test_estimate_of_gradients(cell, ragged, n_jobs, monkeypatch):
     lengths = rng.integers(10, 300, size=70) if ragged else [150] * 70
     X = [rng.standard_normal((length, 3), dtype="float32") for length in lengths]
     y = np.arange(70) % 2
-    model = RNNClassifier((32, 16), cell=cell, learning_rate="cosine", max_iter=1, n_jobs=n_jobs)
+    model = RNNClassifier(
+        (32, 16), cell=cell, pooling="last", stride=1, conv=None, max_iter=1, n_jobs=n_jobs
+    )
     model.fit(X, y)
     for work in (lambda: model.input_gradients(X), lambda: model.gradient_flow(X, y)):
         taken = peak(work)

@@ -26,7 +26,10 @@ JAPANESE_VOWELS = {
 FIRST_TOKEN_RECALL = {
     "hidden_layer_sizes": 64,
     "cell": "carry_lstm",
-    "learning_rate": "cosine",
+    "dropout": 0.0,
+    "pooling": "last",
+    "stride": 1,
+    "conv": None,
     "learning_rate_init": 0.01,
     "batch_size": 64,
     "max_iter": 6,

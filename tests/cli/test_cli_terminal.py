@@ -384,7 +384,10 @@ def test_what_cannot_be_followed(recordings, forecaster, capsys, monkeypatch):
     with pytest.raises(SystemExit, match=r"^2$"):
         cli.main(["predict", model, "--follow", "--horizon", "2"])
     assert "--horizon and --future do not go with --follow" in capsys.readouterr().err
-    for options, message in (("--sort", "waits for no row"), ("--format ts", "lines of CSV, not")):
+    for options, message in (
+        ("--sort", "waits for no row"),
+        ("--format ts", "lines of CSV or JSON, not"),
+    ):
         with pytest.raises(SystemExit, match=r"^2$"):
             cli.main(["predict", model, "--follow", *options.split()])
         assert message in capsys.readouterr().err

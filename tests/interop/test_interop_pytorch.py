@@ -177,7 +177,7 @@ class TestEstimators:
 
     def test_classes_come_in_any_order(self, torch):
         network = make_network(torch, "lstm", 3, 5, K=3)
-        clf = from_torch(network, RNNClassifier(), classes=["dog", "ant", "cat"])
+        clf = from_torch(network, RNNClassifier(pooling="last"), classes=["dog", "ant", "cat"])
         assert clf.classes_.tolist() == ["ant", "cat", "dog"]
         X = ragged()
         expected = torch.softmax(torch.stack(network(X)), 1).numpy()
@@ -186,7 +186,7 @@ class TestEstimators:
 
     def test_embedding(self, torch):
         network = make_network(torch, "gru", 3, 5, K=4, V=9, ways=2)
-        clf = from_torch(network, RNNClassifier())
+        clf = from_torch(network, RNNClassifier(pooling="last"))
         assert (clf.embedding_dim, clf.n_categories_) == (3, (9,))
         X = ragged(V=9)
         expected = torch.softmax(torch.stack(network(X)), 1).numpy()
@@ -196,7 +196,7 @@ class TestEstimators:
 
     def test_single_output_is_the_log_odds_of_the_second_class(self, torch):
         network = make_network(torch, "lstm", 3, 5, K=1)
-        clf = from_torch(network, RNNClassifier(), classes=["yes", "no"])
+        clf = from_torch(network, RNNClassifier(pooling="last"), classes=["yes", "no"])
         X = ragged()
         expected = torch.sigmoid(torch.stack(network(X)))[:, 0].numpy()
         assert clf.classes_.tolist() == ["no", "yes"]
@@ -204,7 +204,7 @@ class TestEstimators:
 
     def test_several_labels(self, torch):
         network = make_network(torch, "lstm", 3, 5, K=3)
-        clf = from_torch(network, RNNClassifier(), multilabel=True)
+        clf = from_torch(network, RNNClassifier(pooling="last"), multilabel=True)
         X = ragged()
         expected = torch.sigmoid(torch.stack(network(X))).numpy()
         np.testing.assert_allclose(clf.predict_proba(X), expected, rtol=0, atol=1e-6)
@@ -267,7 +267,9 @@ class TestEstimators:
     def test_training_goes_on(self):
         clf = from_torch(
             state_dict(prefix="lstm.", K=2),
-            RNNClassifier(random_state=0, warm_start=True, max_iter=5, tol=0, n_iter_no_change=5),
+            RNNClassifier(
+                random_state=0, warm_start=True, max_iter=5, learning_rate_init=0.001, dropout=0.0
+            ),
             classes=["no", "yes"],
         )
         assert (clf.n_iter_, clf.t_, clf.loss_curve_) == (0, 0, [])
@@ -307,7 +309,7 @@ class TestEstimators:
     def test_parameters_may_agree_and_the_others_stay(self):
         given = state_dict(3, n_layers=2, ways=2, prefix="rnn.", K=2)
         template = RNNClassifier(
-            [4, 4], cell="gru", bidirectional=True, pooling="max", dtype="float64", alpha=0.5
+            [4, 4], cell="gru", bidirectional=True, dtype="float64", alpha=0.5, scaling=None
         )
         clf = from_torch(given, template)
         assert clf.get_params() == {**template.get_params(), "hidden_layer_sizes": (4, 4)}
@@ -323,7 +325,7 @@ class TestEstimators:
             "tables.0.weight": rng.normal(size=(5, 2)).astype("f"),
             "tables.1.weight": rng.normal(size=(6, 3)).astype("f"),
         }
-        clf = from_torch(given, RNNClassifier(categorical_features=[0, 2]))
+        clf = from_torch(given, RNNClassifier(categorical_features=[0, 2], pooling="last"))
         assert (clf.embedding_dim, clf.n_categories_, clf.n_features_in_) == ((2, 3), (5, 6), 4)
         X = [[[4, 0.5, 5, -1.0], [0, 0.1, 2, 0.3]]]
         a, b = given["tables.0.weight"], given["tables.1.weight"]
@@ -335,7 +337,7 @@ class TestEstimators:
         np.testing.assert_allclose(clf.predict_proba(X)[0], expected, rtol=0, atol=1e-6)
         back = to_torch_state_dict(clf)
         assert np.array_equal(back["embedding.1.weight"], b)
-        again = from_torch(back, RNNClassifier(categorical_features=[0, 2]))
+        again = from_torch(back, RNNClassifier(categorical_features=[0, 2], pooling="last"))
         assert np.array_equal(again.network_.theta, clf.network_.theta)
         with pytest.raises(ValueError, match="categorical_features must say which columns are ids"):
             from_torch(given, RNNClassifier())
@@ -359,7 +361,7 @@ class TestToTorch:
         X, y = sample_of_classes()
         clf = RNNClassifier(
             (5, 5), cell=cell, activation=activation or "tanh", bidirectional=bidirectional,
-            random_state=0,
+            pooling="last", conv=None, random_state=0,
         ).partial_fit(X, y, ["a", "b", "c"])  # fmt: skip
         network = make_network(torch, kind, 3, 5, K=3, ways=1 + bidirectional)
         weights = to_torch_state_dict(clf)
@@ -374,7 +376,9 @@ class TestToTorch:
     def test_a_regressor_in_units_of_y(self, torch):
         X, _ = sample_of_classes()
         y = 100 + 50 * np.array([x.sum() for x in X])
-        reg = RNNRegressor((5, 5), cell="gru", random_state=0).partial_fit(X, y)
+        reg = RNNRegressor(
+            (5, 5), cell="gru", pooling="last", conv=None, random_state=0
+        ).partial_fit(X, y)
         network = make_network(torch, "gru", 3, 5, K=1)
         weights = to_torch_state_dict(reg)
         assert {array.dtype.name for array in weights.values()} == {"float32"}
@@ -399,7 +403,7 @@ class TestToTorch:
 
     def test_layers_of_different_sizes(self):
         X, y = sample_of_classes()
-        clf = RNNClassifier((5, 2), bidirectional=True, random_state=0)
+        clf = RNNClassifier((5, 2), cell="lstm", bidirectional=True, conv=None, random_state=0)
         clf.partial_fit(X, y, ["a", "b", "c"])
         weights = to_torch_state_dict(clf, recurrent="rnns", head="out")
         assert weights["rnns.1.weight_ih_l0_reverse"].shape == (8, 10)
@@ -420,7 +424,8 @@ class TestToTorch:
         with pytest.raises(ValueError, match="not fitted"):
             to_torch_state_dict(RNNClassifier())
         X, y = sample_of_classes()
-        clf = RNNClassifier(4, pooling="attention").partial_fit(X, y, ["a", "b", "c"])
+        clf = RNNClassifier(4, pooling="attention", conv=None)
+        clf.partial_fit(X, y, ["a", "b", "c"])
         with pytest.raises(ValueError, match="'attention' has weights that are no part of PyTorch"):
             to_torch_state_dict(clf)
         for wrong in (3, [], [3], fastrnn.RNNClassifier):

@@ -149,7 +149,7 @@ class TestRefusals:
         ("estimator", "message"),
         [
             (RNNClassifier(8), "hidden_layer_sizes=8 of the estimator .* which have 4$"),
-            (RNNClassifier(cell="gru"), "cell='gru' of the estimator .* which have 'lstm'"),
+            (RNNClassifier(cell="rnn"), "cell='rnn' of the estimator .* which have 'lstm'"),
             (RNNClassifier(bidirectional=True), "bidirectional=True of .* which have False"),
             (RNNClassifier(embedding_dim=2), "embedding_dim=2 of .* which have 3"),
             (RNNClassifier(activation="gelu"), "activation must be one of 'tanh', 'relu', got"),

@@ -23,7 +23,8 @@ def make(loss, n_targets, dtype="float32"):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(6, 5, 2)), rng.poisson(30.0, size=(6, n_targets or 1)).astype(float)
     y = y if n_targets else y[:, 0]
-    model = RNNRegressor(4, pooling="mean", dtype=dtype, max_iter=1, random_state=0, **LOSSES[loss])
+    plain = {"cell": "lstm", "pooling": "mean", "conv": None, "dtype": dtype}
+    model = RNNRegressor(4, max_iter=1, random_state=0, **plain, **LOSSES[loss])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(X, y)

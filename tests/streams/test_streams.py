@@ -87,7 +87,7 @@ def test_every_prefix_of_more_poolings(sizes, pooling, dtype):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_attention_with_scores_of_any_size(dtype):
     """The largest score comes early, late or in between: no weight overflows, none is lost."""
-    model = classifier(pooling="attention", dtype=dtype, cell="gru")
+    model = classifier(pooling="attention", dtype=dtype, cell="gru", conv=None, scaling=None)
     model.network_.named_views(model.network_.theta)["pooling.query"][...] *= 1e4
     assert_follows(model, draw(40, dtype=dtype), model.predict_proba)
 

@@ -87,7 +87,7 @@ def test_reset_of_streams_that_are_not_there():
 @pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 def test_state_is_a_copy_that_can_be_set(cell, pooling):
-    model, X = classifier((6, 5), cell=cell, pooling=pooling), draw()
+    model, X = classifier((6, 5), cell=cell, pooling=pooling, conv=None), draw()
     stream, other = model.stream(N), model.stream(N)
     for t in range(3):
         stream.step(X[:, t])
@@ -109,7 +109,7 @@ def test_state_is_a_copy_that_can_be_set(cell, pooling):
 
 
 def test_states_that_do_not_suit():
-    stream = classifier(pooling="mean").stream(N)
+    stream = classifier(cell="lstm", pooling="mean", conv=None).stream(N)
     good = stream.state
     for change, error, message in [
         ({"h_0": np.zeros((N, 5))}, ValueError, r"h_0 of state has shape \(5, 5\), expected"),
@@ -431,7 +431,7 @@ ALTERED_READINGS = {
     "limits": lambda r: {"n_ids": ()},
     "width": lambda r: {"width": 2},
     "no width": lambda r: {"width": 0},
-    "center": lambda r: {"center": np.zeros(2)},
+    "center": lambda r: {"center": np.zeros(2), "deviation": np.ones(3)},
     "center of another length": lambda r: {"center": np.zeros(3), "deviation": np.ones(3)},
 }
 
