@@ -107,13 +107,15 @@ def _run(onnxruntime, model, X):
 
 # Weights for elsewhere.
 
+PLAIN = {"stride": 1, "conv": None}
+
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("choice", ["numbers", "ids"])
 def test_scale_becomes_part_of_the_weights(cell, bidirectional, choice):
     params = {"cell": cell, "bidirectional": bidirectional, "hidden_layer_sizes": (5, 3)}
-    model, X = make(choice, 1, 50, conv=None, **params)
+    model, X = make(choice, 1, 50, **params, **PLAIN)
     chosen = gap_cases.CHOICES[choice]
     for again in (
         from_torch(to_torch_state_dict(model), RNNClassifier(**chosen)),
@@ -126,24 +128,24 @@ def test_scale_becomes_part_of_the_weights(cell, bidirectional, choice):
 
 
 def test_scale_that_would_be_lost_in_the_weights(tmp_path):
-    model, X = make("numbers", 1e-3, 1000, conv=None)
+    model, X = make("numbers", 1e-3, 1000, **PLAIN)
     message = r"^scaling='standard' cannot become part of the weights: number \d has the center 1"
     for export in (to_torch_state_dict, to_keras_weights):
         with pytest.raises(ValueError, match=message):
             export(model)
-    wide, _ = make("numbers", 1e-3, 1000, conv=None, dtype="float64")
+    wide, _ = make("numbers", 1e-3, 1000, dtype="float64", **PLAIN)
     again = from_torch(to_torch_state_dict(wide), RNNClassifier(dtype="float64"))
     np.testing.assert_allclose(again.predict_proba(X), wide.predict_proba(X), atol=1e-6)
     assert to_torch_state_dict(model.network_.layers).keys() == {
         *("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
     }
-    small, _ = make("numbers", 1e-42, 0, conv=None)
+    small, _ = make("numbers", 1e-42, 0, **PLAIN)
     with pytest.raises(ValueError, match="they would not fit into float32"):
         to_torch_state_dict(small)
 
 
 def test_weights_from_elsewhere_read_numbers_as_they_are():
-    state = to_torch_state_dict(gap_cases.make("numbers", conv=None)[0])
+    state = to_torch_state_dict(gap_cases.make("numbers", **PLAIN)[0])
     message = "scaling='robust' of the estimator does not agree with the weights, which have None"
     with pytest.raises(ValueError, match=message):
         from_torch(state, RNNClassifier(scaling="robust"))
@@ -162,7 +164,7 @@ def test_other_estimators(estimator, tmp_path, compiler):
 
 
 def test_ids_alone_have_no_scale(tmp_path):
-    model = RNNClassifier(4, conv=None, embedding_dim=2, max_iter=1, random_state=0)
+    model = RNNClassifier(4, embedding_dim=2, max_iter=1, random_state=0, **PLAIN)
     model.fit([[0, 1, 2], [2, 1]] * 3, [0, 1] * 3)
     export_c(model, tmp_path / "model.c")
     assert "#define CENTERED 0" in (tmp_path / "model.c").read_text()
