@@ -2,6 +2,7 @@
 
 #include "functions.h"
 #include "quantiles.h"
+#include "rates.h"
 
 /* Whether the numbers of a step can be read. */
 static int are_numbers(const float *x)
