@@ -65,16 +65,19 @@ def test_targets_without_a_bearing_are_told(monkeypatch):
 
 @pytest.fixture
 def constant(monkeypatch):
-    """The constant loss of the last fit, given its number of minibatches."""
-    last, train = [], fitting.train
+    """The constant loss of the last fit, given its number of minibatches; and what train got."""
+    train = fitting.train
 
     def spy(*args, **options):
         history = train(*args, **options)
-        last[:] = [options["constant_loss"]]
+        constant.of, constant.given = options["constant_loss"], args
         return history
 
+    def constant(n_minibatches):
+        return constant.of(n_minibatches)
+
     monkeypatch.setattr(fitting, "train", spy)
-    return lambda n_minibatches: last[0](n_minibatches)
+    return constant
 
 
 def entropy(shares):
@@ -108,10 +111,15 @@ def test_weights_and_the_penalty_count(constant):
 
 @pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 def test_what_is_held_out_does_not_count(constant):
-    X = [np.full((3, 1), n / 20) for n in range(20)]
-    y = np.repeat(["few", "many"], [4, 16])
-    RNNClassifier(3, max_iter=1, alpha=0.0, early_stopping=True, validation_fraction=0.25).fit(X, y)
-    assert constant(1) == pytest.approx(entropy([3, 12]), rel=1e-6)
+    X, y = number_sequences(20)
+    options = {"early_stopping": True, "validation_fraction": 0.5, "random_state": 0}
+    model = RNNRegressor(3, max_iter=1, alpha=0.0, **options).fit(X, y)
+    assert model.t_ == 10
+    values, weight = constant.given[2:4]
+    kept = values[weight > 0]
+    assert len(kept) == 10
+    assert constant(1) == pytest.approx(kept.var() / 2, rel=1e-5)
+    assert abs(constant(1) - values.var() / 2) > 1e-3
 
 
 def test_what_a_search_shows():
