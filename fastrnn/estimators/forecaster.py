@@ -4,6 +4,7 @@ import copy
 from dataclasses import dataclass
 
 from fastrnn.bridge import available_if, refuse_scoring_monitor
+from fastrnn.estimators.calibration import learn_corrections
 from fastrnn.estimators.fitting import fit, fit_one_epoch, steps_by_minibatches
 from fastrnn.estimators.forecasting import (
     backtest,
@@ -182,7 +183,13 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
         given = GivenSeries(y, future_covariates, past_covariates, columns)
         file = open_checkpoints(self, checkpoint, checkpoint_every, resume)
         validation = ValidationData.of(validation_data)
-        return fit(self, given, None, sample_weight, validation, file, shown=y)
+        corrections = None
+        if self.calibrate is not None:
+            corrections = learn_corrections(self, given, sample_weight)
+        fit(self, given, None, sample_weight, validation, file, shown=y)
+        if corrections is not None:
+            self.network_.head.params["b"] += corrections.ravel()
+        return self
 
     @available_if(steps_by_minibatches)
     def partial_fit(
@@ -224,6 +231,10 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
         TypeError, ValueError, MemoryError
             As in `fit`, and if the series do not suit the model fitted so far.
         """
+        if self.calibrate is not None:
+            raise ValueError(
+                f"partial_fit does not see all series: calibrate={self.calibrate!r} is for fit"
+            )
         columns = columns_of(id_column, time_column, value_column, layout)
         given = GivenSeries(y, future_covariates, past_covariates, columns)
         return fit_one_epoch(self, given, None, sample_weight)
@@ -402,4 +413,9 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
             raise ValueError(
                 f"quantiles={self.quantiles!r} needs strategy='direct': of forecasts that are fed "
                 "back the spread is not known, only quantiles=(0.5,) will do"
+            )
+        if self.calibrate is not None and (self.quantiles is None or len(self.quantiles) < 2):
+            raise ValueError(
+                f"calibrate={self.calibrate!r} corrects quantiles: give some, such as quantiles="
+                "(0.1, 0.5, 0.9) with strategy='direct'"
             )

@@ -288,7 +288,8 @@ class NextValueTask(Task):
         if y is not None:
             first = lessons.length + y if y < 0 else np.full(len(lessons.length), y)
             _, values = split_in_time(lessons, first)
-        weight = np.repeat(_weigh_series(sample_weight, lessons), lessons.lengths)
+        of_series = weigh_series(sample_weight, lessons.series, lessons.values.dtype)
+        weight = np.repeat(of_series[lessons.number], lessons.lengths)
         steps = weight * lessons.weight * has_target(values)
         weight = narrow_weight(steps, lessons.weight.dtype)
         if y is not None and not weight.any():
@@ -363,15 +364,19 @@ def _read_all(given, parameters, fitted=None):
             "past_covariates are not known for the steps that strategy='recursive' feeds back: "
             "use strategy='direct'"
         )
-    series = read_series(
-        given.y,
-        given.future,
-        given.past,
-        columns=given.columns,
-        categorical_features=chosen_columns(parameters),
-        fitted=fitted,
-        allow_nan=parameters.missing == "mask",
-        freq=parameters.freq,
+    series = (
+        given.y
+        if isinstance(given.y, SeriesSet)
+        else read_series(
+            given.y,
+            given.future,
+            given.past,
+            columns=given.columns,
+            categorical_features=chosen_columns(parameters),
+            fitted=fitted,
+            allow_nan=parameters.missing == "mask",
+            freq=parameters.freq,
+        )
     )
     for name in ("embedding_dim", "categorical_features"):
         if getattr(parameters, name) is not None and not series.covariates.width:
@@ -382,7 +387,8 @@ def _read_all(given, parameters, fitted=None):
     return series
 
 
-def _weigh_series(sample_weight, lessons):
-    """The weight of the series of each sequence, into which it may have been cut."""
-    series = Sequences(lessons.values, np.arange(len(lessons.series) + 1))
-    return as_sample_weight(sample_weight, series)[lessons.number]
+def weigh_series(sample_weight, series, dtype=np.float64):
+    """The weight of each series, (n_series,)."""
+    n = len(series)
+    each = Sequences(np.broadcast_to(np.zeros((), dtype), (n, 1)), np.arange(n + 1))
+    return as_sample_weight(sample_weight, each)

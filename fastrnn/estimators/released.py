@@ -35,7 +35,10 @@ _OF_SEQUENCES = {
 _ADDED_TO = {
     **dict.fromkeys(("classifier", "tagger"), _OF_SEQUENCES),
     "regressor": {**_OF_SEQUENCES, "loss": "squared_error", "quantile": 0.5},
-    "forecaster": {"freq": None, "likelihood": None, "origin_step": None, "scale_feature": False},
+    "forecaster": {
+        **{"freq": None, "likelihood": None, "calibrate": None},
+        **{"origin_step": None, "scale_feature": False},
+    },
     "language_model": {"normalization": None},
 }
 

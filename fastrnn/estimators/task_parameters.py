@@ -292,6 +292,17 @@ class ForecasterParameters:
         et al. 2020); other scaling and `log` are errors, and no seasonal pattern is taken out.
         """,
     )
+    calibrate: str | None = parameter(
+        either(words("cv"), None),
+        None,
+        """
+        "cv": quantiles are corrected so that they cover what they should, by forecasts of series
+        that were held out (conformal prediction): those of one half by a model trained on the
+        other, from rolling origins; of fewer than 20 series the last thirds. That takes two fits
+        more, or one. It is for ``strategy="direct"`` and several `quantiles`; medians stay, where
+        quantiles did not cross.
+        """,
+    )
     missing: str = parameter(
         words("error", "mask"),
         "error",

@@ -69,6 +69,7 @@ OTHER = {
     "window": 3,
     "origin_step": 4,
     "scale_feature": True,
+    "calibrate": "cv",
     "tokenizer": "char",
     "normalization": "NFC",
     "lowercase": True,

@@ -228,6 +228,8 @@ WRONG_OF_OTHERS = [
     (RNNForecaster, "log", "log", ValueError),
     (RNNForecaster, "origin_step", 0, ValueError),
     (RNNForecaster, "scale_feature", 1, TypeError),
+    (RNNForecaster, "calibrate", True, TypeError),
+    (RNNForecaster, "calibrate", "holdout", ValueError),
     (RNNForecaster, "seasonality", 1, ValueError),
     (RNNForecaster, "seasonality", "12", TypeError),
     (RNNForecaster, "quantiles", (), ValueError),
