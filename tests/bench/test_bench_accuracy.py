@@ -270,6 +270,8 @@ class TestMissing:
     def test_that_share_is_removed(self, in_blocks):
         import missing
 
+        days = missing.side_by_side(np.arange(2 * 288).reshape(2, 288, 1), 12)
+        assert days.shape == (2, 12, 24) and days[1, 3, 5] == 288 + 5 * 12 + 3
         X = [np.ones((length, 3)) for length in (1, 7, 400, 95)]
         holed = missing.remove(X, 0.3, in_blocks, np.random.default_rng(0))
         assert [x.shape for x in holed] == [x.shape for x in X]
