@@ -280,6 +280,7 @@ CHANGED = {
     "log": True,
     "seasonality": 4,
     "quantiles": (0.5,),
+    "likelihood": "student_t",
     "missing": "mask",
     "window": 11,
     "origin_step": 5,

@@ -15,6 +15,9 @@ LOSSES = {
     "quantile": {"loss": "quantile", "quantile": 0.3},
     "poisson": {"loss": "poisson"},
 }
+# What PyTorch and Keras know, too.
+PLAIN = {"cell": "lstm", "bidirectional": False, "pooling": "mean", "scaling": None, "stride": 1,
+         "conv": None}  # fmt: skip
 SHAPE = pytest.mark.parametrize("n_targets", [None, 2], ids=["flat", "two"])
 
 
@@ -23,8 +26,7 @@ def make(loss, n_targets, dtype="float32"):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(6, 5, 2)), rng.poisson(30.0, size=(6, n_targets or 1)).astype(float)
     y = y if n_targets else y[:, 0]
-    plain = {"cell": "lstm", "pooling": "mean", "conv": None, "dtype": dtype}
-    model = RNNRegressor(4, max_iter=1, random_state=0, **plain, **LOSSES[loss])
+    model = RNNRegressor(4, **PLAIN, dtype=dtype, max_iter=1, random_state=0, **LOSSES[loss])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(X, y)
@@ -70,12 +72,12 @@ def test_c(loss, n_targets, tmp_path, compiler):
 def test_pytorch(loss, n_targets):
     pytest.importorskip("torch")
     model, X = make(loss, n_targets, "float64")
-    again = RNNRegressor(pooling="mean", dtype="float64", **LOSSES[loss])
+    again = RNNRegressor(**PLAIN, dtype="float64", **LOSSES[loss])
     again = from_torch(to_torch_state_dict(model), again)
     assert_allclose(again.predict(X), model.predict(X), rtol=1e-10)
     if loss != "poisson":
         assert_allclose(again.predict_quantiles(X), model.predict_quantiles(X), rtol=1e-10)
-        odd = RNNRegressor(pooling="mean", loss="quantile", quantile=(0.1, 0.2, 0.3, 0.5, 0.9))
+        odd = RNNRegressor(**PLAIN, loss="quantile", quantile=(0.1, 0.2, 0.3, 0.5, 0.9))
         with pytest.raises(ValueError, match="outputs, expected some for each level of quantile="):
             from_torch(to_torch_state_dict(model), odd)
 
