@@ -408,7 +408,7 @@ def test_progress_bars_of_a_search(ragged, capsys):
 
 @pytest.mark.filterwarnings("error")
 def test_a_search_over_runs_that_are_made_to_end_warns_of_nothing(ragged):
-    grid = {"cell": ["gru", "lstm", "rnn"], "learning_rate_init": [0.001, 0.03]}
+    grid = {"cell": ["gru", "lstm", "rnn"], "learning_rate_init": [0.02, 0.03]}
     model = learner(learning_rate="cosine")
     GridSearchCV(model, grid, cv=2).fit(*ragged)
     HalvingGridSearchCV(model, grid, cv=2, resource="max_iter", max_resources=6).fit(*ragged)
