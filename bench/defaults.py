@@ -1,8 +1,8 @@
 """Measure what the default constructors learn, beside what users would pick instead.
 
 Classification and regression of whole sequences, on the sets of `archives`: accuracy, or the root
-of the mean squared error, on the test part, with a new random state for each seed, and how long `fit`
-takes. The others are the majority (or the mean), ridge on the values one after the other, the
+of the mean squared error, on the test part, with a new random state for each seed, and how long
+`fit` takes. The others are the majority (or the mean), ridge on the values one after the other, the
 nearest neighbour by dynamic time warping, and MiniRocket; the last two are aeon's. ``--folds 3``
 never looks at the test parts: settings are chosen so, on the sets to choose.
 """
