@@ -47,7 +47,8 @@ SETTING = {
     "log": "log1p",
     "quantiles": LEVELS,
     "scale_feature": True,
-    "window": 48,
+    "window": "auto",
+    "origin_step": "auto",
     "batch_size": 64,
     "learning_rate": "cosine",
     "learning_rate_init": 0.003,
@@ -87,7 +88,7 @@ def inside(truth, low, high):
 def by_network(known, truth, season, seed, arguments, calibrate=None):
     """Fit and forecast."""
     horizon = len(truth[0])
-    setting = {**SETTING, "origin_step": max(season, 4), "horizon": horizon}
+    setting = {**SETTING, "horizon": horizon}
     if arguments.quick:
         setting |= {"max_iter": 2, "hidden_layer_sizes": 8}
     if season > 1:

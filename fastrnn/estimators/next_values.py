@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastrnn.estimators.lessons import WHOLE, Cuts, has_target, split_in_time
+from fastrnn.estimators.lessons import STEPS_KNOWN, WHOLE, Cuts, has_target, split_in_time
 from fastrnn.estimators.parameters import embedding_sizes
 from fastrnn.estimators.plan import PLAN, Plan
 from fastrnn.estimators.precision import narrow_weight
@@ -27,6 +27,9 @@ from fastrnn.inputs.series import SeriesSet, read_series
 from fastrnn.inputs.series_record import SERIES, check_series
 from fastrnn.memory import refuse_if_too_large
 from fastrnn.network.heads import HEADS
+
+USUAL_WINDOW, SEASONS_OF_WINDOW = 48, 4
+"""What "auto" stands for, at least."""
 
 USUAL_COLUMNS = LongColumns("id", "time", "value")
 
@@ -354,7 +357,12 @@ def plan_of(parameters):
 
 def cuts_of(parameters):
     """How an estimator's parameters want series to be cut to train on."""
-    return Cuts(parameters.window, parameters.origin_step)
+    season, window, step = parameters.seasonality or 1, parameters.window, parameters.origin_step
+    if window == "auto":
+        window = max(USUAL_WINDOW, SEASONS_OF_WINDOW * season)
+    if step == "auto":
+        step = max(season, STEPS_KNOWN)
+    return Cuts(window, step)
 
 
 def _read_all(given, parameters, fitted=None):

@@ -323,24 +323,25 @@ class ForecasterParameters:
         year), "h", "15min", "s"; also a number, a timedelta, or an offset of pandas.
         """,
     )
-    window: int | None = parameter(
-        either(whole(2), None),
+    window: int | str | None = parameter(
+        either(whole(2), "auto", None),
         None,
         """
         Most steps of a series to train on at once. A longer series is cut into windows of so many
         steps, of which each repeats half of the one before, to begin with a memory; so one long
-        series makes many steps of the solver in an epoch. None trains on whole series.
+        series makes many steps of the solver in an epoch. "auto" is four seasons, and at least 48
+        steps; None trains on whole series.
         """,
     )
-    origin_step: int | None = parameter(
-        either(whole(1), None),
+    origin_step: int | str | None = parameter(
+        either(whole(1), "auto", None),
         None,
         """
         Series are read in training as they were known at origins so many steps apart: each time the
         last `window` steps, on the scale of what was known then, to learn what followed the steps
-        since the origin before. That is what the network does when it forecasts; a season is a good
-        choice. None reads whole series, on a scale and with a seasonal pattern in which there is
-        something of what is to come.
+        since the origin before. That is what the network does when it forecasts. "auto" is a
+        season, and at least 4. None reads whole series, on a scale and with a seasonal pattern in
+        which there is something of what is to come.
         """,
     )
 

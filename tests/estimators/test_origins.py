@@ -6,7 +6,7 @@ from forecaster_cases import drifting, seasonal, small
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastrnn.estimators.lessons import Cuts
-from fastrnn.estimators.next_values import GivenSeries, NextValueTask, SeriesReader
+from fastrnn.estimators.next_values import GivenSeries, NextValueTask, SeriesReader, cuts_of
 from fastrnn.inputs.scaling import learn_scale
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
@@ -122,6 +122,19 @@ def test_series_that_are_too_short():
     small(origin_step=2).fit([[1.0, 2.0], [3.0, 1.0, 2.0]])
     with pytest.raises(ValueError, match=r"series 0 is 0.0 at step 4, but log=True needs"):
         small(origin_step=2, log=True).fit([[1.0, 2.0, 1.0, 2.0, 0.0]])
+
+
+def test_auto_depends_on_the_season():
+    auto = {"window": "auto", "origin_step": "auto"}
+    assert cuts_of(small(**auto)) == Cuts(48, 4)
+    assert cuts_of(small(**auto, seasonality=24)) == Cuts(96, 24)
+    assert cuts_of(small(seasonality=24)) == Cuts(None, None)
+    series = [seasonal(70)]
+    forecasts = [
+        small(**cuts, seasonality=12).fit(series).predict(2)
+        for cuts in (auto, {"window": 48, "origin_step": 12})
+    ]
+    assert_array_equal(*forecasts)
 
 
 def test_cuts_by_hand():
