@@ -40,10 +40,11 @@ DODGER = [
         "bidirectional": True,
         "max_iter": 60,
         "learning_rate_init": 0.005,
-        "missing": way,
+        "missing": "mask",
+        "alpha": alpha,
         "dropout": dropout,
     }
-    for way, dropout in itertools.product(("mask", "decay"), (0.0, 0.5))
+    for alpha, dropout in itertools.product((1e-4, 0.1), (0.0, 0.5))
 ]
 STEPS = (12, 6)  # five-minute counts that follow each other: those of an hour, or of half an hour
 N_FOLDS, N_REPEATS = 4, 2
