@@ -390,7 +390,6 @@ class NetworkNodes:
         scores = graph.add("MatMul", y, self._query)
         scores = graph.add("Where", steps.are_there_by_time, scores, self._dtype.type(-np.inf))
         weighted = graph.add("Mul", graph.add("Softmax", scores, axis=0), y)
-        weighted = graph.add("Where", steps.are_there_by_time, weighted, self._dtype.type(0))
         return graph.add("ReduceSum", weighted, np.array([0]), keepdims=0)
 
     def last(self, graph, states):

@@ -97,8 +97,8 @@ class Compiled:
         return int(found[1]) if found else 0
 
     def stream(self, *scale):
-        """Return a new stream, in memory full of rubbish."""
-        memory = ctypes.create_string_buffer(b"\xa5" * self.library.stream_size())
+        """Return a new stream, in memory full of rubbish, NaN for one."""
+        memory = ctypes.create_string_buffer(b"\xff" * self.library.stream_size())
         self.library.model_init(memory, *map(pointer, scale))
         return memory
 
