@@ -3,7 +3,8 @@
 Each seed draws new start weights, a new order of minibatches and, where a task is generated, new
 data to learn from and to test on. Japanese Vowels is learned by the defaults, the first of many
 tokens with the setting of `fastrnn demo`. With ``--cells`` every task is learned by each of these
-cells in turn; all else stays as it was set for the task's own cell, but for ``--params``, such as ``'{"pooling": "mean"}'``.
+cells in turn; all else stays as it was set for the task's own cell, but for ``--params``, such as
+``'{"pooling": "mean"}'``.
 """
 
 import json
