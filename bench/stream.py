@@ -32,13 +32,16 @@ TURN = 100
 TOLERANCE = 1e-5
 
 
+LSTM = {"cell": "lstm", "pooling": "last", "stride": 1, "conv": None, "scaling": None}
+
+
 def make_model(D, H):
     """Return a classifier with weights like those of a trained one."""
     rng = np.random.default_rng((D, H))
     X = rng.standard_normal((K, 4, D)).astype("float32")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it has not converged
-        model = RNNClassifier(H, max_iter=1, random_state=0).fit(X, np.arange(K))
+        model = RNNClassifier(H, max_iter=1, random_state=0, **LSTM).fit(X, np.arange(K))
     theta = model.network_.theta
     theta[...] = H**-0.5 * rng.uniform(-1, 1, theta.size)
     return model

@@ -187,7 +187,8 @@ class Plan:
                 places.append(steps)
                 lengths.append(np.full(len(steps), len(values)))
                 numbers.append(i)
-                units.append(np.full(len(steps), reading.scale.factor or 1.0, dtype))
+                with np.errstate(over="ignore"):
+                    units.append(np.full(len(steps), reading.scale.factor or 1.0, dtype))
                 row += len(steps)
         if not inputs:
             raise ValueError(f"{NO_LESSON} origin_step=None learns from all steps")

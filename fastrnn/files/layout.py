@@ -141,7 +141,7 @@ def read_description(path):
     >>> description.kind, description.parameters["hidden_layer_sizes"]
     ('classifier', 8)
     >>> description.tensors["layers.0.W"].shape
-    (1, 32)
+    (64, 24)
     """
     with open_record(path) as file:
         sections = {"parameters": {}} | file.sections

@@ -512,7 +512,7 @@ def test_info(sequences, capsys):
     assert found["columns.names"] == "'a', 'b'"
     assert found["hidden_layer_sizes"] == "6"
     assert found["max_iter"] == "3"
-    assert found["layers.0.W"] == "float32  2 x 18"
+    assert found["layers.0.W"] == "float32  64 x 18"
     sections = {"architecture", "reader", "task", "history", "training", "parameters", "tensors"}
     assert sections <= set(lines)
 

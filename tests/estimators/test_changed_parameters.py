@@ -16,6 +16,7 @@ OTHER = {
     "cell": "carry_lstm",
     "stride": 3,
     "loss": "poisson",
+    "likelihood": "student_t",
     "quantile": 0.25,
     "conv": ((3, 3, 1),),
     "bidirectional": True,

@@ -220,6 +220,8 @@ WRONG_OF_OTHERS = [
     (RNNRegressor, "quantile", "half", TypeError),
     (RNNForecaster, "strategy", "indirect", ValueError),
     (RNNForecaster, "strategy", None, TypeError),
+    (RNNForecaster, "likelihood", "gauss", ValueError),
+    (RNNForecaster, "likelihood", True, TypeError),
     (RNNForecaster, "horizon", 0, ValueError),
     (RNNForecaster, "horizon", 2.0, TypeError),
     (RNNForecaster, "scaling", "log", ValueError),

@@ -202,6 +202,12 @@ def checkpoint_fit(path, max_iter, resume):
     """Train to an epoch with a checkpoint, and return what the model then predicts."""
     model = RNNClassifier(
         3,
+        cell="lstm",
+        pooling="last",
+        stride=1,
+        conv=None,
+        scaling=None,
+        learning_rate="constant",
         dtype="float64",
         dropout=0.2,
         early_stopping=True,

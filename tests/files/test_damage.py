@@ -146,7 +146,7 @@ class TestDamage:
             (0, "architecture", {"head": "binary_log_loss"}, "head='binary_log_loss', not 'log"),
             (0, "architecture", {"cell": "lstm"}, "cell='lstm' has the options"),
             (0, "architecture", {"cell_options": {}}, None),
-            (0, "architecture", {"n_features": 3}, "tensor 'layers.0.W' has the"),
+            (0, "architecture", {"n_features": 3}, "tensor 'conv.0.W' has the"),
             (0, "task", {"kind": "label_sets", "n_outputs": 2}, "task has no 'names'"),
             (0, "task", {"kind": "step_classes"}, "task.kind is 'step_classes', expected one of"),
             (0, "task", {"kind": ["classes"]}, "task.kind is .*, expected a string"),

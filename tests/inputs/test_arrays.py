@@ -346,7 +346,7 @@ def run_stream(x, which):
 
 def continue_stream(arrays):
     """A step of a stream whose state is set."""
-    stream = fitted(RNNClassifier, X, LABELS, cell="gru").stream(3)
+    stream = fitted(RNNClassifier, X, LABELS, pooling="last", conv=None).stream(3)
     stream.state = dict(zip(("h_0", "n_steps"), arrays, strict=True))
     return stream.step(np.ones((3, 2))), stream.state
 

@@ -361,7 +361,7 @@ class TestToTorch:
         X, y = sample_of_classes()
         clf = RNNClassifier(
             (5, 5), cell=cell, activation=activation or "tanh", bidirectional=bidirectional,
-            pooling="last", conv=None, random_state=0,
+            pooling="last", conv=None, scaling=None, random_state=0,
         ).partial_fit(X, y, ["a", "b", "c"])  # fmt: skip
         network = make_network(torch, kind, 3, 5, K=3, ways=1 + bidirectional)
         weights = to_torch_state_dict(clf)
@@ -403,7 +403,7 @@ class TestToTorch:
 
     def test_layers_of_different_sizes(self):
         X, y = sample_of_classes()
-        clf = RNNClassifier((5, 2), cell="lstm", bidirectional=True, conv=None, random_state=0)
+        clf = RNNClassifier((5, 2), cell="lstm", bidirectional=True, conv=None, scaling=None)
         clf.partial_fit(X, y, ["a", "b", "c"])
         weights = to_torch_state_dict(clf, recurrent="rnns", head="out")
         assert weights["rnns.1.weight_ih_l0_reverse"].shape == (8, 10)

@@ -141,8 +141,7 @@ def test_an_estimator_with_it(choice, bidirectional, tmp_path):
         (4, 3), bidirectional=bidirectional, max_iter=2, tol=0, n_iter_no_change=9,
         random_state=0, **choice,
     )  # fmt: skip
-    with pytest.warns(UserWarning, match="max_iter"):
-        model.fit(X, y)
+    model.fit(X, y)
     proba = model.predict_proba(X)
     model.save(tmp_path / "model")
     for again in load(tmp_path / "model"), pickle.loads(pickle.dumps(model)), copy.copy(model):
@@ -227,8 +226,7 @@ class TestExportRefusesByItself:
     def test_c(self, registered, tmp_path):
         X, y = draw()
         model = RNNClassifier(4, max_iter=1, random_state=0)
-        with pytest.warns(UserWarning, match="max_iter"):
-            model.fit(X, y)
+        model.fit(X, y)
         architecture = dataclasses.replace(model.network_.architecture, cell="scaled")
         model.network_ = Network(architecture)
         with pytest.raises(ValueError, match="there is no C code of Scaled"):
