@@ -24,9 +24,12 @@ from fastrnn.plotting import GradientFlowDisplay
 
 X, y = make_first_token_recall(640, 60, 10, random_state=0)
 cells = ["carry_lstm", "lstm", "rnn", "gru"]
+# The cells alone: neither the convolution nor the dropout that are there by default.
+plain = {"conv": None, "dropout": 0.0, "scaling": None, "stride": 1, "random_state": 0}
+plain |= {"learning_rate_init": 0.003, "batch_size": 64}
 curves = []
 for cell in cells:
-    clf = RNNClassifier(64, cell=cell, learning_rate_init=0.003, batch_size=64, random_state=0)
+    clf = RNNClassifier(64, cell=cell, pooling="last", **plain)
     clf.partial_fit(X, y, classes=np.arange(10))
     curves.append(clf.gradient_flow(X, y).from_start[0])
 
@@ -42,9 +45,7 @@ plt.show()
 curves = []
 poolings = ["last", "mean", "max"]
 for pooling in poolings:
-    clf = RNNClassifier(
-        64, cell="gru", pooling=pooling, learning_rate_init=0.003, batch_size=64, random_state=0
-    )
+    clf = RNNClassifier(64, cell="gru", pooling=pooling, **plain)
     clf.partial_fit(X, y, classes=np.arange(10))
     curves.append(clf.gradient_flow(X, y).from_start[0])
 
@@ -61,11 +62,11 @@ plt.show()
 X, y, *_ = load_japanese_vowels()
 clf = RNNClassifier(
     (24, 24),
-    cell="gru",
     bidirectional=True,
-    learning_rate="cosine",
+    pooling="last",
+    conv=None,
+    dropout=0.0,
     learning_rate_init=0.01,
-    batch_size=16,
     max_iter=5,
     random_state=0,
 )
