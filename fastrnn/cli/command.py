@@ -405,7 +405,8 @@ def _add_option(parser, name, prefix=""):
 _OF_FILES = {
     "format": {
         "choices": ["csv", "parquet", "json", "conll", "conllu", "ucr", "ts", "tsf", "arff"],
-        "help": "of the files (default: by name and contents)",
+        "metavar": "FORMAT",
+        "help": "of the files: %(choices)s (default: by name and contents)",
     },
     "delimiter": {
         "metavar": "C",

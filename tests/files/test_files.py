@@ -459,7 +459,7 @@ model.save({str(tmp_path / "again")!r})
 
 
 def test_other_programs_see_the_weights(tmp_path):
-    model = classifier(bidirectional=True, embedding_dim=2, conv=None).fit(
+    model = classifier(cell="lstm", bidirectional=True, embedding_dim=2, conv=None).fit(
         [[0, 1], [2, 1]] * 10, LABELS
     )
     library = pytest.importorskip("safetensors.numpy")

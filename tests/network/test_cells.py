@@ -225,7 +225,7 @@ class TestExportRefusesByItself:
 
     def test_c(self, registered, tmp_path):
         X, y = draw()
-        model = RNNClassifier(4, max_iter=1, random_state=0)
+        model = RNNClassifier(4, cell="lstm", max_iter=1, random_state=0)
         model.fit(X, y)
         architecture = dataclasses.replace(model.network_.architecture, cell="scaled")
         model.network_ = Network(architecture)
