@@ -213,14 +213,16 @@ def little_memory(monkeypatch):
     monkeypatch.setattr("fastrnn.memory.available_memory", lambda: 70 * 2**20)
 
 
+ALL_AT_ONCE = {"cell": "lstm", "pooling": "last", "stride": 1, "conv": None, "batch_size": 200}
+
+
 @pytest.mark.usefixtures("little_memory")
 class TestRefusal:
     X = np.zeros((64, 2000, 1), "float32")
     y = np.arange(64) % 2
-    ALL = {"cell": "lstm", "stride": 1, "conv": None, "batch_size": 200, "pooling": "last"}
 
     def test_training_is_refused_with_figures_and_cures(self):
-        model = RNNClassifier(64, dtype="float64", n_jobs=2, **self.ALL)
+        model = RNNClassifier(64, dtype="float64", n_jobs=2, **ALL_AT_ONCE)
         with pytest.raises(MemoryLimitError) as caught:
             model.fit(self.X, self.y)
         text = str(caught.value)
@@ -234,7 +236,7 @@ class TestRefusal:
         assert not hasattr(model, "network_")
 
     def test_cures_that_do_not_help_are_not_named(self):
-        model = RNNClassifier(128, **self.ALL | {"pooling": "mean"})
+        model = RNNClassifier(128, **ALL_AT_ONCE | {"pooling": "mean"})
         with pytest.raises(MemoryError) as caught:
             model.fit(self.X, self.y)
         assert "batch_size=8 would need " in str(caught.value)
@@ -251,7 +253,7 @@ class TestRefusal:
         assert peak(fit) < 2**20
 
     def test_what_fits_is_done(self):
-        model = RNNClassifier(64, max_iter=1, bptt_steps=50, **self.ALL)
+        model = RNNClassifier(64, max_iter=1, bptt_steps=50, **ALL_AT_ONCE)
         model.fit(self.X, self.y)
         assert model.predict(self.X).shape == (64,)
 
@@ -263,7 +265,7 @@ class TestRefusal:
             model.hidden_states(many)
 
     def test_gradients_are_refused(self):
-        model = RNNClassifier(128, max_iter=1, bptt_steps=50, **self.ALL)
+        model = RNNClassifier(128, max_iter=1, bptt_steps=50, **ALL_AT_ONCE)
         model.fit(self.X, self.y)
         for work in (
             lambda: model.input_gradients(self.X),

@@ -113,7 +113,7 @@ def test_one_series_and_a_search():
         (lambda frame: long(N - 1, N + 2), ValueError,
          "y of series 'north' has the time stamp 2024-01-20, which is not after the end"),
         (lambda frame: frame.assign(time=frame.time.dt.tz_localize("UTC")), ValueError,
-         "the time stamps of y of series 'north' are dates in the zone UTC, but those of the ser"),
+         "the time stamps of y of series 'north' are dates in the zone UTC, but those of the "),
         (lambda frame: frame.assign(time=range(len(frame))), TypeError,
          "the time stamps of y of series 'north' are numbers, but those of the series are dates"),
         (lambda frame: frame.assign(time=frame.time + pandas.Timedelta("1h")), ValueError,
