@@ -28,6 +28,7 @@ from packages import folder_of
 
 from fastrnn import RNNForecaster
 from fastrnn.estimators.forecast_errors import mase, seasonal_naive, smape
+from fastrnn.inputs.scaling import learn_scale
 
 SEASONS = {"yearly": 1, "quarterly": 4, "monthly": 12}
 SETS = {
@@ -52,7 +53,7 @@ SETTING = {
     "batch_size": 64,
     "learning_rate": "cosine",
     "learning_rate_init": 0.003,
-    "max_iter": 20,
+    "max_iter": 10,
 }
 
 
@@ -122,34 +123,38 @@ def by_statistician(known, truth, season, name):
     return {**figures, "inside": inside(truth, low, high), "seconds": seconds}
 
 
+def lags(z, horizon, season):
+    """Return what is known of each step after the end of a series: lags, that of the season."""
+    n_lags = max(season + 1, 5)
+    known = np.append(np.full(n_lags, z[0]), z)
+    ahead = np.arange(1, horizon + 1)
+    seasonal = known[len(known) - 1 + ahead - season * -(-ahead // season)]
+    past = np.tile(known[-n_lags - 1 : -1] - known[-1], (horizon, 1))
+    return np.column_stack([past, seasonal - known[-1], ahead])
+
+
 def by_boosting(known, truth, season):
-    """Forecast changes of logarithms from those before, one step after the other."""
+    """Forecast each step from lags, of series that are scaled as the network has them."""
     import lightgbm
 
-    start = time.perf_counter()
-    n_lags, least = max(season + 1, 5), 1e-2
-    unit = [least * np.abs(series).mean() + 1e-12 for series in known]
-    logs = [np.log(np.maximum(y, 0) + u) for y, u in zip(known, unit, strict=True)]
-    changes = [np.diff(series) for series in logs]
-    scales = [np.abs(series).mean() or 1.0 for series in changes]
-    scaled = [series / scale for series, scale in zip(changes, scales, strict=True)]
-    rows = [
-        np.lib.stride_tricks.sliding_window_view(np.append(np.zeros(n_lags), series), n_lags + 1)
-        for series in scaled
-    ]
-    rows = np.concatenate(rows)
+    start, horizon = time.perf_counter(), len(truth[0])
+    seasonality = season if season > 1 else None
+    scales = [learn_scale(y, "difference", "log1p", seasonality, "") for y in known]
+    scaled = [scale.apply(y) for scale, y in zip(scales, known, strict=True)]
+    rows, targets = [], []
+    for z in scaled:
+        first = max(2, min(2 * season, len(z) - 1))
+        for origin in range(len(z) - 1, first - 1, -max(1, season // 2))[:12]:
+            after = z[origin : origin + horizon]
+            rows.append(lags(z[:origin], horizon, season)[: len(after)])
+            targets.append(after - z[origin - 1])
     model = lightgbm.LGBMRegressor(
-        n_estimators=300, learning_rate=0.03, objective="l1", num_threads=1, verbose=-1
-    ).fit(rows[:, :-1], rows[:, -1])
-    last = np.array([np.append(np.zeros(n_lags), series)[-n_lags:] for series in scaled])
-    steps = []
-    for _ in range(len(truth[0])):
-        steps.append(model.predict(last))
-        last = np.column_stack([last[:, 1:], steps[-1]])
-    ahead = np.cumsum(steps, axis=0).T * np.array(scales)[:, np.newaxis]
+        n_estimators=200, learning_rate=0.05, objective="l1", num_threads=1, verbose=-1
+    ).fit(np.concatenate(rows), np.concatenate(targets))
+    steps = model.predict(np.concatenate([lags(z, horizon, season) for z in scaled]))
     forecasts = [
-        np.maximum(np.exp(z[-1] + step) - u, 0)
-        for z, step, u in zip(logs, ahead, unit, strict=True)
+        scale.undo(z[-1] + ahead, len(z))
+        for scale, z, ahead in zip(scales, scaled, steps.reshape(-1, horizon), strict=True)
     ]
     seconds = time.perf_counter() - start
     return {**errors(known, truth, forecasts, season), "inside": None, "seconds": seconds}
