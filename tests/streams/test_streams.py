@@ -46,7 +46,9 @@ def classifier(sizes=6, n_classes=3, width=D, **params):
 
 
 def assert_close(got, expected):
-    np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-6)
+    """Compare to rounding; that of float32 goes through convolutions, layers, pooling and head."""
+    tolerance = 5e-6 if np.asarray(got).dtype == np.float32 else 1e-6
+    np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance)
 
 
 def assert_follows(model, X, predict):
