@@ -4,6 +4,8 @@ The network says parameters on the scale on which it reads; `unit` is what one i
 as `fastrnn.kernels.likelihoods` has it. Quantiles and samples are on the scale of the network, too.
 """
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 from scipy import special
 
@@ -12,64 +14,57 @@ _ALMOST_POISSON = 1e-9  # excess of the variance over the mean, as a share
 _LARGEST_MEAN = 1e18  # that a sample is drawn of
 
 
-class StudentT:
-    """Numbers: location, scale and degrees of freedom."""
+class Distribution(ABC):
+    """What is told of parameters (..., P), the first of which is the point forecast."""
+
+    counts = True
+    """Whether it is of counts; else of any numbers."""
+
+    @staticmethod
+    @abstractmethod
+    def quantiles(parameters, levels, unit):
+        """Quantiles of some levels, (..., L)."""
+
+    @staticmethod
+    @abstractmethod
+    def draw(parameters, unit, rng):
+        """A sample of each, (...)."""
+
+
+class StudentT(Distribution):
+    """Numbers: location, which is the median, scale and degrees of freedom."""
 
     counts = False
 
     @staticmethod
-    def point(parameters, unit):
-        """The median, (...), of parameters (..., 3)."""
-        return parameters[..., 0]
-
-    @staticmethod
     def quantiles(parameters, levels, unit):
-        """Quantiles of some levels, (..., L)."""
         location, scale, df = (parameters[..., k, np.newaxis] for k in range(3))
         return location + scale * special.stdtrit(np.minimum(df, _ALMOST_NORMAL), levels)
 
     @staticmethod
     def draw(parameters, unit, rng):
-        """A sample of each, (...)."""
         location, scale, df = (parameters[..., k] for k in range(3))
         return location + scale * rng.standard_t(np.minimum(df, _ALMOST_NORMAL))
 
 
-class Poisson:
+class Poisson(Distribution):
     """Counts: their mean."""
-
-    counts = True
-
-    @staticmethod
-    def point(parameters, unit):
-        """The mean, (...), of parameters (..., 1)."""
-        return parameters[..., 0]
 
     @staticmethod
     def quantiles(parameters, levels, unit):
-        """Quantiles of some levels, (..., L)."""
         mean = parameters[..., :1] * unit[..., np.newaxis]
         return _count_quantiles(special.pdtr, mean, levels) / unit[..., np.newaxis]
 
     @staticmethod
     def draw(parameters, unit, rng):
-        """A sample of each, (...)."""
         return rng.poisson(np.minimum(parameters[..., 0] * unit, _LARGEST_MEAN)) / unit
 
 
-class NegativeBinomial:
+class NegativeBinomial(Distribution):
     """Counts that vary more: their mean, and the dispersion."""
-
-    counts = True
-
-    @staticmethod
-    def point(parameters, unit):
-        """The mean, (...), of parameters (..., 2)."""
-        return parameters[..., 0]
 
     @staticmethod
     def quantiles(parameters, levels, unit):
-        """Quantiles of some levels, (..., L)."""
         mean, alpha = _in_counts(parameters, unit)
         mean, n = mean[..., np.newaxis], 1 / alpha[..., np.newaxis]
         is_poisson = mean / n < _ALMOST_POISSON
@@ -82,7 +77,7 @@ class NegativeBinomial:
 
     @staticmethod
     def draw(parameters, unit, rng):
-        """A sample of each, (...): a Poisson count whose mean is drawn from a gamma."""
+        """A Poisson count whose mean is drawn from a gamma."""
         mean, alpha = _in_counts(parameters, unit)
         return rng.poisson(np.minimum(rng.gamma(1 / alpha, mean * alpha), _LARGEST_MEAN)) / unit
 

@@ -26,7 +26,7 @@ def forecast(plan, network, series, covariates, horizon, levels, n_jobs):
         if law is None:
             return outputs
         if levels is None:
-            return law.point(outputs, unit)[..., np.newaxis]
+            return outputs[..., :1]
         return law.quantiles(outputs, np.asarray(levels), unit)
 
     scaled = _roll(plan, network, readings, covariates, horizon, say, n_jobs)

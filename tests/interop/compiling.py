@@ -11,6 +11,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+import gap_cases
 import numpy as np
 import pytest
 
@@ -177,3 +178,25 @@ def c_scale(model, values):
     unit = [scale.unit] if plan.log == "log1p" else []
     fixed = [scale.feature] if plan.scale_feature else []
     return np.concatenate([[scale.shift, scale.factor], unit, fixed, season]).astype(np.float32)
+
+
+def c_inputs(model, x):
+    """A sequence as C takes it: the numbers in order, the time as that since the step before."""
+    numbers, ids, times = gap_cases.split(model, x)
+    if times is not None:
+        columns = [j for j in range(x.shape[1]) if j not in model.reader_.columns.ids]
+        place = columns.index(model.reader_.gaps.time)
+        numbers = np.insert(numbers, place, np.diff(times, prepend=times[0]), axis=1)
+    return numbers, ids
+
+
+def assert_c_follows(model, X, compiled):
+    """At every step of sequences the code says what the classifier says of the prefix."""
+    for x in X:
+        numbers, ids = c_inputs(model, x)
+        stream = compiled.stream()
+        for t in range(len(x)):
+            said = compiled.step(stream, numbers[t], ids[t])
+            expected = model.predict_proba([x[: t + 1]])[0]
+            np.testing.assert_allclose(said, expected, atol=1e-5, rtol=0)
+        np.testing.assert_array_equal(compiled.run(numbers, ids)[0], said)

@@ -5,20 +5,12 @@ import ctypes
 import numpy as np
 import pytest
 from compiling import Compiled, make_sequences, shaken
+from front_cases import FRONT, FRONTS
 
 from fastrnn import RNNClassifier, RNNRegressor, RNNTagger
 from fastrnn.interop import export_c
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
-
-FRONTS = {
-    "patches": {"stride": 3, "conv": None},
-    "convolution": {"stride": 1, "conv": ((4, 5, 1),)},
-    "gaps between": {"stride": 1, "conv": ((4, 1, 3),)},
-    "even": {"stride": 1, "conv": ((3, 2, 1), (4, 4, 3))},
-    "all": {"stride": 2, "conv": ((4, 5, 2), (5, 4, 3))},
-}
-FRONT = pytest.mark.parametrize("front", FRONTS.values(), ids=FRONTS)
 
 
 def fit(cls=RNNClassifier, X=None, **params):

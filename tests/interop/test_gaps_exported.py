@@ -5,7 +5,7 @@ import json
 import gap_cases
 import numpy as np
 import pytest
-from compiling import Compiled
+from compiling import Compiled, assert_c_follows, c_inputs
 
 from fastrnn.interop import to_onnx
 
@@ -14,28 +14,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 CHOICES = pytest.mark.parametrize("choice", gap_cases.CHOICES)
 
 
-def c_inputs(model, x):
-    """A sequence as C takes it: the numbers in order, the time as that since the step before."""
-    numbers, ids, times = gap_cases.split(model, x)
-    if times is not None:
-        columns = [j for j in range(x.shape[1]) if j not in model.reader_.columns.ids]
-        place = columns.index(model.reader_.gaps.time)
-        numbers = np.insert(numbers, place, np.diff(times, prepend=times[0]), axis=1)
-    return numbers, ids
-
-
 @CHOICES
 def test_c(choice, tmp_path, compiler):
     model, X = gap_cases.make(choice)
-    compiled = Compiled(model, tmp_path, compiler)
-    for x in X:
-        numbers, ids = c_inputs(model, x)
-        stream = compiled.stream()
-        for t in range(len(x)):
-            said = compiled.step(stream, numbers[t], ids[t])
-            expected = model.predict_proba([x[: t + 1]])[0]
-            np.testing.assert_allclose(said, expected, atol=1e-5, rtol=0)
-        np.testing.assert_array_equal(compiled.run(numbers, ids)[0], said)
+    assert_c_follows(model, X, Compiled(model, tmp_path, compiler))
 
 
 def test_c_refuses(tmp_path, compiler):

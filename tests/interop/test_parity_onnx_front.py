@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from front_cases import FRONT, FRONTS
 
 from fastrnn import RNNClassifier, RNNRegressor, RNNTagger
 from fastrnn.interop import to_onnx
@@ -12,14 +13,6 @@ onnxruntime = pytest.importorskip(
 )
 pytestmark = pytest.mark.filterwarnings("ignore:.*max_iter:UserWarning")
 
-FRONTS = {
-    "patches": {"stride": 3, "conv": None},
-    "convolution": {"stride": 1, "conv": ((4, 5, 1),)},
-    "gaps between": {"stride": 1, "conv": ((4, 1, 3),)},
-    "even": {"stride": 1, "conv": ((3, 2, 1), (4, 4, 3))},
-    "all": {"stride": 2, "conv": ((4, 5, 2), (5, 4, 3))},
-}
-FRONT = pytest.mark.parametrize("front", FRONTS.values(), ids=FRONTS)
 BOTH = pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both"])
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
 LENGTHS = np.array([4, 1, 21, 2, 13, 30])

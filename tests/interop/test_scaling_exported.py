@@ -3,8 +3,7 @@
 import gap_cases
 import numpy as np
 import pytest
-from compiling import Compiled
-from test_gaps_exported import c_inputs
+from compiling import Compiled, assert_c_follows, c_inputs
 
 from fastrnn import RNNClassifier, RNNRegressor, RNNTagger
 from fastrnn.interop import (
@@ -32,14 +31,7 @@ def make(choice, factor=1 / 64, shift=1000, **params):
 @KINDS
 def test_c(choice, tmp_path, compiler):
     model, X = make(choice)
-    compiled = Compiled(model, tmp_path, compiler)
-    for x in X:
-        numbers, ids = c_inputs(model, x)
-        stream = compiled.stream()
-        for t in range(len(x)):
-            said = compiled.step(stream, numbers[t], ids[t])
-            expected = model.predict_proba([x[: t + 1]])[0]
-            np.testing.assert_allclose(said, expected, atol=1e-5, rtol=0)
+    assert_c_follows(model, X, Compiled(model, tmp_path, compiler))
     says_so = ", scaled" in (tmp_path / "model.c").read_text().partition("#include")[0]
     assert says_so == (choice != "times alone")
 

@@ -4,19 +4,12 @@ import pickle
 
 import numpy as np
 import pytest
+from front_cases import FRONT, FRONTS
 
 from fastrnn import RNNClassifier, RNNRegressor, RNNTagger
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 
-FRONTS = {
-    "patches": {"stride": 3, "conv": None},
-    "convolution": {"stride": 1, "conv": ((4, 5, 1),)},
-    "gaps between": {"stride": 1, "conv": ((4, 1, 3),)},
-    "even": {"stride": 1, "conv": ((3, 2, 1), (4, 4, 3))},
-    "all": {"stride": 2, "conv": ((4, 5, 2), (5, 4, 3))},
-}
-FRONT = pytest.mark.parametrize("front", FRONTS.values(), ids=FRONTS)
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 
 

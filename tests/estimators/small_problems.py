@@ -1,0 +1,32 @@
+"""Estimators of every kind that train in milliseconds, and what they learn."""
+
+import numpy as np
+from contract import PLAIN
+
+from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNTagger
+
+
+def make_problem(estimator=RNNClassifier, n=40):
+    """Return what the estimator's `fit` takes: sequences of 2 to 8 steps and targets, or series."""
+    rng = np.random.default_rng(0)
+    X = [rng.normal(size=(rng.integers(2, 9), 3)) for _ in range(n)]
+    if estimator is RNNForecaster:
+        return (X[0][:, 0].tolist() * 8,)
+    if estimator is RNNLanguageModel:
+        return ("the cat sat on the mat. " * 8,)
+    if estimator is RNNTagger:
+        return X, [np.where(x[:, 0] > 0, "up", "down") for x in X]
+    total = np.array([x[:, 0].mean() for x in X])
+    return X, np.where(total > 0, "up", "down") if estimator is RNNClassifier else total
+
+
+def small(estimator=RNNClassifier, **params):
+    """Return an estimator that trains in milliseconds."""
+    return estimator(
+        **{**PLAIN, "hidden_layer_sizes": 6, "max_iter": 3, "random_state": 0, **params}
+    )
+
+
+def same(a, b):
+    """Tell whether two fitted estimators are the same to the bit."""
+    return np.array_equal(a.network_.theta, b.network_.theta)
