@@ -38,7 +38,7 @@ ROOMS = {
     "inspection": "",
     "streams": "snapshot steps stream",
     "estimators": "forecast_errors values parameters precision targets shared_parameters "
-    "quantiles task_parameters tasks needs predicting validation long_sequences fitting readers "
+    "quantiles long_sequences task_parameters tasks needs predicting validation fitting readers "
     "distributions lessons plan rolling "
     "labels numbers next_tokens next_values released saving resuming forecast_frames forecasting "
     "calibration attending base classifier regressor tagger series_estimator series_forecasts "

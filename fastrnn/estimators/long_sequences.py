@@ -6,7 +6,7 @@ import numpy as np
 
 from fastrnn.estimators.parameters import in_effect, parameters_of
 
-STEPS = 50
+STEPS_LEFT = 50
 """About as many should the layers read of a sequence of the median length."""
 
 SHORT = 40
@@ -22,7 +22,7 @@ def convolutions(median):
     """
     if median < SHORT:
         return ((WIDTH, 5, 1),)
-    stride = max(1, round(median / STEPS))
+    stride = max(1, round(median / STEPS_LEFT))
     first = -(-stride // 2)
     return ((WIDTH, 8 * first + 1, first), (WIDTH, 9, min(2, stride)))
 
@@ -37,7 +37,7 @@ def choose(lengths, stride, conv):
         conv = convolutions(median if stride == "auto" else median / stride)
     if stride == "auto":
         of_conv = math.prod(one[2] for one in conv)
-        stride = max(1, round(median / (STEPS * of_conv)))
+        stride = max(1, round(median / (STEPS_LEFT * of_conv)))
     return stride, conv
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from fastrnn.estimators.long_sequences import SHORT, STEPS_LEFT, WIDTH, convolutions
 from fastrnn.estimators.shared_parameters import BY_MINIBATCHES, STOCHASTIC, SharedParameters
 from fastrnn.estimators.values import (
     CLASS_WEIGHTS,
@@ -73,25 +74,26 @@ class LongSequenceParameters:
     stride: int | str = parameter(
         STRIDE,
         "auto",
-        """
+        f"""
         How many steps are read as one: their numbers and learned features, one after the other, and
         the share of them that is missing at the end of a sequence, whose length need not be a
         multiple. The layers then read so many times fewer steps, which is faster by about as much,
         and what is far apart comes closer. "auto": the median length of the sequences of `fit`
-        divided by 50 and by the strides of `conv`, but 1 at least; 1 where every step has an answer
-        of its own, as with a tagger. With ``missing="decay"`` it must be 1 or "auto".
+        divided by {STEPS_LEFT} and by the strides of `conv`, but 1 at least; 1 where every step has
+        an answer of its own, as with a tagger. With ``missing="decay"`` it must be 1 or "auto".
         """,
     )
     conv: tuple[tuple[int, int, int], ...] | str | None = parameter(
         CONVOLUTIONS,
         "auto",
-        """
+        f"""
         Convolutions over time before the first layer, after `stride`, each as ``(width, kernel,
         stride)``: of every so many steps a rectified linear map of the `kernel` steps around it,
         of so many outputs; beyond the ends of a sequence there are zeros. They find short shapes
         in long sequences. None: no convolution. "auto", where each sequence has one answer, goes by
-        the median length T of the sequences of `fit`: ``((64, 5, 1),)`` below 40 steps, otherwise
-        ``((64, 8 * s + 1, s), (64, 9, 2))`` such that about 50 steps are left; a tagger has none.
+        the median length T of the sequences of `fit`: ``{convolutions(1)}`` below {SHORT} steps,
+        otherwise ``(({WIDTH}, 8 * s + 1, s), ({WIDTH}, 9, 2))`` such that about {STEPS_LEFT} steps
+        are left; a tagger has none.
         With ``missing="decay"`` it must be None or "auto", which is none, too.
         """,
     )
