@@ -63,7 +63,7 @@ VARIANTS = {
     "early stopping": {"early_stopping": True, "validation_fraction": 0.25, "max_iter": 5},
     "no clipping": {"clip_norm": None, "alpha": 0.0},
     "clipping": {"clip_norm": 0.05},
-    "one batch": {"batch_size": "auto"},
+    "one batch": {"batch_size": 200},
     "no shuffle": {"shuffle": False},
     "single unit": {"hidden_layer_sizes": 1},
     "odd sizes": {"hidden_layer_sizes": (17, 33)},
@@ -76,6 +76,16 @@ COMMON = {
     "tol": 1e-9,
     "learning_rate_init": 0.02,
     "random_state": 11,
+}
+# What versions of different defaults are compared by; a version may lack some of it.
+SIMPLE = {
+    "cell": "lstm",
+    "dropout": 0.0,
+    "learning_rate": "constant",
+    "pooling": "last",
+    "scaling": None,
+    "stride": 1,
+    "conv": None,
 }
 TEXT = "the cat sat on the mat, and the dog lay by the door. " * 6
 
@@ -138,9 +148,14 @@ def cases():
             yield f"layer: {name}, n_jobs={n_jobs}", lambda o=options, n=n_jobs: _layer(o, n)
 
 
+def _simple(cls):
+    return {name: SIMPLE[name] for name in SIMPLE.keys() & cls().get_params()}
+
+
 def _case(kind, name, cls, options, *data, ask, **fit):
     def run():
-        parameters = {**COMMON, **options}
+        simple = {} if kind == "forecaster" else _simple(cls)
+        parameters = {**simple, **COMMON, **options}
         if parameters.get("solver") == "lbfgs":  # 0.1.0 refuses what this does not use
             del parameters["batch_size"], parameters["learning_rate_init"]
         model = cls(**parameters).fit(*data, **fit)
@@ -215,7 +230,7 @@ def _classifier_cases():
 
 def _go_on():
     y, out = _labels(X), []
-    model = RNNClassifier(**COMMON)
+    model = RNNClassifier(**_simple(RNNClassifier), **COMMON)
     for _ in range(3):
         model.partial_fit(X, y, classes=["a", "b", "c"])
         out.append(model.predict_proba(X))
