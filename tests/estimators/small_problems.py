@@ -5,6 +5,34 @@ from contract import PLAIN
 
 from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNTagger
 
+CHANGED = {
+    "activation": "relu",
+    "reset_after": False,
+    "candidate_activation": "tanh",
+    "forget_bias_init": 0.5,
+    "carry_bias_init": 0.5,
+    "zoneout": 0.5,
+    "dropout": 0.5,
+    "recurrent_dropout": 0.5,
+    "batch_size": 7,
+    "learning_rate": "cosine",
+    "learning_rate_init": 0.1,
+    "power_t": 0.25,
+    "shuffle": False,
+    "momentum": 0.5,
+    "nesterovs_momentum": False,
+    "early_stopping": True,
+    "validation_fraction": 0.5,
+    "beta_1": 0.5,
+    "beta_2": 0.5,
+    "epsilon": 0.1,
+    "n_iter_no_change": 1,
+    "max_fun": 1,
+    "clip_norm": 0.01,
+    "bptt_steps": 2,
+}
+"""What is not the default, for every parameter that only some cell, solver or option uses."""
+
 
 def make_problem(estimator=RNNClassifier, n=40):
     """Return what the estimator's `fit` takes: sequences of 2 to 8 steps and targets, or series."""

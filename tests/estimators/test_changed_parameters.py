@@ -7,11 +7,13 @@ from functools import cache
 
 import numpy as np
 import pytest
+from small_problems import CHANGED
 
 import fastrnn
 from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNRegressor, RNNTagger
 
 OTHER = {
+    **CHANGED,
     "hidden_layer_sizes": (4, 2),
     "cell": "carry_lstm",
     "stride": 3,
@@ -22,37 +24,15 @@ OTHER = {
     "bidirectional": True,
     "embedding_dim": 5,
     "categorical_features": [0],
-    "dropout": 0.25,
-    "recurrent_dropout": 0.5,
-    "activation": "relu",
-    "reset_after": False,
-    "candidate_activation": "tanh",
-    "forget_bias_init": 0.0,
-    "carry_bias_init": 0.0,
-    "zoneout": 0.5,
     "solver": "lbfgs",
+    "dropout": 0.25,
     "alpha": 0.5,
-    "batch_size": 1,
     "learning_rate": "invscaling",
-    "learning_rate_init": 0.5,
-    "power_t": 0.1,
     "max_iter": 1,
-    "shuffle": False,
     "random_state": 7,
     "tol": 0.5,
     "verbose": True,
     "warm_start": True,
-    "momentum": 0.1,
-    "nesterovs_momentum": False,
-    "early_stopping": True,
-    "validation_fraction": 0.5,
-    "beta_1": 0.5,
-    "beta_2": 0.5,
-    "epsilon": 0.1,
-    "n_iter_no_change": 1,
-    "max_fun": 1,
-    "clip_norm": None,
-    "bptt_steps": 2,
     "dtype": "float64",
     "n_jobs": 2,
     "pooling": "mean",

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from small_problems import make_problem, same, small
+from small_problems import CHANGED, make_problem, same, small
 from test_parameters import WRONG
 
 from fastrnn import RNNClassifier, RNNForecaster, load
@@ -14,35 +14,6 @@ from fastrnn.network.cells import CELLS
 
 # Short trainings end at max_iter, which is not what these tests are about.
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
-
-
-# What is not the default, for every parameter that only some cell, solver or option uses.
-CHANGED = {
-    "activation": "relu",
-    "reset_after": False,
-    "candidate_activation": "tanh",
-    "forget_bias_init": 0.5,
-    "carry_bias_init": 0.5,
-    "zoneout": 0.5,
-    "dropout": 0.5,
-    "recurrent_dropout": 0.5,
-    "batch_size": 7,
-    "learning_rate": "cosine",
-    "learning_rate_init": 0.1,
-    "power_t": 0.25,
-    "shuffle": False,
-    "momentum": 0.5,
-    "nesterovs_momentum": False,
-    "early_stopping": True,
-    "validation_fraction": 0.5,
-    "beta_1": 0.5,
-    "beta_2": 0.5,
-    "epsilon": 0.1,
-    "n_iter_no_change": 1,
-    "max_fun": 1,
-    "clip_norm": 0.01,
-    "bptt_steps": 2,
-}
 
 
 def choices_of(name):
