@@ -1,17 +1,18 @@
 """Time what training does around the kernels: a minibatch of a tiny network.
 
 Networks of 16 units are trained on minibatches of 16 sequences of 20 steps. A minibatch takes the
-time of an epoch divided by their number. Every call of a compiled function in one minibatch is
-recorded and repeated alone on the same arrays: "cell" is what the cell's two kernels take, "other
-kernels" the rest (packing of rows and weights, head, loss, norm, solver). What is left is Python's:
-the loop. All are timed in turns, and medians over the turns are shown.
+time of an epoch divided by their number. In another epoch every call of a compiled function is
+timed where it happens, with the caches as they are there, less what a call of one that does nothing
+takes: "cell" is what the cell's two kernels take, "other kernels" the rest (packing of rows and
+weights, head, loss, norm, solver). What is left is Python's: the loop. The epochs take turns, and
+the shortest times of all turns are shown: on a machine that is shared, others' work would be
+counted as the loop's.
 """
 
 import math
 import sys
 import time
 from contextlib import contextmanager
-from statistics import median
 
 import numpy as np
 from measuring import argument_parser, begin, save
@@ -24,35 +25,49 @@ UNITS, STEPS, BATCH, FEATURES, CLASSES = 16, 20, 16, 4, 3
 MINIBATCHES = 100  # an epoch
 COMPILED = {"cython_function_or_method", "fused_cython_function"}
 CELL_KERNELS = ("cell_forward", "cell_backward")
+clock = time.perf_counter
+
+
+def timed(function, spent):
+    """A function that keeps account of itself in spent[name]: its seconds, and its calls."""
+    account = spent.setdefault(function.__name__, [0.0, 0])
+
+    def call(*arguments):
+        start = clock()
+        result = function(*arguments)
+        account[0] += clock() - start
+        account[1] += 1
+        return result
+
+    return call
 
 
 @contextmanager
-def recording(network):
-    """Note every call of a compiled function that fastrnn makes, as (function, arguments)."""
-    calls, before = [], []
-
-    def recorder(function):
-        def call(*arguments):
-            calls.append((function, arguments))
-            return function(*arguments)
-
-        return call
-
-    def replace(owner, name, function):
-        before.append((owner, name, function))
-        setattr(owner, name, recorder(function))
-
+def timed_kernels(network, spent):
+    """Let every compiled function that fastrnn calls keep account of itself."""
+    before = []
     for module in [module for key, module in sys.modules.items() if key.startswith("fastrnn")]:
         for name, value in list(vars(module).items()):
             if type(value).__name__ in COMPILED:
-                replace(module, name, value)
+                before.append((module, name, value))
+                setattr(module, name, timed(value, spent))
     network.release_memory()  # with it go the calls that were planned
     try:
-        yield calls
+        yield
     finally:
         network.release_memory()
-        for owner, name, function in before:
-            setattr(owner, name, function)
+        for module, name, value in before:
+            setattr(module, name, value)
+
+
+def seconds_of_nothing():
+    """What the account shows for a call of a compiled function that does nothing."""
+    spent = {}
+    call = timed(callable, spent)
+    for _ in range(1000):
+        call(None)
+    seconds, n_calls = spent["callable"]
+    return seconds / n_calls
 
 
 class Loop:
@@ -70,40 +85,28 @@ class Loop:
         self.settings = Settings(
             batch_size=BATCH, learning_rate="cosine", clip_norm=1.0, n_iter_no_change=math.inf
         )
-        self.begin()
-        self.train(1)
-        _, target, weight = self.data
-        with recording(self.network) as calls:
-            one = as_sequences(X[:BATCH]), target[:BATCH], weight[:BATCH]
-            train(self.network, *one, self.settings, self.state, n_epochs=1)
-        self.calls = calls
 
-    def begin(self):
-        """Forget what was learned, so that nothing diverges by the steps that are repeated."""
+    def train(self, n_epochs=1):
+        """Train from where nothing was learned; return the seconds of a minibatch."""
         self.network.theta[:] = 0.01
-        self.state = TrainingState(self.rng)
+        state = TrainingState(self.rng)
+        start = clock()
+        train(self.network, *self.data, self.settings, state, n_epochs=n_epochs)
+        return (clock() - start) / (n_epochs * MINIBATCHES)
 
-    def train(self, n_epochs):
-        train(self.network, *self.data, self.settings, self.state, n_epochs=n_epochs)
+    def account(self):
+        """Seconds and calls of every compiled function in an epoch."""
+        spent = {}
+        with timed_kernels(self.network, spent):
+            self.train()
+        return spent
 
     def seconds(self):
         """Return the seconds of a minibatch, of the cell's kernels in it, and of the others."""
-        clock = time.perf_counter
-        whole = []
-        for _ in range(3):
-            start = clock()
-            self.train(1)
-            whole.append((clock() - start) / MINIBATCHES)
-        alone = {True: 0.0, False: 0.0}
-        for kernel, arguments in self.calls:
-            times = []
-            for _ in range(3 * MINIBATCHES):
-                start = clock()
-                kernel(*arguments)
-                times.append(clock() - start)
-            alone[kernel.__name__.endswith(CELL_KERNELS)] += median(times)
-        self.begin()
-        return min(whole), alone[True], alone[False]
+        whole, nothing, of_kernels = self.train(), seconds_of_nothing(), {True: 0.0, False: 0.0}
+        for name, (seconds, n_calls) in self.account().items():
+            of_kernels[name in CELL_KERNELS] += (seconds - nothing * n_calls) / MINIBATCHES
+        return whole, of_kernels[True], of_kernels[False]
 
 
 def main():
@@ -113,8 +116,8 @@ def main():
     cases = []
     for cell in ["lstm", "gru", "rnn", "carry_lstm"]:
         loop = Loop(cell)
-        turns = [loop.seconds() for _ in range(2 if arguments.quick else 9)]
-        whole, own, others = (1e6 * median(times) for times in zip(*turns, strict=True))
+        turns = [loop.seconds() for _ in range(2 if arguments.quick else 60)]
+        whole, own, others = (1e6 * min(times) for times in zip(*turns, strict=True))
         loop_time = whole - own - others
         figures = {"minibatch": whole, "cell kernels": own, "other kernels": others}
         cases.append({"cell": cell, **figures, "loop": loop_time})

@@ -69,7 +69,8 @@ minibatches are cut from them and trimmed to their longest sequence, then packed
     "loop": """\
 What a minibatch costs beside the kernels, in a network so small that it shows: 16 units, 20 steps,
 16 sequences, one thread. "other kernels" are the compiled functions of packing, head, loss, norm
-and solver, a call of which takes half a microsecond even if there is nothing to do.
+and solver, a call of which takes half a microsecond even if there is nothing to do. Every kernel is
+timed where it is called.
 """,
     "latency": """\
 Single calls on one sequence, one thread, with the state carried from call to call: microseconds,

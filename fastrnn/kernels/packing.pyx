@@ -6,7 +6,7 @@ layout.
 
 from cython cimport floating
 from libc.stdint cimport int64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 
 def are_falling(
@@ -25,16 +25,18 @@ def are_falling(
     return falling
 
 
-def count_rows(
+def longest_and_sum(
     const int64_t[:] lengths,   # IN   (n,)
     const int64_t[:] order,     # IN   (B,) which of them
 ):
-    """Sum of the lengths."""
-    cdef int64_t n, total = 0
+    """The longest of the lengths, and their sum."""
+    cdef int64_t n, length, longest = 0, total = 0
     with nogil:
         for n in range(order.shape[0]):
-            total += lengths[order[n]]
-    return total
+            length = lengths[order[n]]
+            total += length
+            longest = max(longest, length)
+    return longest, total
 
 
 def pack_rows(
@@ -130,6 +132,15 @@ def add_rows(
             y = &target[rows[j], 0]
             for k in range(F):
                 y[k] += x[k]
+
+
+def clear_first(
+    floating[:, ::1] rows,          # OUT    (any, H)
+    int64_t n,                      # how many, which there are
+):
+    """rows[:n] = 0"""
+    if n and rows.shape[1]:
+        memset(&rows[0, 0], 0, n * rows.shape[1] * sizeof(floating))
 
 
 def last_forward(

@@ -57,6 +57,19 @@ ALONE = Member(Team(1), 0)
 """The only member of a team, for calls by one thread."""
 
 
+cdef class CallingThread:
+    """The calling thread instead of a team: compiled, for it is what calls most kernels."""
+
+    cdef readonly int64_t size
+
+    def __init__(self):
+        self.size = 1
+
+    def call(self, kernel, *arguments):
+        """Call a kernel with the arguments and then the only member."""
+        kernel(*arguments, ALONE)
+
+
 def call_together(function, tuple arguments, list handovers, int64_t watch):
     """Call a kernel by the calling thread and others together, and wait for their end.
 

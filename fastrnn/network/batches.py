@@ -74,8 +74,8 @@ def pack(starts, lengths, stride, order=None):
     """
     if order is None:
         order = sort_by_length(lengths)
-    n_sequences, n_steps = len(order), int(lengths[order[0]])
-    n_rows = packing.count_rows(lengths, order)
+    n_sequences = len(order)
+    n_steps, n_rows = packing.longest_and_sum(lengths, order)
     # One array and one call for all indices: they are most of the work around a small minibatch.
     indices = np.empty(count_indices(n_steps, n_rows, n_sequences), dtype=np.int64)
     packing.pack_rows(starts, lengths, order, stride, n_steps, n_rows, indices)

@@ -75,6 +75,7 @@ class CountedNetwork(Network):
             running_totals([n_read] * n_shards),
             running_totals([n_rows] * n_shards),
             1.0,
+            math.inf,
         )
         seeds = [Seeds(0, 0, 0)] * len(self.layers) if self.draws else None
 

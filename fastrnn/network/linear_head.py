@@ -170,42 +170,31 @@ class LinearHead(Head):
     def add_gradients(self, rows, doutputs, work, n_jobs):
         """Threads share the outputs, in whole panels."""
         n_rows, width = rows.shape
-        size, starts = self._divide(n_jobs)
-        chunk = max(1, CHUNK_SIZE // (64 * n_rows)) * 64
-        chunk = min(chunk, width if self.tied else size)
-        shape = (n_rows, size if self.tied else width)
-        rooms = [
-            (
-                chunk,
-                work.packed_left(("head rows", begin), *shape),
-                work.packed(("head columns", begin), n_rows, chunk),
-            )
-            for begin in starts
-        ]
-
-        def add(k):
-            begin, room = starts[k], rooms[k]
+        size = self._share(n_jobs)
+        left, right = (size, width) if self.tied else (width, size)
+        chunk = min(max(1, CHUNK_SIZE // (64 * n_rows)) * 64, right)
+        calls = []
+        for begin in range(0, self.n_outputs, size):
             here = min(size, self.n_outputs - begin)
             if self.tied:  # W is the table transposed
                 no_bias = work.take(("no bias", begin), (width,))
-                out = (self._dtable, no_bias)
-                work.call(dense_gradients, doutputs, begin, here, rows, 0, width, *out, *room)
+                call = (doutputs, begin, here, rows, 0, width, self._dtable, no_bias)
             else:
-                out = (self.grads["W"], self.grads["b"])
-                work.call(dense_gradients, rows, 0, width, doutputs, begin, here, *out, *room)
-
+                call = (rows, 0, width, doutputs, begin, here, self.grads["W"], self.grads["b"])
+            of_left = work.packed_left(("head rows", begin), n_rows, left)
+            of_right = work.packed(("head columns", begin), n_rows, chunk)
+            calls.append((dense_gradients, *call, chunk, of_left, of_right))
         if self.tied:
             work.call(_add_sums, doutputs, self.grads["b"])
-        threads.run(add, range(len(starts)), n_jobs, 2 * n_rows * width * size)
+        threads.run(lambda call: work.call(*call), calls, n_jobs, 2 * n_rows * width * size)
 
-    def _divide(self, n_jobs):
-        """How many outputs a thread takes, and the first of each."""
-        n_outputs = self.n_outputs
-        n_threads = max(1, min(n_outputs // THREAD_COLUMNS, threads.count_threads(n_jobs)))
+    def _share(self, n_jobs):
+        """How many outputs a thread takes: whole panels, or all."""
+        most = self.n_outputs // THREAD_COLUMNS
+        n_threads = 1 if most <= 1 else min(most, threads.count_threads(n_jobs))
         if n_threads == 1:
-            return n_outputs, [0]
-        size = -(-n_outputs // (64 * n_threads)) * 64  # whole panels
-        return size, list(range(0, n_outputs, size))
+            return self.n_outputs
+        return -(-self.n_outputs // (64 * n_threads)) * 64
 
 
 def mean_of_columns(function, target, weight):

@@ -14,7 +14,6 @@ from fastrnn.network.shards import (
     Minibatch,
     PackedWeights,
     put_states,
-    running_totals,
     take_states,
 )
 from fastrnn.network.workspace import take_spare
@@ -26,19 +25,17 @@ def cut(network, sequences, indices, weight, window):
     if window is not None:
         starts, lengths = starts[:-1] + window[0], np.clip(lengths, *window) - window[0]
         indices = indices[lengths[indices] > 0]
-    flops = passes.forward_flops(network, packing.count_rows(lengths, indices))
+    _, n_rows = packing.longest_and_sum(lengths, indices)
+    flops = passes.forward_flops(network, n_rows)
     n_shards = count_shards(len(indices), flops)
     shards = pack_shards(starts, lengths, 1, n_shards, indices)
-    places = [shard.rows if network.pooling.every_step else shard.order for shard in shards]
-    totals = [sum_of_weights(weight, rows) for rows in places]
-    return Minibatch(
-        shards, _starts(places), _starts([shard.rows for shard in shards]), sum(totals)
-    )
-
-
-def _starts(places):
-    """Where each of some lists of rows begins, and the last ends."""
-    return [0, len(places[0])] if len(places) == 1 else running_totals(map(len, places))
+    head_rows, step_rows, total = [0], [0], 0.0
+    for shard in shards:
+        places = network.pooling.places(shard)
+        head_rows.append(head_rows[-1] + len(places))
+        step_rows.append(step_rows[-1] + len(shard.rows))
+        total += sum_of_weights(weight, places)
+    return Minibatch(shards, head_rows, step_rows, total, flops / n_shards)
 
 
 class Kept:
@@ -76,7 +73,7 @@ class Lesson:
         self.dx = self.in_order = None
         if network.columns:
             n_steps = minibatch.step_rows[-1]
-            self.dx = kept.work.zeros("dx", (n_steps, network.architecture.input_width))
+            self.dx = kept.work.zeros("dx", (n_steps, network.input_width))
         if len(minibatch.shards) > 1:
             self.in_order = InOrder(network.layer_gradients, kept.gradients)
 
@@ -156,6 +153,6 @@ class Lesson:
 
     def run(self, n_jobs):
         """Take all shards forward and backward; return the loss."""
-        shards = self.minibatch.shards
-        flops = passes.forward_flops(self.network, len(shards[0].rows))
-        return sum(threads.run(self.run_shard, range(len(shards)), n_jobs, flops))
+        minibatch = self.minibatch
+        items = range(len(minibatch.shards))
+        return sum(threads.run(self.run_shard, items, n_jobs, minibatch.shard_flops))

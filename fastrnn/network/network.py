@@ -103,6 +103,7 @@ class Network:
             layer.bind(theta[begin:end], self.grad[begin:end])
         of_pooling = self.views_of("pooling", theta)
         self.pooling = Pooling(architecture.pooling, self.layers[-1], of_pooling)
+        self.input_width = architecture.input_width
         # The table of each column of ids, and its first column in the input of the first layer.
         widths = [architecture.embeddings[k][1] for k in architecture.id_tables]
         firsts = running_totals([architecture.n_features, *widths])[1:-1]

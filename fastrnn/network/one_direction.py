@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastrnn.kernels import recurrence
+from fastrnn.kernels import packing, recurrence
 from fastrnn.kernels.dropout import draw_zones
 from fastrnn.network import threads
 
 
-@dataclass(slots=True)
+@dataclass
 class Tape:
     """What one direction of a layer keeps from forward to backward, in packed rows.
 
@@ -28,13 +28,14 @@ class Tape:
     mask: np.ndarray  # (B, H), or (0, H) without recurrent dropout: factors of h in its products
     h: np.ndarray  # (B + N, H): initial state, then that after every step; or (B, H), the last
     c: np.ndarray | None  # (B + N, H): likewise
-    gates: np.ndarray | None = None  # (N, G·H): activated, of cells that want them back
-    kept: np.ndarray | None = None  # (N, K·H): what else the cell wants back
-    zones: np.ndarray | None = None  # (N, H): 1 for a unit that keeps its state, else 0
-    new_h: np.ndarray | None = None  # (N, H): with zoneout, h as it would be without
-    new_c: np.ndarray | None = None  # (N, H): likewise c
-    factors: np.ndarray | None = None  # (N, H): of the state that a step begins with
-    dfactors: np.ndarray | None = None  # (N, H): their gradient, filled on the way back
+    # What comes later; no fields, for to set each would take longer than small kernels.
+    gates = None  # (N, G·H): activated, of cells that want them back
+    kept = None  # (N, K·H): what else the cell wants back
+    zones = None  # (N, H): 1 for a unit that keeps its state, else 0
+    new_h = None  # (N, H): with zoneout, h as it would be without
+    new_c = None  # (N, H): likewise c
+    factors = None  # (N, H): of the state that a step begins with
+    dfactors = None  # (N, H): their gradient, filled on the way back
 
     def steps(self, start, stop):
         """The tape of steps start .. stop, whose initial state is that of step start - 1."""
@@ -43,7 +44,7 @@ class Tape:
         first, end = int(self.alive[:start].sum()), int(self.alive[:stop].sum())
         before = int(self.alive[start - 1]) if start else self.n_sequences
         states = slice(self.n_sequences + first - before, self.n_sequences + end)
-        return Tape(
+        tape = Tape(
             self.direction,
             int(self.alive[start]),
             self.alive[start:stop],
@@ -51,14 +52,11 @@ class Tape:
             self.mask,
             self.h[states],
             None if self.c is None else self.c[states],
-            *[
-                None if rows is None else rows[first:end]
-                for rows in (
-                    *(self.gates, self.kept, self.zones, self.new_h, self.new_c),
-                    *(self.factors, self.dfactors),
-                )
-            ],
         )
+        for name, rows in vars(self).items():
+            if rows is not None and name not in vars(tape):
+                setattr(tape, name, rows[first:end])
+        return tape
 
 
 def forward(
@@ -82,14 +80,19 @@ def forward(
     n_rows, n_sequences, size = len(x), len(batch.order), layer.hidden_size
     if h is None:
         h = work.take("h", (n_sequences + (n_rows if outputs else 0), size))
-    h[:n_sequences] = 0 if state is None else state[0]
     c = None
     if layer.n_states == 2:
         c = work.take("c", (n_sequences + (n_rows if keep else 0), size))
-        c[:n_sequences] = 0 if state is None else state[1]
+    for rows, start in zip((h, c)[: layer.n_states], state or (None, None), strict=False):
+        if start is None:
+            work.call(packing.clear_first, rows, n_sequences)
+        else:
+            rows[:n_sequences] = start
     if mask is None:
         mask = work.take("no mask", (0, size))
-    tape = Tape(direction, n_sequences, batch.alive, x, mask, h, c, factors=factors)
+    tape = Tape(direction, n_sequences, batch.alive, x, mask, h, c)
+    if factors is not None:
+        tape.factors = factors
     if layer.zoneout:
         _prepare_zones(layer, tape, work, keep, seed)
     team = _form_team(layer, n_threads, len(batch.alive), n_rows)
@@ -164,27 +167,20 @@ def _prepare_zones(layer, tape, work, keep, seed):
         work.call(draw_zones, layer.zoneout, seed, first, tape.zones)
 
 
-def _scratch(layer, tape, work, team):
-    """Room for a state, for each member of a team."""
-    return work.take("scratch", (team.size * tape.n_sequences, layer.hidden_size))
+def _rooms(layer, tape, work, team):
+    """Rows that one chunk of steps of a tape may have, and room for each member of a team.
 
-
-def _left(layer, tape, work, team):
-    """Room for what is left of a state, likewise, where there are factors."""
-    if tape.factors is None:
-        return None
-    return work.take("left", (team.size * tape.n_sequences, layer.hidden_size))
-
-
-def _chunk_room(layer, tape):
-    """Rows that one chunk of steps of a tape may have."""
-    return max(layer.chunk_rows, tape.n_sequences)
+    That is for a state and, where there are factors, for what is left of one.
+    """
+    shape = (team.size * tape.n_sequences, layer.hidden_size)
+    left = None if tape.factors is None else work.take("left", shape)
+    return max(layer.chunk_rows, tape.n_sequences), work.take("scratch", shape), left
 
 
 def _run_forward(layer, weights, tape, work, keep, outputs, team):
     """Let a team run the kernels over a tape, which gets what they keep."""
     params = layer.params_by_direction[tape.direction]
-    room, rows = _chunk_room(layer, tape), len(tape.x)
+    (room, scratch, left), rows = _rooms(layer, tape, work, team), len(tape.x)
     if not keep and rows > room:
         rows = room
     gates = work.take("gates", (room if layer.drops_gates else rows, layer.gates_size))
@@ -197,9 +193,9 @@ def _run_forward(layer, weights, tape, work, keep, outputs, team):
         recurrence.cell_forward,
         layer.kernel, layer.kernel_option, layer.of_cell(params),
         tape.x, params["b"], tape.alive, tape.mask, tape.h, tape.c,
-        gates, kept, h_U, _scratch(layer, tape, work, team), *weights,
+        gates, kept, h_U, scratch, *weights,
         layer.zoneout, tape.zones, tape.new_h, tape.new_c,
-        tape.factors, _left(layer, tape, work, team), layer.chunk_rows, keep, outputs,
+        tape.factors, left, layer.chunk_rows, keep, outputs,
     )  # fmt: skip
     tape.gates, tape.kept = None if layer.drops_gates else gates, kept
 
@@ -207,7 +203,7 @@ def _run_forward(layer, weights, tape, work, keep, outputs, team):
 def _run_backward(layer, weights, grads, tape, dy, dstate, dx, work, team):
     """Let a team run the kernels back over a tape."""
     params, size = layer.params_by_direction[tape.direction], layer.hidden_size
-    room = _chunk_room(layer, tape)
+    room, scratch, left = _rooms(layer, tape, work, team)
     gates, dreset, past = tape.gates, None, None
     if layer.drops_gates:
         gates = work.take("gates", (room, layer.gates_size))
@@ -221,9 +217,9 @@ def _run_backward(layer, weights, grads, tape, dy, dstate, dx, work, team):
         layer.kernel, layer.kernel_option, layer.of_cell(params), layer.of_cell(grads),
         tape.x, params["b"], tape.alive, tape.mask, tape.h, tape.c, gates, tape.kept,
         dy, dh, dc, dx, grads["W"], grads["U"], grads["b"],
-        dreset, _scratch(layer, tape, work, team), *weights,
+        dreset, scratch, *weights,
         work.packed_left("packed left", room, max(layer.input_size, size)),
         work.packed("packed gates", room, layer.gates_size),
         layer.zoneout, tape.zones, tape.new_h, tape.new_c, past,
-        tape.factors, _left(layer, tape, work, team), tape.dfactors, layer.chunk_rows,
+        tape.factors, left, tape.dfactors, layer.chunk_rows,
     )  # fmt: skip

@@ -81,7 +81,7 @@ def forward(
 def _input(network, sequences, batch, work):
     """What is read at each packed row: numbers, then learned features."""
     rows = batch.rows
-    x = work.take("x", (len(rows), network.architecture.input_width))
+    x = work.take("x", (len(rows), network.input_width))
     if network.architecture.n_features:
         work.call(packing.take_rows, sequences.values, 0, rows, x)
     for which, (k, column) in enumerate(network.columns):

@@ -238,9 +238,12 @@ class Pooling:
         """
         if self.every_step:
             return dpooled, None
-        of_parts = [part.backward(dpooled, tapes, batch, work, grads) for part in self.parts]
-        fills = [fill for fill, _ in of_parts if fill]
-        dstate = next((dstate for _, dstate in of_parts if dstate), None)
+        fills, dstate = [], None
+        for part in self.parts:
+            fill, dlast = part.backward(dpooled, tapes, batch, work, grads)
+            if fill:
+                fills.append(fill)
+            dstate = dstate or dlast
 
         def dy(direction):
             dy = work.take(("dy", direction), (len(batch.rows), self.layer.hidden_size))

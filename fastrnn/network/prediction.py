@@ -198,7 +198,7 @@ def input_gradients(network, sequences, doutputs, *, watch=None, n_jobs=None):
         of_outputs = doutputs(network.pooling.places(batch), outputs)
         of_parameters = LayerGradients(network)  # asked for by the kernels
         of_parameters.flat.fill(0)
-        dx = memory.network.take("dx", (len(batch.rows), network.architecture.input_width))
+        dx = memory.network.take("dx", (len(batch.rows), network.input_width))
         passes.backward(
             network, sequences, shard, of_outputs, memory, weights, of_parameters, None, dx,
             watch=watch, of_values=gradient,

@@ -162,13 +162,15 @@ class Minibatch:
     """A minibatch, cut into shards.
 
     For each shard `head_rows` are the rows that the head reads of the shards before it, and
-    `step_rows` their steps; both end with the sum over all. `total` is the sum of the weights.
+    `step_rows` their steps; both end with the sum over all. `total` is the sum of the weights, and
+    `shard_flops` the arithmetic of a shard's forward pass, in the mean.
     """
 
     shards: list
     head_rows: list
     step_rows: list
     total: float
+    shard_flops: float
 
     def step_ranges(self):
         """Each shard with the range of its steps among those of all shards."""

@@ -19,7 +19,7 @@ import time
 import scipy.linalg.cython_blas
 
 from fastrnn.kernels.handover import Handover, OneThread, Pool, wait_for_all
-from fastrnn.kernels.team import ALONE, call_together
+from fastrnn.kernels.team import ALONE, CallingThread, call_together
 from fastrnn.kernels.vector_math import products
 
 WATCH_NANOSECONDS = 200_000
@@ -69,13 +69,6 @@ def _blas_thread_functions():
 
 single_blas_thread = OneThread(_blas_thread_functions)
 """Context manager: BLAS runs on one thread inside, on as many as before afterwards."""
-
-
-def _hold_blas(function, *arguments):
-    """Call what calls kernels; where they call no BLAS there is nothing to hold."""
-    if products() == "blas":
-        return single_blas_thread.call(function, *arguments)
-    return function(*arguments)
 
 
 def count_threads(n_jobs):
@@ -136,7 +129,9 @@ def run(function, items, n_jobs=None, flops=math.inf):
     """
     n_threads = 1 if n_jobs is None else min(count_threads(n_jobs), len(items))
     if n_threads <= 1 or flops < WORTHWHILE_FLOPS:
-        return _hold_blas(_call_all, function, items)
+        if products() == "blas":
+            return single_blas_thread.call(_call_all, function, items)
+        return [function(item) for item in items]
     results = [None] * len(items)
     errors = {}
     todo = iter(enumerate(items))
@@ -158,7 +153,10 @@ def run(function, items, n_jobs=None, flops=math.inf):
             wait_for_all(handovers, watch)
 
     def call(handovers, watch):
-        _hold_blas(work_together, handovers, watch)
+        if products() == "blas":
+            single_blas_thread.call(work_together, handovers, watch)
+        else:
+            work_together(handovers, watch)
 
     _pool.use(n_threads - 1, _count_processors(), WATCH_NANOSECONDS, call)
     if errors:
@@ -178,9 +176,9 @@ def share(n_jobs, n_items):
 class Team:
     """Threads that run a call of a kernel together (fastrnn.kernels.team): the same bits as by one.
 
-    They are ``size`` at most. Members keep pace with each other, so that all wait for one whose
-    processor is busy with something else. After a call that went that way there are no teams for a
-    while.
+    They are ``size`` at most, and at least two. Members keep pace with each other, so that all wait
+    for one whose processor is busy with something else. After a call that went that way there are
+    no teams for a while.
     """
 
     def __init__(self, size):
@@ -188,9 +186,6 @@ class Team:
 
     def call(self, kernel, *arguments):
         """Call a kernel, by each thread, with the arguments and then a member of the team."""
-        if self.size == 1:
-            kernel(*arguments, ALONE)
-            return
         pool = _pool
         start = time.monotonic()
         if start < pool.no_teams_until:
@@ -207,7 +202,7 @@ class Team:
         pool.use(self.size - 1, _count_processors(), WATCH_NANOSECONDS, call)
 
 
-NO_TEAM = Team(1)
+NO_TEAM = CallingThread()
 """The calling thread alone."""
 
 
@@ -230,7 +225,7 @@ def form_team(n_threads, n_steps, flops, n_units):
         int(flops / n_steps // MEMBER_STEP_FLOPS),
         n_units // MEMBER_UNITS,
     )
-    return Team(max(1, size))
+    return Team(size) if size > 1 else NO_TEAM
 
 
 def form_parameter_team(n_jobs, n_parameters):
@@ -238,4 +233,5 @@ def form_parameter_team(n_jobs, n_parameters):
     n_members = n_parameters // MEMBER_PARAMETERS
     if n_jobs is None or n_members < 2:
         return NO_TEAM
-    return Team(min(count_threads(n_jobs), _count_processors(), n_members))
+    size = min(count_threads(n_jobs), _count_processors(), n_members)
+    return Team(size) if size > 1 else NO_TEAM

@@ -1,0 +1,26 @@
+"""Kernels that move packed rows, alone: what they promise at the ends."""
+
+import numpy as np
+import pytest
+
+from fastrnn.kernels import packing
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [0, 1, 3, 4])
+def test_clear_first_clears_so_many_rows_and_no_more(n, dtype):
+    rows = np.full((4, 3), 7, dtype=dtype)
+    packing.clear_first(rows, n)
+    np.testing.assert_array_equal(rows, [[0] * 3] * n + [[7] * 3] * (4 - n))
+
+
+def test_clear_first_of_rows_without_columns_does_nothing():
+    packing.clear_first(np.empty((4, 0)), 4)
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"), [([], (0, 0)), ([2], (5, 5)), ([0, 1, 2, 0], (5, 14)), ([1], (1, 1))]
+)
+def test_longest_and_sum_are_of_the_sequences_that_are_asked_for(order, expected):
+    lengths = np.array([4, 1, 5, 9])
+    assert packing.longest_and_sum(lengths, np.array(order, dtype=np.int64)) == expected
