@@ -41,6 +41,16 @@ def encoding(text):
         raise ArgumentTypeError(f"there is no encoding {text!r}") from None
 
 
+def time_zone(text):
+    from fastrnn.inputs.stamps import zone_of  # with numpy
+
+    try:
+        zone_of(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+    return text
+
+
 def delimiter(text):
     text = {"tab": "\t", "\\t": "\t", "space": " "}.get(text, text)
     if len(text) != 1 or text in '"\n\r':

@@ -15,6 +15,7 @@ def form_of(options):
         decimal=options.decimal,
         na_values=options.na_values,
         time_format=options.time_format,
+        time_zone=options.time_zone,
         encoding=options.encoding,
         sort=options.sort,
         of_command=True,

@@ -21,6 +21,7 @@ from fastrnn.cli.arguments import (
     numbers,
     positive,
     quote,
+    time_zone,
     whole,
     words,
 )
@@ -430,6 +431,12 @@ _OF_FILES = {
     "time-format": {
         "metavar": "F",
         "help": "how times are written, such as %%d/%%m/%%Y (default: as in the file)",
+    },
+    "time-zone": {
+        "metavar": "NAME",
+        "type": time_zone,
+        "help": "zone of dates, such as Europe/Berlin (default: that of their offsets, UTC of "
+        "several)",
     },
     "sort": {
         "action": "store_true",

@@ -5,6 +5,8 @@ columns hold the features is remembered by the model.
 """
 
 import math
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -186,13 +188,17 @@ class Forecast:
         if columns.time != NO_TIME:
             rows.find(columns.time)
         gaps = {"gaps": model.reader_.plan.mask, "advice": GAPS_ADVICE}
+        calendar = model.reader_.series.calendar
+        zone = None if calendar is None or calendar.type is None else calendar.type.zone
         if columns.layout == WIDE:
-            return _wide_series(rows, columns.time, None, gaps)
+            return _wide_series(rows, columns.time, None, gaps, zone)
         names = (*columns.future, *columns.past) if follows is None else columns.future
         value = columns.value if follows is None else None
         id_column = columns.id if columns.has_ids else None
         of_series = (id_column, columns.time, value)
-        return _series(rows, of_series, names, categories, gaps, follows=follows, is_known=True)
+        return _series(
+            rows, of_series, names, categories, gaps, zone=zone, follows=follows, is_known=True
+        )
 
 
 class Write:
@@ -279,15 +285,31 @@ def _validation(series, options):
     return {"y": series} if start is None else {"y": series, "start": start}
 
 
-def _series(rows, columns, names, as_text, gaps, *, follows=None, is_known=False):
+def _times(rows, column, zone):
+    """Read times: those that are written with several offsets are of a zone that is known."""
+    times = rows.times(column)
+    if times.is_mixed and zone is not None:
+        return replace(times, zone=zone)
+    if times.is_mixed:
+        warnings.warn(
+            f"{rows.name}, column {column!r}: times have several offsets, and are those of UTC; "
+            f"{rows.form.option('time_zone')} names their zone",
+            stacklevel=2,
+        )
+    return times
+
+
+def _series(rows, columns, names, as_text, gaps, *, zone=None, follows=None, is_known=False):
     """Make the long data frame that a forecaster takes; `follows` are series that it goes on from.
+
+    `zone` is that of the stamps that the model knows, if any.
 
     Without times the rows of each series come in order.
     """
     id_column, time_column, value_column = columns
     of_file = id_column if id_column in rows.columns else None
     has_time = time_column in rows.columns and time_column not in rows.of_sequences
-    times = rows.times(time_column) if has_time else None
+    times = _times(rows, time_column, zone) if has_time else None
     of_id = rows.by_id(of_file, times and times.values)
     order = np.concatenate(list(of_id.values())) if rows.form.sort else np.arange(len(rows))
     if times is not None:
@@ -309,7 +331,7 @@ def _series(rows, columns, names, as_text, gaps, *, follows=None, is_known=False
     return {name: column[order] for name, column in long.items()}
 
 
-def _wide_series(rows, time_column, names, gaps):
+def _wide_series(rows, time_column, names, gaps, zone=None):
     """Make the data frame with a column for each series; None names all columns but that of times.
 
     Before the first value of a series its cells may be empty: it begins there.
@@ -320,7 +342,7 @@ def _wide_series(rows, time_column, names, gaps):
             "--layout wide reads them"
         )
     has_time = time_column in rows.columns
-    times = rows.times(time_column) if has_time else None
+    times = _times(rows, time_column, zone) if has_time else None
     order = rows.by_id(None, times and times.values)[""]
     wide = {time_column: rows.stamps(time_column, times) if has_time else np.arange(len(rows))}
     for name in rows.usual_features({time_column}) if names is None else names:

@@ -22,6 +22,8 @@ class Form:
         What stands for nothing, beside the empty cell; None is the word NaN.
     time_format : str or None
         How dates are written, as for `datetime.strptime`.
+    time_zone : str or None
+        The zone of dates, as `fastrnn.inputs.stamps.zone_of` knows it; None if they have their own.
     encoding : str or None
         Of the text; None is that of its byte order mark, or UTF-8.
     sort : bool
@@ -36,6 +38,7 @@ class Form:
     decimal: str | None = None
     na_values: tuple[str, ...] | None = None
     time_format: str | None = None
+    time_zone: str | None = None
     encoding: str | None = None
     sort: bool = False
     of_command: bool = False

@@ -8,6 +8,7 @@ from fastrnn.datasets.form import Form
 from fastrnn.datasets.formats import FORMATS, read_rows
 from fastrnn.datasets.rows import one_for_each, table
 from fastrnn.datasets.sources import name_of
+from fastrnn.inputs.stamps import zone_of
 
 
 def read_sequences(
@@ -25,6 +26,7 @@ def read_sequences(
     decimal=None,
     na_values=None,
     time_format=None,
+    time_zone=None,
     encoding=None,
     sort=False,
 ):
@@ -63,6 +65,10 @@ def read_sequences(
         What stands for nothing beside an empty cell; None is NaN.
     time_format : str, default=None
         How times are written, as for ``datetime.strptime``; None finds out.
+    time_zone : str, default=None
+        Zone of dates, such as "Europe/Berlin": those with an offset become times of this zone,
+        those without are what its clocks show. None takes that of the offsets, UTC where they have
+        several.
     encoding : str, default=None
         Of text; None is that of the byte order mark, or UTF-8.
     sort : bool, default=False
@@ -98,8 +104,9 @@ def read_sequences(
     array(['up', 'down'], dtype='<U4')
     """
     form = _form(
-        format, delimiter, quote, decimal, na_values, time_format, encoding, sort=bool(sort)
-    )
+        format, delimiter, quote, decimal, na_values, time_format, time_zone, encoding,
+        sort=bool(sort),
+    )  # fmt: skip
     rows = read_rows(path, form)
     id_column, time_column = _column(rows, id, "id"), _column(rows, time, "time")
     if time is None and time_column in rows.of_sequences:
@@ -317,16 +324,16 @@ def read_tsf(path, **options):
         The file: a time series in each line, after what is said of it. Lengths may be unequal,
         values missing (?).
     **options
-        Those of `read_sequences` that say how files are written: `na_values`, `time_format` and
-        `encoding`.
+        Those of `read_sequences` that say how files are written: `na_values`, `time_format`,
+        `time_zone` and `encoding`.
 
     Returns
     -------
     dict of str to ndarray
         The series in long form, a data frame as `RNNForecaster.fit` takes it: columns id, time and
         value, float64 with NaN for what is missing, and one for each further attribute. Times are
-        datetime64, or numbers from 0 on where the file does not say when series start or how far
-        apart their steps are.
+        datetime64, with `time_zone` objects that have it, or numbers from 0 on where the file does
+        not say when series start or how far apart their steps are.
 
     Examples
     --------
@@ -341,7 +348,7 @@ def read_tsf(path, **options):
     rows = read_rows(path, _form(format="tsf", **options))
     columns = {
         "id": rows.text("id"),
-        "time": rows.times("time").values
+        "time": rows.stamps("time", rows.times("time"))
         if "time" in rows.columns
         else _steps(rows.starts, len(rows)),
         "value": rows.numbers("value", gaps=True),
@@ -387,7 +394,7 @@ def _steps(starts, n):
 
 def _form(
     format, delimiter=None, quote=None, decimal=None, na_values=None, time_format=None,
-    encoding=None, sort=False,
+    time_zone=None, encoding=None, sort=False,
 ):  # fmt: skip
     if format is not None and format not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(map(repr, FORMATS))}, got {format!r}")
@@ -397,9 +404,15 @@ def _form(
         is_none = name == "quote" and value == "none"
         if value is not None and not is_none and (not isinstance(value, str) or len(value) != 1):
             raise ValueError(f"{name} must be a single character, got {value!r}")
+    if time_zone is not None and not isinstance(time_zone, str):
+        raise TypeError(f"time_zone must be the name of a zone, got {time_zone!r}")
+    if time_zone is not None:
+        zone_of(time_zone)  # which refuses one that it does not know
     if na_values is not None:
         na_values = tuple([na_values] if isinstance(na_values, str) else na_values)
-    return Form(format, delimiter, quote, decimal, na_values, time_format, encoding, sort)
+    return Form(
+        format, delimiter, quote, decimal, na_values, time_format, time_zone, encoding, sort
+    )
 
 
 def _names(given):

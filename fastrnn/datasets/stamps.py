@@ -7,7 +7,15 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import numpy as np
 
 from fastrnn.datasets.cells import is_missing, to_numbers
-from fastrnn.inputs.stamps import DATES, NUMBERS, StampType, as_given, zone_of_all
+from fastrnn.inputs.stamps import (
+    DATES,
+    NUMBERS,
+    StampType,
+    as_given,
+    from_wall,
+    to_wall,
+    zone_of_all,
+)
 
 _MONTHS = [
     *("january", "february", "march", "april", "may", "june", "july", "august", "september"),
@@ -41,10 +49,13 @@ class Times:
         would lose something. Of times with a zone they are the moments of UTC.
     zone : str or None
         Their zone; None if they have none.
+    is_mixed : bool
+        Whether their zone is UTC because they were written with several offsets.
     """
 
     values: np.ndarray
     zone: str | None = None
+    is_mixed: bool = False
 
     @property
     def type(self):
@@ -67,6 +78,37 @@ class Times:
 
 def read_times(cells, form, decimal="."):
     """Read `Times`; a `CellError` for the cell that is not as the others are."""
+    times = _as_written(cells, form, decimal)
+    if form.time_zone is not None:
+        times = Times(_moments_in(times, form), form.time_zone)
+    if times.zone is not None:
+        years = times.values.astype("M8[Y]").astype(np.int64) + 1970
+        wrong = np.flatnonzero((years < 2) | (years > 9998))
+        if wrong.size:  # in another zone it may be another year
+            raise CellError(int(wrong[0]), "a year from 2 to 9998, since times have a zone")
+    return times
+
+
+def _moments_in(times, form):
+    """The moments of UTC of times, which are dates of the zone that is given, if of no other."""
+    values, zone = times.values, form.time_zone
+    option = form.option("time_zone", zone)
+    if values.dtype.kind != "M":
+        raise CellError(0, f"a date, since there is {option}")
+    if times.zone is not None:
+        return values
+    moments = from_wall(values, zone)
+    differ = np.flatnonzero(from_wall(values, zone, fold=1) != moments)
+    if differ.size:
+        row = int(differ[0])
+        if to_wall(moments[row : row + 1], zone)[0] == values[row]:
+            raise CellError(row, "a time with its offset", f", which clocks of {zone} show twice")
+        raise CellError(row, f"a time that clocks of {zone} show")
+    return moments
+
+
+def _as_written(cells, form, decimal):
+    """Read `Times` with the zone that they are written with, if any."""
     if isinstance(cells, np.ndarray) and cells.dtype.kind in "iufM":
         return Times(_of_array(cells))
     for row, cell in enumerate(cells):
@@ -113,7 +155,13 @@ def _of_moments(moments):
     if not _have_offsets([zone is not None for zone in zones]):
         return Times(np.array([np.datetime64(moment, "us") for moment in moments], "M8[us]"))
     utc = [moment.astimezone(UTC).replace(tzinfo=None) for moment in moments]
-    return Times(np.array(utc, "M8[us]"), zone_of_all(zones))
+    return Times(np.array(utc, "M8[us]"), *_zone_of_all(zones))
+
+
+def _zone_of_all(zones):
+    """The zone of times, and whether it stands for several."""
+    zones = set(zones)
+    return zone_of_all(zones), len({zone_of_all([zone]) for zone in zones}) > 1
 
 
 def _have_offsets(has_offset):
@@ -223,7 +271,7 @@ class _Iso(_Way):
             raise CellError(wrong[0], "an offset below 24 hours")
         moments = moments - np.array([minutes[offset] for offset in offsets], "timedelta64[m]")
         zones = [timezone(timedelta(minutes=n)) for n in minutes.values()]
-        return Times(moments, zone_of_all(zones))
+        return Times(moments, *_zone_of_all(zones))
 
 
 class _OtherIso(_Way):

@@ -124,7 +124,7 @@ def _starts(cells, name, lines, form):
     if form.time_format is None:
         texts = [None if cell is None else _TIME_OF_DAY.sub(r"\1:\2:\3", cell) for cell in cells]
     try:
-        times = read_times(texts, form)
+        times = read_times(texts, replace(form, time_zone=None))  # the steps have it
         if times.values.dtype.kind != "M" or times.zone is not None:
             raise CellError(0, "a date without offset such as 1996-03-18 00-00-00")
     except CellError as error:

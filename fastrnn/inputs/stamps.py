@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from importlib import import_module
 from numbers import Integral, Real
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import numpy as np
 
@@ -263,15 +263,16 @@ def _canonical(array):
 def zone_of(name):
     """The zone of a name; a ValueError if this machine knows none."""
     offset = _OFFSET.fullmatch(name)
-    if offset:
-        minutes = 60 * int(offset[2]) + int(offset[3])
-        return timezone(timedelta(minutes=-minutes if offset[1] == "-" else minutes))
     if name == "UTC":
         return UTC
     try:
+        if offset:
+            minutes = 60 * int(offset[2]) + int(offset[3])
+            return timezone(timedelta(minutes=-minutes if offset[1] == "-" else minutes))
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise ValueError(f"the zone {name!r} of time stamps is not known here") from None
+        advice = "" if available_timezones() else ", nor any other: pip install tzdata"
+        raise ValueError(f"the zone {name!r} of time stamps is not known here{advice}") from None
 
 
 def zone_of_all(zones):
@@ -307,16 +308,17 @@ def _moment(second, where):
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=int(second))).astimezone(where)
 
 
-def from_wall(wall, zone):
+def from_wall(wall, zone, fold=0):
     """The moments of UTC at which the clocks of a zone show a time.
 
-    Of two, the first; where clocks skip it, as if they had not been moved yet.
+    Of two, the first; where clocks skip it, as if they had not been moved yet. With ``fold=1`` the
+    second, or as if they had been moved.
     """
     if zone is None or zone == "UTC":
         return wall
     times, places = np.unique(wall.astype("M8[s]"), return_inverse=True)
     where = zone_of(zone)
-    offsets = [where.utcoffset(time.replace(tzinfo=where)) for time in times.tolist()]
+    offsets = [where.utcoffset(time.replace(tzinfo=where, fold=fold)) for time in times.tolist()]
     seconds = np.array([offset.total_seconds() for offset in offsets], np.int64)
     return wall - seconds.astype("m8[s]")[places.reshape(wall.shape)]
 

@@ -4,7 +4,8 @@ import csv
 import io
 import json
 import sys
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -216,6 +217,7 @@ def test_zones_come_back(capsys, form):
 WHAT = ("time", "value")
 
 
+@pytest.mark.filterwarnings("default:.*times have several offsets")  # as for users
 def test_days_by_the_clock_of_their_zone(capsys):
     polars = pytest.importorskip("polars")
     days = polars.datetime_range(
@@ -226,7 +228,79 @@ def test_days_by_the_clock_of_their_zone(capsys):
     assert run("predict m.fastrnn", capsys)[1][1] == "2024-04-19T00:00+02:00"
     write("data.csv", WHAT, zip([d.isoformat() for d in days], VALUES[:30], strict=True))
     error = run(f"train forecast data.csv {QUICK} -o m.fastrnn", capsys, 1)
+    assert "column 'time': times have several offsets, and are those of UTC; --time-zone" in error
     assert "irregular time stamps" in error  # whose clocks these are the file does not say
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+# Over the night in which clocks there are put forward.
+DAYS_THERE = [datetime(2024, 3, 20, tzinfo=BERLIN) + timedelta(days=t) for t in range(30)]
+TO_COME = ["2024-04-19T00:00+02:00", "2024-04-20T00:00+02:00"]
+
+
+@pytest.mark.parametrize("form", WAYS[:2])
+@pytest.mark.parametrize("layout", ["long", "wide"])
+@pytest.mark.parametrize("has_offset", [True, False])
+def test_days_of_a_zone_that_is_named(capsys, form, layout, has_offset):
+    stamps = [day.isoformat() for day in DAYS_THERE]
+    file = form(stamps if has_offset else [day[:19] for day in stamps], VALUES[:30], WHAT)
+    zone = "--time-zone Europe/Berlin"
+    run(f"train forecast {file} {QUICK} --layout {layout} {zone} -o m.fastrnn", capsys)
+    forecast = run("predict m.fastrnn --horizon 2", capsys)
+    assert [row[forecast[0].index("time")] for row in forecast[1:]] == TO_COME
+    assert run(f"predict m.fastrnn --horizon 2 {file} {zone}", capsys) == forecast
+    if has_offset:  # the model knows whose they are
+        assert run(f"predict m.fastrnn --horizon 2 {file}", capsys) == forecast
+        assert capsys.readouterr().err == ""
+        run(f"evaluate m.fastrnn {file}", capsys)
+    else:
+        error = run(f"predict m.fastrnn --horizon 2 {file}", capsys, 1)
+        assert "give both the zone, or neither" in error
+
+
+def test_moments_of_utc_become_days_of_a_zone(capsys):
+    polars = pytest.importorskip("polars")
+    moments = polars.Series([day.astimezone(UTC) for day in DAYS_THERE])
+    polars.DataFrame({"time": moments, "value": VALUES[:30]}).write_parquet("data.parquet")
+    train = f"train forecast data.parquet {QUICK} -o m.fastrnn"
+    assert "irregular time stamps" in run(train, capsys, 1)
+    run(f"{train} --time-zone Europe/Berlin", capsys)
+    assert [row[1] for row in run("predict m.fastrnn --horizon 2", capsys)[1:]] == TO_COME
+    assert run("predict m.fastrnn --time-zone UTC --horizon 1 data.parquet", capsys, 1)
+
+
+def test_covariates_of_a_zone_that_is_named(capsys):
+    rows = [(day.isoformat(), VALUES[t], t % 3) for t, day in enumerate(DAYS_THERE)]
+    write("data.csv", (*WHAT, "promo"), rows)
+    zone = "--time-zone Europe/Berlin"
+    options = f"{QUICK} {zone} --future-covariates promo"
+    run(f"train forecast data.csv {options} -o m.fastrnn", capsys)
+    write("later.csv", ("time", "promo"), [("2024-04-19T00:00", 1), ("2024-04-20T00:00", 0)])
+    predict = "predict m.fastrnn --horizon 2 --future later.csv"
+    assert "give both the zone, or neither" in run(predict, capsys, 1)
+    forecast = run(f"{predict} {zone}", capsys)
+    assert [row[1] for row in forecast[1:]] == TO_COME
+    write("later.csv", ("time", "promo"), [("2024-04-18T22:00Z", 1), ("2024-04-19T22:00Z", 0)])
+    assert run(predict, capsys) == forecast
+
+
+@pytest.mark.parametrize(
+    ("zone", "message"),
+    [
+        ("Europe/Berln", "argument --time-zone: the zone 'Europe/Berln' of time stamps is not"),
+        ("../Berlin", "the zone '../Berlin'"),
+    ],
+)
+def test_zones_that_are_not_known(capsys, zone, message):
+    with pytest.raises(SystemExit) as end:
+        cli.main(f"train forecast data.csv --time-zone {zone}".split())
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_zone_is_of_dates(capsys):
+    error = train(capsys, "--time-zone Europe/Berlin", stamps=np.arange(40), code=1)
+    assert "line 2, column 'time': expected a date, since there is --time-zone Europe/" in error
 
 
 @pytest.mark.parametrize("form", WAYS[:2])

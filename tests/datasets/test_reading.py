@@ -68,6 +68,18 @@ def test_times_among_the_features(write, zone):
     assert X[0].tolist() == [[3, 1], [5, 2]]
 
 
+def test_times_of_a_zone(write):
+    path = write("id,time,x\na,2024-03-30T00:00,1\na,2024-04-01T00:00,2\n")
+    X, _ = datasets.read_csv(path, features=["time"], time_zone="Europe/Berlin")
+    assert [time.isoformat() for time in X[0]["time"]] == [
+        "2024-03-30T00:00:00+01:00", "2024-04-01T00:00:00+02:00",
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="the zone 'Berlin' of time stamps is not known here"):
+        datasets.read_csv(path, time_zone="Berlin")
+    with pytest.raises(TypeError, match="time_zone must be the name of a zone, got 2"):
+        datasets.read_csv(path, time_zone=2)
+
+
 def test_labels_of_steps(write):
     text = "id,x,label\na,1,7\na,2,\nb,3,8\n"
     X, y = datasets.read_csv(write(text), per_step=True)

@@ -1,5 +1,6 @@
 """Times as files have them, and which cell is blamed."""
 
+import re
 from datetime import UTC, date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -107,6 +108,57 @@ def test_zones_stay(cells, form, zone):
     stamp_type, stamps = read_stamps(times.column, str)  # as a forecaster reads them
     assert stamp_type.zone == zone
     np.testing.assert_array_equal(stamps, times.values)
+
+
+@pytest.mark.parametrize(
+    ("cells", "times"),
+    [
+        (["2024-03-30T00:00+01:00", "2024-04-01T00:00+02:00"], "2024-03-29T23 2024-03-31T22"),
+        (["2024-03-30T00:00", "2024-04-01T00:00"], "2024-03-29T23 2024-03-31T22"),
+        (["2024-03-30", "2024-04-01"], "2024-03-29T23 2024-03-31T22"),
+        (["2024-03-30T00:00Z"], "2024-03-30T00"),
+        (["2024-10-27T02:30+02:00", "2024-10-27T02:30+01:00"], "2024-10-27T00:30 2024-10-27T01:30"),
+        (["2024-03", "2024-04"], "2024-02-29T23 2024-03-31T22"),
+        ([datetime(2024, 4, 1, tzinfo=ZoneInfo("Asia/Tokyo"))], "2024-03-31T15"),
+        ([date(2024, 4, 1)], "2024-03-31T22"),
+        (np.array(["2024-04-01"], "M8[ns]"), "2024-03-31T22"),
+    ],
+)
+def test_zones_that_are_given(cells, times):
+    read = read_times(cells, Form(time_zone="Europe/Berlin"))
+    assert read.zone == "Europe/Berlin" and not read.is_mixed
+    np.testing.assert_array_equal(read.values, np.array(times.split(), "M8[us]"))
+    assert read_stamps(read.column, str)[0].zone == "Europe/Berlin"
+
+
+def test_several_offsets_are_told():
+    cells = ["2024-03-30T00:00+01:00", "2024-04-01T00:00+02:00"]
+    assert read_times(cells, Form()).is_mixed
+    assert read_times([datetime.fromisoformat(cell) for cell in cells], Form()).is_mixed
+    assert not read_times(cells[:1] * 2, Form()).is_mixed
+    assert not read_times([cell[:16] for cell in cells], Form()).is_mixed
+
+
+@pytest.mark.parametrize(
+    ("cells", "row", "message"),
+    [
+        (["1", "2"], 0, "a date, since there is time_zone='Europe/Berlin'"),
+        (["2024-03-31T01:59", "2024-03-31T02:30"], 1, "a time that clocks of Europe/Berlin show"),
+        (["2024-10-27T01:59", "2024-10-27T02:30"], 1, "a time with its offset"),
+        (["0001-01-01"], 0, "a year from 2 to 9998, since times have a zone"),
+        (["2024-01-01", "9999-12-31"], 1, "a year from 2 to 9998, since times have a zone"),
+    ],
+)
+def test_faults_of_zones_that_are_given(cells, row, message):
+    with pytest.raises(CellError, match=re.escape(message)) as error:
+        read_times(cells, Form(time_zone="Europe/Berlin"))
+    assert error.value.row == row
+    assert read_times(cells, Form()).zone is None
+
+
+def test_years_that_no_zone_has():
+    with pytest.raises(CellError, match="a year from 2 to 9998"):
+        read_times(["0001-01-01T00:00+01:00"], Form())
 
 
 def test_names_of_zones_are_not_forgotten():

@@ -55,6 +55,15 @@ def test_names_in_capitals():
     assert list(rows.columns) == ["value", "time", "id", "state", "size"]
 
 
+def test_times_of_a_zone():
+    series = read_tsf(io.StringIO(HEADER + DATA), time_zone="Australia/Sydney")
+    assert series["time"][0].isoformat() == "1996-03-18T00:00:00+11:00"
+    hourly = HEADER.replace("daily", "hourly") + "T1:1996-03-31 01-00-00:NSW:2:1,2,3\n"
+    words = "line 13, step 2, column 'time': expected a time with its offset, got .*, which clocks"
+    with pytest.raises(ValueError, match=words):
+        read_tsf(io.StringIO(hourly), time_zone="Australia/Sydney")
+
+
 def test_as_a_forecaster_takes_them():
     series = read_tsf(io.StringIO(HEADER + DATA))
     assert list(series) == ["id", "time", "value", "state", "size"]

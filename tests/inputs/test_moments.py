@@ -71,6 +71,15 @@ def test_offsets_are_zones():
         assert zone_of(name).utcoffset(moment) == timedelta(hours=2)
 
 
+@pytest.mark.parametrize("name", ["", "Europe", "Europe/Berln", "/etc/passwd", "x\0", "+24:00"])
+def test_zones_that_are_not_known(monkeypatch, name):
+    with pytest.raises(ValueError, match=r"of time stamps is not known here$"):
+        zone_of(name)
+    monkeypatch.setattr("fastrnn.inputs.stamps.available_timezones", set)  # as without tzdata
+    with pytest.raises(ValueError, match=r"is not known here, nor any other: pip install tzdata$"):
+        zone_of(name)
+
+
 def test_times_of_sequences_have_a_zone_or_none():
     noon = datetime(2024, 1, 1, 12)
     hour = timedelta(hours=1)
