@@ -14,10 +14,14 @@ import numpy as np
 
 from fastrnn.inputs.arrays import NUMERIC, REAL, is_missing
 from fastrnn.inputs.containers import is_a
-from fastrnn.inputs.stamps import as_moments
+from fastrnn.inputs.stamps import DURATIONS, as_moments, read_stamps
 
 _CATEGORICAL = re.compile(r"(category|categorical|enum|(large_)?str(ing)?|utf8)\b", re.IGNORECASE)
 _POLARS_NUMBERS = re.compile("(U?Int|Float|Boolean)")
+NAIVE, ZONED, DURATION = "a date without zone", "a date with a zone", "a duration"
+KINDS_OF_TIME = (NAIVE, ZONED, DURATION)
+"""What a column of times may have."""
+
 UNKNOWN, MISSING = -1, -2
 """The numbers of a value that fit has not seen, and of one that is missing."""
 
@@ -151,6 +155,17 @@ def column_times(frame, j):
         return None
     start = np.datetime64(0, "s") if array.dtype.kind == "M" else np.timedelta64(0, "s")
     return (array - start) / np.timedelta64(1, "s")
+
+
+def kind_of_times(frame, j):
+    """Return the number among `KINDS_OF_TIME` of what a column of times has, none of them missing.
+
+    It is one for all, as `column_times` checks.
+    """
+    kind, _ = read_stamps(column_of(frame, j), str, stamp_type_of(frame, j))
+    if kind.kind == DURATIONS:
+        return KINDS_OF_TIME.index(DURATION)
+    return KINDS_OF_TIME.index(NAIVE if kind.zone is None else ZONED)
 
 
 def _check_zones(moments, name):

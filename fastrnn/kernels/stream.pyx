@@ -88,6 +88,7 @@ cdef class StreamKernel:
     cdef:
         Plan plan
         bint is_double         # type of the network's numbers
+        bint reads_arrays      # an array need not be converted first
         bint result_is_double
         bint takes_id          # a single column of ids, of a single stream
         bint gives_number      # a result without any axis is a float
@@ -124,6 +125,7 @@ cdef class StreamKernel:
             Cell cell
         self.steps, self.state, self.kept = steps, state, [snapshot]
         self.is_double = snapshot.dtype.itemsize == sizeof(double)
+        self.reads_arrays = not snapshot.gaps.is_date  # which plain numbers are not
         p.n_streams, p.width = n_streams, snapshot.width
         p.n_numbers, p.is_plain = len(snapshot.sources), snapshot.is_plain
         p.sources = <const int64_t*>self.address(snapshot.sources)
@@ -363,7 +365,7 @@ cdef class StreamKernel:
                 given.row_stride = given.column_stride = 0
                 given.lacks_axis = True
             else:
-                is_open = self.open_input(x, &view, &given)
+                is_open = self.reads_arrays and self.open_input(x, &view, &given)
                 if not is_open:
                     x = self.steps.convert(x)
                     is_open = self.open_input(x, &view, &given)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fastrnn.inputs.frames import KINDS_OF_TIME
 from fastrnn.inputs.missing import NO_GAPS, Gaps
 from fastrnn.inputs.scaling import LOGS, needs_positive
 from fastrnn.inputs.tokens import Spelling
@@ -269,6 +270,8 @@ class Snapshot:
             state["seen"] = np.tile(np.array(self.gaps.mean, np.float64), (n_streams, 1))
         if self.gaps.time is not None:
             state["time"] = np.zeros(n_streams)
+        if self.gaps.is_date:
+            state["kind_of_time"] = np.zeros(n_streams, np.uint8)
         if self.decay:
             state["since"] = np.zeros((n_streams, self.n_values))
         for name, rows in self.start.items():
@@ -287,7 +290,7 @@ class Snapshot:
         window = max((stage.kernel * stage.input_size for stage in self.stages), default=0)
         saved = {}
         if self.stages:
-            others = {"n_steps", *(f"recent_{k}" for k in range(len(self.stages)))}
+            others = {"n_steps", "kind_of_time", *(f"recent_{k}" for k in range(len(self.stages)))}
             state = self.new_state(rows)
             saved = {name: array for name, array in state.items() if name not in others}
         return {
@@ -419,7 +422,8 @@ def checked_state(name, value, own):
     if not np.can_cast(array.dtype, own.dtype, "same_kind"):
         raise TypeError(f"{name} of state has dtype {array.dtype}, expected {own.dtype}")
     is_count = own.dtype.kind == "i"
-    if is_count and not ((array >= 0) & (array <= MAX_STEPS)).all():
+    most = MAX_STEPS if is_count else len(KINDS_OF_TIME) - 1
+    if own.dtype.kind in "iu" and not ((array >= 0) & (array <= most)).all():
         raise ValueError(f"{name} of state has numbers that no step leaves behind")
     with np.errstate(over="ignore"):
         array = array.astype(own.dtype, order="C")

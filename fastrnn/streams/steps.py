@@ -6,10 +6,22 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from fastrnn.inputs.arrays import kernel_array, with_nan
+from fastrnn.inputs.arrays import is_missing, kernel_array, with_nan
 from fastrnn.inputs.containers import is_a, open_container
-from fastrnn.inputs.frames import column_times, is_frame
+from fastrnn.inputs.frames import (
+    DURATION,
+    KINDS_OF_TIME,
+    NAIVE,
+    ZONED,
+    column_times,
+    column_values,
+    is_frame,
+    kind_of_times,
+    names_of,
+    places_of,
+)
 from fastrnn.inputs.sequences import as_sequences
+from fastrnn.inputs.stamps import DATES, StampType, show
 from fastrnn.kernels.stream import MAX_STEPS
 
 
@@ -25,9 +37,14 @@ class Steps:
         x = open_container(x, "x", "numbers")
         row = _row_by_name(x)
         if row is not None:
-            x = _of_frame(row, reading)[0]
+            x = self._of_frame(row)[0]
         elif is_frame(x):
-            x = _of_frame(x, reading)
+            x = self._of_frame(x)
+        elif reading.gaps.is_date:
+            raise TypeError(
+                f"x is of type {type(x).__name__}, expected a data frame or a dict, with a date "
+                f"for feature {reading.gaps.time}, the time"
+            )
         if reading.tokens is not None:
             x = _ids_of_tokens(x, reading)
         if np.ma.is_masked(x) and not reading.gaps.allows:
@@ -51,6 +68,45 @@ class Steps:
         if array.shape not in shapes:
             raise ValueError(f"x has shape {array.shape}, expected {expected}")
         return kernel_array(array, np.int64 if array.dtype.kind in "ib" else np.float64)
+
+    def _of_frame(self, frame):
+        """The rows of a data frame as an array, categories as ids."""
+        reading = self._snapshot.reading
+        if reading.columns is None:
+            raise TypeError("x is a data frame, expected an array")
+        gaps = reading.gaps
+        dates = _read_dates(frame, reading) if gaps.is_date else None
+        sequences = as_sequences(
+            [frame], columns=reading.columns, allow_nan=gaps.allows, time_feature=gaps.time
+        )
+        rows = np.empty((len(sequences.values), reading.width))
+        rows[:, reading.sources[: sequences.n_features]] = sequences.values
+        if sequences.ids is not None:
+            missing = sequences.ids == reading.n_ids
+            rows[:, list(reading.id_sources)] = np.where(missing, np.nan, sequences.ids)
+        if gaps.time is not None:
+            gaps.check_kind(sequences.times)
+            rows[:, gaps.time] = sequences.times.numbers
+        if dates is not None:  # which sequences count from their first on
+            rows[:, gaps.time], kind = dates
+            if len(rows) == self.n_streams:
+                self._check_kind_of_times(kind)
+        return rows
+
+    def _check_kind_of_times(self, kind):
+        """Check that times are what they were at the steps before: with a zone, or durations."""
+        kinds, has_begun = self._state["kind_of_time"], self._state["n_steps"] > 0
+        wrong = np.flatnonzero(has_begun & (kinds != kind))
+        if wrong.size:
+            n = int(wrong[0])
+            stream = f"stream {n}, " if self.n_streams > 1 else ""
+            here, before = KINDS_OF_TIME[kind], KINDS_OF_TIME[kinds[n]]
+            advice = "" if DURATION in (here, before) else ": give all of them the zone, or none"
+            raise ValueError(
+                f"{stream}feature {self._snapshot.gaps.time} of x, the time, is {here}, but that "
+                f"of the step before is {before}{advice}"
+            )
+        kinds[:] = kind
 
     def _expected(self):
         """Say which shapes a step may have."""
@@ -79,8 +135,16 @@ class Steps:
             return None
         before = self._state["time"][n]
         if value < before:
-            return f"the time {value:.15g}, expected one not before {before:.15g}, that of the last"
+            shown, last = self._show_time(n, value), self._show_time(n, before)
+            return f"the time {shown}, expected one not before {last}, that of the last"
         return None
+
+    def _show_time(self, n, time):
+        kind = KINDS_OF_TIME[self._state["kind_of_time"][n]] if self._snapshot.gaps.is_date else ""
+        if kind not in (NAIVE, ZONED):
+            return f"{time:.15g}"
+        stamp_type = StampType(DATES, "us", "UTC" if kind == ZONED else None)
+        return show(np.datetime64(round(time * 1e6), "us"), stamp_type)
 
     def unsuitable(self, out, shape):
         """Return the error that says why an array cannot take the answer."""
@@ -100,30 +164,39 @@ def _row_by_name(x):
         x = x.to_dict()
     if not isinstance(x, Mapping) or is_frame(x):
         return None
-    row = {name: np.empty(1, object if isinstance(v, str) else None) for name, v in x.items()}
-    for name, array in row.items():
-        array[0] = x[name]
-    return row
+    return {name: _column_of(value) for name, value in x.items()}
 
 
-def _of_frame(frame, reading):
-    """The rows of a data frame as an array, categories as ids."""
-    if reading.columns is None:
-        raise TypeError("x is a data frame, expected an array")
-    gaps = reading.gaps
-    sequences = as_sequences(
-        [frame], columns=reading.columns, allow_nan=gaps.allows, time_feature=gaps.time
+def _column_of(value):
+    """A column of one row: a number as such, whatever else as an object."""
+    column = np.empty(1, object)
+    column[0] = value
+    if value is None or isinstance(value, str | np.datetime64 | np.timedelta64):
+        return column  # numpy would make numbers of some
+    try:
+        return column.astype(np.float64)
+    except (TypeError, ValueError):
+        return column
+
+
+def _read_dates(frame, reading):
+    """The dates of a data frame in seconds, and their kind; None if it has no such column."""
+    time, names = reading.gaps.time, reading.columns.names
+    there = names_of(frame)
+    j = (
+        places_of(frame, None)[time : time + 1]
+        if names is None
+        else [k for k, name in enumerate(there) if name == names[time]]
     )
-    rows = np.empty((len(sequences.values), reading.width))
-    rows[:, reading.sources[: sequences.n_features]] = sequences.values
-    if sequences.ids is not None:
-        missing = sequences.ids == reading.n_ids
-        rows[:, list(reading.id_sources)] = np.where(missing, np.nan, sequences.ids)
-    if gaps.time is not None:
-        gaps.check_kind(sequences.times)
-        numbers = column_times(frame, gaps.time) if gaps.is_date else sequences.times.numbers
-        rows[:, gaps.time] = numbers
-    return rows
+    if not j:
+        return None
+    seconds, place = column_times(frame, j[0]), f"feature {time} of x, the time,"
+    values = column_values(frame, j[0])
+    if any(map(is_missing, values)):
+        raise ValueError(f"{place} is missing, expected a date")
+    if seconds is None:
+        raise TypeError(f"{place} is {values[0]!r}, expected a date as in fit")
+    return seconds, kind_of_times(frame, j[0])
 
 
 def _ids_of_tokens(x, reading):

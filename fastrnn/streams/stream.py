@@ -82,10 +82,11 @@ class Stream(StreamKernel):
         "max" is, and "weighted" their sum with weights relative to that of the largest "score"
         where "attention" is, "weight" the sum of these; "last" is a forecaster's last observed
         value, scaled. With ``missing`` other than "error", "seen" are the last numbers that were
-        not missing, scaled, and with `time_feature`, "time" is that of the last step; with "decay",
-        "since" is how long numbers have been missing, in mean steps. With `stride` or `conv`,
-        "recent_0", ... are the last rows that each of these reads, and all else is of rows that no
-        later step can change.
+        not missing, scaled, and with `time_feature`, "time" is that of the last step, of dates in
+        seconds, where "kind_of_time" is 0 without zone, 1 with one, and 2 for durations; with
+        "decay", "since" is how long numbers have been missing, in mean steps. With `stride` or
+        `conv`, "recent_0", ... are the last rows that each of these reads, and all else is of rows
+        that no later step can change.
         """
         return copy_of_state(self)
 
