@@ -15,8 +15,9 @@ import pytest
 
 from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNRegressor, RNNTagger
 
-PLAIN = {"dropout": 0.0, "learning_rate": "constant"}
-"""Training whose course can be told: without noise, and without an end that is known beforehand."""
+PLAIN = {"dropout": 0.0, "learning_rate": "constant", "bidirectional": False}
+"""Training whose course can be told, without noise and without an end that is known beforehand, of
+models that have streams."""
 SMALL = {"hidden_layer_sizes": 5, "max_iter": 3, "random_state": 0, **PLAIN}
 LONG = "the quick brown fox jumps over the lazy dog; " * 8
 TEXTS = ["to be or not to be", "that is the question", "to sleep", "to dream to be", "is it"]

@@ -60,7 +60,7 @@ TASKS = {
     ),
     "tag": (
         "a label for each step",
-        "fastrnn train tag sentences.csv --features word --label part_of_speech --bidirectional",
+        "fastrnn train tag sentences.csv --features word --label part_of_speech",
         {
             "train": f"{_SEQUENCES} label",
             "predict": f"{_SEQUENCES} proba follow",

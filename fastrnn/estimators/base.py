@@ -30,6 +30,7 @@ from fastrnn.estimators.validation import ValidationData
 from fastrnn.inspection import gradient_flow, loss_gradient, output_gradient, own_weights
 from fastrnn.streams import Stream
 from fastrnn.streams.snapshot import Snapshot
+from fastrnn.training.budget import ONE_ANSWER, Budget
 
 ESTIMATORS: dict[str, type] = {}
 """The classes of estimators that files have a word for, by that word: each enters itself."""
@@ -92,6 +93,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
     kind: ClassVar[str | None] = None  # in files; only for classes of fastrnn's own
     reader_class: ClassVar[type] = SequenceReader
     task_class: ClassVar[type]
+    budget: ClassVar[Budget] = ONE_ANSWER  # what "auto" spends
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -312,7 +314,8 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         TypeError
             If `n_streams` is no whole number.
         ValueError
-            If `n_streams` is below 1, or the model reads sequences in both directions.
+            If `n_streams` is below 1, or the model reads sequences in both directions, as a tagger
+            does by default.
         """
         self.check_fitted()
         network = copy.deepcopy(self.network_)

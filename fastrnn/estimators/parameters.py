@@ -14,7 +14,7 @@ from types import MappingProxyType
 import numpy as np
 
 from fastrnn.network.cells import CELLS
-from fastrnn.training.budget import ITERATIONS, usual_course
+from fastrnn.training.budget import ITERATIONS
 
 WIDEST_TABLE = 64
 """Numbers in the vector of an id, at most, where nobody says how many. On a treebank's words and
@@ -74,7 +74,7 @@ def plain_values(estimator, names):
 def batch_size(estimator, n):
     """How many sequences make a minibatch, of n that have a weight."""
     size = in_effect(estimator, "batch_size")
-    return usual_course(n)[0] if size == "auto" else size
+    return estimator.budget.course(n)[0] if size == "auto" else size
 
 
 def max_iter(estimator, n):
@@ -82,7 +82,7 @@ def max_iter(estimator, n):
     most = in_effect(estimator, "max_iter")
     if most != "auto":
         return most
-    return ITERATIONS if estimator.solver == "lbfgs" else usual_course(n)[1]
+    return ITERATIONS if estimator.solver == "lbfgs" else estimator.budget.course(n)[1]
 
 
 def cell_options(estimator):

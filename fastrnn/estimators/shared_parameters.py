@@ -30,16 +30,8 @@ from fastrnn.estimators.values import (
     words,
 )
 from fastrnn.network.cells import CELLS
-from fastrnn.training.budget import (
-    BUDGET,
-    FEWEST_EPOCHS,
-    ITERATIONS,
-    MOST_EPOCHS,
-    SMALL_BATCH,
-    STEPS_OF_EPOCH,
-)
+from fastrnn.training.budget import ITERATIONS, ONE_ANSWER
 from fastrnn.training.solvers import SCHEDULES, SOLVERS
-from fastrnn.training.state import USUAL_BATCH_SIZE
 
 STOCHASTIC = tuple(SOLVERS)
 """The solvers that step after every minibatch."""
@@ -66,6 +58,25 @@ def option_of_cells(name, help) -> Any:
     help = textwrap.fill(" ".join(help.replace("{cells}", listed).split()), 92)
     stays = () if option.choices else ("finite",)
     return parameter(values, option.default, help, used_by=("cell", tuple(options)), stays=stays)
+
+
+def help_of_batch_size(budget):
+    """What "auto" is of `batch_size`."""
+    small = budget.small_batch
+    return f"""
+        Number of sequences in a minibatch; all of them if there are fewer. "auto" is {small}; of
+        more than {small * budget.steps_of_epoch} sequences as many as make {budget.steps_of_epoch}
+        steps in an epoch, but at most {budget.large_batch}.
+        """
+
+
+def help_of_max_iter(budget):
+    """What "auto" is of `max_iter`."""
+    return f"""
+        Largest number of epochs (with "lbfgs", of iterations). "auto" is as many as read about
+        {budget.n_sequences} sequences, but at least {budget.fewest_epochs} and at most
+        {budget.most_epochs}; with "lbfgs" {ITERATIONS}.
+        """
 
 
 @dataclass(eq=False, repr=False)
@@ -182,11 +193,7 @@ class SharedParameters:
     batch_size: int | str = parameter(
         COUNT_OR_AUTO,
         "auto",
-        f"""
-        Number of sequences in a minibatch; all of them if there are fewer. "auto" is {SMALL_BATCH};
-        of more than {SMALL_BATCH * STEPS_OF_EPOCH} sequences as many as make {STEPS_OF_EPOCH} steps
-        in an epoch, but at most {USUAL_BATCH_SIZE}.
-        """,
+        help_of_batch_size(ONE_ANSWER),
         used_by=BY_MINIBATCHES,
     )
     learning_rate: str = parameter(
@@ -221,11 +228,7 @@ class SharedParameters:
     max_iter: int | str = parameter(
         COUNT_OR_AUTO,
         200,
-        f"""
-        Largest number of epochs (with "lbfgs", of iterations). "auto" is as many as read about
-        {BUDGET} sequences, but at least {FEWEST_EPOCHS} and at most {MOST_EPOCHS}; with "lbfgs"
-        {ITERATIONS}.
-        """,
+        help_of_max_iter(ONE_ANSWER),
         is_free=True,
     )
     shuffle: bool = parameter(

@@ -17,22 +17,22 @@ from fastrnn.estimators.predicting import outputs, read
 from fastrnn.estimators.task_parameters import (
     ClassParameters,
     LongSequenceParameters,
-    SequenceDefaults,
     SequenceParameters,
+    StepDefaults,
 )
 from fastrnn.inputs.steps import split_steps
+from fastrnn.training.budget import EVERY_STEP
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class RNNTagger(
-    ClassParameters, SequenceParameters, LongSequenceParameters, SequenceDefaults, RNNBase
-):
+class RNNTagger(ClassParameters, SequenceParameters, LongSequenceParameters, StepDefaults, RNNBase):
     r"""Label every step of sequences with a recurrent network.
 
     A network of recurrent layers reads each sequence; a softmax layer on its states gives at every
     step the probability of each class. It is trained to minimize the log-loss plus an L2 penalty.
-    Where the label of a step depends on what comes after it, set ``bidirectional=True``. Sequences
-    may have unequal lengths; nothing is padded.
+    By default the network reads in both directions: where the label of a step may not depend on
+    what comes after it, as in a stream, set ``bidirectional=False``. Sequences may have unequal
+    lengths; nothing is padded.
 
     In `fit`, `y` is a list with an array of labels for each sequence, of strings or whole numbers.
     Steps can be left out of loss and score in two ways: by a label that is missing (None, NaN,
@@ -69,9 +69,8 @@ class RNNTagger(
     >>> rng = np.random.default_rng(0)
     >>> X = [rng.normal(size=(rng.integers(5, 20), 1)) for _ in range(300)]
     >>> y = [np.where(x.cumsum() > 0, "above", "below") for x in X]
-    >>> tagger = RNNTagger(16, cell="gru", learning_rate="cosine", learning_rate_init=0.02,
-    ...                    batch_size=20, max_iter=10, random_state=0)
-    >>> tagger.fit(X[:200], y[:200]).score(X[200:], y[200:]) > 0.9
+    >>> tagger = RNNTagger(random_state=0).fit(X[:200], y[:200])
+    >>> tagger.score(X[200:], y[200:]) > 0.9
     True
     >>> tagger.predict([[[3], [-1], [-4]], [[-2]]])[0]
     array(['above', 'above', 'below'], dtype='<U5')
@@ -79,6 +78,7 @@ class RNNTagger(
 
     kind = "tagger"
     task_class = StepClassTask
+    budget = EVERY_STEP
 
     @available_if(steps_by_minibatches)
     def partial_fit(self, X, y, classes=None, sample_weight=None):

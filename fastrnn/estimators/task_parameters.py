@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastrnn.estimators.long_sequences import SHORT, STEPS_LEFT, WIDTH, convolutions
-from fastrnn.estimators.shared_parameters import BY_MINIBATCHES, STOCHASTIC, SharedParameters
+from fastrnn.estimators.shared_parameters import (
+    BY_MINIBATCHES,
+    STOCHASTIC,
+    SharedParameters,
+    help_of_batch_size,
+    help_of_max_iter,
+)
 from fastrnn.estimators.values import (
     CLASS_WEIGHTS,
     COLUMN,
@@ -32,6 +38,7 @@ from fastrnn.inputs.column_scaling import METHODS
 from fastrnn.inputs.missing import KINDS
 from fastrnn.inputs.padding import PADDINGS
 from fastrnn.inputs.scaling import LOG1P
+from fastrnn.training.budget import EVERY_STEP
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -43,6 +50,28 @@ class SequenceDefaults:
     learning_rate: str = with_default(SharedParameters, "learning_rate", "cosine")
     learning_rate_init: float = with_default(SharedParameters, "learning_rate_init", 0.002)
     max_iter: int | str = with_default(SharedParameters, "max_iter", "auto")
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class StepDefaults(SequenceDefaults):
+    """What learns best where every step has an answer, chosen by `bench/hebrew.py --folds`."""
+
+    bidirectional: bool = with_default(
+        SharedParameters,
+        "bidirectional",
+        True,
+        """
+        Whether every layer also reads the sequence from its end to its start. With False the answer
+        of a step depends on nothing after it: for a `stream`, and where an answer is a later value.
+        """,
+    )
+    learning_rate_init: float = with_default(SharedParameters, "learning_rate_init", 0.02)
+    batch_size: int | str = with_default(
+        SharedParameters, "batch_size", "auto", help_of_batch_size(EVERY_STEP)
+    )
+    max_iter: int | str = with_default(
+        SharedParameters, "max_iter", "auto", help_of_max_iter(EVERY_STEP)
+    )
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

@@ -256,8 +256,9 @@ def parameter(values, default, help, used_by=None, is_free=False, stays=()) -> A
     return field(default=default, metadata={"parameter": record})
 
 
-def with_default(table, name, default) -> Any:
-    """The parameter of a table with another default."""
+def with_default(table, name, default, help=None) -> Any:
+    """The parameter of a table with another default, and with another help if there is one."""
     (of_table,) = [own for own in fields(table) if own.name == name]
     record = replace(of_table.metadata["parameter"], default=default)
+    record = record if help is None else replace(record, help=help)
     return field(default=default, metadata={"parameter": record})

@@ -167,7 +167,8 @@ def read_list(weights, estimator, *, bidirectional, reset_after, activation):
     arrays = [as_weight(f"array {place} of the list", w) for place, w in enumerate(weights)]
     n_tables, n_directions = [0], [1, 2]
     if estimator is not None:
-        bidirectional = estimator.bidirectional or bidirectional
+        if estimator.bidirectional != type(estimator).bidirectional:  # a default says nothing
+            bidirectional = estimator.bidirectional
         n_tables = [0, 1] if estimator.categorical_features is None else range(len(arrays))
     if bidirectional is not None:
         n_directions = [1 + bool(bidirectional)]

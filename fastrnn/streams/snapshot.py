@@ -151,7 +151,8 @@ class Snapshot:
         if not network.one_way:
             raise ValueError(
                 "a stream reads forward, but the model was fitted with bidirectional=True: its "
-                "second direction begins at the end of a sequence, which is not known yet"
+                "second direction begins at the end of a sequence, which is not known yet. Fit "
+                "with bidirectional=False"
             )
         if network.head.link is None:
             raise ValueError(f"there is no stream of the head {network.head.kind!r}")

@@ -1,31 +1,41 @@
 """How long to train where nobody says it, by how much there is to learn from."""
 
 import math
+from dataclasses import dataclass
 
 from fastrnn.training.state import USUAL_BATCH_SIZE
-
-SMALL_BATCH = 16
-"""Sequences in a minibatch of small data. With 16 and epochs enough, of eight real sets 0.88 were
-right in the mean, 0.85 with 200: of 200 sequences or fewer that is one step in an epoch."""
-
-STEPS_OF_EPOCH = 64
-"""Steps in an epoch from which on minibatches grow with the data, instead of the number of steps:
-larger ones make better use of a processor."""
-
-BUDGET = 20_000
-"""Sequences that are read in a training, each as often as it is, if the number of epochs allows:
-1250 small minibatches."""
-
-FEWEST_EPOCHS, MOST_EPOCHS = 20, 200
-"""Epochs of large and of tiny data. These and the budget are what the sets to choose on of
-bench/defaults.py ask for, in cross-validation on their training parts."""
 
 ITERATIONS = 200
 """Iterations of "lbfgs", each of which reads all sequences once or more."""
 
 
-def usual_course(n):
-    """Sequences in a minibatch, and epochs, for so many sequences that have a weight."""
-    n = max(1, n)
-    batch_size = min(max(SMALL_BATCH, math.ceil(n / STEPS_OF_EPOCH)), USUAL_BATCH_SIZE)
-    return batch_size, min(max(FEWEST_EPOCHS, BUDGET // n), MOST_EPOCHS)
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """What a training may take, and how it is spent.
+
+    Minibatches of little data are small, so that there are many; with more data they grow, so that
+    an epoch has no more than `steps_of_epoch` of them: larger ones make better use of a processor.
+    """
+
+    n_sequences: int  # that are read, each as often as it is, if the number of epochs allows
+    small_batch: int = 16
+    steps_of_epoch: int = 64
+    large_batch: int = USUAL_BATCH_SIZE
+    fewest_epochs: int  # of large data
+    most_epochs: int  # of tiny data
+
+    def course(self, n):
+        """Sequences in a minibatch, and epochs, for so many sequences that have a weight."""
+        n = max(1, n)
+        batch_size = max(self.small_batch, math.ceil(n / self.steps_of_epoch))
+        epochs = max(self.fewest_epochs, self.n_sequences // n)
+        return min(batch_size, self.large_batch), min(epochs, self.most_epochs)
+
+
+ONE_ANSWER = Budget(n_sequences=20_000, fewest_epochs=20, most_epochs=200)
+"""Where each sequence has one answer. It is what the sets to choose on of bench/defaults.py ask
+for, in cross-validation on their training parts."""
+
+EVERY_STEP = Budget(n_sequences=10_000, large_batch=32, fewest_epochs=6, most_epochs=50)
+"""Where each step has an answer, so that a minibatch teaches more. Words of a treebank, in
+cross-validation on its training part, and small problems of numbers and ids ask for it."""

@@ -127,7 +127,7 @@ def look_at_language_model(model, _):
     }
 
 
-FITTED = {"max_iter": 2, "random_state": 0, "cell": "gru", "batch_size": 3}
+FITTED = {"max_iter": 2, "random_state": 0, "cell": "gru", "batch_size": 3, "bidirectional": False}
 MODELS = {
     RNNClassifier: ({"class_weight": {"a": 2.0}}, (X, LABELS), LABELS, look_at_sequences),
     RNNRegressor: ({}, (X, NUMBERS), NUMBERS, look_at_sequences),

@@ -45,7 +45,7 @@ OF_SEQUENCES = {
 OTHER_DEFAULTS = {
     RNNClassifier: {**OF_SEQUENCES, "pooling": "max"},
     RNNRegressor: {**OF_SEQUENCES, "pooling": "max"},
-    RNNTagger: OF_SEQUENCES,
+    RNNTagger: {**OF_SEQUENCES, "bidirectional": True, "learning_rate_init": 0.02},
     RNNLanguageModel: {"bptt_steps": 35, "batch_size": 32},
 }
 

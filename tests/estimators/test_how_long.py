@@ -1,27 +1,31 @@
 """How long training goes on: what "auto" stands for, and who is told."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from contract import CASES, LONG, label_sequences, same
 
 import fastrnn
-from fastrnn import RNNClassifier, RNNLanguageModel, cli
+from fastrnn import RNNClassifier, RNNLanguageModel, RNNTagger, cli
 from fastrnn.estimators import fitting
-from fastrnn.training import budget
+from fastrnn.estimators.base import RNNBase
+from fastrnn.training.budget import ITERATIONS, Budget
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 
 X, LABELS = label_sequences(40)
 
 
+LITTLE = Budget(n_sequences=120, small_batch=2, steps_of_epoch=8, fewest_epochs=2, most_epochs=5)
+"""Spent in no time: of n sequences, n // 8 in a minibatch, 120 // n epochs."""
+
+
 @pytest.fixture(autouse=True)
 def little(monkeypatch):
-    """A budget that is spent in no time: of n sequences, n // 8 in a minibatch, 120 // n epochs."""
-    changes = {"SMALL_BATCH": 2, "STEPS_OF_EPOCH": 8, "BUDGET": 120}
-    for name, value in {**changes, "FEWEST_EPOCHS": 2, "MOST_EPOCHS": 5}.items():
-        monkeypatch.setattr(budget, name, value)
+    monkeypatch.setattr(RNNBase, "budget", LITTLE)
+    monkeypatch.setattr(RNNTagger, "budget", replace(LITTLE, n_sequences=60, large_batch=3))
 
 
 @pytest.fixture
@@ -62,7 +66,7 @@ def test_sequences_of_weight_zero_do_not_count():
 )
 def test_every_estimator_takes_auto(case, given):
     model = case.fit(max_iter="auto", batch_size="auto", learning_rate="cosine")
-    size, epochs = budget.usual_course(model.t_ // model.n_iter_)
+    size, epochs = case.estimator.budget.course(model.t_ // model.n_iter_)
     assert (given[0].batch_size, given[0].max_iter) == (size, epochs)
     assert model.n_iter_ == len(model.loss_curve_) == epochs
 
@@ -80,7 +84,7 @@ def test_windows_of_one_long_text_count(given):
 
 def test_lbfgs_has_its_own():
     model = small(solver="lbfgs")
-    assert fitting.settings_of(model, 40).max_iter == budget.ITERATIONS == 200
+    assert fitting.settings_of(model, 40).max_iter == ITERATIONS == 200
 
 
 def test_warm_start_goes_by_the_new_data():
@@ -123,7 +127,7 @@ def test_checkpoints_record_what_auto_stood_for(tmp_path, monkeypatch):
     assert same(small().fit(X, LABELS, checkpoint=path, resume=True), expected)
     as_said = small(max_iter=3, batch_size=5).fit(X, LABELS, checkpoint=path, resume=True)
     assert same(as_said, expected)
-    monkeypatch.setattr(budget, "STEPS_OF_EPOCH", 4)
+    monkeypatch.setattr(RNNBase, "budget", replace(LITTLE, steps_of_epoch=4))
     with pytest.raises(ValueError, match="batch_size was 5 and is 10 now"):
         small().fit(X, LABELS, checkpoint=path, resume=True)
 

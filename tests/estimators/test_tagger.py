@@ -23,6 +23,7 @@ def small(**params):
         **{
             **PLAIN,
             "scaling": None,
+            "learning_rate_init": 0.002,
             "hidden_layer_sizes": 6,
             "max_iter": 3,
             "random_state": 0,

@@ -147,7 +147,8 @@ def test_weights_from_elsewhere_read_numbers_as_they_are():
 def test_other_estimators(estimator, tmp_path, compiler):
     _, X = make("numbers")
     y = [np.arange(len(x)) % 2 for x in X] if estimator is RNNTagger else np.arange(6.0)
-    model = estimator(4, scaling="minmax", max_iter=1, random_state=0).fit(X, y)
+    params = {"scaling": "minmax", "max_iter": 1, "random_state": 0}
+    model = estimator(4, bidirectional=False, **params).fit(X, y)
     compiled = Compiled(model, tmp_path, compiler)
     for x in X:
         said = compiled.run(x, every_step=estimator is RNNTagger)

@@ -253,7 +253,8 @@ def test_a_refused_step_moves_no_stream():
     ],
 )
 def test_ids_that_are_refused(x, error, message):
-    model = RNNTagger(4, embedding_dim=2, max_iter=1, random_state=0)
+    params = {"embedding_dim": 2, "max_iter": 1, "random_state": 0}
+    model = RNNTagger(4, bidirectional=False, **params)
     stream = model.fit([[0, 1, 2, 3, 4]] * 2, [[0, 1, 0, 1, 0]] * 2).stream()
     with pytest.raises(error, match=message):
         stream.step(x)

@@ -4,16 +4,10 @@ import math
 
 import pytest
 
-from fastrnn.training import budget
-from fastrnn.training.budget import usual_course
+from fastrnn.training.budget import EVERY_STEP, ONE_ANSWER, Budget
 
-
-@pytest.fixture(autouse=True)
-def numbers(monkeypatch):
-    """Numbers of these tests' own: those of the rule are a choice, and may change."""
-    chosen = {"SMALL_BATCH": 16, "STEPS_OF_EPOCH": 64, "BUDGET": 48_000}
-    for name, value in {**chosen, "FEWEST_EPOCHS": 15, "MOST_EPOCHS": 200}.items():
-        monkeypatch.setattr(budget, name, value)
+# Numbers of these tests' own: those of the rule are a choice, and may change.
+BUDGET = Budget(n_sequences=48_000, fewest_epochs=15, most_epochs=200)
 
 
 @pytest.mark.parametrize(
@@ -29,17 +23,18 @@ def numbers(monkeypatch):
     ],
 )
 def test_course_by_the_number_of_sequences(n, batch_size, epochs):
-    assert usual_course(n) == (batch_size, epochs)
+    assert BUDGET.course(n) == (batch_size, epochs)
 
 
-def test_more_sequences_never_make_smaller_minibatches_or_more_epochs():
-    courses = [usual_course(n) for n in range(1, 20_000, 7)]
+@pytest.mark.parametrize("budget", [ONE_ANSWER, EVERY_STEP])
+def test_more_sequences_never_make_smaller_minibatches_or_more_epochs(budget):
+    courses = [budget.course(n) for n in range(1, 20_000, 7)]
     sizes, epochs = zip(*courses, strict=True)
     assert list(sizes) == sorted(sizes)
     assert list(epochs) == sorted(epochs, reverse=True)
     for n, (size, _) in zip(range(1, 20_000, 7), courses, strict=True):
-        assert math.ceil(n / size) <= 64 or size == 200
+        assert math.ceil(n / size) <= budget.steps_of_epoch or size == budget.large_batch
 
 
 def test_no_sequences_are_refused_elsewhere():
-    assert usual_course(0) == usual_course(1)
+    assert BUDGET.course(0) == BUDGET.course(1)
