@@ -12,6 +12,7 @@ from numbers import Integral
 import numpy as np
 
 from fastrnn.bridge import watch_fit
+from fastrnn.estimators.augmenting import augmentation_of
 from fastrnn.estimators.long_sequences import front_of
 from fastrnn.estimators.needs import needed_to_train, refuse_to_train
 from fastrnn.estimators.parameters import (
@@ -83,7 +84,8 @@ def fit(estimator, X, y, sample_weight, validation, file, shown=None):
     with watch_fit(estimator, shown, y, sample_weight, fitted_so_far, most) as watch:
         history = train(
             network, sequences, lessons.values, lessons.weight, settings, state,
-            windows=task.window(estimator.bptt_steps), validate=scored and validate,
+            windows=task.window(estimator.bptt_steps),
+            vary=augmentation_of(estimator, reader, sequences), validate=scored and validate,
             watch=watch, begun=begun, keep=file and file.keep, constant_loss=constant_loss,
         )  # fmt: skip
         keep(estimator, reader, task, network, state)
@@ -119,6 +121,7 @@ def fit_one_epoch(estimator, X, y, sample_weight, task=None):
     history = train(
         network, sequences, target.values, target.weight, settings, state,
         n_epochs=1, windows=task.window(estimator.bptt_steps),
+        vary=augmentation_of(estimator, reader, sequences),
     )  # fmt: skip
     keep(estimator, reader, task, network, state)
     _set_history(estimator, history, goes_on, adds=goes_on)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from fastrnn.estimators.augmenting import AUGMENTED, strength_of
 from fastrnn.estimators.parameters import batch_size, in_effect, plain_values
 from fastrnn.memory import estimate_memory, refuse_if_too_large
 
@@ -24,6 +25,8 @@ def needed_to_train(estimator, architecture, task, sequences, scored=None, **cha
         fraction = float(estimator.validation_fraction)
         lengths, held_out, beside = task.split_lengths(sequences, fraction)
         beside += needed_to_predict(estimator, architecture, held_out, task)
+    if strength_of(estimator, sequences.lengths) is not None:
+        beside += AUGMENTED * sequences.nbytes
     if window := task.window(options["bptt_steps"]):
         lengths = np.minimum(lengths, window)
         options["batch_size"] = changes.get("batch_size", len(lengths))  # all are read at a time

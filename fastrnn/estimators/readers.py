@@ -165,6 +165,11 @@ class SequenceReader:
         return None if self.n_columns is not None else self.columns.names
 
     @property
+    def n_numbers(self):
+        """Numbers of each step, of which the network reads more; its time is none of them."""
+        return self.columns.width - len(self.columns.ids) - (self.gaps.time is not None)
+
+    @property
     def n_features(self):
         """Numbers that are read of each step."""
         return self.gaps.width(self.columns.width - len(self.columns.ids))

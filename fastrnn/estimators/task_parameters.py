@@ -21,6 +21,7 @@ from fastrnn.estimators.values import (
     LEVELS,
     NORMALIZATION,
     POOLING,
+    POSITIVE,
     QUANTILE,
     STEPS,
     STRIDE,
@@ -34,6 +35,7 @@ from fastrnn.estimators.values import (
     with_default,
     words,
 )
+from fastrnn.inputs.augmentation import CROP, NOISE, SCALE, STRETCHES, WARP
 from fastrnn.inputs.column_scaling import METHODS
 from fastrnn.inputs.missing import KINDS
 from fastrnn.inputs.padding import PADDINGS
@@ -93,6 +95,22 @@ class PoolingParameters:
 
         Several of them stand side by side for the output layer, in the order given: "mean+max".
         """,
+    )
+    augment: float | str | None = parameter(
+        either(POSITIVE, "auto", None),
+        None,
+        f"""
+        How much the sequences are changed at random, anew in every epoch of training, so that the
+        network learns what does not matter. At 1: up to {CROP:.0%} of the steps are left out at the
+        ends, time runs faster or slower (its speed in {STRETCHES} stretches of a sequence varies by
+        {WARP:.0%}), each number is scaled around its mean by a factor that varies by {SCALE:.0%},
+        and noise of {NOISE:.0%} of its standard deviation is added; at 2 twice as much. Ids are
+        read where the numbers are. With `time_feature`, or where values may be `missing`, steps
+        stay where they are. None: nothing is changed. "auto": 1 where the median length of the
+        sequences of `fit` is {SHORT} steps or more, otherwise None. It helps where shapes say what
+        a sequence is, and harms where it is exact amounts, or the first and last steps.
+        """,
+        used_by=BY_MINIBATCHES,
     )
 
 

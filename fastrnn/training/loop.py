@@ -36,6 +36,7 @@ def train(
     *,
     n_epochs=None,
     windows=None,
+    vary=None,
     validate=None,
     watch=None,
     begun=None,
@@ -72,6 +73,10 @@ def train(
         Train on all sequences side by side, so many steps at a time, with states that are carried
         on from window to window; an epoch goes once through time. None trains on minibatches of
         whole sequences.
+    vary : callable or None, default=None
+        ``vary(rng)`` returns the `Sequences` that an epoch reads in the place of `sequences`, as
+        many of them. Only for minibatches of whole sequences with one target each; "lbfgs" does
+        without.
     validate : callable or None, default=None
         ``validate()`` returns the score of the network on held-out data, higher is better;
         called once an epoch. Required with early stopping; otherwise the scores are recorded and
@@ -133,8 +138,10 @@ def train(
     try:
         warning = None
         if not now.is_over:
-            by = train_on_full_batch if settings.solver == "lbfgs" else _train_on_minibatches
-            warning = by(objective, plan, stopping, progress, most)
+            if settings.solver == "lbfgs":
+                warning = train_on_full_batch(objective, plan, stopping, progress, most)
+            else:
+                warning = _train_on_minibatches(objective, plan, stopping, progress, most, vary)
             if constant_loss and learned_nothing(stopping, len(plan), constant_loss, progress):
                 warning = unlearned_warning()
         if n_epochs is not None:
@@ -153,7 +160,7 @@ def train(
     return stopping.history
 
 
-def _train_on_minibatches(objective, plan, stopping, progress, n_epochs):
+def _train_on_minibatches(objective, plan, stopping, progress, n_epochs, vary):
     """Step after every minibatch until training stalls; return a warning or None."""
     settings, state, history = objective.settings, stopping.state, stopping.history
     if state.solver != settings.solver:
@@ -162,6 +169,8 @@ def _train_on_minibatches(objective, plan, stopping, progress, n_epochs):
     for epoch in range(state.epoch + 1, state.epoch + n_epochs + 1):
         stopping.epoch_starts()
         progress.start_epoch(epoch, len(plan))
+        if vary:
+            objective.read(vary(state.rng))
         loss, norm = _run_epoch(epoch, objective, plan, state, solver, progress)
         stalled = stopping.epoch_ends(loss / history.n_samples, norm / len(plan))
         progress.end_epoch(history)

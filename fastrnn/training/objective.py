@@ -20,9 +20,15 @@ class Objective:
         self.network, self.settings = network, settings
         self._data, self._reduce = (target, weight), reduce
         self.norm = GradientNorm(network.grad, settings.n_jobs)
+        self.read(sequences)
+
+    def read(self, sequences):
+        """Let these be the sequences from now on."""
+        settings = self.settings
         self._loss_and_grad = functools.partial(
-            network.loss_and_grad, sequences, bptt_steps=settings.bptt_steps, n_jobs=settings.n_jobs
-        )
+            self.network.loss_and_grad, sequences,
+            bptt_steps=settings.bptt_steps, n_jobs=settings.n_jobs,
+        )  # fmt: skip
 
     def evaluate(self, indices, n_samples, **options):
         """Loss of a minibatch, and its number of samples; the gradient goes to the network."""

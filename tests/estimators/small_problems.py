@@ -30,6 +30,7 @@ CHANGED = {
     "max_fun": 1,
     "clip_norm": 0.01,
     "bptt_steps": 2,
+    "augment": 1.0,
 }
 """What is not the default, for every parameter that only some cell, solver or option uses."""
 

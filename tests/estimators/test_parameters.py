@@ -162,6 +162,7 @@ WRONG = [
     ("class_weight", {"up": None}, ValueError),
     ("class_weight", [1.0, 2.0], TypeError),
     ("scaling", "maxabs", ValueError),
+    *[("augment", *wrong) for wrong in ((0.0, ValueError), ("all", ValueError), (True, TypeError))],
     ("missing", "drop", ValueError),
     ("time_feature", -1, ValueError),
     ("time_feature", 1.0, TypeError),

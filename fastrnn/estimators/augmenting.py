@@ -1,0 +1,28 @@
+"""Which sequences an epoch of training reads: those that were given, or changed ones."""
+
+import numpy as np
+
+from fastrnn.estimators.long_sequences import SHORT
+from fastrnn.estimators.parameters import in_effect, parameters_of
+from fastrnn.inputs.augmentation import Augmentation
+
+AUGMENTED = 3
+"""Times the bytes of the sequences that an epoch takes: two such copies, and noise."""
+
+
+def strength_of(estimator, lengths):
+    """How much sequences of these lengths are changed; None if they stay as they are."""
+    if "augment" not in parameters_of(type(estimator)):
+        return None
+    strength = in_effect(estimator, "augment")
+    if strength == "auto":
+        return 1.0 if np.median(lengths) >= SHORT else None
+    return strength
+
+
+def augmentation_of(estimator, reader, sequences):
+    """What changes the sequences of every epoch; None where they stay as they are."""
+    strength = strength_of(estimator, sequences.lengths)
+    if strength is None:
+        return None
+    return Augmentation(sequences, reader.n_numbers, strength, not reader.gaps.is_plain)
