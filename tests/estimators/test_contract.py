@@ -43,8 +43,8 @@ OF_SEQUENCES = {
     "max_iter": "auto", "scaling": "standard", "stride": "auto", "conv": "auto",
 }  # fmt: skip
 OTHER_DEFAULTS = {
-    RNNClassifier: {**OF_SEQUENCES, "pooling": "max"},
-    RNNRegressor: {**OF_SEQUENCES, "pooling": "max"},
+    RNNClassifier: {**OF_SEQUENCES, "pooling": "max", "augment": "auto"},
+    RNNRegressor: {**OF_SEQUENCES, "pooling": "max", "augment": None},
     RNNTagger: {**OF_SEQUENCES, "bidirectional": True, "learning_rate_init": 0.02},
     RNNLanguageModel: {"bptt_steps": 35, "batch_size": 32},
 }
