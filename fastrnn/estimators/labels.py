@@ -16,6 +16,7 @@ from fastrnn.estimators.targets import (
 )
 from fastrnn.estimators.tasks import NAMES, Target, Task, check_target_names
 from fastrnn.files.codec import Record, Value, Whole, as_model_file_error
+from fastrnn.inputs.containers import show
 from fastrnn.inputs.steps import IGNORED, UNKNOWN, as_step_labels, as_step_weight
 
 
@@ -142,7 +143,7 @@ class ClassTask(Task):
         if not known.all():
             n = int(np.argmin(known))
             raise ValueError(
-                f"y has the label {y[n].item()!r} of sequence {n}, which is not among the classes "
+                f"y has the label {show(y[n])} of sequence {n}, which is not among the classes "
                 f"of the model, {classes.tolist()}"
             )
         numbers = np.searchsorted(classes, y)

@@ -64,7 +64,7 @@ def as_label_sets(y):
         n, k = wrong[0]
         raise ValueError(
             f"Unknown label type: y has {y.shape[1]} labels for each sequence, each of which must "
-            f"be 0 or 1, but label {k} of sequence {n} is {y[n, k].item()!r}"
+            f"be 0 or 1, but label {k} of sequence {n} is {show(y[n, k])}"
         )
     return kernel_array(y, np.int64)
 
@@ -171,6 +171,8 @@ def _as_float64(values, name):
                 if _is_nothing(value):
                     raise ValueError(f"{name} has no number for sequence {n}, it is {show(value)}")
                 raise TypeError(f"{name} must be numbers, sequence {n} has {show(value)}")
+    elif values.dtype.kind in "US" and values.size:
+        raise TypeError(f"{name} must be numbers, sequence 0 has {show(values.flat[0])}")
     elif values.dtype.kind not in "biuf":
         raise TypeError(f"{name} must be numbers, got an array of dtype {values.dtype}")
     try:

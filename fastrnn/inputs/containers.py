@@ -141,9 +141,25 @@ def as_array(values, place, expected):
         return np.asarray(values)
     except (ValueError, TypeError, RuntimeError) as error:
         raise ValueError(
-            f"{place} must be an array with one entry for each sequence, got entries of unequal "
-            f"length: {error}"
+            f"{place} must be an array with one entry for each sequence, got "
+            f"{_difference(values, error)}"
         ) from None
+
+
+def _difference(values, error):
+    """Say what numpy could not make an array of."""
+    first = np.shape(values[0]) if len(values) else ()
+    for i, value in enumerate(values):
+        try:
+            shape = np.shape(value)
+        except ValueError:
+            return f"{show(value)} for sequence {i}"
+        if shape != first:
+            return (
+                f"entries of unequal length: {show(values[0])} for sequence 0, {show(value)} for "
+                f"sequence {i}"
+            )
+    return f"what numpy makes none of: {error}"
 
 
 def show(value):

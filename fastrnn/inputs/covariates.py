@@ -41,13 +41,17 @@ def learn_columns(future, past, wanted, name, names=None, categories=None):
     return replace(columns, n_categories=n_categories)
 
 
-def check_covariates(array, name):
-    """Check that the covariates of a series, which messages call `name`, are finite."""
+def check_covariates(array, name, columns=None):
+    """Check that the covariates of a series are finite.
+
+    Messages call them `name`, and each by its name in `columns` or by its number.
+    """
     wrong = np.argwhere(~(np.abs(array) < 1e150))
     if wrong.size:
         t, j = wrong[0]
+        column = j if columns is None else repr(columns[j])
         raise ValueError(
-            f"{name} have {array[t, j]} at step {t} of column {j}, expected finite numbers "
+            f"{name} have {array[t, j]} at step {t} of column {column}, expected finite numbers "
             "below 1e150"
         )
 

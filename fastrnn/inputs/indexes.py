@@ -90,7 +90,7 @@ def _read(index, name):
             "reset_index() makes a data frame in long form, of which columns are ids and times"
         )
     try:
-        return read_stamps(index.to_series(), lambda row: name)
+        return read_stamps(index.to_series(), lambda row: f"{name} (step {row})")
     except TypeError as error:
         raise TypeError(f"{error}{AS_ARRAY}") from None
 

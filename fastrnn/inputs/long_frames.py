@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fastrnn.files.codec import Flag, ListOf, Record, Text
-from fastrnn.inputs.arrays import is_missing
+from fastrnn.inputs.arrays import REAL, is_missing
+from fastrnn.inputs.containers import show
 from fastrnn.inputs.covariates import check_covariates
 from fastrnn.inputs.frames import (
     column_numbers,
@@ -94,7 +95,7 @@ class LongFrame:
         is_indexed = columns.time not in self._names and _finds_index(columns.time, levels)
         ids = [columns.id] if has_ids and columns.id not in levels else []
         for name in (*ids, *([] if is_indexed else [columns.time]), *names):
-            self._check_column(name)
+            self._check_column(name, columns)
         n_rows = shape_of(frame)[0]
         if not n_rows:
             raise ValueError("the data frame has no rows")
@@ -113,25 +114,27 @@ class LongFrame:
             time, dtype = column_of(frame, j), stamp_type_of(frame, j)
         self.type, self.times = read_stamps(time, self._name_of_row, dtype)
 
-    def _check_column(self, name):
-        there = self._names
+    def _check_column(self, name, columns):
+        there, advice = self._names, ""
+        if columns.has_ids is None:  # names are given in fit
+            what = {columns.id: "id", columns.time: "time", columns.value: "value"}.get(name)
+            advice = f"; {what}_column names another" if what else ""
+            advice += ", and layout='wide' reads each as a series" if what == "value" else ""
         if there.count(name) != 1:
             fault = "has no" if name not in there else f"has {there.count(name)} times the"
-            raise ValueError(f"the data frame {fault} column {name!r}, only {there}")
+            raise ValueError(f"the data frame {fault} column {name!r}, only {there}{advice}")
 
     def _name_of_row(self, row):
-        for key, rows in self.rows.items():
-            if row in rows:
-                return name_of(0 if key is None else key, self.columns.has_ids)
-        return None
+        key = next(key for key, rows in self.rows.items() if row in rows)
+        series = name_of(0 if key is None else key, self.columns.has_ids)
+        return f"{series} (row {row} of the data frame)"
 
     def numbers(self, name):
         """Read a column of numbers as float64, NaN where there is nothing."""
         j = self._names.index(name)
         numbers = column_numbers(self._frame, j)
         if numbers is None:
-            got = column_type(self._frame, j)
-            raise TypeError(f"column {name!r} must be numbers, got {got}")
+            raise TypeError(f"column {name!r} must be numbers, {_what_has(self._frame, j)}")
         return numbers
 
     def covariates(self, names, categories=None):
@@ -152,7 +155,7 @@ class LongFrame:
                 table[:, k] = self.numbers(name)
         covariates = [table[rows] for rows in self.rows.values()]
         for key, rows in zip(self.rows, covariates, strict=True) if names else ():
-            check_covariates(rows, f"covariates of {name_of(key or 0, key is not None)}")
+            check_covariates(rows, f"covariates of {name_of(key or 0, key is not None)}", names)
         return covariates, learned
 
     def _numbered(self, name, categories):
@@ -201,8 +204,8 @@ def read_wide(frame, columns):
     for k, name in enumerate(names):
         numbers = column_numbers(frame, there.index(name))
         if numbers is None:
-            got = column_type(frame, there.index(name))
-            raise TypeError(f"column {name!r} must be numbers, as each is a series, got {got}")
+            what = _what_has(frame, there.index(name))
+            raise TypeError(f"column {name!r} must be numbers, as each is a series, {what}")
         values[:, k] = numbers
     dtype = None
     if columns.time in there:
@@ -219,6 +222,15 @@ def read_wide(frame, columns):
     stamp_type, stamps = read_stamps(time, lambda row: f"row {row} of the data frame", dtype)
     columns = replace(columns, layout=WIDE, has_ids=True, is_indexed=is_indexed)
     return columns, names, values, stamp_type, stamps
+
+
+def _what_has(frame, j):
+    """Say what a column that is not of numbers has."""
+    values = column_values(frame, j)
+    row = next(
+        (k for k, v in enumerate(values) if not isinstance(v, REAL) and not is_missing(v)), 0
+    )
+    return f"got {column_type(frame, j)}: row {row} has {show(values[row])}"
 
 
 def _rows_by_id(keys, name):

@@ -69,6 +69,9 @@ def _numbers(item, name):
             return array.astype(np.float64).filled(np.nan)
         return kernel_array(array, np.float64)
     except (TypeError, ValueError):
+        if array.dtype.kind in "US" and array.size:
+            message = f"{name} must be numbers, step 0 has {show(array.flat[0])}"
+            raise TypeError(message) from None
         raise TypeError(f"{name} must be numbers, got an array of dtype {array.dtype}") from None
 
 

@@ -216,12 +216,29 @@ def _read_text(values, name):
             )
     texts = [value.strip().replace(" ", "T").replace(",", ".") for value in values]
     zoned = [len(text) > 10 and bool(re.search(r"Z$|[+-]\d\d:?\d\d$", text)) for text in texts]
-    if not any(zoned):
-        try:
-            return _read_array(np.array(texts, "M8[us]"), name)
-        except ValueError as error:
-            raise ValueError(f"a time stamp is no date: {error}") from None
-    return _read_objects([datetime.fromisoformat(text) for text in texts], name)
+    for row in np.flatnonzero(zoned):
+        if re.search(r"\.\d{7}", texts[row]):  # Python would cut them
+            raise ValueError(
+                f"{name(row)} has the time stamp {values[row]!r}, expected at most six digits of "
+                "a second, since it has a zone"
+            )
+    try:
+        if any(zoned):
+            return _read_objects(list(map(_moment_of, texts)), name)
+        return _read_array(np.array(texts, "M8[us]"), name)
+    except ValueError:
+        for row, text in enumerate(texts):
+            try:
+                _moment_of(text)
+            except ValueError:
+                raise ValueError(
+                    f"{name(row)} has the time stamp {values[row]!r}, which is in no calendar"
+                ) from None
+        raise
+
+
+def _moment_of(text):
+    return datetime.fromisoformat(text + "-01" * (len(text) == len("2024-05")))
 
 
 def _kind_of(kind):
@@ -241,7 +258,7 @@ def _kind_of(kind):
 def _check_all_there(missing, name):
     wrong = np.flatnonzero(missing)
     if wrong.size:
-        raise ValueError(f"{name(int(wrong[0]))} has a row without time stamp")
+        raise ValueError(f"{name(int(wrong[0]))} has no time stamp")
 
 
 def _unit(array):

@@ -65,7 +65,9 @@ BAD_LABELS = [
     ([[[0], [1]]] * 4, r"one label for each sequence, got shape \(4, 2, 1\)"),
     ([[0, 1], [1, 0], [1, 2], [0, 0]], "must be 0 or 1, but label 1 of sequence 2 is 2"),
     ([["a", "b"]] * 4, "must be 0 or 1, but label 0 of sequence 0 is 'a'"),
-    ([[0], [1, 2], [1], [0]], "one entry for each sequence, got entries of unequal length"),
+    (np.array([["a", "b"]] * 4, object), "must be 0 or 1, but label 0 of sequence 0 is 'a'"),
+    ([[0], [1, 2], [1], [0]], r"unequal length: \[0\] for sequence 0, \[1, 2\] for sequence 1$"),
+    ([["a", "b"], ["a"]] * 2, r"unequal length: \['a', 'b'\] for sequence 0, \['a'\] for seq"),
     (1, r"one label for each sequence, got shape \(\)"),
     (["a", "a", "a", "a"], "y has one class only, 'a'"),
 ]
@@ -194,6 +196,7 @@ def test_bad_partial_fit_leaves_the_model_as_it_was():
     y_wrong = np.where(np.arange(len(y)) == 7, "Up", y)
     calls = [
         ({}, (X, y_wrong), {}, "label 'Up' of sequence 7"),
+        ({}, (X, y_wrong.astype(object)), {}, "label 'Up' of sequence 7"),
         ({}, (X, y), {"classes": ["a", "b"]}, "is not the same as on last call to partial_fit"),
         ({}, (X, y[:-1]), {}, "X has 40 sequences, y has 39"),
         ({}, ([x[:, :2] for x in X], y), {}, "sequence 0 has 2 features, expected 3"),

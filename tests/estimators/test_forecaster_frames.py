@@ -125,11 +125,20 @@ class TestFrames:
                 ValueError,
                 "'y' is not sorted by time: 2 comes",
             ),
-            ({"time": [1, 2, 3, 1, 2, None]}, ValueError, "'y' has a row without time stamp"),
+            ({"time": [1, 2, 3, 1, 2, None]}, ValueError, r"'y' \(row 5 .* has no time stamp"),
             ({"id": ["x", "x", "x", "y", None, "y"]}, ValueError, "row 4 of the data frame has no"),
             ({"id": ["x", "x", "x", "x2", "y", "y"]}, ValueError, "series 'x2' is too short"),
-            ({"value": ["a"] * 6}, TypeError, "column 'value' must be numbers"),
-            ({"value": None}, ValueError, "no column 'value', only"),
+            (
+                {"value": ["a"] * 6},
+                TypeError,
+                "column 'value' must be numbers, got .*: row 0 has 'a'",
+            ),
+            (
+                {"value": None},
+                ValueError,
+                "no column 'value', only .*; value_column names another, and layout='wide' reads",
+            ),
+            ({"time": None}, ValueError, "no column 'time', only .*; time_column names another$"),
             ({"id": [], "time": [], "value": []}, ValueError, "the data frame has no rows"),
         ],
         ids=str,
@@ -144,6 +153,13 @@ class TestFrames:
 
     def test_covariates_are_named(self, frame_of):
         _, columns = self.columns()
+        gap = frame_of(
+            columns | {"open": [1.0, 2.0, 3.0, np.nan] + [1.0] * (len(columns["id"]) - 4)}
+        )
+        with pytest.raises(
+            ValueError, match="have nan at step 1 of column 'open', expected finite"
+        ):
+            small().fit(gap, future_covariates=["open"])
         with pytest.raises(ValueError, match="no column 'rain'"):
             small().fit(frame_of(columns), future_covariates=["rain"])
         for wrong in ("open", [1]):

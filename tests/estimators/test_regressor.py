@@ -29,11 +29,15 @@ BAD_NUMBERS = [
     ([[1, 2], [3, 4], [5, 6], [7, -np.inf]], ValueError, "sequence 3 has -inf"),
     ([1e200, 2.0, 1.0, 1.0], ValueError, "below 1e150, sequence 0 has 1e"),
     ([1j, 0, 1, 1], ValueError, "Complex data not supported"),
-    (["a", "b", "c", "d"], TypeError, "y must be numbers, got an array of dtype <U1"),
+    (["a", "b", "c", "d"], TypeError, "y must be numbers, sequence 0 has 'a'$"),
     ([None, 1, 2, 3], ValueError, "y has no number for sequence 0, it is None"),
     (np.zeros((4, 1, 1)), ValueError, r"shape \(n,\) or \(n, n_outputs\), got \(4, 1, 1\)"),
     (np.zeros((4, 0)), ValueError, r"got \(4, 0\)"),
-    ([[1.0], [2.0, 3.0], [1.0], [0.0]], ValueError, "got entries of unequal length"),
+    (
+        [[1.0], [2.0, 3.0], [1.0], [0.0]],
+        ValueError,
+        r"length: \[1.0\] for sequence 0, \[2.0, 3.0\] for s",
+    ),
 ]
 
 

@@ -238,7 +238,7 @@ def test_an_index_that_counts_rows_means_nothing(expected):
         (lambda s: s.set_axis([f"day {k}" for k in range(N)]), TypeError, r"text.*to_numpy\(\)"),
         (lambda s: pandas.concat({"a": s}), TypeError, "an index of 2 levels.*reset_index"),
         (lambda s: s.set_axis(pandas.DatetimeIndex([*DAYS[: N - 1], pandas.NaT])), ValueError,
-         "series 0 has a row without time stamp"),
+         r"series 0 \(step 19\) has no time stamp"),
         (lambda s: [s, VALUES[1]], TypeError, "series 1 has no index, but other series have one"),
         (lambda s: [s, s.reset_index(drop=True)], TypeError, "of series 1 are numbers, but"),
         (lambda s: [s, s.tz_localize("UTC")], ValueError, "zone UTC, but those of series 0"),

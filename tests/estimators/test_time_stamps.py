@@ -365,18 +365,30 @@ def mixed(*stamps):
     ],
 )
 def test_stamps_of_no_kind(stamps, words):
-    with pytest.raises(TypeError, match=f"series 'shop' has .*{words}"):
+    with pytest.raises(TypeError, match=rf"'shop' \(row \d of the data frame\) has .*{words}"):
         quick().fit(table(stamps))
 
 
 @pytest.mark.parametrize(
     ("stamps", "words"),
     [
-        ([0, 1, 2, np.inf, 4], "series 'shop' has the time stamp inf, expected finite numbers"),
-        ([0, 1, np.nan, 3, 4], "series 'shop' has a row without time stamp"),
-        (mixed("2024-01-01", None), "series 'shop' has a row without time stamp"),
-        (["2024-01-01", "2024-02-31"], "a time stamp is no date"),
-        (pandas.period_range("2024-01", periods=N, freq="M").insert(2, pandas.NaT), "without time"),
+        (
+            [0, 1, 2, np.inf, 4],
+            r"'shop' \(row 3 of .*\) has the time stamp inf, expected finite numbers",
+        ),
+        ([0, 1, np.nan, 3, 4], r"'shop' \(row 2 of the data frame\) has no time stamp$"),
+        (mixed("2024-01-01", None), r"'shop' \(row 1 of the data frame\) has no time stamp$"),
+        (
+            ["2024-01-01", "2024-02-31"],
+            r"'shop' \(row 1 of .*\) has the time stamp '2024-02-31', which is in no calendar$",
+        ),
+        (["2024-01-01T00:00Z", "2024-01-01T25:00Z"], "'2024-01-01T25:00Z', which is in no cal"),
+        (["2024-13"], "row 0 of .* '2024-13', which is in no calendar"),
+        (["2024-01-01T00:00:00.1234567Z"], "row 0 of .*, expected at most six digits of a second"),
+        (
+            pandas.period_range("2024-01", periods=N, freq="M").insert(2, pandas.NaT),
+            "2 of .* no time",
+        ),
     ],
 )
 def test_stamps_without_sense(stamps, words):

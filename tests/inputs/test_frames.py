@@ -155,7 +155,7 @@ def test_long_dicts_give_the_forecasts_that_pandas_gives():
         np.testing.assert_array_equal(values, expected[name])
     assert model.feature_names_in_.tolist() == ["value", "day"]
     columns["value"] = columns["day"]
-    with pytest.raises(TypeError, match="column 'value' must be numbers, got object"):
+    with pytest.raises(TypeError, match="column 'value' must be numbers, got object: row 0 has"):
         model.fit(columns)
 
 
@@ -249,7 +249,10 @@ def test_missing_ids_and_times_are_found(missing):
     pandas = pytest.importorskip("pandas")
     nothing = {None: None, "NA": pandas.NA, "NaT": pandas.NaT}[missing]
     columns = {"id": ["a", "a", "b"], "time": [1, 2, 1], "value": [1.0, 2.0, 3.0]}
-    for name, message in (("id", "row 2 of the data frame has no 'id'"), ("time", "'b' has a row")):
+    for name, message in (
+        ("id", "row 2 of the data frame has no 'id'"),
+        ("time", r"'b' \(row 2 of the data frame\) has no time"),
+    ):
         frame = pandas.DataFrame({**columns, name: [*columns[name][:2], nothing]}, dtype=object)
         with pytest.raises(ValueError, match=message):
             LongFrame(frame, LongColumns("id", "time", "value"), ())
