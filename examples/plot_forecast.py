@@ -40,20 +40,7 @@ future = np.array([s[-HORIZON:] for s in series])
 # Training
 # --------
 
-model = RNNForecaster(
-    32,
-    cell="gru",
-    strategy="direct",
-    horizon=HORIZON,
-    quantiles=(0.1, 0.5, 0.9),
-    log=True,
-    seasonality=12,
-    learning_rate="cosine",
-    learning_rate_init=0.01,
-    batch_size=8,
-    max_iter=30,
-    random_state=0,
-)
+model = RNNForecaster(seasonality=12, horizon=HORIZON, random_state=0)
 model.fit(past)
 
 figure, axes = plt.subplots(2, 1, figsize=(7, 6), layout="constrained")

@@ -18,6 +18,18 @@ from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNRegressor
 PLAIN = {"dropout": 0.0, "learning_rate": "constant", "bidirectional": False}
 """Training whose course can be told, without noise and without an end that is known beforehand, of
 models that have streams."""
+PLAIN_SERIES = {
+    "cell": "lstm", "strategy": "recursive", "quantiles": None, "log": False, "window": None,
+    "origin_step": None, "scale_feature": False, "learning_rate": "constant",
+}  # fmt: skip
+"""Series that are read whole and as they are, one mean after the other."""
+
+
+def plain_forecaster(*sizes, **params):
+    """Return a forecaster of such series."""
+    return RNNForecaster(*sizes, **{**PLAIN_SERIES, **params})
+
+
 SMALL = {"hidden_layer_sizes": 5, "max_iter": 3, "random_state": 0, **PLAIN}
 LONG = "the quick brown fox jumps over the lazy dog; " * 8
 TEXTS = ["to be or not to be", "that is the question", "to sleep", "to dream to be", "is it"]
@@ -294,7 +306,7 @@ def _series(draw=draw_series, **params):
     return Case(
         RNNForecaster, (series,), (draw((25, 33), seed=1),), questions,
         rows=lambda model, y: model.predict(2, y), follow=_follow_series,
-        params={"cell": "gru", "dtype": "float64", **params},
+        params={**PLAIN_SERIES, "cell": "gru", "dtype": "float64", **params},
         bad=(([*series[:2], series[2] * np.nan],), ([*series, [1.0]],), (None,), ([],)),
         validation=lambda data, weight=None: {"y": data[0], "sample_weight": weight},
         scores=_score_series_by_loss if "likelihood" in params else _score_series,

@@ -87,6 +87,18 @@ SIMPLE = {
     "stride": 1,
     "conv": None,
 }
+# The same of a forecaster.
+SIMPLE_SERIES = {
+    "cell": "lstm",
+    "strategy": "recursive",
+    "horizon": 1,
+    "log": False,
+    "scale_feature": False,
+    "quantiles": None,
+    "window": None,
+    "origin_step": None,
+    "learning_rate": "constant",
+}
 TEXT = "the cat sat on the mat, and the dog lay by the door. " * 6
 
 
@@ -149,13 +161,13 @@ def cases():
 
 
 def _simple(cls):
-    return {name: SIMPLE[name] for name in SIMPLE.keys() & cls().get_params()}
+    simple = SIMPLE_SERIES if cls is RNNForecaster else SIMPLE
+    return {name: simple[name] for name in simple.keys() & cls().get_params()}
 
 
 def _case(kind, name, cls, options, *data, ask, **fit):
     def run():
-        simple = {} if kind == "forecaster" else _simple(cls)
-        parameters = {**simple, **COMMON, **options}
+        parameters = {**_simple(cls), **COMMON, **options}
         if parameters.get("solver") == "lbfgs":  # 0.1.0 refuses what this does not use
             del parameters["batch_size"], parameters["learning_rate_init"]
         model = cls(**parameters).fit(*data, **fit)

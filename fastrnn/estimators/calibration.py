@@ -35,22 +35,23 @@ MOST_STEPS = 3_000_000
 def learn_corrections(estimator, given, sample_weight):
     """What is to be added to the outputs of the network, (n_ahead, n_levels)."""
     estimator.check_parameters()
-    series = SeriesReader.learn(given, estimator)[0].series
+    reader = SeriesReader.learn(given, estimator)[0]
+    series, plan = reader.series, reader.plan
     weight = weigh_series(sample_weight, series)
     counts = np.flatnonzero(weight)
     halves = [counts[::2], counts[1::2]]
     lengths = np.array([len(values) for values in series.values])
     if len(halves[1]) >= FEWEST_OF_HALF:
         residuals = [
-            _residuals(estimator, series, weight, (one, lengths[one]), other, 0 * lengths)
+            _residuals(estimator, reader, weight, (one, lengths[one]), other, 0 * lengths)
             for one, other in (halves, halves[::-1])
         ]
     else:
-        first = _ends(series, counts, int(estimator.horizon))
+        first = _ends(series, counts, plan.n_ahead)
         known = (counts, first[counts])
-        residuals = [_residuals(estimator, series, weight, known, counts, first)]
+        residuals = [_residuals(estimator, reader, weight, known, counts, first)]
     residuals = np.concatenate(residuals)
-    pairs = list(enumerate(estimator.quantiles))
+    pairs = list(enumerate(plan.quantiles))
     return np.array(
         [
             [correction_of(of_step[:, k], level) for k, level in pairs]
@@ -75,13 +76,16 @@ def _ends(series, which, horizon):
     return first
 
 
-def _residuals(estimator, series, weight, known, held_out, first):
+def _residuals(estimator, reader, weight, known, held_out, first):
     """Residuals (n, n_ahead, n_levels) of a model that was trained on `known` series, and lengths.
 
-    It forecasts series that were `held_out`, from when their `first` steps were known.
+    It forecasts series that were `held_out`, from when their `first` steps were known. What is
+    "auto" is as the reader of all series has it.
     """
+    series, plan = reader.series, reader.plan
     parameters = {
         **estimator.get_params(),
+        **{"horizon": plan.n_ahead, "log": plan.log},
         "random_state": copy.deepcopy(estimator.random_state),
         **{"calibrate": None, "verbose": False, "warm_start": False},
     }
@@ -96,7 +100,7 @@ def _residuals(estimator, series, weight, known, held_out, first):
     )
     network, ends = model.network_, lessons.offsets[1:] - 1
     outputs = network.read_on(lessons, network.initial_states(len(lessons)), n_jobs=model.n_jobs)
-    outputs = outputs.astype(np.float64).reshape(len(lessons), -1, len(model.quantiles))
+    outputs = outputs.astype(np.float64).reshape(len(lessons), -1, len(plan.quantiles))
     counts = lessons.weight[ends] > 0
     counts &= lessons.place[ends] >= first[held_out][lessons.number] - 1
     return lessons.target[ends][counts][:, :, np.newaxis] - outputs[counts]

@@ -14,13 +14,14 @@ from fastrnn.estimators.forecasting import (
     scaled_error,
 )
 from fastrnn.estimators.next_values import GivenSeries, NextValueTask, SeriesReader
-from fastrnn.estimators.plan import check_likelihood
+from fastrnn.estimators.plan import check_likelihood, levels_of
 from fastrnn.estimators.resuming import open_checkpoints
 from fastrnn.estimators.series_forecasts import SeriesForecasts
 from fastrnn.estimators.task_parameters import ForecasterParameters
 from fastrnn.estimators.validation import ValidationData
 from fastrnn.inputs.long_frames import columns_of
 from fastrnn.streams import Stream
+from fastrnn.training.budget import WINDOWS
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -80,8 +81,7 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
     >>> from fastrnn import RNNForecaster
     >>> rng = np.random.default_rng(0)
     >>> wave = 10 + np.sin(np.arange(240) * np.pi / 6) + 0.05 * rng.standard_normal(240)
-    >>> model = RNNForecaster(16, cell="gru", strategy="direct", horizon=6, learning_rate_init=0.02,
-    ...                       learning_rate="cosine", max_iter=60, window=48, random_state=0)
+    >>> model = RNNForecaster(seasonality=12, horizon=6, random_state=0)
     >>> forecast = model.fit(wave[:234]).predict(6)
     >>> forecast.shape
     (6,)
@@ -92,6 +92,7 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
     kind = "forecaster"
     reader_class = SeriesReader
     task_class = NextValueTask
+    budget = WINDOWS
 
     def fit(
         self,
@@ -408,14 +409,15 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
 
     def check_parameters(self):
         super().check_parameters()
-        check_likelihood(self.likelihood, self.quantiles, self.scaling, self.log)
-        if self.strategy == "recursive" and self.quantiles is not None and len(self.quantiles) > 1:
+        levels = levels_of(self)
+        check_likelihood(self.likelihood, levels, self.scaling, self.log)
+        if self.strategy == "recursive" and levels is not None and len(levels) > 1:
             raise ValueError(
                 f"quantiles={self.quantiles!r} needs strategy='direct': of forecasts that are fed "
                 "back the spread is not known, only quantiles=(0.5,) will do"
             )
-        if self.calibrate is not None and (self.quantiles is None or len(self.quantiles) < 2):
+        if self.calibrate is not None and (levels is None or len(levels) < 2):
             raise ValueError(
-                f"calibrate={self.calibrate!r} corrects quantiles: give some, such as quantiles="
-                "(0.1, 0.5, 0.9) with strategy='direct'"
+                f"calibrate={self.calibrate!r} corrects quantiles, and there are none or one: it "
+                "needs strategy='direct', likelihood=None and quantiles such as (0.1, 0.5, 0.9)"
             )

@@ -11,6 +11,7 @@ from fastrnn.estimators.forecast_frames import stamp_origins, table_of
 from fastrnn.estimators.needs import needed_to_predict
 from fastrnn.estimators.next_values import GivenSeries
 from fastrnn.estimators.parameters import parameters_of
+from fastrnn.estimators.plan import USUAL_LEVELS
 from fastrnn.inputs.following import read_following
 from fastrnn.inputs.frames import is_frame
 from fastrnn.inputs.series import with_future
@@ -22,7 +23,6 @@ FLAT = 0.05
 """Forecasts that vary less, as a share of what the series do, are said to be flat."""
 
 USUAL_SAMPLES = 200
-USUAL_LEVELS = (0.1, 0.5, 0.9)
 ERRORS = ("mae", "smape", "mase", "naive_mae", "naive_smape", "naive_mase")
 
 
@@ -67,7 +67,7 @@ def check_horizon(plan, horizon):
     if horizon > plan.n_ahead and not plan.feeds_back:
         raise ValueError(
             f"horizon is {horizon}, but the model was fitted to forecast {plan.n_ahead} steps: "
-            "fit it with a larger horizon, or with strategy='recursive'"
+            f"fit it with horizon={horizon} or more, or with strategy='recursive'"
         )
     return horizon
 

@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fastrnn.estimators.distributions import DISTRIBUTIONS
 from fastrnn.estimators.lessons import STEPS_KNOWN, WHOLE, Cuts, has_target, split_in_time
 from fastrnn.estimators.parameters import embedding_sizes
-from fastrnn.estimators.plan import PLAN, Plan
+from fastrnn.estimators.plan import PLAN, Plan, levels_of
 from fastrnn.estimators.precision import narrow_weight
 from fastrnn.estimators.readers import check_same_ids, chosen_columns
 from fastrnn.estimators.targets import as_sample_weight
@@ -21,7 +22,7 @@ from fastrnn.inputs.covariates import CovariateScale
 from fastrnn.inputs.frames import is_frame
 from fastrnn.inputs.long_frames import LongColumns
 from fastrnn.inputs.missing import NO_GAPS
-from fastrnn.inputs.scaling import needs_positive
+from fastrnn.inputs.scaling import LOG1P, needs_positive
 from fastrnn.inputs.sequences import Sequences
 from fastrnn.inputs.series import SeriesSet, read_series
 from fastrnn.inputs.series_record import SERIES, check_series
@@ -29,6 +30,7 @@ from fastrnn.memory import refuse_if_too_large
 from fastrnn.network.heads import HEADS
 
 USUAL_WINDOW, SEASONS_OF_WINDOW = 48, 4
+USUAL_HORIZON, SEASONS_OF_HORIZON = 8, 2
 """What "auto" stands for, at least."""
 
 USUAL_COLUMNS = LongColumns("id", "time", "value")
@@ -86,7 +88,8 @@ class SeriesReader:
         """Learn how covariates are scaled, and how many ids they have."""
         series = _read_all(given, parameters)
         covariates = CovariateScale.learn(series)
-        reader = cls(plan_of(parameters), covariates, series.copy(), cuts_of(parameters))
+        plan = plan_of(parameters, series)
+        reader = cls(plan, covariates, series.copy(), cuts_of(parameters))
         return reader, reader.lessons("Training", series, parameters.dtype, reader.cuts)
 
     @classmethod
@@ -94,7 +97,7 @@ class SeriesReader:
         """Learn from series, and make lessons of them that take no memory."""
         series = _read_all(given, parameters)
         cuts = cuts_of(parameters)
-        reader = cls(plan_of(parameters), CovariateScale.learn(series), series, cuts)
+        reader = cls(plan_of(parameters, series), CovariateScale.learn(series), series, cuts)
         kind = (series, reader.covariates, parameters.dtype, cuts)
         return reader, reader.plan.sketch(*kind)
 
@@ -102,7 +105,7 @@ class SeriesReader:
         """Read series to go on with in training; plan and covariates stay."""
         series = _read_all(given, parameters, self.series)
         check_same_ids(self.series.covariates, parameters, what)
-        self.plan.check_same(plan_of(parameters), what)
+        self.plan.check_same(plan_of(parameters, series, self.plan), what)
         reader = replace(self, series=series.copy(), cuts=cuts_of(parameters))
         return reader, reader.lessons("Training", series, parameters.dtype, reader.cuts)
 
@@ -339,20 +342,46 @@ class NextValueTask(Task):
         return cls(reader.plan)
 
 
-def plan_of(parameters):
-    """How an estimator's parameters want series to be read."""
-    quantiles = parameters.quantiles
+def plan_of(parameters, series, fitted=None):
+    """How an estimator's parameters want series to be read.
+
+    What is "auto" is as the series have it, or the plan that was `fitted` before.
+    """
     return Plan(
-        n_ahead=int(parameters.horizon) if parameters.strategy == "direct" else 1,
+        n_ahead=1 if parameters.strategy == "recursive" else _horizon(parameters, series, fitted),
         feeds_back=parameters.strategy == "recursive",
         scaling=parameters.scaling,
-        log=parameters.log if isinstance(parameters.log, str) else bool(parameters.log),
+        log=_log(parameters, series, fitted),
         seasonality=None if parameters.seasonality is None else int(parameters.seasonality),
-        quantiles=None if quantiles is None else tuple(map(float, quantiles)),
+        quantiles=levels_of(parameters),
         mask=parameters.missing == "mask",
         scale_feature=bool(parameters.scale_feature),
         likelihood=parameters.likelihood,
     )
+
+
+def _horizon(parameters, series, fitted):
+    """Steps to forecast at once; "auto" are no more than something is known of."""
+    if parameters.horizon != "auto":
+        return int(parameters.horizon)
+    if fitted is not None:
+        return fitted.n_ahead
+    season, cuts = parameters.seasonality or 1, cuts_of(parameters)
+    known = [
+        len(values) - 1 - cut.first for values in series.values for cut in cuts.of(values, season)
+    ]
+    return min(max(USUAL_HORIZON, SEASONS_OF_HORIZON * season), max(known, default=1))
+
+
+def _log(parameters, series, fitted):
+    """Which logarithms are taken; "auto" takes those of series without values below 0."""
+    if parameters.log != "auto":
+        return parameters.log if isinstance(parameters.log, str) else bool(parameters.log)
+    if fitted is not None:
+        return fitted.log
+    if parameters.likelihood is not None and DISTRIBUTIONS[parameters.likelihood].counts:
+        return False
+    return False if any((values < 0).any() for values in series.values) else LOG1P
 
 
 def cuts_of(parameters):

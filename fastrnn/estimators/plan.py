@@ -169,6 +169,7 @@ class Plan:
         n_steps = sum(cut.end - cut.begin for of_series in parts for cut in of_series)
         target = np.empty((n_steps, self.n_ahead), dtype)
         inputs, weights, places, lengths, numbers, units, row = [], [], [], [], [], [], 0
+        still = []  # what is learned where nothing varies: that it does not
         for i, of_series in enumerate(parts):
             values, reading, known = series.values[i], None, None
             self._check(values, series.name(i))
@@ -183,7 +184,9 @@ class Plan:
                     np.subtract(after[cut.begin : cut.end], base, out=here, casting="unsafe")
                 inputs.append(reading.inputs[cut.begin : cut.end])
                 varies = known == len(values) or reading.scale.factor > 0
-                weights.append(has_target(here) & (steps >= cut.first) & varies)
+                counts = has_target(here) & (steps >= cut.first)
+                weights.append(counts & varies)
+                still.append(counts & ~np.nan_to_num(here).any(axis=1))
                 places.append(steps)
                 lengths.append(np.full(len(steps), len(values)))
                 numbers.append(i)
@@ -192,11 +195,14 @@ class Plan:
                 row += len(steps)
         if not inputs:
             raise ValueError(f"{NO_LESSON} origin_step=None learns from all steps")
+        weight = np.concatenate(weights)
+        if not weight.any():
+            weight = np.concatenate(still)
         sequences = as_sequences(inputs, dtype=dtype, columns=self.columns(covariates)[0])
         return Lessons(
             **{field.name: getattr(sequences, field.name) for field in fields(Sequences)},
             target=target,
-            weight=np.concatenate(weights).astype(dtype),
+            weight=weight.astype(dtype),
             place=np.concatenate(places),
             length=np.concatenate(lengths),
             number=np.array(numbers),
@@ -317,8 +323,21 @@ class Plan:
         )
 
 
+USUAL_LEVELS = (0.1, 0.5, 0.9)
+
+
+def levels_of(parameters):
+    """The quantiles that an estimator learns, as its parameters are; None without."""
+    levels = parameters.quantiles
+    if isinstance(levels, str):  # "auto"
+        if parameters.likelihood is not None:
+            return None
+        return USUAL_LEVELS if parameters.strategy == "direct" else (0.5,)
+    return None if levels is None else tuple(map(float, levels))
+
+
 def check_likelihood(likelihood, quantiles, scaling, log):
-    """Check that a likelihood goes with what else is asked for."""
+    """Check that a likelihood goes with what else is asked for; "auto" does."""
     if likelihood is None:
         return
     if quantiles is not None:
@@ -326,7 +345,8 @@ def check_likelihood(likelihood, quantiles, scaling, log):
             f"likelihood={likelihood!r} and quantiles={quantiles!r} are given, expected one: a "
             "likelihood has quantiles of any level"
         )
-    if DISTRIBUTIONS[likelihood].counts and (scaling not in ("level", None) or log):
+    takes_log = log != "auto" and log
+    if DISTRIBUTIONS[likelihood].counts and (scaling not in ("level", None) or takes_log):
         raise ValueError(
             f"likelihood={likelihood!r} is for counts, which can only be divided: it needs "
             f"scaling='level' or None, got {scaling!r}, and log=False, got {log!r}"

@@ -60,21 +60,21 @@ def option_of_cells(name, help) -> Any:
     return parameter(values, option.default, help, used_by=("cell", tuple(options)), stays=stays)
 
 
-def help_of_batch_size(budget):
+def help_of_batch_size(budget, sequences="sequences"):
     """What "auto" is of `batch_size`."""
     small = budget.small_batch
     return f"""
-        Number of sequences in a minibatch; all of them if there are fewer. "auto" is {small}; of
-        more than {small * budget.steps_of_epoch} sequences as many as make {budget.steps_of_epoch}
+        Number of {sequences} in a minibatch; all of them if there are fewer. "auto" is {small}; of
+        more than {small * budget.steps_of_epoch} of them as many as make {budget.steps_of_epoch}
         steps in an epoch, but at most {budget.large_batch}.
         """
 
 
-def help_of_max_iter(budget):
+def help_of_max_iter(budget, sequences="sequences"):
     """What "auto" is of `max_iter`."""
     return f"""
         Largest number of epochs (with "lbfgs", of iterations). "auto" is as many as read about
-        {budget.n_sequences} sequences, but at least {budget.fewest_epochs} and at most
+        {budget.n_sequences} {sequences}, but at least {budget.fewest_epochs} and at most
         {budget.most_epochs}; with "lbfgs" {ITERATIONS}.
         """
 

@@ -18,7 +18,7 @@ from fastrnn.estimators.values import (
     CONVOLUTIONS,
     COUNT_OR_AUTO,
     FREQUENCY,
-    LEVELS,
+    LEVELS_OR_AUTO,
     NORMALIZATION,
     POOLING,
     POSITIVE,
@@ -40,7 +40,7 @@ from fastrnn.inputs.column_scaling import METHODS
 from fastrnn.inputs.missing import KINDS
 from fastrnn.inputs.padding import PADDINGS
 from fastrnn.inputs.scaling import LOG1P
-from fastrnn.training.budget import EVERY_STEP
+from fastrnn.training.budget import EVERY_STEP, WINDOWS
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -251,8 +251,20 @@ class RegressorParameters:
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class ForecasterParameters:
-    """What `RNNForecaster` takes besides, or otherwise."""
+    """What `RNNForecaster` takes besides, or otherwise; docs/forecast.md says how it was chosen."""
 
+    hidden_layer_sizes: int | tuple[int, ...] = with_default(
+        SharedParameters, "hidden_layer_sizes", 96
+    )
+    cell: str = with_default(SharedParameters, "cell", "gru")
+    learning_rate: str = with_default(SharedParameters, "learning_rate", "cosine")
+    learning_rate_init: float = with_default(SharedParameters, "learning_rate_init", 0.003)
+    batch_size: int | str = with_default(
+        SharedParameters, "batch_size", "auto", help_of_batch_size(WINDOWS, "windows")
+    )
+    max_iter: int | str = with_default(
+        SharedParameters, "max_iter", "auto", help_of_max_iter(WINDOWS, "windows")
+    )
     bidirectional: bool = parameter(
         never("a forecast may not read from the end"),
         False,
@@ -260,17 +272,20 @@ class ForecasterParameters:
     )
     strategy: str = parameter(
         words("recursive", "direct"),
-        "recursive",
+        "direct",
         """
-        "recursive": the network forecasts one step, and its forecast is read as if it had been
-        observed to forecast the next one, as far as wanted. "direct": at every step the network
-        forecasts the next `horizon` steps at once.
+        "direct": at every step the network forecasts the next `horizon` steps at once. "recursive":
+        it forecasts one step, and its forecast is read as if it had been observed to forecast the
+        next one, as far as wanted.
         """,
     )
-    horizon: int = parameter(
-        whole(1),
-        1,
-        'Steps that ``strategy="direct"`` forecasts.',
+    horizon: int | str = parameter(
+        COUNT_OR_AUTO,
+        "auto",
+        """
+        Steps that ``strategy="direct"`` forecasts, at most. "auto" is two seasons, and at least 8
+        steps, but no more than the longest series has after the first steps that are learned from.
+        """,
         used_by=("strategy", ("direct",)),
     )
     scaling: str | None = parameter(
@@ -288,13 +303,14 @@ class ForecasterParameters:
         """,
     )
     log: bool | str = parameter(
-        either(flag(), LOG1P),
-        False,
+        either(flag(), LOG1P, "auto"),
+        "auto",
         """
         Whether to take logarithms before, for series above 0 whose changes grow with their level.
         "log1p" is for those with zeros or values below, and as good above: ``log(1 + |y| / u)``
         with the sign of y, where u is a tenth of the mean size of the series, so that it does not
-        depend on its unit.
+        depend on its unit. "auto" is "log1p" if no series of `fit` has a value below 0, else False,
+        as for counts with a `likelihood`.
         """,
     )
     seasonality: int | None = parameter(
@@ -308,7 +324,7 @@ class ForecasterParameters:
     )
     scale_feature: bool = parameter(
         flag(),
-        False,
+        True,
         """
         Whether the network also reads, at every step, how much the series varies: the logarithm of
         its mean absolute change from one step to the next, after `log` and `seasonality`; without
@@ -316,13 +332,14 @@ class ForecasterParameters:
         """,
     )
     quantiles: Any = parameter(
-        LEVELS,
-        None,
+        LEVELS_OR_AUTO,
+        "auto",
         """
         Levels of quantiles to learn, rising, in (0, 1), such as ``(0.1, 0.5, 0.9)``; they must
         enclose 0.5, since `predict` gives the median then. None learns the mean (of scaled values)
         by squared error. With ``strategy="recursive"`` only ``(0.5,)`` will do: of forecasts that
-        are fed back the spread is not known.
+        are fed back the spread is not known. "auto" is ``(0.1, 0.5, 0.9)``, with
+        ``strategy="recursive"`` ``(0.5,)``, and None with a `likelihood`.
         """,
     )
     likelihood: str | None = parameter(
@@ -374,7 +391,7 @@ class ForecasterParameters:
     )
     window: int | str | None = parameter(
         either(whole(2), "auto", None),
-        None,
+        "auto",
         """
         Most steps of a series to train on at once. A longer series is cut into windows of so many
         steps, of which each repeats half of the one before, to begin with a memory; so one long
@@ -384,7 +401,7 @@ class ForecasterParameters:
     )
     origin_step: int | str | None = parameter(
         either(whole(1), "auto", None),
-        None,
+        "auto",
         """
         Series are read in training as they were known at origins so many steps apart: each time the
         last `window` steps, on the scale of what was known then, to learn what followed the steps

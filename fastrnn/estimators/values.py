@@ -197,20 +197,16 @@ CLASS_WEIGHTS = Values(
         else value in (None, "balanced")
     ),
 )
-LEVELS = either(
-    Values(
-        "rising levels in (0, 1), the first <= 0.5 and the last >= 0.5",
-        "tuple of float",
-        (tuple, list, np.ndarray),
-        _are_levels,
-    ),
-    None,
+LEVELS = Values(
+    "rising levels in (0, 1), the first <= 0.5 and the last >= 0.5",
+    "tuple of float",
+    (tuple, list, np.ndarray),
+    _are_levels,
 )
-
-
+LEVELS_OR_AUTO = either(LEVELS, "auto", None)
 ONE_LEVEL = number("a number in (0, 1)", lambda value: 0 < value < 1)
 QUANTILE = Values(
-    f"{ONE_LEVEL.expected}, or {LEVELS.expected.removesuffix(' or None')}",
+    f"{ONE_LEVEL.expected}, or {LEVELS.expected}",
     "float or tuple of float",
     (Real, tuple, list, np.ndarray),
     lambda value: ONE_LEVEL.has(value) if isinstance(value, Real) else _are_levels(value),
@@ -261,4 +257,4 @@ def with_default(table, name, default, help=None) -> Any:
     (of_table,) = [own for own in fields(table) if own.name == name]
     record = replace(of_table.metadata["parameter"], default=default)
     record = record if help is None else replace(record, help=help)
-    return field(default=default, metadata={"parameter": record})
+    return field(default=default, kw_only=of_table.kw_only, metadata={"parameter": record})

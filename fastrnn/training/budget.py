@@ -39,3 +39,6 @@ for, in cross-validation on their training parts."""
 EVERY_STEP = Budget(n_sequences=10_000, large_batch=32, fewest_epochs=6, most_epochs=50)
 """Where each step has an answer, so that a minibatch teaches more. Words of a treebank, in
 cross-validation on its training part, and small problems of numbers and ids ask for it."""
+
+WINDOWS = Budget(n_sequences=5_000, large_batch=64, fewest_epochs=10, most_epochs=60)
+"""Where series are forecast, whose windows are read: docs/forecast.md says how it was chosen."""

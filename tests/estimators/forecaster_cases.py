@@ -1,8 +1,7 @@
 """Forecasters and series that several files of tests need."""
 
 import numpy as np
-
-from fastrnn import RNNForecaster
+from contract import plain_forecaster
 
 DIRECT = {"strategy": "direct", "horizon": 4}
 
@@ -10,13 +9,14 @@ DIRECT = {"strategy": "direct", "horizon": 4}
 def small(**params):
     """Return a forecaster that is fitted in a moment, in double precision."""
     defaults = {"hidden_layer_sizes": 5, "cell": "gru", "max_iter": 3, "dtype": "float64"}
-    return RNNForecaster(**{**defaults, "random_state": 0, **params})
+    return plain_forecaster(**{**defaults, "random_state": 0, **params})
 
 
 def learner(**params):
     """Return a forecaster that learns something."""
     defaults = {"learning_rate": "cosine", "learning_rate_init": 0.02, "max_iter": 40}
-    return RNNForecaster(16, **{**defaults, "cell": "gru", "random_state": 0, **params})
+    defaults |= {"cell": "gru", "random_state": 0}
+    return plain_forecaster(16, **{**defaults, **params})
 
 
 def drifting(seed=0, lengths=(30, 41, 26)):

@@ -112,7 +112,9 @@ def test_quantiles_of_residuals_by_hand():
 def test_refusals():
     series = drifting()
     for params in ({}, {"quantiles": (0.5,)}, {"quantiles": (0.5,), "strategy": "direct"}):
-        with pytest.raises(ValueError, match=r"calibrate='cv' corrects quantiles: give some"):
+        with pytest.raises(
+            ValueError, match=r"calibrate='cv' corrects quantiles, and there are none"
+        ):
             small(**params, calibrate="cv").fit(series)
     with pytest.raises(ValueError, match=r"series 1 is too short for calibrate='cv': it has 5"):
         small(**BANDS, calibrate="cv").fit([series[0], series[1][:5]])

@@ -46,8 +46,14 @@ OTHER_DEFAULTS = {
     RNNClassifier: {**OF_SEQUENCES, "pooling": "max", "augment": "auto"},
     RNNRegressor: {**OF_SEQUENCES, "pooling": "max", "augment": None},
     RNNTagger: {**OF_SEQUENCES, "bidirectional": True, "learning_rate_init": 0.02},
+    RNNForecaster: {
+        "hidden_layer_sizes": 96, "cell": "gru", "strategy": "direct", "horizon": "auto",
+        "log": "auto", "quantiles": "auto", "scaling": "difference", "scale_feature": True,
+        "window": "auto", "origin_step": "auto", "batch_size": "auto", "learning_rate": "cosine",
+        "learning_rate_init": 0.003, "max_iter": "auto",
+    },
     RNNLanguageModel: {"bptt_steps": 35, "batch_size": 32},
-}
+}  # fmt: skip
 
 
 # Parameters: stored by the constructor, checked by fit, documented.

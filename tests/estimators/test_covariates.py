@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
+from contract import plain_forecaster
 from numpy.testing import assert_allclose, assert_array_equal
-
-from fastrnn import RNNForecaster
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 
@@ -16,7 +15,7 @@ def small(strategy="recursive", **params):
     defaults = {"hidden_layer_sizes": 5, "cell": "gru", "max_iter": 3, "dtype": "float64"}
     if strategy == "direct":
         defaults["horizon"] = 3
-    return RNNForecaster(**{**defaults, "strategy": strategy, "random_state": 0, **params})
+    return plain_forecaster(**{**defaults, "strategy": strategy, "random_state": 0, **params})
 
 
 def make_series():
@@ -90,7 +89,7 @@ class TestWhatIsRead:
         ids = rng.integers(5, size=(6, 90))
         series = np.array([3.0, -1.0, 4.0, 0.0, 2.0])[ids] + 0.05 * rng.standard_normal(ids.shape)
         horizon = {"horizon": 3} if strategy == "direct" else {}
-        model = RNNForecaster(
+        model = plain_forecaster(
             12, cell="gru", strategy=strategy, scaling=None, embedding_dim=3, batch_size=2,
             window=20, learning_rate="cosine", learning_rate_init=0.03, max_iter=40, random_state=0,
             **horizon,

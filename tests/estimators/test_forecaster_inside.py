@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
+from contract import plain_forecaster
 from numpy.testing import assert_allclose, assert_array_equal
-
-from fastrnn import RNNForecaster
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 
@@ -28,7 +27,7 @@ def make(kind, strategy="direct", ahead=0):
     covariates = {"future_covariates": future, "past_covariates": past}
     wanted = {"none": [], "future": ["future"], "past": ["past"], "both": ["future", "past"]}
     names = [f"{name}_covariates" for name in wanted.get(kind, ["future"])]
-    model = RNNForecaster(
+    model = plain_forecaster(
         4, strategy=strategy, max_iter=2, dtype="float64", random_state=0, **params
     )
     return model, series, {name: covariates[name] for name in names}

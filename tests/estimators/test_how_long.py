@@ -8,7 +8,7 @@ import pytest
 from contract import CASES, LONG, label_sequences, same
 
 import fastrnn
-from fastrnn import RNNClassifier, RNNLanguageModel, RNNTagger, cli
+from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNTagger, cli
 from fastrnn.estimators import fitting
 from fastrnn.estimators.base import RNNBase
 from fastrnn.training.budget import ITERATIONS, Budget
@@ -26,6 +26,7 @@ LITTLE = Budget(n_sequences=120, small_batch=2, steps_of_epoch=8, fewest_epochs=
 def little(monkeypatch):
     monkeypatch.setattr(RNNBase, "budget", LITTLE)
     monkeypatch.setattr(RNNTagger, "budget", replace(LITTLE, n_sequences=60, large_batch=3))
+    monkeypatch.setattr(RNNForecaster, "budget", replace(LITTLE, n_sequences=9, fewest_epochs=1))
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ import warnings
 
 import numpy as np
 import pytest
+from contract import plain_forecaster
 from fuzz_files import put_together, take_apart
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
 import fastrnn
-from fastrnn import RNNForecaster
 from fastrnn.estimators.distributions import DISTRIBUTIONS
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
@@ -36,7 +36,7 @@ def data_of(case):
 
 def make(case, **params):
     """A fitted model with weights in no order."""
-    model = RNNForecaster(**SMALL | CASES[case] | params)
+    model = plain_forecaster(**SMALL | CASES[case] | params)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(data_of(case))
@@ -175,13 +175,13 @@ def test_what_is_no_count(likelihood, value, where):
     series[1][3 if where is None else where] = value
     params = SMALL | {"likelihood": likelihood, "scaling": "level", "missing": "mask"}
     if where is None:
-        assert np.isfinite(RNNForecaster(**params).fit(series).predict(2)[1]).all()
+        assert np.isfinite(plain_forecaster(**params).fit(series).predict(2)[1]).all()
         return
     message = rf"series 1 is {value} at step {where}, but likelihood='{likelihood}' needs counts"
     with pytest.raises(ValueError, match=message):
-        RNNForecaster(**params).fit(series)
+        plain_forecaster(**params).fit(series)
     with pytest.raises(ValueError, match=message):
-        RNNForecaster(**params).fit(COUNTS).predict(2, series)
+        plain_forecaster(**params).fit(COUNTS).predict(2, series)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_what_is_no_count(likelihood, value, where):
 )
 def test_what_does_not_go_together(params, message):
     with pytest.raises(ValueError, match=message):
-        RNNForecaster(**SMALL | params).fit(COUNTS)
+        plain_forecaster(**SMALL | params).fit(COUNTS)
 
 
 def test_bad_questions():
@@ -208,7 +208,7 @@ def test_bad_questions():
         model.predict_samples(2, n_samples=0)
     with pytest.raises(TypeError, match="random_state must be"):
         model.predict_samples(2, random_state="seed")
-    plain = RNNForecaster(**SMALL).fit(NUMBERS)
+    plain = plain_forecaster(**SMALL).fit(NUMBERS)
     with pytest.raises(ValueError, match="likelihood=None: it has learned no distribution"):
         plain.predict_samples(2)
 
@@ -217,12 +217,12 @@ def test_bad_questions():
 def test_early_stopping_scores_minus_the_loss(case):
     series = data_of(case)
     params = SMALL | CASES[case] | DIRECT | {"alpha": 0.0, "dtype": "float64"}
-    model = RNNForecaster(**params).fit(series, validation_data=series)
+    model = plain_forecaster(**params).fit(series, validation_data=series)
     lessons = model.reader_.read(series, "float64")
     target = model.task_.encode(0, lessons, None)
     loss = model.network_.mean_loss(lessons, target.values, target.weight)
     assert_allclose(model.validation_scores_[-1], -loss, rtol=1e-12)
-    stopped = RNNForecaster(**params, early_stopping=True).fit(series)
+    stopped = plain_forecaster(**params, early_stopping=True).fit(series)
     assert stopped.best_validation_score_ == max(stopped.validation_scores_)
 
 
@@ -230,7 +230,7 @@ def test_data_frames():
     pandas = pytest.importorskip("pandas")
     days = pandas.date_range("2024-01-01", periods=30)
     frame = pandas.DataFrame({"time": days, "value": COUNTS[0]})
-    model = RNNForecaster(**SMALL | CASES["poisson"] | DIRECT).fit(frame)
+    model = plain_forecaster(**SMALL | CASES["poisson"] | DIRECT).fit(frame)
     samples = model.predict_samples(2, n_samples=2, random_state=0)
     assert list(samples.columns) == ["time", "sample_1", "sample_2"]
     assert list(model.predict_quantiles(2).columns) == ["time", "q0.1", "q0.5", "q0.9"]
@@ -241,7 +241,7 @@ def test_data_frames():
 def test_covariates_are_read_along_the_paths():
     known = [np.arange(len(y) + 4.0)[:, np.newaxis] % 3 for y in COUNTS]
     now = [k[: len(y)] for k, y in zip(known, COUNTS, strict=True)]
-    model = RNNForecaster(**SMALL | CASES["poisson"]).fit(COUNTS, future_covariates=now)
+    model = plain_forecaster(**SMALL | CASES["poisson"]).fit(COUNTS, future_covariates=now)
     samples = model.predict_samples(4, n_samples=3, random_state=0, future_covariates=known)
     assert [each.shape for each in samples] == [(4, 3)] * 3
     # Other covariates of a step change what is drawn of the next one, not before.
@@ -254,7 +254,7 @@ def test_covariates_are_read_along_the_paths():
 
 
 def test_files_of_before_there_were_likelihoods(tmp_path):
-    model = RNNForecaster(**SMALL).fit(NUMBERS)
+    model = plain_forecaster(**SMALL).fit(NUMBERS)
     model.save(tmp_path / "model")
     header, record, body = take_apart((tmp_path / "model").read_bytes())
     del record["parameters"]["likelihood"], record["reader"]["plan"]["likelihood"]

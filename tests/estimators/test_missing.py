@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from contract import PLAIN, draw_sequences
+from contract import PLAIN, draw_sequences, plain_forecaster
 
 import fastrnn
-from fastrnn import RNNClassifier, RNNForecaster, RNNRegressor, RNNTagger
+from fastrnn import RNNClassifier, RNNRegressor, RNNTagger
 from fastrnn.inspection import permutation_importance
 from fastrnn.interop import to_keras_weights
 from fastrnn.network.cells import CELLS
@@ -358,7 +358,7 @@ def test_weights_from_elsewhere_have_no_gaps():
 def test_series_are_masked_as_sequences_are():
     series = np.sin(np.arange(30.0))
     series[[4, 5, 20]] = NAN
-    model = RNNForecaster(4, missing="mask", max_iter=2, random_state=0).fit([series])
+    model = plain_forecaster(4, missing="mask", max_iter=2, random_state=0).fit([series])
     lessons = model.reader_.read([series], "float64")
     marks = lessons.values[:, 1]
     np.testing.assert_array_equal(np.flatnonzero(marks), [4, 5, 20])

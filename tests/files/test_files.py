@@ -8,12 +8,12 @@ import warnings
 
 import numpy as np
 import pytest
+from contract import plain_forecaster
 from fuzz_files import models, put_together, take_apart
 
 import fastrnn
 from fastrnn import (
     RNNClassifier,
-    RNNForecaster,
     RNNLanguageModel,
     RNNRegressor,
     RNNTagger,
@@ -286,7 +286,7 @@ class TestForecaster:
         ],
     )
     def test_predicts_the_same_bits(self, options, tmp_path):
-        model = RNNForecaster(4, **options, **QUICK).fit(self.SERIES)
+        model = plain_forecaster(4, **options, **QUICK).fit(self.SERIES)
         loaded = save_and_load(model, tmp_path)
         np.testing.assert_array_equal(loaded.predict(4), model.predict(4))
         new = [self.SERIES[0][:9]]
@@ -296,7 +296,7 @@ class TestForecaster:
     def test_one_series_with_gaps(self, tmp_path):
         series = self.SERIES[0].copy()
         series[4:6] = np.nan
-        model = RNNForecaster(4, missing="mask", **QUICK).fit(series)
+        model = plain_forecaster(4, missing="mask", **QUICK).fit(series)
         loaded = save_and_load(model, tmp_path)
         np.testing.assert_array_equal(loaded.predict(4), model.predict(4))
         assert loaded.predict(4).shape == (4,)
@@ -304,7 +304,7 @@ class TestForecaster:
     def test_covariates(self, tmp_path):
         ahead = [np.stack([np.arange(n + 3) % 3, np.ones(n + 3)], axis=1) for n in (20, 31)]
         behind = [np.arange(n) ** 0.5 for n in (20, 31)]
-        model = RNNForecaster(
+        model = plain_forecaster(
             4, strategy="direct", horizon=3, categorical_features=[0], embedding_dim=2, **QUICK
         )
         model.fit(self.SERIES, future_covariates=ahead, past_covariates=behind)
@@ -336,7 +336,7 @@ class TestForecaster:
             )
 
         values = np.concatenate([np.sin(np.arange(12)), np.cos(np.arange(12))])
-        model = RNNForecaster(4, categorical_features="from_dtype", **QUICK)
+        model = plain_forecaster(4, categorical_features="from_dtype", **QUICK)
         model.fit(frame(0, 12, value=values), future_covariates=["rain"])
         loaded = save_and_load(model, tmp_path)
         ahead = frame(10, 15)

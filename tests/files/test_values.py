@@ -9,9 +9,10 @@ import string
 
 import numpy as np
 import pytest
+from contract import plain_forecaster
 
 import fastrnn
-from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNTagger
+from fastrnn import RNNClassifier, RNNLanguageModel, RNNTagger
 from fastrnn.files.values import decode, encode
 
 
@@ -275,7 +276,7 @@ def test_ids_of_series(ids, loads, tmp_path):
     pandas = pytest.importorskip("pandas")
     rows = [(name, t, np.sin(t)) for name in ids for t in range(12)]
     frame = pandas.DataFrame(rows, columns=["id", "time", "value"])
-    model = RNNForecaster(2, **QUICK).fit(frame)
+    model = plain_forecaster(2, **QUICK).fit(frame)
     loaded = save_or_refuse(model, tmp_path)
     assert (loaded is not None) == loads
     if loads:

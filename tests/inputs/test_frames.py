@@ -6,9 +6,10 @@ import sys
 
 import numpy as np
 import pytest
+from contract import plain_forecaster
 from sequence_checks import check_ids
 
-from fastrnn import RNNClassifier, RNNForecaster, RNNTagger
+from fastrnn import RNNClassifier, RNNTagger
 from fastrnn.inputs import frames
 from fastrnn.inputs.long_frames import LongColumns, LongFrame
 from fastrnn.inputs.sequence_frames import Frames
@@ -145,7 +146,7 @@ def long_columns():
 def test_long_dicts_give_the_forecasts_that_pandas_gives():
     pandas = pytest.importorskip("pandas")
     columns, later = long_columns()
-    model = RNNForecaster(3, categorical_features="from_dtype", **SMALL)
+    model = plain_forecaster(3, categorical_features="from_dtype", **SMALL)
     model.fit(pandas.DataFrame(columns), future_covariates=["day"])
     expected = model.predict(1, future_covariates=pandas.DataFrame(later))
     model.fit(columns, future_covariates=["day"])
@@ -165,7 +166,7 @@ def test_frames_are_read_without_other_libraries(library, monkeypatch):
     columns, _ = long_columns()
     frame = module.DataFrame({name: column.tolist() for name, column in columns.items()})
     monkeypatch.setitem(sys.modules, "narwhals", None)
-    assert len(RNNForecaster(3, **SMALL).fit(frame).predict(2)) == 4
+    assert len(plain_forecaster(3, **SMALL).fit(frame).predict(2)) == 4
 
 
 DAYS = [datetime.datetime(2024, 3, 30 + k % 2, k) for k in range(2)]

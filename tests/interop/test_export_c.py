@@ -22,9 +22,10 @@ from compiling import (
     shaken,
     tagger,
 )
+from contract import plain_forecaster
 from every_cell import CHOICES, ZONED
 
-from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNRegressor, RNNTagger
+from fastrnn import RNNClassifier, RNNLanguageModel, RNNRegressor, RNNTagger
 from fastrnn.interop import export_c
 
 # Short trainings end at max_iter, which is not what these tests are about.
@@ -227,7 +228,7 @@ def test_forecasters(case, tmp_path, compiler):
         series[[0, 7, 8, 20]] = np.nan
     if case == "log1p":
         series[5], series[9] = 0.0, -3.0
-    model = RNNForecaster((5, 3), max_iter=1, random_state=0, **FORECASTERS[case])
+    model = plain_forecaster((5, 3), max_iter=1, random_state=0, **FORECASTERS[case])
     model = shaken(model.fit(series), 0.3)
     compiled = Compiled(model, tmp_path, compiler)
     block, levels = model.reader_.plan.n_ahead, model.reader_.plan.quantiles
@@ -257,7 +258,7 @@ def test_forecasters_with_covariates(tmp_path, compiler):
     series = make_series(n)
     future = np.column_stack([rng.normal(5, 3, size=n + block), rng.integers(3, size=n + block)])
     past = np.column_stack([rng.integers(4, size=n), rng.normal(size=n), rng.normal(size=n)])
-    model = RNNForecaster(
+    model = plain_forecaster(
         5, strategy="direct", horizon=block, missing="mask", embedding_dim=(2, 3),
         categorical_features=[1, 2], max_iter=1, random_state=0,
     )  # fmt: skip
@@ -272,7 +273,7 @@ def test_forecasters_with_covariates(tmp_path, compiler):
 
 
 def test_a_series_that_does_not_vary(tmp_path, compiler):
-    model = shaken(RNNForecaster(5, max_iter=1, random_state=0).fit(make_series()))
+    model = shaken(plain_forecaster(5, max_iter=1, random_state=0).fit(make_series()))
     compiled = Compiled(model, tmp_path, compiler)
     still = np.full(9, 3.0)
     y = compiled.run(still[:, np.newaxis], None, c_scale(model, still), every_step=True)
@@ -312,7 +313,7 @@ def test_reset_and_copies(pooling, tmp_path, compiler):
 
 def test_reset_of_a_forecaster_keeps_the_scale(tmp_path, compiler):
     series = make_series()
-    model = RNNForecaster(5, seasonality=4, max_iter=1, random_state=0).fit(series)
+    model = plain_forecaster(5, seasonality=4, max_iter=1, random_state=0).fit(series)
     compiled = Compiled(shaken(model, 0.3), tmp_path, compiler)
     stream = compiled.stream(c_scale(model, series))
     first = [compiled.step(stream, [value]) for value in series[:6]]
@@ -347,7 +348,7 @@ def test_ids_that_are_refused_leave_the_stream(tmp_path, compiler):
 
 def test_values_that_are_refused_by_a_forecaster(tmp_path, compiler):
     series = make_series()
-    model = RNNForecaster(5, log=True, missing="mask", max_iter=1, random_state=0).fit(series)
+    model = plain_forecaster(5, log=True, missing="mask", max_iter=1, random_state=0).fit(series)
     compiled = Compiled(model, tmp_path, compiler)
     stream = compiled.stream(c_scale(model, series))
     before = stream.raw

@@ -22,11 +22,12 @@ from compiling import (
     run,
     tagger,
 )
+from contract import plain_forecaster
 from every_cell import CHOICES
 from test_docs import assert_as_shown
 
 import fastrnn
-from fastrnn import RNNForecaster, RNNLanguageModel, RNNTagger
+from fastrnn import RNNLanguageModel, RNNTagger
 from fastrnn.bridge import NotFittedError
 from fastrnn.interop import export_c
 from fastrnn.interop.c_text import Text
@@ -120,7 +121,7 @@ MODELS = [
     lambda: classifier(dtype="float64", cell="rnn", pooling="mean"),
     lambda: tagger(cell="gru"),
     lambda: RNNLanguageModel(3, max_iter=1, random_state=0).fit(["ab", "ba"]),
-    lambda: RNNForecaster(3, seasonality=4, max_iter=1, random_state=0).fit(make_series()),
+    lambda: plain_forecaster(3, seasonality=4, max_iter=1, random_state=0).fit(make_series()),
 ]
 
 

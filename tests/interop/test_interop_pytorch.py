@@ -8,12 +8,12 @@ import pickle
 
 import numpy as np
 import pytest
+from contract import plain_forecaster
 from pytorch_names import KINDS, make_network, state_dict
 
 import fastrnn
 from fastrnn import (
     RNNClassifier,
-    RNNForecaster,
     RNNLanguageModel,
     RNNRegressor,
     RNNTagger,
@@ -394,7 +394,7 @@ class TestToTorch:
             assert back[name].tobytes() == given[name].tobytes()
 
     def test_a_forecaster(self):
-        model = RNNForecaster(4, random_state=0).partial_fit(np.sin(np.arange(30.0)))
+        model = plain_forecaster(4, random_state=0).partial_fit(np.sin(np.arange(30.0)))
         weights = to_torch_state_dict(model)
         assert weights["head.weight"].shape == (1, 4)
         assert np.array_equal(

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from contract import plain_forecaster
 from every_cell import CHOICES, ZONED
 
-from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNRegressor, RNNTagger
+from fastrnn import RNNClassifier, RNNLanguageModel, RNNRegressor, RNNTagger
 from fastrnn.bridge import NotFittedError
 from fastrnn.inputs.scaling import learn_scale
 from fastrnn.interop import export_onnx, to_onnx
@@ -302,7 +303,7 @@ def test_forecaster(strategy, scaling, log, missing, dtype):
         series[1] -= series[1].mean()
         series[1][2] = 0
     options = {"horizon": 3, "quantiles": (0.1, 0.4, 0.9)} if strategy == "direct" else {}
-    model = RNNForecaster(
+    model = plain_forecaster(
         (4, 3), cell="gru", strategy=strategy, scaling=scaling, log=log, missing=missing,
         dtype=dtype, max_iter=1, scale_feature=missing == "mask", **options,
     )  # fmt: skip
@@ -330,7 +331,7 @@ def test_forecaster(strategy, scaling, log, missing, dtype):
 )
 def test_forecaster_with_a_likelihood(params, strategy):
     series, n = [np.round(y) for y in make_series(gaps="missing" in params)], 3
-    model = RNNForecaster(4, strategy=strategy, horizon=n, max_iter=1, **params)
+    model = plain_forecaster(4, strategy=strategy, horizon=n, max_iter=1, **params)
     shuffle_weights(model.fit(series))
     model.network_.theta *= 0.2
     feeds = {"series": pad(series, np.nan), "lengths": SERIES_LENGTHS}
@@ -345,7 +346,7 @@ def test_forecaster_with_a_likelihood(params, strategy):
 def test_forecaster_feeds_back_through_every_cell(cell, dtype, horizon):
     series = make_series()
     model = shuffle_weights(
-        RNNForecaster((4, 3), **(CHOICES | ZONED)[cell], dtype=dtype, max_iter=1).fit(series)
+        plain_forecaster((4, 3), **(CHOICES | ZONED)[cell], dtype=dtype, max_iter=1).fit(series)
     )
     model.network_.theta *= 0.4
     feeds = {"series": pad(series, 0), "lengths": SERIES_LENGTHS, "horizon": np.array(horizon)}
@@ -372,7 +373,7 @@ def test_forecaster_with_covariates(strategy, ids, missing, quantiles):
         options["horizon"] = horizon
         if ids:
             options.update(categorical_features=[1, 2], embedding_dim=(2, 3))
-    model = RNNForecaster(
+    model = plain_forecaster(
         4, cell="carry_lstm", strategy=strategy, missing=missing, quantiles=quantiles, max_iter=1,
         scale_feature=missing == "error", **options,
     )  # fmt: skip
@@ -388,7 +389,7 @@ def test_forecaster_with_covariates(strategy, ids, missing, quantiles):
 def test_forecaster_of_a_series_that_does_not_vary():
     series = [np.full(8, 3.25), np.arange(5.0)]
     # The operators of ONNX Runtime take NaN for a number; a Scan does not.
-    model = shuffle_weights(RNNForecaster(4, cell="carry_lstm", max_iter=1).fit(series))
+    model = shuffle_weights(plain_forecaster(4, cell="carry_lstm", max_iter=1).fit(series))
     feeds = {"series": pad(series, 0), "lengths": np.array([8, 5]), "horizon": np.array(2)}
     values = run(model, **feeds)["values"]
     assert values[0].tolist() == [3.25, 3.25]
@@ -416,7 +417,7 @@ def test_forecaster_with_seasonality(strategy, season, log, scaling, missing):
     assert has_pattern[:2] == [season < 40, False]
     assert has_pattern[3] == (season < 40)
     options = {"horizon": 7, "quantiles": (0.2, 0.5, 0.7)} if strategy == "direct" else {}
-    model = RNNForecaster(
+    model = plain_forecaster(
         4, cell="gru", strategy=strategy, log=log, seasonality=season, scaling=scaling,
         missing=missing, dtype="float64", max_iter=1, **options,
     )  # fmt: skip
@@ -461,7 +462,7 @@ def test_metadata_of_a_forecaster():
     frame = pandas.DataFrame(
         {"id": [1] * 8, "time": range(8), "value": np.arange(8.0), "day": list("abababab")}
     )
-    model = RNNForecaster(
+    model = plain_forecaster(
         3, strategy="direct", horizon=2, quantiles=(0.1, 0.5), categorical_features=["day"],
         max_iter=1,
     )  # fmt: skip

@@ -5,6 +5,7 @@ import functools
 
 import numpy as np
 import pytest
+from contract import plain_forecaster
 from every_cell import CHOICES, ZONED
 
 from fastrnn.bridge import NotFittedError
@@ -268,7 +269,7 @@ def fixed_scale(monkeypatch):
 @pytest.mark.parametrize("name", PLANS)
 def test_forecaster(name, dtype, fixed_scale):
     values = series_of(PLANS[name])
-    model = RNNForecaster((6, 5), max_iter=1, dtype=dtype, random_state=0, **PLANS[name])
+    model = plain_forecaster((6, 5), max_iter=1, dtype=dtype, random_state=0, **PLANS[name])
     shake(model.fit(list(values[1:, :START])))
     horizon = model.horizon if model.strategy == "direct" else 1
     streams = model.stream(series=list(values[:, :START]))
@@ -285,7 +286,7 @@ def test_forecaster(name, dtype, fixed_scale):
 def test_scales_that_do_not_change_need_no_help():
     # Steps of one up or down: the mean absolute difference of every prefix is 1.
     walks = 50 + np.cumsum(np.random.default_rng(0).choice([-1.0, 1.0], (2, 40)), axis=1)
-    model = shake(RNNForecaster(6, max_iter=1, random_state=0).fit(list(walks[:, :START])))
+    model = shake(plain_forecaster(6, max_iter=1, random_state=0).fit(list(walks[:, :START])))
     stream = model.stream()  # goes on from the series of fit
     for t in range(START, 40):
         expected = model.predict(1, list(walks[:, : t + 1]))
@@ -295,7 +296,7 @@ def test_scales_that_do_not_change_need_no_help():
 def test_levels(fixed_scale):
     plan = PLANS["quantiles"]
     values = series_of(plan)
-    model = RNNForecaster(6, max_iter=1, random_state=0, **plan)
+    model = plain_forecaster(6, max_iter=1, random_state=0, **plan)
     shake(model.fit(list(values[1:, :START])))
     levels = (0.1, 0.25, 0.5, 0.7)
     stream = model.stream(3, series=list(values[:, :START]), levels=levels)
@@ -310,7 +311,7 @@ def test_levels(fixed_scale):
 
 def test_forecasts_fed_back_by_a_copy(fixed_scale):
     values = series_of({})[1]
-    model = shake(RNNForecaster(6, max_iter=1, random_state=0).fit(values[:START]))
+    model = shake(plain_forecaster(6, max_iter=1, random_state=0).fit(values[:START]))
     stream = model.stream()
     forecast = [stream.step(values[START])[0]]
     ahead = copy.copy(stream)
@@ -337,7 +338,7 @@ def test_covariates(strategy, mask, fixed_scale):
         past[0, 0, 0] = 2
         known, options = {"past_covariates": list(past[:, :START])}, {"horizon": 2}
     block = options.get("horizon", 1)
-    model = RNNForecaster(
+    model = plain_forecaster(
         6, strategy=strategy, max_iter=1, random_state=0, embedding_dim=2,
         missing="mask" if mask else "error",
         categorical_features=[1] if past is None else [1, 2], **options,
@@ -368,7 +369,7 @@ def test_covariates(strategy, mask, fixed_scale):
 
 def test_forecaster_needs_a_series_for_each_stream():
     values = series_of({})
-    model = RNNForecaster(3, max_iter=1, random_state=0).fit(list(values))
+    model = plain_forecaster(3, max_iter=1, random_state=0).fit(list(values))
     with pytest.raises(ValueError, match=r"n_streams is 1, but there are 3 series: each stream"):
         model.stream(1)
     with pytest.raises(ValueError, match="too short"):
@@ -402,7 +403,7 @@ STEPS = {
         draw()[:, 0],
     ),
     "series": lambda: (
-        RNNForecaster(
+        plain_forecaster(
             4, max_iter=1, random_state=0, strategy="direct", horizon=2, quantiles=(0.2, 0.5, 0.6)
         ).fit(list(series_of({}, N))),
         np.full(N, 50.0),

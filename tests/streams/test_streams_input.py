@@ -5,6 +5,7 @@ from itertools import repeat
 
 import numpy as np
 import pytest
+from contract import plain_forecaster
 from test_streams import (
     START,
     STEPS,
@@ -19,7 +20,7 @@ from test_streams import (
     shake,
 )
 
-from fastrnn.estimators import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNTagger
+from fastrnn.estimators import RNNClassifier, RNNLanguageModel, RNNTagger
 from fastrnn.kernels.stream import SHARD_ROWS
 
 # Short trainings end at max_iter, which is not what these tests are about.
@@ -283,7 +284,7 @@ def test_tokens_that_are_refused():
 )
 def test_values_that_a_forecaster_refuses(params, value, message):
     values = series_of({})[1]
-    model = RNNForecaster(3, max_iter=1, random_state=0, **params).fit(values[:START])
+    model = plain_forecaster(3, max_iter=1, random_state=0, **params).fit(values[:START])
     stream = model.stream()
     before = stream.state
     with pytest.raises(ValueError, match=message):

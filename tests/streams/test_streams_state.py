@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from contract import plain_forecaster
 from test_streams import (
     STEPS,
     N,
@@ -20,7 +21,7 @@ from test_streams import (
 )
 
 import fastrnn
-from fastrnn.estimators import RNNForecaster, RNNLanguageModel, RNNRegressor
+from fastrnn.estimators import RNNLanguageModel, RNNRegressor
 from fastrnn.kernels.stream import MAX_STEPS
 from fastrnn.network import Network
 from fastrnn.streams import Stream
@@ -63,7 +64,7 @@ def test_reset(which, rows, pooling):
 def test_reset_goes_to_the_beginning_of_texts_and_series():
     texts = RNNLanguageModel(4, batch_size=2, max_iter=1, random_state=0).fit(["to be", "or not"])
     walk = series_of({})[1]
-    forecaster = RNNForecaster(4, max_iter=1, random_state=0).fit(walk)
+    forecaster = plain_forecaster(4, max_iter=1, random_state=0).fit(walk)
     for stream, x in ((shake(texts).stream(), "o"), (shake(forecaster).stream(), 51.0)):
         begin = stream.state
         first = stream.step(x)
@@ -209,7 +210,7 @@ def forecaster(**params):
     """Return a forecaster of two series with a season of M steps, one far from the others."""
     t = np.arange(60.0)
     values = [10 + np.sin(t) + 9 * (t % M == 3), 10 + np.cos(t) + 9 * (t % M == 7)]
-    return RNNForecaster(4, seasonality=M, window=24, max_iter=1, random_state=0, **params).fit(
+    return plain_forecaster(4, seasonality=M, window=24, max_iter=1, random_state=0, **params).fit(
         values
     )
 
@@ -539,7 +540,7 @@ def test_the_kernel_bounds_what_it_counts(monkeypatch):
 @pytest.mark.parametrize("season", [None, 4])
 def test_no_warning_comes_with_a_refusal(season):
     values = series_of({})[1]
-    model = RNNForecaster(3, seasonality=season, max_iter=1, random_state=0).fit(values)
+    model = plain_forecaster(3, seasonality=season, max_iter=1, random_state=0).fit(values)
     stream = model.stream()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
