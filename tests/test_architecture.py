@@ -20,8 +20,9 @@ ROOMS = {
     "kernels": None,  # compiled, in an order of its own
     "files": "values codec atomic layout",
     "inputs": "arrays columns column_scaling containers missing stamps pandas_frames frames "
-    "spacing frequencies calendars indexes list_cells items padding sequence_frames covariates "
-    "long_frames series_arrays sequences series following series_record steps scaling tokens texts",
+    "spacing frequencies calendars calendar_features indexes list_cells items padding "
+    "sequence_frames covariates long_frames series_arrays sequences series following "
+    "series_record steps scaling tokens texts",
     "standin": "",
     "bridge": "",
     "network": "workspace threads batches shards cell docstrings recurrent one_direction "

@@ -112,7 +112,7 @@ class Forecast:
         series = self._read(model, options.file, options) if options.file else None
         future = None
         if options.future:
-            if not model.reader_.series.n_covariates[0]:
+            if not model.reader_.series.takes_future:
                 raise ValueError("--future has covariates, but the model was trained without")
             known = model.reader_.series if series is None else model.reader_.read_series(series)
             future = self._read(model, options.future, options, follows=known)

@@ -36,7 +36,7 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
     ----------
     covariate_mean_, covariate_scale_ : ndarray of shape (n_covariates,)
         Mean and standard deviation of the covariates over all training steps, those known
-        beforehand first; 0 and 1 for ids.
+        beforehand first; 0 and 1 for ids, and for features of dates, the last of these.
 
     See Also
     --------
@@ -71,7 +71,9 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
     Where series have time stamps, in a data frame or as the index of a pandas series, their
     distance is learned for each series, or `freq`. A step without a row is an error, or a gap if
     ``missing="mask"``. Days, weeks and months are counted by the clocks of the zone of the stamps,
-    shorter steps in UTC. Covariates of steps to come are found by their stamps.
+    shorter steps in UTC. Covariates of steps to come are found by their stamps. With
+    `calendar_features` and `holidays` the network reads what these stamps say beside the covariates
+    known beforehand, behind them; `fastrnn.inputs.calendar_features` has the formulas.
 
     Examples
     --------
@@ -286,11 +288,17 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
         TypeError
             If an argument has the wrong type.
         ValueError
-            As in `predict` and `predict_quantiles`, and if there are not `n_streams` series.
+            As in `predict` and `predict_quantiles`, if there are not `n_streams` series, or if the
+            model is told of dates, which no step has.
         MemoryError
             If that needs more memory than there is; nothing has been taken then.
         """
         self.check_fitted()
+        if self.reader_.series.features is not None:
+            raise ValueError(
+                "a stream is told no dates, which calendar_features and holidays need: call "
+                "predict with the series as they have become"
+            )
         if levels is not None and self.reader_.plan.likelihood is not None:
             raise ValueError(
                 "a stream of a model with a likelihood forecasts what predict does: levels must be "

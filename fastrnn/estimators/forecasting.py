@@ -39,7 +39,7 @@ def read_history(estimator, horizon, series, future, past):
         is_long = is_frame(series)
         known = reader.read_series(GivenSeries(series, None if is_long else future, past))
         future = future if is_long else None
-    if future is not None and not reader.series.n_covariates[0]:
+    if future is not None and not reader.series.takes_future:
         raise ValueError("future_covariates were given, but the model was fitted without")
     return with_future(known, future, horizon), horizon
 
@@ -176,7 +176,7 @@ def scaled_error(estimator, y, future_covariates):
     """Mean absolute scaled error of the forecasts of what followed the series of fit."""
     known, plan = estimator.reader_.series, estimator.reader_.plan
     truth = read_following(known, y, plan.mask)
-    if future_covariates is None and known.n_covariates[0] and is_frame(y):
+    if future_covariates is None and known.takes_future and is_frame(y):
         future_covariates = y
     longest = max(len(item) for item in truth)
     known, longest = read_history(estimator, longest, None, future_covariates, None)

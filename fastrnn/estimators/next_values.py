@@ -17,6 +17,7 @@ from fastrnn.estimators.readers import check_same_ids, chosen_columns
 from fastrnn.estimators.targets import as_sample_weight
 from fastrnn.estimators.tasks import Scored, Target, Task
 from fastrnn.files.codec import Added, Array, Optional, Record, Whole
+from fastrnn.inputs.calendar_features import CalendarFeatures
 from fastrnn.inputs.column_scaling import NO_SCALING
 from fastrnn.inputs.covariates import CovariateScale
 from fastrnn.inputs.frames import is_frame
@@ -106,6 +107,12 @@ class SeriesReader:
         series = _read_all(given, parameters, self.series)
         check_same_ids(self.series.covariates, parameters, what)
         self.plan.check_same(plan_of(parameters, series, self.plan), what)
+        features = CalendarFeatures.of(parameters.calendar_features, parameters.holidays)
+        if features != self.series.features:
+            raise ValueError(
+                f"{what} goes on from the fitted model, which has other features of dates: "
+                "calendar_features and holidays must be those of its fit"
+            )
         reader = replace(self, series=series.copy(), cuts=cuts_of(parameters))
         return reader, reader.lessons("Training", series, parameters.dtype, reader.cuts)
 
@@ -134,8 +141,9 @@ class SeriesReader:
             )
         columns = columns or USUAL_COLUMNS
         return read_series(
-            y, future, past, columns=columns, fitted=self.series, allow_nan=self.plan.mask
-        )
+            y, future, past, columns=columns, fitted=self.series, allow_nan=self.plan.mask,
+            ahead=self.plan.n_ahead,
+        )  # fmt: skip
 
     def lessons(self, work, series, dtype, cuts=WHOLE):
         """What the network reads and learns of series, if there is memory for it."""
@@ -165,10 +173,17 @@ class SeriesReader:
     @property
     def feature_names(self):
         """Names of the value and the covariates of a data frame."""
-        names = self.series.covariates.names
-        return None if names is None else (self.series.columns.value, *names)
+        return self._names_of(self.series.as_given())
 
-    step_names = feature_names
+    @property
+    def step_names(self):
+        """The same, and names of the features of dates."""
+        return self._names_of(self.series)
+
+    @staticmethod
+    def _names_of(series):
+        names = series.covariates.names
+        return None if names is None else (series.columns.value, *names)
 
     @property
     def columns(self):
@@ -208,7 +223,7 @@ class SeriesReader:
     def attributes(self):
         """Fitted attributes of the estimator."""
         return {
-            "n_features_in_": 1 + self.series.covariates.width,
+            "n_features_in_": 1 + self.series.as_given().covariates.width,
             "n_categories_": self.series.covariates.n_categories,
             "covariate_mean_": self.covariates.mean,
             "covariate_scale_": self.covariates.deviation,
@@ -236,7 +251,7 @@ class SeriesReader:
         ids = list(series.covariates.ids)
         if mean[ids].any() or (scale[ids] != 1).any():
             raise ValueError("covariate_mean or covariate_scale is no scale of ids")
-        covariates = CovariateScale(mean, scale, series.covariates, n_future)
+        covariates = CovariateScale(mean, scale, series.covariates, n_future, series.names_of_dates)
         return cls(plan, covariates, series, Cuts(fields["window"], fields["origin_step"]))
 
     @classmethod
@@ -401,6 +416,7 @@ def _read_all(given, parameters, fitted=None):
             "past_covariates are not known for the steps that strategy='recursive' feeds back: "
             "use strategy='direct'"
         )
+    features = CalendarFeatures.of(parameters.calendar_features, parameters.holidays)
     series = (
         given.y
         if isinstance(given.y, SeriesSet)
@@ -413,10 +429,12 @@ def _read_all(given, parameters, fitted=None):
             fitted=fitted,
             allow_nan=parameters.missing == "mask",
             freq=parameters.freq,
+            features=features,
+            ahead=plan_of(parameters).n_ahead,
         )
     )
     for name in ("embedding_dim", "categorical_features"):
-        if getattr(parameters, name) is not None and not series.covariates.width:
+        if getattr(parameters, name) is not None and not series.as_given().covariates.width:
             raise ValueError(
                 f"{name}={getattr(parameters, name)!r} has no effect: it is for covariates, and "
                 "there are none"

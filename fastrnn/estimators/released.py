@@ -38,6 +38,7 @@ _ADDED_TO = {
     "forecaster": {
         **{"freq": None, "likelihood": None, "calibrate": None},
         **{"origin_step": None, "scale_feature": False},
+        **{"calendar_features": None, "holidays": None},
     },
     "language_model": {"normalization": None},
 }

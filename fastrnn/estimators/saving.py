@@ -31,6 +31,7 @@ from fastrnn.files.codec import (
     as_model_file_error,
 )
 from fastrnn.files.layout import write_record
+from fastrnn.inputs.calendar_features import plain_holidays
 from fastrnn.inputs.frequencies import plain_frequency
 from fastrnn.network.architecture import Architecture
 from fastrnn.training.state import CURVES, TRAINING
@@ -78,6 +79,8 @@ def recorded_parameters(estimator, left_out=()):
         values["random_state"] = None
     if values.get("freq") is not None:
         values["freq"] = plain_frequency(values["freq"])
+    if "holidays" in values:
+        values["holidays"] = plain_holidays(values["holidays"])
     if callable(values.get("tokenizer")):
         raise TypeError(
             f"tokenizer={values['tokenizer']!r} is code, which has no place in a file: give fit "

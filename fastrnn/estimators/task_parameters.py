@@ -13,11 +13,13 @@ from fastrnn.estimators.shared_parameters import (
     help_of_max_iter,
 )
 from fastrnn.estimators.values import (
+    CALENDAR,
     CLASS_WEIGHTS,
     COLUMN,
     CONVOLUTIONS,
     COUNT_OR_AUTO,
     FREQUENCY,
+    HOLIDAYS,
     LEVELS_OR_AUTO,
     NORMALIZATION,
     POOLING,
@@ -387,6 +389,25 @@ class ForecasterParameters:
         as those of pandas, such as "D" (day), "B" (business day), "W" or "W-MON" (week), "MS" or
         "ME" (start or end of the month), "QS" or "QE-MAR" (of the quarter), "YS", "YE" (of the
         year), "h", "15min", "s"; also a number, a timedelta, or an offset of pandas.
+        """,
+    )
+    calendar_features: tuple[str, ...] | None = parameter(
+        CALENDAR,
+        None,
+        """
+        What the network is told of the dates of steps, past and to come: some of "minute" (of the
+        hour), "hour" (time of the day), "weekday", "day" (of the month), "day_of_year", "month" and
+        "quarter", each as a sine and a cosine of where the step is in that cycle, by the clocks of
+        the zone of the stamps. Series then need time stamps that are dates.
+        """,
+    )
+    holidays: Any = parameter(
+        HOLIDAYS,
+        None,
+        """
+        Days that are special, past and to come, which the network is told by a 1: dates, or text
+        such as "2024-12-25". A dict of such by name has a column for each name. For steps of a day
+        at most, with time stamps that are dates.
         """,
     )
     window: int | str | None = parameter(

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fastrnn.inputs.calendar_features import CYCLES, are_cycles, are_holidays
 from fastrnn.inputs.frequencies import EXPECTED, is_frequency
 from fastrnn.inputs.tokens import NORMAL_FORMS, TOKENIZERS
 from fastrnn.network import pooling
@@ -210,6 +211,21 @@ QUANTILE = Values(
     "float or tuple of float",
     (Real, tuple, list, np.ndarray),
     lambda value: ONE_LEVEL.has(value) if isinstance(value, Real) else _are_levels(value),
+)
+CALENDAR = either(
+    Values(
+        f"a tuple of some of {', '.join(map(repr, CYCLES))}, each once",
+        "tuple of str",
+        (tuple, list),
+        are_cycles,
+    ),
+    None,
+)
+HOLIDAYS = Values(
+    "None, days such as '2024-12-25', or a dict of such by name",
+    "array-like or dict of dates, or None",
+    (object,),
+    lambda value: value is None or are_holidays(value),
 )
 FREQUENCY = Values(
     EXPECTED,

@@ -1,6 +1,6 @@
 """The columns of a time step: which are ids, what they are called, what fit learned about them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,6 +33,30 @@ class Columns:
     n_categories: tuple[int, ...] = ()
     categories: tuple[tuple | None, ...] = ()
     fitted_by: str = "the model"
+
+    def with_names(self, place, names):
+        """These columns, with columns of numbers of such names from one place on."""
+        n, all_names = len(names), self.names
+        if all_names is not None:
+            all_names = (*all_names[:place], *names, *all_names[place:])
+        return replace(
+            self,
+            width=self.width + n,
+            names=all_names,
+            ids=tuple(j + n * (j >= place) for j in self.ids),
+        )
+
+    def without(self, numbers):
+        """These columns without a range of them, which are numbers."""
+        left = self.names
+        if left is not None:
+            left = (*left[: numbers.start], *left[numbers.stop :])
+        return replace(
+            self,
+            width=self.width - len(numbers),
+            names=left,
+            ids=tuple(j - len(numbers) * (j >= numbers.stop) for j in self.ids),
+        )
 
 
 def _check_columns(fields):

@@ -89,17 +89,20 @@ class CovariateScale:
     Attributes
     ----------
     mean, deviation : ndarray of shape (F + P,)
-        Of each covariate, those known beforehand first; of ids 0 and 1.
+        Of each covariate, those known beforehand first; of ids and features of dates 0 and 1.
     columns : Columns
         Which are ids.
     n_future : int
         F.
+    of_dates : tuple of str
+        Names of the features of dates, the last of these.
     """
 
     mean: np.ndarray
     deviation: np.ndarray
     columns: Columns
     n_future: int
+    of_dates: tuple[str, ...] = ()
 
     @classmethod
     def learn(cls, series):
@@ -110,9 +113,10 @@ class CovariateScale:
         mean = np.concatenate([values.mean(axis=0) for values in rows])
         deviation = np.concatenate([values.std(axis=0) for values in rows])
         deviation[deviation <= 1e-12 * np.abs(mean)] = 1.0  # one that does not vary
-        ids = list(series.covariates.ids)
-        mean[ids], deviation[ids] = 0.0, 1.0
-        return cls(mean, deviation, series.covariates, series.n_covariates[0])
+        as_they_are = [*series.covariates.ids, *series.of_dates]
+        mean[as_they_are], deviation[as_they_are] = 0.0, 1.0
+        n_future, _ = series.n_covariates
+        return cls(mean, deviation, series.covariates, n_future, series.names_of_dates)
 
     @property
     def unknown(self):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fastrnn.inputs.calendar_features import CalendarFeatures
 from fastrnn.inputs.calendars import Calendar, check_rising, read_calendar
 from fastrnn.inputs.columns import Columns
 from fastrnn.inputs.covariates import FUTURE, PAST, check_ids, learn_columns
@@ -27,7 +28,8 @@ class SeriesSet:
     values : list of ndarray of shape (T_i,), float64
         The series; NaN where a value is missing.
     future : list of ndarray of shape (>= T_i, F), float64
-        Covariates that are known beforehand, from the first step of each series on.
+        Covariates that are known beforehand, from the first step of each series on; features of
+        dates behind all others.
     past : list of ndarray of shape (T_i, P), float64
         Covariates that are known up to the end of each series.
     covariates : Columns
@@ -42,6 +44,8 @@ class SeriesSet:
         Whether what was given is one series rather than a list of them.
     library : str
         Whose data frame, or series with an index, that was: "pandas", "polars" or "".
+    features : CalendarFeatures or None
+        Which features of dates are among the covariates.
     """
 
     values: list
@@ -53,6 +57,7 @@ class SeriesSet:
     columns: LongColumns | None = None
     is_single: bool = False
     library: str = ""
+    features: CalendarFeatures | None = None
 
     def __len__(self):
         """Number of series."""
@@ -62,6 +67,50 @@ class SeriesSet:
     def n_covariates(self):
         """Number of covariates: known beforehand, and known for the past."""
         return self.future[0].shape[1], self.past[0].shape[1]
+
+    @property
+    def names_of_dates(self):
+        """Names of the features of dates."""
+        return () if self.features is None else self.features.names
+
+    @property
+    def of_dates(self):
+        """Numbers of the covariates that are features of dates."""
+        n, _ = self.n_covariates
+        return range(n - len(self.names_of_dates), n)
+
+    @property
+    def takes_future(self):
+        """Whether covariates known beforehand were given, and are to be."""
+        return self.of_dates.start > 0
+
+    def as_given(self):
+        """The series without features of dates."""
+        of_dates = self.of_dates
+        return replace(
+            self,
+            future=[known[:, : of_dates.start] for known in self.future],
+            covariates=self.covariates.without(of_dates),
+            features=None,
+        )
+
+    def with_dates(self, features, ahead):
+        """The series as given, with features of the dates of their steps and so many after them.
+
+        Where other covariates are known beforehand, of the steps of which these are known.
+        """
+        if features is None:
+            return self
+        features.check(self.calendar, self.name)
+        n_given, future = self.n_covariates[0], []
+        for i, known in enumerate(self.future):
+            n = len(self.values[i])
+            n_rows = len(known) if n_given else max(len(known), n + ahead)
+            stamps = self.calendar.stamps(i, np.arange(1 - n, n_rows + 1 - n))
+            columns = features.columns(stamps, self.calendar.type.zone)
+            future.append(np.hstack([known if n_given else np.empty((n_rows, 0)), columns]))
+        covariates = self.covariates.with_names(n_given, features.names)
+        return replace(self, future=future, covariates=covariates, features=features)
 
     def name(self, i):
         """What messages call series i."""
@@ -105,6 +154,8 @@ def read_series(
     fitted=None,
     allow_nan=False,
     freq=None,
+    features=None,
+    ahead=0,
 ):
     """Read time series and their covariates as a `SeriesSet`, in every form that is accepted.
 
@@ -114,7 +165,18 @@ def read_series(
     future may go on. `fitted` are the series of `fit`: covariates must be such as theirs, and
     `categorical_features` is not used then. `allow_nan` says whether values, and rows, may be
     missing. `freq` is the distance of time stamps; None takes that of `fitted`, or learns it.
+    `features` are the features of dates, if there are no `fitted`; they are known for so many steps
+    `ahead`, too.
     """
+    if fitted is not None:
+        features, fitted = fitted.features, fitted.as_given()
+    given = future_covariates, past_covariates
+    read = _read(series, *given, columns, categorical_features, fitted, allow_nan, freq)
+    return read.with_dates(features, ahead)
+
+
+def _read(series, future_covariates, past_covariates, columns, wanted, fitted, allow_nan, freq):
+    """Read time series and the covariates that are given."""
     if is_frame(series) and columns.layout == WIDE:
         for kind, given in ((FUTURE, future_covariates), (PAST, past_covariates)):
             if given is not None:
@@ -129,7 +191,7 @@ def read_series(
             future=_names(future_covariates, FUTURE),
             past=_names(past_covariates, PAST),
         )
-        return _read_frame(series, named, categorical_features, fitted, allow_nan, freq)
+        return _read_frame(series, named, wanted, fitted, allow_nan, freq)
     items, is_single = split_series(series)
     values = [read_values(item, series_name(i), allow_nan) for i, item in enumerate(items)]
     calendar = None
@@ -151,7 +213,7 @@ def read_series(
                 f"past_covariates of {series_name(i)} have {len(item)} steps, expected {length} as "
                 "the series has"
             )
-    covariates = _columns_of(future, past, categorical_features, fitted, series_name)
+    covariates = _columns_of(future, past, wanted, fitted, series_name)
     library = "" if calendar is None else "pandas"
     return SeriesSet(
         values, future, past, covariates, None, calendar, is_single=is_single, library=library
@@ -164,6 +226,7 @@ def with_future(series, future_covariates, ahead):
     For series from arrays these are covariates from their first steps on, for those from a data
     frame another one with the rows that follow. None leaves what there is.
     """
+    features, series = series.features, series.as_given()
     if future_covariates is not None and series.columns is None:
         future = read_covariates(
             future_covariates, FUTURE, series.values, series.is_single, series.calendar,
@@ -177,7 +240,7 @@ def with_future(series, future_covariates, ahead):
     if series.n_covariates[0]:
         lengths = [len(item) for item in series.values]
         check_reach(series.future, lengths, ahead, series.ids, series.calendar)
-    return series
+    return series.with_dates(features, ahead)
 
 
 def check_reach(future, lengths, ahead, ids=None, calendar=None):

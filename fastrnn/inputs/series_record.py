@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from fastrnn.files.codec import Array, Flag, ListOf, Optional, Record, Text, Value, Whole
+from fastrnn.files.codec import Added, Array, Flag, ListOf, Optional, Record, Text, Value, Whole
+from fastrnn.inputs.calendar_features import CALENDAR_FEATURES
 from fastrnn.inputs.calendars import Calendar
 from fastrnn.inputs.columns import COLUMNS, check_names
 from fastrnn.inputs.covariates import FUTURE, PAST, check_covariates, check_ids
@@ -35,6 +36,7 @@ def _take_apart(series):
         "ids": series.ids,
         "columns": series.columns,
         "library": series.library,
+        "features": series.features,
         **stamps,
         "lengths": _lengths(series.values),
         "values": np.concatenate(series.values),
@@ -60,6 +62,10 @@ def _check_fields(fields):
     check_names(covariates, covariates.width)
     if fields["n_future"] > covariates.width:
         raise ValueError(f"n_future must be 0 to {covariates.width}")
+    features = fields["features"]
+    n_of_dates = 0 if features is None else len(features.names)
+    if n_of_dates > fields["n_future"]:
+        raise ValueError("features of dates must be known beforehand")
     if fields["is_single"] and n > 1:
         raise ValueError("is_single must be false for several series")
     columns, last_times = fields["columns"], fields["last_times"]
@@ -70,7 +76,7 @@ def _check_fields(fields):
     for name in ("ids", "last_times", "spacing_of"):
         if fields[name] is not None and len(fields[name]) != n:
             raise ValueError(f"{name} must be one for each series")
-    if columns is not None and columns.layout == WIDE and covariates.width:
+    if columns is not None and columns.layout == WIDE and covariates.width > n_of_dates:
         raise ValueError("there is no place for covariates in a wide frame")
     _check_stamps(fields)
 
@@ -140,6 +146,7 @@ def _make(**fields):
         fields["columns"],
         fields["is_single"],
         fields["library"],
+        fields["features"],
     )
 
 
@@ -168,6 +175,7 @@ SERIES = Record(
         "spacings": ListOf(SPACING),
         "spacing_of": Optional(ListOf(Optional(Whole()))),
         "library": Text(("", "pandas", "polars", "pyarrow")),
+        "features": Added(Optional(CALENDAR_FEATURES), None),
         "columns": Optional(LONG_COLUMNS),
         "lengths": Array("int64", _n_series, low=1),
         "values": Array("float64", _steps, finite=False),
@@ -195,5 +203,9 @@ def check_series(series, *, allow_nan, needs_positive):
             check_covariates(part, f"{kind} of {series.name(i)}")
         check_ids(parts, kind, series.covariates, series.name)
     check_reach(series.future, map(len, series.values), 0, series.ids)
+    if series.features is not None:
+        series.features.check(series.calendar, series.name)
+        if not {*series.of_dates}.isdisjoint(series.covariates.ids):
+            raise ValueError("features of dates are no ids")
     if series.ids is not None and len(set(series.ids)) < len(series.ids):
         raise ValueError("two series have the same id")

@@ -139,15 +139,18 @@ def _describe_series(code):
     places = list(enumerate(past + future, start=1 + plan.mask))
     numbers = [place for k, place in places if k not in columns.ids]
     unknown = " (the largest id: not known yet)"
+    first = covariates.n_future - len(covariates.of_dates)
+    names = {j: f"covariate {j}" for j in range(len(covariates.mean))}
+    names |= {first + k: f"{name} of the date" for k, name in enumerate(covariates.of_dates)}
     code.ids = [
-        _covariate(j, ahead) + unknown * (ahead > 0) for k, (j, ahead) in places if k in columns.ids
+        _at(names[j], ahead) + unknown * (ahead > 0) for k, (j, ahead) in places if k in columns.ids
     ]
     if numbers:
         which = [j for j, _ in numbers]
         code.add_weights("covariate_mean", covariates.mean[which])
         code.add_weights("covariate_scale", covariates.deviation[which])
     value = "the value of the series" + (", NAN if it is missing" if plan.mask else "")
-    code.numbers = [value, *(_covariate(*place) for place in numbers)]
+    code.numbers = [value, *(_at(names[j], ahead) for j, ahead in numbers)]
     code.constants |= {
         "N_FEATURES": len(code.numbers),
         "N_STEPS": plan.n_ahead,
@@ -160,9 +163,9 @@ def _describe_series(code):
     }
 
 
-def _covariate(j, ahead):
+def _at(name, ahead):
     """Name a covariate as it stands for some step."""
-    return f"covariate {j}" + (f" of {count(ahead, 'step')} ahead" if ahead else "")
+    return name + (f" of {count(ahead, 'step')} ahead" if ahead else "")
 
 
 def _describe_stages(code):

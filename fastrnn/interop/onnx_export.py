@@ -43,7 +43,8 @@ def to_onnx(est):
 
     - "series" (n, T), float64, and "lengths" (n,), int64, from 2 to T.
     - "future_covariates" (n, S, F) and "past_covariates" (n, T, P), float64. Of the future, S is at
-      least T plus the steps to forecast.
+      least T plus the steps to forecast. With `calendar_features` or `holidays` the last of them
+      are what these say of each date: `fastrnn.inputs.calendar_features` has the formulas.
     - "horizon", an int64 scalar, with ``strategy="recursive"``: how many steps to forecast.
     - Outputs are "values" (n, horizon) as of `predict`, and "quantiles" (n, horizon, Q), float64,
       of the levels that were learned.
@@ -56,7 +57,8 @@ def to_onnx(est):
     "time_feature" (the name of that column), "missing" (the parameter, if not "error"),
     "n_categories" (number of ids in each column of "ids"), "categories" (what these stand for; of a
     forecaster by number of the covariate, those of the future first), "future_covariates" and
-    "past_covariates" (names), and "quantiles".
+    "past_covariates" (names), "calendar_features" (names of the last of the former), and
+    "quantiles".
 
     Parameters
     ----------

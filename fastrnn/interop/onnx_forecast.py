@@ -63,6 +63,8 @@ class _Forecast:
             names = self._model.names[1:]
             metadata["future_covariates"] = names[: covariates.n_future]
             metadata["past_covariates"] = names[covariates.n_future :]
+        if covariates.of_dates:
+            metadata["calendar_features"] = covariates.of_dates
         if any(values is not None for values in covariates.columns.categories):
             pairs = zip(covariates.columns.ids, covariates.columns.categories, strict=True)
             metadata["categories"] = {j: values for j, values in pairs if values is not None}

@@ -92,6 +92,30 @@ def test_freq(capsys):
     assert "freq must be None, a number" in capsys.readouterr().err
 
 
+def test_features_of_dates(capsys):
+    train(capsys, "--calendar-features weekday,month --holidays 2024-01-17,2024-02-02")
+    rows = run("predict m.fastrnn --horizon 2", capsys)
+    frame = {"time": DAYS[:30], "value": VALUES[:30]}
+    expected = fastrnn.RNNForecaster(
+        2, max_iter=1, learning_rate="cosine", random_state=0,
+        calendar_features=("weekday", "month"), holidays=["2024-01-17", "2024-02-02"],
+    ).fit(frame).predict(2)  # fmt: skip
+    assert [float(row[2]) for row in rows[1:]] == expected["value"].tolist()
+    assert run("predict m.fastrnn data.csv --horizon 2", capsys) == rows
+    figures = run("evaluate m.fastrnn data.csv", capsys)
+    assert ["forecasts", "28"] in [row[0].split() for row in figures]
+    write("later.csv", ("time", "promo"), [(DAYS[t], 1) for t in (30, 31)])
+    assert "was trained without" in run("predict m.fastrnn --future later.csv", capsys, 1)
+    assert "told no dates" in run("predict m.fastrnn --follow data.csv", capsys, 1)
+    with open("holidays.toml", "w") as file:
+        file.write('calendar_features = ["hour"]\n[holidays]\nfeast = [2024-01-17]\n')
+    train(capsys, "--config holidays.toml")
+    assert fastrnn.load("m.fastrnn").holidays == {"feast": ("2024-01-17",)}
+    assert "have time stamps that are numbers" in train(
+        capsys, "--calendar-features hour", stamps=np.arange(100, 140), code=1
+    )
+
+
 def test_future_covariates_of_other_days(capsys):
     train(capsys, "--future-covariates promo", names=("time", "value", "promo"))
     predict = "predict m.fastrnn --horizon 2 --future later.csv"

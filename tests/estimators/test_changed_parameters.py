@@ -47,6 +47,8 @@ OTHER = {
     "quantiles": (0.5,),
     "missing": "error",
     "freq": "W",
+    "calendar_features": ("weekday",),
+    "holidays": ("2024-12-25",),
     "window": 3,
     "origin_step": 4,
     "scale_feature": True,

@@ -298,8 +298,8 @@ def test_a_parameter_has_an_effect(name):
 
 def test_every_parameter_is_known_to_have_an_effect():
     shared = {field.name for field in dataclasses.fields(RNNBase)}
-    # See TestByHand and TestRefusals, test_time_stamps and test_calibration.
-    by_hand = {"strategy", "horizon", "freq", "calibrate"}
+    # See TestByHand and TestRefusals, test_time_stamps, test_calibration, test_dates_as_features.
+    by_hand = {"strategy", "horizon", "freq", "calibrate", "calendar_features", "holidays"}
     assert set(RNNForecaster().get_params()) - shared == set(CHANGED) | by_hand
 
 

@@ -208,6 +208,19 @@ WRONG_OF_OTHERS = [
     (RNNForecaster, "freq", 0, ValueError),
     (RNNForecaster, "freq", [1], ValueError),
     (RNNForecaster, "freq", True, TypeError),
+    *[
+        (RNNForecaster, "calendar_features", *wrong)
+        for wrong in (
+            (("week",), ValueError),
+            (("hour", "hour"), ValueError),
+            ((1,), ValueError),
+            ("hour", TypeError),
+        )
+    ],
+    *[
+        (RNNForecaster, "holidays", wrong, ValueError)
+        for wrong in ([], {}, 5, ["2024-02-30"], [20241225], {"easter": []}, [np.datetime64("NaT")])
+    ],
     (RNNForecaster, "window", 1, ValueError),
     (RNNForecaster, "window", 8.0, TypeError),
     (RNNForecaster, "bidirectional", True, ValueError),

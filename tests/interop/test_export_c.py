@@ -272,6 +272,23 @@ def test_forecasters_with_covariates(tmp_path, compiler):
     np.testing.assert_allclose(y, expected, rtol=1e-5)
 
 
+def test_forecasters_told_of_dates(tmp_path, compiler):
+    pandas = pytest.importorskip("pandas", reason="the series has dates")
+    days = pandas.date_range("2024-02-20", periods=32)
+    series = pandas.Series(make_series(30), index=days[:30])
+    model = RNNForecaster(
+        5, strategy="direct", horizon=2, calendar_features=("day",), holidays=["2024-03-01"],
+        max_iter=1, random_state=0,
+    )  # fmt: skip
+    compiled = Compiled(shaken(model.fit(series), 0.3), tmp_path, compiler)
+    features = model.reader_.series.features.columns(days.to_numpy().astype("M8[us]"), None)
+    x = np.column_stack([series, features[1:31], features[2:32]])
+    y = compiled.run(x, None, c_scale(model, series.to_numpy()), every_step=True)[-1]
+    np.testing.assert_allclose(y, model.predict(2), rtol=1e-5)
+    assert "day_cos of the date of 1 step ahead" in compiled.header
+    assert "holiday of the date of 2 steps ahead" in compiled.header
+
+
 def test_a_series_that_does_not_vary(tmp_path, compiler):
     model = shaken(plain_forecaster(5, max_iter=1, random_state=0).fit(make_series()))
     compiled = Compiled(model, tmp_path, compiler)

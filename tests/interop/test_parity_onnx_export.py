@@ -386,6 +386,32 @@ def test_forecaster_with_covariates(strategy, ids, missing, quantiles):
     assert_forecasts_close(run(model, **feeds)["values"], model.predict(horizon), series)
 
 
+@pytest.mark.parametrize("strategy", ["recursive", "direct"])
+def test_forecaster_told_of_dates(strategy):
+    pandas = pytest.importorskip("pandas", reason="the series have dates")
+    series, horizon = make_series(), 3
+    dated = [
+        pandas.Series(item, index=pandas.date_range("2024-02-20", periods=len(item)))
+        for item in series
+    ]
+    model = RNNForecaster(
+        4, cell="gru", strategy=strategy, max_iter=1, calendar_features=("day",),
+        holidays=["2024-03-01"], horizon=horizon if strategy == "direct" else 1,
+    )  # fmt: skip
+    shuffle_weights(model.fit(dated))
+    model.network_.theta *= 0.4
+    known = model.reader_.series
+    days = pandas.date_range("2024-02-20", periods=max(SERIES_LENGTHS) + horizon).to_numpy()
+    columns = known.features.columns(days.astype("M8[us]"), None)
+    feeds = {"series": pad(series, 0), "lengths": SERIES_LENGTHS}
+    feeds["future_covariates"] = np.tile(columns, (len(series), 1, 1))
+    if strategy == "recursive":
+        feeds["horizon"] = np.array(horizon)
+    forecasts = [forecast.to_numpy() for forecast in model.predict(horizon)]
+    assert_forecasts_close(run(model, **feeds)["values"], forecasts, series)
+    assert metadata(model)["calendar_features"] == ["day_sin", "day_cos", "holiday"]
+
+
 def test_forecaster_of_a_series_that_does_not_vary():
     series = [np.full(8, 3.25), np.arange(5.0)]
     # The operators of ONNX Runtime take NaN for a number; a Scan does not.
