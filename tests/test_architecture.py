@@ -22,7 +22,7 @@ ROOMS = {
     "inputs": "arrays columns column_scaling containers missing stamps pandas_frames frames "
     "spacing frequencies calendars calendar_features indexes list_cells items padding "
     "sequence_frames covariates long_frames series_arrays sequences series following "
-    "series_record steps scaling tokens texts",
+    "series_record steps scaling tokens texts augmentation",
     "standin": "",
     "bridge": "",
     "network": "workspace threads batches shards cell docstrings recurrent one_direction "
@@ -39,8 +39,8 @@ ROOMS = {
     "inspection": "",
     "streams": "snapshot steps stream",
     "estimators": "forecast_errors values parameters precision targets shared_parameters "
-    "quantiles long_sequences task_parameters tasks needs predicting validation fitting readers "
-    "distributions lessons plan rolling "
+    "quantiles long_sequences task_parameters augmenting tasks needs predicting validation fitting "
+    "readers distributions lessons plan rolling "
     "labels numbers next_tokens next_values released saving resuming forecast_frames forecasting "
     "calibration attending base classifier regressor tagger series_estimator series_forecasts "
     "forecaster language_model loading",

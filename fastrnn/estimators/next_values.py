@@ -104,7 +104,7 @@ class SeriesReader:
 
     def read_more(self, given, parameters, what):
         """Read series to go on with in training; plan and covariates stay."""
-        series = _read_all(given, parameters, self.series)
+        series = _read_all(given, parameters, self)
         check_same_ids(self.series.covariates, parameters, what)
         self.plan.check_same(plan_of(parameters, series, self.plan), what)
         features = CalendarFeatures.of(parameters.calendar_features, parameters.holidays)
@@ -410,29 +410,28 @@ def cuts_of(parameters):
 
 
 def _read_all(given, parameters, fitted=None):
-    """Read the series of `fit`; `fitted` are those that training goes on from."""
+    """Read the series of `fit`; `fitted` is the reader that training goes on from."""
     if parameters.strategy == "recursive" and given.past is not None:
         raise ValueError(
             "past_covariates are not known for the steps that strategy='recursive' feeds back: "
             "use strategy='direct'"
         )
     features = CalendarFeatures.of(parameters.calendar_features, parameters.holidays)
-    series = (
-        given.y
-        if isinstance(given.y, SeriesSet)
-        else read_series(
+    series = given.y
+    if not isinstance(series, SeriesSet):
+        series = read_series(
             given.y,
             given.future,
             given.past,
             columns=given.columns,
             categorical_features=chosen_columns(parameters),
-            fitted=fitted,
+            fitted=fitted and fitted.series,
             allow_nan=parameters.missing == "mask",
             freq=parameters.freq,
-            features=features,
-            ahead=plan_of(parameters).n_ahead,
+            ahead=fitted.plan.n_ahead if fitted else 0,
         )
-    )
+        if fitted is None:  # otherwise the features are those of the series before
+            series = series.with_dates(features, plan_of(parameters, series).n_ahead)
     for name in ("embedding_dim", "categorical_features"):
         if getattr(parameters, name) is not None and not series.as_given().covariates.width:
             raise ValueError(

@@ -154,7 +154,6 @@ def read_series(
     fitted=None,
     allow_nan=False,
     freq=None,
-    features=None,
     ahead=0,
 ):
     """Read time series and their covariates as a `SeriesSet`, in every form that is accepted.
@@ -165,9 +164,9 @@ def read_series(
     future may go on. `fitted` are the series of `fit`: covariates must be such as theirs, and
     `categorical_features` is not used then. `allow_nan` says whether values, and rows, may be
     missing. `freq` is the distance of time stamps; None takes that of `fitted`, or learns it.
-    `features` are the features of dates, if there are no `fitted`; they are known for so many steps
-    `ahead`, too.
+    Features of dates are those of `fitted`, and known for so many steps `ahead`, too.
     """
+    features = None
     if fitted is not None:
         features, fitted = fitted.features, fitted.as_given()
     given = future_covariates, past_covariates

@@ -51,7 +51,7 @@ OTHER = {
     "holidays": ("2024-12-25",),
     "window": 3,
     "origin_step": 4,
-    "scale_feature": True,
+    "scale_feature": False,
     "calibrate": "cv",
     "tokenizer": "char",
     "normalization": "NFC",

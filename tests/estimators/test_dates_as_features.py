@@ -4,12 +4,12 @@ import warnings
 
 import numpy as np
 import pytest
+from contract import plain_forecaster
 from forecaster_cases import DIRECT, small
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
 import fastrnn
-from fastrnn import RNNForecaster
 from fastrnn.inputs.calendar_features import CalendarFeatures
 
 pandas = pytest.importorskip("pandas")
@@ -199,7 +199,7 @@ class TestForecasts:
         series = pandas.Series(values + 0.05 * rng.standard_normal(220), index=days)
         errors = {}
         for features in (None, ("weekday",)):
-            model = RNNForecaster(
+            model = plain_forecaster(
                 12, cell="gru", scaling=None, window=20, batch_size=4, learning_rate="cosine",
                 learning_rate_init=0.03, max_iter=40, random_state=0, calendar_features=features,
                 holidays=features and ["2023-03-08", "2023-08-02"],

@@ -276,7 +276,7 @@ def test_forecasters_told_of_dates(tmp_path, compiler):
     pandas = pytest.importorskip("pandas", reason="the series has dates")
     days = pandas.date_range("2024-02-20", periods=32)
     series = pandas.Series(make_series(30), index=days[:30])
-    model = RNNForecaster(
+    model = plain_forecaster(
         5, strategy="direct", horizon=2, calendar_features=("day",), holidays=["2024-03-01"],
         max_iter=1, random_state=0,
     )  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 from contract import plain_forecaster
 from every_cell import CHOICES, ZONED
 
-from fastrnn import RNNClassifier, RNNLanguageModel, RNNRegressor, RNNTagger
+from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNRegressor, RNNTagger
 from fastrnn.bridge import NotFittedError
 from fastrnn.inputs.scaling import learn_scale
 from fastrnn.interop import export_onnx, to_onnx
