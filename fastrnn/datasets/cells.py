@@ -10,9 +10,13 @@ _DIGITS = (
     r"|\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?"
 )
 _CURRENCY = r"[$€£¥₹₽₩₺₫₴₪฿¢]|USD|EUR|GBP|CHF|JPY|CNY|INR|kr"
+_UNITS = (  # those of one letter after a blank, for 3A may be anything
+    r"km/h|m/s|kg|mg|km|cm|mm|ml|kWh|kW|mV|kV|mA|kHz|MHz|Hz|hPa|kPa|Pa|bar|mmHg|dB|ms|min|bpm|px"
+    r"|°\s?[CF]?|(?<=\s)[gmlWVAsh]"
+)
 _LOOKS_LIKE_A_NUMBER = re.compile(
     rf"\(?[+\-−–]?\s*(?P<before>{_CURRENCY})?\s*[+\-−–]?{_DIGITS}"  # noqa: RUF001
-    rf"\s*(?P<after>[%‰]|{_CURRENCY})?[-−]?\)?"  # noqa: RUF001
+    rf"\s*((?P<after>[%‰]|{_CURRENCY})|(?P<unit>{_UNITS}))?[-−]?\)?"  # noqa: RUF001
 )
 _COMMA = re.compile(r"[+-]?(\d*,\d+|\d+,)([eE][+-]?\d+)?")
 _PLAIN = re.compile(r"[+-]?\d+([eE][+-]?\d+)?")
@@ -66,7 +70,7 @@ def show(cell):
 
 def exact_text(cell):
     """Return a cell as text from which nothing is lost or added."""
-    return cell if isinstance(cell, str) else str(cell)
+    return str(cell)  # of files of JSON they are strings of a class of their own
 
 
 def looks_like_a_number(cell):
@@ -81,6 +85,8 @@ def what_keeps_it_from_being_one(cell, decimal):
     thousands = match["thousands"]
     if sign:
         return f"the sign {sign!r}"
+    if match["unit"]:
+        return f"the unit {match['unit']!r}"
     if decimal == "." and _COMMA.fullmatch(cell.strip()):
         return "a comma"
     if decimal == "," and "." in cell and "," not in cell:

@@ -13,12 +13,14 @@ class _Number(str):
     """A number as it is written, from which nothing is lost."""
 
     __slots__ = ()
+    __repr__ = str.__str__
 
 
 class _Truth(str):
     """True or false, as it is written; as a number it is 1 or 0."""
 
     __slots__ = ()
+    __repr__ = str.__str__
 
     def __float__(self):
         return float(self == "true")

@@ -135,6 +135,9 @@ class Rows:
         missing = self._are_missing(name)
         if missing.any() and not gaps:
             row = int(missing.argmax())
+            if isinstance(cells[row], str) and cells[row].strip() and self.form.na_values is None:
+                option = self.form.option("na_values", "" if self.form.of_command else [])
+                advice += f"; {option} reads it as text"
             raise ValueError(f"{self.place(row, name)}: {_empty(cells[row])}{advice}")
         text = np.array([exact_text(cell) for cell in cells], dtype=object)
         text[missing] = None
@@ -283,7 +286,9 @@ class Rows:
     def no_number(self, name, row, is_nothing, advice, as_text=False, mixed=False):
         """Return the error for a cell that is no number."""
         cell, form = self.columns[name][row], self.form
-        message = f"{self.place(row, name)}: expected a number, got {show(cell)}"
+        is_infinite = np.isinf(to_numbers([cell], self.decimal)[0])
+        what = "a finite number" if is_infinite else "a number"
+        message = f"{self.place(row, name)}: expected {what}, got {show(cell)}"
         hints = []
         if is_nothing:
             return ValueError(message + advice)

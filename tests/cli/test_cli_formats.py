@@ -71,6 +71,11 @@ def test_files_of_other_formats(folder, capsys):
     run("predict", "model.fastrnn", "d.csv")
     assert len(read_answers(capsys.readouterr().out)[1]) == 2
 
+    labels = ["1.10", "true", "1e3"]  # no strings in the file
+    Path("e.jsonl").write_text("".join(f'{{"x": [1], "label": {label}}}\n' for label in labels))
+    run("train", "classify", "e.jsonl", *QUICK, "--output", "e.fastrnn")
+    assert fastrnn.load("e.fastrnn").classes_.tolist() == sorted(labels)
+
     Path("d.conll").write_text("1990 B\nsaid O\n\nRome B\n\n" * 3)
     run("train", "tag", "d.conll", *QUICK[:-1])
     out = capsys.readouterr().out

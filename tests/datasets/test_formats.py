@@ -109,6 +109,7 @@ def test_json_lines():
     )
     assert rows.labels("y") == ["1e3", "1", "12345678901234567890"]
     np.testing.assert_array_equal(rows.numbers("x", gaps=True), [1.1, 2, np.nan])
+    assert {type(label) for label in rows.labels("y")} == {str}  # as model files have them
     assert rows.labels("ok", gaps=True) == ["true", "false", None]
     np.testing.assert_array_equal(rows.numbers_or_text("ok", gaps=True), [1, 0, np.nan])
     assert rows.labels("z", gaps=True) == [None, None, 1]

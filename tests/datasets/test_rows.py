@@ -29,7 +29,8 @@ def test_numbers():
 @pytest.mark.parametrize("cell", ["inf", "1e999", "1_000", "0x10", "1,500", "1 000", "1'000"])
 def test_no_numbers(cell):
     rows = read(f"x;y\n1;2\n{cell};3\n", delimiter=";")
-    assert f"line 3, column 'x': expected a number, got {cell!r}" in error_of(rows.numbers, "x")
+    what = "a finite number" if cell in ("inf", "1e999") else "a number"
+    assert f"line 3, column 'x': expected {what}, got {cell!r}" in error_of(rows.numbers, "x")
     assert error_of(rows.numbers, "x", gaps=True)
 
 
@@ -85,6 +86,12 @@ def test_a_comma_that_may_be_either_is_asked_for():
         ("1'234", "signs between thousands"),
         ("1_234", "signs between thousands"),
         ("(12.50)", "signs that"),
+        ("5 kg", "the unit 'kg'"),
+        ("1.5km/h", "the unit 'km/h'"),
+        ("20 °C", "the unit '°C'"),
+        ("20°", "the unit '°'"),
+        ("-3,5 V", "the unit 'V'"),
+        ("12min", "the unit 'min'"),
         ("−5", "signs that"),  # noqa: RUF001
     ],
 )
@@ -99,10 +106,31 @@ def test_what_looks_like_a_number_is_no_category(cell, why):
 
 
 @pytest.mark.parametrize(
-    "cell", ["3a", "2024-01-01", "10-20", "12.05.2024", "B 12", "-", "1st", "%"]
+    "cell",
+    [
+        "3a",
+        "2024-01-01",
+        "10-20",
+        "12.05.2024",
+        "B 12",
+        "-",
+        "1st",
+        "%",
+        "3A",
+        "5g",
+        "4 rooms",
+        "12 Oak",
+    ],
 )
 def test_what_does_not_may_be_one(cell):
     assert read(f"x|y\n{cell}|1\n").numbers_or_text("x").tolist() == [cell]
+
+
+def test_the_word_nan_may_be_a_label():
+    text = "x|y\nNaN|1\nb|2\n"
+    message = error_of(read(text).labels, "x")
+    assert message.endswith("the cell is missing, 'NaN'; --na-values '' reads it as text")
+    assert read(text, na_values=()).labels("x") == ["NaN", "b"]
 
 
 def test_a_few_words_that_look_like_numbers_are_words():
