@@ -25,7 +25,7 @@ from fastrnn.cli.arguments import (
     whole,
     words,
 )
-from fastrnn.cli.output import escape_unknown_characters
+from fastrnn.cli.output import escape_unknown_characters, with_options
 
 EXIT_CODES = """\
 exit codes:
@@ -483,7 +483,7 @@ def _sentence(error):
     """Say what went wrong, in one line."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
+    return with_options(" ".join(str(error).split())) or type(error).__name__
 
 
 def _forget_output():

@@ -4,7 +4,12 @@ import codecs
 import contextlib
 import csv
 import io
+import re
+import shlex
 import sys
+
+# Parameters in advice to those who write Python.
+_GIVEN = re.compile(r"\b(missing|freq|log)=(?:'([^']+)'|True)")
 
 
 @contextlib.contextmanager
@@ -71,3 +76,13 @@ def escape_unknown_characters():
 
     codecs.register_error("fastrnn.escape", escape)
     file.reconfigure(errors="fastrnn.escape")
+
+
+def with_options(message):
+    """Spell the parameters in a message as options of the command."""
+
+    def spell(match):
+        name, value = match.groups()
+        return f"--{name}" if value is None else f"--{name} {shlex.quote(value)}"
+
+    return _GIVEN.sub(spell, message).replace("give freq,", "give --freq,")

@@ -12,7 +12,7 @@ import pytest
 
 import fastrnn
 from fastrnn import cli
-from fastrnn.cli.output import escape_unknown_characters, writer
+from fastrnn.cli.output import escape_unknown_characters, with_options, writer
 from fastrnn.files.atomic import check_place
 
 QUICK = "--hidden-layer-sizes 3 --max-iter 2 --random-state 0".split()
@@ -179,3 +179,16 @@ def test_narrow_terminals_lose_nothing(capsys, monkeypatch):
     assert data.getvalue() == b"\xe9 \\U0001f600 \\u0436 end"
     (line,) = capsys.readouterr().err.splitlines()
     assert "--output writes UTF-8" in line and "PYTHONIOENCODING=utf-8" in line
+
+
+@pytest.mark.parametrize(
+    ("message", "spelled"),
+    [
+        ("NaN: missing='mask' accepts gaps", "NaN: --missing mask accepts gaps"),
+        ("no step of freq='15 min'; give freq, or", "no step of --freq '15 min'; give --freq, or"),
+        ("-1.0, but log=True needs values above 0", "-1.0, but --log needs values above 0"),
+        ("the label 'missing' and 'freq'", "the label 'missing' and 'freq'"),
+    ],
+)
+def test_advice_names_options(message, spelled):
+    assert with_options(message) == spelled
