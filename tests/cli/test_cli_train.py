@@ -203,8 +203,9 @@ def test_forecast(series, capsys):
     values, sale = series
     run("train", "forecast", "data.csv", *QUICK, *COLUMNS, "--window", "12")
     expected = fastrnn.RNNForecaster(**SAME, window=12)
-    expected.fit(values, future_covariates=list(sale))
-    forecasts = expected.predict(3)
+    known = [part[:30] for part in sale]
+    expected.fit(values, future_covariates=known)
+    forecasts = expected.predict(3, future_covariates=list(sale))
     shown = [
         [shop, str(step), f"2024-0{'1-31' if step == 1 else f'2-0{step - 1}'}", str(value)]
         for shop, forecast in zip("NO", forecasts, strict=True)
@@ -218,7 +219,7 @@ def test_forecast(series, capsys):
         assert rows == shown
     run("evaluate", "model.fastrnn", "data.csv", "--horizon", "2", "--start", "20", "--step", "3")
     figures = read_figures(capsys)
-    table = expected.backtest(values, 2, 3, start=20, future_covariates=list(sale))
+    table = expected.backtest(values, 2, 3, start=20, future_covariates=known)
     assert figures["series"] == 2 and figures["forecasts"] == len(table["mae"])
     assert figures["mean absolute error"] == pytest.approx(table["mae"].mean(), rel=1e-5)
     assert figures["MASE of the naive forecast"] == pytest.approx(
@@ -246,11 +247,12 @@ def test_forecast_quantiles(series, capsys):
 def test_forecast_of_one_series_without_ids_and_times(folder, capsys):
     values = np.random.default_rng(2).normal(size=20).cumsum().round(3)
     write_rows("data.csv", ["value"], values[:, np.newaxis])
-    run("train", "forecast", "data.csv", *QUICK, "--horizon", "5")  # not used: it is recursive
+    run("train", "forecast", "data.csv", *QUICK, *"--strategy recursive --horizon 5".split())
     run("predict", "model.fastrnn")
     header, rows = read_answers(capsys.readouterr().out)
     assert header == ["step", "value"]
-    assert rows == [["1", str(fastrnn.RNNForecaster(**SAME).fit(values).predict(1)[0])]]
+    expected = fastrnn.RNNForecaster(**SAME, strategy="recursive").fit(values)
+    assert rows == [["1", str(expected.predict(1)[0])]]
 
 
 def test_forecast_validation(series, capsys):
@@ -259,11 +261,12 @@ def test_forecast_validation(series, capsys):
     Path("begin.csv").write_text("\n".join(line for line in lines if "2024-01-3" not in line))
     validation = ["--validation", "data.csv", "--validation-start", "-1"]
     run("train", "forecast", "begin.csv", *QUICK, *COLUMNS, *validation)
+    known = [part[:30] for part in sale]
     expected = fastrnn.RNNForecaster(**SAME)
     expected.fit(
         [part[:29] for part in values],
         future_covariates=[part[:29] for part in sale],
-        validation_data={"y": values, "future_covariates": list(sale), "start": -1},
+        validation_data={"y": values, "future_covariates": known, "start": -1},
     )
     model = fastrnn.load("model.fastrnn")
     assert model.validation_scores_ == expected.validation_scores_

@@ -196,7 +196,7 @@ def follow(capsys, monkeypatch, rows, options="", code=0):
 
 def test_followed_rows_move_all_series(capsys, monkeypatch):
     write()
-    train(capsys, "--time day --scaling none")
+    train(capsys, "--time day --scaling none --log false --no-scale-feature --horizon 1")
     rows = [(VALUES[t, 1], DAYS[t], VALUES[t, 0]) for t in range(30, 33)]
     header, *answers = follow(capsys, monkeypatch, rows)
     assert header == ["day", "north", "south"] and answers[0][0] == "2024-01-31"
