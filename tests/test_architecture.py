@@ -21,8 +21,8 @@ ROOMS = {
     "files": "values codec atomic layout",
     "inputs": "arrays columns column_scaling containers missing stamps pandas_frames frames "
     "spacing frequencies calendars calendar_features indexes list_cells items padding "
-    "sequence_frames covariates long_frames series_arrays sequences series following "
-    "series_record steps scaling tokens texts augmentation",
+    "sequence_frames covariates static_covariates long_frames series_arrays sequences series_set "
+    "series following series_record steps scaling tokens texts augmentation",
     "standin": "",
     "bridge": "",
     "network": "workspace threads batches shards cell docstrings recurrent one_direction "

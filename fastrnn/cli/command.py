@@ -71,7 +71,8 @@ TASKS = {
         "how time series go on",
         "fastrnn train forecast sales.csv --id shop --value sold --seasonality 7",
         {
-            "train": "id time value layout future-covariates past-covariates validation-start",
+            "train": "id time value layout future-covariates past-covariates static-covariates "
+            "validation-start",
             "predict": "horizon quantiles future follow",
             "evaluate": "horizon step start",
         },
@@ -332,6 +333,10 @@ _OF_TASKS = {
     },
     "future-covariates": {"metavar": "A,B", "help": "columns of what is known beforehand"},
     "past-covariates": {"metavar": "A,B", "help": "columns of what is known up to now"},
+    "static-covariates": {
+        "metavar": "A,B",
+        "help": "columns of what does not change within a series",
+    },
     "validation-start": {
         "metavar": "STEP",
         "type": int,

@@ -121,6 +121,8 @@ class SeriesStreams(_Forecasts):
         for name in self._features:
             header.find(name)
         super().__init__(model, columns, header, options)
+        series = model.reader_.series
+        self._static = [series.static_row(i) for i in range(len(series))]
         self._numbers = {key: i for i, key in enumerate(self._keys)}
         if self.id is None and len(self._keys) > 1:
             header.find(columns.id)
@@ -135,9 +137,10 @@ class SeriesStreams(_Forecasts):
         x = [
             rows.numbers(value, gaps=self._gaps)[0],
             *(self._covariate(rows, name) for name in past),
+            *self._static[i],
         ]
         for _ in range(skipped):
-            self._step(rows, i, [np.nan])
+            self._step(rows, i, [np.nan, *self._static[i]])
         return self._step(rows, i, x).ravel()
 
     def _step(self, rows, i, x):

@@ -47,14 +47,14 @@ class Forecast:
         if options.layout == WIDE:
             return self._fit_wide(rows, options)
         id_column, time_column = find_columns(rows, options)
-        given = options.future_covariates, options.past_covariates
-        future, past = (
+        given = options.future_covariates, options.past_covariates, options.static_covariates
+        future, past, static = (
             None if names is None else [rows.find(name) for name in split_names(names)]
             for names in given
         )
         value_column = "value" if options.value is None else rows.find(options.value)
         columns = id_column, time_column or NO_TIME, value_column
-        names = [*(future or ()), *(past or ())]
+        names = [*(future or ()), *(past or ()), *(static or ())]
         as_text = named_as_text(options, names)
         gaps = _gaps(options)
         series = _series(rows, columns, names, as_text, gaps)
@@ -65,6 +65,7 @@ class Forecast:
         keywords = {
             "future_covariates": future,
             "past_covariates": past,
+            "static_covariates": static,
             "id_column": id_column or "id",
             "time_column": time_column,
             "value_column": value_column,
@@ -192,7 +193,9 @@ class Forecast:
         zone = None if calendar is None or calendar.type is None else calendar.type.zone
         if columns.layout == WIDE:
             return _wide_series(rows, columns.time, None, gaps, zone)
-        names = (*columns.future, *columns.past) if follows is None else columns.future
+        names = columns.future
+        if follows is None:
+            names = (*columns.future, *columns.past, *columns.static)
         value = columns.value if follows is None else None
         id_column = columns.id if columns.has_ids else None
         of_series = (id_column, columns.time, value)
@@ -271,7 +274,7 @@ TASKS = {
 }
 
 
-_OF_LONG = ("id", "future_covariates", "past_covariates")
+_OF_LONG = ("id", "future_covariates", "past_covariates", "static_covariates")
 
 
 def _gaps(options):

@@ -61,8 +61,9 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
     are known for the past only, and of those known beforehand for the steps t + 1 to t + H, all
     from the table of their column. That of ids known beforehand has one row more, which is read for
     steps of which the id is not known yet. What does not change within a series, such as a region,
-    is a column that repeats it; with ``strategy="direct"`` best in `past_covariates`, where it is
-    read once a step.
+    is given once, in `static_covariates`, whose columns are numbered behind the others; the network
+    reads it at every step, with ``strategy="direct"`` behind what is known for the past, else
+    behind what is known beforehand.
 
     With ``early_stopping=True`` the last `validation_fraction` of the steps of every series is held
     out and scored by the loss, unless there is `validation_data`. A score is minus the loss of the
@@ -102,6 +103,7 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
         *,
         future_covariates=None,
         past_covariates=None,
+        static_covariates=None,
         sample_weight=None,
         validation_data=None,
         id_column="id",
@@ -128,6 +130,11 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
             where its time stamps are.
         past_covariates : array-like, list of array-like, or list of str, default=None
             What is known up to the end of a series only. Needs ``strategy="direct"``.
+        static_covariates : array-like, data frame or list of str, default=None
+            What does not change within a series, such as a region or a size: a table with a row for
+            each series, or names of columns of the data frame, whose values must be the same in all
+            rows of a series. Numbers are scaled over series; ids and categories, also text, are
+            chosen by `categorical_features`.
         sample_weight : array-like of shape (n_series,), default=None
             Weight of each series in the loss, >= 0; those of a data frame in the order in which
             they begin. None gives all the same weight.
@@ -183,7 +190,7 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
             "and find the scores in validation_scores_",
         )
         columns = columns_of(id_column, time_column, value_column, layout)
-        given = GivenSeries(y, future_covariates, past_covariates, columns)
+        given = GivenSeries(y, future_covariates, past_covariates, columns, static_covariates)
         file = open_checkpoints(self, checkpoint, checkpoint_every, resume)
         validation = ValidationData.of(validation_data)
         corrections = None
@@ -201,6 +208,7 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
         *,
         future_covariates=None,
         past_covariates=None,
+        static_covariates=None,
         sample_weight=None,
         id_column="id",
         time_column="time",
@@ -215,7 +223,7 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
         ----------
         y : array-like, list of array-like, or data frame
             The series, as in `fit`.
-        future_covariates, past_covariates : array-like, list, or None, default=None
+        future_covariates, past_covariates, static_covariates : array-like or list, default=None
             As in `fit`.
         sample_weight : array-like of shape (n_series,), default=None
             As in `fit`.
@@ -239,7 +247,7 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
                 f"partial_fit does not see all series: calibrate={self.calibrate!r} is for fit"
             )
         columns = columns_of(id_column, time_column, value_column, layout)
-        given = GivenSeries(y, future_covariates, past_covariates, columns)
+        given = GivenSeries(y, future_covariates, past_covariates, columns, static_covariates)
         return fit_one_epoch(self, given, None, sample_weight)
 
     def stream(
@@ -250,6 +258,7 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
         levels=None,
         future_covariates=None,
         past_covariates=None,
+        static_covariates=None,
     ):
         """Make a stream: for series that go on value by value, with a forecast after each.
 
@@ -268,7 +277,7 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
         levels : array-like of float, default=None
             Levels of the quantiles that are forecast, as in `predict_quantiles`; not with a
             `likelihood`. None forecasts what `predict` does.
-        future_covariates, past_covariates : array-like, list, or data frame, default=None
+        future_covariates, past_covariates, static_covariates : array-like, list or data frame
             As in `predict`, with those of one step, or of `horizon` with ``strategy="direct"``,
             after the end of each series.
 
@@ -279,7 +288,8 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
             horizon) of those that follow, or (n_streams, horizon, n_levels); with
             ``strategy="recursive"`` the horizon is 1. A step of a model with covariates has them
             beside the value: those known for the past, then those known beforehand of each step
-            that is forecast, one after the other.
+            that is forecast, one after the other; static ones behind the former, with
+            ``strategy="recursive"`` behind the latter.
 
         Raises
         ------
@@ -307,7 +317,9 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
         if levels is not None:
             levels = check_levels(self.reader_.plan, levels)
         n_ahead = self.reader_.plan.n_ahead
-        known, _ = read_history(self, n_ahead, series, future_covariates, past_covariates)
+        known, _ = read_history(
+            self, n_ahead, series, future_covariates, past_covariates, static_covariates
+        )
         if n_streams is None:
             n_streams = len(known)
         if n_streams != len(known):
@@ -331,6 +343,7 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
         start=None,
         future_covariates=None,
         past_covariates=None,
+        static_covariates=None,
     ):
         """Forecast known values of series from many origins, and compare.
 
@@ -348,7 +361,7 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
         start : int or None, default=None
             The first origin: how many steps of each series are known at first. None begins after
             one season and two observed values.
-        future_covariates, past_covariates : array-like or list of array-like, default=None
+        future_covariates, past_covariates, static_covariates : array-like or list, default=None
             As in `fit`; those of a data frame are found in it.
 
         Returns
@@ -379,7 +392,7 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
             If forecasts of two steps or more are almost flat where the series are not.
         """
         self.check_fitted()
-        given = GivenSeries(series, future_covariates, past_covariates)
+        given = GivenSeries(series, future_covariates, past_covariates, static=static_covariates)
         return backtest(self, given, horizon, step, start)
 
     def score(self, y, *, future_covariates=None):

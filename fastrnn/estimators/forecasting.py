@@ -26,18 +26,20 @@ USUAL_SAMPLES = 200
 ERRORS = ("mae", "smape", "mase", "naive_mae", "naive_smape", "naive_mase")
 
 
-def read_history(estimator, horizon, series, future, past):
+def read_history(estimator, horizon, series, future, past, static=None):
     """Read what forecasts start from; return it, and the horizon."""
     estimator.check_fitted()
     reader = estimator.reader_
     horizon = check_horizon(reader.plan, horizon)
     if series is None:
         known = reader.series
-        if past is not None:
-            raise ValueError("past_covariates need series: those of fit have theirs")
+        for name, given in (("past", past), ("static", static)):
+            if given is not None:
+                raise ValueError(f"{name}_covariates need series: those of fit have theirs")
     else:
         is_long = is_frame(series)
-        known = reader.read_series(GivenSeries(series, None if is_long else future, past))
+        given = GivenSeries(series, None if is_long else future, past, static=static)
+        known = reader.read_series(given)
         future = future if is_long else None
     if future is not None and not reader.series.takes_future:
         raise ValueError("future_covariates were given, but the model was fitted without")

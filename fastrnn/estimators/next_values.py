@@ -25,8 +25,9 @@ from fastrnn.inputs.long_frames import LongColumns
 from fastrnn.inputs.missing import NO_GAPS
 from fastrnn.inputs.scaling import LOG1P, needs_positive
 from fastrnn.inputs.sequences import Sequences
-from fastrnn.inputs.series import SeriesSet, read_series
+from fastrnn.inputs.series import read_series
 from fastrnn.inputs.series_record import SERIES, check_series
+from fastrnn.inputs.series_set import SeriesSet
 from fastrnn.memory import refuse_if_too_large
 from fastrnn.network.heads import HEADS
 
@@ -45,6 +46,7 @@ class GivenSeries:
     future: Any = None
     past: Any = None
     columns: LongColumns = USUAL_COLUMNS
+    static: Any = None
 
 
 def _n_covariates(fields):
@@ -128,21 +130,23 @@ class SeriesReader:
         """Read other series than those of `fit`, with the same covariates."""
         if not isinstance(given, GivenSeries):
             given = GivenSeries(given)
-        y, future, past, columns = given.y, given.future, given.past, self.series.columns
+        y, future, past, static = given.y, given.future, given.past, given.static
+        columns = self.series.columns
         if is_frame(y):
-            if future is not None or past is not None:
+            if any(covariates is not None for covariates in (future, past, static)):
                 raise TypeError("covariates beside a data frame: the model finds them in the frame")
             if columns is not None:
                 future, past = columns.future or None, columns.past or None
-        elif columns is not None and (columns.future or columns.past):
+                static = columns.static or None
+        elif columns is not None and (columns.future or columns.past or columns.static):
             raise TypeError(
                 "series must be a data frame, where the model finds its covariates "
-                f"{[*columns.future, *columns.past]}"
+                f"{[*columns.future, *columns.past, *columns.static]}"
             )
         columns = columns or USUAL_COLUMNS
         return read_series(
             y, future, past, columns=columns, fitted=self.series, allow_nan=self.plan.mask,
-            ahead=self.plan.n_ahead,
+            ahead=self.plan.n_ahead, static_covariates=static, is_direct=not self.plan.feeds_back,
         )  # fmt: skip
 
     def lessons(self, work, series, dtype, cuts=WHOLE):
@@ -157,7 +161,8 @@ class SeriesReader:
         given = {"y": validation_data}
         if isinstance(validation_data, Mapping):
             given = dict(validation_data)
-        known = ("y", "future_covariates", "past_covariates", "sample_weight", "start")
+        of_series = ("future_covariates", "past_covariates", "static_covariates")
+        known = ("y", *of_series, "sample_weight", "start")
         unknown = [name for name in given if name not in known]
         if unknown or "y" not in given:
             what = f"has the entry {unknown[0]!r}" if unknown else "has no entry 'y'"
@@ -165,9 +170,8 @@ class SeriesReader:
         start = given.get("start", 0)
         if isinstance(start, bool) or not isinstance(start, Integral):
             raise TypeError(f"validation_data: start must be a whole number, got {start!r}")
-        series = GivenSeries(
-            given["y"], given.get("future_covariates"), given.get("past_covariates")
-        )
+        future, past, static = map(given.get, of_series)
+        series = GivenSeries(given["y"], future, past, static=static)
         return series, int(start), given.get("sample_weight")
 
     @property
@@ -428,7 +432,9 @@ def _read_all(given, parameters, fitted=None):
             fitted=fitted and fitted.series,
             allow_nan=parameters.missing == "mask",
             freq=parameters.freq,
-            ahead=fitted.plan.n_ahead if fitted else 0,
+            ahead=fitted.plan.n_ahead if fitted else 1,  # what is fed back needs one
+            static_covariates=given.static,
+            is_direct=parameters.strategy == "direct",
         )
         if fitted is None:  # otherwise the features are those of the series before
             series = series.with_dates(features, plan_of(parameters, series).n_ahead)

@@ -11,7 +11,14 @@ class SeriesEstimator(RNNBase):
     """An estimator that takes series and their covariates where others take X."""
 
     def fit_transform(
-        self, X, y=None, *, future_covariates=None, past_covariates=None, **fit_params
+        self,
+        X,
+        y=None,
+        *,
+        future_covariates=None,
+        past_covariates=None,
+        static_covariates=None,
+        **fit_params,
     ):
         """Fit, and return the final hidden states of the top layer.
 
@@ -21,7 +28,7 @@ class SeriesEstimator(RNNBase):
             The series, as in `fit`.
         y : None, default=None
             Must be None: what the network learns is in the series.
-        future_covariates, past_covariates : array-like, list, or None, default=None
+        future_covariates, past_covariates, static_covariates : array-like or list, default=None
             As in `fit`.
         **fit_params : object
             The other arguments of `fit`.
@@ -31,19 +38,25 @@ class SeriesEstimator(RNNBase):
         ndarray of shape (n_series, n_hidden)
             As from `transform`.
         """
-        given = {"future_covariates": future_covariates, "past_covariates": past_covariates}
+        given = {
+            "future_covariates": future_covariates,
+            "past_covariates": past_covariates,
+            "static_covariates": static_covariates,
+        }
         _check_no_target(y)
         self.fit(X, **given, **fit_params)
-        return super().transform(GivenSeries(X) if is_frame(X) else GivenSeries(X, *given.values()))
+        if is_frame(X):
+            return super().transform(GivenSeries(X))
+        return self.transform(X, **given)
 
-    def transform(self, X, *, future_covariates=None, past_covariates=None):
+    def transform(self, X, *, future_covariates=None, past_covariates=None, static_covariates=None):
         """Return the final hidden states of the top layer, as features for another model.
 
         Parameters
         ----------
         X : array-like, list of array-like, or data frame
             The series, as in `fit`.
-        future_covariates, past_covariates : array-like, list of array-like, or None, default=None
+        future_covariates, past_covariates, static_covariates : array-like or list, default=None
             If the model has such covariates and `X` are arrays: those of the same steps. Those
             known beforehand may go on after the end of a series; if not, what the network reads of
             the steps after it counts as not known yet.
@@ -60,16 +73,20 @@ class SeriesEstimator(RNNBase):
         TypeError, ValueError
             If the series or the covariates are not acceptable.
         """
-        return super().transform(GivenSeries(X, future_covariates, past_covariates))
+        return super().transform(
+            GivenSeries(X, future_covariates, past_covariates, static=static_covariates)
+        )
 
-    def hidden_states(self, X, *, future_covariates=None, past_covariates=None):
+    def hidden_states(
+        self, X, *, future_covariates=None, past_covariates=None, static_covariates=None
+    ):
         """Return the hidden states of the top layer at every time step.
 
         Parameters
         ----------
         X : array-like, list of array-like, or data frame
             The series, as in `fit`.
-        future_covariates, past_covariates : array-like, list of array-like, or None, default=None
+        future_covariates, past_covariates, static_covariates : array-like or list, default=None
             As in `transform`.
 
         Returns
@@ -82,10 +99,19 @@ class SeriesEstimator(RNNBase):
         NotFittedError, TypeError, ValueError
             As in `transform`.
         """
-        return super().hidden_states(GivenSeries(X, future_covariates, past_covariates))
+        return super().hidden_states(
+            GivenSeries(X, future_covariates, past_covariates, static=static_covariates)
+        )
 
     def gradient_flow(
-        self, X, y=None, sample_weight=None, *, future_covariates=None, past_covariates=None
+        self,
+        X,
+        y=None,
+        sample_weight=None,
+        *,
+        future_covariates=None,
+        past_covariates=None,
+        static_covariates=None,
     ):
         """Say how strongly the loss depends on the states, layer by layer and step by step.
 
@@ -101,7 +127,7 @@ class SeriesEstimator(RNNBase):
             Must be None: what the network learns is in the series.
         sample_weight : array-like of shape (n_series,), default=None
             Weight of each series in the mean, >= 0. None gives all the same weight.
-        future_covariates, past_covariates : array-like, list of array-like, or None, default=None
+        future_covariates, past_covariates, static_covariates : array-like or list, default=None
             As in `transform`.
 
         Returns
@@ -117,11 +143,18 @@ class SeriesEstimator(RNNBase):
             As in `transform`, and if `y` or `sample_weight` is not acceptable.
         """
         _check_no_target(y)
-        given = GivenSeries(X, future_covariates, past_covariates)
+        given = GivenSeries(X, future_covariates, past_covariates, static=static_covariates)
         return super().gradient_flow(given, None, sample_weight)
 
     def input_gradients(
-        self, X, y=None, *, output=None, future_covariates=None, past_covariates=None
+        self,
+        X,
+        y=None,
+        *,
+        output=None,
+        future_covariates=None,
+        past_covariates=None,
+        static_covariates=None,
     ):
         """Return the gradient of an output with respect to everything that the network reads.
 
@@ -135,7 +168,7 @@ class SeriesEstimator(RNNBase):
             Which output of the network, summed over the steps: with quantiles those of the first
             step ahead, then those of the second, and so on; without, one for each step ahead. None
             will do if there is only one.
-        future_covariates, past_covariates : array-like, list of array-like, or None, default=None
+        future_covariates, past_covariates, static_covariates : array-like or list, default=None
             As in `transform`.
 
         Returns
@@ -153,10 +186,12 @@ class SeriesEstimator(RNNBase):
             As in `transform`, and if `y` or `output` is not acceptable.
         """
         _check_no_target(y)
-        given = GivenSeries(X, future_covariates, past_covariates)
+        given = GivenSeries(X, future_covariates, past_covariates, static=static_covariates)
         return super().input_gradients(given, output=output)
 
-    def estimate_memory(self, y, *, future_covariates=None, past_covariates=None):
+    def estimate_memory(
+        self, y, *, future_covariates=None, past_covariates=None, static_covariates=None
+    ):
         """Say how much memory `fit` would take at its peak.
 
         What is counted is what `RNNRegressor.estimate_memory` says, and what the network reads and
@@ -166,7 +201,7 @@ class SeriesEstimator(RNNBase):
         ----------
         y : array-like, list of array-like, or data frame
             The series, as in `fit`; in a data frame in columns "id", "time" and "value".
-        future_covariates, past_covariates : array-like, list of array-like, or list of str
+        future_covariates, past_covariates, static_covariates : array-like or list, default=None
             As in `fit`.
 
         Returns
@@ -175,7 +210,7 @@ class SeriesEstimator(RNNBase):
             Bytes.
         """
         self.check_parameters()
-        given = GivenSeries(y, future_covariates, past_covariates)
+        given = GivenSeries(y, future_covariates, past_covariates, static=static_covariates)
         reader, lessons = SeriesReader.sketch(given, self)
         task = NextValueTask(reader.plan)
         training = needed_to_train(self, describe(self, reader, task), task, lessons)

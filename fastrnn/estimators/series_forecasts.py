@@ -14,7 +14,15 @@ from fastrnn.estimators.series_estimator import SeriesEstimator
 class SeriesForecasts(SeriesEstimator):
     """An estimator that forecasts series."""
 
-    def predict(self, horizon, series=None, *, future_covariates=None, past_covariates=None):
+    def predict(
+        self,
+        horizon,
+        series=None,
+        *,
+        future_covariates=None,
+        past_covariates=None,
+        static_covariates=None,
+    ):
         """Forecast how series go on.
 
         Parameters
@@ -31,6 +39,8 @@ class SeriesForecasts(SeriesEstimator):
             time stamp.
         past_covariates : array-like or list of array-like, default=None
             If the model has such covariates and `series` are arrays: those of the same steps.
+        static_covariates : array-like, data frame or None, default=None
+            If the model has such covariates and `series` are arrays: a row for each, as in `fit`.
 
         Returns
         -------
@@ -55,7 +65,9 @@ class SeriesForecasts(SeriesEstimator):
         MemoryError
             If that needs more memory than there is; nothing has been taken then.
         """
-        known, horizon = read_history(self, horizon, series, future_covariates, past_covariates)
+        known, horizon = read_history(
+            self, horizon, series, future_covariates, past_covariates, static_covariates
+        )
         forecasts = forecast(self, known, horizon)
         return answer(known, [at_levels[:, 0] for at_levels in forecasts])
 
@@ -67,6 +79,7 @@ class SeriesForecasts(SeriesEstimator):
         *,
         future_covariates=None,
         past_covariates=None,
+        static_covariates=None,
         n_samples=USUAL_SAMPLES,
         random_state=None,
     ):
@@ -86,7 +99,7 @@ class SeriesForecasts(SeriesEstimator):
             Levels between the first and the last of `quantiles`; between those that were learned
             quantiles are interpolated linearly, on the scale of the network. None means
             `quantiles`. With a `likelihood` any in (0, 1), and None means (0.1, 0.5, 0.9).
-        future_covariates, past_covariates : array-like, list, or data frame, default=None
+        future_covariates, past_covariates, static_covariates : array-like, list or data frame
             As in `predict`.
         n_samples : int, default=200
             Samples of each series, where quantiles are those of samples.
@@ -113,7 +126,9 @@ class SeriesForecasts(SeriesEstimator):
         """
         self.check_fitted()
         levels = check_levels(self.reader_.plan, levels)
-        known, horizon = read_history(self, horizon, series, future_covariates, past_covariates)
+        known, horizon = read_history(
+            self, horizon, series, future_covariates, past_covariates, static_covariates
+        )
         names = [f"q{level:g}" for level in levels]
         return answer(known, forecast(self, known, horizon, levels, n_samples, random_state), names)
 
@@ -126,6 +141,7 @@ class SeriesForecasts(SeriesEstimator):
         random_state=None,
         future_covariates=None,
         past_covariates=None,
+        static_covariates=None,
     ):
         """Draw how series may go on, from the distributions that a `likelihood` has learned.
 
@@ -143,7 +159,7 @@ class SeriesForecasts(SeriesEstimator):
             Samples of each series.
         random_state : int, Generator, RandomState or None, default=None
             What is drawn; None draws anew with each call.
-        future_covariates, past_covariates : array-like, list, or data frame, default=None
+        future_covariates, past_covariates, static_covariates : array-like, list or data frame
             As in `predict`.
 
         Returns
@@ -164,7 +180,9 @@ class SeriesForecasts(SeriesEstimator):
         MemoryError
             As in `predict`.
         """
-        known, horizon = read_history(self, horizon, series, future_covariates, past_covariates)
+        known, horizon = read_history(
+            self, horizon, series, future_covariates, past_covariates, static_covariates
+        )
         samples = draw(self, known, horizon, n_samples, random_state)
         names = [f"sample_{k}" for k in range(1, len(samples[0][0]) + 1)]
         return answer(known, samples, names)

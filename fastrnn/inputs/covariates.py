@@ -11,28 +11,30 @@ import numpy as np
 
 from fastrnn.inputs.columns import Columns, choose
 
-FUTURE, PAST = "future_covariates", "past_covariates"
+FUTURE, PAST, STATIC = "future_covariates", "past_covariates", "static_covariates"
 
 
-def learn_columns(future, past, wanted, name, names=None, categories=None):
+def learn_columns(future, past, wanted, name, names=None, categories=None, static=range(0)):
     """Learn which covariates are ids, and how many ids there are: a `Columns`.
 
     `future` and `past` have an array (S_i, F) and (T_i, P) for each series; ``name(i)`` is what
-    messages call series i; `categories` has the values of columns that hold some, already numbered.
+    messages call series i; `categories` has the values of columns that hold some, already numbered,
+    `static` are the numbers of those that do not change within a series.
     """
     categories = categories or {}
     width = future[0].shape[1] + past[0].shape[1]
     chosen = choose(wanted, width, names, categories, of="the table of covariates")
     for j in categories:
         if j not in chosen:
+            column = j if names is None else repr(names[j])
             raise TypeError(
-                f"column {names[j]!r} holds categories, expected numbers: name it in "
+                f"column {column} holds categories, expected numbers: name it in "
                 "categorical_features to have them read as ids"
             )
     known = tuple(categories.get(j) for j in chosen)
     columns = Columns(width, names, chosen, (np.inf,) * len(chosen), known)
-    check_ids(future, FUTURE, columns, name)
-    check_ids(past, PAST, columns, name)
+    check_ids(future, FUTURE, columns, name, static)
+    check_ids(past, PAST, columns, name, static)
     largest = np.concatenate([np.concatenate(values).max(axis=0) for values in (future, past)])
     n_categories = tuple(
         int(largest[j]) + 1 if values is None else len(values)
@@ -56,10 +58,11 @@ def check_covariates(array, name, columns=None):
         )
 
 
-def check_ids(covariates, kind, columns, name):
+def check_ids(covariates, kind, columns, name, static=range(0)):
     """Check that ids are whole numbers >= 0, and among those of `columns`.
 
-    `covariates` are those of one kind, `FUTURE` or `PAST`; ``name(i)`` is for messages.
+    `covariates` are those of one kind, `FUTURE` or `PAST`; ``name(i)`` is for messages, and so are
+    the numbers of those that are `static`.
     """
     n = covariates[0].shape[1]
     first = 0 if kind == FUTURE else columns.width - n
@@ -72,7 +75,8 @@ def check_ids(covariates, kind, columns, name):
             if not wrong.size:
                 continue
             value = ids[wrong[0]]
-            column = j - first if columns.names is None else repr(columns.names[j])
+            kind, begin = (STATIC, static.start) if j in static else (kind, first)
+            column = j - begin if columns.names is None else repr(columns.names[j])
             expected = "a whole number >= 0"
             if value >= limit and value == np.floor(value):
                 expected = f"one from 0 to {limit - 1}, the ids that fit learned"
@@ -112,8 +116,11 @@ class CovariateScale:
         rows = [np.concatenate(future), np.concatenate(series.past)]
         mean = np.concatenate([values.mean(axis=0) for values in rows])
         deviation = np.concatenate([values.std(axis=0) for values in rows])
-        deviation[deviation <= 1e-12 * np.abs(mean)] = 1.0  # one that does not vary
         as_they_are = [*series.covariates.ids, *series.of_dates]
+        static = list(series.of_static)  # of each series once
+        of_each = np.array([series.static_row(i) for i in range(len(series))])
+        mean[static], deviation[static] = of_each.mean(axis=0), of_each.std(axis=0)
+        deviation[deviation <= 1e-12 * np.abs(mean)] = 1.0  # one that does not vary
         mean[as_they_are], deviation[as_they_are] = 0.0, 1.0
         n_future, _ = series.n_covariates
         return cls(mean, deviation, series.covariates, n_future, series.names_of_dates)

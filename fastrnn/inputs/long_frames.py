@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fastrnn.files.codec import Flag, ListOf, Record, Text
+from fastrnn.files.codec import Added, Flag, ListOf, Record, Text
 from fastrnn.inputs.arrays import REAL, is_missing
 from fastrnn.inputs.containers import show
 from fastrnn.inputs.covariates import check_covariates
@@ -35,8 +35,8 @@ class LongColumns:
     ----------
     id, time, value : str
         The series that a row belongs to, its time stamp, its value.
-    future, past : tuple of str
-        Covariates that are known beforehand, and those that are not.
+    future, past, static : tuple of str
+        Covariates that are known beforehand, those that are not, and those that do not change.
     layout : {"long", "wide"}
         Whether there is a row for each step of each series, or a column for each series.
     has_ids : bool or None
@@ -53,6 +53,7 @@ class LongColumns:
     layout: str = LONG
     has_ids: bool | None = None
     is_indexed: bool = False
+    static: tuple[str, ...] = ()
 
 
 def columns_of(id_column, time_column, value_column, layout):
@@ -72,6 +73,7 @@ LONG_COLUMNS = Record(
         "layout": Text((LONG, WIDE)),
         "has_ids": Flag(),
         "is_indexed": Flag(),
+        "static": Added(ListOf(Text(), tuple), ()),
     },
     LongColumns,
 )
@@ -136,6 +138,10 @@ class LongFrame:
         if numbers is None:
             raise TypeError(f"column {name!r} must be numbers, {_what_has(self._frame, j)}")
         return numbers
+
+    def show(self, name, row):
+        """Write the value of a row, for messages."""
+        return value_at(self._frame, row, self._names.index(name))
 
     def covariates(self, names, categories=None):
         """Read covariates: an array (T_i, n) for each series, and the values of categories.

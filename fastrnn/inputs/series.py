@@ -3,145 +3,21 @@
 Series come as arrays or as a long data frame, with covariates beside them or in columns of it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from fastrnn.inputs.calendar_features import CalendarFeatures
 from fastrnn.inputs.calendars import Calendar, check_rising, read_calendar
 from fastrnn.inputs.columns import Columns
-from fastrnn.inputs.covariates import FUTURE, PAST, check_ids, learn_columns
+from fastrnn.inputs.covariates import FUTURE, PAST, STATIC, check_ids
 from fastrnn.inputs.frames import is_frame, library_of
 from fastrnn.inputs.frequencies import ROWS
 from fastrnn.inputs.indexes import read_indexes
-from fastrnn.inputs.long_frames import LONG, WIDE, LongColumns, LongFrame, name_of, read_wide
+from fastrnn.inputs.long_frames import LONG, WIDE, LongFrame, name_of, read_wide
 from fastrnn.inputs.series_arrays import read_covariates, read_values, series_name, split_series
+from fastrnn.inputs.series_set import SeriesSet, check_number, columns_of
 from fastrnn.inputs.stamps import check_comparable
-
-
-@dataclass(frozen=True, eq=False)
-class SeriesSet:
-    """Time series of unequal length, with what is known beside them.
-
-    Attributes
-    ----------
-    values : list of ndarray of shape (T_i,), float64
-        The series; NaN where a value is missing.
-    future : list of ndarray of shape (>= T_i, F), float64
-        Covariates that are known beforehand, from the first step of each series on; features of
-        dates behind all others.
-    past : list of ndarray of shape (T_i, P), float64
-        Covariates that are known up to the end of each series.
-    covariates : Columns
-        Which covariates of both kinds, those known beforehand first, are ids.
-    ids : list or None
-        What a data frame calls the series; None if it does not, or they came as arrays.
-    calendar : Calendar or None
-        The time stamps of series in a data frame, or with an index; None if there are none.
-    columns : LongColumns or None
-        The columns of that data frame.
-    is_single : bool
-        Whether what was given is one series rather than a list of them.
-    library : str
-        Whose data frame, or series with an index, that was: "pandas", "polars" or "".
-    features : CalendarFeatures or None
-        Which features of dates are among the covariates.
-    """
-
-    values: list
-    future: list
-    past: list
-    covariates: Columns
-    ids: list | None = None
-    calendar: Calendar | None = None
-    columns: LongColumns | None = None
-    is_single: bool = False
-    library: str = ""
-    features: CalendarFeatures | None = None
-
-    def __len__(self):
-        """Number of series."""
-        return len(self.values)
-
-    @property
-    def n_covariates(self):
-        """Number of covariates: known beforehand, and known for the past."""
-        return self.future[0].shape[1], self.past[0].shape[1]
-
-    @property
-    def names_of_dates(self):
-        """Names of the features of dates."""
-        return () if self.features is None else self.features.names
-
-    @property
-    def of_dates(self):
-        """Numbers of the covariates that are features of dates."""
-        n, _ = self.n_covariates
-        return range(n - len(self.names_of_dates), n)
-
-    @property
-    def takes_future(self):
-        """Whether covariates known beforehand were given, and are to be."""
-        return self.of_dates.start > 0
-
-    def as_given(self):
-        """The series without features of dates."""
-        of_dates = self.of_dates
-        return replace(
-            self,
-            future=[known[:, : of_dates.start] for known in self.future],
-            covariates=self.covariates.without(of_dates),
-            features=None,
-        )
-
-    def with_dates(self, features, ahead):
-        """The series as given, with features of the dates of their steps and so many after them.
-
-        Where other covariates are known beforehand, of the steps of which these are known.
-        """
-        if features is None:
-            return self
-        features.check(self.calendar, self.name)
-        n_given, future = self.n_covariates[0], []
-        for i, known in enumerate(self.future):
-            n = len(self.values[i])
-            n_rows = len(known) if n_given else max(len(known), n + ahead)
-            stamps = self.calendar.stamps(i, np.arange(1 - n, n_rows + 1 - n))
-            columns = features.columns(stamps, self.calendar.type.zone)
-            future.append(np.hstack([known if n_given else np.empty((n_rows, 0)), columns]))
-        covariates = self.covariates.with_names(n_given, features.names)
-        return replace(self, future=future, covariates=covariates, features=features)
-
-    def name(self, i):
-        """What messages call series i."""
-        return series_name(i, self.ids)
-
-    def until(self, which, lengths):
-        """Take the first steps of some series, so many of each.
-
-        What is known beforehand stays known.
-        """
-        pairs = list(zip(which, lengths, strict=True))
-        calendar = self.calendar
-        if calendar is not None:
-            calendar = calendar.until(which, [len(self.values[i]) - n for i, n in pairs])
-        return replace(
-            self,
-            values=[self.values[i][:n] for i, n in pairs],
-            future=[self.future[i] for i, _ in pairs],
-            past=[self.past[i][:n] for i, n in pairs],
-            ids=None if self.ids is None else [self.ids[i] for i, _ in pairs],
-            calendar=calendar,
-        )
-
-    def copy(self):
-        """Copy what the caller may own, for a model that keeps it."""
-        return replace(
-            self,
-            values=[item.copy() for item in self.values],
-            future=[item.copy() for item in self.future],
-            past=[item.copy() for item in self.past],
-        )
+from fastrnn.inputs.static_covariates import check_static, read_static
 
 
 def read_series(
@@ -155,6 +31,8 @@ def read_series(
     allow_nan=False,
     freq=None,
     ahead=0,
+    static_covariates=None,
+    is_direct=False,
 ):
     """Read time series and their covariates as a `SeriesSet`, in every form that is accepted.
 
@@ -165,19 +43,30 @@ def read_series(
     `categorical_features` is not used then. `allow_nan` says whether values, and rows, may be
     missing. `freq` is the distance of time stamps; None takes that of `fitted`, or learns it.
     Features of dates are those of `fitted`, and known for so many steps `ahead`, too.
+    `static_covariates` are a row for each series, or names; where steps are forecast directly they
+    are read with what is known of the past, else with what is known beforehand.
     """
     features = None
     if fitted is not None:
         features, fitted = fitted.features, fitted.as_given()
-    given = future_covariates, past_covariates
-    read = _read(series, *given, columns, categorical_features, fitted, allow_nan, freq)
+        if fitted.n_static and static_covariates is None:
+            raise ValueError(
+                "the model was fitted with static_covariates: give those of these series"
+            )
+    placed = ahead, is_direct
+    given = future_covariates, past_covariates, static_covariates
+    read = _read(series, *given, columns, categorical_features, fitted, allow_nan, freq, placed)
     return read.with_dates(features, ahead)
 
 
-def _read(series, future_covariates, past_covariates, columns, wanted, fitted, allow_nan, freq):
+def _read(
+    series, future_covariates, past_covariates, static, columns, wanted, fitted, allow_nan, freq,
+    placed,
+):  # fmt: skip
     """Read time series and the covariates that are given."""
     if is_frame(series) and columns.layout == WIDE:
-        for kind, given in ((FUTURE, future_covariates), (PAST, past_covariates)):
+        given_of = {FUTURE: future_covariates, PAST: past_covariates, STATIC: static}
+        for kind, given in given_of.items():
             if given is not None:
                 raise ValueError(
                     f"layout='wide' has a series in each column, and no place for {kind}: give a "
@@ -189,8 +78,9 @@ def _read(series, future_covariates, past_covariates, columns, wanted, fitted, a
             columns,
             future=_names(future_covariates, FUTURE),
             past=_names(past_covariates, PAST),
+            static=_names(static, STATIC),
         )
-        return _read_frame(series, named, wanted, fitted, allow_nan, freq)
+        return _read_frame(series, named, wanted, fitted, allow_nan, freq, placed)
     items, is_single = split_series(series)
     values = [read_values(item, series_name(i), allow_nan) for i, item in enumerate(items)]
     calendar = None
@@ -212,11 +102,15 @@ def _read(series, future_covariates, past_covariates, columns, wanted, fitted, a
                 f"past_covariates of {series_name(i)} have {len(item)} steps, expected {length} as "
                 "the series has"
             )
-    covariates = _columns_of(future, past, wanted, fitted, series_name)
+    known = fitted and _static_categories(fitted)
+    rows, categories = read_static(static, len(values), is_single, series_name, known)
     library = "" if calendar is None else "pandas"
-    return SeriesSet(
-        values, future, past, covariates, None, calendar, is_single=is_single, library=library
-    )
+    series = SeriesSet(
+        values, future, past, Columns(0), None, calendar, is_single=is_single, library=library
+    ).with_static(rows, *placed)
+    n_before = sum(series.n_covariates) - series.n_static
+    categories = {n_before + j: values for j, values in categories.items()}
+    return series.with_columns(wanted, fitted, None, categories)
 
 
 def with_future(series, future_covariates, ahead):
@@ -226,12 +120,13 @@ def with_future(series, future_covariates, ahead):
     frame another one with the rows that follow. None leaves what there is.
     """
     features, series = series.features, series.as_given()
+    whole, series = series, series.without_static()
     if future_covariates is not None and series.columns is None:
         future = read_covariates(
             future_covariates, FUTURE, series.values, series.is_single, series.calendar,
             series.future,
         )  # fmt: skip
-        _check_number(FUTURE, future, series.n_covariates[0])
+        check_number(FUTURE, future, series.n_covariates[0])
         check_ids(future, FUTURE, series.covariates, series.name)
         series = replace(series, future=future)
     elif future_covariates is not None:
@@ -239,6 +134,9 @@ def with_future(series, future_covariates, ahead):
     if series.n_covariates[0]:
         lengths = [len(item) for item in series.values]
         check_reach(series.future, lengths, ahead, series.ids, series.calendar)
+    if whole.n_static > series.n_static:
+        rows = np.array([whole.static_row(i) for i in range(len(whole))])
+        series = series.with_static(rows, ahead, is_past=False)
     return series.with_dates(features, ahead)
 
 
@@ -281,25 +179,10 @@ def _fill(values, places):
     return filled
 
 
-def _columns_of(future, past, wanted, fitted, name, names=None, categories=None):
-    """Learn which covariates are ids, or check that they are such as those of fit."""
-    if fitted is None:
-        return learn_columns(future, past, wanted, name, names, categories)
-    columns = fitted.covariates
-    for kind, covariates, n in zip(
-        (FUTURE, PAST), (future, past), fitted.n_covariates, strict=True
-    ):
-        _check_number(kind, covariates, n)
-        check_ids(covariates, kind, columns, name)
-    return columns
-
-
-def _check_number(kind, covariates, expected):
-    n = covariates[0].shape[1]
-    if n != expected:
-        raise ValueError(
-            f"{kind} have {n} columns, but the model was fitted with {expected} of them"
-        )
+def _static_categories(fitted):
+    """The values of categories of static covariates, by number of the column among these."""
+    first = fitted.of_static.start
+    return {j - first: values for j, values in _categories(fitted.covariates).items() if j >= first}
 
 
 def _names(given, what):
@@ -310,11 +193,12 @@ def _names(given, what):
     return tuple(given)
 
 
-def _read_frame(frame, columns, wanted, fitted, allow_nan, freq):
-    long = LongFrame(frame, columns, (columns.value, *columns.future, *columns.past))
+def _read_frame(frame, columns, wanted, fitted, allow_nan, freq, placed):
+    names = (*columns.future, *columns.past, *columns.static)
+    long = LongFrame(frame, columns, (columns.value, *names))
     columns, rows = long.columns, list(long.rows.values())
     ids, numbers = list(long.rows) if columns.has_ids else None, long.numbers(columns.value)
-    n_future, names = len(columns.future), (*columns.future, *columns.past)
+    n_future, n_given = len(columns.future), len(columns.future) + len(columns.past)
     if fitted is not None:
         expected = fitted.covariates.names
         if expected is not None and names != expected:
@@ -335,10 +219,17 @@ def _read_frame(frame, columns, wanted, fitted, allow_nan, freq):
     if fitted is not None and fitted.calendar is not None and fitted.calendar.type is None:
         calendar = replace(calendar, type=None)  # as files of 0.1.0 have it
     each, categories = long.covariates(names, fitted and _categories(fitted.covariates))
-    future, past = [part[:, :n_future] for part in each], [part[:, n_future:] for part in each]
+    future = [part[:, :n_future] for part in each]
+    past = [part[:, n_future:n_given] for part in each]
+    static = np.empty((len(each), len(columns.static)))
+    for i, part in enumerate(each):
+        static[i] = check_static(
+            part[:, n_given:], columns.static, name(i),
+            lambda t, k, i=i: long.show(columns.static[k], rows[i][t]),
+        )  # fmt: skip
     values = []
     for i, where in enumerate(places):
-        if where is not None and names:
+        if where is not None and n_given:
             t = int(np.flatnonzero(np.diff(where) > 1)[0])
             lacks = calendar.show(i, where[t] + 1 - where[-1])
             raise ValueError(
@@ -348,16 +239,11 @@ def _read_frame(frame, columns, wanted, fitted, allow_nan, freq):
         values.append(_fill(read_values(numbers[rows[i]], name(i), allow_nan), where))
         if where is not None:
             future[i] = past[i] = np.empty((len(values[i]), 0))
-    return SeriesSet(
-        values,
-        future,
-        past,
-        _columns_of(future, past, wanted, fitted, name, names, categories),
-        ids,
-        calendar,
-        columns,
-        library=library_of(frame),
-    )
+    library = library_of(frame)
+    series = SeriesSet(
+        values, future, past, Columns(0), ids, calendar, columns, library=library
+    ).with_static(static, *placed)
+    return series.with_columns(wanted, fitted, names, categories)
 
 
 def _read_wide_frame(frame, columns, fitted, allow_nan, freq):
@@ -376,7 +262,7 @@ def _read_wide_frame(frame, columns, fitted, allow_nan, freq):
     n = len(ids)
     calendar = Calendar(stamp_type, calendar.spacings * n, calendar.last * n)
     nothing = [np.empty((len(item), 0)) for item in values]
-    covariates = _columns_of(nothing, nothing, None, fitted, lambda i: series_name(i, ids), ())
+    covariates = columns_of(nothing, nothing, None, fitted, lambda i: series_name(i, ids), ())
     return SeriesSet(
         values, nothing, nothing, covariates, ids, calendar, columns, library=library_of(frame)
     )

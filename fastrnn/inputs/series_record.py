@@ -8,8 +8,9 @@ from fastrnn.inputs.calendars import Calendar
 from fastrnn.inputs.columns import COLUMNS, check_names
 from fastrnn.inputs.covariates import FUTURE, PAST, check_covariates, check_ids
 from fastrnn.inputs.long_frames import LONG_COLUMNS, WIDE
-from fastrnn.inputs.series import SeriesSet, check_reach
+from fastrnn.inputs.series import check_reach
 from fastrnn.inputs.series_arrays import MIN_OBSERVED, check_finite
+from fastrnn.inputs.series_set import SeriesSet
 from fastrnn.inputs.spacing import SPACING
 from fastrnn.inputs.stamps import DURATIONS, NUMBERS, STAMP_TYPE
 
@@ -37,6 +38,8 @@ def _take_apart(series):
         "columns": series.columns,
         "library": series.library,
         "features": series.features,
+        "n_static": series.n_static,
+        "has_static_past": series.has_static_past,
         **stamps,
         "lengths": _lengths(series.values),
         "values": np.concatenate(series.values),
@@ -66,6 +69,11 @@ def _check_fields(fields):
     n_of_dates = 0 if features is None else len(features.names)
     if n_of_dates > fields["n_future"]:
         raise ValueError("features of dates must be known beforehand")
+    n_others = fields["n_future"] - n_of_dates
+    if fields["has_static_past"]:
+        n_others = covariates.width - fields["n_future"]
+    if fields["n_static"] > n_others:
+        raise ValueError(f"n_static must be 0 to {n_others}")
     if fields["is_single"] and n > 1:
         raise ValueError("is_single must be false for several series")
     columns, last_times = fields["columns"], fields["last_times"]
@@ -147,6 +155,8 @@ def _make(**fields):
         fields["is_single"],
         fields["library"],
         fields["features"],
+        fields["n_static"],
+        fields["has_static_past"],
     )
 
 
@@ -176,6 +186,8 @@ SERIES = Record(
         "spacing_of": Optional(ListOf(Optional(Whole()))),
         "library": Text(("", "pandas", "polars", "pyarrow")),
         "features": Added(Optional(CALENDAR_FEATURES), None),
+        "n_static": Added(Whole(), 0),
+        "has_static_past": Added(Flag(), False),
         "columns": Optional(LONG_COLUMNS),
         "lengths": Array("int64", _n_series, low=1),
         "values": Array("float64", _steps, finite=False),

@@ -120,6 +120,31 @@ def test_features_of_dates(capsys):
     )
 
 
+@pytest.mark.parametrize("strategy", ["", "--strategy direct --horizon 2"])
+def test_static_covariates(capsys, strategy):
+    names = ("id", "time", "value", "region", "size")
+    rows = [
+        (key, DAYS[t], VALUES[t], region, size)
+        for key, region, size in (("a", "north", 3), ("b", "south", 5))
+        for t in range(30)
+    ]
+    write("data.csv", names, rows)
+    options = f"{QUICK} {strategy} --static-covariates size,region -o m.fastrnn"
+    run(f"train forecast data.csv {options}", capsys)
+    assert fastrnn.load("m.fastrnn").n_categories_ == (2,)
+    forecasts = run("predict m.fastrnn --horizon 2", capsys)
+    assert run("predict m.fastrnn data.csv --horizon 2", capsys) == forecasts
+    write("more.csv", names[:3], [("b", DAYS[30], 9.5)])
+    followed = run("predict m.fastrnn --follow more.csv", capsys)[1][2:]
+    stream = fastrnn.load("m.fastrnn").stream()
+    expected = stream.step([[9.5, 3, 0], [9.5, 5, 1]])[1]
+    assert list(map(float, followed)) == pytest.approx(expected)
+    write("data.csv", names, [*rows, ("b", DAYS[30], 9.5, "south", 6)])
+    assert "column 'size' is one of static_covariates" in run(
+        "predict m.fastrnn data.csv", capsys, 1
+    )
+
+
 def test_future_covariates_of_other_days(capsys):
     train(capsys, "--future-covariates promo", names=("time", "value", "promo"))
     predict = "predict m.fastrnn --horizon 2 --future later.csv"
