@@ -80,6 +80,7 @@ COMMON = {
 # What versions of different defaults are compared by; a version may lack some of it.
 SIMPLE = {
     "cell": "lstm",
+    "bidirectional": False,
     "dropout": 0.0,
     "learning_rate": "constant",
     "pooling": "last",
