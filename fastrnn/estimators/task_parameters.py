@@ -42,7 +42,7 @@ from fastrnn.inputs.column_scaling import METHODS
 from fastrnn.inputs.missing import KINDS
 from fastrnn.inputs.padding import PADDINGS
 from fastrnn.inputs.scaling import LOG1P
-from fastrnn.training.budget import EVERY_STEP, WINDOWS
+from fastrnn.training.budget import EVERY_STEP, ONE_ANSWER, WINDOWS
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -502,6 +502,14 @@ class LanguageModelParameters:
         windows, or of texts, as `RNNClassifier` goes by that of sequences.
         """,
         used_by=BY_MINIBATCHES,
+    )
+    learning_rate: str = with_default(SharedParameters, "learning_rate", "cosine")
+    learning_rate_init: float = with_default(SharedParameters, "learning_rate_init", 0.01)
+    max_iter: int | str = with_default(
+        SharedParameters,
+        "max_iter",
+        "auto",
+        help_of_max_iter(ONE_ANSWER, "sequences, or windows of one long text"),
     )
     bptt_steps: int | None = parameter(
         STEPS,

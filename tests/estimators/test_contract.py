@@ -52,7 +52,10 @@ OTHER_DEFAULTS = {
         "window": "auto", "origin_step": "auto", "batch_size": "auto", "learning_rate": "cosine",
         "learning_rate_init": 0.003, "max_iter": "auto",
     },
-    RNNLanguageModel: {"bptt_steps": 35, "batch_size": 32},
+    RNNLanguageModel: {
+        "bptt_steps": 35, "batch_size": 32, "learning_rate": "cosine", "learning_rate_init": 0.01,
+        "max_iter": "auto",
+    },
 }  # fmt: skip
 
 

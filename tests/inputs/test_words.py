@@ -226,9 +226,7 @@ def test_a_stream_reads_as_predict_does(tokenizer):
     model = RNNLanguageModel(
         3, tokenizer=tokenizer, lowercase=True, normalization="NFKC", max_iter=1, random_state=0
     )
-    with pytest.warns(UserWarning, match="max_iter"):
-        model.fit(texts)
-    stream = model.stream()
+    stream = model.fit(texts).stream()
     text = "\u039f\u0394\u039f\u03a3 a"
     for token in Cut(tokenizer=tokenizer).tokens([text]).__next__():
         p = stream.step(token)
