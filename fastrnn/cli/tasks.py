@@ -117,8 +117,8 @@ class Forecast:
                 raise ValueError("--future has covariates, but the model was trained without")
             known = model.reader_.series if series is None else model.reader_.read_series(series)
             future = self._read(model, options.future, options, follows=known)
-        horizon = options.horizon or plan.n_ahead
-        known, horizon = read_history(model, horizon, series, future, None)
+        horizon, of_points = options.horizon or plan.n_ahead, options.quantiles is None
+        known, horizon = read_history(model, horizon, series, future, None, of_points=of_points)
         names, levels = ["value"], None
         if options.quantiles is not None:
             levels = check_levels(plan, options.quantiles)

@@ -18,7 +18,6 @@ from fastrnn.estimators.task_parameters import (
     SequenceDefaults,
     SequenceParameters,
 )
-from fastrnn.estimators.values import with_default
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -77,8 +76,6 @@ class RNNClassifier(
     >>> clf.predict([[[0, 0], [1, 2], [3, 1]], [[0, 1], [-2, 2]]])
     array(['up', 'down'], dtype='<U4')
     """
-
-    augment: float | str | None = with_default(PoolingParameters, "augment", "auto")
 
     kind = "classifier"
     task_class = ClassTask

@@ -26,11 +26,11 @@ USUAL_SAMPLES = 200
 ERRORS = ("mae", "smape", "mase", "naive_mae", "naive_smape", "naive_mase")
 
 
-def read_history(estimator, horizon, series, future, past, static=None):
+def read_history(estimator, horizon, series, future, past, static=None, *, of_points=True):
     """Read what forecasts start from; return it, and the horizon."""
     estimator.check_fitted()
     reader = estimator.reader_
-    horizon = check_horizon(reader.plan, horizon)
+    horizon = check_horizon(reader, horizon, of_points)
     if series is None:
         known = reader.series
         for name, given in (("past", past), ("static", static)):
@@ -63,15 +63,19 @@ def check_levels(plan, levels):
     return quantiles.check_levels(learned, levels)
 
 
-def check_horizon(plan, horizon):
-    """The number of steps to forecast, if the model can."""
-    horizon = _whole("horizon", horizon)
-    if horizon > plan.n_ahead and not plan.feeds_back:
-        raise ValueError(
-            f"horizon is {horizon}, but the model was fitted to forecast {plan.n_ahead} steps: "
-            f"fit it with horizon={horizon} or more, or with strategy='recursive'"
-        )
-    return horizon
+def check_horizon(reader, horizon, of_points=True):
+    """The number of steps to forecast, if the model can; points may be read as if observed."""
+    horizon, plan = _whole("horizon", horizon), reader.plan
+    if horizon <= plan.n_ahead or plan.feeds_back:
+        return horizon
+    _, n_past = reader.series.n_covariates
+    if of_points and not n_past:
+        return horizon
+    why = "what is known of the past alone" if of_points else "how far off they may be"
+    raise ValueError(
+        f"horizon is {horizon}, but the model was fitted to forecast {plan.n_ahead} steps, and "
+        f"forecasts that are fed back do not tell {why}: fit it with horizon={horizon} or more"
+    )
 
 
 def refuse_to_read(estimator, known, more=0):
@@ -130,7 +134,7 @@ def draw(estimator, known, horizon, n_samples, random_state):
 def backtest(estimator, given, horizon, step, start):
     """Forecast known values of series from many origins, and compare."""
     whole = estimator.reader_.read_series(given)
-    horizon = check_horizon(estimator.reader_.plan, horizon)
+    horizon = check_horizon(estimator.reader_, horizon)
     season = estimator.reader_.plan.season
     which, origins = _origins(whole, horizon, _whole("step", step), start, season)
     known = whole.until(which, origins)

@@ -33,8 +33,9 @@ _OF_SEQUENCES = {
     **{"stride": 1, "conv": None},
 }
 _ADDED_TO = {
-    **dict.fromkeys(("classifier", "tagger"), _OF_SEQUENCES),
-    "regressor": {**_OF_SEQUENCES, "loss": "squared_error", "quantile": 0.5},
+    "classifier": {**_OF_SEQUENCES, "augment": None},
+    "regressor": {**_OF_SEQUENCES, "augment": None, "loss": "squared_error", "quantile": 0.5},
+    "tagger": _OF_SEQUENCES,
     "forecaster": {
         **{"freq": None, "likelihood": None, "calibrate": None},
         **{"origin_step": None, "scale_feature": False},

@@ -13,8 +13,8 @@ ROWS = 2**13
 def forecast(plan, network, series, covariates, horizon, levels, n_jobs):
     """Forecast series: for each an array (horizon, n_levels); one column without levels.
 
-    Without levels it is the point that is expected: mean or median. The horizon is `n_ahead` at
-    most, unless forecasts are fed back.
+    Without levels it is the point that is expected: mean or median. Beyond `n_ahead` steps points
+    are fed back.
     """
     readings = _read(plan, series, covariates, range(len(series)))
     unit = _units(readings)
@@ -96,18 +96,20 @@ def _roll(plan, network, readings, covariates, horizon, say, n_jobs, copies=1):
             states = [tuple(np.repeat(rows, copies, axis=1) for rows in layer) for layer in states]
         outputs = say(outputs.reshape(len(outputs), plan.n_ahead, -1))
         forecasts.append(base[:, np.newaxis, np.newaxis] + outputs)
-        if begin + plan.n_ahead < horizon:  # one step at a time is fed back
+        if begin + plan.n_ahead < horizon:
             seen = outputs[:, :, 0]
-            base = forecasts[-1][:, -1, 0] if plan.is_relative else base
+            if plan.is_relative:
+                base = forecasts[-1][:, -1, 0]
+                seen = np.diff(seen, axis=1, prepend=0.0)
+            marks = np.zeros((*seen.shape, int(plan.mask)))
             ahead = [_ahead(plan, reading, begin, covariates) for reading in readings]
-            marks = np.zeros((len(seen), int(plan.mask)))
-            known = np.repeat(np.concatenate(ahead), copies, axis=0)
-            fixed = np.repeat([reading.fixed for reading in readings], copies, axis=0)
-            inputs = list(np.hstack([seen, marks, known, fixed])[:, np.newaxis])
+            fixed = [np.tile(reading.fixed, (plan.n_ahead, 1)) for reading in readings]
+            known, fixed = (np.repeat(of_series, copies, axis=0) for of_series in (ahead, fixed))
+            inputs = list(np.concatenate([seen[:, :, np.newaxis], marks, known, fixed], axis=2))
     return np.concatenate(forecasts, axis=1)[:, :horizon]
 
 
 def _ahead(plan, reading, begin, covariates):
-    """What is known beforehand so many steps after the end of a series."""
+    """What is known beforehand at the steps that are fed back, so many after the end of a series."""
     step = len(reading.scaled) + begin
-    return plan.look_ahead(reading.future, step, step + 1, covariates.unknown)
+    return plan.look_ahead(reading.future, step, step + plan.n_ahead, covariates.unknown)

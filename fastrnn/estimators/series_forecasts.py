@@ -28,7 +28,9 @@ class SeriesForecasts(SeriesEstimator):
         Parameters
         ----------
         horizon : int
-            Steps to forecast. With ``strategy="direct"`` at most the `horizon` of the model.
+            Steps to forecast. Beyond the `horizon` of a model with ``strategy="direct"`` its own
+            forecasts are read as if they had been observed, unless it has past or static
+            covariates.
         series : array-like, list of array-like, or data frame, default=None
             The series up to now, in a form that `fit` takes. None forecasts those of `fit`.
         future_covariates : array-like, list of array-like, or data frame, default=None
@@ -127,8 +129,9 @@ class SeriesForecasts(SeriesEstimator):
         self.check_fitted()
         levels = check_levels(self.reader_.plan, levels)
         known, horizon = read_history(
-            self, horizon, series, future_covariates, past_covariates, static_covariates
-        )
+            self, horizon, series, future_covariates, past_covariates, static_covariates,
+            of_points=False,
+        )  # fmt: skip
         names = [f"q{level:g}" for level in levels]
         return answer(known, forecast(self, known, horizon, levels, n_samples, random_state), names)
 
@@ -181,8 +184,9 @@ class SeriesForecasts(SeriesEstimator):
             As in `predict`.
         """
         known, horizon = read_history(
-            self, horizon, series, future_covariates, past_covariates, static_covariates
-        )
+            self, horizon, series, future_covariates, past_covariates, static_covariates,
+            of_points=False,
+        )  # fmt: skip
         samples = draw(self, known, horizon, n_samples, random_state)
         names = [f"sample_{k}" for k in range(1, len(samples[0][0]) + 1)]
         return answer(known, samples, names)

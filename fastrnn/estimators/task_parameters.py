@@ -285,7 +285,8 @@ class ForecasterParameters:
         COUNT_OR_AUTO,
         "auto",
         """
-        Steps that ``strategy="direct"`` forecasts, at most. "auto" is two seasons, and at least 8
+        Steps that ``strategy="direct"`` forecasts at once; beyond them `predict` reads its own
+        forecasts as if they had been observed. "auto" is two seasons, and at least 8
         steps, but no more than the longest series has after the first steps that are learned from.
         """,
         used_by=("strategy", ("direct",)),

@@ -43,7 +43,7 @@ OF_SEQUENCES = {
     "max_iter": "auto", "scaling": "standard", "stride": "auto", "conv": "auto",
 }  # fmt: skip
 OTHER_DEFAULTS = {
-    RNNClassifier: {**OF_SEQUENCES, "pooling": "max", "augment": "auto"},
+    RNNClassifier: {**OF_SEQUENCES, "pooling": "max", "augment": None},
     RNNRegressor: {**OF_SEQUENCES, "pooling": "max", "augment": None},
     RNNTagger: {**OF_SEQUENCES, "bidirectional": True, "learning_rate_init": 0.02},
     RNNForecaster: {

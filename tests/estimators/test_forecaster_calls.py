@@ -7,8 +7,10 @@ import pytest
 from forecaster_cases import DIRECT, drifting, seasonal, small
 from numpy.testing import assert_allclose, assert_array_equal
 
+from fastrnn.estimators import plan
 from fastrnn.estimators.forecast_errors import mae, mase, seasonal_naive, smape
 from fastrnn.estimators.next_values import GivenSeries, NextValueTask, SeriesReader
+from fastrnn.inputs.scaling import learn_scale
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 
@@ -313,6 +315,57 @@ class TestScore:
             model.score([[1.0], [np.nan], [1.0]])
 
 
+class TestBeyondTheHorizon:
+    """A direct model that is asked for more steps than it forecasts at once."""
+
+    @pytest.mark.parametrize(
+        "params",
+        [
+            {"scaling": None},
+            {"scaling": "difference"},
+            {"scaling": "standard", "scale_feature": True},
+            {"seasonality": 4, "log": True},
+            {"missing": "mask", "quantiles": (0.1, 0.5, 0.9)},
+            {"likelihood": "student_t"},
+        ],
+    )
+    @pytest.mark.parametrize("with_future", [False, True])
+    def test_points_are_fed_back(self, monkeypatch, params, with_future):
+        # As scaled as the series without what was forecast.
+        monkeypatch.setattr(
+            plan, "learn_scale", lambda values, *rest: learn_scale(values[:30], *rest)
+        )
+        series = list(drifting()[0])
+        future = {"future_covariates": np.sin(np.arange(42.0))} if with_future else {}
+        model = small(**DIRECT, **params).fit(series, **future)
+        longer = list(series)
+        for _ in range(3):
+            longer += model.predict(4, longer, **future).tolist()
+        assert_allclose(model.predict(10, series, **future), longer[30:40], rtol=1e-9)
+        assert_allclose(model.predict(12, series, **future), longer[30:], rtol=1e-9)
+
+    def test_scores_and_backtests_may_be_as_long(self):
+        model = small(**DIRECT).fit(drifting())
+        assert np.isfinite(model.score([np.arange(9.0)] * 3))
+        assert len(model.backtest(drifting(), 9, start=20)) > 3
+
+    def test_how_far_off_they_may_be_is_not_told(self):
+        model = small(quantiles=(0.1, 0.5, 0.9), **DIRECT).fit(drifting())
+        with pytest.raises(ValueError, match="horizon is 5, but the model was fitted to forecast"):
+            model.predict_quantiles(5)
+        model = small(likelihood="student_t", **DIRECT).fit(drifting())
+        for method in (model.predict_quantiles, model.predict_samples):
+            with pytest.raises(ValueError, match="how far off they may be: fit it with horizon=5"):
+                method(5)
+
+    def test_what_is_known_of_the_past_alone_ends_there(self):
+        series = drifting()
+        past = [np.arange(len(one), dtype=float) for one in series]
+        model = small(**DIRECT).fit(series, past_covariates=past)
+        with pytest.raises(ValueError, match="do not tell what is known of the past alone"):
+            model.predict(5)
+
+
 class TestRefusals:
     @pytest.mark.parametrize("method", ["predict", "predict_quantiles"])
     def test_horizon(self, method):
@@ -323,8 +376,6 @@ class TestRefusals:
         for horizon in (2.0, "3", None, True):
             with pytest.raises(TypeError, match="horizon must be a whole number"):
                 getattr(model, method)(horizon)
-        with pytest.raises(ValueError, match="horizon is 5, but the model was fitted to forecast"):
-            getattr(model, method)(5)
 
     @pytest.mark.parametrize(
         ("params", "message"),
