@@ -284,7 +284,7 @@ CHANGED = {
     "missing": "mask",
     "window": 11,
     "origin_step": 5,
-    "scale_feature": False,
+    "scale_feature": True,
 }
 
 
