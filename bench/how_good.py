@@ -19,8 +19,8 @@ HEAD = """\
 
 What the default constructors learn on real data, beside what else one would take. No parameter is
 set but those that say what the data are: that shapes tell, that columns are ids, that values are
-missing, season and horizon of a forecast. **Bold** is the best of a row. Seconds are those of one `fit`, on one core
-of a machine that did other things too.
+missing, season and horizon of a forecast. **Bold** is the best of a row. Seconds are those of one
+`fit`, on one core of a machine that did other things too.
 """
 
 PARTS = {
@@ -34,8 +34,8 @@ warping within a tenth of the length ("-": it would have taken hours), and
 [MiniRocket](https://arxiv.org/abs/2012.08791), the last two of the package aeon. What is set is
 `augment="auto"`, for almost all of these sets are shapes. It costs much on ACSF1, whose classes are
 small differences in the draw of electrical devices: without, which is the default, it has 0.780;
-OSULeaf has 0.802, and CricketY 0.659. Crop, ElectricDevices and FordB, the largest of the sets to choose on,
-are not measured yet.
+OSULeaf has 0.802, and CricketY 0.659. Crop, ElectricDevices and FordB, the largest of the sets to
+choose on, are not measured yet.
 """,
     "report": """\
 ## Classification: sets that chose nothing

@@ -56,6 +56,7 @@ def test_reber_grammar(embedded):
     model = RNNTagger(
         24,
         cell="lstm",
+        bidirectional=False,
         dropout=0.0,
         scaling=None,
         learning_rate="cosine",

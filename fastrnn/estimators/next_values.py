@@ -31,6 +31,9 @@ from fastrnn.inputs.series_set import SeriesSet
 from fastrnn.memory import refuse_if_too_large
 from fastrnn.network.heads import HEADS
 
+FEWEST_ORIGINS = 256
+"""Origins that there are at least where a series is as long: of few long series each counts."""
+
 USUAL_WINDOW, SEASONS_OF_WINDOW = 48, 4
 USUAL_HORIZON, SEASONS_OF_HORIZON = 8, 2
 """What "auto" stands for, at least."""
@@ -92,14 +95,14 @@ class SeriesReader:
         series = _read_all(given, parameters)
         covariates = CovariateScale.learn(series)
         plan = plan_of(parameters, series)
-        reader = cls(plan, covariates, series.copy(), cuts_of(parameters))
+        reader = cls(plan, covariates, series.copy(), cuts_of(parameters, series))
         return reader, reader.lessons("Training", series, parameters.dtype, reader.cuts)
 
     @classmethod
     def sketch(cls, given, parameters):
         """Learn from series, and make lessons of them that take no memory."""
         series = _read_all(given, parameters)
-        cuts = cuts_of(parameters)
+        cuts = cuts_of(parameters, series)
         reader = cls(plan_of(parameters, series), CovariateScale.learn(series), series, cuts)
         kind = (series, reader.covariates, parameters.dtype, cuts)
         return reader, reader.plan.sketch(*kind)
@@ -115,7 +118,7 @@ class SeriesReader:
                 f"{what} goes on from the fitted model, which has other features of dates: "
                 "calendar_features and holidays must be those of its fit"
             )
-        reader = replace(self, series=series.copy(), cuts=cuts_of(parameters))
+        reader = replace(self, series=series.copy(), cuts=cuts_of(parameters, series))
         return reader, reader.lessons("Training", series, parameters.dtype, reader.cuts)
 
     def read(self, given, dtype):
@@ -385,7 +388,7 @@ def _horizon(parameters, series, fitted):
         return int(parameters.horizon)
     if fitted is not None:
         return fitted.n_ahead
-    season, cuts = parameters.seasonality or 1, cuts_of(parameters)
+    season, cuts = parameters.seasonality or 1, cuts_of(parameters, series)
     known = [
         len(values) - 1 - cut.first for values in series.values for cut in cuts.of(values, season)
     ]
@@ -403,13 +406,15 @@ def _log(parameters, series, fitted):
     return False if any((values < 0).any() for values in series.values) else LOG1P
 
 
-def cuts_of(parameters):
+def cuts_of(parameters, series):
     """How an estimator's parameters want series to be cut to train on."""
     season, window, step = parameters.seasonality or 1, parameters.window, parameters.origin_step
     if window == "auto":
         window = max(USUAL_WINDOW, SEASONS_OF_WINDOW * season)
     if step == "auto":
-        step = max(season, STEPS_KNOWN)
+        step, lengths = max(season, STEPS_KNOWN), list(map(len, series.values))
+        if max(lengths) >= FEWEST_ORIGINS:
+            step = min(step, sum(lengths) // FEWEST_ORIGINS)
     return Cuts(window, step)
 
 

@@ -110,6 +110,6 @@ def _roll(plan, network, readings, covariates, horizon, say, n_jobs, copies=1):
 
 
 def _ahead(plan, reading, begin, covariates):
-    """What is known beforehand at the steps that are fed back, so many after the end of a series."""
+    """What is known beforehand at the steps that are fed back, so many after the end."""
     step = len(reading.scaled) + begin
     return plan.look_ahead(reading.future, step, step + plan.n_ahead, covariates.unknown)

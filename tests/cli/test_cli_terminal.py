@@ -334,6 +334,7 @@ def forecaster(recordings):
     )
     # What is forecast does not depend on the scale that later values would change.
     options = "--strategy direct --horizon 2 --scaling none --past-covariates kind --max-iter 3"
+    options += " --no-scale-feature"
     options += " --learning-rate cosine --no-verbose --random-state 0 --hidden-layer-sizes 5"
     model = recordings / "forecaster.fastrnn"
     assert cli.main(["train", "forecast", str(path), *options.split(), "-o", str(model)]) == 0

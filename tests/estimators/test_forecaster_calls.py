@@ -347,7 +347,7 @@ class TestBeyondTheHorizon:
     def test_scores_and_backtests_may_be_as_long(self):
         model = small(**DIRECT).fit(drifting())
         assert np.isfinite(model.score([np.arange(9.0)] * 3))
-        assert len(model.backtest(drifting(), 9, start=20)) > 3
+        assert len(model.backtest(drifting(), 9, start=15)) > 3
 
     def test_how_far_off_they_may_be_is_not_told(self):
         model = small(quantiles=(0.1, 0.5, 0.9), **DIRECT).fit(drifting())

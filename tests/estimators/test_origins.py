@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from fastrnn.estimators.lessons import Cuts
 from fastrnn.estimators.next_values import GivenSeries, NextValueTask, SeriesReader, cuts_of
 from fastrnn.inputs.scaling import learn_scale
+from fastrnn.inputs.series import read_series
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 
@@ -126,9 +127,12 @@ def test_series_that_are_too_short():
 
 def test_auto_depends_on_the_season():
     auto = {"window": "auto", "origin_step": "auto"}
-    assert cuts_of(small(**auto)) == Cuts(48, 4)
-    assert cuts_of(small(**auto, seasonality=24)) == Cuts(96, 24)
-    assert cuts_of(small(seasonality=24)) == Cuts(None, None)
+    short, long = (read_series([np.zeros(n)] * 2) for n in (255, 600))
+    assert cuts_of(small(**auto), short) == Cuts(48, 4)
+    assert cuts_of(small(**auto, seasonality=24), short) == Cuts(96, 24)
+    assert cuts_of(small(seasonality=24), short) == Cuts(None, None)
+    assert cuts_of(small(**auto, seasonality=24), long) == Cuts(96, 4)  # 1200 steps, 256 origins
+    assert cuts_of(small(**auto, seasonality=3), long) == Cuts(48, 4)
     series = [seasonal(70)]
     forecasts = [
         small(**cuts, seasonality=12).fit(series).predict(2)

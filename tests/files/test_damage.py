@@ -175,14 +175,14 @@ class TestDamage:
     @pytest.mark.parametrize(
         ("change", "words"),
         [
-            ({"n_ahead": 2}, "the network reads 4 columns, but there are 3"),
-            ({"n_ahead": 2**40}, "the network reads 4 columns, but there are 1099511627777"),
+            ({"n_ahead": 2}, "the network reads 5 columns, but there are 4"),
+            ({"n_ahead": 2**40}, "the network reads 5 columns, but there are 1099511627778"),
             ({"quantiles": [0.6, 0.7]}, "reader.plan: quantiles must be rising levels"),
             ({"quantiles": [0.5]}, "the network has"),
             ({"scaling": "other"}, "reader.plan: scaling must be one of"),
             ({"seasonality": 1}, "reader.plan: seasonality must be"),
             ({"feeds_back": True}, "n_ahead must be 1 where forecasts are fed back"),
-            ({"mask": True}, "the network reads 4 columns, but there are 5"),
+            ({"mask": True}, "the network reads 5 columns, but there are 6"),
         ],
     )
     def test_plans(self, change, words, tmp_path):

@@ -234,7 +234,8 @@ def test_round_trip_of_layers(options, bidirectional):
 
 @pytest.mark.filterwarnings("ignore:.*max_iter:UserWarning")
 def test_nodes_in_bodies_are_found():
-    model = to_onnx(RNNForecaster((5, 4), cell="gru", max_iter=1).fit(np.arange(20.0) ** 0.5))
+    model = RNNForecaster((5, 4), cell="gru", strategy="recursive", max_iter=1)
+    model = to_onnx(model.fit(np.arange(20.0) ** 0.5))
     nodes = from_onnx(model)  # two that read the series, two in the loop
     assert [node.layer.hidden_size for node in nodes] == [5, 4, 5, 4]
     np.testing.assert_array_equal(nodes[0].layer.theta, nodes[2].layer.theta)
