@@ -7,7 +7,6 @@ import pytest
 from contract import plain_forecaster
 from forecaster_cases import DIRECT, small
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import clone
 
 import fastrnn
 from fastrnn.inputs.calendar_features import CalendarFeatures
@@ -225,6 +224,7 @@ class TestKept:
         again.partial_fit(frame(), future_covariates=["promo"])
 
     def test_clones(self):
+        clone = pytest.importorskip("sklearn.base", reason="scikit-learn is not installed").clone
         holidays = pandas.DatetimeIndex(HOLIDAYS["sale"])
         model = clone(small(calendar_features=("hour",), holidays=holidays))
         assert model.holidays.equals(holidays)
