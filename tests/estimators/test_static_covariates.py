@@ -213,7 +213,7 @@ class TestRefusals:
         model = small(categorical_features=[0]).fit(drifting(), static_covariates=list("aba"))
         message = "series 2 have 'd' in column 0, expected one of the categories of fit: 'a', 'b'"
         with pytest.raises(ValueError, match=message):
-            model.predict(2, drifting(), static_covariates=list("abd"))
+            model.predict(2, drifting(), static_covariates=["a", "b", "d"])
         ids = small(categorical_features=[0]).fit(drifting(), static_covariates=[0, 1, 0])
         with pytest.raises(ValueError, match="static_covariates of series 1 have the id 2"):
             ids.predict(2, drifting(), static_covariates=[0, 2, 0])
