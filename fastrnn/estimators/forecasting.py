@@ -43,7 +43,9 @@ def read_history(estimator, horizon, series, future, past, static=None, *, of_po
         future = future if is_long else None
     if future is not None and not reader.series.takes_future:
         raise ValueError("future_covariates were given, but the model was fitted without")
-    return with_future(known, future, horizon), horizon
+    n_ahead = reader.plan.n_ahead
+    n_read = -(-horizon // n_ahead) * n_ahead  # so that no forecast depends on how many are wanted
+    return with_future(known, future, horizon, n_read), horizon
 
 
 def check_levels(plan, levels):

@@ -113,8 +113,10 @@ def _read(
     return series.with_columns(wanted, fitted, None, categories)
 
 
-def with_future(series, future_covariates, ahead):
+def with_future(series, future_covariates, ahead, ahead_of_dates):
     """Put what is known of the future, for `ahead` steps after the end, beside series.
+
+    Dates, which everybody knows, are told for as many steps as are read.
 
     For series from arrays these are covariates from their first steps on, for those from a data
     frame another one with the rows that follow. None leaves what there is.
@@ -137,7 +139,7 @@ def with_future(series, future_covariates, ahead):
     if whole.n_static > series.n_static:
         rows = np.array([whole.static_row(i) for i in range(len(whole))])
         series = series.with_static(rows, ahead, is_past=False)
-    return series.with_dates(features, ahead)
+    return series.with_dates(features, ahead_of_dates)
 
 
 def check_reach(future, lengths, ahead, ids=None, calendar=None):

@@ -57,6 +57,7 @@ TRAININGS = {
         RNNClassifier((3, 4), dropout=0.4, recurrent_dropout=0.2, **CONSTANT, **COMMON),
         (X, LABELS),
     ),
+    "augment": (RNNClassifier(3, augment=1.0, **CONSTANT, **COMMON), (X, LABELS)),
     "early stopping": (
         RNNClassifier(
             3,

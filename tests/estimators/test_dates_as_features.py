@@ -288,6 +288,13 @@ class TestRefusals:
             small(**DATES).fit(daily()).stream()
 
     def test_nothing_else_is_warned_of(self):
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
             small(max_iter=1, **DATES).partial_fit(daily())
+        assert not caught
+
+    def test_no_forecast_depends_on_how_many_are_wanted(self):
+        model = small(**DIRECT, **DATES).fit(daily(60))
+        longest = model.predict(12).to_numpy()
+        for horizon in (2, 4, 5, 9, 11):
+            assert_array_equal(model.predict(horizon).to_numpy(), longest[:horizon])

@@ -7,15 +7,12 @@ from fastrnn.kernels import packing
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n_columns", [3, 0])
 @pytest.mark.parametrize("n", [0, 1, 3, 4])
-def test_clear_first_clears_so_many_rows_and_no_more(n, dtype):
-    rows = np.full((4, 3), 7, dtype=dtype)
+def test_clear_first_clears_so_many_rows_and_no_more(n, n_columns, dtype):
+    rows = np.full((4, n_columns), 7, dtype=dtype)
     packing.clear_first(rows, n)
-    np.testing.assert_array_equal(rows, [[0] * 3] * n + [[7] * 3] * (4 - n))
-
-
-def test_clear_first_of_rows_without_columns_does_nothing():
-    packing.clear_first(np.empty((4, 0)), 4)
+    np.testing.assert_array_equal(rows, [[0] * n_columns] * n + [[7] * n_columns] * (4 - n))
 
 
 @pytest.mark.parametrize(
