@@ -194,7 +194,8 @@ class TestForecasts:
         days = pandas.date_range("2023-01-01", periods=220)
         rng = np.random.default_rng(0)
         levels = np.array([3.0, -1.0, 4.0, 0.0, 2.0, 7.0, -3.0])
-        values = levels[days.day_of_week] + 5 * days.isin(["2023-03-08", "2023-08-02"])
+        sales = pandas.to_datetime(["2023-03-08", "2023-08-02"])
+        values = levels[days.day_of_week] + 5 * days.isin(sales)
         series = pandas.Series(values + 0.05 * rng.standard_normal(220), index=days)
         errors = {}
         for features in (None, ("weekday",)):
