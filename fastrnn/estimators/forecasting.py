@@ -75,7 +75,8 @@ def check_horizon(reader, horizon, of_points=True):
         return horizon
     why = "what is known of the past alone" if of_points else "how far off they may be"
     raise ValueError(
-        f"horizon is {horizon}, but the model was fitted to forecast {plan.n_ahead} steps, and "
+        f"horizon is {horizon}, but the model was fitted to forecast {plan.n_ahead} "
+        f"{'step' if plan.n_ahead == 1 else 'steps'} at once, and "
         f"forecasts that are fed back do not tell {why}: fit it with horizon={horizon} or more"
     )
 

@@ -383,11 +383,19 @@ def plan_of(parameters, series, fitted=None):
 
 
 def _horizon(parameters, series, fitted):
-    """Steps to forecast at once; "auto" are no more than something is known of."""
+    """Steps to forecast at once; "auto" are no more than something is known of.
+
+    Where something is known of the steps to come, each is to be read by itself, unless that is
+    what bands are asked of, or what is known of the past alone ends there.
+    """
     if parameters.horizon != "auto":
         return int(parameters.horizon)
     if fitted is not None:
         return fitted.n_ahead
+    n_future, n_past = series.n_covariates
+    dated = CalendarFeatures.of(parameters.calendar_features, parameters.holidays) is not None
+    if (n_future or dated) and not n_past and parameters.calibrate is None:
+        return 1
     season, cuts = parameters.seasonality or 1, cuts_of(parameters, series)
     known = [
         len(values) - 1 - cut.first for values in series.values for cut in cuts.of(values, season)

@@ -288,6 +288,9 @@ class ForecasterParameters:
         Steps that ``strategy="direct"`` forecasts at once; beyond them `predict` reads its own
         forecasts as if they had been observed. "auto" is two seasons, and at least 8
         steps, but no more than the longest series has after the first steps that are learned from.
+        Where covariates or dates tell of the steps to come, and nothing is known of the past alone,
+        "auto" is 1, so that what is known of a step is read just before it is forecast, unless
+        `calibrate` asks for bands.
         """,
         used_by=("strategy", ("direct",)),
     )

@@ -106,7 +106,7 @@ def test_features_of_dates(capsys):
     ).fit(frame).predict(2)  # fmt: skip
     assert [float(row[2]) for row in rows[1:]] == expected["value"].tolist()
     assert run("predict m.fastrnn data.csv --horizon 2", capsys) == rows
-    figures = run("evaluate m.fastrnn data.csv", capsys)
+    figures = run("evaluate m.fastrnn data.csv --horizon 8", capsys)
     assert ["forecasts", "3"] in [row[0].split() for row in figures]
     write("later.csv", ("time", "promo"), [(DAYS[t], 1) for t in (30, 31)])
     assert "was trained without" in run("predict m.fastrnn --future later.csv", capsys, 1)

@@ -206,7 +206,7 @@ class TestForecasts:
             )  # fmt: skip
             forecast = model.fit(series[:210]).predict(10)
             errors[features] = np.abs(forecast - series[210:]).mean()
-        assert errors[("weekday",)] < 0.3
+        assert errors[("weekday",)] < 0.4
         assert errors[None] > 2 * errors[("weekday",)]
 
 

@@ -56,6 +56,34 @@ def test_horizon(n, params, horizon):
     assert (~np.isnan(learned)).any(axis=0).all() or "horizon" in params
 
 
+KNOWN = {"future_covariates": np.tile([0.0, 1.0, 1.0], 30)}
+
+
+@pytest.mark.parametrize(
+    ("params", "covariates", "horizon"),
+    [
+        ({}, KNOWN, 1),
+        ({"seasonality": 12}, KNOWN, 1),
+        ({"horizon": 5}, KNOWN, 5),
+        ({"calibrate": "cv"}, KNOWN, 8),
+        ({}, {"past_covariates": np.arange(60.0)}, 8),
+        ({}, {**KNOWN, "past_covariates": np.arange(60.0)}, 8),
+        ({}, {**KNOWN, "static_covariates": [[1.0]]}, 8),
+        ({}, {"static_covariates": [[1.0]]}, 8),
+    ],
+)
+def test_what_is_known_of_a_step_is_read_just_before_it(params, covariates, horizon):
+    model = quick(**params).fit(seasonal(60), **covariates)
+    assert model.reader_.plan.n_ahead == horizon
+
+
+def test_it_learns_what_promotions_do():
+    promotion = (np.random.default_rng(1).random(308) < 0.3).astype(float)
+    series = 10 + 5 * promotion
+    model = RNNForecaster(random_state=0).fit(series[:300], future_covariates=promotion)
+    assert_allclose(model.predict(8, future_covariates=promotion), series[300:], atol=1)
+
+
 def test_points_go_on_beyond_the_horizon_and_bands_do_not():
     model = quick().fit(seasonal(60))
     assert_array_equal(model.predict(19)[:8], model.predict(8))
@@ -131,7 +159,7 @@ def test_too_short():
 
 def test_streams_and_covariates():
     series, known = seasonal(60), np.tile([0.0, 1.0], 40)
-    model = quick(seasonality=4).fit(series[:50], future_covariates=known)
+    model = quick(seasonality=4, horizon=8).fit(series[:50], future_covariates=known)
     stream = model.stream(future_covariates=known)
     step = np.concatenate([series[50:51], known[51:59]])
     assert stream.step(step).shape == (8,)
