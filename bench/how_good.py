@@ -18,9 +18,9 @@ HEAD = """\
 # How good the defaults are
 
 What the default constructors learn on real data, beside what else one would take. No parameter is
-set but those that say what the data are: that shapes tell, that columns are ids, that values are
-missing, season and horizon of a forecast. **Bold** is the best of a row. Seconds are those of one
-`fit`, on one core of a machine that did other things too.
+set but those that say what the data are: that columns are ids, that values are missing, the season
+of a forecast. **Bold** is the best of a row. Seconds are those of one `fit`, on one core of a
+machine that did other things too.
 """
 
 PARTS = {
@@ -31,11 +31,8 @@ Accuracy on the test parts of {n} sets, means of {seeds} seeds. The defaults wer
 training parts of 16 of them by 3-fold cross-validation with one seed; the test parts chose nothing.
 By the side stand the commonest class, ridge on all values, the nearest neighbour by dynamic time
 warping within a tenth of the length ("-": it would have taken hours), and
-[MiniRocket](https://arxiv.org/abs/2012.08791), the last two of the package aeon. What is set is
-`augment="auto"`, for almost all of these sets are shapes. It costs much on ACSF1, whose classes are
-small differences in the draw of electrical devices: without, which is the default, it has 0.780;
-OSULeaf has 0.802, and CricketY 0.659. Crop, ElectricDevices and FordB, the largest of the sets to
-choose on, are not measured yet.
+[MiniRocket](https://arxiv.org/abs/2012.08791), the last two of the package aeon. Crop,
+ElectricDevices and FordB, the largest of the sets to choose on, are not measured yet.
 """,
     "report": """\
 ## Classification: sets that chose nothing

@@ -39,7 +39,7 @@ def models():
     ids = [[0, 2, 1], [1, 1], [2, 0, 0, 1]]
     series = [np.sin(np.arange(n)) for n in (9, 12)]
     ahead = [np.arange(n + 3) % 3 for n in (9, 12)]
-    labels = RNNClassifier((2, 3), cell="gru", class_weight={"a": 2.0}, **QUICK)
+    labels = RNNClassifier((2, 3), cell="gru", pooling="max", class_weight={"a": 2.0}, **QUICK)
     classes = RNNClassifier(2, embedding_dim=3, bidirectional=True, **QUICK)
     numbers = RNNRegressor(2, dtype="float64", pooling="max", **QUICK)
     tags = RNNTagger(2, cell="carry_lstm", **QUICK)

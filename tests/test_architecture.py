@@ -39,7 +39,8 @@ ROOMS = {
     "inspection": "",
     "streams": "snapshot steps stream",
     "estimators": "forecast_errors values parameters precision targets shared_parameters "
-    "quantiles long_sequences task_parameters augmenting tasks needs predicting validation fitting "
+    "quantiles long_sequences task_parameters forecaster_parameters augmenting tasks needs "
+    "predicting validation fitting "
     "readers distributions lessons plan rolling "
     "labels numbers next_tokens next_values released saving resuming forecast_frames forecasting "
     "calibration attending base classifier regressor tagger series_estimator series_forecasts "

@@ -3,16 +3,16 @@
 import numpy as np
 
 from fastrnn.estimators.long_sequences import SHORT
-from fastrnn.estimators.parameters import in_effect, parameters_of
-from fastrnn.inputs.augmentation import Augmentation
+from fastrnn.estimators.parameters import in_effect, is_used, parameters_of
+from fastrnn.inputs.augmentation import Augmentation, has_measurements
 
 AUGMENTED = 3
 """Times the bytes of the sequences that an epoch takes: two such copies, and noise."""
 
 
 def strength_of(estimator, lengths):
-    """How much sequences of these lengths are changed; None if they stay as they are."""
-    if "augment" not in parameters_of(type(estimator)):
+    """How much sequences of these lengths are changed, at most; None if they stay as they are."""
+    if "augment" not in parameters_of(type(estimator)) or not is_used(estimator, "augment"):
         return None
     strength = in_effect(estimator, "augment")
     if strength == "auto":
@@ -24,5 +24,8 @@ def augmentation_of(estimator, reader, sequences):
     """What changes the sequences of every epoch; None where they stay as they are."""
     strength = strength_of(estimator, sequences.lengths)
     if strength is None:
+        return None
+    numbers = sequences.values[:, : reader.n_numbers]
+    if in_effect(estimator, "augment") == "auto" and not has_measurements(numbers):
         return None
     return Augmentation(sequences, reader.n_numbers, strength, not reader.gaps.is_plain)

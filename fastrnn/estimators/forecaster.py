@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fastrnn.bridge import available_if, refuse_scoring_monitor
 from fastrnn.estimators.calibration import learn_corrections
 from fastrnn.estimators.fitting import fit, fit_one_epoch, steps_by_minibatches
+from fastrnn.estimators.forecaster_parameters import ForecasterParameters
 from fastrnn.estimators.forecasting import (
     backtest,
     check_levels,
@@ -17,7 +18,6 @@ from fastrnn.estimators.next_values import GivenSeries, NextValueTask, SeriesRea
 from fastrnn.estimators.plan import check_likelihood, levels_of
 from fastrnn.estimators.resuming import open_checkpoints
 from fastrnn.estimators.series_forecasts import SeriesForecasts
-from fastrnn.estimators.task_parameters import ForecasterParameters
 from fastrnn.estimators.validation import ValidationData
 from fastrnn.inputs.long_frames import columns_of
 from fastrnn.streams import Stream

@@ -5,10 +5,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from fastrnn.estimators.distributions import DISTRIBUTIONS
+from fastrnn.estimators.forecaster_parameters import ForecasterParameters
 from fastrnn.estimators.lessons import WHOLE, Lessons, has_target
 from fastrnn.estimators.parameters import parameters_of
 from fastrnn.estimators.quantiles import between
-from fastrnn.estimators.task_parameters import ForecasterParameters
 from fastrnn.files.codec import Added, Flag, ListOf, Number, Optional, Record, Text, Whole
 from fastrnn.inputs.columns import Columns
 from fastrnn.inputs.missing import last_observed

@@ -13,14 +13,10 @@ from fastrnn.estimators.shared_parameters import (
     help_of_max_iter,
 )
 from fastrnn.estimators.values import (
-    CALENDAR,
     CLASS_WEIGHTS,
     COLUMN,
     CONVOLUTIONS,
     COUNT_OR_AUTO,
-    FREQUENCY,
-    HOLIDAYS,
-    LEVELS_OR_AUTO,
     NORMALIZATION,
     POOLING,
     POSITIVE,
@@ -37,12 +33,19 @@ from fastrnn.estimators.values import (
     with_default,
     words,
 )
-from fastrnn.inputs.augmentation import CROP, NOISE, SCALE, STRETCHES, WARP
+from fastrnn.inputs.augmentation import (
+    CROP,
+    FEW_VALUES,
+    IN_PLACE,
+    NOISE,
+    SCALE,
+    STRETCHES,
+    WARP,
+)
 from fastrnn.inputs.column_scaling import METHODS
 from fastrnn.inputs.missing import KINDS
 from fastrnn.inputs.padding import PADDINGS
-from fastrnn.inputs.scaling import LOG1P
-from fastrnn.training.budget import EVERY_STEP, ONE_ANSWER, WINDOWS
+from fastrnn.training.budget import EVERY_STEP, ONE_ANSWER
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -84,7 +87,7 @@ class PoolingParameters:
 
     pooling: str = parameter(
         POOLING,
-        "max",
+        "mean+max",
         """
         What the output layer sees of the top layer.
 
@@ -100,17 +103,19 @@ class PoolingParameters:
     )
     augment: float | str | None = parameter(
         either(POSITIVE, "auto", None),
-        None,
+        "auto",
         f"""
         How much the sequences are changed at random, anew in every epoch of training, so that the
         network learns what does not matter. At 1: up to {CROP:.0%} of the steps are left out at the
         ends, time runs faster or slower (its speed in {STRETCHES} stretches of a sequence varies by
         {WARP:.0%}), each number is scaled around its mean by a factor that varies by {SCALE:.0%},
-        and noise of {NOISE:.0%} of its standard deviation is added; at 2 twice as much. Ids are
-        read where the numbers are. With `time_feature`, or where values may be `missing`, steps
-        stay where they are. None: nothing is changed. "auto": 1 where the median length of the
-        sequences of `fit` is {SHORT} steps or more, otherwise None. It helps where shapes say what
-        a sequence is, and harms where it is exact amounts, or the first and last steps.
+        and noise of {NOISE:.0%} of its standard deviation is added; at 2 twice as much. In
+        {IN_PLACE:.0%} of the sequences all steps stay where they are; in all, with `time_feature`
+        or where values may be `missing`. Ids are read where the numbers are. None: nothing is
+        changed. "auto": 1 where the median length of the sequences of `fit` is {SHORT} steps or
+        more, and a number of theirs takes more than {FEW_VALUES} values, as what is measured does;
+        otherwise None. It helps where shapes say what a sequence is, and harms where it is exact
+        amounts, or the first and last steps.
         """,
         used_by=BY_MINIBATCHES,
     )
@@ -225,8 +230,9 @@ class ClassParameters:
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class RegressorParameters:
-    """What `RNNRegressor` takes besides."""
+    """What `RNNRegressor` takes besides, or otherwise: amounts are to stay as they are."""
 
+    augment: float | str | None = with_default(PoolingParameters, "augment", None)
     loss: str = parameter(
         words("squared_error", "quantile", "poisson"),
         "squared_error",
@@ -248,193 +254,6 @@ class RegressorParameters:
         `predict_quantiles` all of them.
         """,
         used_by=("loss", ("quantile",)),
-    )
-
-
-@dataclass(eq=False, repr=False, kw_only=True)
-class ForecasterParameters:
-    """What `RNNForecaster` takes besides, or otherwise; docs/forecast.md says how it was chosen."""
-
-    hidden_layer_sizes: int | tuple[int, ...] = with_default(
-        SharedParameters, "hidden_layer_sizes", 96
-    )
-    cell: str = with_default(SharedParameters, "cell", "gru")
-    learning_rate: str = with_default(SharedParameters, "learning_rate", "cosine")
-    learning_rate_init: float = with_default(SharedParameters, "learning_rate_init", 0.003)
-    batch_size: int | str = with_default(
-        SharedParameters, "batch_size", "auto", help_of_batch_size(WINDOWS, "windows")
-    )
-    max_iter: int | str = with_default(
-        SharedParameters, "max_iter", "auto", help_of_max_iter(WINDOWS, "windows")
-    )
-    bidirectional: bool = parameter(
-        never("a forecast may not read from the end"),
-        False,
-        "Always False: a forecast may not read from the end.",
-    )
-    strategy: str = parameter(
-        words("recursive", "direct"),
-        "direct",
-        """
-        "direct": at every step the network forecasts the next `horizon` steps at once. "recursive":
-        it forecasts one step, and its forecast is read as if it had been observed to forecast the
-        next one, as far as wanted.
-        """,
-    )
-    horizon: int | str = parameter(
-        COUNT_OR_AUTO,
-        "auto",
-        """
-        Steps that ``strategy="direct"`` forecasts at once; beyond them `predict` reads its own
-        forecasts as if they had been observed. "auto" is two seasons, and at least 8
-        steps, but no more than the longest series has after the first steps that are learned from.
-        Where covariates or dates tell of the steps to come, and nothing is known of the past alone,
-        "auto" is 1, so that what is known of a step is read just before it is forecast, unless
-        `calibrate` asks for bands.
-        """,
-        used_by=("strategy", ("direct",)),
-    )
-    scaling: str | None = parameter(
-        either(words("difference", "standard", "level"), None),
-        "difference",
-        """
-        How each series is scaled.
-
-        - "difference": the network reads how far each value is from the one before, and forecasts
-          how far the next ones are from the last one, in units of the mean absolute difference of
-          the series. Right for series that drift.
-        - "standard": mean 0 and standard deviation 1.
-        - "level": divided by the mean absolute value.
-        - None: as they are.
-        """,
-    )
-    log: bool | str = parameter(
-        either(flag(), LOG1P, "auto"),
-        "auto",
-        """
-        Whether to take logarithms before, for series above 0 whose changes grow with their level.
-        "log1p" is for those with zeros or values below, and as good above: ``log(1 + |y| / u)``
-        with the sign of y, where u is a tenth of the mean size of the series, so that it does not
-        depend on its unit. "auto" is "log1p" if no series of `fit` has a value below 0, else False,
-        as for counts with a `likelihood`.
-        """,
-    )
-    seasonality: int | None = parameter(
-        either(whole(2), None),
-        None,
-        """
-        Steps of a season, such as 12 for months. The seasonal pattern of each series, if it has a
-        significant one, is taken out before and put back on afterwards; with `log` it is
-        multiplicative. It is also the season of the forecast to beat in `backtest` and `score`.
-        """,
-    )
-    scale_feature: bool = parameter(
-        flag(),
-        True,
-        """
-        Whether the network also reads, at every step, how much the series varies: the logarithm of
-        its mean absolute change from one step to the next, after `log` and `seasonality`; without
-        `log` as a share of its mean size. Scaled as they are, a calm series looks like a wild one.
-        """,
-    )
-    quantiles: Any = parameter(
-        LEVELS_OR_AUTO,
-        "auto",
-        """
-        Levels of quantiles to learn, rising, in (0, 1), such as ``(0.1, 0.5, 0.9)``; they must
-        enclose 0.5, since `predict` gives the median then. None learns the mean (of scaled values)
-        by squared error. With ``strategy="recursive"`` only ``(0.5,)`` will do: of forecasts that
-        are fed back the spread is not known. "auto" is ``(0.1, 0.5, 0.9)``, with
-        ``strategy="recursive"`` ``(0.5,)``, and None with a `likelihood`.
-        """,
-    )
-    likelihood: str | None = parameter(
-        either(words("student_t", "negative_binomial", "poisson"), None),
-        None,
-        """
-        A distribution of each forecast to learn, for `predict_quantiles` of any level and
-        `predict_samples`; instead of `quantiles`.
-
-        - "student_t": numbers with heavy tails; `predict` gives the median.
-        - "negative_binomial": counts; `predict` gives the mean.
-        - "poisson": counts whose variance is their mean.
-
-        Counts are whole numbers >= 0 and can only be divided: with ``scaling="level"`` by one more
-        than the mean of the series, which mean and dispersion are multiplied with (DeepAR, Salinas
-        et al. 2020); other scaling and `log` are errors, and no seasonal pattern is taken out.
-        """,
-    )
-    calibrate: str | None = parameter(
-        either(words("cv"), None),
-        None,
-        """
-        "cv": quantiles are corrected so that they cover what they should, by forecasts of series
-        that were held out (conformal prediction): those of one half by a model trained on the
-        other, from rolling origins; of fewer than 20 series the last thirds. That takes two fits
-        more, or one. It is for ``strategy="direct"`` and several `quantiles`; medians stay, where
-        quantiles did not cross.
-        """,
-    )
-    missing: str = parameter(
-        words("error", "mask"),
-        "error",
-        """
-        What to do with a value that is missing (NaN), and with a time stamp that has no row.
-        "mask": it is left out of the loss, and the network reads the last value again, with a mark
-        in an input of its own.
-        """,
-    )
-    freq: Any = parameter(
-        FREQUENCY,
-        None,
-        """
-        The distance of the time stamps of series in data frames, or with an index. None learns it
-        for each series; "rows" asks for none: each row is a step, whatever its stamp. Else an alias
-        as those of pandas, such as "D" (day), "B" (business day), "W" or "W-MON" (week), "MS" or
-        "ME" (start or end of the month), "QS" or "QE-MAR" (of the quarter), "YS", "YE" (of the
-        year), "h", "15min", "s"; also a number, a timedelta, or an offset of pandas.
-        """,
-    )
-    calendar_features: tuple[str, ...] | None = parameter(
-        CALENDAR,
-        None,
-        """
-        What the network is told of the dates of steps, past and to come: some of "minute" (of the
-        hour), "hour" (time of the day), "weekday", "day" (of the month), "day_of_year", "month" and
-        "quarter", each as a sine and a cosine of where the step is in that cycle, by the clocks of
-        the zone of the stamps. Series then need time stamps that are dates.
-        """,
-    )
-    holidays: Any = parameter(
-        HOLIDAYS,
-        None,
-        """
-        Days that are special, past and to come, which the network is told by a 1: dates, or text
-        such as "2024-12-25". A dict of such by name has a column for each name. For steps of a day
-        at most, with time stamps that are dates.
-        """,
-    )
-    window: int | str | None = parameter(
-        either(whole(2), "auto", None),
-        "auto",
-        """
-        Most steps of a series to train on at once. A longer series is cut into windows of so many
-        steps, of which each repeats half of the one before, to begin with a memory; so one long
-        series makes many steps of the solver in an epoch. "auto" is four seasons, and at least 48
-        steps; None trains on whole series.
-        """,
-    )
-    origin_step: int | str | None = parameter(
-        either(whole(1), "auto", None),
-        "auto",
-        """
-        Series are read in training as they were known at origins so many steps apart: each time the
-        last `window` steps, on the scale of what was known then, to learn what followed the steps
-        since the origin before. That is what the network does when it forecasts. "auto" is a
-        season, and at least 4; less of few long series, so that there are 256 origins. None reads
-        whole series, on a scale and with a seasonal pattern in which there is something of what is
-        to come.
-        """,
     )
 
 

@@ -14,6 +14,10 @@ from fastrnn.kernels.warping import warp_rows
 CROP = 0.1
 """Share of the steps that are left out at most, at both ends together."""
 
+IN_PLACE = 0.3
+"""Share of the sequences whose steps stay where they are: what is read later is as they are, and
+between steps, where others are read, there is less noise."""
+
 STRETCHES = 5
 WARP = 0.1
 """Deviation of the logarithm of the speed of time, in so many stretches of a sequence."""
@@ -23,6 +27,15 @@ SCALE = 0.05
 
 NOISE = 0.03
 """Deviation of what is added to each number, in its own deviations."""
+
+
+FEW_VALUES, LOOKED_AT = 32, 10_000
+"""Numbers that take so few values, in so many rows, are codes or signs, not measurements."""
+
+
+def has_measurements(numbers):
+    """Whether some column of numbers (N, D) is measured, so that values between its own occur."""
+    return any(len(np.unique(column)) > FEW_VALUES for column in numbers[:LOOKED_AT].T)
 
 
 class Augmentation:
@@ -68,12 +81,14 @@ class Augmentation:
     def _move_steps(self, rng):
         """Leave out steps at the ends, and read the others at other moments."""
         sequences, n = self.sequences, len(self.sequences)
+        moves = rng.random(n) >= IN_PLACE
         most = np.floor(min(self.strength * CROP, 0.5) * sequences.lengths).astype(np.int64)
-        n_out = rng.integers(most + 1)
+        n_out = rng.integers(moves * most + 1)
         first = sequences.offsets[:-1] + rng.integers(n_out + 1)
         offsets = np.concatenate([[0], np.cumsum(sequences.lengths - n_out)])
 
-        durations = np.exp(self.strength * WARP * rng.standard_normal((n, STRETCHES)))
+        speeds = self.strength * WARP * rng.standard_normal((n, STRETCHES))
+        durations = np.exp(moves[:, np.newaxis] * speeds)
         ends = np.cumsum(durations, axis=1) / durations.sum(axis=1, keepdims=True)
         ends = np.concatenate([np.zeros((n, 1)), ends], axis=1)
         values = np.empty((offsets[-1], sequences.n_features), sequences.values.dtype)

@@ -91,7 +91,8 @@ def from_keras(
     >>> from fastrnn.interop import from_keras
     >>> rng = np.random.default_rng(0)
     >>> shapes = [(3, 32), (8, 32), (32,), (8, 2), (2,)]  # LSTM(8), Dense(2)
-    >>> clf = from_keras([rng.normal(size=shape) for shape in shapes], RNNClassifier())
+    >>> arrays = [rng.normal(size=shape) for shape in shapes]
+    >>> clf = from_keras(arrays, RNNClassifier(pooling="last"))
     >>> clf.cell, clf.hidden_layer_sizes, clf.classes_
     ('lstm', 8, array([0, 1]))
     >>> clf.predict_proba([rng.normal(size=(5, 3)), rng.normal(size=(2, 3))]).shape

@@ -19,6 +19,7 @@ from fastrnn.interop.weights import (
     check_shape,
     head_width,
     in_order_here,
+    what_is_read,
 )
 from fastrnn.network.cells import CELLS
 
@@ -122,9 +123,9 @@ def read_layer(arrays, width, n_directions, reset_after):
     return cell, convention, params
 
 
-def read_head(arrays, width):
-    """Read the head."""
-    W = arrays.take("the kernel of the head", (width, "K"))
+def read_head(arrays, width, source="states of the top layer"):
+    """Read the head, which reads so many numbers."""
+    W = arrays.take(f"the kernel of the head, which reads {source}", (width, "K"))
     b = np.zeros(W.shape[1], W.dtype)
     if len(arrays):
         b = arrays.take("the bias of the head", (W.shape[1],))
@@ -203,6 +204,8 @@ def _read_as(arrays, n_tables, n_directions, reset_after, activation, estimator)
     while not layers or len(arrays) > 2 or len(arrays.peek(1)) == 2:
         layers.append(read_layer(arrays, width, n_directions, reset_after))
         width = n_directions * len(layers[-1][-1]["U"])
-    head = None if estimator is None else read_head(arrays, head_width(estimator, width))
+    head = None
+    if estimator is not None:
+        head = read_head(arrays, head_width(estimator, width), what_is_read(estimator))
     arrays.end()
     return replace(join(layers, activation), tables=tables, head=head)

@@ -22,6 +22,7 @@ from fastrnn.interop.weights import (
     in_order,
     in_order_here,
     weights_of,
+    what_is_read,
 )
 from fastrnn.network.cells import CELLS
 
@@ -118,7 +119,7 @@ def from_torch(
     ...           "lstm.bias_ih_l0": (32,), "lstm.bias_hh_l0": (32,),
     ...           "fc.weight": (2, 8), "fc.bias": (2,)}
     >>> state_dict = {name: rng.normal(size=shape) for name, shape in shapes.items()}
-    >>> clf = from_torch(state_dict, RNNClassifier(), classes=["down", "up"])
+    >>> clf = from_torch(state_dict, RNNClassifier(pooling="last"), classes=["down", "up"])
     >>> clf.hidden_layer_sizes, clf.classes_
     (8, array(['down', 'up'], dtype='<U4'))
     >>> clf.predict_proba([rng.normal(size=(5, 3)), rng.normal(size=(2, 3))]).shape
@@ -414,7 +415,7 @@ def _read_ends(module, tensors, rest, embedding, head, weights, first, estimator
         )
     W = arrays[head]["weight"]
     name = _joined(head, "weight")
-    check_shape(name, W, ("K", n_read), what="outputs and states of the top layer")
+    check_shape(name, W, ("K", n_read), what=f"outputs and {what_is_read(estimator)}")
     b = arrays[head].get("bias", np.zeros(len(W), W.dtype))
     check_shape(_joined(head, "bias"), b, (len(W),))
     return tables, {"W": W.T, "b": b}

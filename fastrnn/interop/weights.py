@@ -199,6 +199,13 @@ def head_width(estimator, n_states):
     return n_states * max(1, len(pooling.parts_of(kind)))
 
 
+def what_is_read(estimator):
+    """What the head of an estimator reads of the top layer, in words."""
+    if "pooling" not in parameters_of(type(estimator)):
+        return "states of the top layer"
+    return f"states of the top layer, as pooling={estimator.pooling!r} gives them"
+
+
 def as_weight(name, value):
     """Read an array, or a tensor of PyTorch, as finite floats of the type that loses nothing."""
     for method in ("detach", "cpu"):

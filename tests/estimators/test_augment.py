@@ -78,9 +78,22 @@ def test_steps_keep_their_time_where_gaps_or_times_are_read(drawn, options, n_nu
 
 @pytest.mark.parametrize(("n_steps", "strength"), [(39, None), (40, 1.0)])
 def test_auto_goes_by_the_median_length(drawn, n_steps, strength):
-    X = [np.zeros((n, 1)) for n in (3, n_steps, 300)]
+    X = [np.linspace(0, 1, n)[:, np.newaxis] for n in (3, n_steps, 300)]
     small(augment="auto", max_iter=1).fit(X, [0, 1, 1])
     assert [one.strength for one in drawn] == ([] if strength is None else [strength])
+
+
+def test_auto_leaves_codes_and_ids_as_they_are(drawn):
+    codes, y = np.arange(120).reshape(2, 60, 1) % 5, [0, 1]
+    small(augment="auto", max_iter=1).fit(codes, y)
+    small(augment="auto", max_iter=1, categorical_features="all").fit(codes, y)
+    assert not drawn
+    small(augment=1.0, max_iter=1).fit(codes, y)
+    assert len(drawn) == 1
+
+
+def test_the_default_is_for_classes_alone():
+    assert (RNNClassifier().augment, RNNRegressor().augment) == ("auto", None)
 
 
 @pytest.mark.parametrize("estimator", [RNNTagger, RNNForecaster, RNNLanguageModel])

@@ -43,8 +43,8 @@ OF_SEQUENCES = {
     "max_iter": "auto", "scaling": "standard", "stride": "auto", "conv": "auto",
 }  # fmt: skip
 OTHER_DEFAULTS = {
-    RNNClassifier: {**OF_SEQUENCES, "pooling": "max", "augment": None},
-    RNNRegressor: {**OF_SEQUENCES, "pooling": "max", "augment": None},
+    RNNClassifier: {**OF_SEQUENCES, "pooling": "mean+max", "augment": "auto"},
+    RNNRegressor: {**OF_SEQUENCES, "pooling": "mean+max", "augment": None},
     RNNTagger: {**OF_SEQUENCES, "bidirectional": True, "learning_rate_init": 0.02},
     RNNForecaster: {
         "hidden_layer_sizes": 96, "cell": "gru", "strategy": "direct", "horizon": "auto",

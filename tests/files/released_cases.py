@@ -206,6 +206,7 @@ def checkpoint_fit(path, max_iter, resume):
         pooling="last",
         stride=1,
         conv=None,
+        augment=None,
         scaling=None,
         learning_rate="constant",
         dtype="float64",

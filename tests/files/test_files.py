@@ -108,7 +108,7 @@ class TestClassifier:
             {"pooling": "max", "bptt_steps": 2, "clip_norm": np.inf, "n_iter_no_change": np.inf},
             {"class_weight": {"up": 2.0}, "batch_size": np.int64(7), "tol": np.float32(0.5)},
             {"hidden_layer_sizes": [3, 2], "solver": "sgd", "learning_rate": "invscaling"},
-            {"solver": "lbfgs", "n_iter_no_change": 10},
+            {"solver": "lbfgs", "n_iter_no_change": 10, "pooling": "max"},
             {"early_stopping": True, "validation_fraction": 0.3, "random_state": 2**70},
         ],
     )
@@ -496,7 +496,7 @@ def test_description(tmp_path):
     assert description.kind == "classifier"
     assert description.fastrnn_version == fastrnn.__version__
     assert description.parameters["class_weight"] == {"up": 2.0}
-    assert description.tensors["head.W"].shape == (4, 2)
+    assert description.tensors["head.W"].shape == (8, 2)
     assert description.tensors["head.W"].dtype == "float32"
     assert description.size == (tmp_path / "m").stat().st_size
     assert description.record["history"]["n_iter"] == 2

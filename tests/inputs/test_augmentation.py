@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 
 from fastrnn.inputs import augmentation
-from fastrnn.inputs.augmentation import CROP, NOISE, SCALE, STRETCHES, WARP, Augmentation
+from fastrnn.inputs.augmentation import (
+    CROP,
+    IN_PLACE,
+    LOOKED_AT,
+    NOISE,
+    SCALE,
+    STRETCHES,
+    WARP,
+    Augmentation,
+    has_measurements,
+)
 from fastrnn.inputs.sequences import as_sequences
 from fastrnn.kernels.warping import warp_rows
 
@@ -17,7 +27,7 @@ def only(monkeypatch):
     """Return a function that turns off every change but those of some names."""
 
     def keep(*names):
-        for name in {"CROP", "WARP", "SCALE", "NOISE"} - set(names):
+        for name in {"CROP", "WARP", "SCALE", "NOISE", "IN_PLACE"} - set(names):
             monkeypatch.setattr(augmentation, name, 0.0)
 
     return keep
@@ -87,6 +97,33 @@ def test_time_runs_at_other_speeds_from_the_first_step_to_the_last(only, dtype):
     np.testing.assert_allclose(speeds.std(axis=2), 0.0, atol=1e-4)  # within a stretch
     spread = np.log(speeds.mean(axis=2)).std()
     assert spread == pytest.approx(WARP * np.sqrt(1 - 1 / STRETCHES), rel=0.05)
+
+
+def test_steps_of_some_sequences_stay_where_they_are(only):
+    only("CROP", "WARP", "IN_PLACE")
+    sequences = ramps("float64", [50] * 1000)
+    varied = Augmentation(sequences, 2, 1.0, False)(np.random.default_rng(0))
+    stay = [
+        len(after) == 50 and np.allclose(after, before, rtol=1e-12)
+        for before, after in zip(sequences, varied, strict=True)
+    ]
+    assert np.mean(stay) == pytest.approx(IN_PLACE, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("columns", "is_measured"),
+    [
+        ([np.arange(32)], False),
+        ([np.arange(33)], True),
+        ([np.zeros(50), np.arange(50) % 3], False),
+        ([np.zeros(50), np.linspace(0, 1, 50)], True),
+        ([np.concatenate([np.zeros(LOOKED_AT), np.arange(99)])], False),  # not looked for so far
+        ([], False),
+    ],
+)
+def test_what_is_measured_takes_many_values(columns, is_measured):
+    numbers = np.array(columns, dtype="float32").T if columns else np.empty((50, 0))
+    assert has_measurements(numbers) == is_measured
 
 
 @DTYPES

@@ -272,6 +272,21 @@ def test_forecasters_with_covariates(tmp_path, compiler):
     np.testing.assert_allclose(y, expected, rtol=1e-5)
 
 
+def test_forecasters_with_what_stays_the_same(tmp_path, compiler):
+    series, static = [make_series(30), make_series(25)], np.array([[5.0, 1.0], [8.0, 0.0]])
+    model = plain_forecaster(
+        5, strategy="direct", horizon=2, categorical_features=[1], embedding_dim=2, max_iter=1,
+        random_state=0,
+    )  # fmt: skip
+    model.fit(series, static_covariates=static)
+    compiled = Compiled(shaken(model, 0.3), tmp_path, compiler)
+    for values, (number, key), expected in zip(series, static, model.predict(2), strict=True):
+        x = np.column_stack([values, np.full(len(values), number)])
+        ids = np.full((len(values), 1), key)
+        y = compiled.run(x, ids, c_scale(model, values), every_step=True)[-1]
+        np.testing.assert_allclose(y, expected, rtol=1e-5)
+
+
 def test_forecasters_told_of_dates(tmp_path, compiler):
     pandas = pytest.importorskip("pandas", reason="the series has dates")
     days = pandas.date_range("2024-02-20", periods=32)

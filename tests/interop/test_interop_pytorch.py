@@ -268,7 +268,12 @@ class TestEstimators:
         clf = from_torch(
             state_dict(prefix="lstm.", K=2),
             RNNClassifier(
-                random_state=0, warm_start=True, max_iter=5, learning_rate_init=0.001, dropout=0.0
+                random_state=0,
+                warm_start=True,
+                max_iter=5,
+                learning_rate_init=0.001,
+                dropout=0.0,
+                pooling="max",
             ),
             classes=["no", "yes"],
         )
@@ -285,7 +290,9 @@ class TestEstimators:
             clf.partial_fit(X, ["no", "maybe", "no", "yes", "yes"])
 
     def test_is_like_any_other_model(self, tmp_path):
-        clf = from_torch(state_dict(prefix="lstm.", K=2), RNNClassifier(), classes=["no", "yes"])
+        clf = from_torch(
+            state_dict(prefix="lstm.", K=2), RNNClassifier(pooling="max"), classes=["no", "yes"]
+        )
         X = ragged()
         expected = clf.predict_proba(X)
         assert pickle.loads(pickle.dumps(clf)).predict_proba(X).tobytes() == expected.tobytes()
@@ -309,7 +316,13 @@ class TestEstimators:
     def test_parameters_may_agree_and_the_others_stay(self):
         given = state_dict(3, n_layers=2, ways=2, prefix="rnn.", K=2)
         template = RNNClassifier(
-            [4, 4], cell="gru", bidirectional=True, dtype="float64", alpha=0.5, scaling=None
+            [4, 4],
+            cell="gru",
+            bidirectional=True,
+            dtype="float64",
+            alpha=0.5,
+            scaling=None,
+            pooling="max",
         )
         clf = from_torch(given, template)
         assert clf.get_params() == {**template.get_params(), "hidden_layer_sizes": (4, 4)}
@@ -340,11 +353,11 @@ class TestEstimators:
         again = from_torch(back, RNNClassifier(categorical_features=[0, 2], pooling="last"))
         assert np.array_equal(again.network_.theta, clf.network_.theta)
         with pytest.raises(ValueError, match="categorical_features must say which columns are ids"):
-            from_torch(given, RNNClassifier())
+            from_torch(given, RNNClassifier(pooling="max"))
         with pytest.raises(
             ValueError, match="chooses 1 of 4 columns, but the weights have tables "
         ):
-            from_torch(given, RNNClassifier(categorical_features=[0]))
+            from_torch(given, RNNClassifier(categorical_features=[0], pooling="max"))
 
 
 def sample_of_classes():
@@ -389,7 +402,7 @@ class TestToTorch:
     def test_an_imported_regressor_gives_the_same_bits(self):
         given = state_dict(prefix="recurrent.")
         given |= {"head.weight": np.full((2, 4), 0.1, "f"), "head.bias": np.array([-0.0, 1], "f")}
-        back = to_torch_state_dict(from_torch(given, RNNRegressor()))
+        back = to_torch_state_dict(from_torch(given, RNNRegressor(pooling="max")))
         for name in ("head.weight", "head.bias", "recurrent.weight_hh_l0"):
             assert back[name].tobytes() == given[name].tobytes()
 
@@ -403,12 +416,14 @@ class TestToTorch:
 
     def test_layers_of_different_sizes(self):
         X, y = sample_of_classes()
-        clf = RNNClassifier((5, 2), cell="lstm", bidirectional=True, conv=None, scaling=None)
+        clf = RNNClassifier(
+            (5, 2), cell="lstm", bidirectional=True, conv=None, scaling=None, pooling="max"
+        )
         clf.partial_fit(X, y, ["a", "b", "c"])
         weights = to_torch_state_dict(clf, recurrent="rnns", head="out")
         assert weights["rnns.1.weight_ih_l0_reverse"].shape == (8, 10)
         assert weights["out.weight"].shape == (3, 4)
-        again = from_torch(weights, RNNClassifier(), classes=clf.classes_)
+        again = from_torch(weights, RNNClassifier(pooling="max"), classes=clf.classes_)
         assert again.hidden_layer_sizes == (5, 2)
         assert np.array_equal(again.network_.theta, clf.network_.theta)
 
@@ -422,7 +437,7 @@ class TestToTorch:
             with pytest.raises(ValueError, match=message):
                 to_torch_state_dict(layer)
         with pytest.raises(ValueError, match="not fitted"):
-            to_torch_state_dict(RNNClassifier())
+            to_torch_state_dict(RNNClassifier(pooling="max"))
         X, y = sample_of_classes()
         clf = RNNClassifier(4, pooling="attention", conv=None)
         clf.partial_fit(X, y, ["a", "b", "c"])

@@ -92,7 +92,8 @@ REFUSED_WHOLE = {
     "bias alone": (changed(WHOLE, scale__bias=np.ones(4)), "no equal of 'scale' with scale.bias"),
     "shape of head": (
         changed(WHOLE, fc__weight=np.ones((2, 5))),
-        r"^fc.weight has shape \(2, 5\), expected \(K, 4\), outputs and states of the top layer$",
+        r"^fc.weight has shape \(2, 5\), expected \(K, 4\), outputs and states of the top layer, "
+        "as pooling='max' gives them$",
     ),
     "shape of its bias": (
         changed(WHOLE, fc__bias=np.ones(3)),
@@ -125,7 +126,7 @@ class TestRefusals:
     def test_of_models(self, what):
         given, message = REFUSED_WHOLE[what]
         with pytest.raises(ValueError, match=message):
-            from_torch(given, RNNClassifier())
+            from_torch(given, RNNClassifier(pooling="max"))
 
     def test_tied_weights_are_clear_in_any_order(self):
         given = without(state_dict(D=4, prefix="lstm.", K=9, V=9), "fc.bias")
@@ -148,11 +149,23 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("estimator", "message"),
         [
-            (RNNClassifier(8), "hidden_layer_sizes=8 of the estimator .* which have 4$"),
-            (RNNClassifier(cell="rnn"), "cell='rnn' of the estimator .* which have 'lstm'"),
-            (RNNClassifier(bidirectional=True), "bidirectional=True of .* which have False"),
-            (RNNClassifier(embedding_dim=2), "embedding_dim=2 of .* which have 3"),
-            (RNNClassifier(activation="gelu"), "activation must be one of 'tanh', 'relu', got"),
+            (
+                RNNClassifier(8, pooling="max"),
+                "hidden_layer_sizes=8 of the estimator .* which have 4$",
+            ),
+            (
+                RNNClassifier(cell="rnn", pooling="max"),
+                "cell='rnn' of the estimator .* which have 'lstm'",
+            ),
+            (
+                RNNClassifier(bidirectional=True, pooling="max"),
+                "bidirectional=True of .* which have False",
+            ),
+            (RNNClassifier(embedding_dim=2, pooling="max"), "embedding_dim=2 of .* which have 3"),
+            (
+                RNNClassifier(activation="gelu", pooling="max"),
+                "activation must be one of 'tanh', 'relu', got",
+            ),
             (RNNForecaster(), "a forecaster cannot be made of weights alone"),
             (RNNLanguageModel(), r"tables of \[9\] ids, 0 numbers beside them, and 2 outputs"),
         ],
@@ -162,25 +175,43 @@ class TestRefusals:
             from_torch(WHOLE, estimator)
 
     def test_what_the_cell_does_not_use_is_ignored(self):
-        model = from_torch(WHOLE, RNNClassifier(activation="relu", reset_after=False))
+        model = from_torch(
+            WHOLE, RNNClassifier(activation="relu", reset_after=False, pooling="max")
+        )
         assert (model.cell, model.activation, model.reset_after) == ("lstm", "relu", False)
         assert np.array_equal(
-            model.network_.theta, from_torch(WHOLE, RNNClassifier()).network_.theta
+            model.network_.theta, from_torch(WHOLE, RNNClassifier(pooling="max")).network_.theta
         )
 
     def test_gru_before_the_product(self):
         given = state_dict(3, prefix="gru.", K=2)
         with pytest.raises(ValueError, match=r"reset_after=False of .* which have True"):
-            from_torch(given, RNNClassifier(cell="gru", reset_after=False))
+            from_torch(given, RNNClassifier(cell="gru", reset_after=False, pooling="max"))
 
     @pytest.mark.parametrize(
         ("estimator", "meaning", "message"),
         [
-            (RNNClassifier(), {"classes": ["a"]}, r"classes=\['a'\] must be 2 different labels"),
-            (RNNClassifier(), {"classes": ["a", "a"]}, "must be 2 different labels"),
-            (RNNClassifier(), {"classes": [0, 1], "multilabel": True}, "classes has no meaning"),
-            (RNNClassifier(), {"tokens": ["a", "b"]}, "tokens=.* has no meaning for RNNClassifier"),
-            (RNNRegressor(), {"classes": [0, 1]}, "classes=.* has no meaning for RNNRegressor"),
+            (
+                RNNClassifier(pooling="max"),
+                {"classes": ["a"]},
+                r"classes=\['a'\] must be 2 different labels",
+            ),
+            (RNNClassifier(pooling="max"), {"classes": ["a", "a"]}, "must be 2 different labels"),
+            (
+                RNNClassifier(pooling="max"),
+                {"classes": [0, 1], "multilabel": True},
+                "classes has no meaning",
+            ),
+            (
+                RNNClassifier(pooling="max"),
+                {"tokens": ["a", "b"]},
+                "tokens=.* has no meaning for RNNClassifier",
+            ),
+            (
+                RNNRegressor(pooling="max"),
+                {"classes": [0, 1]},
+                "classes=.* has no meaning for RNNRegressor",
+            ),
             (RNNTagger(), {"multilabel": True}, "multilabel=True has no meaning for RNNTagger"),
             (RNNTagger(), {"classes": [-1, 1]}, "classes has the label -1"),
         ],
@@ -210,7 +241,9 @@ class TestRefusals:
 
     def test_one_label_is_not_several(self):
         with pytest.raises(ValueError, match="multilabel=True needs several outputs"):
-            from_torch(state_dict(prefix="lstm.", K=1), RNNClassifier(), multilabel=True)
+            from_torch(
+                state_dict(prefix="lstm.", K=1), RNNClassifier(pooling="max"), multilabel=True
+            )
 
     @pytest.mark.parametrize(
         ("pooling", "message"),
@@ -246,10 +279,10 @@ class TestRefusals:
         network = make_network(torch, "lstm", 3, 5, K=2, V=9)
         network.embedding.max_norm = 1.0
         with pytest.raises(ValueError, match="'embedding' has max_norm"):
-            from_torch(network, RNNClassifier())
+            from_torch(network, RNNClassifier(pooling="max"))
         network.embedding = torch.nn.Linear(3, 3, bias=False)  # shaped as a table of 3 ids
         with pytest.raises(ValueError, match="no equal of 'embedding': it is no embedding"):
-            from_torch(network, RNNClassifier())
+            from_torch(network, RNNClassifier(pooling="max"))
         half = torch.nn.LSTM(3, 4).to(torch.bfloat16)
         with pytest.raises(TypeError, match=r"weight_ih_l0 is no array .* BFloat16"):
             from_torch(half)

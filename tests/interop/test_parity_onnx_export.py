@@ -387,6 +387,25 @@ def test_forecaster_with_covariates(strategy, ids, missing, quantiles):
 
 
 @pytest.mark.parametrize("strategy", ["recursive", "direct"])
+def test_forecaster_with_what_stays_the_same(strategy):
+    series, horizon = make_series(), 3
+    static = np.column_stack([np.linspace(5, 8, len(series)), np.arange(len(series)) % 2])
+    model = plain_forecaster(
+        4, strategy=strategy, max_iter=1, categorical_features=[1], embedding_dim=2,
+        **({"horizon": horizon} if strategy == "direct" else {}),
+    )  # fmt: skip
+    shuffle_weights(model.fit(series, static_covariates=static))
+    model.network_.theta *= 0.4
+    name, more = ("past", 0) if strategy == "direct" else ("future", horizon)
+    rows = [np.tile(row, (n + more, 1)) for row, n in zip(static, SERIES_LENGTHS, strict=True)]
+    feeds = {"series": pad(series, 0), "lengths": SERIES_LENGTHS}
+    feeds[f"{name}_covariates"] = pad(rows, 0.0)
+    if strategy == "recursive":
+        feeds["horizon"] = np.array(horizon)
+    assert_forecasts_close(run(model, **feeds)["values"], model.predict(horizon), series)
+
+
+@pytest.mark.parametrize("strategy", ["recursive", "direct"])
 def test_forecaster_told_of_dates(strategy):
     pandas = pytest.importorskip("pandas", reason="the series have dates")
     series, horizon = make_series(), 3
