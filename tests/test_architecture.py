@@ -21,12 +21,14 @@ ROOMS = {
     "files": "values codec atomic layout",
     "inputs": "arrays columns column_scaling containers missing stamps pandas_frames frames "
     "spacing frequencies calendars calendar_features indexes list_cells items padding "
-    "sequence_frames covariates static_covariates long_frames series_arrays sequences series_set "
+    "sequence_frames covariates static_covariates long_frames series_arrays sequences "
+    "label_sequences series_set "
     "series following series_record steps scaling tokens texts augmentation",
     "standin": "",
     "bridge": "",
     "network": "workspace threads batches shards cell docstrings recurrent one_direction "
-    "both_directions pooling padded cells linear_head likelihoods heads decay front architecture "
+    "both_directions pooling padded cells linear_head likelihoods ctc heads decay front "
+    "architecture "
     "passes minibatches prediction network counting",
     "layers": "",
     "datasets": "form cells stamps sources rows csv_files parquet_files json_files "

@@ -1,6 +1,7 @@
 """Heads: what becomes of the states that they read, the loss of it, and the answer.
 
-Today's are a linear map with a loss for each row: a step, or a whole sequence.
+Today's are a linear map with a loss for each row, a step or a whole sequence; or for all steps of a
+sequence together.
 """
 
 from numbers import Real
@@ -14,6 +15,7 @@ from fastrnn.kernels.losses import (
     squared_error,
 )
 from fastrnn.network import likelihoods
+from fastrnn.network.ctc import CTC
 from fastrnn.network.linear_head import LinearHead, mean_of_columns
 
 __all__ = ["HEADS"]
@@ -119,5 +121,6 @@ HEADS = {
         likelihoods.StudentT,
         likelihoods.Poisson,
         likelihoods.NegativeBinomial,
+        CTC,
     )
 }

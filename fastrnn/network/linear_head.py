@@ -49,6 +49,8 @@ class Head(ABC):
     """Whether the loss of some steps can be told, and gone back from, before the next are read."""
     needs_every_step = False
     """Whether it can only read the states of all steps."""
+    joins_steps = False
+    """Whether it reads every step, and yet has one target and one weight for each sequence."""
     n_parameters = 1
     """Outputs for each number, of which the first tells the point that is expected."""
     link: str | None = None
@@ -112,6 +114,7 @@ class Head(ABC):
     def loss_and_grad(self, outputs, target, weight, places, total, batch=None):
         """Loss of some rows, the ``places`` of target (n,) or (n, K) and weight (n,).
 
+        Where a head joins the steps of sequences, these are the places of the sequences.
         ``outputs`` (rows, K) become the gradient with respect to them; ``total`` is what the sum of
         weight times loss is divided by; ``batch`` says where the rows of each sequence stand, for
         heads whose time may not be cut.

@@ -31,10 +31,9 @@ def cut(network, sequences, indices, weight, window):
     shards = pack_shards(starts, lengths, 1, n_shards, indices)
     head_rows, step_rows, total = [0], [0], 0.0
     for shard in shards:
-        places = network.pooling.places(shard)
-        head_rows.append(head_rows[-1] + len(places))
+        head_rows.append(head_rows[-1] + network.pooling.n_rows(shard))
         step_rows.append(step_rows[-1] + len(shard.rows))
-        total += sum_of_weights(weight, places)
+        total += sum_of_weights(weight, network.places_of_targets(shard))
     return Minibatch(shards, head_rows, step_rows, total, flops / n_shards)
 
 
@@ -113,11 +112,11 @@ class Lesson:
             states = take_states(final, slice(n_on))
         if not is_read:
             return 0.0, states
-        places = batch.rows if every_step else batch.order
         begin = self.minibatch.head_rows[k] + (window.first if every_step else 0)
-        rows = slice(begin, begin + len(places))
+        rows = slice(begin, begin + network.pooling.n_rows(batch))
         outputs = self.outputs[rows]
         passes.read_out(network, shard, memory, weights.head_forward, self.pooled[rows], outputs)
+        places = network.places_of_targets(batch)
         loss = self._take_loss(outputs, places, 0 if every_step else n_on, batch)
         dx = None
         if self.dx is not None:

@@ -200,6 +200,10 @@ class Network:
         """Whether every layer reads forward, so that states can be carried on."""
         return not self.layers[0].bidirectional
 
+    def places_of_targets(self, batch):
+        """Where the targets of a packed batch stand, and their weights: of sequences, or steps."""
+        return batch.order if self.head.joins_steps else self.pooling.places(batch)
+
     def offsets_read(self, sequences):
         """Where the steps of each sequence begin as the layers read them, and end: (n + 1,)."""
         if self.front is None:

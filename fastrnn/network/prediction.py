@@ -73,6 +73,7 @@ def mean_loss(network, sequences, target, weight, *, n_jobs=None):
     losses = {}
 
     def collect(outputs, places, batch):
+        places = network.places_of_targets(batch)
         loss = network.head.loss_and_grad(outputs, target, weight, places, total, batch)
         losses[int(batch.order[0]), int(batch.rows[0])] = loss
 

@@ -20,7 +20,7 @@ CASES = {
     "poisson": ({}, 1),
     "negative_binomial": ({}, 2),
 }
-HEAD = pytest.mark.parametrize("kind", HEADS)
+HEAD = pytest.mark.parametrize("kind", CASES)
 DTYPE = pytest.mark.parametrize("dtype", ["float32", "float64"])
 # Rows and K; all ones, fewer than a vector, more than one.
 SHAPES = pytest.mark.parametrize(("n", "K"), [(1, 1), (1, 3), (5, 1), (7, 19)])
@@ -103,7 +103,8 @@ def plain_losses(kind, outputs, target):
 
 
 def test_every_head_is_tested():
-    assert set(CASES) == set(HEADS)
+    of_rows = {kind for kind, head in HEADS.items() if not head.joins_steps}
+    assert set(CASES) == of_rows  # test_ctc has the others
     assert all(head.kind == kind for kind, head in HEADS.items())
 
 

@@ -1,0 +1,117 @@
+"""Connectionist temporal classification as a head, and what is read from its probabilities.
+
+`fastrnn.kernels.ctc` has the formulas. The last output is the blank.
+"""
+
+import numpy as np
+
+from fastrnn.inputs.label_sequences import LabelSequences
+from fastrnn.kernels.ctc import ctc_best_path, ctc_loss
+from fastrnn.network.linear_head import LinearHead
+
+__all__ = ["CTC", "best_labels", "best_prefixes", "steps_needed"]
+
+
+class CTC(LinearHead):
+    """Label sequences of unknown alignment: target is `LabelSequences` of numbers below K - 1.
+
+    Predictions are the probabilities of each step. The loss of a sequence is minus the logarithm of
+    the probability of its labels.
+    """
+
+    kind = "ctc"
+    link = "softmax"
+    time_may_be_cut = False
+    needs_every_step = True
+    joins_steps = True
+
+    def loss_and_grad(self, outputs, target, weight, places, total, batch=None):
+        return ctc_loss(
+            outputs, batch.first, batch.lengths, places, target.labels, target.offsets, weight,
+            total, _room_for(batch.lengths, target.lengths[places]), outputs,
+        )  # fmt: skip
+
+    def best_path(self, outputs, target, batch):
+        """The likeliest output of each packed step of those whose labels are the target's.
+
+        It is -1 where there are more labels than steps for them.
+        """
+        path = np.empty(len(outputs), dtype=np.int64)
+        room = _room_for(batch.lengths, target.lengths[batch.order])
+        ctc_best_path(
+            outputs, batch.first, batch.lengths, batch.order, target.labels, target.offsets, room,
+            path,
+        )  # fmt: skip
+        return path
+
+
+def _room_for(n_steps, n_labels):
+    """Memory for the largest sequence."""
+    n_states = 2 * n_labels + 1
+    return np.empty(int((n_steps * (n_labels + 2 + n_states) + 2 * n_states).max()))
+
+
+def steps_needed(target):
+    """How many steps the labels of each sequence need: a blank stands between equal ones, (n,)."""
+    labels, offsets = target.labels, target.offsets
+    repeats = np.zeros(len(labels) + 1, dtype=np.int64)
+    repeats[1:-1] = labels[1:] == labels[:-1]
+    repeats[offsets[:-1]] = 0  # what stands before belongs to another sequence
+    totals = np.concatenate([[0], np.cumsum(repeats[:-1])])
+    return target.lengths + np.diff(totals[offsets])
+
+
+def best_labels(probabilities, offsets):
+    """What the likeliest output of each step says: `LabelSequences`.
+
+    The rows of probabilities (N, K) of sequence n begin at ``offsets[n]``. Other labels than these
+    may be likelier, which `best_prefixes` looks for.
+    """
+    blank = probabilities.shape[1] - 1
+    best = probabilities.argmax(axis=1)
+    is_new = np.ones(len(best), dtype=bool)
+    is_new[1:] = best[1:] != best[:-1]
+    is_new[offsets[:-1]] = True
+    said = is_new & (best != blank)
+    ends = np.concatenate([[0], np.cumsum(said)])[offsets]
+    return LabelSequences(best[said].astype(np.int64), ends)
+
+
+def best_prefixes(probabilities, beam_size):
+    """The likeliest label sequences of one sequence of steps, best first, with logarithms.
+
+    After each step of probabilities (T, K) as many beginnings are kept as the beam is wide, by the
+    sum over those of their paths that were kept (Graves 2012, Supervised sequence labelling with
+    recurrent neural networks, section 7.5.3; Hannun et al. 2014, arXiv 1408.2873). So the
+    logarithms are lower bounds, and exact where the beam holds all there are.
+    """
+    with np.errstate(divide="ignore"):
+        log_p = np.log(probabilities.astype(np.float64))
+    n_labels = log_p.shape[1] - 1
+    prefixes, by_blank, by_label = [()], np.zeros(1), np.full(1, -np.inf)
+    for row in log_p:
+        last = np.array([prefix[-1] if prefix else -1 for prefix in prefixes])
+        total = np.logaddexp(by_blank, by_label)
+        # The same labels again, and one more: after itself a label needs a blank between.
+        again = np.where(last < 0, -np.inf, by_label + row[last])
+        more = total[:, np.newaxis] + row[:n_labels]
+        repeated = np.flatnonzero(last >= 0)
+        more[repeated, last[repeated]] = by_blank[repeated] + row[last[repeated]]
+        place = {prefix: i for i, prefix in enumerate(prefixes)}
+        for i, prefix in enumerate(prefixes):
+            shorter = place.get(prefix[:-1]) if prefix else None
+            if shorter is not None:
+                again[i] = np.logaddexp(again[i], more[shorter, prefix[-1]])
+                more[shorter, prefix[-1]] = -np.inf
+        stay = total + row[n_labels]
+        scores = np.concatenate([np.logaddexp(stay, again), more.ravel()])
+        kept = np.argsort(-scores, kind="stable")[:beam_size]
+        kept = kept[scores[kept] > -np.inf]
+        old, new = kept[kept < len(prefixes)], kept[kept >= len(prefixes)] - len(prefixes)
+        longer = [(*prefixes[k // n_labels], k % n_labels) for k in new.tolist()]
+        by_blank = np.concatenate([stay[old], np.full(len(new), -np.inf)])
+        by_label = np.concatenate([again[old], more.ravel()[new]])
+        prefixes = [prefixes[i] for i in old] + longer
+    scores = np.logaddexp(by_blank, by_label)
+    order = np.argsort(-scores, kind="stable")
+    return [prefixes[i] for i in order], scores[order]
