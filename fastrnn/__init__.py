@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         RNNForecaster,
         RNNLanguageModel,
         RNNRegressor,
+        RNNSeq2Seq,
         RNNTagger,
         load,
     )
@@ -34,6 +35,7 @@ __all__ = [
     "RNNForecaster",
     "RNNLanguageModel",
     "RNNRegressor",
+    "RNNSeq2Seq",
     "RNNTagger",
     "load",
 ]

@@ -3,7 +3,8 @@
 A score takes true and predicted labels, each a list with an array of labels for each sequence, as
 `RNNTagger.predict` returns them. A step whose true label is missing, or -1 among whole numbers, is
 left out. A scorer takes a fitted tagger, X and y, and needs no more than its name:
-``GridSearchCV(tagger, grid, scoring=token_f1_scorer)``.
+``GridSearchCV(tagger, grid, scoring=token_f1_scorer)``. For sequences of labels that stand beside
+no steps, as `RNNSeq2Seq.predict` returns them, there is the edit error rate.
 """
 
 import re
@@ -11,9 +12,12 @@ import re
 import numpy as np
 
 from fastrnn.inputs.containers import is_a
+from fastrnn.inputs.label_sequences import LabelSequences
 from fastrnn.inputs.steps import as_step_labels, as_step_weight
 
 __all__ = [
+    "edit_error_rate",
+    "edit_error_rate_scorer",
     "span_f1_score",
     "span_f1_scorer",
     "token_accuracy_score",
@@ -143,6 +147,64 @@ def span_f1_score(y_true, y_pred, *, average="micro"):
     return float(f1_score(*sequences, average=average, zero_division=0))
 
 
+def edit_error_rate(y_true, y_pred, *, sample_weight=None):
+    """Edits that make the predicted labels of the true ones, for each true label.
+
+    An edit is an insertion, a deletion or a substitution of one label; the fewest are counted
+    (Levenshtein 1966). Of words it is the word error rate, of letters the character error rate.
+
+    Parameters
+    ----------
+    y_true : list of array-like of shape (L_i,)
+        The true labels, strings or whole numbers.
+    y_pred : list of array-like of shape (M_i,)
+        The predicted labels of as many sequences.
+    sample_weight : array-like of shape (n_sequences,), default=None
+        Weight of the edits and labels of each sequence. None gives all the same weight.
+
+    Returns
+    -------
+    float
+        All edits over the number of all true labels; 0 where all is right, and more than 1 where
+        there are more edits than labels.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many sequences of both, a label is missing, or there is no true label.
+
+    Examples
+    --------
+    >>> from fastrnn.metrics import edit_error_rate
+    >>> edit_error_rate([list("kitten"), list("is")], [list("sitting"), list("is")])
+    0.375
+    """
+    true, predicted = (
+        as_step_labels(labels, name=name)
+        for labels, name in ((y_true, "y_true"), (y_pred, "y_pred"))
+    )
+    if len(true.offsets) != len(predicted.offsets):
+        raise ValueError(
+            f"y_true has {len(true.offsets) - 1} sequences, but y_pred has "
+            f"{len(predicted.offsets) - 1}"
+        )
+    if None not in (true.kind, predicted.kind) and true.kind != predicted.kind:
+        raise ValueError(f"y_true has {true.kind}, but y_pred has {predicted.kind}")
+    for labels, name in ((true, "y_true"), (predicted, "y_pred")):
+        if None in labels.values:
+            raise ValueError(f"{name} has no label at {labels.place(labels.values.index(None))}")
+    number = {label: k for k, label in enumerate({*true.values, *predicted.values})}
+    true, predicted = (
+        LabelSequences(np.array([number[label] for label in each.values], np.int64), each.offsets)
+        for each in (true, predicted)
+    )
+    weight = as_step_weight(sample_weight, np.ones(len(true), dtype=np.int64))
+    n_labels = weight @ true.lengths
+    if not n_labels:
+        raise ValueError("y_true has no label to compare, or all have weight 0")
+    return float(weight @ true.edits_to(predicted) / n_labels)
+
+
 def token_accuracy_scorer(estimator, X, y, sample_weight=None):
     """Score a tagger by `token_accuracy_score`, for ``scoring=``; it is what `score` gives.
 
@@ -220,6 +282,33 @@ def span_f1_scorer(estimator, X, y):
     >>> scoring = {"span F1": span_f1_scorer}  # for cross_validate
     """
     return span_f1_score(y, estimator.predict(X))
+
+
+def edit_error_rate_scorer(estimator, X, y, sample_weight=None):
+    """Score a model by minus the `edit_error_rate`, for ``scoring=``.
+
+    Parameters
+    ----------
+    estimator : RNNSeq2Seq
+        A fitted model, or a pipeline that ends with one.
+    X : list of ndarray, or array
+        The sequences.
+    y : list of array-like of shape (L_i,)
+        The true labels.
+    sample_weight : array-like of shape (n_sequences,), default=None
+        Weight of each sequence.
+
+    Returns
+    -------
+    float
+        Minus the edits for each true label: 0 is best.
+
+    Examples
+    --------
+    >>> from fastrnn.metrics import edit_error_rate_scorer
+    >>> scoring = {"minus error": edit_error_rate_scorer}  # for cross_validate
+    """
+    return -edit_error_rate(y, estimator.predict(X), sample_weight=sample_weight)
 
 
 def _read(y_true, y_pred):

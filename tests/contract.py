@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNRegressor, RNNTagger
+from fastrnn import (
+    RNNClassifier,
+    RNNForecaster,
+    RNNLanguageModel,
+    RNNRegressor,
+    RNNSeq2Seq,
+    RNNTagger,
+)
+from fastrnn.metrics import edit_error_rate
 
 PLAIN = {"dropout": 0.0, "learning_rate": "constant", "bidirectional": False}
 """Training whose course can be told, without noise and without an end that is known beforehand, of
@@ -160,6 +168,15 @@ def draw_counts(lengths=(30, 41, 26), seed=0):
     return [rng.poisson(3 * (k + 1), n).astype(float) for k, n in enumerate(lengths)]
 
 
+def spell(n, seed=0):
+    """Sequences that say up to three letters, each with two steps of a feature of its own."""
+    rng = np.random.default_rng(seed)
+    y = [rng.integers(3, size=rng.integers(4)) for _ in range(n)]
+    X = [np.repeat(np.eye(3)[k], 2, axis=0) for k in y]
+    X = [np.concatenate([x, np.zeros((1, 3))]) + 0.1 * rng.normal(size=(len(x) + 1, 3)) for x in X]
+    return X, [np.array(["a", "b", "c"])[k] for k in y]
+
+
 def label_sets(n, seed=0):
     """Sequences, and three labels that they may have, each by another feature."""
     X = draw_sequences(n, seed)
@@ -240,7 +257,24 @@ def _follow_sequences(model, X):
         stream = model.stream()
         for t in range(len(x)):
             expected = ask([x[: t + 1]])[0]
-            yield stream.step(x[t]), expected[-1] if isinstance(model, RNNTagger) else expected
+            every_step = isinstance(model, RNNTagger | RNNSeq2Seq)
+            yield stream.step(x[t]), expected[-1] if every_step else expected
+
+
+_OF_SPELLING = {
+    **_OF_SEQUENCES,
+    "predict_proba": lambda model, X, y: model.predict_proba(X),
+    "predict_nbest": lambda model, X, y: [
+        [(list(map(str, labels)), value) for labels, value in of_one]
+        for of_one in model.predict_nbest(X[:5], 3)
+    ],
+    "score_samples": lambda model, X, y: model.score_samples(X, y),
+    "align": lambda model, X, y: model.align(X, y),
+}
+
+
+def _score_by_edits(model, data, weight):
+    return -edit_error_rate(data[1], model.predict(data[0]), sample_weight=weight)
 
 
 def _horizon(model):
@@ -400,6 +434,10 @@ CASES = {
     "tagger": _sequences(
         RNNTagger, tag_steps, _OF_CLASSES, _probabilities,
         first={"classes": ["near", "above", "below"]},
+    ),
+    "spelling": _sequences(
+        RNNSeq2Seq, spell, _OF_SPELLING, _probabilities, scores=_score_by_edits,
+        first={"classes": ["b", "a", "c"]},
     ),
     "forecaster": _series(),
     "quantiles": _series(strategy="direct", horizon=4, quantiles=(0.2, 0.5, 0.8)),

@@ -174,3 +174,44 @@ def test_span_scorer():
 
     y_true, y_pred = draw(BIO)
     assert metrics.span_f1_scorer(Model(), y_pred, y_true) == metrics.span_f1_score(y_true, y_pred)
+
+
+def test_edit_error_rate_by_hand():
+    rate = metrics.edit_error_rate
+    assert rate([list("kitten")], [list("sitting")]) == 0.5
+    assert rate([list("ab"), []], [[], list("c")]) == 1.5
+    assert rate([[1, 2, 3]], [[1, 2, 3]]) == 0
+    assert rate([list("ab"), list("ab")], [list("ab"), []], sample_weight=[3, 1]) == 0.25
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_edit_error_rate_counts_the_fewest_edits(seed):
+    rng = np.random.default_rng(seed)
+    y_true, y_pred = ([rng.integers(3, size=rng.integers(1, 7)) for _ in range(9)] for _ in "ab")
+
+    def distance(a, b):
+        if not len(a) or not len(b):
+            return len(a) + len(b)
+        return min(
+            distance(a[1:], b) + 1,
+            distance(a, b[1:]) + 1,
+            distance(a[1:], b[1:]) + (a[0] != b[0]),
+        )
+
+    total = sum(map(distance, y_true, y_pred))
+    expected = total / sum(map(len, y_true))
+    assert metrics.edit_error_rate(y_true, y_pred) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("y_true", "y_pred", "words"),
+    [
+        ([["a"]], [], "y_true has 1 sequences, but y_pred has 0"),
+        ([["a"]], [[1]], "y_true has strings, but y_pred has whole numbers"),
+        ([["a"]], [[None]], "y_pred has no label at sequence 0, step 0"),
+        ([[]], [["a"]], "y_true has no label to compare"),
+    ],
+)
+def test_edit_error_rate_of_what_cannot_be_compared(y_true, y_pred, words):
+    with pytest.raises(ValueError, match=words):
+        metrics.edit_error_rate(y_true, y_pred)

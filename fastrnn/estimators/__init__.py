@@ -6,4 +6,5 @@ from fastrnn.estimators.forecaster import RNNForecaster as RNNForecaster
 from fastrnn.estimators.language_model import RNNLanguageModel as RNNLanguageModel
 from fastrnn.estimators.loading import load as load
 from fastrnn.estimators.regressor import RNNRegressor as RNNRegressor
+from fastrnn.estimators.seq2seq import RNNSeq2Seq as RNNSeq2Seq
 from fastrnn.estimators.tagger import RNNTagger as RNNTagger

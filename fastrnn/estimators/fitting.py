@@ -54,7 +54,7 @@ def fit(estimator, X, y, sample_weight, validation, file, shown=None):
     settings = settings_of(estimator, _n_samples(estimator, task, sequences, target))
     state = TrainingState(as_generator(estimator.random_state))
     if file:
-        seen = _seen(estimator, reader, sequences, target, scored, goes_on)
+        seen = _seen(estimator, reader, task, sequences, target, scored, goes_on)
         file.start(state.rng, seen, settings)
     network = _build(estimator, architecture, state.rng, goes_on)
     lessons = target
@@ -286,11 +286,12 @@ def _check_same(estimator, wanted, what, instead):
         raise ValueError(f"{what} goes on from the fitted model, which has {difference}{instead}")
 
 
-def _seen(estimator, reader, sequences, target, scored, goes_on):
+def _seen(estimator, reader, task, sequences, target, scored, goes_on):
     """What training sees, by argument of `fit`, for a checkpoint to compare."""
-    seen = reader.seen(sequences, target.values, target.weight)
+    seen = reader.seen(sequences, task.arrays(target.values), target.weight)
     if scored is not None:
-        seen_too = reader.seen(scored.sequences, scored.values, scored.weight).values()
+        arrays = task.arrays(scored.values)
+        seen_too = reader.seen(scored.sequences, arrays, scored.weight).values()
         seen["validation_data"] = [array for arrays in seen_too for array in arrays]
     if goes_on:
         seen["the model before"] = [estimator.network_.theta]

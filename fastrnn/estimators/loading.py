@@ -26,7 +26,7 @@ def load(path):
 
     Returns
     -------
-    RNNClassifier, RNNRegressor, RNNTagger, RNNForecaster or RNNLanguageModel
+    RNNClassifier, RNNRegressor, RNNTagger, RNNSeq2Seq, RNNForecaster or RNNLanguageModel
         The fitted estimator. It predicts what the saved one predicted, to the bit, and can be
         trained further; the solver and the random numbers start anew then.
 

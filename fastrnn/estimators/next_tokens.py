@@ -210,10 +210,10 @@ class TextReader:
             "token_counts_": self.counts,
         }
 
-    def seen(self, sequences, values, weight):
+    def seen(self, sequences, targets, weight):
         """What training sees, by argument of `fit`."""
         X = [sequences.values, sequences.offsets, sequences.ids]
-        return {"X": X, "y": [values], "sample_weight": [weight]}
+        return {"X": X, "y": targets, "sample_weight": [weight]}
 
     @classmethod
     def from_record(cls, fields, fitted_by):

@@ -236,7 +236,7 @@ class SeriesReader:
             "covariate_scale_": self.covariates.deviation,
         }
 
-    def seen(self, lessons, values, weight):
+    def seen(self, lessons, targets, weight):
         """What training sees, by argument of `fit`."""
         series = lessons.series
         return {

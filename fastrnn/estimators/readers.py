@@ -19,7 +19,7 @@ texts in `next_tokens`. All of them have the same members:
   ``from_record(fields, fitted_by)`` makes one of them, for a class of estimators of this name.
 - ``width`` says how many columns a step has that the network reads, ids among them, and ``n_ids``
   how many ids each table has vectors of: what is in a file is held to these.
-- ``seen(sequences, values, weight)`` names the arrays that a checkpoint compares.
+- ``seen(sequences, targets, weight)`` names the arrays that a checkpoint compares.
 - ``gaps`` says what is read where a value is missing, and of times, ``scaling`` how numbers are
   scaled before.
 """
@@ -209,11 +209,11 @@ class SequenceReader:
             "n_categories_": self.columns.n_categories,
         }
 
-    def seen(self, sequences, values, weight):
+    def seen(self, sequences, targets, weight):
         """What training sees, by argument of `fit`."""
         ids = [] if sequences.ids is None else [sequences.ids]
         X = [sequences.values, sequences.offsets, *ids]
-        return {"X": X, "y": [values], "sample_weight": [weight]}
+        return {"X": X, "y": targets, "sample_weight": [weight]}
 
     @classmethod
     def from_record(cls, fields, fitted_by):

@@ -37,6 +37,7 @@ from fastrnn.inputs.augmentation import (
     CROP,
     FEW_VALUES,
     IN_PLACE,
+    LAST_PART,
     NOISE,
     SCALE,
     STRETCHES,
@@ -45,7 +46,7 @@ from fastrnn.inputs.augmentation import (
 from fastrnn.inputs.column_scaling import METHODS
 from fastrnn.inputs.missing import KINDS
 from fastrnn.inputs.padding import PADDINGS
-from fastrnn.training.budget import EVERY_STEP, ONE_ANSWER
+from fastrnn.training.budget import EVERY_STEP, LABEL_SEQUENCES, ONE_ANSWER
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -111,11 +112,12 @@ class PoolingParameters:
         {WARP:.0%}), each number is scaled around its mean by a factor that varies by {SCALE:.0%},
         and noise of {NOISE:.0%} of its standard deviation is added; at 2 twice as much. In
         {IN_PLACE:.0%} of the sequences all steps stay where they are; in all, with `time_feature`
-        or where values may be `missing`. Ids are read where the numbers are. None: nothing is
-        changed. "auto": 1 where the median length of the sequences of `fit` is {SHORT} steps or
-        more, and a number of theirs takes more than {FEW_VALUES} values, as what is measured does;
-        otherwise None. It helps where shapes say what a sequence is, and harms where it is exact
-        amounts, or the first and last steps.
+        or where values may be `missing`. Ids are read where the numbers are. The last
+        {LAST_PART:.0%} of the epochs read everything as it is. None: nothing is changed. "auto": 1
+        where the median length of the sequences of `fit` is {SHORT} steps or more, and a number of
+        theirs takes more than {FEW_VALUES} values, as what is measured does; otherwise None. It
+        helps where shapes say what a sequence is, and harms where it is exact amounts, or the first
+        and last steps.
         """,
         used_by=BY_MINIBATCHES,
     )
@@ -225,6 +227,36 @@ class ClassParameters:
         several labels it must be None.
         """,
         stays=("finite", "positive"),
+    )
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class Seq2SeqParameters(SequenceDefaults):
+    """What `RNNSeq2Seq` takes besides, or otherwise."""
+
+    bidirectional: bool = with_default(SharedParameters, "bidirectional", True)
+    learning_rate_init: float = with_default(SharedParameters, "learning_rate_init", 0.01)
+    batch_size: int | str = with_default(
+        SharedParameters, "batch_size", "auto", help_of_batch_size(LABEL_SEQUENCES)
+    )
+    max_iter: int | str = with_default(
+        SharedParameters, "max_iter", "auto", help_of_max_iter(LABEL_SEQUENCES)
+    )
+    alignment: str = parameter(
+        words("ctc"),
+        "ctc",
+        """
+        How labels are found for steps. "ctc": connectionist temporal classification, for labels
+        that come in the order of the steps, as in speech: every step says a label, or a blank.
+        """,
+    )
+    beam_size: int = parameter(
+        whole(1),
+        1,
+        """
+        How many beginnings of label sequences `predict` keeps while it searches for the likeliest
+        labels. 1 takes the likeliest output of each step, which is much faster.
+        """,
     )
 
 

@@ -106,6 +106,10 @@ class Task:
             return None
         return np.repeat(as_sample_weight(sample_weight, sequences), sequences.lengths)
 
+    def arrays(self, values):
+        """The arrays that targets are made of."""
+        return [values]
+
     def hold_out(self, sequences, target, fraction, rng):
         """Split off what early stopping scores: return what is left, and that."""
         held_out = hold_out(target, fraction, rng)

@@ -82,8 +82,8 @@ class Description:
     Attributes
     ----------
     kind : str
-        "classifier", "regressor", "tagger", "forecaster" or "language_model" for a model, and
-        "checkpoint".
+        "classifier", "regressor", "tagger", "seq2seq", "forecaster" or "language_model" for a
+        model, and "checkpoint".
     fastrnn_version : str
         Version of the package that wrote it.
     record : dict

@@ -18,6 +18,10 @@ IN_PLACE = 0.3
 """Share of the sequences whose steps stay where they are: what is read later is as they are, and
 between steps, where others are read, there is less noise."""
 
+LAST_PART = 0.3
+"""Share of training at its end in which all sequences are read as they are, as later ones will be
+(He et al. 2019, Data augmentation revisited, arXiv 1909.09148)."""
+
 STRETCHES = 5
 WARP = 0.1
 """Deviation of the logarithm of the speed of time, in so many stretches of a sequence."""
@@ -60,9 +64,11 @@ class Augmentation:
         self.mean = numbers.mean(axis=0, dtype=np.float64)
         self.deviation = numbers.std(axis=0, dtype=np.float64)
 
-    def __call__(self, rng):
-        """Draw sequences, as many as there are."""
+    def __call__(self, rng, done=0.0):
+        """Draw sequences, as many as there are, when such a share of training is done."""
         sequences, dtype = self.sequences, self.sequences.values.dtype
+        if done >= 1.0 - LAST_PART:
+            return sequences
         if self.keeps_time:
             sequences = replace(sequences, values=sequences.values.copy())
         else:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastrnn.kernels.ctc import edit_distances
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LabelSequences:
@@ -64,3 +66,10 @@ class LabelSequences:
         offsets = np.cumsum([0, *lengths], dtype=np.int64)
         moved = np.repeat(self.offsets[indices] - offsets[:-1], lengths)
         return LabelSequences(self.labels[moved + np.arange(len(moved))], offsets)
+
+    def edits_to(self, others):
+        """How many insertions, deletions and substitutions make each of as many others, (n,)."""
+        distances = np.empty(len(self), dtype=np.int64)
+        room = np.empty(int(others.lengths.max(initial=0)) + 1, dtype=np.int64)
+        edit_distances(self.labels, self.offsets, others.labels, others.offsets, room, distances)
+        return distances

@@ -17,6 +17,9 @@ P = alpha_T-1(S - 1) + alpha_T-1(S - 2) the loss is -log P, and its gradient
     dz_t(k) = p_t(k) - sum over the states s of k of alpha_t(s) beta_t(s) / P
 
 The rows of outputs are packed (recurrence.pxd): sequence n has its step t in row first[t] + n.
+
+How far label sequences are from each other says the number of edits, insertions, deletions and
+substitutions, that make one of the other (Levenshtein 1966).
 """
 
 from cython cimport floating
@@ -106,8 +109,9 @@ def ctc_loss(
     const int64_t[::1] offsets,       # IN     (n + 1,) where those of each begin
     const floating[::1] weight,       # IN     (n,)    not negative
     double total,                     # what weights are divided by
-    double[::1] room,                 # TEMP   (`room_for` the largest sequence,)
+    double[::1] room,                 # TEMP   (of the largest sequence,)
     floating[:, ::1] doutputs,        # OUT    (N, K); may be outputs
+    double[::1] losses,               # OUT    (B,)    of each sequence, without its weight
 ):
     """Weighted sum of the losses of sequences, and its gradient.
 
@@ -140,6 +144,7 @@ def ctc_loss(
                     K, &outputs[row, 0], y, L, &outputs[row, 0], mass + t, log_p + t * (L + 1)
                 )
             log_P = go_forward(T, L, y, log_p, alpha, False)
+            losses[n] = -log_P
             if w > 0.0:
                 sum_of_losses -= w * log_P
             if w == 0.0 or log_P == -INFINITY:
@@ -212,3 +217,29 @@ def ctc_best_path(
                     s -= 2
                 elif s > 0 and now[s - 1] > now[s]:
                     s -= 1
+
+
+def edit_distances(
+    const int64_t[::1] labels,          # IN     (M,)
+    const int64_t[::1] offsets,         # IN     (n + 1,) where those of each sequence begin
+    const int64_t[::1] others,          # IN     (M',)
+    const int64_t[::1] other_offsets,   # IN     (n + 1,)
+    int64_t[::1] room,                  # TEMP   (longest of the others + 1,)
+    int64_t[::1] distances,             # OUT    (n,)
+):
+    """The number of edits that make the others of the labels of each sequence."""
+    cdef int64_t n, i, j, begin, other_begin, L, M, diagonal, above
+    with nogil:
+        for n in range(distances.shape[0]):
+            begin, L = offsets[n], offsets[n + 1] - offsets[n]
+            other_begin, M = other_offsets[n], other_offsets[n + 1] - other_offsets[n]
+            for j in range(M + 1):
+                room[j] = j
+            for i in range(L):
+                diagonal, room[0] = room[0], i + 1
+                for j in range(M):
+                    above = room[j + 1]
+                    diagonal += labels[begin + i] != others[other_begin + j]
+                    room[j + 1] = min(diagonal, above + 1, room[j] + 1)
+                    diagonal = above
+            distances[n] = room[M]

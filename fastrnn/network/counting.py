@@ -69,7 +69,7 @@ class CountedNetwork(Network):
         """
         n_sequences, n_rows = shape
         batch = _dry_batch(n_sequences, window)
-        n_read = n_rows if self.pooling.every_step else n_sequences
+        n_read = -(-n_rows // self.steps_said) if self.pooling.every_step else n_sequences
         minibatch = Minibatch(
             [batch] * n_shards,
             running_totals([n_read] * n_shards),

@@ -7,9 +7,17 @@ import numpy as np
 
 from fastrnn.inputs.label_sequences import LabelSequences
 from fastrnn.kernels.ctc import ctc_best_path, ctc_loss
+from fastrnn.network.batches import pack
 from fastrnn.network.linear_head import LinearHead
 
-__all__ = ["CTC", "best_labels", "best_prefixes", "steps_needed"]
+__all__ = [
+    "CTC",
+    "best_labels",
+    "best_prefixes",
+    "places_of_labels",
+    "search",
+    "steps_needed",
+]
 
 
 class CTC(LinearHead):
@@ -26,10 +34,23 @@ class CTC(LinearHead):
     joins_steps = True
 
     def loss_and_grad(self, outputs, target, weight, places, total, batch=None):
-        return ctc_loss(
+        loss, _ = self._losses(outputs, target, weight, places, total, batch)
+        return loss
+
+    def log_likelihoods(self, outputs, target, batch):
+        """The logarithm of the probability of the labels of each sequence of a batch, (B,)."""
+        weight = np.zeros(len(target), outputs.dtype)
+        return -self._losses(outputs, target, weight, batch.order, 1.0, batch)[1]
+
+    @staticmethod
+    def _losses(outputs, target, weight, places, total, batch):
+        """The loss, whose gradient takes the place of the outputs, and that of each sequence."""
+        room, losses = _room_for(batch.lengths, target.lengths[places]), np.empty(len(places))
+        loss = ctc_loss(
             outputs, batch.first, batch.lengths, places, target.labels, target.offsets, weight,
-            total, _room_for(batch.lengths, target.lengths[places]), outputs,
+            total, room, outputs, losses,
         )  # fmt: skip
+        return loss, losses
 
     def best_path(self, outputs, target, batch):
         """The likeliest output of each packed step of those whose labels are the target's.
@@ -75,6 +96,34 @@ def best_labels(probabilities, offsets):
     said = is_new & (best != blank)
     ends = np.concatenate([[0], np.cumsum(said)])[offsets]
     return LabelSequences(best[said].astype(np.int64), ends)
+
+
+def places_of_labels(path, offsets, blank):
+    """Which label of its sequence stands at each step of paths (N,), counted from 0; -1 for none.
+
+    The steps of sequence n begin at ``offsets[n]``.
+    """
+    begins = np.ones(len(path), dtype=bool)
+    begins[1:] = path[1:] != path[:-1]
+    begins[offsets[:-1]] = True
+    begins &= path != blank
+    number = np.cumsum(begins) - 1
+    before = np.concatenate([[0], np.cumsum(begins)])[offsets[:-1]]
+    number -= np.repeat(before, np.diff(offsets))
+    return np.where(path == blank, -1, number)
+
+
+def search(probabilities, beam_size):
+    """What `best_prefixes` finds, in order of the probabilities that all paths have together."""
+    prefixes, _ = best_prefixes(probabilities, beam_size)
+    n, (T, K) = len(prefixes), probabilities.shape
+    with np.errstate(divide="ignore"):
+        outputs = np.log(probabilities.astype(np.float64))
+    batch = pack(np.zeros(n, dtype=np.int64), np.full(n, T), 1)
+    target = LabelSequences.from_lists(prefixes)
+    values = CTC(K).log_likelihoods(np.ascontiguousarray(outputs[batch.rows]), target, batch)
+    order = np.argsort(-values, kind="stable")
+    return [(prefixes[i], float(values[i])) for i in order]
 
 
 def best_prefixes(probabilities, beam_size):

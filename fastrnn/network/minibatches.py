@@ -31,7 +31,7 @@ def cut(network, sequences, indices, weight, window):
     shards = pack_shards(starts, lengths, 1, n_shards, indices)
     head_rows, step_rows, total = [0], [0], 0.0
     for shard in shards:
-        head_rows.append(head_rows[-1] + network.pooling.n_rows(shard))
+        head_rows.append(head_rows[-1] + network.n_head_rows(shard))
         step_rows.append(step_rows[-1] + len(shard.rows))
         total += sum_of_weights(weight, network.places_of_targets(shard))
     return Minibatch(shards, head_rows, step_rows, total, flops / n_shards)
@@ -113,11 +113,12 @@ class Lesson:
         if not is_read:
             return 0.0, states
         begin = self.minibatch.head_rows[k] + (window.first if every_step else 0)
-        rows = slice(begin, begin + network.pooling.n_rows(batch))
+        rows = slice(begin, begin + network.n_head_rows(batch))
         outputs = self.outputs[rows]
         passes.read_out(network, shard, memory, weights.head_forward, self.pooled[rows], outputs)
         places = network.places_of_targets(batch)
-        loss = self._take_loss(outputs, places, 0 if every_step else n_on, batch)
+        said = passes.batch_said(network, shard)
+        loss = self._take_loss(outputs, places, 0 if every_step else n_on, said)
         dx = None
         if self.dx is not None:
             begin = self.minibatch.step_rows[k] + window.first

@@ -204,6 +204,26 @@ class Network:
         """Where the targets of a packed batch stand, and their weights: of sequences, or steps."""
         return batch.order if self.head.joins_steps else self.pooling.places(batch)
 
+    @property
+    def spreads(self):
+        """Whether what was made of several steps is said of each of them."""
+        return bool(self.front) and self.pooling.every_step and not self.head.joins_steps
+
+    @property
+    def steps_said(self):
+        """How many steps share an answer, for a head that reads every step."""
+        return self.front.stride if self.front and self.head.joins_steps else 1
+
+    def n_head_rows(self, batch):
+        """How many rows the head reads of a packed batch."""
+        if self.steps_said == 1:
+            return self.pooling.n_rows(batch)
+        return int((-(-batch.lengths // self.steps_said)).sum())
+
+    def offsets_said(self, sequences):
+        """Where the outputs of each sequence begin, for a head that reads every step: (n + 1,)."""
+        return self.offsets_read(sequences) if self.steps_said > 1 else sequences.offsets
+
     def offsets_read(self, sequences):
         """Where the steps of each sequence begin as the layers read them, and end: (n + 1,)."""
         if self.front is None:
@@ -326,6 +346,8 @@ class Network:
     predict = prediction.predict
     mean_loss = prediction.mean_loss
     log_likelihoods = prediction.log_likelihoods
+    label_log_likelihoods = prediction.label_log_likelihoods
+    best_paths = prediction.best_paths
     read_on = prediction.read_on
     final_states = prediction.final_states
     hidden_states = prediction.hidden_states

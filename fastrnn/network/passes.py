@@ -122,14 +122,18 @@ def final_states(network, shard):
     ]
 
 
+def batch_said(network, shard):
+    """The packed batch of which the head says something, where it reads every step."""
+    return shard.given if network.spreads else shard.batch
+
+
 def read_out(network, shard, memory, weights, pooled, outputs):
     """The head's outputs, from what it reads; both are filled."""
     work, states = memory.network, pooled
-    is_spread = network.front and network.pooling.every_step
-    if is_spread:
+    if network.spreads:
         states = work.take("states", (len(shard.batch.rows), network.pooling.width))
     network.pooling.forward(shard.tapes[-1], shard.batch, work, states)
-    if is_spread:
+    if network.spreads:
         network.front.spread(states, shard.batch, shard.given, work, pooled)
     _drop(network, shard, len(network.layers) - 1, pooled, memory.network, pooled)
     network.head.forward(pooled, weights, outputs, memory.network)
@@ -149,7 +153,7 @@ def backward(
     dpooled = work.take("dpooled", (len(doutputs), network.pooling.width))
     network.head.backward(doutputs, weights.head_backward, dpooled, work)
     _drop(network, shard, top, dpooled, work, dpooled)
-    if network.front and network.pooling.every_step:
+    if network.spreads:
         dpooled = network.front.gather(dpooled, batch, shard.given, work)
     tapes = shard.tapes[top]
     dy, dstate = network.pooling.backward(dpooled, tapes, batch, work, gradients.pooling)

@@ -31,9 +31,11 @@ from fastrnn.network.workspace import take_spare
 
 __all__ = [
     "attention_weights",
+    "best_paths",
     "final_states",
     "hidden_states",
     "input_gradients",
+    "label_log_likelihoods",
     "log_likelihoods",
     "mean_loss",
     "predict",
@@ -53,7 +55,8 @@ READ_ROWS = 2**12
 
 def predict(network, sequences, *, n_jobs=None):
     """Predict for each sequence (n, K), or if the head reads every one for each step (N, K)."""
-    n_rows = int(sequences.offsets[-1]) if network.pooling.every_step else len(sequences)
+    every_step = network.pooling.every_step
+    n_rows = int(network.offsets_said(sequences)[-1]) if every_step else len(sequences)
     predictions = np.empty((n_rows, network.head.n_outputs), dtype=network.dtype)
 
     def collect(outputs, places, batch):
@@ -96,6 +99,31 @@ def log_likelihoods(network, sequences, target, *, n_jobs=None):
 
     _for_all_outputs(network, sequences, n_jobs, collect)
     return likelihoods
+
+
+def label_log_likelihoods(network, sequences, target, *, n_jobs=None):
+    """Logarithm of the probability of the labels of each sequence, (n,), for a head "ctc"."""
+    likelihoods = np.empty(len(sequences))
+
+    def collect(outputs, places, batch):
+        likelihoods[batch.order] = network.head.log_likelihoods(outputs, target, batch)
+
+    _for_all_outputs(network, sequences, n_jobs, collect)
+    return likelihoods
+
+
+def best_paths(network, sequences, target, *, n_jobs=None):
+    """The likeliest output at each step, of those that the target's labels allow: (N,).
+
+    For a head "ctc"; the steps stand as `Network.offsets_said` says. -1 where there is no path.
+    """
+    paths = np.empty(int(network.offsets_said(sequences)[-1]), dtype=np.int64)
+
+    def collect(outputs, places, batch):
+        paths[places] = network.head.best_path(outputs, target, batch)
+
+    _for_all_outputs(network, sequences, n_jobs, collect)
+    return paths
 
 
 def read_on(network, sequences, states, *, n_jobs=None):
@@ -177,9 +205,9 @@ def attention_weights(network, sequences, *, n_jobs=None):
 def input_gradients(network, sequences, doutputs, *, watch=None, n_jobs=None):
     """Gradient with respect to the numbers of the sequences, (N, D); that of the parameters stays.
 
-    ``doutputs(places, outputs)`` is given the head's outputs (B, K) for some sequences (or steps,
-    if the head sees every one), which it may change, and returns the gradient with respect to
-    them, C-contiguous. ``watch(batch, k, dh_norms)`` is given the norms of the gradient of the
+    ``doutputs(places, outputs, batch)`` is given the head's outputs (B, K) for some sequences (or
+    steps, if the head sees every one), which it may change, and returns the gradient with respect
+    to them, C-contiguous. ``watch(batch, k, dh_norms)`` is given the norms of the gradient of the
     states of layer k after every step that it reads, (directions, N), packed, in each direction's
     order of time.
     Threads call both side by side.
@@ -196,7 +224,8 @@ def input_gradients(network, sequences, doutputs, *, watch=None, n_jobs=None):
             network, sequences, batch, memory, weights.forward, n_threads=n_threads, keep=True
         )
         outputs = outputs_of(network, shard, memory, weights.head_forward)
-        of_outputs = doutputs(network.pooling.places(batch), outputs)
+        said = passes.batch_said(network, shard)
+        of_outputs = doutputs(network.places_of_targets(batch), outputs, said)
         of_parameters = LayerGradients(network)  # asked for by the kernels
         of_parameters.flat.fill(0)
         dx = memory.network.take("dx", (len(batch.rows), network.input_width))
@@ -218,7 +247,7 @@ def _pack_head(network):
 
 def outputs_of(network, shard, memory, weights):
     """The head's outputs."""
-    n_rows, work = network.pooling.n_rows(shard.given), memory.network
+    n_rows, work = network.n_head_rows(shard.given), memory.network
     pooled = work.take("pooled", (n_rows, network.pooling.width))
     outputs = work.take("outputs", (n_rows, network.head.n_outputs))
     passes.read_out(network, shard, memory, weights, pooled, outputs)
@@ -228,10 +257,15 @@ def outputs_of(network, shard, memory, weights):
 def _for_all_outputs(network, sequences, n_jobs, collect):
     """Run all sequences forward; collect takes outputs, their places, and the batch."""
     weights, pooling = _pack_head(network), network.pooling
+    offsets = network.offsets_said(sequences)
 
     def collect_outputs(shard, memory):
-        outputs = outputs_of(network, shard, memory, weights)
-        collect(outputs, pooling.places(shard.given), shard.given)
+        outputs, batch = outputs_of(network, shard, memory, weights), shard.given
+        if network.steps_said > 1:
+            batch = shard.batch
+            collect(outputs, rows_from(offsets, batch), batch)
+        else:
+            collect(outputs, pooling.places(batch), batch)
 
     _for_all(
         network, sequences, n_jobs, collect_outputs,

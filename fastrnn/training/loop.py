@@ -74,9 +74,10 @@ def train(
         on from window to window; an epoch goes once through time. None trains on minibatches of
         whole sequences.
     vary : callable or None, default=None
-        ``vary(rng)`` returns the `Sequences` that an epoch reads in the place of `sequences`, as
-        many of them. Only for minibatches of whole sequences with one target each; "lbfgs" does
-        without.
+        ``vary(rng, done)`` returns the `Sequences` that an epoch reads in the place of `sequences`,
+        as many of them, when the share ``done`` of ``settings.max_iter`` epochs is behind it, 0 if
+        ``n_epochs`` are asked for. Only for minibatches of whole sequences with one target each;
+        "lbfgs" does without.
     validate : callable or None, default=None
         ``validate()`` returns the score of the network on held-out data, higher is better;
         called once an epoch. Required with early stopping; otherwise the scores are recorded and
@@ -141,7 +142,10 @@ def train(
             if settings.solver == "lbfgs":
                 warning = train_on_full_batch(objective, plan, stopping, progress, most)
             else:
-                warning = _train_on_minibatches(objective, plan, stopping, progress, most, vary)
+                n_in_all = math.inf if n_epochs is not None else settings.max_iter
+                warning = _train_on_minibatches(
+                    objective, plan, stopping, progress, most, vary, n_in_all
+                )
             if constant_loss and learned_nothing(stopping, len(plan), constant_loss, progress):
                 warning = unlearned_warning()
         if n_epochs is not None:
@@ -160,8 +164,11 @@ def train(
     return stopping.history
 
 
-def _train_on_minibatches(objective, plan, stopping, progress, n_epochs, vary):
-    """Step after every minibatch until training stalls; return a warning or None."""
+def _train_on_minibatches(objective, plan, stopping, progress, n_epochs, vary, n_in_all):
+    """Step after every minibatch until training stalls; return a warning or None.
+
+    There are so many epochs now, and so many in all, as far as is known.
+    """
     settings, state, history = objective.settings, stopping.state, stopping.history
     if state.solver != settings.solver:
         state.solver, state.solver_state = settings.solver, {}
@@ -170,7 +177,7 @@ def _train_on_minibatches(objective, plan, stopping, progress, n_epochs, vary):
         stopping.epoch_starts()
         progress.start_epoch(epoch, len(plan))
         if vary:
-            objective.read(vary(state.rng))
+            objective.read(vary(state.rng, (epoch - 1) / n_in_all))
         loss, norm = _run_epoch(epoch, objective, plan, state, solver, progress)
         stalled = stopping.epoch_ends(loss / history.n_samples, norm / len(plan))
         progress.end_epoch(history)

@@ -19,8 +19,9 @@ def drawn(monkeypatch):
     calls = []
 
     class Same(Augmentation):
-        def __call__(self, rng):
+        def __call__(self, rng, done):
             calls.append(self)
+            self.done = [*vars(self).get("done", []), done]
             return self.sequences
 
     monkeypatch.setattr(augmenting, "Augmentation", Same)
@@ -36,11 +37,12 @@ def test_every_epoch_reads_others_and_nobody_else_does(estimator, drawn):
     assert model.validation_scores_ == plain.validation_scores_
     assert len(drawn) == model.n_iter_ == 3
     assert (drawn[0].strength, drawn[0].n_numbers, drawn[0].keeps_time) == (1.5, 3, False)
+    assert drawn[0].done == [0, 1 / 3, 2 / 3]
     model.predict(X)
     model.score(X, y)
     assert len(drawn) == 3
     model.partial_fit(X, y)
-    assert len(drawn) == 4
+    assert len(drawn) == 4 and drawn[3].done == [0]
 
 
 @KINDS

@@ -7,6 +7,7 @@ from fastrnn.inputs import augmentation
 from fastrnn.inputs.augmentation import (
     CROP,
     IN_PLACE,
+    LAST_PART,
     LOOKED_AT,
     NOISE,
     SCALE,
@@ -108,6 +109,13 @@ def test_steps_of_some_sequences_stay_where_they_are(only):
         for before, after in zip(sequences, varied, strict=True)
     ]
     assert np.mean(stay) == pytest.approx(IN_PLACE, abs=0.05)
+
+
+def test_the_last_part_of_training_reads_sequences_as_they_are():
+    sequences, rng = ramps("float64"), np.random.default_rng(0)
+    vary = Augmentation(sequences, 2, 1.0, False)
+    assert vary(rng, 1 - LAST_PART) is sequences
+    assert vary(rng, 0.99 - LAST_PART) is not sequences
 
 
 @pytest.mark.parametrize(

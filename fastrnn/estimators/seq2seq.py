@@ -1,0 +1,247 @@
+"""RNNSeq2Seq: a sequence of labels, of any length, for each sequence."""
+
+from dataclasses import dataclass
+from numbers import Integral
+
+import numpy as np
+
+from fastrnn.bridge import available_if
+from fastrnn.estimators.base import RNNBase
+from fastrnn.estimators.fitting import fit_one_epoch, steps_by_minibatches
+from fastrnn.estimators.label_sequences import LabelSequenceTask
+from fastrnn.estimators.labels import check_none_is_left_out, read_classes
+from fastrnn.estimators.predicting import outputs, read
+from fastrnn.estimators.task_parameters import (
+    LongSequenceParameters,
+    Seq2SeqParameters,
+    SequenceParameters,
+)
+from fastrnn.inputs.label_sequences import LabelSequences
+from fastrnn.inputs.steps import split_steps
+from fastrnn.training.budget import LABEL_SEQUENCES
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class RNNSeq2Seq(SequenceParameters, LongSequenceParameters, Seq2SeqParameters, RNNBase):
+    r"""Turn sequences into sequences of labels of another length, as speech into letters.
+
+    The labels come in the order of what they stand for, but nobody says at which steps. At every
+    step a softmax gives the probability of each label, and of a blank that says nothing; the
+    probability of a sequence of labels is the sum over all ways to spread it over the steps
+    (connectionist temporal classification, Graves et al. 2006). So there are at most as many labels
+    as steps, and one less for each pair of equal neighbours.
+
+    In `fit`, `y` is a list with the labels of each sequence, strings or whole numbers but -1, any
+    number of them. A text is split before: ``list("abc")``, or ``"a b c".split()``. By default the
+    network reads in both directions.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_labels,)
+        The labels, sorted.
+
+    See Also
+    --------
+    RNNTagger : Where each step has a label.
+    fastrnn.metrics.edit_error_rate : Edits for each label, which validation scores are minus of.
+
+    Notes
+    -----
+    With labels :math:`y_i` of sequence :math:`x_i`, of weight :math:`w_i` in a minibatch, the loss
+    is
+
+    .. math:: -\frac{\sum_i w_i \log p(y_i | x_i)}{\sum_i w_i}
+        + \frac{\alpha}{2 \sum_i w_i} \|W\|^2 .
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastrnn import RNNSeq2Seq
+    >>> rng = np.random.default_rng(0)
+    >>> y = [list(rng.choice(["a", "b", "c"], size=rng.integers(1, 4))) for _ in range(200)]
+    >>> spoken = {"a": [0, 1, 1], "b": [1, 0, 0], "c": [1, 1, 0]}
+    >>> X = [np.concatenate([np.repeat([spoken[k]], 3, axis=0) for k in word]) for word in y]
+    >>> model = RNNSeq2Seq(16, max_iter=20, learning_rate_init=0.02, random_state=0)
+    >>> model.fit(X[:150], y[:150]).score(X[150:], y[150:]) > 0.9
+    True
+    """
+
+    kind = "seq2seq"
+    task_class = LabelSequenceTask
+    budget = LABEL_SEQUENCES
+
+    @available_if(steps_by_minibatches)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train for one epoch on these sequences, going on from where training was.
+
+        The first call starts a model; each later one, also after `fit`, goes on with its weights,
+        with what the solver keeps from step to step, and with its random numbers. What shapes the
+        network must stay as it was; how it is trained may change. There is no `partial_fit` with
+        ``solver="lbfgs"``, and none with ``early_stopping=True``. Callbacks are not called.
+
+        Parameters
+        ----------
+        X : list of ndarray, or array
+            The sequences, as in `fit`.
+        y : list of array-like of shape (L_i,)
+            Their labels, as in `fit`. Not all need be among them.
+        classes : array-like of shape (n_labels,), default=None
+            All labels that `y` will have in any call. Needed in the first call; later they may be
+            left out, but not changed.
+        sample_weight : array-like of shape (n_sequences,), default=None
+            Weight of each sequence, as in `fit`.
+
+        Returns
+        -------
+        RNNSeq2Seq
+            The estimator itself.
+
+        Raises
+        ------
+        TypeError
+            As in `fit`.
+        ValueError
+            As in `fit`; if `classes` are missing, fewer than two or others than before; or if `X`,
+            `y` or a parameter does not suit the model fitted so far. The model is then as it was.
+        MemoryError
+            If training needs more memory than there is; nothing has been taken then.
+        """
+        classes = read_classes(classes, self.task_ if self.is_fitted else None, "model")
+        check_none_is_left_out(classes)
+        return fit_one_epoch(self, X, y, sample_weight, LabelSequenceTask(classes))
+
+    def predict(self, X):
+        """Predict the labels of each sequence.
+
+        Parameters
+        ----------
+        X : list of ndarray, or array
+            The sequences, as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_sequences,), object
+            For each sequence an array of labels, which may be empty. With ``beam_size=1`` they are
+            what the likeliest output of each step says; else the likeliest labels that a search
+            over so many beginnings finds.
+        """
+        said = self._say(read(self, X))
+        return self.task_.decode(said)
+
+    def predict_nbest(self, X, n=5):
+        """Predict the likeliest label sequences of each sequence.
+
+        Parameters
+        ----------
+        X : list of ndarray, or array
+            The sequences, as in `fit`.
+        n : int, default=5
+            How many, at most; the search keeps as many beginnings, or `beam_size` if that is more.
+
+        Returns
+        -------
+        list of list of (ndarray, float)
+            For each sequence pairs of labels and the logarithm of their probability, best first.
+        """
+        if isinstance(n, bool) or not isinstance(n, Integral):
+            raise TypeError(f"n must be a whole number, got {n!r}")
+        if n < 1:
+            raise ValueError(f"n must be at least 1, got {n}")
+        sequences, beam_size = read(self, X), max(n, self.beam_size)
+        found = self.task_.search(self.network_, sequences, beam_size, self.n_jobs)
+        classes = self.classes_
+        return [
+            [(classes[list(labels)], value) for labels, value in of_one[:n]] for of_one in found
+        ]
+
+    def predict_proba(self, X):
+        """Predict the probability of each label, and of the blank, at each step.
+
+        Parameters
+        ----------
+        X : list of ndarray, or array
+            The sequences, as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_sequences,), object
+            For each sequence an array of shape (T_i, n_labels + 1): probabilities in the order of
+            `classes_`, then that of the blank; with `stride` or strides of `conv` of the steps that
+            the layers read.
+        """
+        sequences = read(self, X)
+        offsets = self.network_.offsets_said(sequences)
+        return split_steps(outputs(self, sequences), np.diff(offsets))
+
+    def score(self, X, y, sample_weight=None):
+        """Return the share of sequences all of whose labels are right, in their order.
+
+        Parameters
+        ----------
+        X : list of ndarray, or array
+            The sequences, as in `fit`.
+        y : list of array-like of shape (L_i,)
+            The true labels; others than those of `fit` are wrong.
+        sample_weight : array-like of shape (n_sequences,), default=None
+            Weight of each sequence; None gives all the same weight.
+
+        Returns
+        -------
+        float
+            Between 0 and 1.
+        """
+        sequences = read(self, X)
+        return self.task_.score(self._say(sequences), y, sample_weight, sequences)
+
+    def score_samples(self, X, y):
+        """Return the logarithm of the probability of the labels of each sequence.
+
+        Parameters
+        ----------
+        X : list of ndarray, or array
+            The sequences, as in `fit`.
+        y : list of array-like of shape (L_i,)
+            Their labels, of those of `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_sequences,)
+            Float64; minus infinity where there are too few steps for the labels.
+        """
+        sequences = read(self, X)
+        target = self.task_.encode(y, sequences, None, partial=True)
+        return self.network_.label_log_likelihoods(sequences, target.values, n_jobs=self.n_jobs)
+
+    def align(self, X, y):
+        """Say at which steps each label stands, by the likeliest way to spread them.
+
+        Parameters
+        ----------
+        X : list of ndarray, or array
+            The sequences, as in `fit`.
+        y : list of array-like of shape (L_i,)
+            Their labels, of those of `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_sequences,), object
+            For each sequence an array of shape (T_i,): the place in its labels of the one that
+            stands at each step, or -1 for a blank; with `stride` or strides of `conv` of the steps
+            that the layers read.
+
+        Raises
+        ------
+        ValueError
+            If a sequence has too few steps for its labels.
+        """
+        sequences = read(self, X)
+        target = self.task_.encode(y, sequences, None, self, partial=True)
+        return self.task_.align(self.network_, sequences, target.values, self.n_jobs)
+
+    def _say(self, sequences):
+        """The numbers of the labels that are predicted."""
+        task, network = self.task_, self.network_
+        if self.beam_size == 1:
+            return task.say(network, sequences, self.n_jobs)
+        found = task.search(network, sequences, self.beam_size, self.n_jobs)
+        return LabelSequences.from_lists([of_one[0][0] for of_one in found])
