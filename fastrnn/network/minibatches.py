@@ -5,6 +5,7 @@ import numpy as np
 from fastrnn.kernels import packing
 from fastrnn.kernels.embedding import embedding_backward
 from fastrnn.kernels.losses import sum_of_weights
+from fastrnn.kernels.solvers import CHUNK_SIZE, add_penalty
 from fastrnn.network import passes, threads
 from fastrnn.network.batches import count_shards, pack_shards
 from fastrnn.network.shards import (
@@ -35,6 +36,28 @@ def cut(network, sequences, indices, weight, window):
         step_rows.append(step_rows[-1] + len(shard.rows))
         total += sum_of_weights(weight, network.places_of_targets(shard))
     return Minibatch(shards, head_rows, step_rows, total, flops / n_shards)
+
+
+def penalize(network, strength, team):
+    """Add the gradient of the L2 penalty; return its value."""
+    sums = np.empty(-(-network.grad.size // CHUNK_SIZE))
+    decayed = network.decayed.view(np.uint8)
+    team.call(add_penalty, network.theta, decayed, strength, network.grad, sums)
+    return 0.5 * strength * sum(sums.tolist())
+
+
+def add_table_gradients(network, sequences, ranges, dx, work):
+    """Add the gradients of the tables from that of what was read, ``dx``.
+
+    Of packed batches, each with the range of its rows there.
+    """
+    ranges = list(ranges)
+    for which, (k, column) in enumerate(network.columns):
+        for batch, begin, end in ranges:
+            work.call(
+                embedding_backward,
+                dx[begin:end], column, sequences.ids, which, batch.rows, network.table_gradients[k],
+            )  # fmt: skip
 
 
 class Kept:
@@ -143,13 +166,8 @@ class Lesson:
         """Add the gradients of head and tables, which are taken for all shards at once."""
         network = self.network
         network.head.add_gradients(self.pooled, self.outputs, self.kept.work, n_jobs)
-        for which, (k, column) in enumerate(network.columns):
-            for shard, begin, end in self.minibatch.step_ranges():
-                self.kept.work.call(
-                    embedding_backward,
-                    self.dx[begin:end], column, self.sequences.ids, which, shard.rows,
-                    network.table_gradients[k],
-                )  # fmt: skip
+        ranges = self.minibatch.step_ranges()
+        add_table_gradients(network, self.sequences, ranges, self.dx, self.kept.work)
 
     def run(self, n_jobs):
         """Take all shards forward and backward; return the loss."""

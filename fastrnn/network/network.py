@@ -13,13 +13,13 @@ import math
 
 import numpy as np
 
-from fastrnn.kernels.solvers import CHUNK_SIZE, add_penalty, clear
+from fastrnn.kernels.solvers import clear
 from fastrnn.kernels.workspace import Workspace
 from fastrnn.network import prediction, threads
 from fastrnn.network.cells import CELLS
 from fastrnn.network.decay import Decay
 from fastrnn.network.front import Front
-from fastrnn.network.minibatches import Kept, Lesson, cut
+from fastrnn.network.minibatches import Kept, Lesson, cut, penalize
 from fastrnn.network.pooling import Pooling
 from fastrnn.network.recurrent import UNBOUND, ZEROS
 from fastrnn.network.shards import LayerGradients, Seeds, running_totals
@@ -39,11 +39,13 @@ class Network:
     and Ghahramani 2016, arXiv 1512.05287). The L2 penalty ``0.5 * alpha * sum(weights ** 2) /
     total`` is added to the loss of a minibatch whose sequences (or steps, if the head sees every
     one) have that total weight. With `ZEROS` for ``random_state`` all parameters are 0.
+    ``vectors`` are where theta, grad and decayed of a part of another network live.
     """
 
     def __init__(
-        self, architecture, *, dropout=0.0, recurrent_dropout=0.0, alpha=0.0, random_state=None
-    ):
+        self, architecture, *, dropout=0.0, recurrent_dropout=0.0, alpha=0.0, random_state=None,
+        vectors=None,
+    ):  # fmt: skip
         self.architecture = architecture
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
@@ -63,7 +65,7 @@ class Network:
                 architecture.widths, architecture.hidden_layer_sizes, strict=True
             )
         ]
-        self._join()
+        self._join(vectors)
         if rng is not ZEROS:
             self._start(rng)
 
@@ -80,12 +82,14 @@ class Network:
             table[...] = scale * rng.standard_normal(table.shape)
         self.head.start(rng)
 
-    def _join(self):
+    def _join(self, vectors):
         """Let all parameters live in one vector."""
         architecture = self.architecture
-        n_parameters = architecture.n_parameters
-        theta = self.theta = self.make_vector(n_parameters, self.dtype)
-        self.grad = self.make_vector(n_parameters, self.dtype)
+        if vectors is None:
+            n, dtypes = architecture.n_parameters, (self.dtype, self.dtype, bool)
+            vectors = [self.make_vector(n, dtype) for dtype in dtypes]
+        self.theta, self.grad, self.decayed = vectors
+        theta = self.theta
         self._bounds = running_totals([layer.n_parameters for layer in self.layers])
         # With the decays or stages before and the pooling after them, whose gradient is added up as
         # theirs.
@@ -121,9 +125,7 @@ class Network:
             and self.head.time_may_be_cut
         )
 
-        self.decayed = self.make_vector(n_parameters, bool)
         self.mark_decayed()
-        self._decayed_bytes = self.decayed.view(np.uint8)
         self.layer_gradients = LayerGradients(self, self.grad[: self.n_layer_parameters])
         self.release_memory()
 
@@ -304,7 +306,7 @@ class Network:
             return 0.0
         minibatch.total = minibatch.total or 1.0  # of weights 0, but states are carried on
         n_shards = len(minibatch.shards)
-        seeds = self._draw_seeds(rng, n_shards)
+        seeds = self.draw_seeds(rng, n_shards)
         if self.kept is None:
             self.kept = Kept(self)
         self.kept.weights.pack(n_jobs)
@@ -315,16 +317,11 @@ class Network:
         loss = lesson.run(n_jobs)
         lesson.add_gradients(n_jobs)
         if self.alpha and own:
-            loss += self._add_penalty(self.alpha / minibatch.total * (own / minibatch.total), team)
+            strength = self.alpha / minibatch.total * (own / minibatch.total)
+            loss += penalize(self, strength, team)
         return loss
 
-    def _add_penalty(self, strength, team):
-        """Add the gradient of the L2 penalty; return its value."""
-        sums = np.empty(-(-self.grad.size // CHUNK_SIZE))
-        team.call(add_penalty, self.theta, self._decayed_bytes, strength, self.grad, sums)
-        return 0.5 * strength * sum(sums.tolist())
-
-    def _draw_seeds(self, rng, n_shards):
+    def draw_seeds(self, rng, n_shards):
         """The `Seeds` of each layer, of each shard; None where nothing is drawn."""
         if rng is None or not self.draws:
             return [None] * n_shards

@@ -74,7 +74,7 @@ def forward(
         )  # fmt: skip
         shard.tapes.append(tapes)
         if k < top:
-            x = _drop(network, shard, k, both_directions.outputs(layer, tapes, batch, work), work)
+            x = drop(network, shard, k, both_directions.outputs(layer, tapes, batch, work), work)
     return shard
 
 
@@ -104,7 +104,7 @@ def _recurrent_mask(network, shard, k, work):
     return mask
 
 
-def _drop(network, shard, k, x, work, dropped=None):
+def drop(network, shard, k, x, work, dropped=None):
     """The outputs of layer k, what is pooled of them, or gradients, with dropout."""
     if shard.seeds is None or not network.dropout:
         return x
@@ -112,6 +112,14 @@ def _drop(network, shard, k, x, work, dropped=None):
         dropped = work.take("dropped", x.shape)
     work.call(dropout, x, network.dropout, shard.seeds[k].outputs, dropped)
     return dropped
+
+
+def top_outputs(network, shard, memory):
+    """The states of all steps of the top layer, packed, with dropout."""
+    top = len(network.layers) - 1
+    work = memory.layers[top]
+    y = both_directions.outputs(network.layers[top], shard.tapes[top], shard.batch, work)
+    return drop(network, shard, top, y, work)
 
 
 def final_states(network, shard):
@@ -135,7 +143,7 @@ def read_out(network, shard, memory, weights, pooled, outputs):
     network.pooling.forward(shard.tapes[-1], shard.batch, work, states)
     if network.spreads:
         network.front.spread(states, shard.batch, shard.given, work, pooled)
-    _drop(network, shard, len(network.layers) - 1, pooled, memory.network, pooled)
+    drop(network, shard, len(network.layers) - 1, pooled, memory.network, pooled)
     network.head.forward(pooled, weights, outputs, memory.network)
 
 
@@ -148,29 +156,45 @@ def backward(
     `dx` is filled with that of what is read of each step, and `of_values`, in the rows of the
     shard, with that of the values of the sequences; None of either.
     """
-    batch, work, layers = shard.batch, memory.network, network.layers
-    top, want_dx = len(layers) - 1, dx is not None
+    batch, work = shard.batch, memory.network
+    top = len(network.layers) - 1
     dpooled = work.take("dpooled", (len(doutputs), network.pooling.width))
     network.head.backward(doutputs, weights.head_backward, dpooled, work)
-    _drop(network, shard, top, dpooled, work, dpooled)
+    drop(network, shard, top, dpooled, work, dpooled)
     if network.spreads:
         dpooled = network.front.gather(dpooled, batch, shard.given, work)
     tapes = shard.tapes[top]
     dy, dstate = network.pooling.backward(dpooled, tapes, batch, work, gradients.pooling)
-    for k in range(top, -1, -1):
+    layers_backward(
+        network, sequences, shard, dy, {top: dstate}, memory, weights, gradients, bptt_steps, dx,
+        watch=watch, of_values=of_values,
+    )  # fmt: skip
+
+
+def layers_backward(
+    network, sequences, shard, dy, dstates, memory, weights, gradients, bptt_steps, dx, *,
+    watch=None, of_values=None,
+):  # fmt: skip
+    """Likewise, given the gradient of the top layer's outputs (or None, or callable).
+
+    ``dstates`` are those of the final states by the number of their layer, used up; what is
+    returned are those of the initial states, of each layer.
+    """
+    batch, work, layers = shard.batch, memory.network, network.layers
+    want_dx, of_start = dx is not None, [None] * len(layers)
+    for k in range(len(layers) - 1, -1, -1):
         layer = layers[k]
         dh_norms = np.empty((layer.n_directions, len(batch.rows))) if watch else None
-        dy, _ = both_directions.backward(
+        dy, of_start[k] = both_directions.backward(
             layer, shard.tapes[k], batch, memory.layers[k], weights.backward.layers[k],
-            gradients.layers[k], dy=dy, dstate=dstate,
+            gradients.layers[k], dy=dy, dstate=dstates.get(k),
             want_dx=k > 0 or want_dx or bool(network.decay or network.front),
             bptt_steps=bptt_steps, dh_norms=dh_norms, n_threads=shard.n_threads,
         )  # fmt: skip
         if watch:
             watch(batch, k, dh_norms)
-        dstate = None
         if k > 0:
-            _drop(network, shard, k - 1, dy, work, dy)
+            drop(network, shard, k - 1, dy, work, dy)
     if network.front:
         dy = network.front.backward(
             shard.front, dy, work, weights.backward.front, gradients.front, want_dx
@@ -183,3 +207,4 @@ def backward(
         of_values[shard.given.rows] = dy[:, : of_values.shape[1]]
     if dx is not None:
         work.call(np.copyto, dx, dy)
+    return of_start

@@ -135,6 +135,10 @@ class LayerGradients:
         self.pooling = network.views_of("pooling", flat)
         self.front = network.front and network.front.by_stage(network.views_of("conv", flat))
 
+    def add(self, other):
+        """Add another gradient of the same parameters."""
+        self.flat += other.flat
+
 
 class InOrder:
     """Adds the gradients of shards in their order to those of the first."""
@@ -152,7 +156,7 @@ class InOrder:
             while self.next in self.waiting:
                 gradients = self.waiting.pop(self.next)
                 if gradients is not self.total:
-                    self.total.flat += gradients.flat
+                    self.total.add(gradients)
                     self.spare.append(gradients)
                 self.next += 1
 

@@ -1,0 +1,226 @@
+"""An encoder and a decoder with attention between them: outputs, loss and exact gradient.
+
+The encoder reads a sequence of any kind; the bridge makes the decoder's first states of its last
+(`fastrnn.network.handing_over`), and the decoder tells another sequence label by label, paying
+attention to the encoder's states (`fastrnn.network.attending`). In training it reads the true
+labels (teacher forcing), so all steps of all sequences go through it at once, as packed batches.
+
+A minibatch is cut into shards by its number of sequences alone, and their gradients are added in
+order: the same bits on any number of threads.
+"""
+
+import math
+
+import numpy as np
+
+from fastrnn.kernels.solvers import clear
+from fastrnn.kernels.workspace import Workspace
+from fastrnn.network import passes, telling, threads
+from fastrnn.network.affine import named
+from fastrnn.network.attending import Attending
+from fastrnn.network.handing_over import Bridge
+from fastrnn.network.minibatches import penalize
+from fastrnn.network.network import Network
+from fastrnn.network.pair_lessons import PairKept, PairLesson, PairMinibatch
+from fastrnn.network.pair_passes import PairGradients
+from fastrnn.network.recurrent import ZEROS
+from fastrnn.network.shards import running_totals
+
+__all__ = ["EncoderDecoderNetwork"]
+
+
+class EncoderDecoderNetwork:
+    """What `fastrnn.network.network.Network` is, for an architecture `EncoderDecoder`.
+
+    ``theta`` (P,) has all parameters, ``grad`` (P,) the gradient of the last `loss_and_grad`, and
+    ``decayed`` (P,) is true for weights. ``encoder`` and ``decoder`` are networks whose parameters
+    are views of ``theta``. ``dropout``, ``recurrent_dropout`` and ``alpha`` are as there; dropout
+    also of what attention sees, and of the attentional states.
+
+    ``label_smoothing`` is the share of every label's weight in the loss that is spread over all.
+    ``scheduled_sampling`` is the probability that in training the decoder reads in the place of a
+    true label one that it would have said itself (Bengio et al. 2015, arXiv 1506.03099), having
+    read true ones (Duckworth et al. 2019, arXiv 1906.04331).
+    """
+
+    def __init__(
+        self,
+        architecture,
+        *,
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        alpha=0.0,
+        label_smoothing=0.0,
+        scheduled_sampling=0.0,
+        random_state=None,
+    ):
+        self.architecture = architecture
+        self.dropout, self.recurrent_dropout, self.alpha = dropout, recurrent_dropout, alpha
+        self.label_smoothing, self.scheduled_sampling = label_smoothing, scheduled_sampling
+        self.dtype = np.dtype(architecture.dtype)
+        self.boundary = architecture.n_labels
+        rng = ZEROS if random_state is ZEROS else np.random.default_rng(random_state)
+        n = architecture.n_parameters
+        self.theta, self.grad = np.zeros(n, self.dtype), np.zeros(n, self.dtype)
+        self.decayed = np.zeros(n, bool)
+        sizes = [sum(map(math.prod, part.values())) for part in architecture.parts().values()]
+        self._bounds = running_totals(sizes)
+        self.n_between = self._bounds[3] - self._bounds[1]
+        self._join(rng)
+        self.shard_gradients = PairGradients(
+            self, [self.grad[part] for part in self.layer_ranges()]
+        )
+        self.release_memory()
+
+    def _join(self, rng):
+        """Let all parts live in the vectors."""
+        architecture, vectors = self.architecture, (self.theta, self.grad, self.decayed)
+        self.encoder, self.decoder = (
+            Network(
+                part,
+                dropout=self.dropout,
+                recurrent_dropout=self.recurrent_dropout,
+                random_state=rng,
+                vectors=[vector[self._bounds[k] : self._bounds[k + 1]] for vector in vectors],
+            )
+            for k, part in ((0, architecture.encoder), (3, architecture.decoder))
+        )
+        theta, _, decayed = (self.between_views(vector[self._bounds[1] :]) for vector in vectors)
+        self.bridge = Bridge(self.encoder, self.decoder, theta["bridge"])
+        self.attending = Attending(
+            architecture.attention, architecture.encoder.width, architecture.decoder.width,
+            theta["attention"],
+        )  # fmt: skip
+        if rng is not ZEROS:
+            self.bridge.start(rng)
+            self.attending.start(rng)
+        for views in decayed.values():
+            for name, view in views.items():
+                view[...] = not name.rpartition(".")[2].startswith("b")
+
+    def layer_ranges(self):
+        """Where in theta the parameters are whose gradient is taken shard by shard."""
+        end = self._bounds[3] + self.decoder.n_layer_parameters
+        return slice(0, self.encoder.n_layer_parameters), slice(self._bounds[1], end)
+
+    def between_views(self, flat):
+        """Named views of what lies between the networks, by part, in a vector that begins there."""
+        parts, begin, of_parts = self.architecture.parts(), 0, {}
+        for part in ("bridge", "attention"):
+            views = of_parts[part] = {}
+            for name, shape in parts[part].items():
+                end = begin + math.prod(shape)
+                views[name] = flat[begin:end].reshape(shape)
+                begin = end
+        return of_parts
+
+    def named_views(self, flat):
+        """Named views of a vector (P,) laid out as theta, by `EncoderDecoder.shapes`."""
+        views, begin = {}, 0
+        for name, shape in self.architecture.shapes().items():
+            end = begin + math.prod(shape)
+            views[name] = flat[begin:end].reshape(shape)
+            begin = end
+        return views
+
+    def views_of(self, part, flat):
+        """Those of one part, such as the bridge."""
+        return named(part, self.named_views(flat))
+
+    def make_workspace(self):
+        """Memory for something else."""
+        return Workspace(self.dtype)
+
+    def release_memory(self):
+        """Give back what `loss_and_grad` keeps from call to call; the next call takes it again."""
+        self.kept = None
+
+    def __getstate__(self):
+        """What copy and pickle take: every parameter once, no gradient, no memory."""
+        names = ("architecture", "dropout", "recurrent_dropout", "alpha", "label_smoothing")
+        return {name: getattr(self, name) for name in (*names, "scheduled_sampling", "theta")}
+
+    def __setstate__(self, state):
+        """Build it anew around the parameters, whose views do not survive a copy."""
+        theta = state.pop("theta")
+        self.__init__(**state, random_state=ZEROS)
+        self.theta[...] = theta
+
+    def flops(self, n_read, n_told):
+        """Floating-point operations of a forward pass over so many steps of both, roughly."""
+        of_networks = passes.forward_flops(self.encoder, n_read)
+        of_networks += passes.forward_flops(self.decoder, n_told)
+        return of_networks + self.attending.flops(n_read, n_told)
+
+    def loss_and_grad(
+        self,
+        sequences,
+        indices,
+        target,
+        weight,
+        *,
+        theta=None,
+        rng=None,
+        bptt_steps=None,
+        n_jobs=None,
+        total=None,
+    ):
+        """Loss of a minibatch; its gradient goes to ``grad``.
+
+        Parameters
+        ----------
+        sequences : Sequences
+            What the encoder reads, with values of the network's dtype.
+        indices : ndarray of shape (B,), int64
+            The sequences of the minibatch.
+        target : LabelSequences
+            What is to be told of all n sequences, not the minibatch alone.
+        weight : ndarray of shape (n,)
+            Weight of each sequence, which all its labels and its end have; of the network's dtype.
+        theta, rng, bptt_steps, n_jobs, total : object, optional
+            As for `Network.loss_and_grad`; ``rng`` also draws samples.
+
+        Returns
+        -------
+        float
+            ``sum(weight * loss) / sum(weight)`` over labels and ends, and the L2 penalty; 0 if all
+            weights are 0.
+        """
+        if theta is not None:
+            self.theta[...] = theta
+        team = threads.form_parameter_team(n_jobs, self.grad.size)
+        team.call(clear, self.grad)
+        minibatch = PairMinibatch(self, sequences, indices, target, weight)
+        own = minibatch.total
+        if total is not None:
+            minibatch.total = total(own)
+        if not own:
+            return 0.0
+        n_shards = len(minibatch.shards)
+        seeds = [
+            self.encoder.draw_seeds(rng, n_shards),
+            self.decoder.draw_seeds(rng, n_shards),
+            self._draw_samples(rng, n_shards),
+        ]
+        if self.kept is None:
+            self.kept = PairKept(self)
+        self.kept.weights.pack(n_jobs)
+        seeds = list(zip(*seeds, strict=True))
+        n_threads = threads.share(n_jobs, n_shards)
+        lesson = PairLesson(self, sequences, minibatch, seeds, bptt_steps, n_threads)
+        loss = lesson.run(n_jobs)
+        lesson.add_gradients(n_jobs)
+        if self.alpha:
+            strength = self.alpha / minibatch.total * (own / minibatch.total)
+            loss += penalize(self, strength, team)
+        return loss
+
+    def _draw_samples(self, rng, n_shards):
+        """For each shard the seed of what the decoder reads of its own; None if nothing is."""
+        if rng is None or not self.scheduled_sampling:
+            return [None] * n_shards
+        return rng.integers(2**63, size=n_shards).tolist()
+
+    mean_loss = telling.mean_loss
+    log_likelihoods = telling.log_likelihoods
+    attention_weights = telling.attention_weights

@@ -1,0 +1,53 @@
+"""What a decoder reads and is to say, in training: each label after the one before it.
+
+A sequence of L labels is L + 1 steps: the decoder reads the start and the labels, and is to say the
+labels and the end. Start and end are one number, K - 1, in what is read and in what is said.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastrnn.network.batches import pack
+
+__all__ = ["Taught", "teach"]
+
+
+class Taught(NamedTuple):
+    """Steps of some sequences, one after the other."""
+
+    ids: np.ndarray  # (M, 1): what is read
+    said: np.ndarray  # (M,): what is to be said
+    starts: np.ndarray  # (B,): the first step of each sequence
+    lengths: np.ndarray  # (B,)
+    values: None = None  # no numbers are read
+
+    def pack(self):
+        """The packed batch of these sequences, whose numbers are by their order here."""
+        return pack(self.starts, self.lengths, 1)
+
+    def sampled(self, outputs, share, seed):
+        """The same, but a share of the labels that are read are drawn by outputs (M, K) for them.
+
+        The end is never drawn: nothing is read after it.
+        """
+        rng = np.random.default_rng(seed)
+        logits = outputs[:, :-1] + rng.gumbel(size=(len(outputs), outputs.shape[1] - 1))
+        is_drawn = rng.random(len(outputs)) < share
+        is_drawn[self.starts] = False
+        ids = self.ids.copy()
+        ids[is_drawn, 0] = np.roll(logits.argmax(axis=1), 1)[is_drawn]
+        return Taught(ids, self.said, self.starts, self.lengths)
+
+
+def teach(target, indices, boundary):
+    """The steps of some of the target's sequences, with the number of start and end."""
+    lengths = target.lengths[indices] + 1
+    starts = np.cumsum(lengths) - lengths
+    n_steps = int(lengths.sum())
+    said = np.full(n_steps, boundary, dtype=np.int64)
+    is_label = np.ones(n_steps, dtype=bool)
+    is_label[starts + lengths - 1] = False
+    moved = np.repeat(target.offsets[:-1][indices] - starts, lengths) + np.arange(n_steps)
+    said[is_label] = target.labels[moved[is_label]]
+    return Taught(np.roll(said, 1)[:, np.newaxis], said, starts, lengths)

@@ -1,0 +1,98 @@
+"""What an encoder-decoder network makes of given targets: all are methods of its class.
+
+Pairs of sequences whose sources are of about equal length go through it together, a few at a time,
+on one of several threads if asked.
+"""
+
+import numpy as np
+
+from fastrnn.network import pair_passes, threads
+from fastrnn.network.batches import pack, sort_by_length
+from fastrnn.network.pair_lessons import take_loss
+from fastrnn.network.pair_passes import ForwardWeights, PairMemory
+from fastrnn.network.prediction import PREDICT_SIZE
+from fastrnn.network.teaching import teach
+from fastrnn.network.workspace import take_spare
+
+__all__ = ["attention_weights", "for_all_sources", "log_likelihoods", "mean_loss"]
+
+
+def mean_loss(network, sequences, target, weight, *, n_jobs=None):
+    """Mean loss as of `EncoderDecoderNetwork.loss_and_grad`, without dropout, smoothing and
+    penalty."""
+    total = float(weight.astype(np.float64) @ (target.lengths + 1))
+    losses = {}
+
+    def collect(outputs, told, batch):
+        of_rows = np.repeat(weight[batch.order], told.taught.lengths)
+        losses[int(batch.order[0])] = take_loss(network, outputs, told.taught.said, of_rows, total)
+
+    _for_all_targets(network, sequences, target, n_jobs, collect)
+    return sum(losses[key] for key in sorted(losses))
+
+
+def log_likelihoods(network, sequences, target, *, n_jobs=None):
+    """Logarithm of the probability of each target, its end among it: (n,), float64."""
+    likelihoods = np.empty(len(target))
+
+    def collect(outputs, told, batch):
+        taught = told.taught
+        outputs -= outputs.max(axis=1, keepdims=True)
+        own = outputs[np.arange(len(outputs)), taught.said].astype(np.float64)
+        own -= np.log(np.exp(outputs, out=outputs).sum(axis=1))
+        likelihoods[batch.order] = np.add.reduceat(own, taught.starts)
+
+    _for_all_targets(network, sequences, target, n_jobs, collect)
+    return likelihoods
+
+
+def attention_weights(network, sequences, target, *, n_jobs=None):
+    """For each sequence the weights (L + 1, S) of its S steps, as the encoder's layers read them.
+
+    A row is for a label, the last for the end.
+    """
+    weights = [None] * len(target)
+
+    def collect(outputs, told, batch):
+        for n, (_, S, _, T, first) in zip(batch.order, told.tape[3].table.tolist(), strict=True):
+            weights[n] = told.attention[first : first + S * T].reshape(T, S).copy()
+
+    _for_all_targets(network, sequences, target, n_jobs, collect)
+    return weights
+
+
+def _for_all_targets(network, sequences, target, n_jobs, collect):
+    """Let the network tell all targets; collect takes the head's outputs, `Told` and the batch."""
+
+    def run(encoded, batch, memory, weights):
+        taught = teach(target, batch.order, network.boundary)
+        told = pair_passes.tell(network, encoded, taught, memory, weights, n_threads=1, keep=False)
+        head, work = network.decoder.head, memory.between
+        outputs = work.take("outputs", (len(told.a), head.n_outputs))
+        head.forward(told.a, weights.head, outputs, work)
+        collect(outputs, told, batch)
+
+    for_all_sources(network, sequences, n_jobs, run)
+
+
+def for_all_sources(network, sequences, n_jobs, run):
+    """Encode all sequences; run takes what was made of some, their batch, memory and weights."""
+    lengths = sequences.lengths
+    order = sort_by_length(lengths)
+    weights, spare = ForwardWeights(network), []
+
+    def run_some(begin):
+        batch = pack(sequences.offsets[:-1], lengths, 1, order[begin : begin + PREDICT_SIZE])
+        memory = take_spare(spare, PairMemory, network)
+        encoded = pair_passes.encode(
+            network, sequences, batch, memory, weights, n_threads=1, keep=False
+        )
+        run(encoded, batch, memory, weights)
+        spare.append(memory)
+
+    def run_shard(begin):
+        threads.single_blas_thread.call(run_some, begin)
+
+    n_rows = int(lengths[order[:PREDICT_SIZE]].sum())
+    flops = network.flops(n_rows, n_rows)
+    threads.run(run_shard, range(0, len(order), PREDICT_SIZE), n_jobs, flops)
