@@ -15,7 +15,7 @@ import numpy as np
 
 from fastrnn.kernels.solvers import clear
 from fastrnn.kernels.workspace import Workspace
-from fastrnn.network import passes, telling, threads
+from fastrnn.network import beams, passes, telling, threads
 from fastrnn.network.affine import named
 from fastrnn.network.attending import Attending
 from fastrnn.network.handing_over import Bridge
@@ -224,3 +224,4 @@ class EncoderDecoderNetwork:
     mean_loss = telling.mean_loss
     log_likelihoods = telling.log_likelihoods
     attention_weights = telling.attention_weights
+    search = beams.search

@@ -14,7 +14,13 @@ from fastrnn.network.prediction import PREDICT_SIZE
 from fastrnn.network.teaching import teach
 from fastrnn.network.workspace import take_spare
 
-__all__ = ["attention_weights", "for_all_sources", "log_likelihoods", "mean_loss"]
+__all__ = [
+    "attention_weights",
+    "for_all_sources",
+    "for_all_targets",
+    "log_likelihoods",
+    "mean_loss",
+]
 
 
 def mean_loss(network, sequences, target, weight, *, n_jobs=None):
@@ -27,7 +33,7 @@ def mean_loss(network, sequences, target, weight, *, n_jobs=None):
         of_rows = np.repeat(weight[batch.order], told.taught.lengths)
         losses[int(batch.order[0])] = take_loss(network, outputs, told.taught.said, of_rows, total)
 
-    _for_all_targets(network, sequences, target, n_jobs, collect)
+    for_all_targets(network, sequences, target, n_jobs, collect)
     return sum(losses[key] for key in sorted(losses))
 
 
@@ -42,7 +48,7 @@ def log_likelihoods(network, sequences, target, *, n_jobs=None):
         own -= np.log(np.exp(outputs, out=outputs).sum(axis=1))
         likelihoods[batch.order] = np.add.reduceat(own, taught.starts)
 
-    _for_all_targets(network, sequences, target, n_jobs, collect)
+    for_all_targets(network, sequences, target, n_jobs, collect)
     return likelihoods
 
 
@@ -57,11 +63,11 @@ def attention_weights(network, sequences, target, *, n_jobs=None):
         for n, (_, S, _, T, first) in zip(batch.order, told.tape[3].table.tolist(), strict=True):
             weights[n] = told.attention[first : first + S * T].reshape(T, S).copy()
 
-    _for_all_targets(network, sequences, target, n_jobs, collect)
+    for_all_targets(network, sequences, target, n_jobs, collect)
     return weights
 
 
-def _for_all_targets(network, sequences, target, n_jobs, collect):
+def for_all_targets(network, sequences, target, n_jobs, collect):
     """Let the network tell all targets; collect takes the head's outputs, `Told` and the batch."""
 
     def run(encoded, batch, memory, weights):
