@@ -51,6 +51,7 @@ class _Rows(NamedTuple):
     log_probability: np.ndarray
     read: np.ndarray  # the symbol that is read next
     states: list  # of the decoder's layers
+    a: np.ndarray  # the attentional state before, which the decoder may be fed
 
 
 class _Ended(NamedTuple):
@@ -72,13 +73,14 @@ class _Beams:
         n = len(encoded.starts)
         everyone = np.arange(n)
         states = network.bridge.forward(encoded.final, weights.bridge, everyone, memory.between)
-        self.rows = _Rows(everyone, np.zeros(n), np.full(n, network.boundary), states)
+        a = np.zeros((n, network.attending.size), dtype=network.dtype)
+        self.rows = _Rows(everyone, np.zeros(n), np.full(n, network.boundary), states, a)
         self.history = []  # for each step the row that each row was before, and its label
         self.ended = [[] for _ in range(n)]
 
     def step(self):
         """Let all hypotheses go on by a label, or end."""
-        logs, states = self._next()
+        logs, states, a = self._next()
         rows, length = self.rows, len(self.history)
         logs[self.most[rows.source] <= length, :-1] = -np.inf
         logs += rows.log_probability[:, np.newaxis]
@@ -94,16 +96,17 @@ class _Beams:
         goes_on = ~is_end & self._may_win(rows.source[before], probability)
         before, labels, probability = before[goes_on], labels[goes_on], probability[goes_on]
         self.history.append((before, labels))
-        self.rows = _Rows(rows.source[before], probability, labels, take_states(states, before))
+        states = take_states(states, before)
+        self.rows = _Rows(rows.source[before], probability, labels, states, a[before])
 
     def _next(self):
-        """Logarithms of the probabilities of all symbols, and the states when they are said."""
+        """Logarithms of the probabilities of all symbols, states and attentional states."""
         network, work, rows = self.network, self.memory.between, self.rows
         decoder, attending, encoded = network.decoder, network.attending, self.encoded
         n_rows = len(rows.source)
         batch = pack(np.arange(n_rows), np.ones(n_rows, dtype=np.int64), 1)
         shard = passes.forward(
-            decoder, _Read(rows.read[:, np.newaxis]), batch, self.memory.decoder,
+            decoder, _Read(rows.read[:, np.newaxis], rows.a), batch, self.memory.decoder,
             self.weights.decoder_forward, n_threads=1, keep=False, states=rows.states,
         )  # fmt: skip
         states = passes.final_states(decoder, shard)
@@ -119,7 +122,7 @@ class _Beams:
         logs = outputs.astype(np.float64)
         logs -= logs.max(axis=1, keepdims=True)
         logs -= np.log(np.exp(logs).sum(axis=1, keepdims=True))
-        return logs, states
+        return logs, states, a
 
     def _choose(self, logs):
         """The best continuations of each source: rows and labels, by source, best first."""
@@ -158,4 +161,4 @@ class _Read(NamedTuple):
     """What the decoder reads at a step."""
 
     ids: np.ndarray
-    values: None = None
+    values: np.ndarray

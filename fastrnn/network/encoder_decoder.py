@@ -63,6 +63,8 @@ class EncoderDecoder:
         last is the start.
     attention : {"general", "dot", "additive"}, default="general"
         What the weight of a step of the source is from (`fastrnn.network.attending`).
+    input_feeding : bool, default=False
+        Whether the decoder also reads the attentional state of the step before, as numbers.
 
     Raises
     ------
@@ -73,6 +75,7 @@ class EncoderDecoder:
     encoder: Layers
     decoder: Architecture
     attention: str = "general"
+    input_feeding: bool = False
 
     def __post_init__(self):
         encoder, decoder = self.encoder, self.decoder
@@ -99,11 +102,15 @@ class EncoderDecoder:
                 "a decoder must read forward, every step as it is, and have a head 'log_loss' for "
                 f"every step, got {decoder}"
             )
-        tables = decoder.embeddings
-        if decoder.n_features or len(decoder.id_tables) != 1 or tables[0][0] != decoder.n_outputs:
+        if not isinstance(self.input_feeding, bool):
+            raise ValueError(f"input_feeding must be True or False, got {self.input_feeding!r}")
+        tables, n_fed = decoder.embeddings, decoder.width if self.input_feeding else 0
+        is_one = len(decoder.id_tables) == 1 and tables[0][0] == decoder.n_outputs
+        if not is_one or decoder.n_features != n_fed:
             raise ValueError(
                 f"a decoder must read one column of {decoder.n_outputs} ids, one for each of its "
-                f"outputs, got tables {tables} and {decoder.n_features} numbers"
+                f"outputs, and {n_fed} numbers, got tables {tables} and {decoder.n_features} "
+                "numbers"
             )
         if self.n_parameters > MOST_PARAMETERS:
             raise ValueError(
@@ -151,14 +158,14 @@ class EncoderDecoder:
     @classmethod
     def from_record(cls, record):
         """Read back what `to_record` said; nothing in it is trusted: all else is a ValueError."""
-        names = ["encoder", "decoder", "attention"]
+        names = ["encoder", "decoder", "attention", "input_feeding"]
         if not isinstance(record, dict) or set(record) != set(names):
             raise ValueError(f"an encoder with a decoder must have {names}, got {record!r}")
         if not isinstance(record["attention"], str):
             raise ValueError(f"attention must be a word, got {record['attention']!r}")
         encoder = Layers.from_record(record["encoder"])
         decoder = Architecture.from_record(record["decoder"])
-        return cls(encoder=encoder, decoder=decoder, attention=record["attention"])
+        return cls(**{**record, "encoder": encoder, "decoder": decoder})
 
     def difference(self, other):
         """What is different about another, such as "decoder.cell='lstm', not 'gru'", or nothing."""
@@ -166,6 +173,8 @@ class EncoderDecoder:
             told = getattr(self, part).difference(getattr(other, part))
             if told:
                 return f"{part}.{told}"
-        if self.attention != other.attention:
-            return f"attention={self.attention!r}, not {other.attention!r}"
+        for name in ("attention", "input_feeding"):
+            mine, its = getattr(self, name), getattr(other, name)
+            if mine != its:
+                return f"{name}={mine!r}, not {its!r}"
         return ""

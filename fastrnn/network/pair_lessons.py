@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from fastrnn.network import pair_passes, passes, threads
+from fastrnn.kernels.dropout import dropout
+from fastrnn.network import pair_passes, threads
 from fastrnn.network.batches import pack_shards
 from fastrnn.network.minibatches import add_table_gradients
-from fastrnn.network.pair_passes import PairGradients, PairMemory, PairWeights
+from fastrnn.network.pair_parts import PairGradients, PairMemory, PairWeights
 from fastrnn.network.shards import InOrder, running_totals
 from fastrnn.network.teaching import teach
 from fastrnn.network.workspace import take_spare
@@ -130,10 +131,10 @@ class PairLesson:
         )  # fmt: skip
         read, rows = minibatch.ranges(k)
         attended, outputs = self.attended[rows], self.outputs[rows]
-        decoder, top = network.decoder, len(network.decoder.layers) - 1
+        decoder = network.decoder
         work = memory.between
         work.call(np.copyto, attended, told.a)
-        passes.drop(decoder, told.shard, top, attended, work, attended)
+        self._drop(of_decoder, attended, work)
         decoder.head.forward(attended, weights.head, outputs, work)
         loss = work.call(
             take_loss,
@@ -142,7 +143,7 @@ class PairLesson:
         )  # fmt: skip
         da = work.take("da", attended.shape)
         decoder.head.backward(outputs, weights.decoder.head_backward, da, work)
-        passes.drop(decoder, told.shard, top, da, work, da)
+        self._drop(of_decoder, da, work)
         dx = [
             None if whole is None else whole[here]
             for whole, here in zip(self.dx, (read, rows), strict=True)
@@ -153,6 +154,11 @@ class PairLesson:
         )  # fmt: skip
         self.told[k] = taught, told.batch
         return loss
+
+    def _drop(self, seeds, rows, work):
+        """Dropout of the attentional states, or of their gradient, in place."""
+        if seeds is not None and self.network.dropout:
+            work.call(dropout, rows, self.network.dropout, seeds[-1].outputs, rows)
 
     def _sample(self, encoded, taught, seed, memory):
         """Let some steps read what the network says in the place of what is true."""

@@ -22,7 +22,7 @@ from fastrnn.network.handing_over import Bridge
 from fastrnn.network.minibatches import penalize
 from fastrnn.network.network import Network
 from fastrnn.network.pair_lessons import PairKept, PairLesson, PairMinibatch
-from fastrnn.network.pair_passes import PairGradients
+from fastrnn.network.pair_parts import PairGradients
 from fastrnn.network.recurrent import ZEROS
 from fastrnn.network.shards import running_totals
 

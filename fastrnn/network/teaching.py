@@ -20,11 +20,15 @@ class Taught(NamedTuple):
     said: np.ndarray  # (M,): what is to be said
     starts: np.ndarray  # (B,): the first step of each sequence
     lengths: np.ndarray  # (B,)
-    values: None = None  # no numbers are read
+    values: np.ndarray | None = None  # (M, H): numbers that are read, if any
 
     def pack(self):
         """The packed batch of these sequences, whose numbers are by their order here."""
         return pack(self.starts, self.lengths, 1)
+
+    def with_values(self, values):
+        """The same with numbers that are read."""
+        return Taught(self.ids, self.said, self.starts, self.lengths, values)
 
     def sampled(self, outputs, share, seed):
         """The same, but a share of the labels that are read are drawn by outputs (M, K) for them.

@@ -9,7 +9,7 @@ import numpy as np
 from fastrnn.network import pair_passes, threads
 from fastrnn.network.batches import pack, sort_by_length
 from fastrnn.network.pair_lessons import take_loss
-from fastrnn.network.pair_passes import ForwardWeights, PairMemory
+from fastrnn.network.pair_parts import ForwardWeights, PairMemory
 from fastrnn.network.prediction import PREDICT_SIZE
 from fastrnn.network.teaching import teach
 from fastrnn.network.workspace import take_spare
@@ -60,7 +60,7 @@ def attention_weights(network, sequences, target, *, n_jobs=None):
     weights = [None] * len(target)
 
     def collect(outputs, told, batch):
-        for n, (_, S, _, T, first) in zip(batch.order, told.tape[3].table.tolist(), strict=True):
+        for n, (_, S, _, T, first) in zip(batch.order, told.pairs.table.tolist(), strict=True):
             weights[n] = told.attention[first : first + S * T].reshape(T, S).copy()
 
     for_all_targets(network, sequences, target, n_jobs, collect)

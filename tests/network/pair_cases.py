@@ -27,6 +27,7 @@ def make_pair(
     tied=False,
     dtype="float64",
     front=None,
+    input_feeding=False,
     noise=0.5,
     **options,
 ):
@@ -46,7 +47,7 @@ def make_pair(
         **(front or {}),
     )
     decoder = Architecture(
-        n_features=0,
+        n_features=of_decoder[-1] if input_feeding else 0,
         embeddings=((K + 1, of_decoder[-1] if tied else E),),
         tied=tied,
         hidden_layer_sizes=of_decoder,
@@ -55,7 +56,9 @@ def make_pair(
         dtype=dtype,
         **parts[1],
     )
-    architecture = EncoderDecoder(encoder=encoder, decoder=decoder, attention=attention)
+    architecture = EncoderDecoder(
+        encoder=encoder, decoder=decoder, attention=attention, input_feeding=input_feeding
+    )
     network = EncoderDecoderNetwork(architecture, random_state=0, **options)
     network.theta += noise * np.random.default_rng(1).standard_normal(network.theta.shape)
     if "rnn-relu" in cells:

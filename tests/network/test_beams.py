@@ -37,10 +37,12 @@ def next_outputs(network, sequences, labels):
     return rows[0]
 
 
-@pytest.fixture(scope="module", name="case")
-def fixture_case():
-    network = make_pair("additive", noise=0.9)
-    network.decoder.head.params["b"][-1] += 1.5  # some end before they must
+@pytest.fixture(scope="module", name="case", params=[False, True], ids=["plain", "input feeding"])
+def fixture_case(request):
+    network = make_pair("additive", noise=0.9, input_feeding=request.param)
+    network.decoder.head.params["b"][-1] += (
+        0.8 if request.param else 1.5
+    )  # some end before they must
     return SimpleNamespace(network=network, task=make_pairs())
 
 

@@ -11,6 +11,8 @@ OPTIONS = {
     "dropout": {"dropout": 0.3, "recurrent_dropout": 0.2},
     "smoothing": {"label_smoothing": 0.2, "alpha": 0.1},
     "sampling": {"scheduled_sampling": 0.7},
+    "feeding": {"input_feeding": True},
+    "all": {"input_feeding": True, "dropout": 0.2, "recurrent_dropout": 0.3, "alpha": 0.1},
 }
 
 
@@ -20,13 +22,14 @@ class TestExact:
     @ATTENTION
     def test_every_attention_and_option(self, attention, bidirectional, options):
         network = make_pair(attention, bidirectional=bidirectional, **OPTIONS[options])
-        seed = {"seed": 3} if options in ("dropout", "sampling") else {}
+        seed = {"seed": 3} if options in ("dropout", "sampling", "all") else {}
         assert_gradient(network, make_pairs(), **seed)
 
     @pytest.mark.parametrize("cell", CELLS)
     def test_every_cell_on_both_sides(self, cell):
-        network = make_pair(cells=(cell, cell), sizes=((3,), (4,)))
-        assert_gradient(network, make_pairs())
+        for input_feeding in (False, True):
+            network = make_pair(cells=(cell, cell), sizes=((3,), (4,)), input_feeding=input_feeding)
+            assert_gradient(network, make_pairs())
 
     @pytest.mark.parametrize("sizes", [((3,), (4, 5, 2)), ((5, 2, 3), (4,))], ids=str)
     @ATTENTION
@@ -70,8 +73,10 @@ class TestExact:
         assert relative_error(other_grad, grad) < 1e-5
 
 
-def test_truncated_backpropagation_stops_gradients_in_both_networks():
-    network, task = make_pair(cells=("gru", "gru")), make_pairs()
+@pytest.mark.parametrize("input_feeding", [False, True])
+def test_truncated_backpropagation_stops_gradients_in_both_networks(input_feeding):
+    network = make_pair(cells=("gru", "gru"), input_feeding=input_feeding)
+    task = make_pairs()
     loss, whole = loss_and_grad(network, task)
     same, long = loss_and_grad(network, task, bptt_steps=100)
     cut_loss, cut = loss_and_grad(network, task, bptt_steps=1)

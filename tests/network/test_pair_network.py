@@ -20,10 +20,15 @@ ATTENTION = pytest.mark.parametrize("attention", ATTENTIONS)
 class TestAgainstPyTorch:
     """The same network built of torch.nn.LSTM: loss, gradient of some weights, attention."""
 
+    @pytest.mark.parametrize("input_feeding", [False, True])
     @ATTENTION
-    def test_loss_weights_and_likelihoods(self, attention):
+    def test_loss_weights_and_likelihoods(self, attention, input_feeding):
         torch = pytest.importorskip("torch")
-        network = make_pair(attention, cells=("lstm", "lstm"), sizes=((4,), (5,)), K=4)
+        width = 6 if attention == "dot" else 5
+        network = make_pair(
+            attention, cells=("lstm", "lstm"), sizes=((3,), (width,)), K=4,
+            input_feeding=input_feeding,
+        )  # fmt: skip
         task = make_pairs(K=4)
         theta = torch.tensor(network.theta, requires_grad=True)
         params, begin = {}, 0
@@ -56,19 +61,27 @@ class TestAgainstPyTorch:
             start = torch.tanh(ends @ params["bridge.0.W"] + params["bridge.0.b"])
             labels = [*task.target[n].tolist(), network.boundary]
             read = params["decoder.embeddings.0"][[network.boundary, *labels[:-1]]]
-            h, _ = lstm(read, "decoder", state=start.chunk(2, 1))
-            if attention == "dot":
-                scores = h @ y.T
-            elif attention == "general":
-                scores = h @ (y @ params["attention.keys.W"]).T
-            else:
-                keys = y @ params["attention.keys.W"] + params["attention.keys.b"]
-                queries = h @ params["attention.queries.W"]
-                scores = torch.tanh(keys[None] + queries[:, None]) @ params["attention.v"]
-            weights.append(scores.softmax(1))
-            joined = torch.cat([weights[-1] @ y, h], 1)
-            a = torch.tanh(joined @ params["attention.state.W"] + params["attention.state.b"])
-            logits = a @ params["decoder.head.W"] + params["decoder.head.b"]
+            state, a, logits, rows = start.chunk(2, 1), torch.zeros(width * input_feeding), [], []
+            keys = y
+            if attention != "dot":
+                keys = y @ params["attention.keys.W"]
+            for x in read:
+                h, state = lstm(torch.cat([a.double(), x])[None], "decoder", state=state)
+                h = h[0]
+                if attention == "additive":
+                    query = h @ params["attention.queries.W"] + params["attention.keys.b"]
+                    scores = torch.tanh(keys + query) @ params["attention.v"]
+                else:
+                    scores = keys @ h
+                rows.append(scores.softmax(0))
+                joined = torch.cat([rows[-1] @ y, h])
+                state_of_head = torch.tanh(
+                    joined @ params["attention.state.W"] + params["attention.state.b"]
+                )
+                a = state_of_head if input_feeding else a
+                logits.append(state_of_head @ params["decoder.head.W"] + params["decoder.head.b"])
+            weights.append(torch.stack(rows))
+            logits = torch.stack(logits)
             of_labels = torch.nn.functional.cross_entropy(
                 logits, torch.tensor(labels), reduction="sum"
             )
@@ -89,9 +102,10 @@ class TestAgainstPyTorch:
 
 
 class TestBatchMates:
+    @pytest.mark.parametrize("input_feeding", [False, True])
     @ATTENTION
-    def test_a_sequence_is_told_the_same_alone(self, attention):
-        network, task = make_pair(attention), make_pairs()
+    def test_a_sequence_is_told_the_same_alone(self, attention, input_feeding):
+        network, task = make_pair(attention, input_feeding=input_feeding), make_pairs()
         together = network.log_likelihoods(task.sequences, task.target)
         weights = network.attention_weights(task.sequences, task.target)
         for n in range(len(task.target)):
@@ -137,14 +151,16 @@ class TestBatchMates:
         np.testing.assert_allclose(sum(grads), grad, rtol=1e-8, atol=1e-12)
 
 
-@pytest.mark.parametrize("attention", ["general", "additive"])
-def test_the_same_bits_on_any_number_of_threads(attention, monkeypatch):
+@pytest.mark.parametrize("input_feeding", [False, True])
+def test_the_same_bits_on_any_number_of_threads(input_feeding, monkeypatch):
     monkeypatch.setattr("fastrnn.network.threads.WORTHWHILE_FLOPS", 0)
     rng = np.random.default_rng(4)
     task = make_pairs(rng.integers(1, 6, 150), rng.integers(0, 6, 150), dtype="float32")
     results = []
     for n_jobs in (None, 2, 3):
-        network = make_pair(attention, dropout=0.3, scheduled_sampling=0.3, dtype="float32")
+        network = make_pair(
+            dropout=0.3, scheduled_sampling=0.3, dtype="float32", input_feeding=input_feeding
+        )
         results.append(
             [
                 *loss_and_grad(network, task, seed=1, n_jobs=n_jobs),
@@ -221,6 +237,8 @@ class TestArchitecture:
             ({"attention": "local"}, "attention must be one of .*got 'local'"),
             ({"attention": "dot"}, "as many outputs as the decoder's has units, got 6 .* and 4"),
             ({"attention": 3}, "attention must be a word, got 3"),
+            ({"input_feeding": 1}, "input_feeding must be True or False, got 1"),
+            ({"input_feeding": True}, "and 4 numbers, got .* and 0 numbers"),
             ({"more": 1}, "must have .*got"),
         ],
     )
@@ -234,7 +252,7 @@ class TestArchitecture:
         [
             ({"bidirectional": True}, "must read forward"),
             ({"pooling": "last"}, "must read forward"),
-            ({"n_features": 1}, "one column of 4 ids.* and 1 numbers"),
+            ({"n_features": 1}, "one column of 4 ids.* and 0 numbers, got .* and 1 numbers"),
             ({"embeddings": ((5, 3),)}, "one column of 4 ids"),
             ({"dtype": "float32"}, "one dtype, got 'float64' and 'float32'"),
         ],
