@@ -8,6 +8,7 @@ import pytest
 
 from fastrnn import RNNClassifier, RNNRegressor
 from fastrnn.plotting import (
+    AttentionDisplay,
     ForecastDisplay,
     GradientFlowDisplay,
     LossCurveDisplay,
@@ -69,6 +70,7 @@ class Forecaster:
         lambda: GradientFlowDisplay([[0.1, 1.0]], ["layer 1"]),
         lambda: ForecastDisplay(HISTORY, FORECAST, quantiles=QUANTILES, levels=LEVELS),
         lambda: StateDisplay([[0.1, -0.5], [0.3, 0.4]]),
+        lambda: AttentionDisplay([[0.1, 0.9], [0.6, 0.4]]),
     ],
 )
 def test_all_draw_where_they_are_told(make, plt):
@@ -337,6 +339,44 @@ class TestStates:
             StateDisplay.from_estimator(model, np.zeros((1, 4, 2)))
 
 
+class Speller:
+    """Stands for a model with attention: it says a sequence backward, and looks where it reads."""
+
+    def predict(self, X):
+        return [list(reversed(x)) for x in X]
+
+    def attention_weights(self, X, y):
+        return [np.eye(len(labels) + 1, len(x))[::-1] for x, labels in zip(X, y, strict=True)]
+
+
+class TestAttention:
+    def test_of_what_is_predicted(self):
+        display = AttentionDisplay.from_estimator(Speller(), "abc")
+        np.testing.assert_array_equal(display.im_.get_array(), np.eye(4, 3)[::-1])
+        assert display.im_.get_clim() == (0, 1)
+        names = [text.get_text() for text in display.ax_.get_yticklabels()]
+        assert names == ["c", "b", "a", "(end)"]
+        assert [text.get_text() for text in display.ax_.get_xticklabels()] == ["a", "b", "c"]
+        assert display.colorbar_.ax.get_ylabel() == "Weight"
+        # The first label is above.
+        np.testing.assert_array_equal(display.ax_.get_ylim(), [3.5, -0.5])
+
+    def test_of_what_is_given(self):
+        display = AttentionDisplay.from_estimator(Speller(), [[0.5], [0.1]], ["x"], colorbar=False)
+        assert display.weights.shape == (2, 2)
+        assert display.labels == ["x", "(end)"]
+        assert display.source is None
+        assert display.colorbar_ is None
+
+    def test_bad_input(self):
+        with pytest.raises(ValueError, match=r"source has 1 entries, .* for 2 steps"):
+            AttentionDisplay(np.ones((3, 2)), source="a")
+        with pytest.raises(ValueError, match=r"labels has 1 entries, .* for 3 labels"):
+            AttentionDisplay(np.ones((3, 2)), labels="a")
+        with pytest.raises(ValueError, match=r"weights must have shape \(n, m\)"):
+            AttentionDisplay(np.ones(3))
+
+
 @pytest.mark.parametrize(
     "display",
     [
@@ -344,6 +384,7 @@ class TestStates:
         "GradientFlowDisplay([[1.0]], ['a'])",
         "ForecastDisplay([1.0], [2.0])",
         "StateDisplay([[1.0]])",
+        "AttentionDisplay([[1.0]])",
     ],
 )
 def test_without_matplotlib_there_is_advice(display):
