@@ -33,12 +33,21 @@ By the side stand the commonest class, ridge on all values, the nearest neighbou
 warping within a tenth of the length ("-": it would have taken hours), and
 [MiniRocket](https://arxiv.org/abs/2012.08791), the last two of the package aeon. Crop,
 ElectricDevices and FordB, the largest of the sets to choose on, are not measured yet.
+
+Other settings are better for single sets. Found by cross-validation on the training part, means of
+3 seeds: GunPoint 0.996 and JapaneseVowels 0.986 with `bidirectional=True`, ACSF1 0.867 with
+`augment=None, conv=[(64, 17, 4), (64, 9, 4)]`.
 """,
     "report": """\
 ## Classification: sets that chose nothing
 
-The other half of the archive. Nothing was ever fitted on these sets before the defaults were what
-they are, and they were looked at once.
+The other half of the archive, {n} sets, means of {seeds} seeds. Nothing was ever fitted on them
+before, and they were looked at once. One thing came after that look, chosen on the sets above: that
+the last epochs read the sequences as they are. These figures are of before.
+
+Where classes differ in small differences all along a sequence, as in Adiac (outlines of algae),
+ChlorineConcentration and EthanolLevel (spectra), the defaults learn little, and a linear model more:
+try `augment=None`, smaller kernels in `conv` and more epochs there.
 """,
     "numbers": """\
 ## Regression
@@ -52,10 +61,10 @@ better. Fastrnn is not what to take for these two: ridge or MiniRocket is.
 
 Series of the M3, M1 and tourism competitions, all of a set by one network: errors sMAPE and MASE,
 means over series and {seeds} seeds, lower is better; how many of the values lay between the
-quantiles 0.1 and 0.9 (80 % should), as learned and after `calibrate="cv"`. The setting was chosen
+quantiles 0.1 and 0.9 (80 % should), as learned and after `calibrate="cv"`. The defaults were chosen
 by the errors on as many steps before what was to forecast. What was to forecast had been looked at
 with 20 epochs before 10 were taken, so take the errors for a little too favourable. Theta and ETS
-are those of the package statsforecast, LightGBM is given lags.
+are those of the package statsforecast, LightGBM is given lags; ETS takes minutes for monthly series.
 """,
     "tagging": """\
 ## Tagging

@@ -94,7 +94,13 @@ def evaluate(options):
 def _load(options):
     """Load the model, and check that the options are for its task."""
     model = fastrnn.load(options.model)
-    name = next(name for name, task in TASKS.items() if task.kind == type(model).__name__)
+    kinds = {task.kind: name for name, task in TASKS.items()}
+    name = kinds.get(type(model).__name__)
+    if name is None:
+        raise UsageError(
+            f"{options.model} is an {type(model).__name__}, which the command does not ask: load it "
+            "in Python, with fastrnn.load"
+        )
     for option, takers in options.takers.items():
         value = vars(options).get(option.replace("-", "_"))
         if value is not None and value is not False and name not in takers:

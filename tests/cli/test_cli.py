@@ -193,6 +193,16 @@ def test_error_is_one_sentence(monkeypatch, capsys):
     assert capsys.readouterr().err == "fastrnn: the data are missing\n"
 
 
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_models_that_the_command_does_not_ask(command, tmp_path, capsys):
+    X = [np.eye(3)[[k, k, 2 - k]] for k in (0, 1, 1)]
+    model = fastrnn.RNNSeq2Seq(2, max_iter=1).fit(X, [["a"], ["b"], []])
+    model.save(tmp_path / "speech.fastrnn")
+    with pytest.raises(SystemExit, match=r"^2$"):
+        cli.main([command, str(tmp_path / "speech.fastrnn"), "data.csv"])
+    assert "is an RNNSeq2Seq, which the command does not ask" in capsys.readouterr().err
+
+
 def test_ctrl_c(monkeypatch):
     def interrupt():
         raise KeyboardInterrupt
