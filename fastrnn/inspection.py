@@ -131,8 +131,8 @@ def loss_gradient(network, target, weight):
     if not network.head.joins_steps and target.dtype.kind == "f":
         target = target.astype(network.dtype)
 
-    def doutputs(places, outputs, batch):
-        network.head.loss_and_grad(outputs, target, weight, places, 1.0, batch)
+    def doutputs(places, outputs, batch, room):
+        network.head.loss_and_grad(outputs, target, weight, places, 1.0, batch, room)
         return outputs
 
     return doutputs
@@ -162,7 +162,7 @@ def output_gradient(link, n_outputs, output, unit):
 def log_odds_gradient(output=None):
     """Likewise, for the log-odds ``log(p / (1 - p))`` of a class; None is the most probable one."""
 
-    def doutputs(places, outputs, batch):
+    def doutputs(places, outputs, *_):
         rows = np.arange(len(outputs))
         chosen = outputs.argmax(axis=1) if output is None else np.full(len(outputs), output)
         # With logits z this is z_k - log(sum(exp(z_j) for j != k)): other than the probability and
@@ -181,7 +181,7 @@ def log_odds_gradient(output=None):
 def rate_gradient(output, scale):
     """Likewise, for the rate of which an output is the logarithm, times a scale."""
 
-    def doutputs(places, outputs, batch):
+    def doutputs(places, outputs, *_):
         gradient = np.zeros_like(outputs)
         gradient[:, output] = scale * np.exp(np.minimum(outputs[:, output], STEEPEST_RATE))
         return gradient
@@ -192,7 +192,7 @@ def rate_gradient(output, scale):
 def value_gradient(output, scale):
     """Likewise, for an output as it is, times a scale."""
 
-    def doutputs(places, outputs, batch):
+    def doutputs(places, outputs, *_):
         gradient = np.zeros_like(outputs)
         gradient[:, output] = scale
         return gradient

@@ -27,7 +27,7 @@ ROOMS = {
     "standin": "",
     "bridge": "",
     "network": "workspace threads batches shards cell docstrings recurrent one_direction "
-    "both_directions pooling padded cells linear_head likelihoods ctc heads decay front "
+    "both_directions pooling padded cells linear_head likelihoods crf ctc heads decay front "
     "architecture "
     "passes minibatches prediction network counting affine attending handing_over encoder_decoder "
     "teaching pair_parts feeding pair_passes pair_lessons telling beams pair_network",

@@ -115,6 +115,7 @@ class CountedNetwork(Network):
                 outputs=self.pooling.needs_outputs,
             )  # fmt: skip
             prediction.outputs_of(self, shard, memory, weights[-1])
+            self.head.take_room(batch, memory.network)
 
         nbytes = self._count(pack)
         one_thread = self._count(predict) + _indices_nbytes(n_sequences, n_rows)

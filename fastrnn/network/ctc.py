@@ -33,7 +33,7 @@ class CTC(LinearHead):
     needs_every_step = True
     joins_steps = True
 
-    def loss_and_grad(self, outputs, target, weight, places, total, batch=None):
+    def loss_and_grad(self, outputs, target, weight, places, total, batch=None, room=None):
         loss, _ = self._losses(outputs, target, weight, places, total, batch)
         return loss
 

@@ -15,6 +15,7 @@ from fastrnn.kernels.losses import (
     squared_error,
 )
 from fastrnn.network import likelihoods
+from fastrnn.network.crf import CRF
 from fastrnn.network.ctc import CTC
 from fastrnn.network.linear_head import LinearHead, mean_of_columns
 
@@ -27,11 +28,23 @@ class Softmax(LinearHead):
     kind = "log_loss"
     link = "softmax"
 
-    def loss_and_grad(self, outputs, target, weight, places, total, batch=None):
+    def loss_and_grad(self, outputs, target, weight, places, total, batch=None, room=None):
         return softmax_log_loss(outputs, target, weight, places, total, outputs)
 
     def constant_loss(self, target, weight):
         return _entropy(np.bincount(target, weight) / weight.sum(dtype=np.float64))
+
+    def step_log_likelihoods(self, outputs, target, places, batch, room):
+        """Of the class of each row, in float64, finite for the least likely one, too.
+
+        Where a target is negative it may be any class.
+        """
+        target = target[places]
+        outputs -= outputs.max(axis=1, keepdims=True)
+        own = outputs[np.arange(len(places)), target].astype(np.float64)
+        likelihoods = own - np.log(np.exp(outputs, out=outputs).sum(axis=1))
+        likelihoods[target < 0] = 0.0
+        return likelihoods
 
 
 class Sigmoid(LinearHead):
@@ -40,7 +53,7 @@ class Sigmoid(LinearHead):
     kind = "binary_log_loss"
     link = "sigmoid"
 
-    def loss_and_grad(self, outputs, target, weight, places, total, batch=None):
+    def loss_and_grad(self, outputs, target, weight, places, total, batch=None, room=None):
         return binary_log_loss(outputs, target, weight, places, total, outputs)
 
     def constant_loss(self, target, weight):
@@ -53,7 +66,7 @@ class SquaredError(LinearHead):
 
     kind = "squared_error"
 
-    def loss_and_grad(self, outputs, target, weight, places, total, batch=None):
+    def loss_and_grad(self, outputs, target, weight, places, total, batch=None, room=None):
         return squared_error(outputs, target, weight, places, total, outputs)
 
     def constant_loss(self, target, weight):
@@ -79,7 +92,7 @@ class Quantiles(LinearHead):
         self.options = {"levels": tuple(float(level) for level in levels)}
         self._levels = np.array(levels, dtype=np.float64)
 
-    def loss_and_grad(self, outputs, target, weight, places, total, batch=None):
+    def loss_and_grad(self, outputs, target, weight, places, total, batch=None, room=None):
         return quantile_loss(outputs, target, weight, places, total, outputs, self._levels)
 
     def constant_loss(self, target, weight):
@@ -121,6 +134,7 @@ HEADS = {
         likelihoods.StudentT,
         likelihoods.Poisson,
         likelihoods.NegativeBinomial,
+        CRF,
         CTC,
     )
 }

@@ -28,7 +28,7 @@ class StudentT(_Likelihood):
     n_parameters = 3
     point_link = "identity"
 
-    def loss_and_grad(self, outputs, target, weight, places, total, batch=None):
+    def loss_and_grad(self, outputs, target, weight, places, total, batch=None, room=None):
         return student_t_loss(outputs, target, weight, places, total, outputs)
 
 
@@ -39,7 +39,7 @@ class Poisson(_Likelihood):
     link = "rate"
     n_parameters = 1
 
-    def loss_and_grad(self, outputs, target, weight, places, total, batch=None):
+    def loss_and_grad(self, outputs, target, weight, places, total, batch=None, room=None):
         return poisson_loss(outputs, target, weight, places, total, outputs)
 
     def constant_loss(self, target, weight):
@@ -56,7 +56,7 @@ class NegativeBinomial(_Likelihood):
     n_parameters = 2
     point_link = "softplus"
 
-    def loss_and_grad(self, outputs, target, weight, places, total, batch=None):
+    def loss_and_grad(self, outputs, target, weight, places, total, batch=None, room=None):
         return negative_binomial_loss(outputs, target, weight, places, total, outputs)
 
 

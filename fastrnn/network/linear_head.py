@@ -1,8 +1,9 @@
 """What a head is, and one that is a linear map: `fastrnn.network.heads` has all there are.
 
 A head whose loss joins the steps of a sequence says so in `time_may_be_cut` and `needs_every_step`,
-and finds them in ``batch``; what it has of parameters beside the map it names in `shapes`, starts
-in `start`, and adds the gradient of in `add_gradients`, once for a minibatch.
+and finds them in ``batch``. What it has of parameters beside the map it names in `shapes`, and
+starts in `start`. Their gradient it adds in `add_gradients`, once for a minibatch, or, where that
+follows from the loss of each shard, leaves it in the room that it takes: then they are `joined`.
 """
 
 from abc import ABC, abstractmethod
@@ -51,6 +52,8 @@ class Head(ABC):
     """Whether it can only read the states of all steps."""
     joins_steps = False
     """Whether it reads every step, and yet has one target and one weight for each sequence."""
+    joined: tuple[str, ...] = ()
+    """The last of its parameters, of which `loss_and_grad` gives the gradient."""
     n_parameters = 1
     """Outputs for each number, of which the first tells the point that is expected."""
     link: str | None = None
@@ -82,6 +85,11 @@ class Head(ABC):
         n = self.n_parameters
         return {name: np.ascontiguousarray(array[..., ::n]) for name, array in self.params.items()}
 
+    @property
+    def n_joined(self):
+        """How many numbers the joined parameters have."""
+        return sum(self.params[name].size for name in self.joined)
+
     @abstractmethod
     def start(self, rng):
         """Draw the first parameters."""
@@ -110,14 +118,22 @@ class Head(ABC):
     def add_gradients(self, rows, doutputs, work, n_jobs):
         """Add the gradient of the parameters over all rows of a minibatch to ``grads``."""
 
+    def take_room(self, batch, work, gradient=None):
+        """Take what memory it needs for a shard; None if it needs none.
+
+        ``gradient`` is where `loss_and_grad` leaves that of the joined parameters, one after the
+        other; without it that is not wanted.
+        """
+        return None
+
     @abstractmethod
-    def loss_and_grad(self, outputs, target, weight, places, total, batch=None):
+    def loss_and_grad(self, outputs, target, weight, places, total, batch=None, room=None):
         """Loss of some rows, the ``places`` of target (n,) or (n, K) and weight (n,).
 
         Where a head joins the steps of sequences, these are the places of the sequences.
         ``outputs`` (rows, K) become the gradient with respect to them; ``total`` is what the sum of
-        weight times loss is divided by; ``batch`` says where the rows of each sequence stand, for
-        heads whose time may not be cut.
+        weight times loss is divided by; ``batch`` says where the rows of each sequence stand, and
+        ``room`` is from `take_room`, for heads whose time may not be cut.
         """
 
     def constant_loss(self, target, weight):
@@ -125,14 +141,19 @@ class Head(ABC):
         return None
 
     @abstractmethod
-    def decode(self, outputs, batch=None):
+    def decode(self, outputs, batch=None, room=None):
         """Turn outputs (rows, K) into what the network predicts, in place."""
+
+    def best(self, outputs, batch, room):
+        """The number of the best output of each row (rows,); the outputs are used up."""
+        self.decode(outputs, batch, room)
+        return outputs.argmax(axis=1)
 
 
 class LinearHead(Head):
     """A linear map ``rows W + b``: "W" (F, K), but not if tied, and "b" (K,)."""
 
-    link = "identity"
+    link: str | None = "identity"
 
     def shapes(self, width):
         shapes = {} if self.tied else {"W": (width, self.n_outputs)}
@@ -167,7 +188,7 @@ class LinearHead(Head):
     def backward(self, doutputs, weights, drows, work):
         work.call(dense_backward, doutputs, weights, HEAD_ROWS, drows)
 
-    def decode(self, outputs, batch=None):
+    def decode(self, outputs, batch=None, room=None):
         LINKS[self.link](outputs)
 
     def add_gradients(self, rows, doutputs, work, n_jobs):

@@ -78,7 +78,7 @@ class Lesson:
 
     __slots__ = (
         *("network", "sequences", "target", "weight", "states", "bptt_steps", "minibatch"),
-        *("seeds", "n_threads", "kept", "pooled", "outputs", "dx", "in_order"),
+        *("seeds", "n_threads", "kept", "pooled", "outputs", "joined", "dx", "in_order"),
     )
 
     def __init__(
@@ -92,7 +92,10 @@ class Lesson:
         n_rows = minibatch.head_rows[-1]
         self.pooled = kept.work.take("pooled", (n_rows, network.pooling.width))
         self.outputs = kept.work.take("outputs", (n_rows, network.head.n_outputs))
-        self.dx = self.in_order = None
+        self.joined = self.dx = self.in_order = None
+        if network.head.joined:  # of each shard, to be added in order
+            shape = (len(minibatch.shards), network.head.n_joined)
+            self.joined = kept.work.zeros("joined", shape)
         if network.columns:
             n_steps = minibatch.step_rows[-1]
             self.dx = kept.work.zeros("dx", (n_steps, network.input_width))
@@ -141,7 +144,9 @@ class Lesson:
         passes.read_out(network, shard, memory, weights.head_forward, self.pooled[rows], outputs)
         places = network.places_of_targets(batch)
         said = passes.batch_said(network, shard)
-        loss = self._take_loss(outputs, places, 0 if every_step else n_on, said)
+        gradient = None if self.joined is None else self.joined[k]
+        room = network.head.take_room(said, memory.network, gradient)
+        loss = self._take_loss(outputs, places, 0 if every_step else n_on, said, room)
         dx = None
         if self.dx is not None:
             begin = self.minibatch.step_rows[k] + window.first
@@ -151,7 +156,7 @@ class Lesson:
         )
         return loss, states
 
-    def _take_loss(self, outputs, places, n_unseen, batch):
+    def _take_loss(self, outputs, places, n_unseen, batch, room):
         """The loss of outputs, which become its gradient; of sequences that go on there is none."""
         if n_unseen:
             outputs[:n_unseen] = 0
@@ -159,13 +164,15 @@ class Lesson:
         total = self.minibatch.total
         return self.kept.work.call(
             self.network.head.loss_and_grad,
-            outputs, self.target, self.weight, places, total, batch,
+            outputs, self.target, self.weight, places, total, batch, room,
         )  # fmt: skip
 
     def add_gradients(self, n_jobs):
         """Add the gradients of head and tables, which are taken for all shards at once."""
         network = self.network
         network.head.add_gradients(self.pooled, self.outputs, self.kept.work, n_jobs)
+        if self.joined is not None:
+            self.kept.work.call(_add_in_order, self.joined, network.grad)
         ranges = self.minibatch.step_ranges()
         add_table_gradients(network, self.sequences, ranges, self.dx, self.kept.work)
 
@@ -174,3 +181,9 @@ class Lesson:
         minibatch = self.minibatch
         items = range(len(minibatch.shards))
         return sum(threads.run(self.run_shard, items, n_jobs, minibatch.shard_flops))
+
+
+def _add_in_order(joined, grad):
+    """Add the gradients of the joined parameters, which are the last."""
+    for of_shard in joined:
+        grad[-len(of_shard) :] += of_shard

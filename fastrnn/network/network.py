@@ -341,6 +341,7 @@ class Network:
         return bool(self.dropout or self.recurrent_dropout or self.layers[0].zoneout)
 
     predict = prediction.predict
+    best_outputs = prediction.best_outputs
     mean_loss = prediction.mean_loss
     log_likelihoods = prediction.log_likelihoods
     label_log_likelihoods = prediction.label_log_likelihoods

@@ -31,6 +31,7 @@ from fastrnn.network.workspace import take_spare
 
 __all__ = [
     "attention_weights",
+    "best_outputs",
     "best_paths",
     "final_states",
     "hidden_states",
@@ -55,16 +56,26 @@ READ_ROWS = 2**12
 
 def predict(network, sequences, *, n_jobs=None):
     """Predict for each sequence (n, K), or if the head reads every one for each step (N, K)."""
-    every_step = network.pooling.every_step
-    n_rows = int(network.offsets_said(sequences)[-1]) if every_step else len(sequences)
+    n_rows = _count_rows(network, sequences)
     predictions = np.empty((n_rows, network.head.n_outputs), dtype=network.dtype)
 
-    def collect(outputs, places, batch):
-        network.head.decode(outputs, batch)
+    def collect(outputs, places, batch, room):
+        network.head.decode(outputs, batch, room)
         packing.put_rows(outputs, places, predictions, 0)
 
     _for_all_outputs(network, sequences, n_jobs, collect)
     return predictions
+
+
+def best_outputs(network, sequences, *, n_jobs=None):
+    """The number of the output that is best for each sequence (n,), or for each step (N,)."""
+    best = np.empty(_count_rows(network, sequences), dtype=np.int64)
+
+    def collect(outputs, places, batch, room):
+        best[places] = network.head.best(outputs, batch, room)
+
+    _for_all_outputs(network, sequences, n_jobs, collect)
+    return best
 
 
 def mean_loss(network, sequences, target, weight, *, n_jobs=None):
@@ -75,9 +86,9 @@ def mean_loss(network, sequences, target, weight, *, n_jobs=None):
     total = sum_of_weights(weight, np.arange(len(weight)))
     losses = {}
 
-    def collect(outputs, places, batch):
+    def collect(outputs, places, batch, room):
         places = network.places_of_targets(batch)
-        loss = network.head.loss_and_grad(outputs, target, weight, places, total, batch)
+        loss = network.head.loss_and_grad(outputs, target, weight, places, total, batch, room)
         losses[int(batch.order[0]), int(batch.rows[0])] = loss
 
     _for_all_outputs(network, sequences, n_jobs, collect)
@@ -85,17 +96,17 @@ def mean_loss(network, sequences, target, weight, *, n_jobs=None):
 
 
 def log_likelihoods(network, sequences, target, *, n_jobs=None):
-    """Logarithm of the probability of each target, for heads whose outputs are log-odds of classes.
+    """Logarithm of the probability of each target, float64, for heads whose targets are classes.
 
-    Targets are numbers of classes, (n,), or (N,) if the head reads every step. The logarithms are
-    float64, and finite for the least likely class, too.
+    Targets are numbers of classes, (n,), or (N,) if the head reads every step; where one is
+    negative it may be any. A head that joins steps says what the sequence has at one of its steps.
     """
     likelihoods = np.empty(len(target))
 
-    def collect(outputs, places, batch):
-        outputs -= outputs.max(axis=1, keepdims=True)
-        own = outputs[np.arange(len(places)), target[places]].astype(np.float64)
-        likelihoods[places] = own - np.log(np.exp(outputs, out=outputs).sum(axis=1))
+    def collect(outputs, places, batch, room):
+        likelihoods[places] = network.head.step_log_likelihoods(
+            outputs, target, places, batch, room
+        )
 
     _for_all_outputs(network, sequences, n_jobs, collect)
     return likelihoods
@@ -105,7 +116,7 @@ def label_log_likelihoods(network, sequences, target, *, n_jobs=None):
     """Logarithm of the probability of the labels of each sequence, (n,), for a head "ctc"."""
     likelihoods = np.empty(len(sequences))
 
-    def collect(outputs, places, batch):
+    def collect(outputs, places, batch, room):
         likelihoods[batch.order] = network.head.log_likelihoods(outputs, target, batch)
 
     _for_all_outputs(network, sequences, n_jobs, collect)
@@ -119,7 +130,7 @@ def best_paths(network, sequences, target, *, n_jobs=None):
     """
     paths = np.empty(int(network.offsets_said(sequences)[-1]), dtype=np.int64)
 
-    def collect(outputs, places, batch):
+    def collect(outputs, places, batch, room):
         paths[places] = network.head.best_path(outputs, target, batch)
 
     _for_all_outputs(network, sequences, n_jobs, collect)
@@ -205,11 +216,11 @@ def attention_weights(network, sequences, *, n_jobs=None):
 def input_gradients(network, sequences, doutputs, *, watch=None, n_jobs=None):
     """Gradient with respect to the numbers of the sequences, (N, D); that of the parameters stays.
 
-    ``doutputs(places, outputs, batch)`` is given the head's outputs (B, K) for some sequences (or
-    steps, if the head sees every one), which it may change, and returns the gradient with respect
-    to them, C-contiguous. ``watch(batch, k, dh_norms)`` is given the norms of the gradient of the
-    states of layer k after every step that it reads, (directions, N), packed, in each direction's
-    order of time.
+    ``doutputs(places, outputs, batch, room)`` is given the head's outputs (B, K) for some sequences
+    (or steps, if the head sees every one), which it may change, and returns the gradient with
+    respect to them, C-contiguous; the last two are for the head. ``watch(batch, k, dh_norms)`` is
+    given the norms of the gradient of the states of layer k after every step that it reads,
+    (directions, N), packed, in each direction's order of time.
     Threads call both side by side.
     """
     gradient, lengths = np.empty_like(sequences.values), sequences.lengths
@@ -225,7 +236,8 @@ def input_gradients(network, sequences, doutputs, *, watch=None, n_jobs=None):
         )
         outputs = outputs_of(network, shard, memory, weights.head_forward)
         said = passes.batch_said(network, shard)
-        of_outputs = doutputs(network.places_of_targets(batch), outputs, said)
+        room = network.head.take_room(said, memory.network)
+        of_outputs = doutputs(network.places_of_targets(batch), outputs, said, room)
         of_parameters = LayerGradients(network)  # asked for by the kernels
         of_parameters.flat.fill(0)
         dx = memory.network.take("dx", (len(batch.rows), network.input_width))
@@ -254,18 +266,26 @@ def outputs_of(network, shard, memory, weights):
     return outputs
 
 
+def _count_rows(network, sequences):
+    """How many rows the head reads: sequences, or all of their steps."""
+    every_step = network.pooling.every_step
+    return int(network.offsets_said(sequences)[-1]) if every_step else len(sequences)
+
+
 def _for_all_outputs(network, sequences, n_jobs, collect):
-    """Run all sequences forward; collect takes outputs, their places, and the batch."""
+    """Run all sequences forward; collect takes outputs, places, the batch and the head's room."""
     weights, pooling = _pack_head(network), network.pooling
     offsets = network.offsets_said(sequences)
 
     def collect_outputs(shard, memory):
-        outputs, batch = outputs_of(network, shard, memory, weights), shard.given
+        outputs = outputs_of(network, shard, memory, weights)
         if network.steps_said > 1:
             batch = shard.batch
-            collect(outputs, rows_from(offsets, batch), batch)
+            places = rows_from(offsets, batch)
         else:
-            collect(outputs, pooling.places(batch), batch)
+            batch = shard.given
+            places = pooling.places(batch)
+        collect(outputs, places, batch, network.head.take_room(batch, memory.network))
 
     _for_all(
         network, sequences, n_jobs, collect_outputs,
