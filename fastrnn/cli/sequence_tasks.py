@@ -246,7 +246,7 @@ class Tag(SequenceTask):
 
     def cells(self, model, proba, options):
         """Turn probabilities into cells of answers."""
-        return proba if options.proba else model.task_.decode(proba)[:, np.newaxis]
+        return proba if options.proba else _column(model.task_.decode(proba.argmax(axis=1)))
 
     def figures(self, model, options):
         """Judge a model by examples: figures over steps."""
@@ -264,16 +264,22 @@ class Tag(SequenceTask):
         if examples.time is not None:
             columns.append(examples.time)
         answers = [None] * len(rows)
-        for which, proba in zip(
-            examples.of_id.values(), model.predict_proba(examples.X), strict=True
-        ):
-            for row, cells in zip(which, self.cells(model, proba, options), strict=True):
+        if options.proba:
+            said = model.predict_proba(examples.X)
+        else:
+            said = map(_column, model.predict(examples.X))
+        for which, of_sequence in zip(examples.of_id.values(), said, strict=True):
+            for row, cells in zip(which, of_sequence, strict=True):
                 answers[row] = cells
         header = [*columns, *self.answer_columns(model, options)]
         return header, (
             [*(rows.columns[name][row] for name in columns), *cells]
             for row, cells in enumerate(answers)
         )
+
+
+def _column(labels):
+    return labels[:, np.newaxis]
 
 
 def _found(examples, names):

@@ -18,6 +18,11 @@ def outputs(estimator, sequences):
     return estimator.network_.predict(sequences, n_jobs=estimator.n_jobs)
 
 
+def best_outputs(estimator, sequences):
+    """The number of the best output for each sequence that was read, or for each step."""
+    return estimator.network_.best_outputs(sequences, n_jobs=estimator.n_jobs)
+
+
 def names_of_states(estimator, input_features):
     """A name for each final state; the features must be those of `fit`, if they are given."""
     estimator.check_fitted()

@@ -35,7 +35,7 @@ _OF_SEQUENCES = {
 _ADDED_TO = {
     "classifier": {**_OF_SEQUENCES, "augment": None},
     "regressor": {**_OF_SEQUENCES, "augment": None, "loss": "squared_error", "quantile": 0.5},
-    "tagger": _OF_SEQUENCES,
+    "tagger": {**_OF_SEQUENCES, "output": "softmax", "constraints": None},
     "forecaster": {
         **{"freq": None, "likelihood": None, "calibrate": None},
         **{"origin_step": None, "scale_feature": False},

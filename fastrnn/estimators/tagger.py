@@ -13,23 +13,32 @@ from fastrnn.estimators.labels import (
     read_classes,
     refuse_balanced,
 )
-from fastrnn.estimators.predicting import outputs, read
+from fastrnn.estimators.predicting import best_outputs, outputs, read
 from fastrnn.estimators.task_parameters import (
     ClassParameters,
     LongSequenceParameters,
     SequenceParameters,
     StepDefaults,
+    TaggerParameters,
 )
 from fastrnn.inputs.steps import split_steps
 from fastrnn.training.budget import EVERY_STEP
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class RNNTagger(ClassParameters, SequenceParameters, LongSequenceParameters, StepDefaults, RNNBase):
+class RNNTagger(
+    TaggerParameters,
+    ClassParameters,
+    SequenceParameters,
+    LongSequenceParameters,
+    StepDefaults,
+    RNNBase,
+):
     r"""Label every step of sequences with a recurrent network.
 
     A network of recurrent layers reads each sequence; a softmax layer on its states gives at every
-    step the probability of each class. It is trained to minimize the log-loss plus an L2 penalty.
+    step the probability of each class, or with ``output="crf"`` a conditional random field that of
+    all labels of the sequence together. It is trained to minimize the log-loss plus an L2 penalty.
     By default the network reads in both directions: where the label of a step may not depend on
     what comes after it, as in a stream, set ``bidirectional=False``. Sequences may have unequal
     lengths; nothing is padded.
@@ -38,7 +47,8 @@ class RNNTagger(ClassParameters, SequenceParameters, LongSequenceParameters, Ste
     Steps can be left out of loss and score in two ways: by a label that is missing (None, NaN,
     pandas' NA and NaT, nulls of polars and Arrow, what is masked, or -1 among whole numbers), or by
     a weight of 0. `sample_weight` is one number for each sequence, or a list with an array for
-    each, one number for each step.
+    each, one number for each step. With ``output="crf"`` a step that is left out may have any
+    label, and all others of a sequence must have the same weight.
 
     Attributes
     ----------
@@ -58,9 +68,27 @@ class RNNTagger(ClassParameters, SequenceParameters, LongSequenceParameters, Ste
     .. math:: -\frac{\sum_t w_t \log p_{y_t}(x_t)}{\sum_t w_t}
         + \frac{\alpha}{2 \sum_t w_t} \|W\|^2 .
 
+    With ``output="crf"``, scores :math:`z_t` of the classes of each step, transitions A, and scores
+    a and e of the first and last class, the labels of a sequence of T steps have the probability
+
+    .. math:: p(y) = \frac{1}{Z} \exp \Big( a_{y_1} + \sum_t z_{t, y_t}
+        + \sum_{t > 1} A_{y_{t-1}, y_t} + e_{y_T} \Big) ,
+
+    where Z makes the sum over all labels 1, and the loss is
+    :math:`-\sum_n w_n \log p(y_n) / \sum_t w_t`, so that it is one for each labelled step, too;
+    of labels that are not known, p is the sum over all that they may be. `predict` finds the most
+    probable labels of the sequence (Viterbi), and `predict_proba` is the probability of each label
+    at each step, over all labels of the others. There are no `class_weight`, and `bptt_steps` saves
+    no memory.
+
     Among scikit-learn's tools it is no classifier, since `y` is no column of labels: ``cv=5`` makes
     plain folds. `cross_val_predict` works with ``method="predict"`` only, since scikit-learn
     encodes a classifier's labels itself for the other methods.
+
+    References
+    ----------
+    Lafferty, J., McCallum, A. & Pereira, F. (2001). Conditional random fields: Probabilistic models
+    for segmenting and labeling sequence data. ICML.
 
     Examples
     --------
@@ -120,7 +148,7 @@ class RNNTagger(ClassParameters, SequenceParameters, LongSequenceParameters, Ste
         refuse_balanced(self.class_weight)
         classes = read_classes(classes, self.task_ if self.is_fitted else None, "tagger")
         check_none_is_left_out(classes)
-        return fit_one_epoch(self, X, y, sample_weight, StepClassTask(classes))
+        return fit_one_epoch(self, X, y, sample_weight, StepClassTask.of(classes, self))
 
     def predict(self, X):
         """Predict the label of each step.
@@ -133,10 +161,11 @@ class RNNTagger(ClassParameters, SequenceParameters, LongSequenceParameters, Ste
         Returns
         -------
         ndarray of shape (n_sequences,), object
-            For each sequence an array of shape (T_i,): the most probable label of each step.
+            For each sequence an array of shape (T_i,): the most probable label of each step; with
+            ``output="crf"`` the most probable labels of the sequence as a whole.
         """
         sequences = read(self, X)
-        labels = self.task_.decode(outputs(self, sequences))
+        labels = self.task_.decode(best_outputs(self, sequences))
         return split_steps(labels, sequences.lengths)
 
     def predict_proba(self, X):
@@ -193,7 +222,42 @@ class RNNTagger(ClassParameters, SequenceParameters, LongSequenceParameters, Ste
             Accuracy between 0 and 1.
         """
         sequences = read(self, X)
-        return self.task_.score_answers(outputs(self, sequences), y, sequences, sample_weight)
+        return self.task_.score_answers(best_outputs(self, sequences), y, sequences, sample_weight)
+
+    def score_samples(self, X, y):
+        """Return the log-likelihood of each sequence's labels: how probable they are as a whole.
+
+        Sequences whose labels the model finds least likely are worth a look: they may be wrong.
+
+        Parameters
+        ----------
+        X : list of ndarray, or array
+            The sequences, as in `fit`.
+        y : list of array-like of shape (T_i,)
+            The labels; steps without one, or with -1 among whole numbers, may have any.
+
+        Returns
+        -------
+        ndarray of shape (n_sequences,), float64
+            Natural logarithms: without ``output="crf"`` the sum over the steps. Minus infinity for
+            labels that the model does not know, or that `constraints` forbid; 0 without any.
+        """
+        sequences = read(self, X)
+        return self.task_.log_likelihoods(self.network_, y, sequences, self.n_jobs)
+
+    @property
+    def transitions_(self):
+        """How well each class follows each, with ``output="crf"``: (n_classes, n_classes).
+
+        Row i, column j is the score of class j after class i, minus infinity where `constraints`
+        forbid it.
+        """
+        self.check_fitted()
+        if self.task_.output != "crf":
+            raise AttributeError(
+                f"transitions_ is of output='crf', but the model has {self.task_.output!r}"
+            )
+        return self.network_.head.scores()[0].copy()
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

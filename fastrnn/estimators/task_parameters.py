@@ -261,6 +261,37 @@ class Seq2SeqParameters(SequenceDefaults):
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
+class TaggerParameters:
+    """What `RNNTagger` takes besides."""
+
+    output: str = parameter(
+        words("softmax", "crf"),
+        "softmax",
+        """
+        What stands on the states.
+
+        - "softmax": at each step the probabilities of the classes, by themselves.
+        - "crf": a conditional random field (Lafferty et al. 2001), which learns besides how well
+          each class follows each, begins and ends a sequence, and gives whole sequences of labels a
+          probability: for tags that depend on their neighbours, such as those of spans.
+        """,
+    )
+    constraints: str | None = parameter(
+        either(words("bio", "bilou"), None),
+        None,
+        """
+        Which labels may follow which with ``output="crf"``, in training and predictions.
+
+        - "bio": labels are "O", or a type after "B-" at the beginning of a span and after "I-"
+          inside of one: "I-PER" follows "B-PER" or "I-PER".
+        - "bilou": besides, "L-" is for the last step of a span, and "U-" for one of a single step.
+        - None: every label may follow every label.
+        """,
+        used_by=("output", ("crf",)),
+    )
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
 class RegressorParameters:
     """What `RNNRegressor` takes besides, or otherwise: amounts are to stay as they are."""
 

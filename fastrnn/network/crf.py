@@ -136,7 +136,7 @@ class CRF(LinearHead):
         """The most probable classes of each sequence."""
         transitions, starts, ends = self.scores()
         way = np.empty_like(starts)
-        origin = np.empty(outputs.shape, dtype=np.int32)
+        origin = room.after.reshape(-1).view(np.int32)[: outputs.size].reshape(outputs.shape)
         best = np.empty(len(outputs), dtype=np.int64)
         best_path(outputs, batch.alive, transitions, starts, ends, way, origin, best)
         return best

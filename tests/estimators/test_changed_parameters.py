@@ -39,6 +39,8 @@ OTHER = {
     "padding": "nan",
     "time_feature": 0,
     "class_weight": {"b": 7.0},
+    "output": "crf",
+    "constraints": "bio",
     "strategy": "recursive",
     "horizon": 3,
     "scaling": "standard",
