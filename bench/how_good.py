@@ -46,8 +46,8 @@ before, and they were looked at once. One thing came after that look, chosen on 
 the last epochs read the sequences as they are. These figures are of before.
 
 Where classes differ in small differences all along a sequence, as in Adiac (outlines of algae),
-ChlorineConcentration and EthanolLevel (spectra), the defaults learn little, and a linear model more:
-try `augment=None`, smaller kernels in `conv` and more epochs there.
+ChlorineConcentration and EthanolLevel (spectra), the defaults learn little, and a linear model
+more: try `augment=None`, smaller kernels in `conv` and more epochs there.
 """,
     "numbers": """\
 ## Regression
@@ -64,7 +64,7 @@ means over series and {seeds} seeds, lower is better; how many of the values lay
 quantiles 0.1 and 0.9 (80 % should), as learned and after `calibrate="cv"`. The defaults were chosen
 by the errors on as many steps before what was to forecast. What was to forecast had been looked at
 with 20 epochs before 10 were taken, so take the errors for a little too favourable. Theta and ETS
-are those of the package statsforecast, LightGBM is given lags; ETS takes minutes for monthly series.
+are those of the package statsforecast, LightGBM is given lags; of months ETS takes minutes.
 """,
     "tagging": """\
 ## Tagging

@@ -250,6 +250,12 @@ _OF_CLASSES = {
 }
 
 
+_OF_TAGS = {
+    **_OF_CLASSES,
+    "score_samples": lambda model, X, y: model.score_samples(X, y),
+}
+
+
 def _follow_sequences(model, X):
     """What a stream says of the sequences, and what the model says of their prefixes."""
     ask = model.predict if isinstance(model, RNNRegressor) else model.predict_proba
@@ -432,7 +438,7 @@ CASES = {
         params={"loss": "poisson"}, scores=_score_by_loss,
     ),
     "tagger": _sequences(
-        RNNTagger, tag_steps, _OF_CLASSES, _probabilities,
+        RNNTagger, tag_steps, _OF_TAGS, _probabilities,
         first={"classes": ["near", "above", "below"]},
     ),
     "spelling": _sequences(

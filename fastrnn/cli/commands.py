@@ -98,8 +98,8 @@ def _load(options):
     name = kinds.get(type(model).__name__)
     if name is None:
         raise UsageError(
-            f"{options.model} is an {type(model).__name__}, which the command does not ask: load it "
-            "in Python, with fastrnn.load"
+            f"{options.model} is an {type(model).__name__}, which the command does not ask: load "
+            "it in Python, with fastrnn.load"
         )
     for option, takers in options.takers.items():
         value = vars(options).get(option.replace("-", "_"))

@@ -259,6 +259,76 @@ def test_what_is_left_out_is_read_all_the_same():
     assert model.score(X, y) > 0.95
 
 
+# The likelihood of labels.
+
+
+def test_score_samples_add_up_labelled_steps():
+    X, y = tag_steps(40)
+    marked, weight = left_out_somewhere(y, None)
+    model = small(dtype="float64").fit(X, y)
+    log_p = model.predict_log_proba(X)
+    expected = [
+        (p[np.arange(len(part)), np.searchsorted(model.classes_, part)] * w).sum()
+        for p, part, w in zip(log_p, y, weight, strict=True)
+    ]
+    values = model.score_samples(X, marked)
+    assert values.shape == (40,) and values.dtype == np.float64
+    assert values[0] == 0  # none of its steps has a label
+    np.testing.assert_allclose(values, expected, rtol=1e-12)
+    alone = [model.score_samples(X[i : i + 1], marked[i : i + 1])[0] for i in range(5)]
+    np.testing.assert_allclose(alone, values[:5], rtol=1e-12)
+    # Weights of classes are for the loss.
+    weighted = small(dtype="float64", class_weight={"near": 3.0}, max_iter=1).fit(X, y)
+    whole = sum(p.max(axis=1).sum() for p in weighted.predict_log_proba(X))
+    best = weighted.score_samples(X, weighted.predict(X)).sum()
+    assert best == pytest.approx(whole, rel=1e-12)
+
+
+def test_score_samples_of_minus_one_and_of_padding():
+    X = np.random.default_rng(0).normal(size=(6, 5, 2))
+    X[:3, 3:] = np.nan
+    y = (X[:, :, 0] > 0).astype(int)
+    short = [*X[:3, :3], *X[3:]]
+    labels = [*y[:3, :3], *y[3:]]
+    model = small(padding="nan").fit(short, labels)
+    y[:3, 3:] = 1  # of padding
+    np.testing.assert_array_equal(model.score_samples(X, y), model.score_samples(short, labels))
+    y[:, 0] = -1
+    without = [[None, *part[1:]] for part in y.tolist()]
+    np.testing.assert_array_equal(model.score_samples(X, y), model.score_samples(X, without))
+
+
+def test_score_samples_are_finite_where_probabilities_vanish(fitted):
+    model = pickle.loads(pickle.dumps(fitted[0]))
+    model.network_.head.params["b"][:] = [0.0, 0.0, 500.0]
+    (value,) = model.score_samples([np.zeros((2, 3))], [["above", "below"]])
+    assert value == pytest.approx(-1000, rel=0.05)
+    assert np.isinf(model.predict_log_proba([np.zeros((2, 3))])[0]).any()
+
+
+def test_labels_that_are_not_known_have_no_likelihood(fitted):
+    model, X, y = fitted
+    new = [part.astype(object) for part in y]
+    new[2][1] = "far"
+    values, expected = model.score_samples(X, new), model.score_samples(X, y)
+    expected[2] = -np.inf
+    np.testing.assert_array_equal(values, expected)
+
+
+def test_score_samples_refuse(fitted):
+    model, X, y = fitted
+    with pytest.raises(ValueError, match="y has whole numbers, but the classes of the model are"):
+        model.score_samples(X, [[0] * len(x) for x in X])
+    with pytest.raises(ValueError, match="sequence 0: y has 1 labels, X has"):
+        model.score_samples(X, [["near"], *y[1:]])
+    with pytest.raises(ValueError, match="X has 40 sequences, y has 39 entries"):
+        model.score_samples(X, y[1:])
+    with pytest.raises(ValueError, match="the target y is None"):
+        model.score_samples(X, None)
+    with pytest.raises(ValueError, match="sequence 0"):
+        model.score_samples([X[0] * np.nan, *X[1:]], y)
+
+
 # Early stopping and validation.
 
 
