@@ -30,7 +30,7 @@ ROOMS = {
     "both_directions pooling padded cells linear_head likelihoods crf ctc heads decay front "
     "architecture "
     "passes minibatches prediction network counting affine attending handing_over encoder_decoder "
-    "teaching pair_parts feeding pair_passes pair_lessons telling beams pair_network",
+    "teaching pair_parts feeding pair_passes pair_lessons telling beams pair_network pair_counting",
     "layers": "",
     "datasets": "form cells stamps sources rows csv_files parquet_files json_files "
     "conll_files ucr_files ts_files tsf_files arff_files formats reading recordings generated",

@@ -58,6 +58,11 @@ class PackedBatch:
         """Packed rows before step t."""
         return int(self.alive[:t].sum())
 
+    def rows_apart(self):
+        """Where its rows are if its sequences stand one after the other, in packed order."""
+        starts = np.cumsum(self.lengths) - self.lengths
+        return pack(starts, self.lengths, 1, np.arange(len(self.lengths))).rows
+
     def coarser(self, stride):
         """The batch in which so many steps are one; its rows are no source's but steps."""
         lengths = -(-self.lengths // stride)

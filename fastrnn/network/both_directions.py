@@ -65,13 +65,20 @@ def outputs(layer, tapes, batch, work):
     return y
 
 
-def final_state(layer, tapes, batch):
-    """The state after each sequence's own last step: (h,) or (h, c), (directions, B, H) each."""
+def final_state(layer, tapes, batch, call=None):
+    """The state after each sequence's own last step: (h,) or (h, c), (directions, B, H) each.
+
+    Kernels are called by ``call(kernel, *arguments)``, if it is given.
+    """
     shape = (layer.n_directions, len(batch.order), layer.hidden_size)
     state = tuple(np.empty(shape, dtype=layer.dtype) for _ in range(layer.n_states))
     for tape in tapes:
         for array, rows in zip(state, (tape.h, tape.c), strict=False):
-            packing.last_forward(rows, batch.last, 0, array[tape.direction])
+            arguments = rows, batch.last, 0, array[tape.direction]
+            if call is None:
+                packing.last_forward(*arguments)
+            else:
+                call(packing.last_forward, *arguments)
     return state
 
 

@@ -25,19 +25,22 @@ from fastrnn.network.shards import (
 )
 from fastrnn.network.workspace import CountingWorkspace, of_one_number
 
-__all__ = ["CountedNetwork"]
+__all__ = ["CountedNetwork", "DryBatch", "Nothing", "dry_batch", "indices_nbytes"]
 
 
 class CountedNetwork(Network):
     """A network that is not there: `count_lesson` and `count_prediction` say what it would take."""
 
-    def __init__(self, architecture, *, dropout=0.0, recurrent_dropout=0.0):
-        self._workspaces = []
+    def __init__(
+        self, architecture, *, dropout=0.0, recurrent_dropout=0.0, vectors=None, workspaces=None
+    ):
+        self._workspaces = [] if workspaces is None else workspaces
         super().__init__(
             architecture,
             dropout=dropout,
             recurrent_dropout=recurrent_dropout,
             random_state=ZEROS,
+            vectors=vectors,
         )
 
     def make_vector(self, size, dtype):
@@ -68,7 +71,7 @@ class CountedNetwork(Network):
         are kept at a time.
         """
         n_sequences, n_rows = shape
-        batch = _dry_batch(n_sequences, window)
+        batch = dry_batch(n_sequences, window)
         n_read = -(-n_rows // self.steps_said) if self.pooling.every_step else n_sequences
         minibatch = Minibatch(
             [batch] * n_shards,
@@ -90,18 +93,18 @@ class CountedNetwork(Network):
 
         nbytes = self._count(keep)
         lesson = Lesson(
-            self, _Nothing, None, None, None, None, minibatch, [seeds] * n_shards, n_threads=1
+            self, Nothing, None, None, None, None, minibatch, [seeds] * n_shards, n_threads=1
         )
         nbytes += n_threads * (self._count(learn) + self._coarse_nbytes(batch))
         lesson.add_gradients(n_threads)
         nbytes += lesson.kept.work.nbytes
-        return nbytes + n_shards * _indices_nbytes(n_sequences, n_rows)
+        return nbytes + n_shards * indices_nbytes(n_sequences, n_rows)
 
     def count_prediction(self, n_sequences, n_rows, n_threads):
         """Bytes that it takes to predict for a shard of such a size, beside the result."""
         most = prediction.most_rows(self)
         window = n_rows if most is None else min(n_rows, max(n_sequences, most))
-        batch = _dry_batch(n_sequences, window)
+        batch = dry_batch(n_sequences, window)
         weights = []
 
         def pack():
@@ -111,14 +114,14 @@ class CountedNetwork(Network):
         def predict():
             memory = Memory(self)
             shard = passes.forward(
-                self, _Nothing, batch, memory, weights[0], n_threads=1, keep=False,
+                self, Nothing, batch, memory, weights[0], n_threads=1, keep=False,
                 outputs=self.pooling.needs_outputs,
             )  # fmt: skip
             prediction.outputs_of(self, shard, memory, weights[-1])
             self.head.take_room(batch, memory.network)
 
         nbytes = self._count(pack)
-        one_thread = self._count(predict) + _indices_nbytes(n_sequences, n_rows)
+        one_thread = self._count(predict) + indices_nbytes(n_sequences, n_rows)
         return nbytes + n_threads * (one_thread + self._coarse_nbytes(batch))
 
     def _coarse_nbytes(self, batch):
@@ -126,30 +129,38 @@ class CountedNetwork(Network):
         nbytes = 0
         for stage in self.architecture.stages:
             batch = batch.coarser(stage.stride)
-            nbytes += _indices_nbytes(len(batch.order), len(batch.rows))
+            nbytes += indices_nbytes(len(batch.order), len(batch.rows))
         return nbytes
 
 
-class _Nothing:
+class Nothing:
     """Sequences of which nothing is read."""
 
     values = ids = None
 
 
-def _dry_batch(n_sequences, n_rows):
-    """A batch of so many sequences and rows, which are nowhere."""
+def dry_batch(n_sequences, n_rows):
+    """A batch of so many sequences, all of the mean length, whose rows are nowhere."""
     alive = of_one_number(math.ceil(n_rows / n_sequences), np.int64)
     alive[...] = n_sequences
     of_sequences, of_rows = (of_one_number(n, np.int64) for n in (n_sequences, n_rows))
-    return _DryBatch(of_sequences, of_sequences, alive, of_rows, of_rows, of_sequences, alive)
+    lengths = of_one_number(n_sequences, np.int64)
+    lengths[...] = len(alive)
+    return DryBatch(of_sequences, lengths, alive, of_rows, of_rows, of_sequences, alive)
 
 
-class _DryBatch(PackedBatch):
+class DryBatch(PackedBatch):
+    """A batch that is nowhere, and of no size in memory."""
+
+    def rows_apart(self):
+        """As many rows as it has."""
+        return self.rows
+
     def coarser(self, stride):
-        return _dry_batch(len(self.order), len(self.order) * -(-len(self.alive) // stride))
+        return dry_batch(len(self.order), len(self.order) * -(-len(self.alive) // stride))
 
 
-def _indices_nbytes(n_sequences, n_rows):
+def indices_nbytes(n_sequences, n_rows):
     """Bytes of the indices of a packed batch, its order among them."""
     n_steps = math.ceil(n_rows / n_sequences)
     return 8 * (count_indices(n_steps, n_rows, n_sequences) + n_sequences)

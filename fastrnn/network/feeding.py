@@ -8,6 +8,7 @@ import numpy as np
 
 from fastrnn.kernels import packing
 from fastrnn.network import both_directions, passes
+from fastrnn.network.affine import add
 from fastrnn.network.attending import Pairs
 from fastrnn.network.pair_parts import Tape, Told
 from fastrnn.network.shards import take_states
@@ -30,22 +31,23 @@ def tell(
         here, n = window.batch, len(window.batch.order)
         room = memory.of_step(t if keep else 0, network)
         if t > 0:
-            packing.put_rows(np.ascontiguousarray(a[:n]), here.rows, fed, 0)
+            work.call(packing.put_rows, a[:n], here.rows, fed, 0)
         shard = passes.forward(
             decoder, taught, here, room.decoder, weights.decoder_forward,
             n_threads=n_threads, keep=keep, seeds=window.seeds, states=states,
         )  # fmt: skip
-        states = take_states(passes.final_states(decoder, shard), slice(window.n_on))
+        final = passes.final_states(decoder, shard, work.call)
+        states = take_states(final, slice(window.n_on))
         top = both_directions.outputs(
             decoder.layers[-1], shard.tapes[-1], here, room.decoder.layers[-1]
         )
         joined = attending.room(n, room.between)
-        joined[:, attending.width :] = top
+        work.call(np.copyto, joined[:, attending.width :], top)
         each = np.arange(n), np.ones(n, dtype=np.int64)
         of_step = Pairs.of(starts[:n], lengths[:n], *each)
         y, keys = encoded.y, encoded.keys
         a, own = attending.forward(joined, y, keys, of_step, weights.attention, room.between)
-        packing.put_rows(a, here.rows, told, 0)
+        work.call(packing.put_rows, a, here.rows, told, 0)
         if keep:
             steps.append((window, Tape(shard, (joined, y, keys, of_step, a, own))))
             continue
@@ -65,8 +67,8 @@ def backward(network, told, da, dy, dkeys, memory, weights, gradients, bptt_step
         if bptt_steps and (t + 1) % bptt_steps == 0:
             dstates, dfed = {}, dfed[:0]
         da_t = room.between.take("da_t", (n, size))
-        packing.take_rows(da, 0, here.rows, da_t)
-        da_t[: len(dfed)] += dfed
+        room.between.call(packing.take_rows, da, 0, here.rows, da_t)
+        room.between.call(add, dfed, da_t[: len(dfed)])
         djoined = attending.backward(
             da_t, tape.attention, weights.attention_backward, dy, dkeys, gradients.attention,
             room.between,

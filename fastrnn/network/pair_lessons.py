@@ -1,5 +1,7 @@
 """A minibatch through an encoder-decoder network: shards, losses, gradients added."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from fastrnn.kernels.dropout import dropout
@@ -11,10 +13,15 @@ from fastrnn.network.shards import InOrder, running_totals
 from fastrnn.network.teaching import teach
 from fastrnn.network.workspace import take_spare
 
-__all__ = ["PairKept", "PairLesson", "PairMinibatch", "take_loss"]
+__all__ = ["PairKept", "PairLesson", "PairMinibatch", "count_shards", "take_loss"]
 
 SHARD_SIZE = 32
 """Sequences in a shard, at least."""
+
+
+def count_shards(n_sequences):
+    """How many shards a minibatch has whose gradients are added: by its size and nothing else."""
+    return max(1, n_sequences // SHARD_SIZE)
 
 
 def take_loss(network, outputs, said, weight, total, smoothing=0.0):
@@ -36,29 +43,41 @@ def take_loss(network, outputs, said, weight, total, smoothing=0.0):
     return loss
 
 
+@dataclass(slots=True)
 class PairMinibatch:
-    """A minibatch in shards, with what is said in each and how much that weighs.
+    """A minibatch in shards, with what is taught in each and how much that weighs.
 
-    ``ranges`` are, for each shard, the rows that it has of the steps that the encoder and the
-    decoder read, among those of all.
+    `total` is the sum of all `weights`, and `flops` the arithmetic of a shard's forward pass, in
+    the mean. Of the steps that the encoder and the decoder read, shard k has those from number k of
+    `read_rows` and `told_rows` to the next.
     """
 
-    def __init__(self, network, sequences, indices, target, weight):
-        n_shards = max(1, len(indices) // SHARD_SIZE)
-        starts, lengths = sequences.offsets, sequences.lengths
-        self.shards = pack_shards(starts, lengths, 1, n_shards, indices)
-        self.taught = [teach(target, shard.order, network.boundary) for shard in self.shards]
-        self.weights = [
-            np.repeat(weight[shard.order], taught.lengths)
-            for shard, taught in zip(self.shards, self.taught, strict=True)
+    shards: list
+    taught: list
+    weights: list
+    total: float
+    read_rows: list
+    told_rows: list
+    flops: float
+
+    @classmethod
+    def cut(cls, network, sequences, indices, target, weight):
+        """Cut sequences with their targets into shards."""
+        n_shards = count_shards(len(indices))
+        shards = pack_shards(sequences.offsets, sequences.lengths, 1, n_shards, indices)
+        taught = [teach(target, shard.order, network.boundary) for shard in shards]
+        weights = [
+            np.repeat(weight[shard.order], one.lengths)
+            for shard, one in zip(shards, taught, strict=True)
         ]
-        self.total = float(sum(one.sum(dtype=np.float64) for one in self.weights))
-        self.read_rows = running_totals([len(shard.rows) for shard in self.shards])
-        self.told_rows = running_totals([len(taught.said) for taught in self.taught])
-        self.flops = network.flops(self.read_rows[-1], self.told_rows[-1]) / n_shards
+        total = float(sum(one.sum(dtype=np.float64) for one in weights))
+        read_rows = running_totals([len(shard.rows) for shard in shards])
+        told_rows = running_totals([len(one.said) for one in taught])
+        flops = network.flops(read_rows[-1], told_rows[-1]) / n_shards
+        return cls(shards, taught, weights, total, read_rows, told_rows, flops)
 
     def ranges(self, k):
-        """The rows of shard k among those of all that are read, and among all that are told."""
+        """The steps of shard k among all that are read, and among all that are told."""
         return slice(*self.read_rows[k : k + 2]), slice(*self.told_rows[k : k + 2])
 
 

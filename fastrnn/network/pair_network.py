@@ -61,8 +61,9 @@ class EncoderDecoderNetwork:
         self.boundary = architecture.n_labels
         rng = ZEROS if random_state is ZEROS else np.random.default_rng(random_state)
         n = architecture.n_parameters
-        self.theta, self.grad = np.zeros(n, self.dtype), np.zeros(n, self.dtype)
-        self.decayed = np.zeros(n, bool)
+        self.theta, self.grad, self.decayed = (
+            self.make_vector(n, dtype) for dtype in (self.dtype, self.dtype, bool)
+        )
         sizes = [sum(map(math.prod, part.values())) for part in architecture.parts().values()]
         self._bounds = running_totals(sizes)
         self.n_between = self._bounds[3] - self._bounds[1]
@@ -76,12 +77,8 @@ class EncoderDecoderNetwork:
         """Let all parts live in the vectors."""
         architecture, vectors = self.architecture, (self.theta, self.grad, self.decayed)
         self.encoder, self.decoder = (
-            Network(
-                part,
-                dropout=self.dropout,
-                recurrent_dropout=self.recurrent_dropout,
-                random_state=rng,
-                vectors=[vector[self._bounds[k] : self._bounds[k + 1]] for vector in vectors],
+            self.make_part(
+                part, [vector[self._bounds[k] : self._bounds[k + 1]] for vector in vectors], rng
             )
             for k, part in ((0, architecture.encoder), (3, architecture.decoder))
         )
@@ -94,7 +91,11 @@ class EncoderDecoderNetwork:
         if rng is not ZEROS:
             self.bridge.start(rng)
             self.attending.start(rng)
-        for views in decayed.values():
+        self.mark_decayed(decayed)
+
+    def mark_decayed(self, between):
+        """Say which parameters between the networks are weights, in views by part and name."""
+        for views in between.values():
             for name, view in views.items():
                 view[...] = not name.rpartition(".")[2].startswith("b")
 
@@ -126,6 +127,18 @@ class EncoderDecoderNetwork:
     def views_of(self, part, flat):
         """Those of one part, such as the bridge."""
         return named(part, self.named_views(flat))
+
+    def make_part(self, architecture, vectors, rng):
+        """Make the encoder or the decoder, whose parameters live in these vectors."""
+        dropout, recurrent_dropout = self.dropout, self.recurrent_dropout
+        return Network(
+            architecture, dropout=dropout, recurrent_dropout=recurrent_dropout, random_state=rng,
+            vectors=vectors,
+        )  # fmt: skip
+
+    def make_vector(self, size, dtype):
+        """Memory for something of each parameter, zeros."""
+        return np.zeros(size, dtype=dtype)
 
     def make_workspace(self):
         """Memory for something else."""
@@ -190,7 +203,7 @@ class EncoderDecoderNetwork:
             self.theta[...] = theta
         team = threads.form_parameter_team(n_jobs, self.grad.size)
         team.call(clear, self.grad)
-        minibatch = PairMinibatch(self, sequences, indices, target, weight)
+        minibatch = PairMinibatch.cut(self, sequences, indices, target, weight)
         own = minibatch.total
         if total is not None:
             minibatch.total = total(own)

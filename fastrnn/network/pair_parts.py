@@ -74,7 +74,7 @@ class PairWeights:
 
 
 class ForwardWeights:
-    """Likewise, for forward passes alone, filled at once."""
+    """Likewise, for forward passes alone."""
 
     def __init__(self, network):
         work = network.make_workspace()
@@ -91,7 +91,11 @@ class ForwardWeights:
             room, more = plan()
             setattr(self, name, room)
             calls += more
-        fill_packed(calls)
+        self._calls = calls
+
+    def pack(self):
+        """Fill all factors."""
+        fill_packed(self._calls)
 
 
 class PairGradients:

@@ -9,7 +9,6 @@ import numpy as np
 from fastrnn.kernels import packing
 from fastrnn.network import both_directions, feeding, passes
 from fastrnn.network.attending import Pairs
-from fastrnn.network.batches import pack
 from fastrnn.network.pair_parts import Encoded, Tape, Told
 
 __all__ = ["backward", "encode", "tell"]
@@ -24,12 +23,12 @@ def encode(network, sequences, batch, memory, weights, *, n_threads, keep, seeds
     )  # fmt: skip
     lengths = shard.batch.lengths
     starts = np.cumsum(lengths) - lengths
-    rows = pack(starts, lengths, 1, np.arange(len(lengths))).rows
+    rows = shard.batch.rows_apart()
     packed = passes.top_outputs(encoder, shard, memory.encoder)
     y = work.take("source", packed.shape)
     work.call(packing.put_rows, packed, rows, y, 0)
     keys = network.attending.kind.keys(y, weights.attention, work)
-    final = passes.final_states(encoder, shard)
+    final = passes.final_states(encoder, shard, work.call)
     return Encoded(shard, rows, y, keys, starts, lengths, final)
 
 

@@ -122,10 +122,10 @@ def top_outputs(network, shard, memory):
     return drop(network, shard, top, y, work)
 
 
-def final_states(network, shard):
-    """The state of each layer where each sequence ends, in packed order."""
+def final_states(network, shard, call=None):
+    """The state of each layer where each sequence ends, in packed order; `call` calls kernels."""
     return [
-        both_directions.final_state(layer, tapes, shard.batch)
+        both_directions.final_state(layer, tapes, shard.batch, call)
         for layer, tapes in zip(network.layers, shard.tapes, strict=True)
     ]
 

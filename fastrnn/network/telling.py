@@ -86,6 +86,7 @@ def for_all_sources(network, sequences, n_jobs, run):
     lengths = sequences.lengths
     order = sort_by_length(lengths)
     weights, spare = ForwardWeights(network), []
+    weights.pack()
 
     def run_some(begin):
         batch = pack(sequences.offsets[:-1], lengths, 1, order[begin : begin + PREDICT_SIZE])

@@ -1,0 +1,143 @@
+"""How much memory an encoder-decoder network takes, found out by a dry run, as of `counting`."""
+
+import math
+
+import numpy as np
+
+from fastrnn.network import pair_passes
+from fastrnn.network.counting import (
+    CountedNetwork,
+    Nothing,
+    dry_batch,
+    indices_nbytes,
+)
+from fastrnn.network.pair_lessons import PairKept, PairLesson, PairMinibatch
+from fastrnn.network.pair_network import EncoderDecoderNetwork
+from fastrnn.network.pair_parts import ForwardWeights, PairGradients, PairMemory
+from fastrnn.network.recurrent import ZEROS
+from fastrnn.network.shards import Seeds, running_totals
+from fastrnn.network.teaching import Taught
+from fastrnn.network.workspace import CountingWorkspace, of_one_number
+
+__all__ = ["CountedEncoderDecoder"]
+
+
+class CountedEncoderDecoder(EncoderDecoderNetwork):
+    """A network that is not there: it says what it would take."""
+
+    def __init__(self, architecture, *, dropout=0.0, recurrent_dropout=0.0):
+        self._workspaces = []
+        super().__init__(
+            architecture,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            random_state=ZEROS,
+        )
+
+    def make_vector(self, size, dtype):
+        return of_one_number(size, dtype)
+
+    def make_workspace(self):
+        self._workspaces.append(CountingWorkspace(self.dtype))
+        return self._workspaces[-1]
+
+    def make_part(self, architecture, vectors, rng):
+        dropout, recurrent_dropout = self.dropout, self.recurrent_dropout
+        return CountedNetwork(
+            architecture, dropout=dropout, recurrent_dropout=recurrent_dropout, vectors=vectors,
+            workspaces=self._workspaces,
+        )  # fmt: skip
+
+    def mark_decayed(self, between):
+        """There is no room for that."""
+
+    @property
+    def nbytes(self):
+        """What the network itself has: parameters, gradient, and which are decayed."""
+        return self.theta.nbytes + self.grad.nbytes + self.decayed.nbytes
+
+    def _count(self, work):
+        """Bytes of all that the workspaces have handed out while `work` was done."""
+        self._workspaces.clear()
+        work()
+        return sum(workspace.nbytes for workspace in self._workspaces)
+
+    def count_lesson(self, shape, n_shards, n_threads):
+        """Bytes that a minibatch takes, beside the network itself.
+
+        ``shape`` are the sequences of its largest shard, and the steps that are read and told.
+        """
+        n_sequences, n_read, n_told = shape
+        batch, taught = dry_batch(n_sequences, n_read), _dry_taught(n_sequences, n_told)
+        minibatch = PairMinibatch(
+            [batch] * n_shards,
+            [taught] * n_shards,
+            [of_one_number(n_told, self.dtype)] * n_shards,
+            1.0,
+            running_totals([n_read] * n_shards),
+            running_totals([n_told] * n_shards),
+            math.inf,
+        )
+        seeds = [
+            [Seeds(0, 0, 0)] * len(part.layers) if part.draws else None
+            for part in (self.encoder, self.decoder)
+        ]
+
+        def keep():
+            self.kept = PairKept(self)
+
+        def learn():
+            memory, gradients = PairMemory(self), self.shard_gradients
+            if n_shards > 1:  # each thread has one, besides where the sum is
+                gradients = PairGradients(self)
+            lesson.learn(0, memory, gradients)
+
+        nbytes = self._count(keep)
+        lesson = PairLesson(self, Nothing, minibatch, [(*seeds, None)] * n_shards, None, 1)
+        lesson.told = [(taught, batch)] * n_shards
+        nbytes += n_threads * self._count(learn)
+        lesson.add_gradients(n_threads)
+        nbytes += lesson.kept.work.nbytes
+        both = indices_nbytes(n_sequences, n_read) + indices_nbytes(n_sequences, n_told)
+        return nbytes + n_shards * both
+
+    def count_prediction(self, n_sequences, n_read, beam_size, n_threads):
+        """Bytes that it takes to search for what is to be said of so many sequences."""
+        batch, taught = (
+            dry_batch(n_sequences, n_read),
+            _dry_taught(n_sequences, n_sequences * beam_size),
+        )
+        kept = []
+
+        def pack():
+            kept.append(ForwardWeights(self))
+
+        def predict():
+            memory, (weights,) = PairMemory(self), kept
+            encoded = pair_passes.encode(
+                self, Nothing, batch, memory, weights, n_threads=1, keep=False
+            )
+            told = pair_passes.tell(self, encoded, taught, memory, weights, n_threads=1, keep=False)
+            head, work = self.decoder.head, memory.between
+            outputs = work.take("outputs", (len(told.a), head.n_outputs))
+            head.forward(told.a, weights.head, outputs, work)
+            # Logarithms of probabilities, and what chooses among them.
+            work.take("logs", (4 * outputs.size,), np.dtype("float64"))
+
+        nbytes = self._count(pack)
+        return nbytes + n_threads * (self._count(predict) + indices_nbytes(n_sequences, n_read))
+
+
+class _DryTaught(Taught):
+    def pack(self):
+        return dry_batch(len(self.lengths), len(self.said))
+
+    def with_values(self, values):
+        return _DryTaught(self.ids, self.said, self.starts, self.lengths, values)
+
+
+def _dry_taught(n_sequences, n_rows):
+    """Steps that are taught, likewise."""
+    lengths = dry_batch(n_sequences, n_rows).lengths
+    said = of_one_number(n_rows, np.int64)
+    return _DryTaught(said[:, np.newaxis], said, np.cumsum(lengths) - lengths, lengths)
