@@ -15,6 +15,8 @@ import numpy as np
 from fastrnn.network import passes
 from fastrnn.network.batches import count_shards
 from fastrnn.network.counting import CountedNetwork
+from fastrnn.network.pair_counting import CountedEncoderDecoder
+from fastrnn.network.pair_lessons import count_shards as count_pair_shards
 from fastrnn.network.prediction import PREDICT_SIZE
 from fastrnn.network.threads import count_threads
 from fastrnn.training.solvers import count_vectors
@@ -43,6 +45,8 @@ def estimate_memory(
     bptt_steps=None,
     momentum=0.9,
     n_jobs=None,
+    told=None,
+    beam_size=1,
 ):
     """Return the bytes that a network takes at its peak, in training or in prediction.
 
@@ -52,7 +56,7 @@ def estimate_memory(
     ----------
     lengths : array-like of int of shape (n,)
         Steps of each sequence.
-    architecture : Architecture
+    architecture : Architecture or EncoderDecoder
         Of the network.
     training : bool, default=True
         Whether the network is trained; else it predicts.
@@ -74,6 +78,10 @@ def estimate_memory(
         Momentum of "sgd", which keeps nothing without.
     n_jobs : int or None, default=None
         Threads. Each keeps a shard.
+    told : array-like of int of shape (n,) or None, default=None
+        Of an encoder with a decoder: labels that are told of each sequence, as training needs them.
+    beam_size : int, default=1
+        Likewise: hypotheses of a search, as prediction needs them.
 
     Returns
     -------
@@ -95,6 +103,9 @@ def estimate_memory(
     n_sequences = len(lengths)
     if not n_sequences:
         return 0
+    if architecture.source is not architecture:
+        options = dropout, recurrent_dropout, solver, batch_size, momentum, n_jobs
+        return _of_pairs(lengths, architecture, training, told, beam_size, *options)
     network = CountedNetwork(architecture, dropout=dropout, recurrent_dropout=recurrent_dropout)
     flops = passes.forward_flops(network, 1)
     n_read = int(lengths.sum()) if architecture.every_step else n_sequences
@@ -120,6 +131,33 @@ def estimate_memory(
     of_sequences = 2 * dtype.itemsize * n_read + 4 * 8 * n_sequences
     learning = network.count_lesson((members, rows), window, n_shards, n_threads)
     return network.nbytes + kept + learning + of_sequences
+
+
+def _of_pairs(
+    lengths, architecture, training, told, beam_size,
+    dropout, recurrent_dropout, solver, batch_size, momentum, n_jobs,
+):  # fmt: skip
+    """Likewise of an encoder with a decoder."""
+    options = {"dropout": dropout, "recurrent_dropout": recurrent_dropout}
+    network, n_sequences = CountedEncoderDecoder(architecture, **options), len(lengths)
+    if not training:
+        n_shards, rows, members = _prediction_shards(lengths)
+        n_threads = min(count_threads(n_jobs), n_shards)
+        return network.count_prediction(members, rows, beam_size, n_threads)
+    size = n_sequences if solver == "lbfgs" else min(batch_size, n_sequences)
+    n_shards = count_pair_shards(size)
+    members = math.ceil(size / n_shards)
+    steps = []
+    for of_side in (lengths, np.asarray(told) + 1):
+        drawn = members * of_side.mean() + 3.0 * of_side.std() * math.sqrt(members)
+        steps.append(math.ceil(min(drawn, np.sort(of_side)[-members:].sum())))
+    kept = network.theta.nbytes * (count_vectors(solver, momentum) + 1)  # of the best epoch, too
+    if solver == "lbfgs":
+        kept += _LBFGS_VECTORS * 8 * len(network.theta)
+    of_targets = 8 * (int(np.sum(told)) + 5 * n_sequences)
+    n_threads = min(count_threads(n_jobs), n_shards)
+    learning = network.count_lesson((members, *steps), n_shards, n_threads)
+    return network.nbytes + kept + learning + of_targets
 
 
 def _prediction_shards(lengths):

@@ -73,6 +73,11 @@ class Case:
         return self.estimator is not RNNLanguageModel
 
     @property
+    def reads_by_step(self):
+        """Whether there is an answer after each step."""
+        return self.params.get("alignment") != "attention"
+
+    @property
     def counts_tokens(self):
         """Whether numbers of tokens depend on how often they occur."""
         return self.estimator is RNNLanguageModel and self.fitted().encoder_ is not None
@@ -279,6 +284,16 @@ _OF_SPELLING = {
 }
 
 
+_OF_TRANSLATING = {
+    name: question
+    for name, question in _OF_SPELLING.items()
+    if name not in ("gradient_flow", "input_gradients", "stream", "predict_proba", "align")
+} | {
+    "attention_weights": lambda model, X, y: model.attention_weights(X),
+    "weights for labels": lambda model, X, y: model.attention_weights(X, y),
+}
+
+
 def _score_by_edits(model, data, weight):
     return -edit_error_rate(data[1], model.predict(data[0]), sample_weight=weight)
 
@@ -406,6 +421,12 @@ def _probabilities(model, X):
     return model.predict_proba(X)
 
 
+def _all_that_is_found(model, X):
+    """The logarithms of all that may be told: they do not depend on how equals are ordered."""
+    found = model.predict_nbest(X, 40)
+    return [np.array([value for _, value in of_one]) for of_one in found]
+
+
 CASES = {
     "classifier": _sequences(
         RNNClassifier, label_sequences, _OF_CLASSES, _probabilities,
@@ -443,6 +464,11 @@ CASES = {
     ),
     "spelling": _sequences(
         RNNSeq2Seq, spell, _OF_SPELLING, _probabilities, scores=_score_by_edits,
+        params={"alignment": "ctc"}, first={"classes": ["b", "a", "c"]},
+    ),
+    "translating": _sequences(
+        RNNSeq2Seq, spell, _OF_TRANSLATING, _all_that_is_found, scores=_score_by_edits,
+        params={"alignment": "attention", "max_length": 3, "label_embedding_dim": 4},
         first={"classes": ["b", "a", "c"]},
     ),
     "forecaster": _series(),

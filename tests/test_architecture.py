@@ -128,7 +128,7 @@ def test_the_parser_sees_the_imports():
     # Without this, the tests below would also pass on a parser that finds nothing.
     graph = imports()
     assert "network.cells" in graph["network.architecture"]
-    assert "network.network" in graph["estimators.fitting"]
+    assert "network.network" in graph["estimators.tasks"]
     if "kernels.recurrence" in graph:  # in the source tree
         assert "kernels.vector_math" in graph["kernels.recurrence"]
 

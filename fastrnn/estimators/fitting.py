@@ -22,8 +22,6 @@ from fastrnn.estimators.parameters import (
     max_iter,
     plain_values,
 )
-from fastrnn.network.architecture import Architecture
-from fastrnn.network.network import Network
 from fastrnn.network.recurrent import ZEROS
 from fastrnn.standin import as_generator
 from fastrnn.training.loop import History, Settings, TrainingState, train
@@ -49,14 +47,14 @@ def fit(estimator, X, y, sample_weight, validation, file, shown=None):
     scored = None
     if validation is not None:
         scored = validation.read(reader, task, estimator.dtype, sequences)
-    refuse_to_train(estimator, architecture, task, sequences, scored)
+    refuse_to_train(estimator, architecture, task, sequences, task.told(target), scored)
 
     settings = settings_of(estimator, _n_samples(estimator, task, sequences, target))
     state = TrainingState(as_generator(estimator.random_state))
     if file:
         seen = _seen(estimator, reader, task, sequences, target, scored, goes_on)
         file.start(state.rng, seen, settings)
-    network = _build(estimator, architecture, state.rng, goes_on)
+    network = _build(estimator, architecture, task, state.rng, goes_on)
     lessons = target
     if in_effect(estimator, "early_stopping") and scored is None:
         fraction = float(estimator.validation_fraction)
@@ -64,7 +62,7 @@ def fit(estimator, X, y, sample_weight, validation, file, shown=None):
     begun = file and file.resume(network, settings, state)
 
     def validate():
-        return task.validate(network, scored, estimator.n_jobs)
+        return task.validate(network, scored, estimator)
 
     def constant_loss(n_minibatches):
         if task.may_stay_constant:
@@ -108,13 +106,13 @@ def fit_one_epoch(estimator, X, y, sample_weight, task=None):
     architecture = describe(estimator, reader, task, sequences.lengths, goes_on)
     if goes_on:
         _check_same(estimator, architecture, "partial_fit", "; fit starts anew")
-    refuse_to_train(estimator, architecture, task, sequences)
+    refuse_to_train(estimator, architecture, task, sequences, task.told(target))
 
     if goes_on:
         state = copy.deepcopy(estimator.training_state_)
     else:
         state = TrainingState(as_generator(estimator.random_state))
-    network = _build(estimator, architecture, state.rng, goes_on)
+    network = _build(estimator, architecture, task, state.rng, goes_on)
     settings = settings_of(estimator, _n_samples(estimator, task, sequences, target))
     if settings.learning_rate == "cosine":  # nobody knows how many calls there will be
         settings = replace(settings, learning_rate="constant")
@@ -148,7 +146,9 @@ def adopt(estimator, weights, meaning):
             f"stride={architecture.stride} and conv={architecture.conv} are not for weights from "
             "elsewhere, whose layers read the steps as they are"
         )
-    network = Network(architecture, random_state=ZEROS, **regularization(estimator))
+    network = task.network_class(
+        architecture, random_state=ZEROS, **regularization(estimator, task)
+    )
     for name, view in network.named_views(network.theta).items():
         view[...] = arrays[name]
     keep(estimator, reader, task, network, TrainingState(as_generator(estimator.random_state)))
@@ -184,56 +184,57 @@ def describe(estimator, reader, task, lengths=None, goes_on=False):
     before = estimator.network_.architecture if goes_on else None
     embeddings = reader.tables(estimator)
     if goes_on and estimator.embedding_dim is None and not reader.is_tied(estimator):
-        embeddings = before.embeddings
+        embeddings = before.source.embeddings
     sizes = estimator.hidden_layer_sizes
     sizes = tuple(map(int, [sizes] if isinstance(sizes, Integral) else sizes))
-    return Architecture(
-        **_ends(reader, task),
-        **front_of(estimator, task, lengths, before),
-        embeddings=embeddings,
-        tied=reader.is_tied(estimator),
-        cell=estimator.cell,
-        cell_options=cell_options(estimator),
-        hidden_layer_sizes=sizes,
-        bidirectional=bool(estimator.bidirectional),
-        pooling="steps" if task.every_step else estimator.pooling,
-        dtype=estimator.dtype,
-    )
+    parts = {
+        **_beginning(reader),
+        **front_of(estimator, task, lengths, before and before.source),
+        "embeddings": embeddings,
+        "tied": reader.is_tied(estimator),
+        "cell": estimator.cell,
+        "cell_options": cell_options(estimator),
+        "hidden_layer_sizes": sizes,
+        "bidirectional": bool(estimator.bidirectional),
+        "pooling": "steps" if task.every_step else estimator.pooling,
+        "head": task.head,
+        "head_options": task.head_options,
+        "n_outputs": task.n_outputs,
+        "dtype": estimator.dtype,
+    }
+    return task.make_architecture(estimator, parts)
 
 
-def _ends(reader, task):
-    """What reader and task decide of a network."""
+def _beginning(reader):
+    """What the reader decides of a network."""
     return {
         "n_features": reader.n_features,
         "means": reader.gaps.means,
         "id_tables": reader.id_tables,
-        "head": task.head,
-        "head_options": task.head_options,
-        "n_outputs": task.n_outputs,
     }
 
 
 def check_suits(architecture, reader, task):
     """Check that a network reads what the reader gives it, and says what the task asks for."""
-    read = architecture.n_features + len(architecture.id_tables)
+    source = architecture.source
+    read = source.n_features + len(source.id_tables)
     if read != reader.width:  # what is told of columns may take memory for each
         raise ValueError(f"the network reads {read} columns, but there are {reader.width}")
-    n_ids = tuple(n for n, _ in architecture.embeddings)
+    n_ids = tuple(n for n, _ in source.embeddings)
     if n_ids != reader.n_ids:
         raise ValueError(f"the network has tables of {n_ids} ids, but there are {reader.n_ids}")
-    if reader.gaps.means and reader.gaps.both_ways != architecture.bidirectional:
+    if reader.gaps.means and reader.gaps.both_ways != source.bidirectional:
         raise ValueError("the network reads in other directions than there are times for")
-    if architecture.every_step != task.every_step:
-        raise ValueError(f"pooling={architecture.pooling!r} is not for {task.kind!r}")
-    difference = architecture.difference(replace(architecture, **_ends(reader, task)))
+    task.check_architecture(architecture)
+    difference = source.difference(replace(source, **_beginning(reader)))
     if difference:
         raise ValueError(f"the network has {difference}")
 
 
-def regularization(estimator):
-    """What training does to the network's units and weights, as arguments of `Network`."""
+def regularization(estimator, task):
+    """What training does to the network's units and weights, as arguments of its class."""
     return {
-        **plain_values(estimator, ["dropout", "recurrent_dropout"]),
+        **plain_values(estimator, task.regularizers),
         "alpha": 0.0 if estimator.solver == "adamw" else float(estimator.alpha),
     }
 
@@ -270,13 +271,13 @@ def _read(estimator, X, y, sample_weight, goes_on, task=None, partial=False):
     return reader, task, sequences, target
 
 
-def _build(estimator, architecture, rng, goes_on):
+def _build(estimator, architecture, task, rng, goes_on):
     """A new network, or a copy of the fitted one, to be trained further."""
     if not goes_on:
-        return Network(architecture, random_state=rng, **regularization(estimator))
+        options = regularization(estimator, task)
+        return task.network_class(architecture, random_state=rng, **options)
     network = copy.deepcopy(estimator.network_)
-    for name, value in regularization(estimator).items():
-        setattr(network, name, value)
+    network.regularize(**regularization(estimator, task))
     return network
 
 
@@ -321,15 +322,16 @@ def memory_of_fit(estimator, X, y):
     """Bytes that `fit` would take at its peak; without targets for a network of one output."""
     estimator.check_parameters()
     reader, sequences = estimator.reader_class.learn(X, estimator, lambda sequences: None)
-    task = estimator.task_class.smallest()
+    task, told = estimator.task_class.smallest(), None
     if y is not None:
-        task, _ = estimator.task_class.learn(y, sequences, None, estimator)
+        task, target = estimator.task_class.learn(y, sequences, None, estimator)
+        told = task.told(target)
     copy = sequences.nbytes
     for array in (sequences.values, sequences.ids):
         if isinstance(X, np.ndarray) and array is not None and np.may_share_memory(array, X):
             copy -= array.nbytes
     architecture = describe(estimator, reader, task, sequences.lengths)
-    return copy + needed_to_train(estimator, architecture, task, sequences)
+    return copy + needed_to_train(estimator, architecture, task, sequences, told)
 
 
 def steps_by_minibatches(estimator):

@@ -2,49 +2,57 @@
 
 import math
 from dataclasses import dataclass
+from numbers import Integral
+from typing import ClassVar
 
 import numpy as np
 
 from fastrnn.estimators.labels import Labels, check_none_is_left_out
 from fastrnn.estimators.long_sequences import front_of
+from fastrnn.estimators.parameters import embedding_sizes, in_effect
 from fastrnn.estimators.precision import narrow_weight
 from fastrnn.estimators.targets import as_sample_weight, check_same_length
 from fastrnn.estimators.tasks import Scored, Target, Task, hold_out
-from fastrnn.files.codec import Record
+from fastrnn.files.codec import Record, Whole
 from fastrnn.inputs.label_sequences import LabelSequences
 from fastrnn.inputs.steps import as_step_labels, split_steps
+from fastrnn.network.architecture import Architecture
 from fastrnn.network.ctc import best_labels, places_of_labels, search, steps_needed
+from fastrnn.network.encoder_decoder import EncoderDecoder, Layers
+from fastrnn.network.pair_network import EncoderDecoderNetwork
 
 
 @dataclass(frozen=True, eq=False)
-class LabelSequenceTask(Task):
-    """Labels in the order in which they occur, at steps that nobody knows; blanks in between."""
+class LabelsTask(Task):
+    """Labels of a sequence, any number of them, and how they are found; each kind says that.
+
+    ``alignment`` is its word in the parameters. `say` gives `LabelSequences` for sequences, and
+    `search` for each the likeliest labels of several with their logarithms.
+    """
 
     classes: np.ndarray
 
-    kind = "label_sequences"
-    fields = Record({"classes": Labels()})
-    head = "ctc"
+    alignment: ClassVar[str]
     every_step = True
 
     @classmethod
-    def learn(cls, y, sequences, sample_weight, parameters):
-        """Learn which labels there are."""
-        task = cls(_read(y).classes())
-        return task, task.encode(y, sequences, sample_weight, parameters)
-
-    @classmethod
-    def smallest(cls):
-        """A task of one label, of which nothing is known, to count memory with."""
-        return cls(np.zeros(1))
+    def of(cls, classes, y):
+        """The task of these labels, the first of whose targets are `y`."""
+        return cls(classes)
 
     @property
     def n_outputs(self):
-        """Number of labels, and the blank."""
+        """Number of labels, and one that is none: the blank, or the end."""
         return len(self.classes) + 1
 
     def encode(self, y, sequences, sample_weight, parameters=None, partial=False):
         """Number the labels; unless they are partial, all of the model must be among them."""
+        if parameters is not None and parameters.alignment != self.alignment:
+            what = "partial_fit" if partial else "warm_start=True"
+            raise ValueError(
+                f"{what} goes on from the fitted model, which has alignment={self.alignment!r}, "
+                f"not {parameters.alignment!r}"
+            )
         labels = _read(y)
         check_same_length(sequences, "y", labels.offsets[1:])
         seen = labels.classes()
@@ -66,26 +74,14 @@ class LabelSequenceTask(Task):
             )
         target = LabelSequences(numbers, labels.offsets)
         if parameters is not None:
-            self._check_room(target, sequences, parameters)
+            self.check_lengths(target, sequences, parameters)
         weight = as_sample_weight(sample_weight, sequences)
         in_loss = narrow_weight(weight, sequences.values.dtype)
         groups = np.zeros(len(sequences), dtype=np.int64)
         return Target(target, in_loss, weight * (in_loss > 0), groups)
 
-    def _check_room(self, target, sequences, parameters):
-        """Check that there are steps enough for the labels of each sequence."""
-        front = front_of(parameters, self, sequences.lengths)
-        stride = math.prod([front["stride"], *(one[2] for one in front["conv"])])
-        steps, needed = -(-sequences.lengths // stride), steps_needed(target)
-        wrong = np.flatnonzero(needed > steps)
-        if wrong.size:
-            n = wrong[0]
-            read = "" if stride == 1 else f", read {stride} at a time,"
-            raise ValueError(
-                f"sequence {n} has {sequences.lengths[n]} steps{read} for {target.lengths[n]} "
-                f"labels, expected {needed[n]} or more: each label needs a step, and so does a "
-                "blank between two that are the same"
-            )
+    def check_lengths(self, target, sequences, parameters):
+        """Check that sequences of these lengths may have so many labels."""
 
     def arrays(self, values):
         """Labels, and where those of each sequence begin."""
@@ -98,28 +94,10 @@ class LabelSequenceTask(Task):
         scored = Scored(sequences.take(held_out), target.values.take(held_out), weight)
         return target.without(held_out), scored
 
-    def validate(self, network, scored, n_jobs):
+    def validate(self, network, scored, parameters):
         """Minus the edits for each true label, of a network that is being trained."""
-        said = self.say(network, scored.sequences, n_jobs)
+        said = self.say(network, scored.sequences, parameters)
         return -self.error_rate(said, scored.values, scored.weight)
-
-    def say(self, network, sequences, n_jobs):
-        """The numbers of the labels that the likeliest output of each step says."""
-        outputs = network.predict(sequences, n_jobs=n_jobs)
-        return best_labels(outputs, network.offsets_said(sequences))
-
-    def search(self, network, sequences, beam_size, n_jobs):
-        """For each sequence the likeliest labels that a beam finds, and their logarithms."""
-        outputs = network.predict(sequences, n_jobs=n_jobs)
-        ends = network.offsets_said(sequences)[1:-1]
-        return [search(of_one, beam_size) for of_one in np.split(outputs, ends)]
-
-    def align(self, network, sequences, target, n_jobs):
-        """Which label stands at each step, by the likeliest path: an array for each sequence."""
-        paths = network.best_paths(sequences, target, n_jobs=n_jobs)
-        offsets = network.offsets_said(sequences)
-        places = places_of_labels(paths, offsets, len(self.classes))
-        return split_steps(places, np.diff(offsets))
 
     @staticmethod
     def error_rate(said, true, weight):
@@ -153,11 +131,166 @@ class LabelSequenceTask(Task):
 
     @classmethod
     def adopt(cls, head, parameters):
-        """Refuse: weights alone do not tell which output is the blank."""
+        """Refuse: weights alone do not tell what they stand for."""
         raise ValueError(
             "RNNSeq2Seq cannot be made of weights alone, which do not tell which output is the "
-            "blank: train it here"
+            "blank, or the end: train it here"
         )
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionTask(LabelsTask):
+    """Labels that a decoder tells, one after the other, paying attention to all steps.
+
+    `longest` is the largest number of labels of a sequence in the first call of `fit`.
+    """
+
+    longest: int
+
+    kind = "told_labels"
+    fields = Record({"classes": Labels(), "longest": Whole()})
+    alignment = "attention"
+    head = "log_loss"
+    network_class = EncoderDecoderNetwork
+    regularizers = (*Task.regularizers, "label_smoothing", "scheduled_sampling")
+    may_stay_constant = True  # the lowest loss of constant outputs is not known
+    keeps_outputs = False
+
+    @classmethod
+    def of(cls, classes, y):
+        """The task of these labels, the first of whose targets are `y`."""
+        return cls(classes, int(np.diff(_read(y).offsets).max(initial=0)))
+
+    def told(self, target):
+        """How many labels are told of each sequence."""
+        return target.values.lengths
+
+    def beam_size(self, parameters):
+        """How many hypotheses are followed."""
+        return parameters.beam_size
+
+    def make_architecture(self, parameters, parts):
+        """An encoder of these parts, and a decoder."""
+        of_head = ("head", "head_options", "n_outputs", "tied")
+        encoder = Layers(**{name: parts[name] for name in parts if name not in of_head})
+        sizes = encoder.hidden_layer_sizes
+        attention = in_effect(parameters, "attention")
+        if parameters.decoder_layer_sizes is not None:
+            sizes = parameters.decoder_layer_sizes
+            sizes = tuple(map(int, [sizes] if isinstance(sizes, Integral) else sizes))
+        elif attention == "dot":
+            sizes = (*sizes[:-1], encoder.width)
+        size, feeds = sizes[-1], in_effect(parameters, "input_feeding")
+        tied = in_effect(parameters, "tie_weights")
+        width = size if tied else in_effect(parameters, "label_embedding_dim")
+        decoder = Architecture(
+            n_features=size if feeds else 0,
+            embeddings=embedding_sizes(width, (self.n_outputs,)),
+            tied=tied,
+            cell=parts["cell"],
+            cell_options=parts["cell_options"],
+            hidden_layer_sizes=sizes,
+            pooling="steps",
+            n_outputs=self.n_outputs,
+            dtype=parts["dtype"],
+        )
+        return EncoderDecoder(
+            encoder=encoder, decoder=decoder, attention=attention, input_feeding=feeds
+        )
+
+    def check_architecture(self, architecture):
+        """Check that a network that reads every column says what is asked for."""
+        if architecture.source is architecture:
+            raise ValueError(f"a network without a decoder is not for {self.kind!r}")
+        if architecture.n_labels != len(self.classes):
+            raise ValueError(
+                f"the network has {architecture.n_labels} labels, but there are {len(self.classes)}"
+            )
+
+    def say(self, network, sequences, parameters):
+        """The numbers of the labels that are likeliest one after the other."""
+        found = self.search(network, sequences, 1, parameters)
+        return LabelSequences.from_lists([of_one[0][0] for of_one in found])
+
+    def search(self, network, sequences, beam_size, parameters):
+        """For each sequence the best labels that a beam finds, and their logarithms."""
+        max_length = in_effect(parameters, "max_length")
+        return network.search(
+            sequences,
+            max_length=2 * self.longest + 1 if max_length is None else max_length,
+            beam_size=beam_size,
+            length_normalization=in_effect(parameters, "length_normalization"),
+            n_best=beam_size,
+            n_jobs=parameters.n_jobs,
+        )
+
+    def log_likelihoods(self, network, sequences, target, n_jobs):
+        """Logarithm of the probability of each target, its end among it."""
+        return network.log_likelihoods(sequences, target, n_jobs=n_jobs)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelSequenceTask(LabelsTask):
+    """Labels in the order in which they occur, at steps that nobody knows; blanks in between."""
+
+    kind = "label_sequences"
+    fields = Record({"classes": Labels()})
+    others = (AttentionTask,)
+    alignment = "ctc"
+    head = "ctc"
+
+    @classmethod
+    def kind_for(cls, parameters):
+        """The class of tasks that an alignment asks for."""
+        return next(one for one in (cls, *cls.others) if one.alignment == parameters.alignment)
+
+    @classmethod
+    def learn(cls, y, sequences, sample_weight, parameters):
+        """Learn which labels there are."""
+        task = cls.kind_for(parameters).of(_read(y).classes(), y)
+        return task, task.encode(y, sequences, sample_weight, parameters)
+
+    @classmethod
+    def smallest(cls):
+        """A task of one label, of which nothing is known, to count memory with."""
+        return cls(np.zeros(1))
+
+    def check_lengths(self, target, sequences, parameters):
+        """Check that there are steps enough for the labels of each sequence."""
+        front = front_of(parameters, self, sequences.lengths)
+        stride = math.prod([front["stride"], *(one[2] for one in front["conv"])])
+        steps, needed = -(-sequences.lengths // stride), steps_needed(target)
+        wrong = np.flatnonzero(needed > steps)
+        if wrong.size:
+            n = wrong[0]
+            read = "" if stride == 1 else f", read {stride} at a time,"
+            raise ValueError(
+                f"sequence {n} has {sequences.lengths[n]} steps{read} for {target.lengths[n]} "
+                f"labels, expected {needed[n]} or more: each label needs a step, and so does a "
+                "blank between two that are the same"
+            )
+
+    def say(self, network, sequences, parameters):
+        """The numbers of the labels that the likeliest output of each step says."""
+        outputs = network.predict(sequences, n_jobs=parameters.n_jobs)
+        return best_labels(outputs, network.offsets_said(sequences))
+
+    def search(self, network, sequences, beam_size, parameters):
+        """For each sequence the likeliest labels that a beam finds, and their logarithms."""
+        outputs = network.predict(sequences, n_jobs=parameters.n_jobs)
+        ends = network.offsets_said(sequences)[1:-1]
+        return [search(of_one, beam_size) for of_one in np.split(outputs, ends)]
+
+    def align(self, network, sequences, target, n_jobs):
+        """Which label stands at each step, by the likeliest path: an array for each sequence."""
+        paths = network.best_paths(sequences, target, n_jobs=n_jobs)
+        offsets = network.offsets_said(sequences)
+        places = places_of_labels(paths, offsets, len(self.classes))
+        return split_steps(places, np.diff(offsets))
+
+    def log_likelihoods(self, network, sequences, target, n_jobs):
+        """Logarithm of the probability of each target."""
+        return network.label_log_likelihoods(sequences, target, n_jobs=n_jobs)
 
 
 def _read(y):

@@ -7,7 +7,6 @@ from fastrnn.estimators.fitting import keep, regularization
 from fastrnn.estimators.saving import read_model
 from fastrnn.files import ModelFileError
 from fastrnn.files.layout import open_record
-from fastrnn.network.network import Network
 from fastrnn.network.recurrent import ZEROS
 from fastrnn.standin import as_generator
 from fastrnn.training.loop import TrainingState
@@ -67,8 +66,10 @@ def _build(file, saved):
         setattr(model, f"{name}_", value)
     model.best_loss_ = min(model.loss_curve_, default=math.inf)
     state = TrainingState(as_generator(model.random_state), **saved.training)
-    network = Network(saved.architecture, random_state=ZEROS, **regularization(model))
+    task = saved.task
+    options = regularization(model, task)
+    network = task.network_class(saved.architecture, random_state=ZEROS, **options)
     for name, view in network.named_views(network.theta).items():
         file.read_into(name, view)
-    keep(model, saved.reader, saved.task, network, state)
+    keep(model, saved.reader, task, network, state)
     return model

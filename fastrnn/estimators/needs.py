@@ -1,7 +1,5 @@
 """What memory the work of an estimator needs; work that needs more than there is does not begin."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from fastrnn.estimators.augmenting import AUGMENTED, strength_of
@@ -9,15 +7,18 @@ from fastrnn.estimators.parameters import batch_size, in_effect, plain_values
 from fastrnn.memory import estimate_memory, refuse_if_too_large
 
 
-def needed_to_train(estimator, architecture, task, sequences, scored=None, **changes):
-    """Bytes that `fit` takes beside the sequences; `changes` are of parameters."""
+def needed_to_train(estimator, architecture, task, sequences, told=None, scored=None, **changes):
+    """Bytes that `fit` takes beside the sequences; `changes` are of parameters.
+
+    ``told`` are the labels that a decoder tells of each sequence, if there is one.
+    """
     names = ["solver", "momentum", "dropout", "recurrent_dropout", "bptt_steps", "n_jobs"]
     options = {
         **plain_values(estimator, names),
         "batch_size": batch_size(estimator, len(sequences)),
         **changes,
     }
-    architecture = replace(architecture, dtype=options.pop("dtype", architecture.dtype))
+    architecture = architecture.with_dtype(options.pop("dtype", architecture.dtype))
     lengths, beside = sequences.lengths, 0
     if scored is not None:
         beside = needed_to_predict(estimator, architecture, scored.sequences.lengths, task)
@@ -30,23 +31,28 @@ def needed_to_train(estimator, architecture, task, sequences, scored=None, **cha
     if window := task.window(options["bptt_steps"]):
         lengths = np.minimum(lengths, window)
         options["batch_size"] = changes.get("batch_size", len(lengths))  # all are read at a time
-    return beside + estimate_memory(lengths, architecture, **options)
+    if told is not None:
+        told = told[: len(lengths)]
+    return beside + estimate_memory(lengths, architecture, told=told, **options)
 
 
 def needed_to_predict(estimator, architecture, lengths, task, keep_outputs=True):
     """Bytes that the network takes for the outputs of sequences of these lengths."""
     kept, n_jobs = keep_outputs and task.keeps_outputs, estimator.n_jobs
-    return estimate_memory(lengths, architecture, training=False, keep_outputs=kept, n_jobs=n_jobs)
+    return estimate_memory(
+        lengths, architecture, training=False, keep_outputs=kept, n_jobs=n_jobs,
+        beam_size=task.beam_size(estimator),
+    )  # fmt: skip
 
 
-def refuse_to_train(estimator, architecture, task, sequences, scored=None):
+def refuse_to_train(estimator, architecture, task, sequences, told=None, scored=None):
     """Refuse training that needs more memory than there is, and say what would need less."""
     changes = [{"dtype": "float32"}, {"n_jobs": 1}]
     if estimator.solver == "lbfgs":
         changes.append({"solver": "adam"})
     else:
         changes += [{"batch_size": 8}, {"bptt_steps": 50}]
-    given = (estimator, architecture, task, sequences, scored)
+    given = (estimator, architecture, task, sequences, told, scored)
     refuse_if_too_large(
         needed_to_train(*given),
         "Training",

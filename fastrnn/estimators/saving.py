@@ -33,7 +33,7 @@ from fastrnn.files.codec import (
 from fastrnn.files.layout import write_record
 from fastrnn.inputs.calendar_features import plain_holidays
 from fastrnn.inputs.frequencies import plain_frequency
-from fastrnn.network.architecture import Architecture
+from fastrnn.network.encoder_decoder import from_record
 from fastrnn.training.state import CURVES, TRAINING
 
 PARAMETERS = DictOf(Value())
@@ -51,7 +51,7 @@ class _Architecture:
     def read(self, value, place):
         """Return the architecture."""
         with as_model_file_error(f"{place}: "):
-            return Architecture.from_record(value)
+            return from_record(value)
 
 
 def kind_of(estimator):
@@ -144,7 +144,7 @@ class SavedModel:
     """
 
     model: Any
-    architecture: Architecture
+    architecture: Any
     reader: Any
     task: Any
     history: dict

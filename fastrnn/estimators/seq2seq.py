@@ -21,11 +21,27 @@ from fastrnn.inputs.steps import split_steps
 from fastrnn.training.budget import LABEL_SEQUENCES
 
 
+def _by_attention(estimator):
+    """Whether a decoder tells the labels."""
+    return estimator.alignment == "attention"
+
+
+def _by_steps(estimator):
+    """Whether every step says a label, or a blank."""
+    return estimator.alignment == "ctc"
+
+
 @dataclass(eq=False, repr=False, kw_only=True)
 class RNNSeq2Seq(SequenceParameters, LongSequenceParameters, Seq2SeqParameters, RNNBase):
-    r"""Turn sequences into sequences of labels of another length, as speech into letters.
+    r"""Turn sequences into sequences of labels of another length, as words into sounds.
 
-    The labels come in the order of what they stand for, but nobody says at which steps. At every
+    With ``alignment="attention"``, an encoder of recurrent layers reads a sequence, and a decoder
+    tells the labels one after the other until it tells the end; for each it looks at all steps of
+    the encoder, with weights that it chooses (Bahdanau et al. 2015). So labels may come in another
+    order than what they stand for, and there may be more of them than steps.
+
+    With ``alignment="ctc"``, for speech and the like, labels come in the order of what they stand
+    for, but nobody says at which steps. At every
     step a softmax gives the probability of each label, and of a blank that says nothing; the
     probability of a sequence of labels is the sum over all ways to spread it over the steps
     (connectionist temporal classification, Graves et al. 2006). So there are at most as many labels
@@ -50,8 +66,23 @@ class RNNSeq2Seq(SequenceParameters, LongSequenceParameters, Seq2SeqParameters, 
     With labels :math:`y_i` of sequence :math:`x_i`, of weight :math:`w_i` in a minibatch, the loss
     is
 
-    .. math:: -\frac{\sum_i w_i \log p(y_i | x_i)}{\sum_i w_i}
-        + \frac{\alpha}{2 \sum_i w_i} \|W\|^2 .
+    .. math:: -\frac{\sum_i w_i \log p(y_i | x_i)}{\sum_i w_i n_i}
+        + \frac{\alpha}{2 \sum_i w_i n_i} \|W\|^2 ,
+
+    where :math:`n_i` is the number of labels and the end for a decoder, and 1 with "ctc".
+
+    With attention `transform` and `hidden_states` give the states of the encoder. There is no
+    `stream`, for a decoder looks at whole sequences; and no `predict_proba` and `align`, which are
+    about steps: `attention_weights` says what it looked at.
+
+    References
+    ----------
+    Bahdanau, D., Cho, K. & Bengio, Y. (2015). Neural machine translation by jointly learning to
+    align and translate. ICLR. arXiv 1409.0473.
+    Graves, A., Fernandez, S., Gomez, F. & Schmidhuber, J. (2006). Connectionist temporal
+    classification. ICML, 369-376.
+    Luong, M.-T., Pham, H. & Manning, C. D. (2015). Effective approaches to attention-based neural
+    machine translation. EMNLP, 1412-1421. arXiv 1508.04025.
 
     Examples
     --------
@@ -61,7 +92,8 @@ class RNNSeq2Seq(SequenceParameters, LongSequenceParameters, Seq2SeqParameters, 
     >>> y = [list(rng.choice(["a", "b", "c"], size=rng.integers(1, 4))) for _ in range(200)]
     >>> spoken = {"a": [0, 1, 1], "b": [1, 0, 0], "c": [1, 1, 0]}
     >>> X = [np.concatenate([np.repeat([spoken[k]], 3, axis=0) for k in word]) for word in y]
-    >>> model = RNNSeq2Seq(16, max_iter=20, learning_rate_init=0.02, random_state=0)
+    >>> model = RNNSeq2Seq(16, alignment="ctc", max_iter=20, learning_rate_init=0.02,
+    ...                    random_state=0)
     >>> model.fit(X[:150], y[:150]).score(X[150:], y[150:]) > 0.9
     True
     """
@@ -108,7 +140,8 @@ class RNNSeq2Seq(SequenceParameters, LongSequenceParameters, Seq2SeqParameters, 
         """
         classes = read_classes(classes, self.task_ if self.is_fitted else None, "model")
         check_none_is_left_out(classes)
-        return fit_one_epoch(self, X, y, sample_weight, LabelSequenceTask(classes))
+        task = LabelSequenceTask.kind_for(self).of(classes, y)
+        return fit_one_epoch(self, X, y, sample_weight, task)
 
     def predict(self, X):
         """Predict the labels of each sequence.
@@ -141,19 +174,46 @@ class RNNSeq2Seq(SequenceParameters, LongSequenceParameters, Seq2SeqParameters, 
         Returns
         -------
         list of list of (ndarray, float)
-            For each sequence pairs of labels and the logarithm of their probability, best first.
+            For each sequence pairs of labels and the logarithm of their probability, best first,
+            as `length_normalization` has it.
         """
         if isinstance(n, bool) or not isinstance(n, Integral):
             raise TypeError(f"n must be a whole number, got {n!r}")
         if n < 1:
             raise ValueError(f"n must be at least 1, got {n}")
         sequences, beam_size = read(self, X), max(n, self.beam_size)
-        found = self.task_.search(self.network_, sequences, beam_size, self.n_jobs)
+        found = self.task_.search(self.network_, sequences, beam_size, self)
         classes = self.classes_
         return [
             [(classes[list(labels)], value) for labels, value in of_one[:n]] for of_one in found
         ]
 
+    @available_if(_by_attention)
+    def attention_weights(self, X, y=None):
+        """Say which steps the decoder looks at for each label.
+
+        Parameters
+        ----------
+        X : list of ndarray, or array
+            The sequences, as in `fit`.
+        y : list of array-like of shape (L_i,), default=None
+            The labels that are told, of those of `fit`; None for those that are predicted.
+
+        Returns
+        -------
+        list of ndarray of shape (L_i + 1, T_i)
+            For each sequence a row for each label, and one for the end: the weights of the steps,
+            which add up to 1; with `stride` or strides of `conv` of the steps that the layers read.
+            `fastrnn.plotting.AttentionDisplay` draws it.
+        """
+        sequences = read(self, X)
+        if y is None:
+            target = self._say(sequences)
+        else:
+            target = self.task_.encode(y, sequences, None, partial=True).values
+        return self.network_.attention_weights(sequences, target, n_jobs=self.n_jobs)
+
+    @available_if(_by_steps)
     def predict_proba(self, X):
         """Predict the probability of each label, and of the blank, at each step.
 
@@ -206,12 +266,13 @@ class RNNSeq2Seq(SequenceParameters, LongSequenceParameters, Seq2SeqParameters, 
         Returns
         -------
         ndarray of shape (n_sequences,)
-            Float64; minus infinity where there are too few steps for the labels.
+            Float64; with "ctc", minus infinity where there are too few steps for the labels.
         """
         sequences = read(self, X)
         target = self.task_.encode(y, sequences, None, partial=True)
-        return self.network_.label_log_likelihoods(sequences, target.values, n_jobs=self.n_jobs)
+        return self.task_.log_likelihoods(self.network_, sequences, target.values, self.n_jobs)
 
+    @available_if(_by_steps)
     def align(self, X, y):
         """Say at which steps each label stands, by the likeliest way to spread them.
 
@@ -242,6 +303,85 @@ class RNNSeq2Seq(SequenceParameters, LongSequenceParameters, Seq2SeqParameters, 
         """The numbers of the labels that are predicted."""
         task, network = self.task_, self.network_
         if self.beam_size == 1:
-            return task.say(network, sequences, self.n_jobs)
-        found = task.search(network, sequences, self.beam_size, self.n_jobs)
+            return task.say(network, sequences, self)
+        found = task.search(network, sequences, self.beam_size, self)
         return LabelSequences.from_lists([of_one[0][0] for of_one in found])
+
+    def stream(self, n_streams=1):
+        """Make a stream, as `RNNTagger.stream`: it gives `predict_proba` of each step.
+
+        Parameters
+        ----------
+        n_streams : int, default=1
+            How many sequences are read side by side.
+
+        Returns
+        -------
+        fastrnn.streams.Stream
+            The stream.
+
+        Raises
+        ------
+        ValueError
+            With ``alignment="attention"``, whose decoder looks at whole sequences; or as there.
+        """
+        self._check_reads_by_step("stream")
+        return super().stream(n_streams)
+
+    def gradient_flow(self, X, y, sample_weight=None):
+        """Say how strongly the loss depends on the states, as `RNNTagger.gradient_flow`.
+
+        Parameters
+        ----------
+        X : list of ndarray, or array
+            The sequences, as in `fit`.
+        y : list of array-like of shape (L_i,)
+            Their labels.
+        sample_weight : array-like of shape (n_sequences,), default=None
+            Weight of each sequence in the mean.
+
+        Returns
+        -------
+        fastrnn.inspection.GradientFlow
+            Norms of gradients.
+
+        Raises
+        ------
+        ValueError
+            With ``alignment="attention"``; or as there.
+        """
+        self._check_reads_by_step("gradient_flow")
+        return super().gradient_flow(X, y, sample_weight)
+
+    def input_gradients(self, X, y=None, *, output=None):
+        """Return the gradient of an output, or of the loss, as `RNNTagger.input_gradients`.
+
+        Parameters
+        ----------
+        X : list of ndarray, or array
+            The sequences, as in `fit`.
+        y : list of array-like of shape (L_i,), default=None
+            Their labels, for the gradient of the loss.
+        output : int or None, default=None
+            The output.
+
+        Returns
+        -------
+        list of ndarray of shape (T_i, n_features)
+            One array for each sequence.
+
+        Raises
+        ------
+        ValueError
+            With ``alignment="attention"``; or as there.
+        """
+        self._check_reads_by_step("input_gradients")
+        return super().input_gradients(X, y, output=output)
+
+    def _check_reads_by_step(self, what):
+        """Refuse what a decoder has no answer for."""
+        if _by_attention(self):
+            raise ValueError(
+                f"{what} is for alignment='ctc': with attention a decoder tells the labels when "
+                "the whole sequence has been read"
+            )

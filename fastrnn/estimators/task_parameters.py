@@ -17,10 +17,13 @@ from fastrnn.estimators.values import (
     COLUMN,
     CONVOLUTIONS,
     COUNT_OR_AUTO,
+    LAYER_SIZES,
     NORMALIZATION,
+    NOT_NEGATIVE,
     POOLING,
     POSITIVE,
     QUANTILE,
+    SHARE,
     STEPS,
     STRIDE,
     TOKENIZER,
@@ -46,6 +49,7 @@ from fastrnn.inputs.augmentation import (
 from fastrnn.inputs.column_scaling import METHODS
 from fastrnn.inputs.missing import KINDS
 from fastrnn.inputs.padding import PADDINGS
+from fastrnn.network.attending import KINDS as KINDS_OF_ATTENTION
 from fastrnn.training.budget import EVERY_STEP, LABEL_SEQUENCES, ONE_ANSWER
 
 
@@ -230,6 +234,9 @@ class ClassParameters:
     )
 
 
+BY_ATTENTION = ("alignment", ("attention",))
+
+
 @dataclass(eq=False, repr=False, kw_only=True)
 class Seq2SeqParameters(SequenceDefaults):
     """What `RNNSeq2Seq` takes besides, or otherwise."""
@@ -243,11 +250,15 @@ class Seq2SeqParameters(SequenceDefaults):
         SharedParameters, "max_iter", "auto", help_of_max_iter(LABEL_SEQUENCES)
     )
     alignment: str = parameter(
-        words("ctc"),
-        "ctc",
+        words("attention", "ctc"),
+        "attention",
         """
-        How labels are found for steps. "ctc": connectionist temporal classification, for labels
-        that come in the order of the steps, as in speech: every step says a label, or a blank.
+        How labels are found.
+
+        - "attention": an encoder reads the sequence, and a decoder tells the labels one after the
+          other, for each of which it looks at all steps. For labels of any order and number.
+        - "ctc": connectionist temporal classification, for labels that come in the order of the
+          steps, as in speech: every step says a label, or a blank.
         """,
     )
     beam_size: int = parameter(
@@ -257,6 +268,91 @@ class Seq2SeqParameters(SequenceDefaults):
         How many beginnings of label sequences `predict` keeps while it searches for the likeliest
         labels. 1 takes the likeliest output of each step, which is much faster.
         """,
+    )
+    attention: str = parameter(
+        words(*KINDS_OF_ATTENTION),
+        "general",
+        """
+        How well a step suits what the decoder looks for: its state h, and y what the encoder says
+        of the step.
+
+        - "general": ``h . y W`` (Luong et al. 2015).
+        - "dot": ``h . y``, for as many units of the decoder's top layer as the encoder's has
+          outputs.
+        - "additive": ``v . tanh(h U + y W + b)`` (Bahdanau et al. 2015), which takes longer.
+        """,
+        used_by=BY_ATTENTION,
+    )
+    input_feeding: bool = parameter(
+        flag(),
+        False,
+        """
+        Whether the decoder also reads what it paid attention to at the step before (Luong et al.
+        2015). Then its steps wait for each other: training takes several times longer.
+        """,
+        used_by=BY_ATTENTION,
+    )
+    decoder_layer_sizes: int | tuple[int, ...] | None = parameter(
+        either(LAYER_SIZES, None),
+        None,
+        """
+        Hidden units of each layer of the decoder. None: as `hidden_layer_sizes`; with
+        ``attention="dot"`` the top layer is as wide as the outputs of the encoder.
+        """,
+        used_by=BY_ATTENTION,
+    )
+    label_embedding_dim: int | None = parameter(
+        either(whole(1), None),
+        None,
+        """
+        Length of the vectors that labels have for the decoder; None leaves it to the rule of
+        `embedding_dim`.
+        """,
+        used_by=BY_ATTENTION,
+    )
+    tie_weights: bool = parameter(
+        flag(),
+        False,
+        """
+        Whether the output layer has the vectors of the labels as its weights, which are as long as
+        the decoder's top layer is wide.
+        """,
+        used_by=BY_ATTENTION,
+    )
+    label_smoothing: float = parameter(
+        SHARE,
+        0.0,
+        """
+        Share of the weight of each label in the loss that is spread over all labels, in [0, 1).
+        """,
+        used_by=BY_ATTENTION,
+    )
+    scheduled_sampling: float = parameter(
+        SHARE,
+        0.0,
+        """
+        Probability that in training the decoder reads, in the place of a true label, one that it
+        would have said itself, in [0, 1).
+        """,
+        used_by=BY_ATTENTION,
+    )
+    length_normalization: float = parameter(
+        NOT_NEGATIVE,
+        0.0,
+        """
+        Hypotheses of different lengths are compared by the logarithm of their probability divided
+        by their length, the end counted, to the power of this. Above 0, long ones are preferred.
+        """,
+        used_by=BY_ATTENTION,
+    )
+    max_length: int | None = parameter(
+        either(whole(1), None),
+        None,
+        """
+        Most labels that are predicted for a sequence. None: twice as many as the longest had that
+        the first `fit` has seen, and one.
+        """,
+        used_by=BY_ATTENTION,
     )
 
 

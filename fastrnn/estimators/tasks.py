@@ -12,6 +12,8 @@ import numpy as np
 
 from fastrnn.estimators.targets import as_sample_weight
 from fastrnn.files.codec import ListOf, Optional, Record, Text
+from fastrnn.network.architecture import Architecture
+from fastrnn.network.network import Network
 
 NAMES = Optional(ListOf(Text(), tuple))
 """Names of several targets in files."""
@@ -83,6 +85,8 @@ class Task:
     fields: ClassVar[Record] = Record({})
     others: ClassVar[tuple[type, ...]] = ()
     every_step = False
+    network_class: ClassVar[type] = Network
+    regularizers: ClassVar[tuple[str, ...]] = ("dropout", "recurrent_dropout")  # of the network
     many_labels = False  # whether an answer is any number of labels
     may_stay_constant = False  # whether outputs that are the same everywhere may be the best
     keeps_outputs = True  # all at once, to score them
@@ -117,8 +121,9 @@ class Task:
         scored = Scored(sequences.take(held_out), target.values[rows], target.score_weight[rows])
         return target.without(held_out), scored
 
-    def validate(self, network, scored, n_jobs):
+    def validate(self, network, scored, parameters):
         """Score a network that is being trained."""
+        n_jobs = parameters.n_jobs
         if self.scores_loss:
             weight = scored.weight.astype(network.dtype)
             return -network.mean_loss(scored.sequences, scored.values, weight, n_jobs=n_jobs)
@@ -139,6 +144,29 @@ class Task:
     def unit(self, output):
         """What one in an output of the network is in what is predicted."""
         return 1.0
+
+    def make_architecture(self, parameters, parts):
+        """The network that is asked for, of the parts that `Architecture` has."""
+        return Architecture(**parts)
+
+    def beam_size(self, parameters):
+        """How many hypotheses a decoder follows, if there is one."""
+        return 1
+
+    def told(self, target):
+        """How many labels are told of each sequence, where a decoder tells them; else None."""
+        return None
+
+    def check_architecture(self, architecture):
+        """Check that a network that reads every column says what is asked for."""
+        wanted = {"head": self.head, "head_options": self.head_options, "n_outputs": self.n_outputs}
+        if not isinstance(architecture, Architecture):
+            raise ValueError(f"a network with a decoder is not for {self.kind!r}")
+        if architecture.every_step != self.every_step:
+            raise ValueError(f"pooling={architecture.pooling!r} is not for {self.kind!r}")
+        difference = architecture.difference(replace(architecture, **wanted))
+        if difference:
+            raise ValueError(f"the network has {difference}")
 
     def answer(self):
         """How a stream answers, as arguments of `fastrnn.streams.snapshot.Snapshot`."""

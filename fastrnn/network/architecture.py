@@ -5,7 +5,7 @@ import math
 import operator
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from numbers import Real
 from typing import Any
 
@@ -174,6 +174,11 @@ class Architecture:
             )
 
     @property
+    def source(self):
+        """The part that reads what is given: all of it."""
+        return self
+
+    @property
     def n_directions(self):
         """In how many directions each layer reads."""
         return 2 if self.bidirectional else 1
@@ -241,6 +246,10 @@ class Architecture:
     def make_head(self):
         """Make a head of this kind, which has no parameters yet."""
         return HEADS[self.head](self.n_outputs, tied=self.tied, **self.head_options)
+
+    def with_dtype(self, dtype):
+        """The same with another type of parameters."""
+        return replace(self, dtype=dtype)
 
     def to_record(self):
         """All of it in what JSON knows, for `from_record`."""

@@ -1,13 +1,13 @@
 """What an encoder-decoder network with attention is: all that decides its parameters' shapes."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from fastrnn.network import attending, handing_over
 from fastrnn.network.architecture import MOST_PARAMETERS, Architecture
 
-__all__ = ["EncoderDecoder", "Layers"]
+__all__ = ["EncoderDecoder", "Layers", "from_record"]
 
 
 class NoHead:
@@ -118,6 +118,21 @@ class EncoderDecoder:
             )
 
     @property
+    def source(self):
+        """The part that reads what is given."""
+        return self.encoder
+
+    @property
+    def width(self):
+        """What the encoder's top layer puts out at each step."""
+        return self.encoder.width
+
+    @property
+    def stages(self):
+        """What stands before the encoder's first layer."""
+        return self.encoder.stages
+
+    @property
     def dtype(self):
         """Type of parameters and arithmetic."""
         return self.encoder.dtype
@@ -150,6 +165,11 @@ class EncoderDecoder:
         """How many parameters there are."""
         return sum(math.prod(shape) for shape in self.shapes().values())
 
+    def with_dtype(self, dtype):
+        """The same with another type of parameters."""
+        encoder, decoder = self.encoder.with_dtype(dtype), self.decoder.with_dtype(dtype)
+        return replace(self, encoder=encoder, decoder=decoder)
+
     def to_record(self):
         """All of it in what JSON knows, for `from_record`."""
         records = {"encoder": self.encoder.to_record(), "decoder": self.decoder.to_record()}
@@ -178,3 +198,9 @@ class EncoderDecoder:
             if mine != its:
                 return f"{name}={mine!r}, not {its!r}"
         return ""
+
+
+def from_record(record):
+    """The architecture of a record, of whichever kind."""
+    is_pair = isinstance(record, dict) and "encoder" in record
+    return (EncoderDecoder if is_pair else Architecture).from_record(record)

@@ -335,6 +335,10 @@ class Network:
             for of_shard in zip(seeds, zones, strict=True)
         ]
 
+    def regularize(self, **values):
+        """Train on with another dropout, recurrent dropout or alpha."""
+        vars(self).update(values)
+
     @property
     def draws(self):
         """Whether training draws masks."""

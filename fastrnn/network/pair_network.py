@@ -228,6 +228,24 @@ class EncoderDecoderNetwork:
             loss += penalize(self, strength, team)
         return loss
 
+    def regularize(self, **values):
+        """Train on with other values of what the constructor is told of training."""
+        vars(self).update(values)
+        for part in (self.encoder, self.decoder):
+            part.regularize(dropout=self.dropout, recurrent_dropout=self.recurrent_dropout)
+
+    def final_states(self, sequences, *, n_jobs=None):
+        """Those of the encoder, as `Network.final_states`."""
+        return self.encoder.final_states(sequences, n_jobs=n_jobs)
+
+    def hidden_states(self, sequences, *, n_jobs=None):
+        """Those of the encoder, as `Network.hidden_states`."""
+        return self.encoder.hidden_states(sequences, n_jobs=n_jobs)
+
+    def offsets_read(self, sequences):
+        """Where the steps of each sequence begin as the encoder reads them, and end: (n + 1,)."""
+        return self.encoder.offsets_read(sequences)
+
     def _draw_samples(self, rng, n_shards):
         """For each shard the seed of what the decoder reads of its own; None if nothing is."""
         if rng is None or not self.scheduled_sampling:

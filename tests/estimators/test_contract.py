@@ -22,6 +22,7 @@ from fastrnn.estimators import (
 )
 from fastrnn.memory import MemoryLimitError
 from fastrnn.network import Network
+from fastrnn.network.pair_network import EncoderDecoderNetwork
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 
@@ -227,7 +228,7 @@ def test_fit_transform(case):
     np.testing.assert_array_equal(model.fit_transform(*case.data), expected)
 
 
-@of_all_cases
+@over(lambda case: case.reads_by_step)
 def test_norms_of_gradients_are_those_of_all_steps(case):
     model = case.fitted()
     X, y = (*case.data, None)[:2]
@@ -241,7 +242,7 @@ def test_norms_of_gradients_are_those_of_all_steps(case):
             np.testing.assert_allclose(rows, alone.norms[0], rtol=1e-4)
 
 
-@over(lambda case: case.estimator is not RNNLanguageModel)
+@over(lambda case: case.estimator is not RNNLanguageModel and case.reads_by_step)
 def test_gradients_have_the_shape_of_what_is_read(case):
     model = case.fitted()
     X, _ = (*case.data, None)[:2]
@@ -261,7 +262,7 @@ def test_tokens_have_no_gradients(case):
         case.fitted().input_gradients(*case.data)
 
 
-@of_all_cases
+@over(lambda case: case.reads_by_step)
 def test_streams_say_what_is_said_of_the_prefixes(case):
     # Without a scale that is learned from the series themselves; weights that matter.
     params = {"scaling": None} if case.estimator is RNNForecaster else {}
@@ -274,7 +275,7 @@ def test_streams_say_what_is_said_of_the_prefixes(case):
     assert np.ptp(answers) > 1e-4  # it makes a difference what was read
 
 
-@over(lambda case: case.may_read_back)
+@over(lambda case: case.may_read_back and case.reads_by_step)
 def test_streams_of_both_directions_are_refused(case):
     with pytest.raises(ValueError, match=r"a stream reads forward, but .* bidirectional=True"):
         case.fit(bidirectional=True).stream()
@@ -296,14 +297,19 @@ def test_n_jobs_changes_no_bit(case):
 @of_all_cases
 def test_n_jobs_reaches_the_network(case, monkeypatch):
     model, seen = case.fitted(), []
-    for name in ("predict", "final_states", "hidden_states", "input_gradients", "mean_loss"):
-        method = getattr(Network, name)
+    of_all = ("final_states", "hidden_states", "mean_loss")
+    of_both = (Network, (*of_all, "predict", "input_gradients")), (
+        EncoderDecoderNetwork, (*of_all, "search", "log_likelihoods", "attention_weights")
+    )  # fmt: skip
+    for kind, names in of_both:
+        for name in names:
+            method = getattr(kind, name)
 
-        def spy(self, *args, n_jobs=None, method=method, **kwargs):
-            seen.append(n_jobs)
-            return method(self, *args, n_jobs=n_jobs, **kwargs)
+            def spy(self, *args, n_jobs=None, method=method, **kwargs):
+                seen.append(n_jobs)
+                return method(self, *args, n_jobs=n_jobs, **kwargs)
 
-        monkeypatch.setattr(Network, name, spy)
+            monkeypatch.setattr(kind, name, spy)
     model.set_params(n_jobs=2)
     case.answers(model)
     assert len(seen) >= 3 and set(seen) == {2}
@@ -334,7 +340,7 @@ def test_what_needs_more_memory_than_there_is_does_not_begin(case, monkeypatch):
     for train in (model.fit, model.partial_fit):
         with pytest.raises(MemoryLimitError, match="Training needs about"):
             train(*case.data)
-    for name in ("transform", "hidden_states", "gradient_flow"):
+    for name in {"transform", "hidden_states", "gradient_flow"} & {*case.questions}:
         with pytest.raises(MemoryLimitError, match=r"(Prediction|Backpropagation) needs about"):
             case.questions[name](model, *case.data)
     assert state_of(model) == before

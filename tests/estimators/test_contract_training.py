@@ -8,7 +8,6 @@ from contract import CASES, over, same, state_of, take
 
 from fastrnn.estimators import RNNForecaster, RNNLanguageModel
 from fastrnn.estimators.shared_parameters import STOCHASTIC
-from fastrnn.network import Network
 from fastrnn.training.checkpoints import CheckpointFile
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
@@ -151,7 +150,7 @@ def test_warm_start_goes_on_after_partial_fit(case):
 NETWORKS = {
     "hidden_layer_sizes": (5, 5), "cell": "rnn", "bidirectional": True, "pooling": "mean",
     "embedding_dim": 99, "tie_weights": True, "tokenizer": str.split, "scaling": "level",
-    "strategy": "direct", "forget_bias_init": 0.0, "reset_after": False,
+    "strategy": "direct", "forget_bias_init": 0.0, "reset_after": False, "attention": "additive",
 }  # fmt: skip
 
 
@@ -163,6 +162,8 @@ def changes_of(case):
         unused.add("bidirectional")
     if not case.counts_tokens:
         unused.add("tokenizer")
+    if params.get("alignment") == "ctc":
+        unused |= {"tie_weights", "attention"}
     if case.estimator is not RNNLanguageModel and params["embedding_dim"] is None:
         unused.add("embedding_dim")
     changes = {name: NETWORKS[name] for name in NETWORKS.keys() & params.keys() - unused}
@@ -347,7 +348,8 @@ def test_training_that_diverges_leaves_the_model_as_it_was(case, train):
 
 @of_all_cases
 def test_interrupted_training_keeps_the_model(case, monkeypatch):
-    loss_and_grad, calls = Network.loss_and_grad, []
+    kind = case.fitted().task_.network_class
+    loss_and_grad, calls = kind.loss_and_grad, []
     n_calls = 0
 
     def count(self, *args, **kwargs):
@@ -356,7 +358,7 @@ def test_interrupted_training_keeps_the_model(case, monkeypatch):
             raise KeyboardInterrupt
         return loss_and_grad(self, *args, **kwargs)
 
-    monkeypatch.setattr(Network, "loss_and_grad", count)
+    monkeypatch.setattr(kind, "loss_and_grad", count)
     expected = case.fit(max_iter=2, batch_size=2)
     for n_steps in (0, 1):  # of the third epoch
         n_calls, calls[:] = 2 * (len(calls) // 2) + n_steps + 1, []

@@ -25,14 +25,16 @@ def spell(n, seed=0, most=4):
 
 
 def model(**params):
-    return small(RNNSeq2Seq, conv=None, **params)
+    return small(RNNSeq2Seq, conv=None, alignment="ctc", **params)
 
 
 @pytest.fixture(scope="module")
 def learned():
     """A model that has learned to spell, and what it has not seen."""
     X, y = spell(200)
-    fitted = RNNSeq2Seq(16, max_iter=15, learning_rate_init=0.02, random_state=0).fit(X, y)
+    fitted = RNNSeq2Seq(
+        16, alignment="ctc", max_iter=15, learning_rate_init=0.02, random_state=0
+    ).fit(X, y)
     return fitted, *spell(40, seed=1)
 
 
@@ -101,7 +103,7 @@ def test_labels_may_be_numbers_and_none():
 def test_several_steps_are_read_as_one(params):
     X, y = spell(30, most=3)
     X = [np.repeat(x, 2, axis=0) for x in X]
-    fitted = small(RNNSeq2Seq, **params).fit(X, y)
+    fitted = small(RNNSeq2Seq, alignment="ctc", **params).fit(X, y)
     stride = fitted.network_.architecture.total_stride
     for x, p, places in zip(X, fitted.predict_proba(X), fitted.align(X, y), strict=True):
         assert len(p) == len(places) == -(-len(x) // stride)
@@ -115,7 +117,7 @@ def test_several_steps_are_read_as_one(params):
 @pytest.mark.parametrize("params", [{"stride": 2}, {"conv": [[3, 3, 2]], "bidirectional": True}])
 def test_the_gradient_through_several_steps(params):
     X, y = spell(5, most=3)
-    fitted = small(RNNSeq2Seq, dtype="float64", alpha=0.0, **params).fit(X, y)
+    fitted = small(RNNSeq2Seq, alignment="ctc", dtype="float64", alpha=0.0, **params).fit(X, y)
     network = fitted.network_
     sequences = fitted.reader_.read(X, "float64")
     target = fitted.task_.encode(y, sequences, None)
