@@ -339,9 +339,9 @@ class StepClassTask(Task):
             may = SCHEMES[self.constraints].may_follow(self.classes)
             check_tags(may, np.where(counts, numbers, IGNORED), labels, self.classes)
 
-    def validate(self, network, scored, n_jobs):
+    def validate(self, network, scored, parameters):
         """Score a network that is being trained."""
-        best = network.best_outputs(scored.sequences, n_jobs=n_jobs)
+        best = network.best_outputs(scored.sequences, n_jobs=parameters.n_jobs)
         return self.score(best, scored.values, scored.weight)
 
     def decode(self, best):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from contract import CASES, PLAIN, label_sequences, number_sequences
 
-from fastrnn import RNNClassifier, RNNForecaster, RNNRegressor, RNNTagger
+from fastrnn import RNNClassifier, RNNForecaster, RNNRegressor, RNNSeq2Seq, RNNTagger
 from fastrnn.estimators import fitting
 from fastrnn.network import linear_head
 from fastrnn.training import ConvergenceWarning
@@ -27,7 +27,8 @@ def told(model, *data, **options):
 def test_every_estimator_that_is_stuck_says_so(case, monkeypatch):
     # Random weights could know something of small data by chance.
     monkeypatch.setattr(linear_head, "glorot_uniform", lambda rng, shape: np.zeros(shape))
-    expected = [] if case.estimator is RNNForecaster else [UNLEARNED]
+    # Of values, and of labels of any number, it is not known what the best constant answer is.
+    expected = [] if case.estimator in (RNNForecaster, RNNSeq2Seq) else [UNLEARNED]
     assert told(case.make(**STUCK, alpha=0.0), *case.data) == expected
 
 
