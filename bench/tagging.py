@@ -6,7 +6,9 @@ first of "-+*", which leaves 180. Every fifth text is for testing.
 An embedding of the word, of 100 features, is read by a bidirectional LSTM of 128 units; Adam, 3
 epochs, minibatches of 32 sentences. Words that occur once in training are one word, "unknown". All
 contenders get the same ids. "words and suffixes" has a second column of ids, the last three letters
-of the word with an embedding of 50 features: fastrnn alone is asked what that gives.
+of the word with an embedding of 50 features: fastrnn alone is asked what that gives. With ``--crf``
+it is asked in both what a conditional random field gives in place of the softmax, and what that
+costs, and PyTorch is left out.
 
 The contenders are fitted in turns in one process, once per seed. "torch packed" packs each
 minibatch, "torch padded" pads it to its longest sentence (and the second direction reads the
@@ -87,6 +89,7 @@ class Fastrnn:
     """fastrnn's estimator."""
 
     name = "fastrnn"
+    output = "softmax"
 
     def __init__(self, data, threads):
         self.data, self.threads = data, threads
@@ -104,6 +107,7 @@ class Fastrnn:
             learning_rate_init=LEARNING_RATE,
             clip_norm=CLIP,
             alpha=0.0,
+            output=self.output,
             random_state=seed,
             n_jobs=self.threads,
         )
@@ -113,6 +117,13 @@ class Fastrnn:
 
     def score(self):
         return self.tagger.score(self.data.X_test, self.data.y_test)
+
+
+class FastrnnCRF(Fastrnn):
+    """The same with a conditional random field."""
+
+    name = "fastrnn crf"
+    output = "crf"
 
 
 class TorchPacked:
@@ -227,8 +238,9 @@ def main():
     parser = argument_parser(__doc__)
     parser.add_argument("--seeds", type=int, default=1, help="number of fits of each")
     parser.add_argument("--corpus", type=Path, metavar="FOLDER", help="texts, not to download any")
+    parser.add_argument("--crf", action="store_true", help="a CRF beside the softmax, no PyTorch")
     arguments = parser.parse_args()
-    machine = begin(arguments, ["torch"])
+    machine = begin(arguments, [] if arguments.crf else ["torch"])
     try:
         folder = arguments.corpus or download()
     except Unavailable as reason:
@@ -242,9 +254,11 @@ def main():
     print(f"most frequent tag of each word: test accuracy {figures['baseline']:.4f}", flush=True)
 
     words = Data(train, test, [list], epochs)
-    tables = [run_task("words", words, [Fastrnn, TorchPacked, TorchPadded], arguments)]
+    ours = [Fastrnn, FastrnnCRF] if arguments.crf else [Fastrnn]
+    others = [] if arguments.crf else [TorchPacked, TorchPadded]
+    tables = [run_task("words", words, ours + others, arguments)]
     both = Data(train, test, [list, suffixes], epochs)
-    tables.append(run_task("words and suffixes", both, [Fastrnn], arguments))
+    tables.append(run_task("words and suffixes", both, ours, arguments))
     if arguments.json:
         save(arguments.json, machine=machine, **figures, tables=tables)
 

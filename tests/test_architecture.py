@@ -45,9 +45,9 @@ ROOMS = {
     "quantiles long_sequences task_parameters forecaster_parameters augmenting tasks needs "
     "predicting validation fitting "
     "readers distributions lessons plan rolling "
-    "tag_schemes labels numbers next_tokens next_values released saving resuming forecast_frames "
-    "forecasting calibration attending base classifier regressor tagger label_sequences seq2seq "
-    "series_estimator series_forecasts forecaster language_model loading",
+    "tag_schemes labels step_labels numbers next_tokens next_values released saving resuming "
+    "forecast_frames forecasting calibration attending base classifier regressor tagger "
+    "label_sequences seq2seq series_estimator series_forecasts forecaster language_model loading",
     "plotting": "axes loss_curve gradient_flow forecast states attention",
     "interop": "model weights c_description c_literals c_text c onnx_graph onnx_front onnx_network "
     "onnx_gaps onnx_quantiles onnx_scaling onnx_forecast onnx_export onnx_import keras_arrays "

@@ -7,13 +7,9 @@ import numpy as np
 from fastrnn.bridge import available_if
 from fastrnn.estimators.base import RNNBase
 from fastrnn.estimators.fitting import fit_one_epoch, steps_by_minibatches
-from fastrnn.estimators.labels import (
-    StepClassTask,
-    check_none_is_left_out,
-    read_classes,
-    refuse_balanced,
-)
+from fastrnn.estimators.labels import check_none_is_left_out, read_classes, refuse_balanced
 from fastrnn.estimators.predicting import best_outputs, outputs, read
+from fastrnn.estimators.step_labels import StepClassTask
 from fastrnn.estimators.task_parameters import (
     ClassParameters,
     LongSequenceParameters,
