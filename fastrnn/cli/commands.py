@@ -8,7 +8,7 @@ import warnings
 
 import fastrnn
 from fastrnn.cli.follow import follow
-from fastrnn.cli.options import UsageError, parameters, read_config
+from fastrnn.cli.options import UsageError, given_parameters, read_config
 from fastrnn.cli.tasks import TASKS
 from fastrnn.datasets.sources import name_of
 from fastrnn.files.atomic import check_place
@@ -18,7 +18,7 @@ def train(options):
     """Train a model, and save it with a picture of the loss, also where Ctrl-C ends training."""
     task = TASKS[options.task]
     kind = getattr(fastrnn, task.kind)
-    given = {name: value for name, value in vars(options).items() if name in parameters(kind)}
+    given = given_parameters(options, kind)
     config = read_config(options.config, kind) if options.config else {}
     options.parameters = {"verbose": True} | config | given
     try:

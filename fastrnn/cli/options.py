@@ -16,6 +16,9 @@ from fastrnn.estimators.parameters import parameters_of
 # A second fit of the same object is what it is about, and a command makes one object.
 LEFT_OUT = {"warm_start"}
 
+RENAMED = {"output": "output_layer"}
+"""What parameters are called as options whose names the command has for something else."""
+
 
 class UsageError(argparse.ArgumentTypeError):
     """Options that do not go together, or are not for this."""
@@ -32,10 +35,7 @@ def parameters(kind):
 
 
 def add_parameters(parser, kind):
-    """Make an option of each parameter of a class of estimators.
-
-    Only those that are given come to stand in the namespace.
-    """
+    """Make an option of each parameter of a class of estimators, for `given_parameters`."""
     group = parser.add_argument_group(
         f"parameters of {kind.__name__}",
         textwrap.fill(
@@ -48,13 +48,21 @@ def add_parameters(parser, kind):
         parameter = parameters_of(kind)[name]
         metavar, explanation = explain(parameter)
         explanation = f"{explanation} (default: {_spell(default)})"
-        options = {"dest": name, "default": argparse.SUPPRESS}
+        option = RENAMED.get(name, name)
+        options = {"dest": option, "default": argparse.SUPPRESS}
         options["help"] = explanation.replace("%", "%%")
         if isinstance(default, bool):
             options["action"] = argparse.BooleanOptionalAction
         else:
             options |= {"type": partial(_read_option, parameter), "metavar": metavar}
-        group.add_argument(f"--{name.replace('_', '-')}", **options)
+        group.add_argument(f"--{option.replace('_', '-')}", **options)
+
+
+def given_parameters(options, kind):
+    """The parameters of a class of estimators that are given as options."""
+    given = vars(options)
+    names = {RENAMED.get(name, name): name for name in parameters(kind)}
+    return {name: given[option] for option, name in names.items() if option in given}
 
 
 def read_config(path, kind):
