@@ -173,8 +173,9 @@ class Lesson:
         network.head.add_gradients(self.pooled, self.outputs, self.kept.work, n_jobs)
         if self.joined is not None:
             self.kept.work.call(_add_in_order, self.joined, network.grad)
-        ranges = self.minibatch.step_ranges()
-        add_table_gradients(network, self.sequences, ranges, self.dx, self.kept.work)
+        if network.columns:
+            ranges = self.minibatch.step_ranges()
+            add_table_gradients(network, self.sequences, ranges, self.dx, self.kept.work)
 
     def run(self, n_jobs):
         """Take all shards forward and backward; return the loss."""

@@ -117,6 +117,10 @@ class Network:
         self.head = architecture.make_head()
         tables = (*self.embeddings[:1], *self.table_gradients[:1])
         self.head.bind(self.views_of("head", theta), self.views_of("head", self.grad), tables)
+        # Whether what was made of several steps is said of each of them; or how many share it.
+        joins = self.head.joins_steps
+        self.spreads = self.front is not None and self.pooling.every_step and not joins
+        self.steps_said = self.front.stride if self.front and joins else 1
         # A window of steps would be none of whole patches, and read beyond its ends.
         self.can_cut_time = (
             self.front is None
@@ -205,16 +209,6 @@ class Network:
     def places_of_targets(self, batch):
         """Where the targets of a packed batch stand, and their weights: of sequences, or steps."""
         return batch.order if self.head.joins_steps else self.pooling.places(batch)
-
-    @property
-    def spreads(self):
-        """Whether what was made of several steps is said of each of them."""
-        return bool(self.front) and self.pooling.every_step and not self.head.joins_steps
-
-    @property
-    def steps_said(self):
-        """How many steps share an answer, for a head that reads every step."""
-        return self.front.stride if self.front and self.head.joins_steps else 1
 
     def n_head_rows(self, batch):
         """How many rows the head reads of a packed batch."""
