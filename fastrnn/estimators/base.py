@@ -28,7 +28,7 @@ from fastrnn.estimators.saving import save_model
 from fastrnn.estimators.shared_parameters import SharedParameters
 from fastrnn.estimators.validation import ValidationData
 from fastrnn.inspection import gradient_flow, loss_gradient, output_gradient, own_weights
-from fastrnn.streams import Stream
+from fastrnn.streams import open_stream
 from fastrnn.streams.snapshot import Snapshot
 from fastrnn.training.budget import ONE_ANSWER, Budget
 
@@ -319,7 +319,8 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         """
         self.check_fitted()
         network = copy.deepcopy(self.network_)
-        return Stream(Snapshot(network, self.reader_.steps(), **self.task_.answer()), n_streams)
+        snapshot = Snapshot(network, self.reader_.steps(), **self.task_.answer())
+        return open_stream(snapshot, n_streams)
 
     def transform(self, X):
         """Return the final hidden states of the top layer, as features for another model.

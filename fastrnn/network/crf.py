@@ -49,6 +49,7 @@ class CRF(LinearHead):
     link = None
     time_may_be_cut = False
     needs_every_step = True
+    is_filtered = True
     joined = ("transitions", "starts", "ends")
 
     def __init__(self, n_outputs, *, tied=False, allowed=""):

@@ -52,6 +52,8 @@ class Head(ABC):
     """Whether it can only read the states of all steps."""
     joins_steps = False
     """Whether it reads every step, and yet has one target and one weight for each sequence."""
+    is_filtered = False
+    """Whether a stream of it makes of the outputs of a step what all steps so far say of it."""
     joined: tuple[str, ...] = ()
     """The last of its parameters, of which `loss_and_grad` gives the gradient."""
     n_parameters = 1

@@ -154,7 +154,8 @@ class Snapshot:
                 "second direction begins at the end of a sequence, which is not known yet. Fit "
                 "with bidirectional=False"
             )
-        if network.head.link is None:
+        self.is_filtered = network.head.is_filtered
+        if network.head.link is None and not self.is_filtered:
             raise ValueError(f"there is no stream of the head {network.head.kind!r}")
         self.dtype = network.dtype
         kind = network.architecture.pooling
@@ -198,7 +199,7 @@ class Snapshot:
         else:
             pack_factor(of_head["W"], 0, n_outputs, self.head)
         self.head_b = of_head["b"]
-        self.link = self.point = network.head.point_link
+        self.link = self.point = "identity" if self.is_filtered else network.head.point_link
         self.row_shape = () if self.is_flat else (n_values,)
         if self.forecast is not None:
             levels = () if self.forecast.is_median else (len(self.forecast.above),)
@@ -265,6 +266,8 @@ class Snapshot:
         if "attention" in self.parts:
             state["score"], state["weight"] = np.zeros(n_streams), np.zeros(n_streams)
             state["weighted"] = np.zeros(pooled)
+        if self.is_filtered:
+            state["filtered"] = np.zeros((n_streams, len(self.head_b)))
         if self.forecast is not None:
             state["last"] = np.zeros(n_streams)
         if self.gaps.allows:

@@ -1,5 +1,6 @@
 """RNNTagger with a conditional random field; its mathematics are in test_crf.py."""
 
+import copy
 import itertools
 import pickle
 
@@ -9,6 +10,7 @@ from contract import PLAIN, same
 
 from fastrnn import RNNTagger, load
 from fastrnn.estimators.tag_schemes import SCHEMES
+from fastrnn.interop import to_torch_state_dict
 
 # Short trainings end at max_iter, which is not what these tests are about.
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
@@ -189,10 +191,42 @@ def test_looking_inside(fitted):
     assert [part.shape for part in gradients] == [x.shape for x in X[:3]]
     flow = fitted.gradient_flow(X, Y)
     assert np.isfinite(flow.from_start).all()
-    with pytest.raises(ValueError, match="no stream of the head 'crf'"):
-        small(bidirectional=False).fit(X, Y).stream()
+    with pytest.raises(ValueError, match="no export of the head 'crf'"):
+        to_torch_state_dict(fitted)
     with pytest.raises(AttributeError, match="transitions_ is of output='crf'"):
         _ = small(output="softmax").fit(X, Y).transitions_
+
+
+# Streams.
+
+
+def test_streams_give_filtered_marginals():
+    model = small(bidirectional=False, constraints="bio", dtype="float64").fit(X, Y)
+    ends = np.exp(model.network_.head.params["ends"])
+    n = np.argsort([-len(x) for x in X])[:2]
+    streams = model.stream(2)
+    one = pickle.loads(pickle.dumps(model.stream()))
+    for t in range(len(X[n[1]])):
+        said = streams.step([X[i][t] for i in n])
+        for i, filtered in zip(n, said, strict=True):
+            (proba,) = model.predict_proba([X[i][: t + 1]])
+            expected = filtered * ends  # the sequence might have ended here
+            np.testing.assert_allclose(proba[-1], expected / expected.sum(), rtol=1e-9)
+        out = np.empty(5)
+        assert one.step(X[n[0]][t], out) is out
+        np.testing.assert_allclose(out, said[0], rtol=1e-12)
+        one = copy.copy(one)
+        np.testing.assert_array_equal(one.state["filtered"], [out])
+    streams.reset([0])
+    again = streams.step([X[n[0]][0]] * 2)
+    np.testing.assert_allclose(again[0], model.stream().step(X[n[0]][0]), rtol=1e-12)
+    assert not np.allclose(again[0], again[1])
+
+
+def test_streams_know_no_stride():
+    model = small(bidirectional=False, stride=2).fit(X, Y)
+    with pytest.raises(ValueError, match="no stream of a model with output='crf' and stride"):
+        model.stream()
 
 
 # What it refuses.
