@@ -27,8 +27,11 @@ __all__ = [
 ]
 
 
-_SPAN_TAG = re.compile(r"O|[BIES](-.*)?")
-"""Tags that are known to seqeval; of others it would take the first letter."""
+_SPAN_TAG = re.compile(r"O|[BIESLU](-.*)?")
+"""Tags that are known to seqeval, or as `_KNOWN_AS`; of others it would take the first letter."""
+
+_KNOWN_AS = {"L": "E", "U": "S"}
+"""Letters of BILOU and what seqeval calls them: the last of a span, and a span of one step."""
 
 
 def token_accuracy_score(y_true, y_pred, *, sample_weight=None):
@@ -94,7 +97,7 @@ def token_f1_score(y_true, y_pred, *, sample_weight=None):
 
 
 def span_f1_score(y_true, y_pred, *, average="micro"):
-    """F1 of the spans that BIO tags mark, as names in a sentence: right if both ends and type are.
+    """F1 of the spans that tags mark, as names in a sentence: right if both ends and type are.
 
     Needs `seqeval <https://github.com/chakki-works/seqeval>`_ (``pip install "fastrnn[spans]"``),
     which computes it as the program of the CoNLL shared tasks does: a span also begins at an I- tag
@@ -103,7 +106,8 @@ def span_f1_score(y_true, y_pred, *, average="micro"):
     Parameters
     ----------
     y_true : list of array-like of shape (T_i,)
-        The true tags: "B-" or "I-" and a type, or "O". Steps with None are taken out of both.
+        The true tags: "B-" or "I-" and a type, or "O"; in BILOU also "L-" for the last step of a
+        span, and "U-" for one of a single step. Steps with None are taken out of both.
     y_pred : list of array-like of shape (T_i,)
         The predicted tags.
     average : {"micro", "macro", "weighted"}, default="micro"
@@ -134,15 +138,16 @@ def span_f1_score(y_true, y_pred, *, average="micro"):
         raise ValueError(
             f"y_true has {true.kind}, expected BIO tags, strings such as 'B-PER', 'I-PER' and 'O'"
         )
-    for labels, name in ((true, "y_true"), (predicted, "y_pred")):
+    both = true, predicted
+    for labels, name in zip(both, ("y_true", "y_pred"), strict=True):
         for row in np.flatnonzero(kept):
             if not _SPAN_TAG.fullmatch(labels.values[row]):
                 raise ValueError(
                     f"{name} has {labels.values[row]!r} at {labels.place(row)}, expected 'O', or "
-                    "a type after 'B-' or 'I-'"
+                    "a type after 'B-' or 'I-', of BILOU also 'L-' or 'U-'"
                 )
     ends = np.cumsum(np.add.reduceat(kept, true.offsets[:-1], dtype=np.int64))
-    tags = (np.array(labels.values, dtype=object)[kept] for labels in (true, predicted))
+    tags = (np.array(list(map(_as_known, labels.values)), dtype=object)[kept] for labels in both)
     sequences = ([rows.tolist() for rows in np.split(flat, ends[:-1])] for flat in tags)
     return float(f1_score(*sequences, average=average, zero_division=0))
 
@@ -309,6 +314,11 @@ def edit_error_rate_scorer(estimator, X, y, sample_weight=None):
     >>> scoring = {"minus error": edit_error_rate_scorer}  # for cross_validate
     """
     return -edit_error_rate(y, estimator.predict(X), sample_weight=sample_weight)
+
+
+def _as_known(tag):
+    """A tag as seqeval knows it."""
+    return tag and _KNOWN_AS.get(tag[0], tag[0]) + tag[1:]
 
 
 def _read(y_true, y_pred):

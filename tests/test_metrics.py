@@ -108,7 +108,7 @@ def test_labels_of_other_indexes_are_refused():
         ([["O", "NN"]], [["O", "O"]], "^y_true has 'NN' at sequence 0, step 1, expected 'O', or a"),
         ([["O"], ["O"]], [["O"], ["PER-B"]], "^y_pred has 'PER-B' at sequence 1, step 0, expected"),
         ([["Org"]], [["O"]], "^y_true has 'Org' at"),
-        ([["L-PER"]], [["O"]], "^y_true has 'L-PER' at"),
+        ([["M-PER"]], [["O"]], "^y_true has 'M-PER' at"),
         ([["o"]], [["O"]], "^y_true has 'o' at"),
     ],
 )
@@ -125,6 +125,14 @@ def test_span_f1_of_tags_with_ends():
     for average in (None, "binary", "samples"):
         with pytest.raises(ValueError, match=r"^average must be 'micro', 'macro' or 'weighted'"):
             metrics.span_f1_score(tags, tags, average=average)
+
+
+def test_span_f1_of_bilou():
+    pytest.importorskip("seqeval.metrics", reason="seqeval is not installed")
+    y_true = [["B-a", "I-a", "L-a", "U-b", "U-b", "O", None], ["O", "B-b", "L-b"]]
+    y_pred = [["B-a", "L-a", "O", "U-b", "U-b", "O", "O"], ["O", "B-b", "L-b"]]
+    # Three of four spans are found; of the fourth one end is wrong.
+    assert metrics.span_f1_score(y_true, y_pred) == pytest.approx(3 / 4)
 
 
 def test_span_f1_without_seqeval(monkeypatch):
