@@ -275,6 +275,15 @@ def test_tags_that_may_not_be(scheme, y, message):
         model.fit(inputs, y)
 
 
+def test_tags_of_steps_without_weight_may_be_anything():
+    weight = [np.ones(len(x)) for x in X]
+    weight[LONG][0] = 0
+    model = small(constraints="bio")
+    wrong = changed(LONG, 0, "I-up"), changed(LONG, 0, None)
+    one, other = (pickle.loads(pickle.dumps(model)).fit(X, y, weight) for y in wrong)
+    assert same(one, other)
+
+
 def test_bilou_says_what_may_follow():
     classes = np.array(["B-a", "I-a", "L-a", "O", "U-a", "U-b"])
     may = SCHEMES["bilou"].may_follow(classes)
