@@ -32,8 +32,8 @@ def needed_to_train(estimator, architecture, task, sequences, told=None, scored=
         lengths = np.minimum(lengths, window)
         options["batch_size"] = changes.get("batch_size", len(lengths))  # all are read at a time
     if told is not None:
-        told = told[: len(lengths)]
-    return beside + estimate_memory(lengths, architecture, told=told, **options)
+        options["told"] = told[: len(lengths)]
+    return beside + estimate_memory(lengths, architecture, **options)
 
 
 def needed_to_predict(estimator, architecture, lengths, task, keep_outputs=True):
