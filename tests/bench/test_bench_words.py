@@ -128,3 +128,40 @@ class TestFirstNames:
         tried = getattr(first_names, candidates)
         assert chosen[candidates] in tried
         assert len({str(setting) for setting in tried}) == len(tried)
+
+
+class TestPronunciation:
+    LEXICON = (
+        "".join(
+            f"{word} {' '.join(word.upper())}1\n"
+            for word in sorted({f"{a}{b}{c}" for a in "abc" for b in "de" for c in "fgh'"})
+        )
+        + "abd A B\nx2 X\n"
+    )
+
+    def test_words_are_read_and_split_as_described(self, tmp_path):
+        import g2p
+
+        file = tmp_path / "lexicon"
+        file.write_text(self.LEXICON)
+        lexicon = g2p.read_lexicon(file)
+        assert "x2" not in lexicon
+        data = g2p.Data(lexicon)
+        assert (len(data.X), len(data.X_test)) == (23, 2)
+        assert data.word_error([list(next(iter(right))) for right in data.right]) == 0
+        assert data.word_error([[], []]) == 1
+
+    @pytest.mark.parametrize("options", [["--quick"], ["--epochs", "1"]])
+    def test_both_contenders_run(self, run_here, tmp_path, options):
+        pytest.importorskip("torch")
+        file, figures = tmp_path / "lexicon", tmp_path / "figures.json"
+        file.write_text(self.LEXICON)
+        output = run_here("g2p.py", "--lexicon", file, "--json", figures, *options)
+        figures = json.loads(figures.read_text())
+        if "--quick" in options:
+            assert "torch / fastrnn" in output
+            assert figures["ratio"] > 0
+            return
+        for name in ("fastrnn", "torch"):
+            assert 0 <= figures[name]["word error"]["beam 1"] <= 1
+            assert figures[name]["parameters"] > 1000
