@@ -28,8 +28,8 @@ from fastrnn.estimators.saving import save_model
 from fastrnn.estimators.shared_parameters import SharedParameters
 from fastrnn.estimators.validation import ValidationData
 from fastrnn.inspection import gradient_flow, loss_gradient, output_gradient, own_weights
-from fastrnn.streams.filtered import open_stream
 from fastrnn.streams.snapshot import Snapshot
+from fastrnn.streams.stream import open_stream
 from fastrnn.training.budget import ONE_ANSWER, Budget
 
 ESTIMATORS: dict[str, type] = {}

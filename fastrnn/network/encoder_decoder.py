@@ -15,6 +15,7 @@ class NoHead:
 
     n_outputs = 0
     time_may_be_cut = True
+    joins_steps = False
     options: ClassVar[dict] = {}
 
     def shapes(self, width):

@@ -136,7 +136,7 @@ class TestPronunciation:
             f"{word} {' '.join(word.upper())}1\n"
             for word in sorted({f"{a}{b}{c}" for a in "abc" for b in "de" for c in "fgh'"})
         )
-        + "abd A B\nx2 X\n"
+        + "aab A B\nx2 X\n"
     )
 
     def test_words_are_read_and_split_as_described(self, tmp_path):
