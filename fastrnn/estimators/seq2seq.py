@@ -41,11 +41,11 @@ class RNNSeq2Seq(SequenceParameters, LongSequenceParameters, Seq2SeqParameters, 
     order than what they stand for, and there may be more of them than steps.
 
     With ``alignment="ctc"``, for speech and the like, labels come in the order of what they stand
-    for, but nobody says at which steps. At every
-    step a softmax gives the probability of each label, and of a blank that says nothing; the
-    probability of a sequence of labels is the sum over all ways to spread it over the steps
-    (connectionist temporal classification, Graves et al. 2006). So there are at most as many labels
-    as steps, and one less for each pair of equal neighbours.
+    for, but nobody says at which steps. At every step a softmax gives the probability of each
+    label, and of a blank that says nothing; the probability of a sequence of labels is the sum over
+    all ways to spread it over the steps (connectionist temporal classification, Graves et al.
+    2006). So there are at most as many labels as steps, and one less for each pair of equal
+    neighbours.
 
     In `fit`, `y` is a list with the labels of each sequence, strings or whole numbers but -1, any
     number of them. A text is split before: ``list("abc")``, or ``"a b c".split()``. By default the
