@@ -47,7 +47,7 @@ def load_japanese_vowels():
     with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
         for use in ("train", "test"):
             ends = np.cumsum(data[f"{use}_lengths"], dtype=np.int64)
-            values = np.ascontiguousarray(data[f"{use}_values"].T) / 1e6
-            arrays.append(np.split(values.astype(np.float32), ends[:-1]))
+            millionths = np.ascontiguousarray(data[f"{use}_values"].T).view("<i4")[..., 0]
+            arrays.append(np.split((millionths / 1e6).astype(np.float32), ends[:-1]))
             arrays.append(data[f"{use}_speaker"].astype(np.int64))
     return tuple(arrays)
