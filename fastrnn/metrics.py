@@ -153,7 +153,7 @@ def span_f1_score(y_true, y_pred, *, average="micro"):
 
 
 def edit_error_rate(y_true, y_pred, *, sample_weight=None):
-    """Edits that make the predicted labels of the true ones, for each true label.
+    """Count the edits that make the predicted labels of the true ones, for each true label.
 
     An edit is an insertion, a deletion or a substitution of one label; the fewest are counted
     (Levenshtein 1966). Of words it is the word error rate, of letters the character error rate.

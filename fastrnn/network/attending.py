@@ -41,7 +41,7 @@ class Pairs:
 
 
 class Dot:
-    """q_t . k_s, where keys are the source's states, which are as wide as the decoder's."""
+    """The product q_t . k_s, where keys are the source's states, as wide as the decoder's."""
 
     maps: tuple[str, ...] = ()
 
@@ -85,7 +85,7 @@ class Dot:
 
 
 class General(Dot):
-    """q_t . k_s with keys ``y_s W``: "keys.W" (F, H)."""
+    """The product q_t . k_s with keys ``y_s W``: "keys.W" (F, H)."""
 
     maps: tuple[str, ...] = ("keys",)
 
@@ -106,7 +106,7 @@ class General(Dot):
 
 
 class Additive(General):
-    """v . tanh(q_t + k_s): keys as before with "keys.b" (H,), q_t = h_t W with "queries.W" (H, H).
+    """A layer, v . tanh(q_t + k_s): keys with "keys.b" (H,), q_t = h_t W with "queries.W" (H, H).
 
     And "v" (H,).
     """

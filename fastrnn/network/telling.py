@@ -24,8 +24,10 @@ __all__ = [
 
 
 def mean_loss(network, sequences, target, weight, *, n_jobs=None):
-    """Mean loss as of `EncoderDecoderNetwork.loss_and_grad`, without dropout, smoothing and
-    penalty."""
+    """Mean loss of `EncoderDecoderNetwork.loss_and_grad`, of the network as it is.
+
+    Without dropout, smoothing and penalty.
+    """
     total = float(weight.astype(np.float64) @ (target.lengths + 1))
     losses = {}
 
