@@ -26,9 +26,9 @@ ROOMS = {
     "series following series_record steps scaling tokens texts augmentation",
     "standin": "",
     "bridge": "",
-    "network": "workspace threads batches shards cell docstrings recurrent one_direction "
-    "both_directions pooling padded cells linear_head likelihoods crf ctc heads decay front "
-    "architecture "
+    "network": "workspace threads batches shards cell docstrings recurrent trainable "
+    "one_direction both_directions pooling padded cells linear_head likelihoods crf ctc heads "
+    "decay front architecture "
     "passes minibatches prediction network counting affine attending handing_over encoder_decoder "
     "teaching pair_parts feeding pair_passes pair_lessons telling beams pair_network pair_counting",
     "layers": "",

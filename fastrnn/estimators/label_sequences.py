@@ -111,12 +111,25 @@ class LabelsTask(Task):
 
     def score(self, said, y, sample_weight, sequences):
         """Share of the sequences all of whose labels are right; others than the model's are not."""
+        true = self._number(y, sequences)
+        weight = as_sample_weight(sample_weight, sequences)
+        return float(np.average(true.edits_to(said) == 0, weights=weight))
+
+    def score_samples(self, network, sequences, y, n_jobs):
+        """Logarithm of the probability of the labels of each sequence; of others there is none."""
+        target = self._number(y, sequences)
+        is_known = target.labels >= 0
+        known = LabelSequences(np.where(is_known, target.labels, 0), target.offsets)
+        values = self.log_likelihoods(network, sequences, known, n_jobs)
+        values[np.repeat(np.arange(len(target)), target.lengths)[~is_known]] = -np.inf
+        return values
+
+    def _number(self, y, sequences):
+        """Labels to score, as numbers: below 0 where the model has none."""
         labels = _read(y)
         check_same_length(sequences, "y", labels.offsets[1:])
         labels.check_kind(self.classes)
-        true = LabelSequences(labels.numbers(self.classes), labels.offsets)
-        weight = as_sample_weight(sample_weight, sequences)
-        return float(np.average(true.edits_to(said) == 0, weights=weight))
+        return LabelSequences(labels.numbers(self.classes), labels.offsets)
 
     def attributes(self):
         """Fitted attributes of the estimator."""

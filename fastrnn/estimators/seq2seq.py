@@ -22,13 +22,14 @@ from fastrnn.training.budget import LABEL_SEQUENCES
 
 
 def _by_attention(estimator):
-    """Whether a decoder tells the labels."""
-    return estimator.alignment == "attention"
+    """Whether a decoder tells the labels, of the model if there is one."""
+    known = estimator.task_ if estimator.is_fitted else estimator
+    return known.alignment == "attention"
 
 
 def _by_steps(estimator):
     """Whether every step says a label, or a blank."""
-    return estimator.alignment == "ctc"
+    return not _by_attention(estimator)
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -261,16 +262,16 @@ class RNNSeq2Seq(SequenceParameters, LongSequenceParameters, Seq2SeqParameters, 
         X : list of ndarray, or array
             The sequences, as in `fit`.
         y : list of array-like of shape (L_i,)
-            Their labels, of those of `fit`.
+            Their labels; others than those of `fit` have no probability.
 
         Returns
         -------
         ndarray of shape (n_sequences,)
-            Float64; with "ctc", minus infinity where there are too few steps for the labels.
+            Float64; minus infinity where a label is not known or, with "ctc", there are too few
+            steps for the labels.
         """
         sequences = read(self, X)
-        target = self.task_.encode(y, sequences, None, partial=True)
-        return self.task_.log_likelihoods(self.network_, sequences, target.values, self.n_jobs)
+        return self.task_.score_samples(self.network_, sequences, y, self.n_jobs)
 
     @available_if(_by_steps)
     def align(self, X, y):

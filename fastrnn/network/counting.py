@@ -23,18 +23,18 @@ from fastrnn.network.shards import (
     plan_forward,
     running_totals,
 )
-from fastrnn.network.workspace import CountingWorkspace, of_one_number
+from fastrnn.network.workspace import Counted, of_one_number
 
 __all__ = ["CountedNetwork", "DryBatch", "Nothing", "dry_batch", "indices_nbytes"]
 
 
-class CountedNetwork(Network):
+class CountedNetwork(Counted, Network):
     """A network that is not there: `count_lesson` and `count_prediction` say what it would take."""
 
     def __init__(
         self, architecture, *, dropout=0.0, recurrent_dropout=0.0, vectors=None, workspaces=None
     ):
-        self._workspaces = [] if workspaces is None else workspaces
+        self.workspaces = [] if workspaces is None else workspaces
         super().__init__(
             architecture,
             dropout=dropout,
@@ -43,26 +43,8 @@ class CountedNetwork(Network):
             vectors=vectors,
         )
 
-    def make_vector(self, size, dtype):
-        return of_one_number(size, dtype)
-
-    def make_workspace(self):
-        self._workspaces.append(CountingWorkspace(self.dtype))
-        return self._workspaces[-1]
-
     def mark_decayed(self):
         """There is no room for that."""
-
-    @property
-    def nbytes(self):
-        """What the network itself has: parameters, gradient, and which are decayed."""
-        return self.theta.nbytes + self.grad.nbytes + self.decayed.nbytes
-
-    def _count(self, work):
-        """Bytes of all that the workspaces have handed out while `work` was done."""
-        self._workspaces.clear()
-        work()
-        return sum(workspace.nbytes for workspace in self._workspaces)
 
     def count_lesson(self, shape, window, n_shards, n_threads):
         """Bytes that a minibatch takes, beside the network itself.
@@ -91,11 +73,11 @@ class CountedNetwork(Network):
                 gradients = LayerGradients(self)
             lesson.run_window(0, Window(batch, seeds), None, memory, gradients)
 
-        nbytes = self._count(keep)
+        nbytes = self.count(keep)
         lesson = Lesson(
             self, Nothing, None, None, None, None, minibatch, [seeds] * n_shards, n_threads=1
         )
-        nbytes += n_threads * (self._count(learn) + self._coarse_nbytes(batch))
+        nbytes += n_threads * (self.count(learn) + self._coarse_nbytes(batch))
         lesson.add_gradients(n_threads)
         nbytes += lesson.kept.work.nbytes
         return nbytes + n_shards * indices_nbytes(n_sequences, n_rows)
@@ -120,8 +102,8 @@ class CountedNetwork(Network):
             prediction.outputs_of(self, shard, memory, weights[-1])
             self.head.take_room(batch, memory.network)
 
-        nbytes = self._count(pack)
-        one_thread = self._count(predict) + indices_nbytes(n_sequences, n_rows)
+        nbytes = self.count(pack)
+        one_thread = self.count(predict) + indices_nbytes(n_sequences, n_rows)
         return nbytes + n_threads * (one_thread + self._coarse_nbytes(batch))
 
     def _coarse_nbytes(self, batch):

@@ -14,7 +14,6 @@ import math
 import numpy as np
 
 from fastrnn.kernels.solvers import clear
-from fastrnn.kernels.workspace import Workspace
 from fastrnn.network import prediction, threads
 from fastrnn.network.cells import CELLS
 from fastrnn.network.decay import Decay
@@ -23,9 +22,10 @@ from fastrnn.network.minibatches import Kept, Lesson, cut, penalize
 from fastrnn.network.pooling import Pooling
 from fastrnn.network.recurrent import UNBOUND, ZEROS
 from fastrnn.network.shards import LayerGradients, Seeds, running_totals
+from fastrnn.network.trainable import Trainable
 
 
-class Network:
+class Network(Trainable):
     """Recurrent layers, pooling over time and a head, with its loss.
 
     ``theta`` (P,) has all parameters, ``grad`` (P,) the gradient of the last `loss_and_grad`, and
@@ -41,6 +41,8 @@ class Network:
     one) have that total weight. With `ZEROS` for ``random_state`` all parameters are 0.
     ``vectors`` are where theta, grad and decayed of a part of another network live.
     """
+
+    made_of = ("architecture", "dropout", "recurrent_dropout", "alpha")
 
     def __init__(
         self, architecture, *, dropout=0.0, recurrent_dropout=0.0, alpha=0.0, random_state=None,
@@ -141,29 +143,6 @@ class Network:
                 view[...] = self.layers[0].cell.is_decayed(name.removesuffix("_reverse"))
             else:
                 view[...] = not name.startswith("b")
-
-    def make_vector(self, size, dtype):
-        """Memory for something of each parameter, zeros."""
-        return np.zeros(size, dtype=dtype)
-
-    def make_workspace(self):
-        """Memory for something else."""
-        return Workspace(self.dtype)
-
-    def release_memory(self):
-        """Give back what `loss_and_grad` keeps from call to call; the next call takes it again."""
-        self.kept = None
-
-    def __getstate__(self):
-        """What copy and pickle take: every parameter once, no gradient, no memory."""
-        names = ("architecture", "dropout", "recurrent_dropout", "alpha", "theta")
-        return {name: getattr(self, name) for name in names}
-
-    def __setstate__(self, state):
-        """Build it anew around the parameters, whose views do not survive a copy."""
-        theta = state.pop("theta")
-        self.__init__(**state, random_state=ZEROS)
-        self.theta[...] = theta
 
     def _layer_ranges(self):
         """Each layer with the range of its parameters in theta."""

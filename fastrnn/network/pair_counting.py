@@ -17,16 +17,16 @@ from fastrnn.network.pair_parts import ForwardWeights, PairGradients, PairMemory
 from fastrnn.network.recurrent import ZEROS
 from fastrnn.network.shards import Seeds, running_totals
 from fastrnn.network.teaching import Taught
-from fastrnn.network.workspace import CountingWorkspace, of_one_number
+from fastrnn.network.workspace import Counted, of_one_number
 
 __all__ = ["CountedEncoderDecoder"]
 
 
-class CountedEncoderDecoder(EncoderDecoderNetwork):
+class CountedEncoderDecoder(Counted, EncoderDecoderNetwork):
     """A network that is not there: it says what it would take."""
 
     def __init__(self, architecture, *, dropout=0.0, recurrent_dropout=0.0):
-        self._workspaces = []
+        self.workspaces = []
         super().__init__(
             architecture,
             dropout=dropout,
@@ -34,33 +34,15 @@ class CountedEncoderDecoder(EncoderDecoderNetwork):
             random_state=ZEROS,
         )
 
-    def make_vector(self, size, dtype):
-        return of_one_number(size, dtype)
-
-    def make_workspace(self):
-        self._workspaces.append(CountingWorkspace(self.dtype))
-        return self._workspaces[-1]
-
     def make_part(self, architecture, vectors, rng):
         dropout, recurrent_dropout = self.dropout, self.recurrent_dropout
         return CountedNetwork(
             architecture, dropout=dropout, recurrent_dropout=recurrent_dropout, vectors=vectors,
-            workspaces=self._workspaces,
+            workspaces=self.workspaces,
         )  # fmt: skip
 
     def mark_decayed(self, between):
         """There is no room for that."""
-
-    @property
-    def nbytes(self):
-        """What the network itself has: parameters, gradient, and which are decayed."""
-        return self.theta.nbytes + self.grad.nbytes + self.decayed.nbytes
-
-    def _count(self, work):
-        """Bytes of all that the workspaces have handed out while `work` was done."""
-        self._workspaces.clear()
-        work()
-        return sum(workspace.nbytes for workspace in self._workspaces)
 
     def count_lesson(self, shape, n_shards, n_threads):
         """Bytes that a minibatch takes, beside the network itself.
@@ -92,10 +74,10 @@ class CountedEncoderDecoder(EncoderDecoderNetwork):
                 gradients = PairGradients(self)
             lesson.learn(0, memory, gradients)
 
-        nbytes = self._count(keep)
+        nbytes = self.count(keep)
         lesson = PairLesson(self, Nothing, minibatch, [(*seeds, None)] * n_shards, None, 1)
         lesson.told = [(taught, batch)] * n_shards
-        nbytes += n_threads * self._count(learn)
+        nbytes += n_threads * self.count(learn)
         lesson.add_gradients(n_threads)
         nbytes += lesson.kept.work.nbytes
         both = indices_nbytes(n_sequences, n_read) + indices_nbytes(n_sequences, n_told)
@@ -124,8 +106,8 @@ class CountedEncoderDecoder(EncoderDecoderNetwork):
             # Logarithms of probabilities, and what chooses among them.
             work.take("logs", (4 * outputs.size,), np.dtype("float64"))
 
-        nbytes = self._count(pack)
-        return nbytes + n_threads * (self._count(predict) + indices_nbytes(n_sequences, n_read))
+        nbytes = self.count(pack)
+        return nbytes + n_threads * (self.count(predict) + indices_nbytes(n_sequences, n_read))
 
 
 class _DryTaught(Taught):

@@ -14,7 +14,6 @@ import math
 import numpy as np
 
 from fastrnn.kernels.solvers import clear
-from fastrnn.kernels.workspace import Workspace
 from fastrnn.network import beams, passes, telling, threads
 from fastrnn.network.affine import named
 from fastrnn.network.attending import Attending
@@ -25,11 +24,12 @@ from fastrnn.network.pair_lessons import PairKept, PairLesson, PairMinibatch
 from fastrnn.network.pair_parts import PairGradients
 from fastrnn.network.recurrent import ZEROS
 from fastrnn.network.shards import running_totals
+from fastrnn.network.trainable import Trainable
 
 __all__ = ["EncoderDecoderNetwork"]
 
 
-class EncoderDecoderNetwork:
+class EncoderDecoderNetwork(Trainable):
     """What `fastrnn.network.network.Network` is, for an architecture `EncoderDecoder`.
 
     ``theta`` (P,) has all parameters, ``grad`` (P,) the gradient of the last `loss_and_grad`, and
@@ -42,6 +42,8 @@ class EncoderDecoderNetwork:
     true label one that it would have said itself (Bengio et al. 2015, arXiv 1506.03099), having
     read true ones (Duckworth et al. 2019, arXiv 1906.04331).
     """
+
+    made_of = (*Network.made_of, "label_smoothing", "scheduled_sampling")
 
     def __init__(
         self,
@@ -135,29 +137,6 @@ class EncoderDecoderNetwork:
             architecture, dropout=dropout, recurrent_dropout=recurrent_dropout, random_state=rng,
             vectors=vectors,
         )  # fmt: skip
-
-    def make_vector(self, size, dtype):
-        """Memory for something of each parameter, zeros."""
-        return np.zeros(size, dtype=dtype)
-
-    def make_workspace(self):
-        """Memory for something else."""
-        return Workspace(self.dtype)
-
-    def release_memory(self):
-        """Give back what `loss_and_grad` keeps from call to call; the next call takes it again."""
-        self.kept = None
-
-    def __getstate__(self):
-        """What copy and pickle take: every parameter once, no gradient, no memory."""
-        names = ("architecture", "dropout", "recurrent_dropout", "alpha", "label_smoothing")
-        return {name: getattr(self, name) for name in (*names, "scheduled_sampling", "theta")}
-
-    def __setstate__(self, state):
-        """Build it anew around the parameters, whose views do not survive a copy."""
-        theta = state.pop("theta")
-        self.__init__(**state, random_state=ZEROS)
-        self.theta[...] = theta
 
     def flops(self, n_read, n_told):
         """Floating-point operations of a forward pass over so many steps of both, roughly."""

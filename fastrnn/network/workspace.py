@@ -23,6 +23,30 @@ class CountingWorkspace(Workspace):
         return self.call
 
 
+class Counted:
+    """What networks share that are not there: ``workspaces`` say what they would take."""
+
+    def make_vector(self, size, dtype):
+        """No memory."""
+        return of_one_number(size, dtype)
+
+    def make_workspace(self):
+        """Memory that is only counted."""
+        self.workspaces.append(CountingWorkspace(self.dtype))
+        return self.workspaces[-1]
+
+    @property
+    def nbytes(self):
+        """What the network itself has: parameters, gradient, and which are decayed."""
+        return self.theta.nbytes + self.grad.nbytes + self.decayed.nbytes
+
+    def count(self, work):
+        """Bytes of all that the workspaces have handed out while `work` was done."""
+        self.workspaces.clear()
+        work()
+        return sum(workspace.nbytes for workspace in self.workspaces)
+
+
 def of_one_number(size, dtype):
     """A vector all of whose elements are one and the same number, 0."""
     return np.lib.stride_tricks.as_strided(np.zeros(1, dtype), (size,), (0,))

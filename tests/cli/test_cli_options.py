@@ -43,6 +43,15 @@ def test_every_parameter_is_an_option(task, capsys):
     assert "--warm-start" not in text
 
 
+def test_the_output_of_taggers_has_another_name_than_the_file(folder):
+    rows = [f"{key},{t},{(key + t) % 3}.5,{'ab'[t % 2]}" for key in range(6) for t in range(4)]
+    (folder / "data.csv").write_text("\n".join(["id,time,x,tag", *rows]))
+    command = "train tag data.csv --label tag --output-layer crf --output m.fastrnn --max-iter 1"
+    assert cli.main([*command.split(), "--hidden-layer-sizes", "2", "--random-state", "0"]) == 0
+    model = fastrnn.load("m.fastrnn")
+    assert (model.output, model.transitions_.shape) == ("crf", (2, 2))
+
+
 @pytest.mark.parametrize(
     ("name", "text", "value"),
     [

@@ -160,17 +160,6 @@ def test_tag(sequences, capsys):
     assert figures["accuracy"] == pytest.approx(expected.score(X, y), rel=1e-5)
 
 
-def test_tag_with_a_crf(sequences, capsys):
-    X, *_ = sequences
-    y = [(x[:, 0] > x[:, 1]).astype(int) for x in X]
-    options = ["--features", "a,b", "--label", "larger", "--output-layer", "crf"]
-    run("train", "tag", "data.csv", *QUICK, *options, "--output", "crf.fastrnn")
-    expected = fastrnn.RNNTagger(**SAME, output="crf").fit(X, y)
-    run("predict", "crf.fastrnn", "data.csv")
-    _, rows = read_answers(capsys.readouterr().out)
-    assert [int(row[2]) for row in rows] == np.concatenate(expected.predict(X)).tolist()
-
-
 def test_tag_rows_in_any_order_of_ids_and_with_gaps(folder, capsys):
     rows = [("b", 0, 1, "x"), ("a", 0, 0, "y"), ("b", 1, 1, ""), ("a", 1, 1, "x")]
     write_rows("data.csv", ["who", "t", "f", "tag"], rows)

@@ -171,7 +171,6 @@ def test_exports_are_refused(learned):
 
 
 GOOD = spell(6)
-FIRST = "sequence 0 has 3 steps for 4 labels, expected 4 or more"
 
 
 @pytest.mark.parametrize(
@@ -200,9 +199,11 @@ def test_two_labels_are_needed(y):
 def test_what_is_not_known(learned):
     fitted, X, y = learned
     assert fitted.score(X[:1], [["z"]]) == 0
-    for call in (fitted.score_samples, fitted.align):
-        with pytest.raises(ValueError, match="label 0 of sequence 0 in y is 'z', which is not"):
-            call(X[:1], [["z"]])
+    with pytest.raises(ValueError, match="label 0 of sequence 0 in y is 'z', which is not"):
+        fitted.align(X[:1], [["z"]])
+    some = fitted.score_samples(X[:3], [y[0], [*y[1], "z"], y[2]])
+    assert_array_equal(some[[0, 2]], fitted.score_samples(X[:3], y[:3])[[0, 2]])
+    assert some[1] == -np.inf
     with pytest.raises(ValueError, match="y has whole numbers, but the classes"):
         fitted.score(X[:1], [[1]])
     with pytest.raises(ValueError, match="y has 1 entries"):
@@ -213,6 +214,16 @@ def test_what_is_not_known(learned):
     for n, error in ((0, ValueError), (1.5, TypeError), (True, TypeError)):
         with pytest.raises(error, match="n must be"):
             fitted.predict_nbest(X[:1], n)
+
+
+def test_a_model_answers_as_it_was_fitted_whatever_its_parameter_is_now(learned):
+    fitted, X, y = learned
+    expected = fitted.predict_proba(X)[0]
+    fitted.set_params(alignment="attention")
+    assert_array_equal(fitted.predict_proba(X)[0], expected)
+    assert not hasattr(fitted, "attention_weights")
+    assert len(fitted.predict(X)) == len(y)
+    fitted.set_params(alignment="ctc")
 
 
 def test_partial_fit_is_told_all_labels():
