@@ -14,6 +14,8 @@ import numpy as np
 from fastrnn.inputs.containers import is_a
 from fastrnn.inputs.label_sequences import LabelSequences
 from fastrnn.inputs.steps import as_step_labels, as_step_weight
+from fastrnn.inputs.texts import are_all_texts
+from fastrnn.inputs.tokens import TOKENIZERS, UNKNOWN_TOKEN, Cut
 
 __all__ = [
     "edit_error_rate",
@@ -152,7 +154,7 @@ def span_f1_score(y_true, y_pred, *, average="micro"):
     return float(f1_score(*sequences, average=average, zero_division=0))
 
 
-def edit_error_rate(y_true, y_pred, *, sample_weight=None):
+def edit_error_rate(y_true, y_pred, *, sample_weight=None, tokenizer="char"):
     """Count the edits that make the predicted labels of the true ones, for each true label.
 
     An edit is an insertion, a deletion or a substitution of one label; the fewest are counted
@@ -160,12 +162,15 @@ def edit_error_rate(y_true, y_pred, *, sample_weight=None):
 
     Parameters
     ----------
-    y_true : list of array-like of shape (L_i,)
-        The true labels, strings or whole numbers.
-    y_pred : list of array-like of shape (M_i,)
+    y_true : list of array-like of shape (L_i,), or list of str
+        The true labels, strings or whole numbers; or texts, whose tokens are the labels.
+    y_pred : list of array-like of shape (M_i,), or list of str
         The predicted labels of as many sequences.
     sample_weight : array-like of shape (n_sequences,), default=None
         Weight of the edits and labels of each sequence. None gives all the same weight.
+    tokenizer : {"char", "word"} or callable, default="char"
+        How texts become tokens, as `fastrnn.preprocessing.TokenEncoder` has it: with "char" the
+        character error rate is what is returned, with "word" the word error rate.
 
     Returns
     -------
@@ -183,9 +188,11 @@ def edit_error_rate(y_true, y_pred, *, sample_weight=None):
     >>> from fastrnn.metrics import edit_error_rate
     >>> edit_error_rate([list("kitten"), list("is")], [list("sitting"), list("is")])
     0.375
+    >>> edit_error_rate(["the cat sat"], ["the cat sits"], tokenizer="word")
+    0.3333333333333333
     """
     true, predicted = (
-        as_step_labels(labels, name=name)
+        _read_labels(labels, name, tokenizer)
         for labels, name in ((y_true, "y_true"), (y_pred, "y_pred"))
     )
     if len(true.offsets) != len(predicted.offsets):
@@ -298,8 +305,8 @@ def edit_error_rate_scorer(estimator, X, y, sample_weight=None):
         A fitted model, or a pipeline that ends with one.
     X : list of ndarray, or array
         The sequences.
-    y : list of array-like of shape (L_i,)
-        The true labels.
+    y : list of array-like of shape (L_i,), or list of str
+        The true labels; or texts, of which the model's tokens are compared.
     sample_weight : array-like of shape (n_sequences,), default=None
         Weight of each sequence.
 
@@ -313,7 +320,23 @@ def edit_error_rate_scorer(estimator, X, y, sample_weight=None):
     >>> from fastrnn.metrics import edit_error_rate_scorer
     >>> scoring = {"minus error": edit_error_rate_scorer}  # for cross_validate
     """
-    return -edit_error_rate(y, estimator.predict(X), sample_weight=sample_weight)
+    if not are_all_texts(y, "y"):
+        return -edit_error_rate(y, estimator.predict(X), sample_weight=sample_weight)
+    if is_a(estimator, "sklearn.Pipeline"):
+        *steps, estimator = (step for _, step in estimator.steps)
+        for step in steps:
+            X = X if step is None or step == "passthrough" else step.transform(X)
+    return -estimator.edit_error_rate(X, y, sample_weight=sample_weight)
+
+
+def _read_labels(y, name, tokenizer):
+    """Read labels of sequences, or texts, which are cut to labels."""
+    if not (callable(tokenizer) or tokenizer in TOKENIZERS):
+        raise ValueError(f"tokenizer must be 'char', 'word' or a callable, got {tokenizer!r}")
+    if are_all_texts(y, name):
+        cut = Cut(tokenizer=tokenizer, unknown=UNKNOWN_TOKEN)
+        y = [list(tokens) for tokens in cut.tokens(y, may_be_empty=True)]
+    return as_step_labels(y, name=name)
 
 
 def _as_known(tag):

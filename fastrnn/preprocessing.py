@@ -19,7 +19,14 @@ from fastrnn.inputs.columns import Columns, name_place
 from fastrnn.inputs.list_cells import cells_of_lists
 from fastrnn.inputs.padding import pad, unpad
 from fastrnn.inputs.sequences import as_sequences
-from fastrnn.inputs.tokens import NORMAL_FORMS, TOKENIZERS, Cut, Spelling
+from fastrnn.inputs.tokens import (
+    NORMAL_FORMS,
+    TOKENIZERS,
+    UNKNOWN_TOKEN,
+    Cut,
+    Spelling,
+    known_tokens,
+)
 
 __all__ = ["SequenceScaler", "TokenEncoder", "pad", "unpad"]
 
@@ -87,7 +94,7 @@ class TokenEncoder(SequenceTransformer):
         normalization=None,
         min_freq=1,
         max_features=None,
-        unknown_token="<unk>",
+        unknown_token=UNKNOWN_TOKEN,
     ):
         self.tokenizer = tokenizer
         self.lowercase = lowercase
@@ -124,12 +131,10 @@ class TokenEncoder(SequenceTransformer):
         cut = self.cut
         for tokens in cut.tokens(X):
             counts.update(tokens)
-        counts.pop(cut.unknown, None)
-        known = [str(token) for token, count in counts.items() if count >= self.min_freq]
+        known = known_tokens(counts, cut.unknown, self.min_freq, self.max_features)
         if not known:
             raise ValueError(f"no token occurs min_freq={self.min_freq} times: nothing to learn")
-        known.sort(key=lambda token: (-counts[token], token))
-        self.vocabulary_ = {token: k for k, token in enumerate(known[: self.max_features], start=1)}
+        self.vocabulary_ = {token: k for k, token in enumerate(known, start=1)}
         self.n_tokens_ = len(self.vocabulary_) + 1
         return self
 

@@ -80,7 +80,8 @@ class Case:
     @property
     def counts_tokens(self):
         """Whether numbers of tokens depend on how often they occur."""
-        return self.estimator is RNNLanguageModel and self.fitted().encoder_ is not None
+        may = self.estimator in (RNNLanguageModel, RNNSeq2Seq)
+        return may and self.fitted().encoder_ is not None
 
     @property
     def learns_means(self):
@@ -180,6 +181,23 @@ def spell(n, seed=0):
     X = [np.repeat(np.eye(3)[k], 2, axis=0) for k in y]
     X = [np.concatenate([x, np.zeros((1, 3))]) + 0.1 * rng.normal(size=(len(x) + 1, 3)) for x in X]
     return X, [np.array(["a", "b", "c"])[k] for k in y]
+
+
+def draw_texts(n, seed=0):
+    """Texts of 2 to 7 letters."""
+    rng = np.random.default_rng(seed)
+    texts = ["".join(rng.choice(list("abc"), size=rng.integers(2, 8))) for _ in range(n)]
+    return [text.replace("aa", "ab").replace("bb", "bc").replace("cc", "ca") for text in texts]
+
+
+def _leave_out(n, seed=0):
+    X = draw_texts(n, seed)
+    return X, [x.replace("a", "") for x in X]
+
+
+def _say_backwards(n, seed=0):
+    X = draw_texts(n, seed)
+    return X, [" ".join(2 * letter for letter in reversed(x)) for x in X]
 
 
 def label_sets(n, seed=0):
@@ -292,6 +310,24 @@ _OF_TRANSLATING = {
     "attention_weights": lambda model, X, y: model.attention_weights(X),
     "weights for labels": lambda model, X, y: model.attention_weights(X, y),
 }
+
+
+def _step_of_texts(model, X, *_):
+    stream = model.stream(2)
+    return [stream.step([x[t] for x in X[:2]]) for t in range(2)]
+
+
+def _score_texts(model, data, weight):
+    return -model.edit_error_rate(*data, sample_weight=weight)
+
+
+def _target_texts(draw, questions, rows, **params):
+    X, y = draw(40)
+    bad = ((X, y[:-1]), ([*X[:5], "", *X[6:]], y), (X, None), (X, [*y[:3], None, *y[4:]]), (X, 5))
+    return Case(
+        RNNSeq2Seq, (X, y), draw(25, seed=1), questions, rows=rows, follow=_follow_sequences,
+        bad=bad, scores=_score_texts, params=params,
+    )  # fmt: skip
 
 
 def _score_by_edits(model, data, weight):
@@ -470,6 +506,16 @@ CASES = {
         RNNSeq2Seq, spell, _OF_TRANSLATING, _all_that_is_found, scores=_score_by_edits,
         params={"alignment": "attention", "max_length": 3, "label_embedding_dim": 4},
         first={"classes": ["b", "a", "c"]},
+    ),
+    "spelling texts": _target_texts(
+        _leave_out,
+        {name: ask for name, ask in _OF_SPELLING.items() if name != "input_gradients"}
+        | {"stream": _step_of_texts},
+        _probabilities, alignment="ctc",
+    ),
+    "translating texts": _target_texts(
+        _say_backwards, _OF_TRANSLATING, _all_that_is_found,
+        alignment="attention", max_length=3, label_embedding_dim=4, target_tokenizer="word",
     ),
     "forecaster": _series(),
     "quantiles": _series(strategy="direct", horizon=4, quantiles=(0.2, 0.5, 0.8)),

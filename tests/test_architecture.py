@@ -42,9 +42,9 @@ ROOMS = {
     "inspection": "",
     "streams": "snapshot steps stream",
     "estimators": "forecast_errors values parameters precision targets shared_parameters "
-    "quantiles long_sequences task_parameters forecaster_parameters augmenting tasks needs "
-    "predicting validation fitting "
-    "readers distributions lessons plan rolling "
+    "quantiles long_sequences task_parameters text_parameters forecaster_parameters augmenting "
+    "tasks needs predicting validation fitting "
+    "readers token_readers target_texts distributions lessons plan rolling "
     "tag_schemes labels step_labels numbers next_tokens next_values released saving resuming "
     "forecast_frames forecasting calibration attending base classifier regressor tagger "
     "label_sequences seq2seq series_estimator series_forecasts forecaster language_model loading",

@@ -342,6 +342,8 @@ class TestStates:
 class Speller:
     """Stands for a model with attention: it says a sequence backward, and looks where it reads."""
 
+    encoder_ = None
+
     def predict(self, X):
         return [list(reversed(x)) for x in X]
 

@@ -1,7 +1,7 @@
 """The task of saying a sequence of labels, of any length, of each sequence."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from numbers import Integral
 from typing import ClassVar
 
@@ -11,15 +11,27 @@ from fastrnn.estimators.labels import Labels, check_none_is_left_out
 from fastrnn.estimators.long_sequences import front_of
 from fastrnn.estimators.parameters import embedding_sizes, in_effect
 from fastrnn.estimators.precision import narrow_weight
+from fastrnn.estimators.target_texts import (
+    TARGET_TEXTS,
+    TargetTexts,
+    check_same_texts,
+    place_of,
+    read_labels,
+)
 from fastrnn.estimators.targets import as_sample_weight, check_same_length
 from fastrnn.estimators.tasks import Scored, Target, Task, hold_out
-from fastrnn.files.codec import Record, Whole
+from fastrnn.files.codec import Added, Optional, Record, Whole
 from fastrnn.inputs.label_sequences import LabelSequences
-from fastrnn.inputs.steps import as_step_labels, split_steps
+from fastrnn.inputs.steps import UNKNOWN, as_step_labels, split_steps
 from fastrnn.network.architecture import Architecture
 from fastrnn.network.ctc import best_labels, places_of_labels, search, steps_needed
 from fastrnn.network.encoder_decoder import EncoderDecoder, Layers
 from fastrnn.network.pair_network import EncoderDecoderNetwork
+
+_SHOWN = 30
+"""Labels, at most, that a message lists."""
+
+_LABELS = {"classes": Labels(), "texts": Added(Optional(TARGET_TEXTS), None)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,14 +43,15 @@ class LabelsTask(Task):
     """
 
     classes: np.ndarray
+    texts: TargetTexts | None = field(default=None, kw_only=True)
 
     alignment: ClassVar[str]
     every_step = True
 
     @classmethod
-    def of(cls, classes, y):
-        """The task of these labels, the first of whose targets are `y`."""
-        return cls(classes)
+    def of(cls, classes, labels, texts):
+        """The task of these labels, among whose first targets there are `labels`."""
+        return cls(classes, texts=texts)
 
     @property
     def n_outputs(self):
@@ -47,20 +60,26 @@ class LabelsTask(Task):
 
     def encode(self, y, sequences, sample_weight, parameters=None, partial=False):
         """Number the labels; unless they are partial, all of the model must be among them."""
-        if parameters is not None and parameters.alignment != self.alignment:
+        if parameters is not None:
             what = "partial_fit" if partial else "warm_start=True"
-            raise ValueError(
-                f"{what} goes on from the fitted model, which has alignment={self.alignment!r}, "
-                f"not {parameters.alignment!r}"
-            )
-        labels = _read(y)
+            if parameters.alignment != self.alignment:
+                raise ValueError(
+                    f"{what} goes on from the fitted model, which has "
+                    f"alignment={self.alignment!r}, not {parameters.alignment!r}"
+                )
+            check_same_texts(self.texts, TargetTexts.of(y, parameters), what)
+        labels = self.read(y)
+        if not partial and self.texts is None:
+            seen = labels.classes()
+            if not np.array_equal(seen, self.classes):
+                raise ValueError(
+                    f"warm_start=True goes on from the fitted model, which has the labels "
+                    f"{self.classes.tolist()}, but y has {seen.tolist()}"
+                )
+        return self._encode(labels, sequences, sample_weight, parameters)
+
+    def _encode(self, labels, sequences, sample_weight, parameters=None):
         check_same_length(sequences, "y", labels.offsets[1:])
-        seen = labels.classes()
-        if not partial and not np.array_equal(seen, self.classes):
-            raise ValueError(
-                f"warm_start=True goes on from the fitted model, which has the labels "
-                f"{self.classes.tolist()}, but y has {seen.tolist()}"
-            )
         if len(self.classes) < 2:
             raise ValueError(
                 f"y has the labels {self.classes.tolist()}, expected two or more different ones"
@@ -68,20 +87,31 @@ class LabelsTask(Task):
         numbers = labels.numbers(self.classes)
         if (numbers < 0).any():
             row = int(np.argmax(numbers < 0))
+            known = self.classes.tolist()
+            shown = known if len(known) <= _SHOWN else f"{known[:_SHOWN]} and others"
             raise ValueError(
-                f"{_place(labels, row)} is {labels.values[row]!r}, which is not among those of the "
-                f"model, {self.classes.tolist()}"
+                f"{place_of(labels, row)} is {labels.values[row]!r}, which is not among those of "
+                f"the model, {shown}"
             )
         target = LabelSequences(numbers, labels.offsets)
         if parameters is not None:
-            self.check_lengths(target, sequences, parameters)
+            front = front_of(parameters, self, sequences.lengths)
+            stride = math.prod([front["stride"], *(one[2] for one in front["conv"])])
+            self.check_lengths(target, sequences, stride)
+        return self._weighed(target, sequences, sample_weight)
+
+    def encode_to_score(self, y, sequences, sample_weight):
+        """Number labels that predictions are compared with: others than the model's are wrong."""
+        return self._weighed(self._number(y, sequences), sequences, sample_weight)
+
+    def _weighed(self, target, sequences, sample_weight):
         weight = as_sample_weight(sample_weight, sequences)
         in_loss = narrow_weight(weight, sequences.values.dtype)
         groups = np.zeros(len(sequences), dtype=np.int64)
         return Target(target, in_loss, weight * (in_loss > 0), groups)
 
-    def check_lengths(self, target, sequences, parameters):
-        """Check that sequences of these lengths may have so many labels."""
+    def check_lengths(self, target, sequences, stride):
+        """Check that there are steps enough, of which so many are read as one."""
 
     def arrays(self, values):
         """Labels, and where those of each sequence begin."""
@@ -99,21 +129,38 @@ class LabelsTask(Task):
         said = self.say(network, scored.sequences, parameters)
         return -self.error_rate(said, scored.values, scored.weight)
 
-    @staticmethod
-    def error_rate(said, true, weight):
+    def error_rate(self, said, true, weight):
         """Edits for each true label."""
         n_labels = weight @ true.lengths
-        return float(weight @ true.edits_to(said) / n_labels) if n_labels else 0.0
+        return float(weight @ self._edits(said, true) / n_labels) if n_labels else 0.0
+
+    def _edits(self, said, true):
+        """Edits that make what is true of what is said: who says "unknown" is never right."""
+        if self.texts is not None:
+            is_unknown = np.isin(true.labels, np.flatnonzero(self.classes == self.texts.unknown))
+            true = replace(true, labels=np.where(is_unknown, UNKNOWN, true.labels))
+        return true.edits_to(said)
 
     def decode(self, said):
-        """Labels of numbers, an array for each sequence."""
-        return split_steps(self.classes[said.labels], said.lengths)
+        """Labels of numbers, an array for each sequence, or a text."""
+        labels = split_steps(self.classes[said.labels], said.lengths)
+        if self.texts is not None and self.texts.joins:
+            labels[:] = [self.texts.between.join(of_one.tolist()) for of_one in labels]
+        return labels
 
     def score(self, said, y, sample_weight, sequences):
         """Share of the sequences all of whose labels are right; others than the model's are not."""
         true = self._number(y, sequences)
         weight = as_sample_weight(sample_weight, sequences)
-        return float(np.average(true.edits_to(said) == 0, weights=weight))
+        return float(np.average(self._edits(said, true) == 0, weights=weight))
+
+    def edit_error_rate(self, said, y, sample_weight, sequences):
+        """Edits for each true label, of which there must be one."""
+        true = self._number(y, sequences)
+        weight = as_sample_weight(sample_weight, sequences)
+        if not weight @ true.lengths:
+            raise ValueError("y has no label to compare, or all have weight 0")
+        return self.error_rate(said, true, weight)
 
     def score_samples(self, network, sequences, y, n_jobs):
         """Logarithm of the probability of the labels of each sequence; of others there is none."""
@@ -126,10 +173,16 @@ class LabelsTask(Task):
 
     def _number(self, y, sequences):
         """Labels to score, as numbers: below 0 where the model has none."""
-        labels = _read(y)
+        labels = self.read(y)
         check_same_length(sequences, "y", labels.offsets[1:])
         labels.check_kind(self.classes)
         return LabelSequences(labels.numbers(self.classes), labels.offsets)
+
+    def read(self, y):
+        """Read targets like those of `fit`."""
+        if self.texts is None:
+            return read_labels(y)
+        return self.texts.keep_known(self.texts.read(y), self.classes)
 
     def attributes(self):
         """Fitted attributes of the estimator."""
@@ -140,6 +193,8 @@ class LabelsTask(Task):
         """Make a task of what is in a file."""
         as_step_labels([fields["classes"]])  # they are all strings, or all whole numbers
         check_none_is_left_out(fields["classes"])
+        if fields["texts"] is not None and fields["classes"].dtype.kind != "U":
+            raise ValueError("labels that are cut from texts must be strings")
         return cls(**fields)
 
     @classmethod
@@ -161,7 +216,7 @@ class AttentionTask(LabelsTask):
     longest: int
 
     kind = "told_labels"
-    fields = Record({"classes": Labels(), "longest": Whole()})
+    fields = Record({**_LABELS, "longest": Whole()})
     alignment = "attention"
     head = "log_loss"
     network_class = EncoderDecoderNetwork
@@ -170,9 +225,9 @@ class AttentionTask(LabelsTask):
     keeps_outputs = False
 
     @classmethod
-    def of(cls, classes, y):
-        """The task of these labels, the first of whose targets are `y`."""
-        return cls(classes, int(np.diff(_read(y).offsets).max(initial=0)))
+    def of(cls, classes, labels, texts):
+        """The task of these labels, among whose first targets there are `labels`."""
+        return cls(classes, int(np.diff(labels.offsets).max(initial=0)), texts=texts)
 
     def told(self, target):
         """How many labels are told of each sequence."""
@@ -247,7 +302,7 @@ class LabelSequenceTask(LabelsTask):
     """Labels in the order in which they occur, at steps that nobody knows; blanks in between."""
 
     kind = "label_sequences"
-    fields = Record({"classes": Labels()})
+    fields = Record(_LABELS)
     others = (AttentionTask,)
     alignment = "ctc"
     head = "ctc"
@@ -260,18 +315,27 @@ class LabelSequenceTask(LabelsTask):
     @classmethod
     def learn(cls, y, sequences, sample_weight, parameters):
         """Learn which labels there are."""
-        task = cls.kind_for(parameters).of(_read(y).classes(), y)
-        return task, task.encode(y, sequences, sample_weight, parameters)
+        task, labels = cls.begin(y, parameters)
+        return task, task._encode(labels, sequences, sample_weight, parameters)
+
+    @classmethod
+    def begin(cls, y, parameters, classes=None):
+        """Make a task of the first targets, of all their labels or of `classes`; read them, too."""
+        texts = TargetTexts.of(y, parameters)
+        labels = read_labels(y) if texts is None else texts.read(y)
+        if classes is None:
+            classes = labels.classes() if texts is None else texts.choose(labels)
+        if texts is not None:
+            labels = texts.keep_known(labels, classes)
+        return cls.kind_for(parameters).of(classes, labels, texts), labels
 
     @classmethod
     def smallest(cls):
         """A task of one label, of which nothing is known, to count memory with."""
         return cls(np.zeros(1))
 
-    def check_lengths(self, target, sequences, parameters):
+    def check_lengths(self, target, sequences, stride):
         """Check that there are steps enough for the labels of each sequence."""
-        front = front_of(parameters, self, sequences.lengths)
-        stride = math.prod([front["stride"], *(one[2] for one in front["conv"])])
         steps, needed = -(-sequences.lengths // stride), steps_needed(target)
         wrong = np.flatnonzero(needed > steps)
         if wrong.size:
@@ -304,25 +368,3 @@ class LabelSequenceTask(LabelsTask):
     def log_likelihoods(self, network, sequences, target, n_jobs):
         """Logarithm of the probability of each target."""
         return network.label_log_likelihoods(sequences, target, n_jobs=n_jobs)
-
-
-def _read(y):
-    """The labels of each sequence, of which none may be missing."""
-    for n, item in enumerate(y if isinstance(y, list | tuple) else ()):
-        if isinstance(item, str):
-            raise TypeError(
-                f"sequence {n} in y is the text {item!r}, expected a list of labels: list(text) "
-                "has its letters, text.split() its words"
-            )
-    labels = as_step_labels(y)
-    if None in labels.values:
-        row = labels.values.index(None)
-        raise ValueError(
-            f"{_place(labels, row)} is missing, or -1: leave it out, for there may be any number"
-        )
-    return labels
-
-
-def _place(labels, row):
-    n = int(np.searchsorted(labels.offsets, row, side="right")) - 1
-    return f"label {row - int(labels.offsets[n])} of sequence {n} in y"

@@ -15,7 +15,7 @@ from fastrnn.estimators.next_tokens import ONE_TOKEN, NextTokenTask, TextReader
 from fastrnn.estimators.predicting import read
 from fastrnn.estimators.resuming import open_checkpoints
 from fastrnn.estimators.targets import as_sample_weight
-from fastrnn.estimators.task_parameters import LanguageModelParameters
+from fastrnn.estimators.text_parameters import LanguageModelParameters
 from fastrnn.estimators.validation import ValidationData
 from fastrnn.standin import as_generator
 from fastrnn.streams import Stream

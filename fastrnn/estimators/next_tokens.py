@@ -1,68 +1,32 @@
 """What a language model reads and learns: the reader of texts, the task of the next token."""
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from numbers import Integral
 
 import numpy as np
 
-from fastrnn.estimators.parameters import batch_size, embedding_sizes, parameters_of
+from fastrnn.estimators.parameters import batch_size, embedding_sizes
 from fastrnn.estimators.precision import narrow_weight
 from fastrnn.estimators.targets import as_sample_weight, in_argument
-from fastrnn.estimators.task_parameters import LanguageModelParameters
 from fastrnn.estimators.tasks import Scored, Target, Task
-from fastrnn.files.codec import Array, Flag, ListOf, Optional, Record, Text, Whole
-from fastrnn.inputs.column_scaling import NO_SCALING
-from fastrnn.inputs.columns import Columns
-from fastrnn.inputs.missing import NO_GAPS
+from fastrnn.estimators.token_readers import (
+    ENCODER_FIELDS,
+    TokenReader,
+    check_no_encoder,
+    new_encoder,
+    set_vocabulary,
+)
+from fastrnn.files.codec import Array, Flag, Optional, Record
 from fastrnn.inputs.texts import END, Vocabulary, open_texts, read_ids, read_tokens
-from fastrnn.preprocessing import TokenEncoder
-from fastrnn.streams.snapshot import Reading
-
-ENCODER = ("tokenizer", "lowercase", "normalization", "min_freq", "max_features")
-"""Parameters that say how text becomes ids."""
 
 ONE_TOKEN = "X has no text of two tokens or more: there is nothing to predict"
 
 
-def _check_encoder(fields):
-    for name in ENCODER:
-        parameters_of(LanguageModelParameters)[name].check(fields[name])
-
-
-def _make_encoder(vocabulary, **fields):
-    encoder = TokenEncoder(**fields)
-    tokens = [encoder.unknown_token, *vocabulary]
-    if len({*tokens} - {""}) < len(tokens):
-        raise ValueError("vocabulary has a token twice, or an empty one")
-    _set_vocabulary(encoder, tokens)
-    return encoder
-
-
-ENCODER_FIELDS = Record(
-    {
-        "tokenizer": Text(),
-        "lowercase": Flag(),
-        "normalization": Optional(Text()),
-        "min_freq": Whole(1, math.inf),
-        "max_features": Optional(Whole(1, math.inf)),
-        "vocabulary": ListOf(Text()),
-    },
-    _make_encoder,
-    _check_encoder,
-    lambda encoder: {
-        **{name: getattr(encoder, name) for name in ENCODER},
-        "vocabulary": encoder.vocabulary_,
-    },
-)
-"""`TokenEncoder` in files, but for its token for those that are not known."""
-
-
 @dataclass(frozen=True, eq=False)
-class TextReader:
+class TextReader(TokenReader):
     """Reads texts with the vocabulary of `fit`; `counts` has how often training met each token."""
 
-    vocabulary: Vocabulary
     counts: np.ndarray
 
     kind = "texts"
@@ -78,14 +42,7 @@ class TextReader:
             "counts": reader.counts,
         },
     )
-    width = 1
-    n_features = 0
-    id_tables = None
-    feature_names = step_names = None
-    is_scaled = False
     meanings = ("tokens",)
-    gaps = NO_GAPS
-    scaling = NO_SCALING
 
     @classmethod
     def learn(cls, X, parameters, weigh=None):
@@ -93,11 +50,11 @@ class TextReader:
         is_long, texts, are_ids = open_texts(X)
         encoder = None
         if are_ids:
-            _check_no_encoder(parameters)
+            check_no_encoder(parameters)
             ids = read_ids(texts, None)
             tokens = list(range(max(int(text.max()) for text in ids) + 1))
         else:
-            encoder = _new_encoder(parameters).fit(texts)
+            encoder = new_encoder(parameters).fit(texts)
             ids = encoder.transform(texts)
             tokens = [encoder.unknown_token, *encoder.vocabulary_]
         end = None if is_long else len(tokens)
@@ -113,27 +70,21 @@ class TextReader:
     def read_more(self, X, parameters, what):
         """Read texts to go on with in training; the vocabulary stays."""
         is_long, texts, are_ids = open_texts(X)
-        encoder, vocabulary = self.vocabulary.encoder, self.vocabulary
+        vocabulary = self.vocabulary
         if is_long != self.is_long:
             kinds = ["separate texts", "one long text"]
             raise ValueError(
                 f"{what} goes on from the fitted model, which learned from {kinds[not is_long]}, "
                 f"but X is {kinds[is_long]}"
             )
-        for name in ENCODER if encoder else ():
-            fitted, wanted = getattr(encoder, name), getattr(parameters, name)
-            if wanted != fitted:
-                raise ValueError(
-                    f"{what} goes on from the fitted model, which has {name}={fitted!r}, not "
-                    f"{wanted!r}"
-                )
+        self.check_goes_on(parameters, what)
         read = _steps_to_learn(vocabulary.ids(texts, are_ids), vocabulary, parameters)
         return replace(self, counts=self.counts + read.counts), read
 
     def read(self, X, dtype):
         """Read texts, each of which begins with a new state."""
         _, texts, are_ids = open_texts(X)
-        ids = self.vocabulary.ids(texts, are_ids, self.counts)
+        ids = self.vocabulary.ids(texts, are_ids, self.meets_unknown)
         return self.vocabulary.steps(ids, dtype)
 
     read_to_score = read
@@ -146,7 +97,7 @@ class TextReader:
             return start
         are_ids = self.vocabulary.encoder is None
         with in_argument("prompt"):
-            (ids,) = self.vocabulary.ids([prompt], are_ids, self.counts)
+            (ids,) = self.vocabulary.ids([prompt], are_ids, self.meets_unknown)
         return np.concatenate([start, ids])
 
     @staticmethod
@@ -155,14 +106,9 @@ class TextReader:
         return validation_data, None, None
 
     @property
-    def columns(self):
-        """The only column of a step, an id."""
-        return Columns(1, None, (0,), (self.vocabulary.size,), (None,))
-
-    @property
-    def n_ids(self):
-        """How many ids there are."""
-        return (self.vocabulary.size,)
+    def meets_unknown(self):
+        """Whether training has met the unknown token."""
+        return self.counts[0] > 0
 
     @property
     def is_long(self):
@@ -187,19 +133,6 @@ class TextReader:
             )
         return tables
 
-    def steps(self):
-        """How a stream reads."""
-        vocabulary, tokens = self.vocabulary, {}
-        if (encoder := vocabulary.encoder) is not None:
-            tokens = {
-                "tokens": encoder.vocabulary_,
-                "unknown": 0 if self.counts[0] > 0 else None,
-                "spelling": encoder.cut.spelling,
-                "end": None if vocabulary.end is None else END,
-            }
-        n_ids = vocabulary.size - (vocabulary.end is not None)
-        return Reading.of_columns(self.columns, n_ids=(n_ids,), columns=None, **tokens)
-
     def attributes(self):
         """Fitted attributes of the estimator."""
         return {
@@ -209,11 +142,6 @@ class TextReader:
             "encoder_": self.vocabulary.encoder,
             "token_counts_": self.counts,
         }
-
-    def seen(self, sequences, targets, weight):
-        """What training sees, by argument of `fit`."""
-        X = [sequences.values, sequences.offsets, sequences.ids]
-        return {"X": X, "y": targets, "sample_weight": [weight]}
 
     @classmethod
     def from_record(cls, fields, fitted_by):
@@ -242,12 +170,12 @@ class TextReader:
             )
         encoder = None
         if tokens is None:
-            _check_no_encoder(parameters)
+            check_no_encoder(parameters)
             tokens = list(range(n_outputs))
         else:
-            encoder = _new_encoder(parameters)
+            encoder = new_encoder(parameters)
             tokens = read_tokens(tokens, n_outputs, encoder.unknown_token, encoder.cut)
-            _set_vocabulary(encoder, tokens)
+            set_vocabulary(encoder, tokens)
         # How often training has met each token is not known; but each may be met again.
         return cls(Vocabulary(encoder, tokens, None), np.ones(n_outputs, dtype=np.int64))
 
@@ -341,21 +269,3 @@ def _steps_to_learn(ids, vocabulary, parameters):
         is_followed=text.is_followed[:-1],
         counts=counts,
     )
-
-
-def _new_encoder(parameters):
-    return TokenEncoder(**{name: getattr(parameters, name) for name in ENCODER})
-
-
-def _set_vocabulary(encoder, tokens):
-    """Give an encoder the tokens of its ids; the first is the unknown one."""
-    encoder.vocabulary_ = {token: k for k, token in enumerate(tokens) if k}
-    encoder.n_tokens_ = len(tokens)
-
-
-def _check_no_encoder(parameters):
-    """Check that nothing is said of how text becomes ids, where there are but ids."""
-    defaults = {field.name: field.default for field in fields(parameters)}
-    for name in ENCODER:
-        if getattr(parameters, name) != defaults[name]:
-            raise ValueError(f"{name}={getattr(parameters, name)!r} has no effect on ids")

@@ -86,6 +86,7 @@ class SeriesReader:
         },
     )
     meanings: ClassVar[tuple] = ()
+    others: ClassVar[tuple[type, ...]] = ()
     gaps = NO_GAPS  # the plan sees to those of series
     scaling = NO_SCALING  # likewise
 

@@ -17,6 +17,7 @@ texts in `next_tokens`. All of them have the same members:
 - ``attributes()`` are set on the estimator.
 - ``kind`` is its word in files, and ``fields`` the `Record` of what stands there;
   ``from_record(fields, fitted_by)`` makes one of them, for a class of estimators of this name.
+- ``others`` are readers that ``learn`` may choose instead.
 - ``width`` says how many columns a step has that the network reads, ids among them, and ``n_ids``
   how many ids each table has vectors of: what is in a file is held to these.
 - ``seen(sequences, targets, weight)`` names the arrays that a checkpoint compares.
@@ -85,6 +86,7 @@ class SequenceReader:
     id_tables = None
     is_scaled = False
     meanings: ClassVar[tuple] = ()  # arguments of adopt that say what is read
+    others: ClassVar[tuple[type, ...]] = ()
 
     @classmethod
     def learn(cls, X, parameters, weigh):

@@ -32,6 +32,10 @@ _OF_SEQUENCES = {
     **{"missing": "error", "time_feature": None, "padding": None, "scaling": None},
     **{"stride": 1, "conv": None},
 }
+_OF_TEXTS = {
+    **{"tokenizer": "char", "lowercase": False, "normalization": None},
+    **{"min_freq": 1, "max_features": None},
+}
 _ADDED_TO = {
     "classifier": {**_OF_SEQUENCES, "augment": None},
     "regressor": {**_OF_SEQUENCES, "augment": None, "loss": "squared_error", "quantile": 0.5},
@@ -42,6 +46,9 @@ _ADDED_TO = {
         **{"calendar_features": None, "holidays": None},
     },
     "language_model": {"normalization": None},
+    "seq2seq": _OF_TEXTS
+    | {f"target_{name}": value for name, value in _OF_TEXTS.items()}
+    | {"target_tokenizer": None},
 }
 
 _NEW = ("architecture", "reader", "task")

@@ -81,11 +81,12 @@ def recorded_parameters(estimator, left_out=()):
         values["freq"] = plain_frequency(values["freq"])
     if "holidays" in values:
         values["holidays"] = plain_holidays(values["holidays"])
-    if callable(values.get("tokenizer")):
-        raise TypeError(
-            f"tokenizer={values['tokenizer']!r} is code, which has no place in a file: give fit "
-            "lists of tokens, and leave tokenizer at its default"
-        )
+    for name in ("tokenizer", "target_tokenizer"):
+        if callable(values.get(name)):
+            raise TypeError(
+                f"{name}={values[name]!r} is code, which has no place in a file: give fit "
+                f"lists of tokens, and leave {name} at its default"
+            )
     return values
 
 
@@ -94,9 +95,14 @@ def _tasks_of(cls):
     return {task.kind: task for task in (cls.task_class, *cls.task_class.others)}
 
 
+def _readers_of(cls):
+    """The readers that models of a class may have, by kind."""
+    return {reader.kind: reader for reader in (cls.reader_class, *cls.reader_class.others)}
+
+
 def _record_of(cls):
     """The record of models of a class."""
-    reader, came_later = cls.reader_class, added(cls.kind)
+    came_later = added(cls.kind)
     parameters = {
         field.name: Added(Value(), came_later[field.name]) if field.name in came_later else Value()
         for field in fields(cls)
@@ -105,7 +111,7 @@ def _record_of(cls):
         {
             "parameters": Record(parameters),
             "architecture": _Architecture(),
-            "reader": Choice({reader.kind: reader.fields}),
+            "reader": Choice({kind: one.fields for kind, one in _readers_of(cls).items()}),
             "task": Choice({kind: task.fields for kind, task in _tasks_of(cls).items()}),
             "history": HISTORY,
             "training": TRAINING,
@@ -161,12 +167,12 @@ def read_model(cls, file):
         file.expect(name, architecture.dtype, shape)
     file.end()
     model = cls(**record["parameters"])
-    _, of_reader = record["reader"]
+    reader_kind, of_reader = record["reader"]
     kind, of_task = record["task"]
     with as_model_file_error():
         model.check_parameters()
     with as_model_file_error("reader: "):
-        reader = cls.reader_class.from_record(of_reader, cls.__name__)
+        reader = _readers_of(cls)[reader_kind].from_record(of_reader, cls.__name__)
     with as_model_file_error("task: "):
         task = _tasks_of(cls)[kind].from_record(of_task, reader)
     with as_model_file_error("architecture: "):

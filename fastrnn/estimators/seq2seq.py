@@ -16,8 +16,11 @@ from fastrnn.estimators.task_parameters import (
     Seq2SeqParameters,
     SequenceParameters,
 )
+from fastrnn.estimators.text_parameters import TargetTextParameters, TextParameters
+from fastrnn.estimators.token_readers import SequenceOrTextReader
 from fastrnn.inputs.label_sequences import LabelSequences
 from fastrnn.inputs.steps import split_steps
+from fastrnn.inputs.texts import are_texts
 from fastrnn.training.budget import LABEL_SEQUENCES
 
 
@@ -33,7 +36,14 @@ def _by_steps(estimator):
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class RNNSeq2Seq(SequenceParameters, LongSequenceParameters, Seq2SeqParameters, RNNBase):
+class RNNSeq2Seq(
+    SequenceParameters,
+    LongSequenceParameters,
+    TextParameters,
+    TargetTextParameters,
+    Seq2SeqParameters,
+    RNNBase,
+):
     r"""Turn sequences into sequences of labels of another length, as words into sounds.
 
     With ``alignment="attention"``, an encoder of recurrent layers reads a sequence, and a decoder
@@ -49,13 +59,16 @@ class RNNSeq2Seq(SequenceParameters, LongSequenceParameters, Seq2SeqParameters, 
     neighbours.
 
     In `fit`, `y` is a list with the labels of each sequence, strings or whole numbers but -1, any
-    number of them. A text is split before: ``list("abc")``, or ``"a b c".split()``. By default the
-    network reads in both directions.
+    number of them; or a list of texts, whose tokens are the labels. `X` has sequences as for the
+    other estimators, or texts, or lists of tokens, none of them empty. By default the network reads
+    in both directions.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_labels,)
         The labels, sorted.
+    encoder_ : fastrnn.preprocessing.TokenEncoder or None
+        Knows the vocabulary of `X`; None where that is no text.
 
     See Also
     --------
@@ -71,6 +84,13 @@ class RNNSeq2Seq(SequenceParameters, LongSequenceParameters, Seq2SeqParameters, 
         + \frac{\alpha}{2 \sum_i w_i n_i} \|W\|^2 ,
 
     where :math:`n_i` is the number of labels and the end for a decoder, and 1 with "ctc".
+
+    Where `y` has texts, `predict` gives texts. A token of `y` that is not known, as rare ones of
+    `fit` with `target_min_freq` or `target_max_features`, is the label "<unk>", which is never
+    right; without these parameters none is unknown in training, and later one is no label of the
+    model. A token of `X` that is not in the vocabulary is read as the unknown one if training has
+    met that, because of `min_freq` or `max_features`. Otherwise it is an error. Where `X` has
+    texts, `scaling` is not used, and there are no columns to be chosen, no gaps and no times.
 
     With attention `transform` and `hidden_states` give the states of the encoder. There is no
     `stream`, for a decoder looks at whole sequences; and no `predict_proba` and `align`, which are
@@ -100,6 +120,7 @@ class RNNSeq2Seq(SequenceParameters, LongSequenceParameters, Seq2SeqParameters, 
     """
 
     kind = "seq2seq"
+    reader_class = SequenceOrTextReader
     task_class = LabelSequenceTask
     budget = LABEL_SEQUENCES
 
@@ -119,8 +140,9 @@ class RNNSeq2Seq(SequenceParameters, LongSequenceParameters, Seq2SeqParameters, 
         y : list of array-like of shape (L_i,)
             Their labels, as in `fit`. Not all need be among them.
         classes : array-like of shape (n_labels,), default=None
-            All labels that `y` will have in any call. Needed in the first call; later they may be
-            left out, but not changed.
+            All labels that `y` will have in any call. Needed in the first call, unless `y` has
+            texts: then they may be the tokens of these. Later they may be left out, but not
+            changed.
         sample_weight : array-like of shape (n_sequences,), default=None
             Weight of each sequence, as in `fit`.
 
@@ -139,9 +161,12 @@ class RNNSeq2Seq(SequenceParameters, LongSequenceParameters, Seq2SeqParameters, 
         MemoryError
             If training needs more memory than there is; nothing has been taken then.
         """
-        classes = read_classes(classes, self.task_ if self.is_fitted else None, "model")
-        check_none_is_left_out(classes)
-        task = LabelSequenceTask.kind_for(self).of(classes, y)
+        task = self.task_ if self.is_fitted else None
+        if classes is not None or task is not None or not are_texts(y):
+            classes = read_classes(classes, task, "model")
+            check_none_is_left_out(classes)
+        if task is None:
+            task, _ = LabelSequenceTask.begin(y, self, classes)
         return fit_one_epoch(self, X, y, sample_weight, task)
 
     def predict(self, X):
@@ -155,9 +180,9 @@ class RNNSeq2Seq(SequenceParameters, LongSequenceParameters, Seq2SeqParameters, 
         Returns
         -------
         ndarray of shape (n_sequences,), object
-            For each sequence an array of labels, which may be empty. With ``beam_size=1`` they are
-            what the likeliest output of each step says; else the likeliest labels that a search
-            over so many beginnings finds.
+            For each sequence an array of labels, which may be empty; or a text, where `fit` had
+            texts as `y`. With ``beam_size=1`` they are what the likeliest output of each step says;
+            else the likeliest labels that a search over so many beginnings finds.
         """
         said = self._say(read(self, X))
         return self.task_.decode(said)
@@ -174,9 +199,9 @@ class RNNSeq2Seq(SequenceParameters, LongSequenceParameters, Seq2SeqParameters, 
 
         Returns
         -------
-        list of list of (ndarray, float)
-            For each sequence pairs of labels and the logarithm of their probability, best first,
-            as `length_normalization` has it.
+        list of list of (ndarray or str, float)
+            For each sequence pairs of labels, or of a text, and the logarithm of their probability,
+            best first, as `length_normalization` has it.
         """
         if isinstance(n, bool) or not isinstance(n, Integral):
             raise TypeError(f"n must be a whole number, got {n!r}")
@@ -184,10 +209,12 @@ class RNNSeq2Seq(SequenceParameters, LongSequenceParameters, Seq2SeqParameters, 
             raise ValueError(f"n must be at least 1, got {n}")
         sequences, beam_size = read(self, X), max(n, self.beam_size)
         found = self.task_.search(self.network_, sequences, beam_size, self)
-        classes = self.classes_
-        return [
-            [(classes[list(labels)], value) for labels, value in of_one[:n]] for of_one in found
-        ]
+        answers = []
+        for of_one in found:
+            numbers, values = zip(*of_one[:n], strict=True)
+            labels = self.task_.decode(LabelSequences.from_lists(numbers))
+            answers.append(list(zip(labels, values, strict=True)))
+        return answers
 
     @available_if(_by_attention)
     def attention_weights(self, X, y=None):
@@ -203,9 +230,9 @@ class RNNSeq2Seq(SequenceParameters, LongSequenceParameters, Seq2SeqParameters, 
         Returns
         -------
         list of ndarray of shape (L_i + 1, T_i)
-            For each sequence a row for each label, and one for the end: the weights of the steps,
-            which add up to 1; with `stride` or strides of `conv` of the steps that the layers read.
-            `fastrnn.plotting.AttentionDisplay` draws it.
+            For each sequence a row for each label, or token, and one for the end: the weights of
+            the steps, which add up to 1; with `stride` or strides of `conv` of the steps that the
+            layers read. `fastrnn.plotting.AttentionDisplay` draws it.
         """
         sequences = read(self, X)
         if y is None:
@@ -254,6 +281,29 @@ class RNNSeq2Seq(SequenceParameters, LongSequenceParameters, Seq2SeqParameters, 
         sequences = read(self, X)
         return self.task_.score(self._say(sequences), y, sample_weight, sequences)
 
+    def edit_error_rate(self, X, y, sample_weight=None):
+        """Return the edits that make what is predicted of the true labels, for each true label.
+
+        Of texts the tokens are compared that the model was fitted on. Minus it is what
+        `fastrnn.metrics.edit_error_rate_scorer` gives, and what validation scores are.
+
+        Parameters
+        ----------
+        X : list of ndarray, or array
+            The sequences, as in `fit`.
+        y : list of array-like of shape (L_i,), or list of str
+            The true labels, as in `fit`; others than those of `fit` are wrong.
+        sample_weight : array-like of shape (n_sequences,), default=None
+            Weight of the edits and labels of each sequence; None gives all the same weight.
+
+        Returns
+        -------
+        float
+            0 where all is right, and more than 1 where there are more edits than labels.
+        """
+        sequences = read(self, X)
+        return self.task_.edit_error_rate(self._say(sequences), y, sample_weight, sequences)
+
     def score_samples(self, X, y):
         """Return the logarithm of the probability of the labels of each sequence.
 
@@ -297,8 +347,9 @@ class RNNSeq2Seq(SequenceParameters, LongSequenceParameters, Seq2SeqParameters, 
             If a sequence has too few steps for its labels.
         """
         sequences = read(self, X)
-        target = self.task_.encode(y, sequences, None, self, partial=True)
-        return self.task_.align(self.network_, sequences, target.values, self.n_jobs)
+        target = self.task_.encode(y, sequences, None, partial=True).values
+        self.task_.check_lengths(target, sequences, self.network_.architecture.total_stride)
+        return self.task_.align(self.network_, sequences, target, self.n_jobs)
 
     def _say(self, sequences):
         """The numbers of the labels that are predicted."""

@@ -1,13 +1,11 @@
 """The parameters of some estimators alone, or their own form of a shared one: more tables."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from fastrnn.estimators.long_sequences import SHORT, STEPS_LEFT, WIDTH, convolutions
 from fastrnn.estimators.shared_parameters import (
     BY_MINIBATCHES,
-    STOCHASTIC,
     SharedParameters,
     help_of_batch_size,
     help_of_max_iter,
@@ -16,21 +14,15 @@ from fastrnn.estimators.values import (
     CLASS_WEIGHTS,
     COLUMN,
     CONVOLUTIONS,
-    COUNT_OR_AUTO,
     LAYER_SIZES,
-    NORMALIZATION,
     NOT_NEGATIVE,
     POOLING,
     POSITIVE,
     QUANTILE,
     SHARE,
-    STEPS,
     STRIDE,
-    TOKENIZER,
-    Values,
     either,
     flag,
-    never,
     parameter,
     whole,
     with_default,
@@ -50,7 +42,7 @@ from fastrnn.inputs.column_scaling import METHODS
 from fastrnn.inputs.missing import KINDS
 from fastrnn.inputs.padding import PADDINGS
 from fastrnn.network.attending import KINDS as KINDS_OF_ATTENTION
-from fastrnn.training.budget import EVERY_STEP, LABEL_SEQUENCES, ONE_ANSWER
+from fastrnn.training.budget import EVERY_STEP, LABEL_SEQUENCES
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -413,94 +405,4 @@ class RegressorParameters:
         `predict_quantiles` all of them.
         """,
         used_by=("loss", ("quantile",)),
-    )
-
-
-@dataclass(eq=False, repr=False, kw_only=True)
-class LanguageModelParameters:
-    """What `RNNLanguageModel` takes besides, or otherwise."""
-
-    tokenizer: str | Callable = parameter(
-        TOKENIZER,
-        "char",
-        """
-        How a text becomes tokens: every character is one, words and signs, or what the callable
-        returns. See `fastrnn.preprocessing.TokenEncoder`, also for the next four.
-        """,
-    )
-    lowercase: bool = parameter(flag(), False, "Whether tokens are made lower case.")
-    normalization: str | None = parameter(
-        NORMALIZATION, None, "Form of Unicode that texts are brought to first."
-    )
-    min_freq: int = parameter(
-        whole(1),
-        1,
-        """
-        How often a token must occur to be in the vocabulary. All others are one token, the unknown
-        one.
-        """,
-    )
-    max_features: int | None = parameter(
-        either(whole(1), None),
-        None,
-        "Largest number of tokens in the vocabulary, the most frequent ones.",
-    )
-    tie_weights: bool = parameter(
-        flag(),
-        False,
-        """
-        Whether the output layer has the vectors of the tokens as its weights (Press and Wolf 2017).
-        Then `embedding_dim` must be the size of the last hidden layer, as it is by default.
-        """,
-    )
-    bidirectional: bool = parameter(
-        never("the model would see the tokens that it is to predict"),
-        False,
-        "Always False: the model would see the tokens that it is to predict.",
-    )
-    categorical_features: Any = parameter(
-        Values(
-            "None, since a language model reads tokens alone",
-            "None",
-            (object,),
-            lambda value: value is None,
-        ),
-        None,
-        "Always None: a language model reads tokens alone.",
-    )
-    solver: str = parameter(
-        words(*STOCHASTIC),
-        "adam",
-        """
-        How the weights are found, always on minibatches. "rmsprop" has no momentum and a decay of
-        0.99.
-        """,
-    )
-    batch_size: int | str = parameter(
-        COUNT_OR_AUTO,
-        32,
-        """
-        Number of streams that one long text is cut into, fewer where they would be shorter than
-        `bptt_steps`; of separate texts, how many make a minibatch. "auto" goes by the number of
-        windows, or of texts, as `RNNClassifier` goes by that of sequences.
-        """,
-        used_by=BY_MINIBATCHES,
-    )
-    learning_rate: str = with_default(SharedParameters, "learning_rate", "cosine")
-    learning_rate_init: float = with_default(SharedParameters, "learning_rate_init", 0.01)
-    max_iter: int | str = with_default(
-        SharedParameters,
-        "max_iter",
-        "auto",
-        help_of_max_iter(ONE_ANSWER, "sequences, or windows of one long text"),
-    )
-    bptt_steps: int | None = parameter(
-        STEPS,
-        35,
-        """
-        Number of tokens in a window of one long text, after each of which the weights change. For
-        separate texts the number of tokens after which backpropagation through time is cut. None
-        reads texts, or streams, as a whole.
-        """,
-        used_by=BY_MINIBATCHES,
     )

@@ -110,6 +110,10 @@ class Task:
             return None
         return np.repeat(as_sample_weight(sample_weight, sequences), sequences.lengths)
 
+    def encode_to_score(self, y, sequences, sample_weight):
+        """The target of what a model is scored on while it is trained."""
+        return self.encode(y, sequences, sample_weight, partial=True)
+
     def arrays(self, values):
         """The arrays that targets are made of."""
         return [values]

@@ -47,7 +47,7 @@ class ValidationData:
         with in_argument(self.of_X):
             sequences = reader.read_to_score(X, dtype)
         with in_argument(self.of_y):
-            target = task.encode(y, sequences, sample_weight, partial=True)
+            target = task.encode_to_score(y, sequences, sample_weight)
             if not target.score_weight.any():
                 raise ValueError("there is nothing to score")
         if not reader.is_scaled:

@@ -1,6 +1,6 @@
 """Texts become tokens, and ragged sequences of ids, each with the one that follows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 from fastrnn.inputs import frames
 from fastrnn.inputs.arrays import NUMERIC
 from fastrnn.inputs.columns import Columns, name_place
-from fastrnn.inputs.containers import open_list, open_text
+from fastrnn.inputs.containers import open_list, open_text, show
 from fastrnn.inputs.sequences import Sequences, as_sequences
 
 END = "<eos>"
@@ -30,11 +30,13 @@ class Vocabulary:
         """Number V of ids."""
         return len(self.tokens)
 
-    def ids(self, texts, are_ids, counts=None):
-        """Return the ids of the tokens of each text.
+    @property
+    def columns(self):
+        """The only column of a step, an id."""
+        return Columns(1, None, (0,), (self.size,), (None,))
 
-        With counts of the tokens that training has met, unknown ones must be among them.
-        """
+    def ids(self, texts, are_ids, meets_unknown=True):
+        """Return the ids of the tokens of each text, of which some may be unknown, or none."""
         encoder = self.encoder
         if are_ids != (encoder is None):
             kinds = ["text", "ids"]
@@ -52,7 +54,7 @@ class Vocabulary:
                     f"sequence {i}, token {beyond[0]} has the id {numbers[beyond[0]]}, but the "
                     f"model has learned those from 0 to {known - 1}: its encoder_ was changed"
                 )
-        if counts is None or counts[0] > 0:
+        if meets_unknown:
             return ids
         for i, numbers in enumerate(ids):
             unknown = np.flatnonzero(numbers == 0)
@@ -68,6 +70,13 @@ class Vocabulary:
     def sequence(self, ids, dtype):
         """Return one sequence for the network."""
         return Sequences(np.empty((len(ids), 0), dtype), np.array([0, len(ids)]), ids=ids[:, None])
+
+    def sequences(self, texts, dtype):
+        """Return what the network reads of texts, given as ids."""
+        ids = np.concatenate(texts, dtype=np.int64)
+        offsets = np.cumsum([0, *map(len, texts)], dtype=np.int64)
+        values = np.empty((len(ids), 0), dtype)
+        return Sequences(values, offsets, ids=ids[:, np.newaxis], columns=self.columns)
 
     def steps(self, texts, dtype):
         """Return what the network reads of texts, given as ids, each with what follows."""
@@ -85,7 +94,7 @@ class Vocabulary:
             np.empty((len(ids), 0), dtype),
             offsets,
             ids=ids[:, np.newaxis],
-            columns=Columns(1, None, (0,), (self.size,), (None,)),
+            columns=self.columns,
             # After the last token of a text stands the end with which the next one begins.
             following=np.roll(ids, -1),
             is_followed=is_followed,
@@ -162,6 +171,44 @@ def open_texts(X):
     if isinstance(token, Iterable) and not isinstance(token, str):
         token = next(iter(token), "")
     return False, items, isinstance(token, Real)
+
+
+def are_texts(X, *, or_tokens=False):
+    """Tell whether X is a list of texts, or of lists of tokens, by the first that is there."""
+    if isinstance(X, str | Mapping) or frames.is_frame(X) or not isinstance(X, Iterable):
+        return False
+    if isinstance(X, Iterator) or (isinstance(X, np.ndarray) and X.ndim not in (1, 2)):
+        return False
+    for item in open_text(X, "X", "sequences"):
+        if isinstance(item, str):
+            return True
+        if isinstance(item, Iterable):
+            return or_tokens and _are_tokens(item)
+        if not frames.is_missing(item):
+            return False
+    return False
+
+
+def are_all_texts(y, name):
+    """Tell whether what an argument has are texts: all of it, or nothing."""
+    if not are_texts(y):
+        return False
+    for n, item in enumerate(open_text(y, name, "texts")):
+        if not isinstance(item, str):
+            raise TypeError(
+                f"sequence {n} in {name} is {show(item)}, expected a text, as others are"
+            )
+    return True
+
+
+def _are_tokens(item):
+    """Tell whether something is a list of strings, by the first."""
+    if isinstance(item, Mapping | Iterator) or frames.is_frame(item):
+        return False
+    item = open_text(item, "X", "sequences")
+    if isinstance(item, np.ndarray) and item.ndim != 1:
+        return False
+    return isinstance(next(iter(item), None), str)
 
 
 def _refuse_text(texts):

@@ -17,6 +17,9 @@ OF_0_1 = "-0.1"
 """What is added to "char" and "word" for the rules of version 0.1.0."""
 
 TOKENIZERS = ("char", "word", f"char{OF_0_1}", f"word{OF_0_1}")
+UNKNOWN_TOKEN = "<unk>"
+"""What is written for tokens that are not known, if nobody says otherwise."""
+
 NORMAL_FORMS = ("NFC", "NFKC")
 
 _SIMPLE_WORD = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
@@ -82,6 +85,15 @@ def _has_no_order(X):
     return isinstance(X, no_lists) or not isinstance(X, Iterable)
 
 
+def known_tokens(counts, unknown, min_freq, max_features):
+    """Choose the tokens of a vocabulary by how often each occurs, the most frequent first."""
+    known = [
+        str(token) for token, count in counts.items() if count >= min_freq and token != unknown
+    ]
+    known.sort(key=lambda token: (-counts[token], token))
+    return known[:max_features]
+
+
 @dataclass(frozen=True)
 class Spelling:
     """How tokens are written, whatever they are in a text."""
@@ -115,7 +127,7 @@ class Cut(Spelling):
         """What stands between tokens when they are joined to a text."""
         return "" if self.tokenizer in ("char", f"char{OF_0_1}") else " "
 
-    def tokens(self, X):
+    def tokens(self, X, may_be_empty=False):
         """Yield the tokens of each of several texts; lists of tokens are only spelled."""
         if isinstance(X, str | bytes):
             raise TypeError(f"X is of type {type(X).__name__}, expected a list: pass [X]")
@@ -135,9 +147,9 @@ class Cut(Spelling):
             )
         if len(X) == 0:
             raise ValueError("X is empty, expected at least one sequence")
-        return (self._of_one(i, item) for i, item in enumerate(X))
+        return (self._of_one(i, item, may_be_empty) for i, item in enumerate(X))
 
-    def _of_one(self, i, item):
+    def _of_one(self, i, item, may_be_empty):
         """Return the tokens of sequence `i` as a sequence of strings."""
         item = open_text(item, f"sequence {i}", "a text or a list of tokens")
         is_text = isinstance(item, str)
@@ -167,7 +179,7 @@ class Cut(Spelling):
                     raise ValueError(f"sequence {i}, token {t} is an empty string")
             if not is_text and (self.lowercase or self.normalization):
                 tokens = [self.of(token) for token in tokens]
-        if len(tokens) == 0:
+        if len(tokens) == 0 and not may_be_empty:
             what = f"has no tokens: {item[:50]!r}" if is_text and item else "is empty"
             raise ValueError(f"sequence {i} {what}, expected at least one token")
         return tokens

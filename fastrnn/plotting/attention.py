@@ -82,9 +82,17 @@ class AttentionDisplay:
             The display.
         """
         (labels,) = estimator.predict([sequence]) if y is None else [y]
-        (weights,) = estimator.attention_weights([sequence], [labels])
-        if source is None and all(isinstance(step, str) for step in sequence):
-            source = sequence if len(sequence) == weights.shape[1] else None
+        if isinstance(labels, str):
+            (weights,) = estimator.attention_weights([sequence], None if y is None else [y])
+            labels = estimator.task_.read([labels]).values
+        else:
+            (weights,) = estimator.attention_weights([sequence], [labels])
+        if source is None and isinstance(sequence, str) and estimator.encoder_ is not None:
+            (source,) = estimator.encoder_.tokenize([sequence])
+        elif source is None and all(isinstance(step, str) for step in sequence):
+            source = sequence
+        if source is not None and len(source) != weights.shape[1]:
+            source = None  # steps are read several at a time
         labels = labels if len(labels) in (len(weights) - 1, len(weights)) else None
         return cls(weights, source=source, labels=labels).plot(ax, **kwargs)
 
