@@ -281,7 +281,8 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         X : list of ndarray, or array
             The sequences, as in `fit`.
         y : array-like, default=None
-            The targets, as in `fit`. Without them one output is counted.
+            The targets, as in `fit`. Without them one output is counted, and of a `RNNSeq2Seq` with
+            attention as many labels of each sequence as it has steps.
 
         Returns
         -------
@@ -411,7 +412,9 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
             each sequence. For a regressor, of the number ``output`` that `predict` returns, or,
             with several quantiles, of that of the network's outputs, which stand side by side for
             each number. None will do if there is one number, or one label, only. Of a model that
-            predicts something for every step, the sum over the steps.
+            predicts something for every step, the sum over the steps: of a tagger with
+            ``output="crf"`` that of the score of the class, without those of transitions, and None
+            will not do.
 
         Returns
         -------

@@ -47,7 +47,8 @@ def fit(estimator, X, y, sample_weight, validation, file, shown=None):
     scored = None
     if validation is not None:
         scored = validation.read(reader, task, estimator.dtype, sequences)
-    refuse_to_train(estimator, architecture, task, sequences, task.told(target), scored)
+    told = task.told(sequences.lengths, target)
+    refuse_to_train(estimator, architecture, task, sequences, told, scored)
 
     settings = settings_of(estimator, _n_samples(estimator, task, sequences, target))
     state = TrainingState(as_generator(estimator.random_state))
@@ -106,7 +107,8 @@ def fit_one_epoch(estimator, X, y, sample_weight, task=None):
     architecture = describe(estimator, reader, task, sequences.lengths, goes_on)
     if goes_on:
         _check_same(estimator, architecture, "partial_fit", "; fit starts anew")
-    refuse_to_train(estimator, architecture, task, sequences, task.told(target))
+    told = task.told(sequences.lengths, target)
+    refuse_to_train(estimator, architecture, task, sequences, told)
 
     if goes_on:
         state = copy.deepcopy(estimator.training_state_)
@@ -322,10 +324,10 @@ def memory_of_fit(estimator, X, y):
     """Bytes that `fit` would take at its peak; without targets for a network of one output."""
     estimator.check_parameters()
     reader, sequences = estimator.reader_class.learn(X, estimator, lambda sequences: None)
-    task, told = estimator.task_class.smallest(), None
+    task, target = estimator.task_class.smallest(estimator), None
     if y is not None:
         task, target = estimator.task_class.learn(y, sequences, None, estimator)
-        told = task.told(target)
+    told = task.told(sequences.lengths, target)
     copy = sequences.nbytes
     for array in (sequences.values, sequences.ids):
         if isinstance(X, np.ndarray) and array is not None and np.may_share_memory(array, X):

@@ -229,9 +229,9 @@ class AttentionTask(LabelsTask):
         """The task of these labels, among whose first targets there are `labels`."""
         return cls(classes, int(np.diff(labels.offsets).max(initial=0)), texts=texts)
 
-    def told(self, target):
-        """How many labels are told of each sequence."""
-        return target.values.lengths
+    def told(self, lengths, target=None):
+        """How many labels are told of each sequence; of unknown ones as many as it has steps."""
+        return lengths if target is None else target.values.lengths
 
     def beam_size(self, parameters):
         """How many hypotheses are followed."""
@@ -330,9 +330,9 @@ class LabelSequenceTask(LabelsTask):
         return cls.kind_for(parameters).of(classes, labels, texts), labels
 
     @classmethod
-    def smallest(cls):
+    def smallest(cls, parameters):
         """A task of one label, of which nothing is known, to count memory with."""
-        return cls(np.zeros(1))
+        return cls.kind_for(parameters).of(np.zeros(1), [])
 
     def check_lengths(self, target, sequences, stride):
         """Check that there are steps enough for the labels of each sequence."""

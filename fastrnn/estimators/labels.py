@@ -125,7 +125,7 @@ class ClassTask(Task):
         return task, task.encode(y, sequences, sample_weight, parameters)
 
     @classmethod
-    def smallest(cls):
+    def smallest(cls, parameters):
         """A task with one output, of which nothing is known, to count memory with."""
         return cls(np.zeros(1))
 

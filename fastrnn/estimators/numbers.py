@@ -69,7 +69,7 @@ class NumberTask(Task):
         return task, task.encode(y, sequences, sample_weight)
 
     @classmethod
-    def smallest(cls):
+    def smallest(cls, parameters):
         """A task with one output, of which nothing is known, to count memory with."""
         return cls(np.zeros(1), np.ones(1), is_flat=True)
 

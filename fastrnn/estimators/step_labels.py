@@ -65,9 +65,9 @@ class StepClassTask(Task):
         return {"allowed": " ".join("".join(map(str, row)) for row in may.tolist())}
 
     @classmethod
-    def smallest(cls):
+    def smallest(cls, parameters):
         """A task with one output, of which nothing is known, to count memory with."""
-        return cls(np.zeros(1))
+        return cls(np.zeros(1), in_effect(parameters, "output"))
 
     @property
     def n_outputs(self):

@@ -78,7 +78,7 @@ class Task:
       ``from_record(fields, reader)`` makes a task of them, and
       ``adopt(head, parameters, **meaning)`` one of a head from elsewhere. ``others`` are tasks that
       ``learn`` may choose instead.
-    - ``smallest()`` makes one with a single output, to count memory before `y` is known.
+    - ``smallest(parameters)`` makes one with a single output, to count memory before `y` is known.
     """
 
     kind: ClassVar[str]
@@ -157,8 +157,11 @@ class Task:
         """How many hypotheses a decoder follows, if there is one."""
         return 1
 
-    def told(self, target):
-        """How many labels are told of each sequence, where a decoder tells them; else None."""
+    def told(self, lengths, target=None):
+        """How many labels are told of each sequence, where a decoder tells them; else None.
+
+        Sequences have these lengths; of a target that is not known the longest that is likely.
+        """
         return None
 
     def check_architecture(self, architecture):

@@ -197,6 +197,40 @@ def test_looking_inside(fitted):
         _ = small(output="softmax").fit(X, Y).transitions_
 
 
+def slopes(function, x, step=1e-5):
+    """Central differences of a function of a sequence."""
+    bumps = step * np.eye(x.size).reshape(-1, *x.shape)
+    values = [(function(x + bump) - function(x - bump)) / (2 * step) for bump in bumps]
+    return np.reshape(values, x.shape)
+
+
+@pytest.mark.parametrize("scaling", [None, "standard"])
+def test_input_gradients(scaling):
+    model = small(scaling=scaling, constraints="bio", dtype="float64").fit(X, Y)
+    n = [i for i, x in enumerate(X) if len(x) in (1, 2, 5)][:4]
+    some, head = [X[i] for i in n], model.network_.head.params
+    of_loss = model.input_gradients(some, [Y[i] for i in n])
+    of_class = model.input_gradients(some, output=2)
+    for i, loss, output in zip(n, of_loss, of_class, strict=True):
+
+        def score(x):
+            # Of the class by itself, without transitions.
+            (states,) = model.hidden_states([x])
+            return (states @ head["W"][:, 2] + head["b"][2]).sum()
+
+        def mean_loss(x, tags=Y[i]):
+            return -model.score_samples([x], [tags])[0] / len(tags)
+
+        np.testing.assert_allclose(output, slopes(score, X[i]), rtol=1e-6, atol=1e-8)
+        np.testing.assert_allclose(loss, slopes(mean_loss, X[i]), rtol=1e-6, atol=1e-8)
+    with pytest.raises(ValueError, match="the model has 5 outputs: choose one with output"):
+        model.input_gradients(X)
+
+
+def test_memory_without_targets():
+    assert small(output="softmax").estimate_memory(X) < small().estimate_memory(X)
+
+
 # Streams.
 
 

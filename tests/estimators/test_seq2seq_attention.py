@@ -148,6 +148,14 @@ def test_the_network_stays(change, words):
         fitted.set_params(warm_start=True, **change).fit(X, y)
 
 
+def test_memory_without_targets():
+    X, y = reverse(50, longest=30)
+    as_long = model().estimate_memory(X)
+    assert 0.9 < as_long / model().estimate_memory(X, y) <= 1
+    assert model().estimate_memory(X, [labels[:1] for labels in y]) < 0.95 * as_long
+    assert model(hidden_layer_sizes=64).estimate_memory(X) > 1.5 * as_long
+
+
 def test_what_there_is_not_is_refused(learned):
     fitted, X, y = learned
     for name, ask in (

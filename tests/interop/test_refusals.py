@@ -124,6 +124,13 @@ def test_heads_that_are_not_known(export, tmp_path):
 
 
 @EVERY_EXPORT
+def test_conditional_random_fields(export, tmp_path):
+    model = RNNTagger(4, output="crf", max_iter=1, conv=None, bidirectional=False)
+    model.fit(X, [np.arange(len(x)) % 2 for x in X])
+    assert_refused(export, model, tmp_path, "no export of the head 'crf', only of")
+
+
+@EVERY_EXPORT
 def test_parameters_of_heads_that_are_not_known(export, tmp_path):
     model = classifier()
     model.network_.head.params["transitions"] = np.zeros((2, 2), np.float32)
