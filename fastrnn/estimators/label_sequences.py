@@ -358,6 +358,10 @@ class LabelSequenceTask(LabelsTask):
         ends = network.offsets_said(sequences)[1:-1]
         return [search(of_one, beam_size) for of_one in np.split(outputs, ends)]
 
+    def answer(self):
+        """What the outputs of a stream's steps stand for, but the last."""
+        return {"labels": self.classes}
+
     def align(self, network, sequences, target, n_jobs):
         """Which label stands at each step, by the likeliest path: an array for each sequence."""
         paths = network.best_paths(sequences, target, n_jobs=n_jobs)

@@ -360,7 +360,9 @@ class RNNSeq2Seq(
         return LabelSequences.from_lists([of_one[0][0] for of_one in found])
 
     def stream(self, n_streams=1):
-        """Make a stream, as `RNNTagger.stream`: it gives `predict_proba` of each step.
+        """Make a stream: for sequences whose frames come bit by bit, with their labels at once.
+
+        It has the weights of the model as they are now, whatever is fitted later.
 
         Parameters
         ----------
@@ -369,13 +371,15 @@ class RNNSeq2Seq(
 
         Returns
         -------
-        fastrnn.streams.Stream
-            The stream.
+        fastrnn.streams.stream.LabelStream
+            Its `push` takes the next frames and returns the new labels, `finish` those that are
+            left where a sequence ends, and `step` takes one frame and returns the probabilities.
 
         Raises
         ------
         ValueError
-            With ``alignment="attention"``, whose decoder looks at whole sequences; or as there.
+            With ``alignment="attention"``, whose decoder looks at whole sequences; if `n_streams`
+            is below 1, or the model reads in both directions, as it does by default.
         """
         self._check_reads_by_step("stream")
         return super().stream(n_streams)

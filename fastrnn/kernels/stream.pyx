@@ -185,6 +185,7 @@ cdef class StreamKernel:
         p.h_U, p.kept = self.address(room["h_U"]), self.address(room["kept"])
         p.new_h, p.new_c = self.address(room["new_h"]), self.address(room["new_c"])
         p.pooled, p.outputs = self.address(room["pooled"]), self.address(room["outputs"])
+        p.heard = self.address(room.get("heard"))
         p.n_steps = <int64_t*>self.address(state["n_steps"])
         p.n_read = <int64_t*>self.address(room["n_read"]) if p.n_stages > 0 else p.n_steps
         p.total = <double*>self.address(state.get("total"))

@@ -119,6 +119,7 @@ cdef struct Plan:
     void* new_c            # (shard, largest H)
     void* pooled           # (shard, F for each part)
     void* outputs          # (shard, K), for AFFINE and FORECAST
+    void* heard            # (1 + most that are not final, streams, F): states of a step, or NULL
     int64_t* n_steps       # (streams,)
     int64_t* n_read        # (streams,): of them, or of the rows of stages, those that layers read
     double* total          # (streams, F), for MEAN

@@ -306,6 +306,20 @@ cdef inline const floating* read_on(
     return pool(p, layer.H, begin, rows, x)
 
 
+cdef inline void hear(
+    Plan* p,
+    int64_t place,
+    int64_t begin,             # first stream of the shard
+    int64_t rows,
+    const floating* pooled,    # IN   (rows, F)
+) noexcept nogil:
+    """Keep what the head reads of a row that is final, at place 0, or of one that is not."""
+    cdef int64_t F = p.layers[p.n_layers - 1].H
+    if p.heard != NULL:
+        memcpy(<floating*>p.heard + (place * p.n_streams + begin) * F, pooled,
+               rows * F * sizeof(floating))
+
+
 cdef inline const floating* read_through_stages(
     Plan* p,
     int64_t begin,       # first stream of the shard, all of which have read as many steps
@@ -324,12 +338,14 @@ cdef inline const floating* read_through_stages(
         for n in range(rows):
             p.n_read[begin + n] = n_read - 1
         pooled = read_on(p, begin, rows, x)
+        hear(p, 0, begin, rows, pooled)
     save_states(p, begin, rows)
     x = make_others(p, begin, rows, &final, &total, <floating*>p.windows)
     for n in range(rows):
         p.n_read[begin + n] = final
     for t in range(total - final):
         pooled = read_on(p, begin, rows, x + t * rows * width)
+        hear(p, t + 1, begin, rows, pooled)
     return pooled
 
 

@@ -18,7 +18,7 @@ from fastrnn.kernels.stream import MAX_STEPS, SHARD_ROWS, pack_factor, pack_fact
 from fastrnn.kernels.workspace import Workspace
 from fastrnn.network.pooling import EVERY_STEP, is_of_parts, parts_of
 
-__all__ = ["Forecast", "Levels", "Reading", "Snapshot", "checked_state", "start_of"]
+__all__ = ["Forecast", "Levels", "Reading", "Snapshot", "start_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +132,11 @@ class StageWeights:
     W: np.ndarray | None
     b: np.ndarray | None
 
+    def count_rows(self, n_final, n_rows):
+        """How many rows that it makes of so many are final, and how many there are."""
+        made = np.maximum(0, (n_final - self.span) // self.stride + 1)
+        return made, (n_rows - 1) // self.stride + 1
+
 
 @dataclass(eq=False)
 class Snapshot:
@@ -145,6 +150,7 @@ class Snapshot:
     levels: Levels = ONE_NUMBER  # of outputs for each value; the first that is wanted is given
     forecast: Forecast | None = None
     start: dict[str, np.ndarray] = field(default_factory=dict)  # state that is not zero at first
+    labels: np.ndarray | None = None  # of all outputs but the last, a blank, where steps say labels
 
     def __post_init__(self):
         network, reading = self.network, self.reading
@@ -157,6 +163,7 @@ class Snapshot:
         self.is_filtered = network.head.is_filtered
         if network.head.link is None and not self.is_filtered:
             raise ValueError(f"there is no stream of the head {network.head.kind!r}")
+        _expect((self.labels is not None) == network.head.joins_steps, "the labels")
         self.dtype = network.dtype
         kind = network.architecture.pooling
         _expect(kind == EVERY_STEP or is_of_parts(kind), "the pooling")
@@ -198,8 +205,14 @@ class Snapshot:
             pack_factor_transposed(network.embeddings[0], self.head)
         else:
             pack_factor(of_head["W"], 0, n_outputs, self.head)
-        self.head_b = of_head["b"]
+        self.head_W, self.head_b = of_head.get("W"), of_head["b"]
         self.link = self.point = "identity" if self.is_filtered else network.head.point_link
+        self.most_others = self.stages[-1].most if self.stages else 0
+        self.limits = {"n_steps": MAX_STEPS, "kind_of_time": len(KINDS_OF_TIME) - 1}
+        if self.labels is not None:
+            _expect(len(self.labels) == n_outputs - 1, "the labels")
+            self.blank = n_outputs - 1
+            self.limits |= {"path": self.blank, "pending": self.blank}
         self.row_shape = () if self.is_flat else (n_values,)
         if self.forecast is not None:
             levels = () if self.forecast.is_median else (len(self.forecast.above),)
@@ -242,7 +255,7 @@ class Snapshot:
         """Weights are packed as the processor likes them: pack them where they are read."""
         return type(self), (
             *(self.network, self.reading, self.scale, self.shift),
-            *(self.is_flat, self.levels, self.forecast, self.start),
+            *(self.is_flat, self.levels, self.forecast, self.start, self.labels),
         )
 
     def new_state(self, n_streams):
@@ -268,6 +281,9 @@ class Snapshot:
             state["weighted"] = np.zeros(pooled)
         if self.is_filtered:
             state["filtered"] = np.zeros((n_streams, len(self.head_b)))
+        if self.labels is not None:
+            state["path"] = np.full(n_streams, self.blank)
+            state["pending"] = np.full((n_streams, self.most_others), self.blank)
         if self.forecast is not None:
             state["last"] = np.zeros(n_streams)
         if self.gaps.allows:
@@ -280,8 +296,27 @@ class Snapshot:
             state["since"] = np.zeros((n_streams, self.n_values))
         for name, rows in self.start.items():
             own = state[name]
-            state[name] = checked_state(name, np.broadcast_to(rows, own.shape), own)
+            state[name] = self.checked_state(name, np.broadcast_to(rows, own.shape), own)
         return state
+
+    def checked_state(self, name, value, own):
+        """Return a copy of an array of a state, of the type and shape of `own`."""
+        try:
+            # Nobody else has this copy: what is checked here is what the kernel will read.
+            array = np.array(value)
+        except ValueError as error:
+            raise ValueError(f"{name} of state is no array of shape {own.shape}") from error
+        if array.shape != own.shape:
+            raise ValueError(f"{name} of state has shape {array.shape}, expected {own.shape}")
+        if not np.can_cast(array.dtype, own.dtype, "same_kind"):
+            raise TypeError(f"{name} of state has dtype {array.dtype}, expected {own.dtype}")
+        if name in self.limits and not ((array >= 0) & (array <= self.limits[name])).all():
+            raise ValueError(f"{name} of state has numbers that no step leaves behind")
+        with np.errstate(over="ignore"):
+            array = array.astype(own.dtype, order="C")
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} of state has numbers that no step leaves behind")
+        return array
 
     def new_room(self, n_streams):
         """Make the memory in which a step works: arrays by name."""
@@ -294,7 +329,7 @@ class Snapshot:
         window = max((stage.kernel * stage.input_size for stage in self.stages), default=0)
         saved = {}
         if self.stages:
-            others = {"n_steps", "kind_of_time", *(f"recent_{k}" for k in range(len(self.stages)))}
+            others = {*self.limits, *(f"recent_{k}" for k in range(len(self.stages)))}
             state = self.new_state(rows)
             saved = {name: array for name, array in state.items() if name not in others}
         return {
@@ -305,6 +340,7 @@ class Snapshot:
             "made": [np.empty((s.most * rows, s.output_size), self.dtype) for s in self.stages],
             "n_read": np.zeros(n_streams, np.int64),
             "saved": saved,
+            "heard": self._room_to_hear(n_streams),
             "gates": work.take("gates", (rows, gates)),
             "h_U": work.take("h_U", (rows * cell.is_apart, gates)),
             "kept": work.take("kept", (rows, cell.kept * units)),
@@ -320,6 +356,20 @@ class Snapshot:
             "given": np.empty(len(self.sources)),
             "rising": np.empty(self.levels.n_learned),
         }
+
+    def _room_to_hear(self, n_streams):
+        """Where the kernel leaves what the head reads of the rows of a step; None if not wanted."""
+        if self.labels is None or not self.stages:
+            return None
+        width = self.network.pooling.width
+        return np.zeros((1 + self.most_others, n_streams, width), self.dtype)
+
+    def count_rows(self, n_steps):
+        """How many rows that layers read of so many steps are final, and how many there are."""
+        final = total = n_steps
+        for stage in self.stages:
+            final, total = stage.count_rows(final, total)
+        return final, total
 
     def fault(self, j, value):
         """Say what is wrong with a number of column j of a step; None if nothing is."""
@@ -412,28 +462,6 @@ def _frozen_levels(levels):
     _expect(n_learned >= 1 and n_levels >= 1, "the levels")
     _expect(n_learned == 1 or ((above >= 1) & (above < n_learned)).all(), "the levels")
     return Levels(n_learned, above, _frozen("share", levels.share, np.float64, (n_levels,)))
-
-
-def checked_state(name, value, own):
-    """Return a copy of an array of a state, of the type and shape of `own`."""
-    try:
-        # Nobody else has this copy: what is checked here is what the kernel will read.
-        array = np.array(value)
-    except ValueError as error:
-        raise ValueError(f"{name} of state is no array of shape {own.shape}") from error
-    if array.shape != own.shape:
-        raise ValueError(f"{name} of state has shape {array.shape}, expected {own.shape}")
-    if not np.can_cast(array.dtype, own.dtype, "same_kind"):
-        raise TypeError(f"{name} of state has dtype {array.dtype}, expected {own.dtype}")
-    is_count = own.dtype.kind == "i"
-    most = MAX_STEPS if is_count else len(KINDS_OF_TIME) - 1
-    if own.dtype.kind in "iu" and not ((array >= 0) & (array <= most)).all():
-        raise ValueError(f"{name} of state has numbers that no step leaves behind")
-    with np.errstate(over="ignore"):
-        array = array.astype(own.dtype, order="C")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} of state has numbers that no step leaves behind")
-    return array
 
 
 def _pack_layer(layer):

@@ -1,6 +1,7 @@
 """What comes before a step of the kernel, and the words of its refusals."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Integral, Real
 
@@ -26,13 +27,25 @@ from fastrnn.kernels.stream import MAX_STEPS
 
 
 class Steps:
-    """The steps that streams of a model in a state may be given."""
+    """The steps that streams of a model in a state may be given.
 
-    def __init__(self, snapshot, n_streams, state):
+    ``numbers`` are those of the streams, for messages; of a single one they say nothing without.
+    """
+
+    rows = "n_streams"
+
+    def __init__(self, snapshot, n_streams, state, numbers=None):
         self._snapshot, self.n_streams, self._state = snapshot, n_streams, state
+        self._numbers = range(n_streams) if numbers is None and n_streams > 1 else numbers
+
+    def _whose(self, n):
+        """How a message about a stream begins."""
+        return "" if self._numbers is None else f"stream {self._numbers[n]}, "
 
     def convert(self, x):
         """Make an array of a step that the kernel reads."""
+        if type(x) is Converted:
+            return x.array
         reading = self._snapshot.reading
         x = open_container(x, "x", "numbers")
         row = _row_by_name(x)
@@ -99,19 +112,18 @@ class Steps:
         wrong = np.flatnonzero(has_begun & (kinds != kind))
         if wrong.size:
             n = int(wrong[0])
-            stream = f"stream {n}, " if self.n_streams > 1 else ""
             here, before = KINDS_OF_TIME[kind], KINDS_OF_TIME[kinds[n]]
             advice = "" if DURATION in (here, before) else ": give all of them the zone, or none"
             raise ValueError(
-                f"{stream}feature {self._snapshot.gaps.time} of x, the time, is {here}, but that "
-                f"of the step before is {before}{advice}"
+                f"{self._whose(n)}feature {self._snapshot.gaps.time} of x, the time, is {here}, "
+                f"but that of the step before is {before}{advice}"
             )
         kinds[:] = kind
 
     def _expected(self):
         """Say which shapes a step may have."""
         n, width = self.n_streams, self._snapshot.width
-        whole = f"({n}, {width}): n_streams, and features or ids"
+        whole = f"({n}, {width}): {self.rows}, and features or ids"
         if n > 1:
             return whole if width > 1 else f"({n},) or {whole}"
         return f"({width},) or {whole}" if width > 1 else f"a number, (1,) or {whole}"
@@ -125,8 +137,7 @@ class Steps:
         for n, row in enumerate(rows.tolist()):
             for j, value in enumerate(row):
                 if fault := self._snapshot.fault(j, value) or self._fault_of_time(n, j, value):
-                    stream = f"stream {n}, " if self.n_streams > 1 else ""
-                    return ValueError(f"{stream}feature {j} of x is {fault}")
+                    return ValueError(f"{self._whose(n)}feature {j} of x is {fault}")
         return ValueError(f"x has a number that does not fit into {self._snapshot.dtype}")
 
     def _fault_of_time(self, n, j, value):
@@ -156,6 +167,34 @@ class Steps:
         got += "" if out.flags.aligned else ", not aligned"
         got += "" if out.flags.writeable else ", read-only"
         return ValueError(f"out must be {expected}, got {got}")
+
+
+class Frames(Steps):
+    """Steps of a single stream, whose state is given, that come one after the other."""
+
+    rows = "frames"
+
+    def convert(self, frames):
+        """Make an array (n, width) of them; ``n_streams`` are the frames here."""
+        own, n, width = self._state, self.n_streams, self._snapshot.width
+        if not n:
+            return np.empty((0, width))
+        known = [name for name in ("n_steps", "kind_of_time") if name in own]
+        self._state = {name: np.repeat(own[name], n) for name in known}
+        array = super().convert(frames).reshape(n, width)
+        if "kind_of_time" in own:
+            own["kind_of_time"][:] = self._state["kind_of_time"][0]
+        return array
+
+    def _whose(self, n):
+        return f"frame {n}, "
+
+
+@dataclass(frozen=True, eq=False)
+class Converted:
+    """A step that was converted before."""
+
+    array: np.ndarray
 
 
 def _row_by_name(x):

@@ -1,18 +1,22 @@
 """The states of streams, around the step of the kernel.
 
-A conditional random field also says, after each step, what the steps so far say of it.
+A conditional random field also says, after each step, what the steps so far say of it. Streams of
+label sequences say labels, once each.
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 from numbers import Integral
 
 import numpy as np
 
+from fastrnn.inputs.containers import open_container
+from fastrnn.inputs.frames import is_frame, shape_of
+from fastrnn.inputs.steps import split_steps
 from fastrnn.kernels.stream import StreamKernel, copy_of_state, write_state
-from fastrnn.streams.snapshot import checked_state
-from fastrnn.streams.steps import Steps
+from fastrnn.streams.steps import Converted, Frames, Steps
 
-__all__ = ["FilteredStream", "Stream", "open_stream"]
+__all__ = ["FilteredStream", "LabelStream", "Stream", "open_stream"]
 
 
 class Stream(StreamKernel):
@@ -35,6 +39,8 @@ class Stream(StreamKernel):
         The model.
     n_streams : int, default=1
         How many sequences are read side by side.
+    numbers : sequence of int, default=None
+        What messages call them; None counts from 0.
 
     Examples
     --------
@@ -50,7 +56,7 @@ class Stream(StreamKernel):
     True
     """
 
-    def __init__(self, snapshot, n_streams=1):
+    def __init__(self, snapshot, n_streams=1, *, numbers=None):
         if isinstance(n_streams, bool) or not isinstance(n_streams, Integral):
             raise TypeError(f"n_streams must be a whole number, got {n_streams!r}")
         if n_streams < 1:
@@ -58,7 +64,8 @@ class Stream(StreamKernel):
         self._snapshot, self._n_streams = snapshot, int(n_streams)
         self._state = snapshot.new_state(self._n_streams)
         room = snapshot.new_room(self._n_streams)
-        steps = Steps(snapshot, self._n_streams, self._state)
+        self._heard = room["heard"]
+        steps = Steps(snapshot, self._n_streams, self._state, numbers)
         super().__init__(steps, snapshot, self._state, room, np.ndarray, np.int64, np.empty)
 
     def __reduce__(self):
@@ -100,7 +107,8 @@ class Stream(StreamKernel):
         if state.keys() != self._state.keys():
             got = sorted(state, key=str)
             raise ValueError(f"state has {got}, expected {sorted(self._state)}")
-        checked = {name: checked_state(name, state[name], own) for name, own in self._state.items()}
+        check = self._snapshot.checked_state
+        checked = {name: check(name, state[name], own) for name, own in self._state.items()}
         write_state(self, checked, slice(None))
 
     def reset(self, which=None):
@@ -120,9 +128,13 @@ class Stream(StreamKernel):
         RuntimeError
             If another thread is using the same object.
         """
-        rows = slice(None) if which is None else np.arange(self._n_streams)[_index(which)]
+        rows = self._rows(which)
         start = self._snapshot.new_state(self._n_streams)
         write_state(self, {name: array[rows] for name, array in start.items()}, rows)
+
+    def _rows(self, which):
+        """The numbers of the streams that are chosen."""
+        return np.arange(self._n_streams)[slice(None) if which is None else _index(which)]
 
 
 def _index(which):
@@ -194,7 +206,222 @@ class FilteredStream(Stream):
         return scores
 
 
+class LabelStream(Stream):
+    """Streams of a model of label sequences by connectionist temporal classification.
+
+    `push` reads the next frames and returns the new labels: together they are those that `predict`
+    finds with ``beam_size=1``. A label is said as soon as no later frame can change it: with
+    `stride` or `conv` some frames late, which `finish` makes up for where a sequence ends.
+
+    `step` reads a frame, too, and returns its probabilities, as of `predict_proba`, the blank last:
+    with `stride` or `conv` those of the last of the rows that layers read, if the sequence ended
+    here. The labels that it brings are in `new_labels`.
+
+    `state` has besides "path", the number of the output that was likeliest last (of labels their
+    place in `classes_`), and "pending", those of the rows that later frames may change yet, blanks
+    behind.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        The model.
+    n_streams : int, default=1
+        How many sequences are read side by side.
+    numbers : sequence of int, default=None
+        What messages call them; None counts from 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastrnn import RNNSeq2Seq
+    >>> rng = np.random.default_rng(0)
+    >>> y = [rng.integers(3, size=4) for _ in range(60)]
+    >>> X = [np.repeat(np.eye(3)[labels], 4, axis=0) for labels in y]
+    >>> model = RNNSeq2Seq(8, alignment="ctc", bidirectional=False, max_iter=2, random_state=0)
+    >>> stream = model.fit(X, y).stream()
+    >>> said = [*stream.push(X[0][:5]), *stream.push(X[0][5:]), *stream.finish()]
+    >>> said == model.predict(X[:1])[0].tolist()
+    True
+    """
+
+    def __init__(self, snapshot, n_streams=1, *, numbers=None):
+        super().__init__(snapshot, n_streams, numbers=numbers)
+        self._new = [[] for _ in range(self._n_streams)]
+
+    @property
+    def new_labels(self):
+        """The labels that the last `step`, `push` or `finish` brought, as `push` returns them."""
+        return self._labels(self._new)
+
+    def step(self, x, out=None):
+        """Read the next frame of every stream; return the probabilities at it.
+
+        Parameters and errors are those of `Stream.step`.
+
+        Parameters
+        ----------
+        x : array-like of shape (n_streams, n_features), or (n_features,)
+            The next frame of each stream.
+        out : ndarray, default=None
+            Where the answer goes.
+
+        Returns
+        -------
+        ndarray of shape (n_streams, n_labels + 1), or (n_labels + 1,)
+            The probabilities of each label, and of the blank; `out` if it is given.
+        """
+        proba = super().step(x, out)
+        self._new = [[] for _ in self._new]
+        self._hear(proba, self._new)
+        return proba
+
+    def push(self, frames):
+        """Read the next frames of every stream; return the labels that they bring.
+
+        Parameters
+        ----------
+        frames : array-like of shape (T, n_features), or a list of such
+            What comes next, any number of frames, none among them, as in `fit`; with one feature,
+            or one column of ids, (T,) will do. Of several streams a list, or an array of shape
+            (n_streams, T, n_features), with the frames of each: as many as there are of it.
+
+        Returns
+        -------
+        ndarray of shape (n_new,), or of shape (n_streams,) of such
+            The new labels in their order.
+
+        Raises
+        ------
+        TypeError
+            If `frames` do not hold numbers.
+        ValueError
+            If `frames` have another shape, a number that is not finite, or an id that `fit` has not
+            seen; no stream has then read any of them.
+        RuntimeError
+            If another thread is using the same object.
+        """
+        before, new = self.state, [[] for _ in self._new]
+        try:
+            self._read(self._convert(frames), new)
+        except BaseException:
+            write_state(self, before, slice(None))
+            raise
+        self._new = new
+        return self.new_labels
+
+    def finish(self, which=None):
+        """Say that sequences end here: return the labels that are left, and begin anew.
+
+        Parameters
+        ----------
+        which : int, slice, or array-like of int or bool, default=None
+            The streams, as `reset` takes them. None for all.
+
+        Returns
+        -------
+        ndarray of shape (n_new,), or of shape (n_streams,) of such
+            The labels that `push` has not said yet, of each of the streams; of others none.
+
+        Raises
+        ------
+        IndexError
+            If there is no such stream.
+        TypeError
+            If `which` does not choose streams.
+        RuntimeError
+            If another thread is using the same object.
+        """
+        state, new = self.state, [[] for _ in self._new]
+        self.reset(which)
+        for n in np.atleast_1d(self._rows(which)):
+            path = state["path"][n]
+            for best in state["pending"][n]:
+                if best not in (path, self._snapshot.blank):
+                    new[n].append(best)
+                path = best
+        self._new = new
+        return self.new_labels
+
+    def _labels(self, numbers):
+        """Labels of numbers, of each stream, or of the only one."""
+        labels = self._snapshot.labels
+        if self._n_streams == 1:
+            return labels[np.array(numbers[0], np.int64)]
+        joined = np.array([k for of_one in numbers for k in of_one], np.int64)
+        return split_steps(labels[joined], [len(of_one) for of_one in numbers])
+
+    def _hear(self, proba, new):
+        """Take note of what the frames that were read last say; add the new labels' numbers."""
+        state, blank = self._state, self._snapshot.blank
+        if self._heard is None:
+            best = proba.reshape(1, self._n_streams, -1).argmax(axis=2)
+            is_final = np.ones(self._n_streams, bool)
+        else:
+            scores = self._heard @ self._snapshot.head_W + self._snapshot.head_b
+            best, count = scores.argmax(axis=2), self._snapshot.count_rows
+            (final, total), (before, _) = count(state["n_steps"]), count(state["n_steps"] - 1)
+            is_final = final > before
+            is_there = np.arange(len(best) - 1) < (total - final)[:, np.newaxis]
+            state["pending"][...] = np.where(is_there, best[1:].T, blank)
+        for n in np.flatnonzero(is_final & (best[0] != blank) & (best[0] != state["path"])):
+            new[n].append(best[0, n])
+        state["path"][is_final] = best[0, is_final]
+
+    def _convert(self, frames):
+        """Frames of each stream as arrays that the kernel reads."""
+        n_streams = self._n_streams
+        frames = open_container(frames, "frames", "numbers")
+        if n_streams == 1:
+            return [self._convert_one(frames, 0)]
+        if is_frame(frames) or _count(frames) != n_streams:
+            raise ValueError(
+                f"there are {n_streams} streams, expected the frames of each of them: a list of "
+                f"{n_streams} arrays"
+            )
+        converted = []
+        for n, of_one in enumerate(frames):
+            try:
+                converted.append(self._convert_one(open_container(of_one, "frames", "numbers"), n))
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"stream {n}: {error}") from error
+        return converted
+
+    def _convert_one(self, frames, n):
+        """Those of a stream."""
+        state = {name: array[n : n + 1] for name, array in self._state.items()}
+        return Frames(self._snapshot, _count(frames), state).convert(frames)
+
+    def _read(self, frames, new):
+        """Read frames of each stream; add the new labels' numbers."""
+        lengths = np.array([len(of_one) for of_one in frames])
+        for begin, end in pairwise(sorted({0, *lengths.tolist()})):
+            active = np.flatnonzero(lengths > begin)
+            part, of_part = self, new
+            if len(active) < len(frames):
+                part = type(self)(self._snapshot, len(active), numbers=active)
+                start = {name: array[active] for name, array in self._state.items()}
+                write_state(part, start, slice(None))
+                of_part = [new[n] for n in active]
+            for t in range(begin, end):
+                x = np.stack([frames[n][t] for n in active])
+                try:
+                    part._hear(Stream.step(part, Converted(x)), of_part)
+                except ValueError as error:
+                    raise ValueError(f"frame {t}: {error}") from error
+            if part is not self:
+                write_state(self, part.state, active)
+
+
+def _count(frames):
+    """How many frames, or sequences of them, there are."""
+    try:
+        return shape_of(frames)[0] if is_frame(frames) else len(frames)
+    except TypeError as error:
+        raise TypeError(f"frames must be an array with a row for each, got {frames!r}") from error
+
+
 def open_stream(snapshot, n_streams):
     """Streams of a model, of the kind that its head asks for."""
-    kind = FilteredStream if snapshot.is_filtered else Stream
+    kinds = ((FilteredStream, snapshot.is_filtered), (LabelStream, snapshot.labels is not None))
+    kind = next((kind for kind, is_asked_for in kinds if is_asked_for), Stream)
     return kind(snapshot, n_streams)
