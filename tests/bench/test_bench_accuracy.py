@@ -69,6 +69,25 @@ class TestTagging:
             np.testing.assert_allclose(value, theirs / ours, rtol=1e-4)
         assert f"most frequent tag of each word: test accuracy {figures['baseline']:.4f}" in output
 
+    def test_a_crf_beside_the_softmax(self, corpus, run_here, monkeypatch):
+        fitted, fit = [], fastrnn.RNNTagger.fit
+
+        def spy(model, *data):
+            fitted.append(model.output)
+            return fit(model, *data)
+
+        monkeypatch.setattr(fastrnn.RNNTagger, "fit", spy)
+        file = corpus / "figures.json"
+        output = run_here("tagging.py", "--quick", "--crf", "--corpus", corpus, "--json", file)
+        assert fitted == ["softmax", "crf"] * 2
+        for table in json.loads(file.read_text())["tables"]:
+            assert set(table["seconds"]) == {"fastrnn", "fastrnn crf"}
+            for (accuracy,) in table["test accuracy"].values():
+                assert accuracy > 0.7
+            ((ours,), (theirs,)) = table["seconds"].values()
+            assert table["ratios"] == pytest.approx({"fastrnn crf": theirs / ours}, rel=1e-4)
+        assert output.count("fastrnn crf / fastrnn: ") == 2
+
     def test_pytorch_packed_and_padded_learn_the_same(self):
         torch = pytest.importorskip("torch", reason="torch is not installed")
         import tagging
