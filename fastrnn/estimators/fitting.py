@@ -68,10 +68,10 @@ def fit(estimator, X, y, sample_weight, validation, file, shown=None):
     def constant_loss(n_minibatches):
         if task.may_stay_constant:
             return None
-        constant = network.head.constant_loss(lessons.values, lessons.weight)
+        constant = network.constant_loss(sequences, lessons.values, lessons.weight)
         if constant is None or constant < NOTHING_TO_LEARN:
             return None
-        total = lessons.weight.sum(dtype=np.float64) / n_minibatches
+        total = network.total_weight(lessons.values, lessons.weight) / n_minibatches
         squares = np.square(network.theta, dtype=np.float64).sum(where=network.decayed)
         return constant + 0.5 * network.alpha * float(squares / total)
 
@@ -86,6 +86,7 @@ def fit(estimator, X, y, sample_weight, validation, file, shown=None):
             windows=task.window(estimator.bptt_steps),
             vary=augmentation_of(estimator, reader, sequences), validate=scored and validate,
             watch=watch, begun=begun, keep=file and file.keep, constant_loss=constant_loss,
+            to_try=task.to_try,
         )  # fmt: skip
         keep(estimator, reader, task, network, state)
         _set_history(estimator, history, goes_on)

@@ -221,7 +221,7 @@ class AttentionTask(LabelsTask):
     head = "log_loss"
     network_class = EncoderDecoderNetwork
     regularizers = (*Task.regularizers, "label_smoothing", "scheduled_sampling")
-    may_stay_constant = True  # the lowest loss of constant outputs is not known
+    to_try = "another cell, attention='additive' or input_feeding=True"
     keeps_outputs = False
 
     @classmethod
@@ -306,6 +306,10 @@ class LabelSequenceTask(LabelsTask):
     others = (AttentionTask,)
     alignment = "ctc"
     head = "ctc"
+    to_try = (
+        "another cell or bidirectional=True, or alignment='attention' where labels come in another "
+        "order than what they stand for"
+    )
 
     @classmethod
     def kind_for(cls, parameters):

@@ -14,6 +14,7 @@ from fastrnn.estimators.targets import as_sample_weight
 from fastrnn.files.codec import ListOf, Optional, Record, Text
 from fastrnn.network.architecture import Architecture
 from fastrnn.network.network import Network
+from fastrnn.training.unlearned import ANOTHER_MODEL
 
 NAMES = Optional(ListOf(Text(), tuple))
 """Names of several targets in files."""
@@ -89,6 +90,7 @@ class Task:
     regularizers: ClassVar[tuple[str, ...]] = ("dropout", "recurrent_dropout")  # of the network
     many_labels = False  # whether an answer is any number of labels
     may_stay_constant = False  # whether outputs that are the same everywhere may be the best
+    to_try = ANOTHER_MODEL  # where nothing was learned
     keeps_outputs = True  # all at once, to score them
     scores_loss = False  # early stopping looks at minus the loss, instead of `score`
     head_options: ClassVar[dict] = {}

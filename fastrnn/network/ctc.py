@@ -20,6 +20,10 @@ __all__ = [
 ]
 
 
+AT_ONCE = 16
+"""Sequences whose loss is found together."""
+
+
 class CTC(LinearHead):
     """Label sequences of unknown alignment: target is `LabelSequences` of numbers below K - 1.
 
@@ -51,6 +55,26 @@ class CTC(LinearHead):
             total, room, outputs, losses,
         )  # fmt: skip
         return loss, losses
+
+    def constant_loss(self, target, weight, lengths=None):
+        """That of outputs which say each label as often as it is there, and the blank otherwise.
+
+        It is above the lowest by some thousandths, where there are many more steps than labels.
+        """
+        weight = weight.astype(np.float64)
+        n_steps, of_labels = weight @ lengths, np.repeat(weight, target.lengths)
+        counts = np.bincount(target.labels, of_labels, minlength=self.n_outputs)
+        counts[-1] = max(n_steps - counts.sum(), weight.max())  # where each step says a label
+        row = np.log(np.maximum(counts, np.finfo(float).tiny))
+        kept = np.flatnonzero(weight)
+        kept = kept[np.argsort(lengths[kept], kind="stable")]
+        loss = 0.0
+        for some in np.split(kept, range(AT_ONCE, len(kept), AT_ONCE)):
+            batch = pack(np.zeros(len(some), dtype=np.int64), lengths[some], 1)
+            outputs = np.tile(row, (len(batch.rows), 1))
+            likelihoods = self.log_likelihoods(outputs, target.take(some), batch)
+            loss -= weight[some[batch.order]] @ likelihoods
+        return float(loss / weight.sum())
 
     def best_path(self, outputs, target, batch):
         """The likeliest output of each packed step of those whose labels are the target's.

@@ -31,7 +31,7 @@ class Softmax(LinearHead):
     def loss_and_grad(self, outputs, target, weight, places, total, batch=None, room=None):
         return softmax_log_loss(outputs, target, weight, places, total, outputs)
 
-    def constant_loss(self, target, weight):
+    def constant_loss(self, target, weight, lengths=None):
         return _entropy(np.bincount(target, weight) / weight.sum(dtype=np.float64))
 
     def step_log_likelihoods(self, outputs, target, places, batch, room):
@@ -56,7 +56,7 @@ class Sigmoid(LinearHead):
     def loss_and_grad(self, outputs, target, weight, places, total, batch=None, room=None):
         return binary_log_loss(outputs, target, weight, places, total, outputs)
 
-    def constant_loss(self, target, weight):
+    def constant_loss(self, target, weight, lengths=None):
         shares = np.average(target.astype(np.float64), axis=0, weights=weight)
         return _entropy(shares) + _entropy(1.0 - shares)
 
@@ -69,7 +69,7 @@ class SquaredError(LinearHead):
     def loss_and_grad(self, outputs, target, weight, places, total, batch=None, room=None):
         return squared_error(outputs, target, weight, places, total, outputs)
 
-    def constant_loss(self, target, weight):
+    def constant_loss(self, target, weight, lengths=None):
         return mean_of_columns(_variance, target, weight) / 2
 
 
@@ -95,7 +95,7 @@ class Quantiles(LinearHead):
     def loss_and_grad(self, outputs, target, weight, places, total, batch=None, room=None):
         return quantile_loss(outputs, target, weight, places, total, outputs, self._levels)
 
-    def constant_loss(self, target, weight):
+    def constant_loss(self, target, weight, lengths=None):
         return mean_of_columns(self._spread, target, weight)
 
     def _spread(self, values, weight):

@@ -42,7 +42,7 @@ class Poisson(_Likelihood):
     def loss_and_grad(self, outputs, target, weight, places, total, batch=None, room=None):
         return poisson_loss(outputs, target, weight, places, total, outputs)
 
-    def constant_loss(self, target, weight):
+    def constant_loss(self, target, weight, lengths=None):
         return mean_of_columns(_half_deviance, target, weight)
 
 

@@ -138,8 +138,11 @@ class Head(ABC):
         ``room`` is from `take_room`, for heads whose time may not be cut.
         """
 
-    def constant_loss(self, target, weight):
-        """Lowest loss of outputs that are the same in all rows; None where that is not known."""
+    def constant_loss(self, target, weight, lengths=None):
+        """Lowest loss of outputs that are the same in all rows; None where that is not known.
+
+        ``lengths`` says how many rows each sequence has, for a head that joins its steps.
+        """
         return None
 
     @abstractmethod

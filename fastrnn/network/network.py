@@ -294,6 +294,15 @@ class Network(Trainable):
             loss += penalize(self, strength, team)
         return loss
 
+    def constant_loss(self, sequences, target, weight):
+        """Lowest loss of a head whose outputs are the same everywhere; None if it is not known."""
+        lengths = np.diff(self.offsets_said(sequences)) if self.head.joins_steps else None
+        return self.head.constant_loss(target, weight, lengths)
+
+    def total_weight(self, target, weight):
+        """What the sum of weight times loss is divided by."""
+        return weight.sum(dtype=np.float64)
+
     def draw_seeds(self, rng, n_shards):
         """The `Seeds` of each layer, of each shard; None where nothing is drawn."""
         if rng is None or not self.draws:

@@ -24,6 +24,7 @@ from fastrnn.network.pair_lessons import PairKept, PairLesson, PairMinibatch
 from fastrnn.network.pair_parts import PairGradients
 from fastrnn.network.recurrent import ZEROS
 from fastrnn.network.shards import running_totals
+from fastrnn.network.teaching import constant_loss
 from fastrnn.network.trainable import Trainable
 
 __all__ = ["EncoderDecoderNetwork"]
@@ -206,6 +207,14 @@ class EncoderDecoderNetwork(Trainable):
             strength = self.alpha / minibatch.total * (own / minibatch.total)
             loss += penalize(self, strength, team)
         return loss
+
+    def constant_loss(self, sequences, target, weight):
+        """Lowest loss of what reads neither the source nor labels; None if it says too little."""
+        return constant_loss(target, weight, self.boundary, self.label_smoothing)
+
+    def total_weight(self, target, weight):
+        """What the sum of weight times loss is divided by."""
+        return weight.astype(np.float64) @ (target.lengths + 1)
 
     def regularize(self, **values):
         """Train on with other values of what the constructor is told of training."""

@@ -10,7 +10,11 @@ import numpy as np
 
 from fastrnn.network.batches import pack
 
-__all__ = ["Taught", "teach"]
+__all__ = ["Taught", "constant_loss", "teach"]
+
+
+MOST_SMOOTHED = 0.8
+"""Share of a loss that smoothing may make, for the rest to show whether anything was learned."""
 
 
 class Taught(NamedTuple):
@@ -55,3 +59,31 @@ def teach(target, indices, boundary):
     moved = np.repeat(target.offsets[:-1][indices] - starts, lengths) + np.arange(n_steps)
     said[is_label] = target.labels[moved[is_label]]
     return Taught(np.roll(said, 1)[:, np.newaxis], said, starts, lengths)
+
+
+def constant_loss(target, weight, boundary, smoothing):
+    """Lowest loss of what says each label, and after so many of them the end, as often as it is.
+
+    It is in the mean over all labels and ends, with ``smoothing`` as in
+    `fastrnn.network.pair_lessons.take_loss`; None where that alone makes most of it.
+    """
+    weight, lengths = weight.astype(np.float64), target.lengths
+    counts = np.bincount(target.labels, np.repeat(weight, lengths), minlength=boundary)
+    frequencies = counts / (counts.sum() or 1.0)
+    ends = np.bincount(lengths, weight)
+    alive = np.cumsum(ends[::-1])[::-1]  # of how many there is such a step
+    loss, n_outputs = 0.0, boundary + 1
+    for n, n_ends in zip(alive[alive > 0], ends[alive > 0], strict=True):
+        share = n_ends / n
+        said = np.append((1.0 - share) * frequencies, share)
+        loss += n * _entropy((1.0 - smoothing) * said + smoothing / n_outputs)
+    loss /= alive.sum()
+    one = np.zeros(n_outputs)
+    one[0] = 1.0
+    least = _entropy((1.0 - smoothing) * one + smoothing / n_outputs)
+    return None if least > MOST_SMOOTHED * loss else float(loss)
+
+
+def _entropy(shares):
+    shares = shares[shares > 0]
+    return -(shares * np.log(shares)).sum()

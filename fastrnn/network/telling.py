@@ -28,7 +28,7 @@ def mean_loss(network, sequences, target, weight, *, n_jobs=None):
 
     Without dropout, smoothing and penalty.
     """
-    total = float(weight.astype(np.float64) @ (target.lengths + 1))
+    total = float(network.total_weight(target, weight))
     losses = {}
 
     def collect(outputs, told, batch):

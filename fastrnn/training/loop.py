@@ -21,7 +21,7 @@ from fastrnn.training.progress import Progress
 from fastrnn.training.solvers import SCHEDULES, SOLVERS
 from fastrnn.training.state import Checkpoint, History, Settings, TrainingState
 from fastrnn.training.stopping import Stopping, convergence_warning, diverged
-from fastrnn.training.unlearned import learned_nothing, unlearned_warning
+from fastrnn.training.unlearned import ANOTHER_MODEL, learned_nothing, unlearned_warning
 
 __all__ = ["Checkpoint", "History", "Settings", "TrainingState", "train"]
 
@@ -43,6 +43,7 @@ def train(
     keep=None,
     reduce=None,
     constant_loss=None,
+    to_try=ANOTHER_MODEL,
 ):
     """Train a network in place.
 
@@ -103,6 +104,8 @@ def train(
         ``constant_loss(n)`` returns the lowest loss, over n minibatches, of a network that has the
         present weights but gives the same output everywhere, or None if that is not known: training
         that comes no further warns.
+    to_try : str, optional
+        What that warning advises last, in the place of the model.
 
     Returns
     -------
@@ -147,7 +150,7 @@ def train(
                     objective, plan, stopping, progress, most, vary, n_in_all
                 )
             if constant_loss and learned_nothing(stopping, len(plan), constant_loss, progress):
-                warning = unlearned_warning()
+                warning = unlearned_warning(to_try)
         if n_epochs is not None:
             warning = None  # this end was asked for
     except KeyboardInterrupt:

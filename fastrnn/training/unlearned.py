@@ -4,6 +4,8 @@ from fastrnn.training.stopping import SPAN, convergence_warning, lowest_steady_l
 
 GAIN = 0.02
 """Share of the loss of the same answer to everything that is to be gained."""
+ANOTHER_MODEL = "another cell, pooling or bidirectional=True"
+"""What to try after all else."""
 ENOUGH_STEPS = 100
 """Steps of the solver after which something should be gained."""
 ENOUGH_EPOCHS = 10
@@ -38,12 +40,12 @@ def _lowest(stopping, n_minibatches):
     return lowest_steady_loss(curve)
 
 
-def unlearned_warning():
+def unlearned_warning(to_try):
     """Say what was seen and what to try, in words that are always the same: shown once will do."""
     return convergence_warning()(
         f"Training has learned nothing: its loss came no further than {GAIN:.0%} below that of the "
         "same answer to everything. Scale inputs that are far from unit size (scaling='standard'); "
         "then try a higher or lower learning_rate_init, smaller minibatches (batch_size), more "
-        "epochs (max_iter, or n_iter_no_change if they ended early), or another cell, pooling or "
-        "bidirectional=True. It may also be that the targets do not depend on the inputs."
+        f"epochs (max_iter, or n_iter_no_change if they ended early), or {to_try}. It may also be "
+        "that the targets do not depend on the inputs."
     )

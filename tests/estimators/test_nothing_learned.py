@@ -23,12 +23,17 @@ def told(model, *data, **options):
     return [str(item.message)[: len(UNLEARNED)] for item in caught]
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in CASES.items()])
-def test_every_estimator_that_is_stuck_says_so(case, monkeypatch):
-    # Random weights could know something of small data by chance.
+@pytest.fixture
+def ignorant(monkeypatch):
+    """Heads begin at zero: random weights could know something of small data by chance."""
     monkeypatch.setattr(linear_head, "glorot_uniform", lambda rng, shape: np.zeros(shape))
-    # Of values, and of labels of any number, it is not known what the best constant answer is.
-    expected = [] if case.estimator in (RNNForecaster, RNNSeq2Seq) else [UNLEARNED]
+
+
+@pytest.mark.usefixtures("ignorant")
+@pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in CASES.items()])
+def test_every_estimator_that_is_stuck_says_so(case):
+    # Of values it is not known what the best constant answer is.
+    expected = [] if case.estimator is RNNForecaster else [UNLEARNED]
     assert told(case.make(**STUCK, alpha=0.0), *case.data) == expected
 
 
@@ -61,6 +66,49 @@ def test_targets_without_a_bearing_are_told(monkeypatch):
     shuffled = np.random.default_rng(0).permutation(y)
     options = {"learning_rate": "cosine", "batch_size": 10, "max_iter": 20, "random_state": 0}
     assert told(RNNRegressor(2, alpha=3.0, **options), X, shuffled) == [UNLEARNED]
+
+
+def letters(n, rng):
+    """Sequences of three ids, each of which stays for three steps, and the three."""
+    y = [rng.permutation(4)[:3] for _ in range(n)]
+    return [np.repeat(labels, 3)[:, np.newaxis] for labels in y], y
+
+
+READING = {"categorical_features": "all", "learning_rate_init": 0.02, "dropout": 0.0}
+READING |= {"batch_size": 10, "max_iter": 12, "random_state": 0}
+
+
+@pytest.mark.parametrize("alignment", ["attention", "ctc"])
+def test_sequences_of_labels_are_told_from_what_is_read(alignment):
+    rng = np.random.default_rng(0)
+    X, y = letters(100, rng)
+    model = RNNSeq2Seq(8, alignment=alignment, **READING)
+    assert told(model, X, y) == []
+    # All are as long, so that it is soon known when they end, and that is not enough.
+    y = [rng.integers(4, size=3) for _ in range(100)]
+    model.set_params(hidden_layer_sizes=2, max_iter=10, alpha=0.1)
+    assert told(model, X, y) == [UNLEARNED]
+
+
+@pytest.mark.usefixtures("ignorant")
+@pytest.mark.parametrize(
+    "alignment, words", [("attention", "input_feeding=True"), ("ctc", "alignment='attention'")]
+)
+def test_what_is_advised(alignment, words):
+    X, y = letters(10, np.random.default_rng(0))
+    model = RNNSeq2Seq(2, alignment=alignment, **{**READING, **STUCK})
+    with pytest.warns(ConvergenceWarning, match=f"{words}.* do not depend on the inputs"):
+        model.fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="pooling or bidirectional=True. It may also"):
+        RNNClassifier(3, **STUCK).fit(*label_sequences(10))
+
+
+@pytest.mark.usefixtures("ignorant")
+def test_smoothed_labels_that_tell_next_to_nothing_are_not_judged():
+    X, y = letters(10, np.random.default_rng(0))
+    for smoothing, expected in [(0.1, [UNLEARNED]), (0.9, [])]:
+        model = RNNSeq2Seq(2, label_smoothing=smoothing, **{**READING, **STUCK})
+        assert told(model, X, y) == expected
 
 
 @pytest.fixture
@@ -107,6 +155,17 @@ def test_weights_and_the_penalty_count(constant):
     RNNTagger(3, alpha=0.0, **quick).fit(X, tags)
     n_in = sum(map(len, X)) - 41
     assert constant(1) == pytest.approx(entropy([1, n_in]), rel=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
+@pytest.mark.parametrize("alignment, n_divided_by", [("attention", 8), ("ctc", 2)])
+def test_the_penalty_of_label_sequences(constant, alignment, n_divided_by):
+    X, y = letters(3, np.random.default_rng(0))
+    options = {"alignment": alignment, **READING, "max_iter": 1, "alpha": 0.7}
+    model = RNNSeq2Seq(2, **options).fit(X, y, sample_weight=[1.0, 0.0, 1.0])
+    theta = model.network_.theta[model.network_.decayed].astype(np.float64)
+    added = constant(5) - constant(1)
+    assert added == pytest.approx(4 * 0.35 * (theta**2).sum() / n_divided_by, rel=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
