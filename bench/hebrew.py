@@ -36,17 +36,28 @@ COLUMNS = {
 }
 
 
-def read(lines):
-    """Return for each part (words, tags), lists with a list per sentence."""
+def read(lines, column="upostag"):
+    """Return for each part (words, tags of a column), lists with a list per sentence."""
     sentences = {part: {} for part in PARTS}
     for row in csv.DictReader(lines):
         words, tags = sentences[row["set"]].setdefault(row["global_sent_id"], ([], []))
         words.append(row["form"])
-        tags.append(row["upostag"])
+        tags.append(row[column])
     return {
         part: tuple(map(list, zip(*of_part.values(), strict=True)))
         for part, of_part in sentences.items()
     }
+
+
+def load(column="upostag"):
+    """The parts of the package's file, or None where it cannot be had."""
+    try:
+        file = folder_of(*PACKAGE) / "data" / "uddf_fixed.csv.gz"
+    except subprocess.CalledProcessError:
+        print("skipped: there are no data")
+        return None
+    with gzip.open(file, "rt", encoding="utf-8", newline="") as lines:
+        return read(lines, column)
 
 
 def encode(train, *others):
@@ -97,13 +108,9 @@ def main():
     parser.add_argument("--folds", type=int, help="cross-validate on the training part instead")
     arguments = parser.parse_args()
     machine = begin(arguments, [])
-    try:
-        file = folder_of(*PACKAGE) / "data" / "uddf_fixed.csv.gz"
-    except subprocess.CalledProcessError:
-        print("skipped: there are no data")
+    parts = load()
+    if parts is None:
         return
-    with gzip.open(file, "rt", encoding="utf-8", newline="") as lines:
-        parts = read(lines)
     if arguments.quick:
         parts = {name: tuple(values[::20] for values in part) for name, part in parts.items()}
     train, test = parts["train"], parts["test"]

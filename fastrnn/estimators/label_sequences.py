@@ -344,7 +344,7 @@ class LabelSequenceTask(LabelsTask):
         wrong = np.flatnonzero(needed > steps)
         if wrong.size:
             n = wrong[0]
-            read = "" if stride == 1 else f", read {stride} at a time,"
+            read = "" if stride == 1 else f", which are read as {steps[n]},"
             raise ValueError(
                 f"sequence {n} has {sequences.lengths[n]} steps{read} for {target.lengths[n]} "
                 f"labels, expected {needed[n]} or more: each label needs a step, and so does a "

@@ -2,12 +2,22 @@
 
 import gzip
 import json
+import os
+import sys
 
 import numpy as np
 import pytest
 from bench_runs import bench_path, fixture_run_here, needs_programs  # noqa: F401, fixtures
 
 pytestmark = needs_programs
+
+
+def stand_in(name, text, folder, monkeypatch):
+    """Let a program of Python be found by the name of another."""
+    program = folder / name
+    program.write_text(f"#!{sys.executable}\n{text}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
 
 
 class TestHebrew:
@@ -69,6 +79,48 @@ class TestHebrew:
         run_here(*options, "--folds", 2)
         figures = json.loads((tmp_path / "figures.json").read_text())
         assert figures["words"] == [8, 8] and len(figures["fits"]) == 2
+
+
+class TestEntities:
+    SENTENCES = (
+        (("דוד", "S-PER"), ("בא", "O"), ("אל", "O"), ("תל", "B-GPE"), ("אביב", "E-GPE")),
+        (("שלום", "O"), ("בית", "B-ORG"), ("ספר", "I-ORG"), ("טוב", "E-ORG"), (".", "O")),
+    )
+
+    def test_the_last_word_of_a_name_is_inside_of_it_and_a_single_one_begins_it(self):
+        import entities
+
+        told = entities.bio_of(["S-PER", "O", "B-GPE", "I-GPE", "E-GPE"])
+        assert told == ["B-PER", "O", "B-GPE", "I-GPE", "I-GPE"]
+
+    def test_features_are_of_a_word_and_its_neighbours(self):
+        import entities
+
+        first, second = entities.features(["abcd", "ef"])
+        assert set(first) >= {"=abcd", "<=abc", ">=bcd", "-=^", "+=ef", "&+=abcd&ef"}
+        assert set(second) >= {"=ef", "-=abcd", "->=bcd", "+=$", "-&=abcd&ef"}
+
+    def test_figures(self, tmp_path, run_here, monkeypatch):
+        pytest.importorskip("seqeval")
+        import packages
+
+        rows = [
+            f"{part},{100 * part_number + number},{form},{tag}"
+            for part_number, part in enumerate(("train", "dev", "test"))
+            for number in range(40)
+            for form, tag in self.SENTENCES[number // 20]
+        ]
+        (tmp_path / "data").mkdir()
+        text = "\n".join(["set,global_sent_id,form,biose_layer0", *rows])
+        (tmp_path / "data" / "uddf_fixed.csv.gz").write_bytes(gzip.compress(text.encode()))
+        monkeypatch.setattr(packages, "folder_of", lambda package, version: tmp_path)
+        file = tmp_path / "figures.json"
+        run_here("entities.py", "--quick", "--seeds", 1, "--json", file)
+        results = json.loads(file.read_text())["results"]
+        assert {len(fits) for fits in results.values()} == {1}
+        assert {"softmax", "crf"} <= set(results)
+        run_here("entities.py", "--quick", "--seeds", 1, "--folds", 2, "--json", file)
+        assert len(json.loads(file.read_text())["results"]["crf"]) == 2
 
 
 class TestFirstNames:
@@ -165,3 +217,98 @@ class TestPronunciation:
         for name in ("fastrnn", "torch"):
             assert 0 <= figures[name]["word error"]["beam 1"] <= 1
             assert figures[name]["parameters"] > 1000
+
+
+class TestVerses:
+    LINES = (
+        "Genesis 1:1: In the beginning, God\u2019s <H430> Spirit.",
+        "   II Kings 3:20: And so",
+        "it was.",
+    )
+
+    def test_lines_are_read_as_described(self):
+        import verses
+
+        assert verses.read_lines(self.LINES) == {
+            "Genesis 1:1": ["in", "the", "beginning", ",", "god", "'", "s", "spirit", "."],
+            "II Kings 3:20": ["and", "so", "it", "was", "."],
+        }
+
+    def test_short_verses_that_both_have_are_paired(self):
+        import verses
+
+        source = {"a": ["x"], "b": ["y"] * 26, "c": ["z"], "d": ["v"]}
+        target = {"a": ["X"], "b": ["Y"], "d": ["V"] * 26}
+        assert verses.pair(source, target) == [(["x"], ["X"])]
+
+    def test_words_met_less_than_three_times_are_unknown(self):
+        import verses
+
+        pairs = [(["a"], ["A"])] * 40 + [(["b"], ["B"])] * 2
+        data = verses.Data(pairs)
+        assert (len(data.X), len(data.X_test)) == (39, 3)
+        assert (data.source.n_tokens_, data.target.n_tokens_) == (2, 2)
+        assert data.words([[1, 0]]) == [["A", "_"]]
+
+    def test_figures(self, tmp_path, run_here, monkeypatch):
+        pytest.importorskip("torch")
+        lines = [f"Genesis {k}:1: {' '.join('abcde'[: k % 5 + 1])}" for k in range(400)]
+        stand_in("diatheke", f"print({chr(10).join(lines)!r})", tmp_path, monkeypatch)
+        output = run_here("verses.py", "--quick", "--json", tmp_path / "figures.json")
+        figures = json.loads((tmp_path / "figures.json").read_text())
+        assert (figures["verses"], figures["words"]) == (380, [6, 6])
+        for name in ("fastrnn", "torch"):
+            assert figures[name]["edit error"] >= 0
+            assert f"  {name}: {figures[name]['examples'][0]}" in output
+
+    def test_nothing_is_told_without_the_verses(self, run_here, monkeypatch):
+        monkeypatch.setenv("PATH", "")
+        assert "skipped: diatheke" in run_here("verses.py", "--quick")
+
+
+class TestSpeech:
+    def test_words_are_what_letters_spell(self):
+        import speech
+
+        assert speech.words_of(list("up down")) == ["up", "down"]
+
+    def test_voices_to_test_on_are_heard_in_no_training(self):
+        import speech
+
+        assert not set(speech.TRAIN_VOICES) & set(speech.TEST_VOICES)
+
+    def test_figures(self, tmp_path, run_here, monkeypatch):
+        pytest.importorskip("torch")
+        pytest.importorskip("python_speech_features")
+        said = tmp_path / "said"
+        program = (
+            "import sys, wave\n"
+            "arguments = dict(zip(sys.argv[1:-1:2], sys.argv[2:-1:2], strict=True))\n"
+            "with wave.open(arguments['-w'], 'wb') as file:\n"
+            "    file.setparams((1, 2, 16000, 0, 'NONE', ''))\n"
+            "    file.writeframes(bytes(range(200)) * 480)\n"
+            f"print(arguments['-v'], file=open({str(said)!r}, 'a'))\n"
+        )
+        stand_in("espeak-ng", program, tmp_path, monkeypatch)
+        figures = tmp_path / "figures.json"
+        for options, n in (([], 48), (["--choose"], 44)):
+            said.write_text("")
+            run_here("speech.py", "--quick", "--json", figures, *options)
+            told = json.loads(figures.read_text())
+            voices = said.read_text().split()
+            assert told["recordings"] == [n, len(voices) - n]
+            assert ("en-us+f3" in voices) == (options == [])
+            assert set(told["errors"]) == {"fastrnn", "torch"}
+
+    def test_the_two_networks_read_the_same_frames(self):
+        pytest.importorskip("torch")
+        import speech
+
+        contender = speech.Torch(1, 0, 1)
+        contender.mean, contender.std = 1.0, 2.0
+        (patches,) = contender.read([np.arange(6.0, dtype=np.float32)[:, None]])
+        assert patches.tolist() == [[-0.5, 0.0, 0.5, 1.0], [1.5, 2.0, 0.0, 0.0]]
+
+    def test_nothing_is_told_without_voices(self, run_here, monkeypatch):
+        monkeypatch.setenv("PATH", "")
+        assert "skipped: espeak-ng" in run_here("speech.py", "--quick")
