@@ -336,7 +336,7 @@ class LabelSequenceTask(LabelsTask):
     @classmethod
     def smallest(cls, parameters):
         """A task of one label, of which nothing is known, to count memory with."""
-        return cls.kind_for(parameters).of(np.zeros(1), [])
+        return cls.kind_for(parameters).of(np.zeros(1), LabelSequences.from_lists([]), None)
 
     def check_lengths(self, target, sequences, stride):
         """Check that there are steps enough for the labels of each sequence."""

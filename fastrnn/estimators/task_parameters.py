@@ -69,6 +69,7 @@ class StepDefaults(SequenceDefaults):
         of a step depends on nothing after it: for a `stream`, and where an answer is a later value.
         """,
     )
+    alpha: float = with_default(SharedParameters, "alpha", 0.03)
     learning_rate_init: float = with_default(SharedParameters, "learning_rate_init", 0.02)
     batch_size: int | str = with_default(
         SharedParameters, "batch_size", "auto", help_of_batch_size(EVERY_STEP)
