@@ -49,9 +49,9 @@ ROOMS = {
     "forecast_frames forecasting calibration attending base classifier regressor tagger "
     "label_sequences seq2seq series_estimator series_forecasts forecaster language_model loading",
     "plotting": "axes loss_curve gradient_flow forecast states attention",
-    "interop": "model weights c_description c_literals c_text c onnx_graph onnx_front onnx_network "
-    "onnx_gaps onnx_quantiles onnx_scaling onnx_forecast onnx_export onnx_import keras_arrays "
-    "keras_layers keras pytorch",
+    "interop": "model weights c_description c_literals c_labels c_text c onnx_graph onnx_front "
+    "onnx_network onnx_gaps onnx_labels onnx_quantiles onnx_scaling onnx_forecast onnx_export "
+    "onnx_import keras_arrays keras_layers keras pytorch",
     "cli": "arguments output options columns row_streams sequence_tasks tasks follow info demo "
     "commands command",
     "__main__": "",

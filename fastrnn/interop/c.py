@@ -28,11 +28,13 @@ def export_c(est, path, *, prefix=None):
     The source is C99, and needs nothing but the mathematical library (``-lm``). It allocates no
     memory: weights are constants, and what a stream remembers stands in a struct of the caller's.
     With the prefix "model" its functions are ``model_init``, ``model_step`` and ``model_reset`` for
-    streams, and ``model_run`` for whole sequences; the header says how each is called.
+    streams, and ``model_run`` for whole sequences; the header says how each is called. Those of a
+    `RNNSeq2Seq` with ``alignment="ctc"`` say probabilities; ``model_push``, ``model_finish`` and
+    ``model_labels`` say labels, as `fastrnn.streams.stream.LabelStream` and `predict` do.
 
     Parameters
     ----------
-    est : RNNClassifier, RNNRegressor, RNNTagger, RNNLanguageModel or RNNForecaster
+    est : RNNClassifier, RNNRegressor, RNNTagger, RNNSeq2Seq, RNNLanguageModel or RNNForecaster
         The fitted estimator.
     path : str or path-like
         The source file, which ends in ".c"; the header stands beside it and ends in ".h". Files of
@@ -44,11 +46,13 @@ def export_c(est, path, *, prefix=None):
     Raises
     ------
     TypeError
-        If `est` is no estimator of fastrnn, or `prefix` no string.
+        If `est` is no estimator of fastrnn, or a `RNNSeq2Seq` with ``alignment="attention"``, or if
+        `prefix` is no string.
     NotFittedError
         If it is not fitted.
     ValueError
-        If the model is bidirectional, since it has no output before the end of a sequence; if
+        If the model is bidirectional, since it has no output before the end of a sequence, or has a
+        part that C is not told of, such as a conditional random field; if
         `path` does not end in ".c", or has characters that C does not include by name everywhere;
         if `prefix`, or without it the name of the file, cannot begin a name of C; if a weight does
         not fit into a float, or a class label into a string or number of C.
@@ -103,6 +107,8 @@ def export_c(est, path, *, prefix=None):
         readers = [*of_numbers, *of_outputs, "answers.h"]
     if code.stages:
         readers.append("stages.h")
+    if model.answers == "label sequences":
+        readers.append("labels.h")
     runtime = _runtime("functions.h", f"cells/{code.cell}.h", *readers, "runtime.c")
     for file in (source, header):
         if file.is_dir():

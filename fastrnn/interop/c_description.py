@@ -189,6 +189,7 @@ def _describe_stages(code):
         "ROW_LARGEST": max(stage.output_size for stage in stages),
         "WINDOW_LARGEST": max(stage.kernel * stage.input_size for stage in stages),
         "OTHERS_LARGEST": largest,
+        "N_OTHERS": most,
     }
 
 
@@ -245,6 +246,8 @@ def _describe_outputs(code):
         code.constants["N_LEARNED"] = len(model.levels or (0.5,))
     if model.link in ("rate", "softplus"):
         code.constants |= {model.link.upper(): 1, "STEEPEST": float(STEEPEST_RATE)}
+    if model.answers == "label sequences":
+        code.constants["BLANK"] = len(model.meanings)
     code.constants |= {
         "N_POOLED": architecture.head_width,
         # Of each part of the pooling where it stands, from 1 on; 0 if there is none.

@@ -5,6 +5,7 @@ import numpy as np
 from fastrnn import __version__
 from fastrnn.inputs.scaling import COUNTS, LEAST_SPREAD, LOG1P, SHARE, USUAL_SPREAD
 from fastrnn.interop.c_description import count
+from fastrnn.interop.c_labels import label_functions, label_prototypes
 from fastrnn.interop.c_literals import class_literals, rows_of, type_of
 from fastrnn.network.pooling import parts_of
 
@@ -59,6 +60,8 @@ class Text:
         self._prefix, self._PREFIX = prefix, prefix.upper()
         self._size = code.constants
         self._title = f"{code.model.kind}, written by fastrnn {__version__}."
+        self._says_labels = code.model.answers == "label sequences"
+        self._has_classes = self._says_labels or code.model.answers == "classes"
 
     def header(self):
         """Return the text of the header."""
@@ -72,6 +75,7 @@ class Text:
             self._prepare_prototypes(),
             self._step_prototype(),
             self._run_prototype(),
+            self._label_prototypes(),
             f"#ifdef __cplusplus\n}}\n#endif\n\n#endif /* {guard} */\n",
         ]
         return "\n".join(part for part in parts if part)
@@ -102,6 +106,10 @@ extern "C" {{
         if size["N_IDS"]:
             lines.append(f"N_IDS {size['N_IDS']} /* ids of a step */")
         lines.append(f"N_OUTPUTS {size['N_OUTPUTS']}")
+        if self._says_labels:
+            lines.append(f"BLANK {size['BLANK']} /* the last output, which says nothing */")
+            n_rest = size.get("N_OTHERS", 1)
+            lines.append(f"N_REST {n_rest} /* room for the labels of {self._prefix}_finish */")
         if size.get("SEASON"):
             lines.append(f"SEASON {size['SEASON']} /* steps of a season */")
         if self._model.end is not None:
@@ -110,13 +118,15 @@ extern "C" {{
         return "".join(f"#define {self._PREFIX}_{line}\n" for line in lines)
 
     def _class_declaration(self):
-        if self._model.answers != "classes":
+        if not self._has_classes:
             return ""
-        return f"/* The class of each output. */\nextern {self._class_array()};\n"
+        what = "label of each output but the last" if self._says_labels else "class of each output"
+        return f"/* The {what}. */\nextern {self._class_array()};\n"
 
     def _class_array(self):
         class_type, _ = class_literals(self._model.meanings)
-        return f"const {class_type} {self._prefix}_classes[{self._PREFIX}_N_OUTPUTS]"
+        n_classes = "BLANK" if self._says_labels else "N_OUTPUTS"
+        return f"const {class_type} {self._prefix}_classes[{self._PREFIX}_{n_classes}]"
 
     def _scale_struct(self):
         plan = self._plan
@@ -179,6 +189,10 @@ typedef struct {{
             lines.append("long long n_given; /* steps so far */")
         if not self._model.gaps.is_plain:
             lines.append("int has_begun; /* whether there was a step */")
+        if self._says_labels:
+            lines.append(
+                "int path, label; /* the likeliest output; the label new with it, or -1 */"
+            )
         fields = "".join(f"    {line}\n" for line in lines)
         return (
             "/* What a stream remembers of the steps so far. */\n"
@@ -249,6 +263,8 @@ typedef struct {{
                 "labels": "the probability of each label, for itself",
                 "numbers": "the numbers predicted",
                 "tokens": "the probability of each token to be the next",
+                "label sequences": f"the probability of each label, in the order of "
+                f"{self._prefix}_classes, and of the blank",
             }[self._model.answers]
         else:
             outputs = f"forecasts of the next {count(self._plan.n_ahead, 'step')}"
@@ -258,13 +274,15 @@ typedef struct {{
         return outputs
 
     def _step_head(self):
+        return self._head_of_step("step", f"float y[{self._PREFIX}_N_OUTPUTS]")
+
+    def _head_of_step(self, name, result):
         size, arguments = self._size, [f"{self._prefix}_stream *stream"]
         if size["N_FEATURES"]:
             arguments.append(f"const float x[{self._PREFIX}_N_FEATURES]")
         if size["N_IDS"]:
             arguments.append(f"const int ids[{self._PREFIX}_N_IDS]")
-        arguments.append(f"float y[{self._PREFIX}_N_OUTPUTS]")
-        return _head(f"int {self._prefix}_step", arguments)
+        return _head(f"int {self._prefix}_{name}", [*arguments, result])
 
     def _run_prototype(self):
         prefix = self._prefix
@@ -280,10 +298,33 @@ typedef struct {{
 """
 
     def _run_head(self):
+        return self._head_of_run("int", "run", "float *y")
+
+    def _head_of_run(self, kind, name, result):
         arguments = [] if self._plan is None else [f"const {self._prefix}_scale *scale"]
         arguments += ["const float *x"] if self._size["N_FEATURES"] else []
         arguments += ["const int *ids"] if self._size["N_IDS"] else []
-        return _head(f"int {self._prefix}_run", [*arguments, "size_t n_steps", "float *y"])
+        return _head(f"{kind} {self._prefix}_{name}", [*arguments, "size_t n_steps", result])
+
+    def _label_prototypes(self):
+        """Those of the functions that say labels, if there are any."""
+        if not self._says_labels:
+            return ""
+        return label_prototypes(self._prefix, self._label_heads(), bool(self._code.stages))
+
+    def _label_heads(self):
+        prefix = self._prefix
+        return (
+            self._head_of_step("push", "int *label"),
+            _head(f"int {prefix}_finish", [f"{prefix}_stream *stream", "int *labels"]),
+            self._head_of_run("long long", "labels", "int *labels"),
+        )
+
+    def _label_functions(self, x, ids):
+        """Those functions."""
+        if not self._says_labels:
+            return ""
+        return label_functions(self._prefix, self._label_heads(), x, ids)
 
     def source(self, header, runtime):
         """Write the source, from its beginning to its end.
@@ -428,10 +469,10 @@ void {prefix}_reset({prefix}_stream *stream)
     {prefix}_init(&stream{scale});
     return run(&stream, {x}, {ids}, n_steps, y);
 }}
-"""
+{self._label_functions(x, ids)}"""
 
     def _classes(self):
-        if self._model.answers != "classes":
+        if not self._has_classes:
             return ""
         _, literals = class_literals(self._model.meanings)
         return f"{self._class_array()} = {{\n" + "".join(f"    {it},\n" for it in literals) + "};\n"

@@ -34,10 +34,11 @@ class Model:
         What the network reads at each step.
     names : tuple of str or None
         Names of the columns that `fit` was given.
-    answers : {"classes", "labels", "numbers", "tokens", "forecasts"}
+    answers : {"classes", "labels", "numbers", "tokens", "forecasts", "label sequences"}
         What the outputs are about.
     meanings : sequence
-        Of "classes" and "tokens" the one that each output is about.
+        Of "classes" and "tokens" the one that each output is about; of "label sequences" the label
+        of each but the last, which is the blank.
     end : int or None
         The id that begins and ends a text, if texts have one.
     scale, mean : ndarray of shape (M,) or None
@@ -106,7 +107,8 @@ def read_model(est):
     network, reader, task = est.network_, est.reader_, est.task_
     kind = next((cls for cls in type(est).__mro__ if vars(cls).get("kind")), None)
     if kind is None or task.kind not in _ABOUT:
-        raise TypeError(f"there is no export of what {type(est).__name__} answers")
+        told = _WHAT_IS_NOT.get(task.kind, "")
+        raise TypeError(f"there is no export of what {type(est).__name__} answers{told}")
     _check(network)
     about = _ABOUT[task.kind](reader, task)
     of_numbers = {"gaps": reader.gaps, "scaling": reader.scaling}
@@ -131,6 +133,10 @@ def _tokens(reader, task):
     return {"answers": "tokens", "meanings": vocabulary.tokens, "end": vocabulary.end}
 
 
+def _label_sequences(reader, task):
+    return {"answers": "label sequences", "meanings": task.classes}
+
+
 def _forecasts(reader, task):
     return {"answers": "forecasts", "plan": reader.plan, "covariates": reader.covariates}
 
@@ -142,8 +148,15 @@ _ABOUT = {
     "numbers": _numbers,
     "next_tokens": _tokens,
     "next_values": _forecasts,
+    "label_sequences": _label_sequences,
 }
 """What outputs are about, by the kind of the task; other tasks have answers of no word here."""
+
+_WHAT_IS_NOT = {
+    "told_labels": " with alignment='attention', whose decoder tells one label after the other: "
+    "only of what it answers with alignment='ctc'",
+}
+"""Why there is no export of some of these, and what there is instead."""
 
 
 def _check(network):

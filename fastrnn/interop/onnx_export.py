@@ -11,6 +11,7 @@ from fastrnn.interop.model import is_estimator, read_model
 from fastrnn.interop.onnx_forecast import add_forecaster
 from fastrnn.interop.onnx_gaps import GapNodes
 from fastrnn.interop.onnx_graph import Graph
+from fastrnn.interop.onnx_labels import add_label_sequences
 from fastrnn.interop.onnx_network import NetworkNodes, Steps
 from fastrnn.interop.onnx_quantiles import add_quantiles
 
@@ -35,6 +36,10 @@ def to_onnx(est):
 
     - A classifier: "probabilities" (n, K) as of `predict_proba`, and "labels" as of `predict`.
     - A tagger: "probabilities" (n, T, K) and "labels" (n, T); in the padding 0, and -1 or "".
+    - `RNNSeq2Seq` with ``alignment="ctc"``: "probabilities" (n, R, K) of each label, and of the
+      blank, in the R rows that a step, or with `stride` or `conv` several, make; in the padding 0.
+      "labels" (n, R), those of `predict` with ``beam_size=1`` first and then -1 or "", and
+      "n_labels" (n,), int64, how many they are.
     - A regressor: "values", float64, as of `predict`.
     - A language model: "probabilities" (n, T, V) of the token after each one. Texts of a model of
       separate texts begin with the id of "<eos>", as a prompt does for `next_proba`.
@@ -53,7 +58,8 @@ def to_onnx(est):
     V ids the id V stands for a missing one. With `scaling` the model scales "X" itself.
 
     Metadata of the model (``metadata_props``) is JSON, as far as there is such a thing:
-    "estimator", "fastrnn" (its version), "classes", "tokens", "features" and "id_features" (names),
+    "estimator", "fastrnn" (its version), "classes", "blank" (the number of that output, which has
+    none of the classes), "tokens", "features" and "id_features" (names),
     "time_feature" (the name of that column), "missing" (the parameter, if not "error"),
     "n_categories" (number of ids in each column of "ids"), "categories" (what these stand for; of a
     forecaster by number of the covariate, those of the future first), "future_covariates" and
@@ -62,7 +68,7 @@ def to_onnx(est):
 
     Parameters
     ----------
-    est : RNNClassifier, RNNRegressor, RNNTagger, RNNForecaster or RNNLanguageModel
+    est : RNNClassifier, RNNRegressor, RNNTagger, RNNSeq2Seq, RNNForecaster or RNNLanguageModel
         A fitted estimator.
 
     Returns
@@ -77,9 +83,9 @@ def to_onnx(est):
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If it is no estimator of fastrnn.
+        If it is no estimator of fastrnn, or a `RNNSeq2Seq` with ``alignment="attention"``.
     ValueError
-        If a part of its network is none that this module knows.
+        If a part of its network is none that this module knows, such as a conditional random field.
 
     See Also
     --------
@@ -119,7 +125,7 @@ def export_onnx(est, path):
 
     Parameters
     ----------
-    est : RNNClassifier, RNNRegressor, RNNTagger, RNNForecaster or RNNLanguageModel
+    est : RNNClassifier, RNNRegressor, RNNTagger, RNNSeq2Seq, RNNForecaster or RNNLanguageModel
         A fitted estimator. `to_onnx` says what becomes of it, and which inputs and outputs the
         model has.
     path : str or path-like
@@ -178,8 +184,11 @@ def _add_reader(graph, model):
     if model.answers == "numbers":
         _add_values(graph, model, outputs)
     else:
+        steps = nodes.steps_said(steps)
         probabilities = _add_probabilities(graph, model, outputs, steps)
-        if model.answers != "tokens":
+        if model.answers == "label sequences":
+            _add_label_sequences(graph, model, probabilities, steps)
+        elif model.answers != "tokens":
             _add_labels(graph, model, probabilities, steps)
     return _metadata(model)
 
@@ -210,7 +219,9 @@ def _metadata(model):
         ]
     if model.levels is not None:
         metadata["quantiles"] = model.levels
-    if model.answers in ("classes", "labels", "tokens"):
+    if model.answers == "label sequences":
+        metadata["blank"] = len(model.meanings)
+    if model.answers in ("classes", "labels", "tokens", "label sequences"):
         key = "tokens" if model.answers == "tokens" else "classes"
         metadata[key] = [_plain(value) for value in model.meanings]
     return metadata
@@ -251,7 +262,8 @@ def _add_probabilities(graph, model, outputs, steps):
     if model.architecture.every_step:
         there = graph.add("Unsqueeze", steps.are_there, np.array([2]))
         outputs = graph.add("Where", there, outputs, dtype.type(0))
-        shape = ("n", "T", model.architecture.n_outputs)
+        n_steps = "R" if model.answers == "label sequences" else "T"
+        shape = ("n", n_steps, model.architecture.n_outputs)
     graph.output("probabilities", outputs, dtype, shape, "What predict_proba returns.")
     return outputs
 
@@ -268,9 +280,22 @@ def _add_labels(graph, model, probabilities, steps):
         labels, dtype = graph.add("Gather", classes, numbers, axis=0), classes.dtype
         shape = ("n", "T") if every_step else ("n",)
     if every_step:
-        nothing = np.array("" if classes.dtype.kind == "O" else -1, dtype=dtype)
-        labels = graph.add("Where", steps.are_there, labels, nothing)
+        labels = graph.add("Where", steps.are_there, labels, _no_label(classes))
     graph.output("labels", labels, dtype, shape, "What predict returns.")
+
+
+def _add_label_sequences(graph, model, probabilities, steps):
+    """Add the outputs of labels of sequences, and of how many there are."""
+    classes = _as_tensor(model.meanings)
+    nothing, doc = _no_label(classes), "What predict returns with beam_size=1, padded."
+    labels, n_labels = add_label_sequences(graph, probabilities, steps, classes, nothing)
+    graph.output("labels", labels, classes.dtype, ("n", "R"), doc)
+    graph.output("n_labels", n_labels, np.int64, ("n",), "How many labels there are.")
+
+
+def _no_label(classes):
+    """What stands in the padding."""
+    return np.array("" if classes.dtype.kind == "O" else -1, dtype=classes.dtype)
 
 
 def _as_tensor(classes):

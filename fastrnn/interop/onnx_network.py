@@ -308,6 +308,7 @@ class NetworkNodes:
             for layer in network.layers
         ]
         self._front = network.front and FrontNodes(graph, network.front)
+        self._spreads = network.spreads
         if network.decay:
             self._layers[0] = ScanNodes(graph, network.layers[0])
         query = network.pooling.params.get("query")
@@ -351,7 +352,7 @@ class NetworkNodes:
         y = parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=2)
         if self._front:
             y = self._front.run(graph, y, steps, self._dtype)
-            steps = self._front.coarse(steps)
+            steps = self.steps_read(steps)
         finals = []
         for k, layer in enumerate(self._layers):
             options = {"factors": factors} if factors and k == 0 else {}
@@ -359,13 +360,20 @@ class NetworkNodes:
             finals.append(final)
         return y, finals
 
+    def steps_read(self, steps):
+        """The steps that the layers read, of those of sequences."""
+        return self._front.coarse(steps) if self._front else steps
+
+    def steps_said(self, steps):
+        """Those that the head says something of, if it reads every one."""
+        return steps if self._spreads else self.steps_read(steps)
+
     def pool(self, graph, y, states, steps):
         """What the head sees of the results of `read`: (n, parts F), or (n, T, F) of every step."""
         if self._architecture.every_step:
             y = graph.add("Transpose", y, perm=[1, 0, 2])
-            return self._front.spread(graph, y, steps) if self._front else y
-        if self._front:
-            steps = self._front.coarse(steps)
+            return self._front.spread(graph, y, steps) if self._spreads else y
+        steps = self.steps_read(steps)
         pool = {"mean": self._mean, "max": self._max, "attention": self._attention}
         parts = [
             self.last(graph, states) if name == "last" else pool[name](graph, y, steps)

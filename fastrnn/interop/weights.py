@@ -246,6 +246,11 @@ def weights_of(model, library):
     """
     if is_estimator(model):
         exchanged = read_model(model)
+        if exchanged.answers == "label sequences":
+            raise TypeError(
+                f"there is no export of what {exchanged.kind} answers to {library}: export the "
+                "model to ONNX or C, or give its network_.layers"
+            )
         if not exchanged.gaps.is_plain:
             raise ValueError(
                 f"what the network reads of missing values and times is no part of {library}: "

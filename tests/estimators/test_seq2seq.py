@@ -8,7 +8,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from small_problems import small
 
 from fastrnn import RNNSeq2Seq, load
-from fastrnn.interop import to_onnx, to_torch_state_dict
 from fastrnn.metrics import edit_error_rate, edit_error_rate_scorer
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
@@ -162,12 +161,6 @@ def test_a_stream_says_the_probabilities_of_each_step():
     stream, expected = fitted.stream(), fitted.predict_proba(X[:1])[0]
     for x_t, p_t in zip(X[0], expected, strict=True):
         assert_allclose(stream.step(x_t), p_t, rtol=1e-5)
-
-
-def test_exports_are_refused(learned):
-    for export in (to_torch_state_dict, to_onnx):
-        with pytest.raises(TypeError, match="no export of what RNNSeq2Seq answers"):
-            export(learned[0])
 
 
 GOOD = spell(6)

@@ -22,6 +22,7 @@ typedef struct {
     long long n_given;
     float seen[2], since[2], times[2];
     int has_begun;
+    int path, label;
 } stream_type;
 
 #define N_FEATURES 2
@@ -55,6 +56,7 @@ typedef struct {
 #define N_LEARNED 3
 #define RATE 1
 #define STEEPEST 30.0f
+#define BLANK 5
 #define N_STEPS 2
 #define N_LEVELS 3
 #define LOG 0

@@ -3,6 +3,7 @@
 #include "answers.h"
 #include "cells/lstm.h"
 #include "columns.h"
+#include "labels.h"
 #include "stages.h"
 
 /* y = exp(y) / sum(exp(y)), with the largest element taken off first: nothing overflows. */
@@ -87,6 +88,15 @@ static void read_on(stream_type *stream, const float *input)
 #endif
 }
 
+/* Read a row that no later step can change. */
+static void read_final(stream_type *stream, const float *input)
+{
+    read_on(stream, input);
+#if BLANK
+    stream->label = hear(stream);
+#endif
+}
+
 #ifdef N_STAGES
 /* Read the rows that later steps may change yet. */
 static void read_others(stream_type *stream)
@@ -118,6 +128,9 @@ static int advance(stream_type *stream, const float *x, const int *ids)
 #endif
 
     read_numbers(x, stream, input);
+#if BLANK
+    stream->label = -1;
+#endif
 #if N_IDS
     for (int c = 0; c < N_IDS; c++) {
         const id_column *column = &id_columns[c];
@@ -127,9 +140,9 @@ static int advance(stream_type *stream, const float *x, const int *ids)
 #endif
 #ifdef N_STAGES
     if (push(stream, input, row))
-        read_on(stream, row);
+        read_final(stream, row);
 #else
-    read_on(stream, input);
+    read_final(stream, input);
 #endif
     return 0;
 }
@@ -205,6 +218,10 @@ static void reset(stream_type *stream)
     stream->weight = 0.0;
     stream->score = -INFINITY;
 #endif
+#if BLANK
+    stream->path = BLANK;
+    stream->label = -1;
+#endif
     begin(stream);
 }
 
@@ -238,3 +255,59 @@ static int run(stream_type *stream, const float *x, const int *ids, size_t n_ste
         read_out(stream, y);
     return 0;
 }
+
+#if BLANK
+/* Read a step; 1 if a label is new with it, 0 if none is, -1 if it is refused. */
+static int say(stream_type *stream, const float *x, const int *ids, int *label)
+{
+    if (advance(stream, x, ids) != 0)
+        return -1;
+    if (stream->label < 0)
+        return 0;
+    *label = stream->label;
+    return 1;
+}
+
+/* The labels that are left where a sequence ends; how many there are. Then begin anew. */
+static int say_rest(stream_type *stream, int *labels)
+{
+    int n_labels = 0;
+#ifdef N_STAGES
+    float rooms[2][OTHERS_LARGEST];
+    const float *row = rooms[0];
+
+    if (stream->n_given > 0)
+        for (int n = make_others(stream, rooms, &row); n > 0; n--, row += stages[N_STAGES - 1].K) {
+            read_final(stream, row);
+            if (stream->label >= 0)
+                labels[n_labels++] = stream->label;
+        }
+#else
+    (void)labels;
+#endif
+    reset(stream);
+    return n_labels;
+}
+
+/* The labels of a sequence, with a stream that was reset; how many there are, or -1 as of run. */
+static long long say_all(stream_type *stream, const float *x, const int *ids, size_t n_steps,
+                         int *labels)
+{
+    long long n_labels = 0;
+
+    if (n_steps == 0)
+        return -1;
+    for (; n_steps > 0; n_steps--) {
+        const int n_new = say(stream, x, ids, labels + n_labels);
+
+        if (n_new < 0)
+            return -1;
+        n_labels += n_new;
+        if (N_FEATURES)
+            x += N_FEATURES;
+        if (N_IDS)
+            ids += N_IDS;
+    }
+    return n_labels + say_rest(stream, labels + n_labels);
+}
+#endif
