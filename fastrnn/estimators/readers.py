@@ -85,6 +85,7 @@ class SequenceReader:
     )
     id_tables = None
     is_scaled = False
+    vocabulary = None  # of texts, which it does not read
     meanings: ClassVar[tuple] = ()  # arguments of adopt that say what is read
     others: ClassVar[tuple[type, ...]] = ()
 

@@ -95,8 +95,10 @@ def _describe_ids(code):
 def _describe_columns(code):
     """Numbers and ids of a step, for the estimators that read them as they are."""
     columns, gaps = code.model.columns, code.model.gaps
-    is_text = code.model.answers == "tokens"
-    of_id = "the token, its place in tokens_" if is_text else "column {} of X"
+    of_id = "column {} of X"
+    if code.model.tokens is not None:
+        is_answer = code.model.answers == "tokens"
+        of_id = f"the token, its {'place in tokens_' if is_answer else 'id of encoder_'}"
     numbers = [j for j in range(columns.width) if j not in columns.ids]
     code.numbers = [f"column {j} of X" for j in numbers]
     code.ids = [of_id.format(j) for j in columns.ids]

@@ -39,6 +39,8 @@ class Model:
     meanings : sequence
         Of "classes" and "tokens" the one that each output is about; of "label sequences" the label
         of each but the last, which is the blank.
+    tokens : list of str or None
+        Of models that read texts: the token of each id.
     end : int or None
         The id that begins and ends a text, if texts have one.
     scale, mean : ndarray of shape (M,) or None
@@ -61,6 +63,7 @@ class Model:
     names: tuple[str, ...] | None
     answers: str
     meanings: Any = ()
+    tokens: list[str] | None = None
     end: int | None = None
     scale: np.ndarray | None = None
     mean: np.ndarray | None = None
@@ -129,12 +132,13 @@ def _numbers(reader, task):
 
 
 def _tokens(reader, task):
-    vocabulary = reader.vocabulary
-    return {"answers": "tokens", "meanings": vocabulary.tokens, "end": vocabulary.end}
+    tokens, end = reader.vocabulary.tokens, reader.vocabulary.end
+    return {"answers": "tokens", "meanings": tokens, "tokens": tokens, "end": end}
 
 
 def _label_sequences(reader, task):
-    return {"answers": "label sequences", "meanings": task.classes}
+    tokens = reader.vocabulary and reader.vocabulary.tokens
+    return {"answers": "label sequences", "meanings": task.classes, "tokens": tokens}
 
 
 def _forecasts(reader, task):

@@ -221,9 +221,10 @@ def _metadata(model):
         metadata["quantiles"] = model.levels
     if model.answers == "label sequences":
         metadata["blank"] = len(model.meanings)
-    if model.answers in ("classes", "labels", "tokens", "label sequences"):
-        key = "tokens" if model.answers == "tokens" else "classes"
-        metadata[key] = [_plain(value) for value in model.meanings]
+    if model.answers in ("classes", "labels", "label sequences"):
+        metadata["classes"] = [_plain(value) for value in model.meanings]
+    if model.tokens is not None:
+        metadata["tokens"] = [_plain(token) for token in model.tokens]
     return metadata
 
 

@@ -282,13 +282,14 @@ class LabelStream(Stream):
         ----------
         frames : array-like of shape (T, n_features), or a list of such
             What comes next, any number of frames, none among them, as in `fit`; with one feature,
-            or one column of ids, (T,) will do. Of several streams a list, or an array of shape
-            (n_streams, T, n_features), with the frames of each: as many as there are of it.
+            or one column of ids, (T,) will do, and of texts a list of tokens. Of several streams a
+            list, or an array of shape (n_streams, T, n_features), with the frames of each: as many
+            as there are of it.
 
         Returns
         -------
         ndarray of shape (n_new,), or of shape (n_streams,) of such
-            The new labels in their order.
+            The new labels in their order, of texts their tokens.
 
         Raises
         ------
@@ -388,6 +389,8 @@ class LabelStream(Stream):
 
     def _convert_one(self, frames, n):
         """Those of a stream."""
+        if isinstance(frames, str):
+            raise TypeError(f"frames are the text {frames!r}, expected a list of tokens")
         state = {name: array[n : n + 1] for name, array in self._state.items()}
         return Frames(self._snapshot, _count(frames), state).convert(frames)
 

@@ -23,14 +23,19 @@ def draw(width=2, seed=5):
 
 
 def fit(X=None, labels="strings", **params):
-    """A model with untidy weights, whose likeliest outputs are of all kinds."""
+    """A model that has hardly learned anything, and says many labels."""
     X = draw() if X is None else X
     y = [LABELS[labels][n % 3 :][:1] for n in range(len(X))]
     params = {"hidden_layer_sizes": (5, 4), "max_iter": 1, "random_state": 0, "conv": None} | params
-    model = shaken(RNNSeq2Seq(alignment="ctc", **params).fit(X, y))
-    head = model.network_.head.params
-    head["b"][...] = -np.concatenate(model.hidden_states(X)).mean(axis=0) @ head["W"]
+    model = untidy(RNNSeq2Seq(alignment="ctc", **params).fit(X, y), X)
     assert max(map(len, model.predict(X))) > 1
+    return model
+
+
+def untidy(model, X):
+    """Give it weights with which none of the outputs is likeliest everywhere."""
+    head = shaken(model).network_.head.params
+    head["b"][...] = -np.concatenate(model.hidden_states(X)).mean(axis=0) @ head["W"]
     return model
 
 
@@ -46,7 +51,7 @@ def run_onnx(model, **feeds):
     session = onnxruntime.InferenceSession(
         to_onnx(model).SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    values = session.run(None, {**feeds, "lengths": LENGTHS})
+    values = session.run(None, {"lengths": LENGTHS, **feeds})
     said = dict(zip([output.name for output in session.get_outputs()], values, strict=True))
     return said, session.get_modelmeta().custom_metadata_map
 
@@ -92,6 +97,27 @@ def test_onnx_of_ids():
     assert_predicted(run_onnx(model, **feeds)[0], model, X)
 
 
+def test_texts(tmp_path, compiler):
+    X = ["abcab" * 3, "cab" * 4, "bca" * 5, "a", "bb", "ccc"]
+    params = {"tokenizer": "char", "target_tokenizer": "word", "bidirectional": False}
+    model = RNNSeq2Seq(8, alignment="ctc", conv=None, max_iter=1, random_state=0, **params)
+    model = untidy(model.fit(X, ["ja nein", "ja", "nein", "ja", "", ""]), X)
+    ids = [[model.encoder_.vocabulary_[letter] for letter in x] for x in X]
+    padded = np.zeros((6, 15, 1), np.int64)
+    for row, of_one in zip(padded, ids, strict=True):
+        row[: len(of_one), 0] = of_one
+    onnx, compiled = to_onnx(model), Spoken(model, tmp_path, compiler)
+    assert {"ids", "lengths"} == {one.name for one in onnx.graph.input}
+    said, metadata = run_onnx(model, ids=padded, lengths=np.array([*map(len, X)]))
+    assert json.loads(metadata["tokens"]) == ["<unk>", *model.encoder_.vocabulary_]
+    assert "the token, its id of encoder_" in compiled.header
+    for n, text in enumerate(model.predict(X)):
+        assert " ".join(said["labels"][n, : said["n_labels"][n]]) == text
+        numbers = compiled.labels(None, np.array(ids[n])[:, np.newaxis])
+        assert " ".join(model.classes_[numbers]) == text
+    assert max(said["n_labels"]) > 2
+
+
 @pytest.mark.parametrize("export", [to_torch_state_dict, to_keras_weights])
 def test_weights_of_others_have_no_blank(export):
     library = "PyTorch" if export is to_torch_state_dict else "Keras"
@@ -118,10 +144,11 @@ class Spoken(Compiled):
         return labels[: self.library.model_finish(stream, pointer(labels))].tolist()
 
     def labels(self, x, ids=None):
-        labels = np.full(max(1, len(x)), -7, np.intc)
+        n_steps = len(ids if x is None else x)
+        labels = np.full(max(1, n_steps), -7, np.intc)
         self.library.model_labels.restype = ctypes.c_longlong
         inputs = self.inputs(x, ids)
-        n = self.library.model_labels(*inputs, ctypes.c_size_t(len(x)), pointer(labels))
+        n = self.library.model_labels(*inputs, ctypes.c_size_t(n_steps), pointer(labels))
         return None if n == -1 else labels[:n].tolist()
 
 

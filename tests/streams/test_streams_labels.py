@@ -215,6 +215,22 @@ def test_ids_alone():
         assert [*stream.push(x[:3]), *stream.push(x[3:].tolist())] == labels.tolist()
 
 
+def test_texts():
+    X = ["abcab" * 3, "cab" * 4, "bca" * 5]
+    params = {"hidden_layer_sizes": 8, "tokenizer": "char", "random_state": 0, "max_iter": 1}
+    model = RNNSeq2Seq(alignment="ctc", bidirectional=False, conv=None, **params)
+    model.fit(X, ["ab", "c", "ba"])
+    theta = model.network_.theta
+    theta += 0.8 * np.random.default_rng(1).standard_normal(theta.shape).astype(theta.dtype)
+    stream = model.stream(3)
+    said = [stream.push([list(x[:4]) for x in X]), stream.push([list(x[4:]) for x in X])]
+    assert ["".join([*a, *b]) for a, b in zip(*said, strict=True)] == model.predict(X).tolist()
+    with pytest.raises(TypeError, match="stream 1: frames are the text 'b', expected a list of"):
+        stream.push([["a"], "b", []])
+    with pytest.raises(ValueError, match="x has 'z', which is not a token of the vocabulary"):
+        model.stream().push(["a", "z"])
+
+
 @pytest.mark.parametrize(
     ("n_streams", "frames", "error", "words"),
     [
@@ -224,7 +240,7 @@ def test_ids_alone():
         (1, [[0.0, 1.0], [2.0]], ValueError, "x has rows of unequal length"),
         (1, 3.0, TypeError, "frames must be an array with a row for each, got 3.0"),
         (1, np.float64(3), TypeError, "frames must be an array with a row for each"),
-        (1, "ab", TypeError, "expected numbers"),
+        (1, "ab", TypeError, "frames are the text 'ab'"),
         (2, np.zeros((3, 2)), ValueError, "there are 2 streams, expected the frames of each"),
         (2, 1, TypeError, "frames must be an array"),
         (2, [np.zeros((1, 2)), [["a", "b"]]], TypeError, "stream 1: x has dtype <U1, expected num"),
