@@ -1,8 +1,9 @@
 """Measure what networks learn, over several seeds: Japanese Vowels, recall, adding, Reber grammar.
 
-Each seed draws new start weights, a new order of minibatches and, where a task is generated, new
-data to learn from and to test on. Japanese Vowels is learned by the defaults, the first of many
-tokens with the setting of `fastrnn demo`. With ``--cells`` every task is learned by each of these
+And sequences that an encoder and decoder are to tell again. Each seed draws new start weights, a
+new order of minibatches and, where a task is generated, new data to learn from and to test on.
+Japanese Vowels, and what is told again, are learned by the defaults, the first of many tokens with
+the setting of `fastrnn demo`. With ``--cells`` every task is learned by each of these
 cells in turn; all else stays as it was set for the task's own cell, but for ``--params``, such as
 ``'{"pooling": "mean"}'``.
 """
@@ -14,7 +15,7 @@ from statistics import mean
 import numpy as np
 from measuring import argument_parser, begin, save
 
-from fastrnn import RNNClassifier, RNNRegressor, RNNTagger
+from fastrnn import RNNClassifier, RNNRegressor, RNNSeq2Seq, RNNTagger
 from fastrnn.cli.demo import FIRST_TOKEN_RECALL, RECALL_LENGTH, RECALL_TOKENS
 from fastrnn.datasets import (
     REBER_SYMBOLS,
@@ -88,12 +89,44 @@ def embedded_reber(random_state, **params):
     return float(np.mean(np.concatenate(exact)))
 
 
+TOLD_LENGTH, TOLD_TOKENS = 30, 10
+
+
+def tell_again(random_state, part, **params):
+    """Return the share of 1000 sequences of tokens of which a part is told exactly, of 4000."""
+    X, _ = make_first_token_recall(
+        4000, TOLD_LENGTH, TOLD_TOKENS, one_hot=False, random_state=random_state
+    )
+    X = list(X)
+    y = [x[part] for x in X]
+    model = RNNSeq2Seq(categorical_features="all", random_state=random_state, **params)
+    return model.fit(X[:3000], y[:3000]).score(X[3000:], y[3000:])
+
+
+def copy(random_state, **params):
+    """All tokens in their order."""
+    return tell_again(random_state, slice(None), **params)
+
+
+def reverse(random_state, **params):
+    """All tokens, the last one first."""
+    return tell_again(random_state, slice(None, None, -1), **params)
+
+
+def first_token(random_state, **params):
+    """The first token alone."""
+    return tell_again(random_state, slice(1), **params)
+
+
 # Name, function, cell, figure, the mean that is asked for.
 TASKS = [
     ("Japanese Vowels", japanese_vowels, "gru", "accuracy", ">= 0.975"),
     (f"first of {RECALL_LENGTH} tokens", first_token_recall, "carry_lstm", "accuracy", ">= 0.99"),
     (f"adding, {ADDING_LENGTH} steps", adding_problem, "lstm", "squared error", "<= 0.005"),
     ("next symbols of the embedded Reber grammar", embedded_reber, "lstm", "accuracy", ">= 0.99"),
+    (f"copy {TOLD_LENGTH} tokens", copy, "gru", "share that is all right", ">= 0.99"),
+    (f"reverse {TOLD_LENGTH} tokens", reverse, "gru", "share that is all right", ">= 0.99"),
+    (f"tell the first of {TOLD_LENGTH} tokens", first_token, "gru", "accuracy", ">= 0.99"),
 ]
 
 

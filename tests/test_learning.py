@@ -7,7 +7,7 @@ shown by the demonstration, in tests/cli/test_cli.py.
 import numpy as np
 import pytest
 
-from fastrnn import RNNClassifier, RNNRegressor, RNNTagger
+from fastrnn import RNNClassifier, RNNRegressor, RNNSeq2Seq, RNNTagger
 from fastrnn.datasets import (
     REBER_SYMBOLS,
     load_japanese_vowels,
@@ -45,6 +45,17 @@ def test_adding_problem():
     )
     model.fit(X[:5000], y[:5000])
     assert np.mean((model.predict(X[5000:]) - y[5000:]) ** 2) <= 0.005
+
+
+@pytest.mark.parametrize("step", [1, -1])
+def test_copy_and_reverse(step):
+    # By the defaults: all tokens are to be right, of which there are one to six.
+    rng = np.random.default_rng(0)
+    X = [rng.integers(6, size=rng.integers(1, 7)) for _ in range(700)]
+    y = [x[::step] for x in X]
+    model = RNNSeq2Seq(categorical_features="all", random_state=0)
+    model.fit(X[:500], y[:500])
+    assert model.score(X[500:], y[500:]) >= 0.97
 
 
 @pytest.mark.parametrize("embedded", [False, True])

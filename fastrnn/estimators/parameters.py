@@ -56,9 +56,11 @@ def is_used(estimator, name):
 
 def in_effect(estimator, name):
     """The value that a parameter acts with, without numpy's scalar types: unused, its default."""
-    if not is_used(estimator, name):
-        return parameters_of(type(estimator))[name].default
-    value = getattr(estimator, name)
+    parameter = parameters_of(type(estimator))[name]
+    value = getattr(estimator, name) if is_used(estimator, name) else parameter.default
+    if parameter.auto is not None and isinstance(value, str) and value == "auto":
+        chooser, choices = parameter.auto
+        value = choices[in_effect(estimator, chooser)]
     if isinstance(value, bool | np.bool_):
         return bool(value)
     if isinstance(value, Integral):

@@ -12,6 +12,7 @@ from fastrnn.estimators.label_sequences import LabelSequenceTask
 from fastrnn.estimators.labels import check_none_is_left_out, read_classes
 from fastrnn.estimators.predicting import outputs, read
 from fastrnn.estimators.task_parameters import (
+    BUDGETS,
     LongSequenceParameters,
     Seq2SeqParameters,
     SequenceParameters,
@@ -21,7 +22,6 @@ from fastrnn.estimators.token_readers import SequenceOrTextReader
 from fastrnn.inputs.label_sequences import LabelSequences
 from fastrnn.inputs.steps import split_steps
 from fastrnn.inputs.texts import are_texts
-from fastrnn.training.budget import LABEL_SEQUENCES
 
 
 def _by_attention(estimator):
@@ -122,7 +122,11 @@ class RNNSeq2Seq(
     kind = "seq2seq"
     reader_class = SequenceOrTextReader
     task_class = LabelSequenceTask
-    budget = LABEL_SEQUENCES
+
+    @property
+    def budget(self):
+        """What "auto" spends."""
+        return BUDGETS[self.alignment]
 
     @available_if(steps_by_minibatches)
     def partial_fit(self, X, y, classes=None, sample_weight=None):

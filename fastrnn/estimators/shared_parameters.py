@@ -70,12 +70,16 @@ def help_of_batch_size(budget, sequences="sequences"):
         """
 
 
-def help_of_max_iter(budget, sequences="sequences"):
-    """What "auto" is of `max_iter`."""
+def help_of_max_iter(budget, sequences="sequences", otherwise=None):
+    """What "auto" is of `max_iter`; `otherwise` has other budgets by when they are."""
+    others = "".join(
+        f" {when} {other.n_sequences}, {other.fewest_epochs} and {other.most_epochs};"
+        for when, other in (otherwise or {}).items()
+    )
     return f"""
         Largest number of epochs (with "lbfgs", of iterations). "auto" is as many as read about
         {budget.n_sequences} {sequences}, but at least {budget.fewest_epochs} and at most
-        {budget.most_epochs}; with "lbfgs" {ITERATIONS}.
+        {budget.most_epochs};{others} with "lbfgs" {ITERATIONS}.
         """
 
 

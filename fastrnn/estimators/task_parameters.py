@@ -21,6 +21,7 @@ from fastrnn.estimators.values import (
     QUANTILE,
     SHARE,
     STRIDE,
+    by_choice,
     either,
     flag,
     parameter,
@@ -42,7 +43,7 @@ from fastrnn.inputs.column_scaling import METHODS
 from fastrnn.inputs.missing import KINDS
 from fastrnn.inputs.padding import PADDINGS
 from fastrnn.network.attending import KINDS as KINDS_OF_ATTENTION
-from fastrnn.training.budget import EVERY_STEP, LABEL_SEQUENCES
+from fastrnn.training.budget import EVERY_STEP, LABEL_SEQUENCES, TOLD_LABELS
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -227,6 +228,13 @@ class ClassParameters:
     )
 
 
+BUDGETS = {"attention": TOLD_LABELS, "ctc": LABEL_SEQUENCES}
+"""What "auto" spends, by alignment."""
+
+_HELP_OF_MAX_ITER = help_of_max_iter(
+    TOLD_LABELS, otherwise={'with ``alignment="ctc"``': LABEL_SEQUENCES}
+)
+
 BY_ATTENTION = ("alignment", ("attention",))
 
 
@@ -235,13 +243,14 @@ class Seq2SeqParameters(SequenceDefaults):
     """What `RNNSeq2Seq` takes besides, or otherwise."""
 
     bidirectional: bool = with_default(SharedParameters, "bidirectional", True)
+    dropout: Any = by_choice(
+        SharedParameters, "dropout", "alignment", {"attention": 0.2, "ctc": 0.5}
+    )
     learning_rate_init: float = with_default(SharedParameters, "learning_rate_init", 0.01)
     batch_size: int | str = with_default(
         SharedParameters, "batch_size", "auto", help_of_batch_size(LABEL_SEQUENCES)
     )
-    max_iter: int | str = with_default(
-        SharedParameters, "max_iter", "auto", help_of_max_iter(LABEL_SEQUENCES)
-    )
+    max_iter: int | str = with_default(SharedParameters, "max_iter", "auto", _HELP_OF_MAX_ITER)
     alignment: str = parameter(
         words("attention", "ctc"),
         "attention",

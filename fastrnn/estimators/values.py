@@ -1,5 +1,6 @@
 """What a parameter may be, in words and as a check, and the record of a parameter."""
 
+import inspect
 import itertools
 import math
 from collections.abc import Callable, Mapping
@@ -249,6 +250,7 @@ class Parameter:
     # What kernels rely on when it is one of the network's numbers, "finite" or "positive"; a value
     # of 0 is right as it is.
     stays: tuple[str, ...] = ()
+    auto: tuple[str, Mapping[str, Any]] | None = None  # a parameter, what "auto" is for its values
     name: str = ""  # which it gets from the class that it stands in
 
     def check(self, value):
@@ -274,3 +276,18 @@ def with_default(table, name, default, help=None) -> Any:
     record = replace(of_table.metadata["parameter"], default=default)
     record = record if help is None else replace(record, help=help)
     return field(default=default, kw_only=of_table.kw_only, metadata={"parameter": record})
+
+
+def by_choice(table, name, chooser, choices) -> Any:
+    """The parameter of a table, but "auto" by default: what it is then goes by another one."""
+    (of_table,) = [own for own in fields(table) if own.name == name]
+    record = of_table.metadata["parameter"]
+    told = ", ".join(f'{value} with ``{chooser}="{word}"``' for word, value in choices.items())
+    record = replace(
+        record,
+        values=either(record.values, "auto"),
+        default="auto",
+        help=f'{inspect.cleandoc(record.help)}\n"auto": {told}.',
+        auto=(chooser, choices),
+    )
+    return field(default="auto", kw_only=of_table.kw_only, metadata={"parameter": record})

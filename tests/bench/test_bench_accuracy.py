@@ -109,6 +109,46 @@ class TestTagging:
         assert output.endswith("skipped: npm, which downloads the corpus, is not installed\n")
 
 
+class TestLearning:
+    def test_sequences_are_told_again_by_the_defaults(self, monkeypatch):
+        import learning
+
+        told = []
+
+        class Model:
+            def __init__(self, **params):
+                told.append(params)
+
+            def fit(self, X, y):
+                told.append((X, y))
+                return self
+
+            def score(self, X, y):
+                assert not {x.tobytes() for x in X} & {x.tobytes() for x in told[-1][0]}
+                return len(X) / 2000
+
+        monkeypatch.setattr(learning, "RNNSeq2Seq", Model)
+        for task in (learning.copy, learning.reverse, learning.first_token):
+            assert task(random_state=0, cell="gru") == 0.5
+        assert told[0] == {"categorical_features": "all", "random_state": 0, "cell": "gru"}
+        (X, copied), (_, reversed_), (_, first) = told[1::2]
+        assert len(X) == 3000 and {x.shape for x in X} == {(30,)} and np.unique(X).size == 10
+        for x, *answers in zip(X, copied, reversed_, first, strict=True):
+            assert [y.tolist() for y in answers] == [x.tolist(), x[::-1].tolist(), [x[0]]]
+
+    def test_figures(self, monkeypatch, run_here, tmp_path):
+        import fastrnn.datasets
+
+        make = fastrnn.datasets.make_reber
+        monkeypatch.setattr(fastrnn.datasets, "make_reber", lambda n, **how: make(1100, **how))
+        file, params = tmp_path / "figures.json", json.dumps({"max_iter": 1})
+        options = ["--tasks", "embedded_reber", "--seeds", 2, "--cells", "rnn", "--params", params]
+        output = run_here("learning.py", *options, "--json", file)
+        (table,) = json.loads(file.read_text())["tables"]
+        assert table["task"].endswith("grammar, rnn") and len(table["seconds"]) == 2
+        assert f"accuracy {np.mean(table['results']):.5f}\n" in output
+
+
 class TestGenres:
     @pytest.fixture
     def corpus(self, tmp_path):

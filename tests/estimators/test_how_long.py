@@ -67,7 +67,7 @@ def test_sequences_of_weight_zero_do_not_count():
 )
 def test_every_estimator_takes_auto(case, given):
     model = case.fit(max_iter="auto", batch_size="auto", learning_rate="cosine")
-    size, epochs = case.estimator.budget.course(model.t_ // model.n_iter_)
+    size, epochs = model.budget.course(model.t_ // model.n_iter_)
     assert (given[0].batch_size, given[0].max_iter) == (size, epochs)
     assert model.n_iter_ == len(model.loss_curve_) == epochs
 

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from small_problems import small
 
 from fastrnn import RNNSeq2Seq, load
+from fastrnn.estimators.parameters import in_effect
 from fastrnn.metrics import edit_error_rate, edit_error_rate_scorer
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
@@ -84,6 +85,22 @@ def test_alignment(learned):
         assert (np.diff(kept) >= 0).all()
         # Letters are said when they are heard, or just before or after.
         assert (np.abs(np.flatnonzero(places >= 0) // 3 - kept) <= 1).all()
+
+
+def test_what_auto_is_goes_by_the_alignment():
+    told, heard = RNNSeq2Seq(), RNNSeq2Seq(alignment="ctc")
+    assert told.dropout == heard.dropout == "auto"
+    assert 0 < in_effect(told, "dropout") < in_effect(heard, "dropout") < 1
+    assert told.budget.n_sequences > heard.budget.n_sequences
+    for params in ({"dropout": 0.4}, {"dropout": 0.4, "alignment": "attention"}):
+        assert in_effect(heard.set_params(**params), "dropout") == 0.4
+    assert in_effect(RNNSeq2Seq(solver="lbfgs"), "dropout") == in_effect(told, "dropout")
+    with pytest.raises(ValueError, match=r"^dropout must be a number in \[0, 1\) or 'auto', got 1"):
+        model(dropout=1.0).fit(*spell(2))
+    X, y = spell(20)
+    fitted = model(dropout="auto").fit(X, y)
+    assert fitted.network_.dropout == in_effect(RNNSeq2Seq(alignment="ctc"), "dropout")
+    assert f'{fitted.network_.dropout} with ``alignment="ctc"``' in RNNSeq2Seq.__doc__
 
 
 def test_labels_may_be_numbers_and_none():

@@ -4,7 +4,14 @@ import math
 
 import pytest
 
-from fastrnn.training.budget import EVERY_STEP, LABEL_SEQUENCES, ONE_ANSWER, WINDOWS, Budget
+from fastrnn.training.budget import (
+    EVERY_STEP,
+    LABEL_SEQUENCES,
+    ONE_ANSWER,
+    TOLD_LABELS,
+    WINDOWS,
+    Budget,
+)
 
 # Numbers of these tests' own: those of the rule are a choice, and may change.
 BUDGET = Budget(n_sequences=48_000, fewest_epochs=15, most_epochs=200)
@@ -26,7 +33,7 @@ def test_course_by_the_number_of_sequences(n, batch_size, epochs):
     assert BUDGET.course(n) == (batch_size, epochs)
 
 
-@pytest.mark.parametrize("budget", [ONE_ANSWER, EVERY_STEP, LABEL_SEQUENCES, WINDOWS])
+@pytest.mark.parametrize("budget", [ONE_ANSWER, EVERY_STEP, LABEL_SEQUENCES, TOLD_LABELS, WINDOWS])
 def test_more_sequences_never_make_smaller_minibatches_or_more_epochs(budget):
     courses = [budget.course(n) for n in range(1, 20_000, 7)]
     sizes, epochs = zip(*courses, strict=True)
