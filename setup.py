@@ -38,6 +38,15 @@ EXACT_MATH = ["-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
 # Tables for unwinding the stack, which nothing here does, are a twentieth of a kernel.
 RELEASE = ["-O3", "-g0", "-fno-asynchronous-unwind-tables", "-fno-unwind-tables"]
 COMPILE_ARGS = [*(["-O1", "-g"] if DEBUG else RELEASE), *EXACT_MATH]
+# The long loops over numbers are in the others: these would be larger with -O3, but no faster.
+COLD = {
+    f"fastrnn.kernels.{name}"
+    for name in (
+        *("_memoryviews", "attention", "ctc", "decay", "handover", "likelihoods", "stream", "team"),
+        *("warping", "workspace"),
+    )
+}
+COLD_ARGS = [] if DEBUG else ["-O2"]
 LINK_ARGS = ["-Wl,-s"] if sys.platform.startswith("linux") and not DEBUG else []
 
 
@@ -103,14 +112,16 @@ class BuildKernels(build_ext):
                 raise SystemExit(advice)
             toolchain += [self.compiler.compiler_so, self.compiler.linker_so]
             for extension in self.extensions:
-                extension.extra_compile_args = COMPILE_ARGS
+                is_cold = extension.name in COLD
+                extension.extra_compile_args = COMPILE_ARGS + (COLD_ARGS if is_cold else [])
                 extension.extra_link_args = LINK_ARGS
 
         from Cython import __version__ as cython_version
         from Cython.Build import cythonize
 
         # Time stamps do not tell a debug build from a release build: this file does.
-        settings = repr([*toolchain, cython_version, DIRECTIVES, COMPILE_ARGS, LINK_ARGS])
+        flags = [COMPILE_ARGS, sorted(COLD), COLD_ARGS, LINK_ARGS]
+        settings = repr([*toolchain, cython_version, DIRECTIVES, *flags])
         stamp = Path(self.build_temp, "settings.txt")
         if not stamp.exists() or stamp.read_text() != settings:
             shutil.rmtree(self.build_temp, ignore_errors=True)
