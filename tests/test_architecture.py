@@ -26,7 +26,7 @@ ROOMS = {
     "series following series_record steps scaling tokens texts augmentation",
     "standin": "",
     "bridge": "",
-    "network": "workspace threads batches shards cell docstrings recurrent trainable "
+    "network": "workspace threads batches shards cell docstrings rounding recurrent trainable "
     "one_direction both_directions pooling padded cells linear_head likelihoods crf ctc heads "
     "decay front architecture "
     "passes minibatches prediction network counting affine attending handing_over encoder_decoder "

@@ -62,6 +62,7 @@ cdef inline void pack_previous(
     const floating* factors,  # IN  (N, H) or NULL
     floating* scratch,       # OUT  (B, H)
     floating* packed,        # OUT  room for (rows, H), packed
+    bint rounds,             # whether to round it to bfloat16
 ) noexcept nogil:
     """packed = the state that entered the recurrent products of steps start .. end, as the first
     factor of `add_product_transposed`"""
@@ -76,7 +77,7 @@ cdef inline void pack_previous(
             if factors != NULL:
                 left = factors + (first + row) * H
             pack_left(alive[t], H, masked(alive[t] * H, source, left, scratch), H, mask, rows, row,
-                      packed)
+                      packed, rounds)
         row += alive[t]
         source += before * H
         before = alive[t]
@@ -89,11 +90,12 @@ cdef inline void pack_rows(
     const floating* x,       # IN   (rows, F), row stride stride
     int64_t stride,
     floating* packed,        # OUT  room for (rows, F), packed
+    bint rounds,             # whether to round it to bfloat16
 ) noexcept nogil:
     """packed = x, as the first factor of `add_product_transposed`"""
     cdef Range mine = own(share, rows)
     pack_left(mine.end - mine.begin, F, x + mine.begin * stride, stride, <const floating*>NULL,
-              rows, mine.begin, packed)
+              rows, mine.begin, packed, rounds)
 
 
 cdef inline void propagate(
@@ -108,15 +110,17 @@ cdef inline void propagate(
     floating* scratch,        # OUT    (rows, H)
     bint add,                 # whether dh holds something to keep
     floating* dh,             # INOUT  (rows, H)
+    floating* room,           # OUT    (rows, K) for dgates, if Ut is rounded; else NULL
 ) noexcept nogil:
     """dh = (dgates @ U.T) * mask, added to dh if asked."""
     cdef int64_t row, j
     if mask == NULL:
         # dh = dgates @ U.T, or dh += dgates @ U.T
-        product(rows, units, K, dgates, stride, Ut, <const floating*>dh if add else NULL, H, dh, H)
+        product(rows, units, K, dgates, stride, Ut, <const floating*>dh if add else NULL, H, dh, H,
+                room)
         return
     # scratch = dgates @ U.T
-    product(rows, units, K, dgates, stride, Ut, <const floating*>NULL, H, scratch, H)
+    product(rows, units, K, dgates, stride, Ut, <const floating*>NULL, H, scratch, H, room)
     if not add:
         for row in range(rows):
             for j in range(row * H + units.begin, row * H + units.end):
@@ -132,8 +136,9 @@ cdef inline void input_gradient(
     const floating* dgates,  # IN   (rows, K)
     const floating* Wt,      # IN   (K, D), the transpose of W, packed
     floating* dx,            # OUT  (rows, D)
+    floating* room,          # OUT  (rows, K) for dgates, if Wt is rounded; else NULL
 ) noexcept nogil:
     """dx = dgates @ W.T"""
     cdef Range mine = own(share, rows)
     product(mine.end - mine.begin, all_of(D), K, dgates + mine.begin * K, K, Wt,
-            <const floating*>NULL, 0, dx + mine.begin * D, D)
+            <const floating*>NULL, 0, dx + mine.begin * D, D, room)

@@ -89,7 +89,7 @@ def forward_backward(
                 log_mass[n] += factors(K, &z[r, 0], only[r], lowest, &after[r, 0])
             if t > 0:
                 product(alive[t], all_of(K), K, &z[there, 0], K, &packed_E[0], none, 0,
-                        &z[here, 0], K)
+                        &z[here, 0], K, <floating*>NULL)
             for n in range(alive[t]):
                 r, mass = here + n, 0.0
                 for k in range(K):
@@ -108,7 +108,7 @@ def forward_backward(
             n_on = alive[t + 1] if t + 1 < T else 0
             if n_on:
                 product(n_on, all_of(K), K, &after[there, 0], K, &packed_Et[0], none, 0,
-                        &before[here, 0], K)
+                        &before[here, 0], K, <floating*>NULL)
             for n in range(alive[t]):
                 r, mass = here + n, 0.0
                 for k in range(K):

@@ -15,10 +15,11 @@ def pack_weights(
     int64_t column,             # first of the K columns to pack
     int64_t K,
     floating[::1] packed,       # OUT  room for (D, K), packed
+    bint rounds,                # whether to round them to bfloat16
 ):
     """packed = W[:, column : column + K] as the second factor of products"""
     with nogil:
-        pack(W.shape[0], K, &W[0, column], W.shape[1], &packed[0])
+        pack(W.shape[0], K, &W[0, column], W.shape[1], &packed[0], rounds)
 
 
 def pack_weights_transposed(
@@ -26,10 +27,11 @@ def pack_weights_transposed(
     int64_t column,             # first of the K columns to pack
     int64_t K,
     floating[::1] packed,       # OUT  room for (K, D), packed
+    bint rounds,                # whether to round them to bfloat16
 ):
     """packed = W[:, column : column + K].T as the second factor of products"""
     with nogil:
-        pack_transposed(K, W.shape[0], &W[0, column], W.shape[1], &packed[0])
+        pack_transposed(K, W.shape[0], &W[0, column], W.shape[1], &packed[0], rounds)
 
 
 def dense_forward(
@@ -37,11 +39,13 @@ def dense_forward(
     const floating[::1] packed_W,    # IN   W (D, K), packed
     const floating[::1] b,           # IN   (K,)
     floating[:, ::1] y,              # OUT  (N, K)
+    floating[::1] rounded,           # OUT  room for x, where W was rounded; else None
 ):
     """y = b + x @ W"""
     cdef int64_t N = x.shape[0], D = x.shape[1], K = y.shape[1]
+    cdef floating* room = &rounded[0] if rounded is not None else NULL
     with nogil:
-        product(N, all_of(K), D, &x[0, 0], D, &packed_W[0], &b[0], 0, &y[0, 0], K)
+        product(N, all_of(K), D, &x[0, 0], D, &packed_W[0], &b[0], 0, &y[0, 0], K, room)
 
 
 def dense_backward(
@@ -49,16 +53,18 @@ def dense_backward(
     const floating[::1] packed_Wt,   # IN   W.T (K, D), so many rows after the other packed
     int64_t rows,                    # how many
     floating[:, ::1] dx,             # OUT  (N, D)
+    floating[::1] rounded,           # OUT  room for so many columns of dy, or None, as above
 ):
     """dx = dy @ W.T"""
     cdef:
         int64_t N = dy.shape[0], K = dy.shape[1], D = dx.shape[1], k = 0
         int64_t row_size = packed_Wt.shape[0] // K
         const floating* start = NULL
+        floating* room = &rounded[0] if rounded is not None else NULL
     with nogil:
         while k < K:
             product(N, all_of(D), min(rows, K - k), &dy[0, k], K, &packed_Wt[k * row_size], start,
-                    D, &dx[0, 0], D)
+                    D, &dx[0, 0], D, room)
             start = &dx[0, 0]
             k += rows
 
@@ -75,14 +81,16 @@ def dense_gradients(
     int64_t chunk,                   # how many of them at a time, whole panels
     floating[::1] packed_x,          # OUT    room for the columns of x, packed
     floating[::1] packed_dy,         # OUT    room for a chunk of the columns of dy, packed
+    bint rounds,                     # whether to round x and dy to bfloat16
 ):
     """dW += x.T @ dy; db += dy.sum(axis=0)"""
     cdef int64_t N = x.shape[0], D = x.shape[1], K = dy.shape[1], end = column + width, here
     with nogil:
-        pack_left(N, height, &x[0, row], D, <const floating*>NULL, N, 0, &packed_x[0])
+        pack_left(N, height, &x[0, row], D, <const floating*>NULL, N, 0, &packed_x[0],
+                  rounds)
         while column < end:
             here = min(chunk, end - column)
-            pack_right(N, all_of(here), &dy[0, column], K, &packed_dy[0], &db[column])
+            pack_right(N, all_of(here), &dy[0, column], K, &packed_dy[0], &db[column], rounds)
             add_product_transposed(height, all_of(here), N, &packed_x[0], &packed_dy[0], here,
-                                   &dW[row, column], K)
+                                   &dW[row, column], K, rounds)
             column += here

@@ -3,8 +3,8 @@
    On x86-64 every vector function exists three times: for AVX-512 (x86-64-v4), for AVX2 and FMA
    (x86-64-v3), and for the compiler's baseline. Elsewhere there is the baseline alone, which on
    aarch64 is NEON. The functions carry their instruction set as an attribute, so the package is
-   compiled with ordinary flags and runs on any processor of its architecture. Only vector_math.pyx
-   includes this. */
+   compiled with ordinary flags and runs on any processor of its architecture. Products of bfloat16
+   are a level above AVX-512 (bfloat16.h). Only vector_math.pyx includes this. */
 
 #include <string.h>
 #include "table.h"
@@ -28,15 +28,23 @@
 #define TARGET
 #include "level.h"
 
-/* The highest level this processor runs: 4, 3 or 1. */
+#include "bfloat16.h"
+
+/* The highest level this processor runs: 5, 4, 3 or 1. */
 static int highest_level(void)
 {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("fma"))
+        __builtin_cpu_supports("fma")) {
+#ifdef HAS_PAIRS
+        unsigned a, b, c, d;
+        if (__get_cpuid_count(7, 1, &a, &b, &c, &d) && a & 1u << 5) /* AVX512-BF16 */
+            return 5;
+#endif
         return 4;
+    }
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         return 3;
 #endif
@@ -47,7 +55,7 @@ static int highest_level(void)
 static const table_float *float_table(int level)
 {
 #if defined(__x86_64__)
-    if (level == 4)
+    if (level >= 4)
         return &table_float_4;
     if (level == 3)
         return &table_float_3;
@@ -59,11 +67,36 @@ static const table_float *float_table(int level)
 static const table_double *double_table(int level)
 {
 #if defined(__x86_64__)
-    if (level == 4)
+    if (level >= 4)
         return &table_double_4;
     if (level == 3)
         return &table_double_3;
 #endif
     (void)level;
     return &table_double_1;
+}
+
+/* Products of factors rounded to bfloat16 of a level: 0 where there are none but in float. */
+static const table_float *bfloat16_table(int level)
+{
+#ifdef HAS_PAIRS
+    if (level == 5)
+        return &table_bfloat16;
+#endif
+    (void)level;
+    return 0;
+}
+
+typedef void round_rows(int64_t rows, int64_t n, const float *x, int64_t x_stride, float *y,
+                        int64_t y_stride);
+
+/* What rounds rows for them: in pairs, or as floats. */
+static round_rows *bfloat16_round_rows(int level)
+{
+#ifdef HAS_PAIRS
+    if (level == 5)
+        return round_rows_bfloat16;
+#endif
+    (void)level;
+    return round_rows_as_float;
 }

@@ -7,7 +7,9 @@
    one or two rows several panels go together, so that enough sums are under way to hide the latency
    of a multiplication. A second factor of so few columns that most of a vector would be zeros is
    packed as [N][K], and products with it are sums along rows. A first factor that enters transposed
-   is packed too, in panels [K][TILE_ROWS].
+   is packed too, in panels [K][TILE_ROWS]. It is panels.h that packs, or pairs.h where an element
+   of a factor is not a number but a pair of them, for two k at a time: K is then the number of
+   pairs.
 
    Every element of a result is one sum whose order is fixed by K and N alone: a sequence's result
    does not depend on its batch mates. */
@@ -17,7 +19,7 @@
 #else
 #define TILE_VECTORS 2 /* 12 accumulators of 16 registers */
 #endif
-#define TILE_ROWS 6
+#define TILE_ROWS LEFT_PANEL
 #define MAX_VECTORS 8 /* side by side in a tile of one row */
 #define PANEL (TILE_VECTORS * LANES)
 #define NARROW (LANES / 2)
@@ -41,47 +43,6 @@ typedef INTEGER NAME(four_numbers) __attribute__((vector_size(4 * sizeof(INTEGER
 #define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (NAME(four_numbers)){__VA_ARGS__})
 #endif
 
-/* packed = the panels of B (K, N), row stride ldb. Unless it is NULL, total (N,) += the sum of the
-   rows of B. */
-static TARGET void NAME(pack_panels)(int64_t K, int64_t N, const REAL *B, int64_t ldb, REAL *packed,
-                                     REAL *total)
-{
-    for (int64_t column = 0; column < N; column += PANEL) {
-        vec sum[TILE_VECTORS];
-        EACH(j, TILE_VECTORS) sum[j] = (vec){0};
-        for (int64_t k = 0; k < K; k++, packed += PANEL)
-            EACH(j, TILE_VECTORS)
-            {
-                int64_t n = N - column - j * LANES;
-                vec b = {0};
-                if (n > 0)
-                    b = NAME(load)(B + k * ldb + column + j * LANES, n);
-                sum[j] += b;
-                memcpy(packed + j * LANES, &b, sizeof b);
-            }
-        EACH(j, TILE_VECTORS)
-        {
-            int64_t n = N - column - j * LANES;
-            if (total && n > 0) {
-                REAL *t = total + column + j * LANES;
-                NAME(store)(t, NAME(load)(t, n) + sum[j], n);
-            }
-        }
-    }
-}
-
-/* packed = B (K, N), row stride ldb, as the second factor of a product. */
-static TARGET void NAME(pack)(int64_t K, int64_t N, const REAL *B, int64_t ldb, REAL *packed)
-{
-    if (N > NARROW) {
-        NAME(pack_panels)(K, N, B, ldb, packed, 0);
-        return;
-    }
-    for (int64_t n = 0; n < N; n++)
-        for (int64_t k = 0; k < K; k++)
-            packed[n * K + k] = B[k * ldb + n];
-}
-
 /* The four vectors of four at B, ldb apart, transposed: to packed, PANEL apart. */
 INLINE void NAME(transpose_4x4)(const REAL *B, int64_t ldb, REAL *packed)
 {
@@ -100,50 +61,11 @@ INLINE void NAME(transpose_4x4)(const REAL *B, int64_t ldb, REAL *packed)
     EACH(i, 4) memcpy(packed + i * PANEL, &row[i], sizeof row[i]);
 }
 
-/* packed = the transpose of B (N, K), row stride ldb, as the second factor of a product. */
-static TARGET void NAME(pack_transposed)(int64_t K, int64_t N, const REAL *B, int64_t ldb,
-                                         REAL *packed)
-{
-    if (N <= NARROW) {
-        for (int64_t n = 0; n < N; n++)
-            memcpy(packed + n * K, B + n * ldb, K * sizeof(REAL));
-        return;
-    }
-    for (int64_t column = 0; column < N; column += PANEL, packed += K * PANEL) {
-        int64_t width = N - column < PANEL ? N - column : PANEL, k = 0, j;
-        if (width < PANEL)
-            memset(packed, 0, K * PANEL * sizeof(REAL));
-        for (; k + 4 <= K; k += 4) {
-            for (j = 0; j + 4 <= width; j += 4)
-                NAME(transpose_4x4)(B + (column + j) * ldb + k, ldb, packed + k * PANEL + j);
-            for (; j < width; j++)
-                for (int64_t i = k; i < k + 4; i++)
-                    packed[i * PANEL + j] = B[(column + j) * ldb + i];
-        }
-        for (; k < K; k++)
-            for (j = 0; j < width; j++)
-                packed[k * PANEL + j] = B[(column + j) * ldb + k];
-    }
-}
-
-/* left (panels of K rows) from row first on = A (rows, M), row stride lda, times mask (rows, M)
-   unless that is NULL, as the transposed first factor of product_transposed. */
-static TARGET void NAME(pack_left_panels)(int64_t rows, int64_t M, const REAL *A, int64_t lda,
-                                          const REAL *mask, int64_t K, int64_t first, REAL *left)
-{
-    for (int64_t m = 0; m < M; m += TILE_ROWS) {
-        REAL *panel = left + (m / TILE_ROWS * K + first) * TILE_ROWS;
-        int64_t width = M - m < TILE_ROWS ? M - m : TILE_ROWS;
-        if (width == TILE_ROWS && !mask)
-            for (int64_t k = 0; k < rows; k++)
-                memcpy(panel + k * TILE_ROWS, A + k * lda + m, TILE_ROWS * sizeof(REAL));
-        else
-            for (int64_t k = 0; k < rows; k++)
-                for (int64_t i = 0; i < width; i++)
-                    panel[k * TILE_ROWS + i] =
-                        A[k * lda + m + i] * (mask ? mask[k * M + m + i] : 1);
-    }
-}
+#ifdef PAIRS
+#include "pairs.h"
+#else
+#include "panels.h"
+#endif
 
 /* One product A B of those that a result is the sum of; K may be 0. */
 typedef struct {
@@ -165,8 +87,8 @@ INLINE void NAME(accumulate)(const int rows, const int vectors, factors f,
         b[j] = NAME(load)(b_k + j / TILE_VECTORS * f.K * PANEL + j % TILE_VECTORS * LANES, LANES);
         EACH(i, rows)
         {
-            vec a = a_k[i * f.row_stride] - (vec){0};
-            EACH(j, vectors) sum[i][j] += a * b[j];
+            vec a = BROADCAST(a_k[i * f.row_stride]);
+            EACH(j, vectors) ADD_PRODUCT(sum[i][j], a, b[j]);
         }
     }
 }
@@ -297,8 +219,8 @@ static TARGET void NAME(narrow_product)(int64_t M, int64_t N, int64_t K, const R
             for (int64_t k = 0; k < K; k += 4 * LANES)
                 EACH(j, 4)
             if (k + j * LANES < K)
-                sum[j] += NAME(load)(A + m * lda + k + j * LANES, K - k - j * LANES) *
-                          NAME(load)(packed + n * K + k + j * LANES, K - k - j * LANES);
+                ADD_PRODUCT(sum[j], NAME(load)(A + m * lda + k + j * LANES, K - k - j * LANES),
+                            NAME(load)(packed + n * K + k + j * LANES, K - k - j * LANES));
             vec all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
             for (int64_t j = 0; j < LANES; j++)
                 total += all[j];
@@ -354,3 +276,5 @@ static TARGET void NAME(product_transposed)(int64_t M, int64_t N, int64_t K, con
 #undef CACHED_RESULT_BYTES
 #undef EACH
 #undef SHUFFLE
+#undef BROADCAST
+#undef ADD_PRODUCT

@@ -73,6 +73,13 @@ cdef const CellFunctions* find(const CellFunctions* const* cells, str name) exce
     raise ValueError(f"no header of fastrnn/kernels/cells is named {name}")
 
 
+cdef inline floating* own_room(const Share* share, floating[::1] rounded):
+    """The room of a member for rounded rows, or NULL."""
+    if rounded is None:
+        return NULL
+    return &rounded[rounded.shape[0] // share.size * share.number]
+
+
 def cell_forward(
     Cell cell,
     int option,                    # of a cell that has one: which of its choices
@@ -96,6 +103,8 @@ def cell_forward(
     floating[:, ::1] new_c,        # OUT    the same of c; or None
     const floating[:, ::1] factors,  # IN   (N, H), of the state that a step begins with; or None
     floating[:, ::1] left,         # OUT    (members · B, H), room of each for what is left; or None
+    floating[::1] rounded,         # OUT    (members · (R · D + B · H),), room of each for rounded
+    #                                       rows, where the weights are rounded; or None
     int64_t chunk_rows,
     bint keep,
     bint outputs,
@@ -137,6 +146,7 @@ def cell_forward(
         floating* h_U = &recurrent[0, 0] if recurrent is not None else NULL
         const floating* zone_rows = NULL
         floating* own_left = &left[share.number * B, 0] if left is not None else NULL
+        floating* room = own_room(share, rounded)
         const floating[::1] parameter
         const floating* h_in
         floating* gate_rows
@@ -157,7 +167,7 @@ def cell_forward(
             if not stepwise:
                 # gates = b + x @ W
                 product(rows, columns, D, &x[row, 0], D, &packed_W[0], start_row, 0,
-                        &gates[gate_row, 0], GH)
+                        &gates[gate_row, 0], GH, room)
                 if form != SUM:
                     meet(share)
             for t in range(start, end):
@@ -180,18 +190,19 @@ def cell_forward(
                 if stepwise:
                     # gates = b + x @ W + h_in @ U
                     product_pair(alive[t], columns, D, &x[row, 0], D, &packed_W[0], H, h_in, H,
-                                 &packed_U[0], start_row, 0, gate_rows, GH)
+                                 &packed_U[0], start_row, 0, gate_rows, GH, room)
                 elif form == SUM:
                     # gates += h_in @ U
                     product(alive[t], columns, H, h_in, H, &packed_U[0], gate_rows, GH,
-                            gate_rows, GH)
+                            gate_rows, GH, room)
                 elif form == APART:
                     # h_U = h_in @ U
                     product(alive[t], columns, H, h_in, H, &packed_U[0], <const floating*>NULL, 0,
-                            h_U, GH)
+                            h_U, GH, room)
                 else:
                     # gates[:, :-last] += h_in @ U[:, :-last]
-                    product(alive[t], first, H, h_in, H, &packed_U[0], gate_rows, GH, gate_rows, GH)
+                    product(alive[t], first, H, h_in, H, &packed_U[0], gate_rows, GH, gate_rows, GH,
+                            room)
                     if first.count == 1:
                         meet(share)
                     step.h_in = h_in
@@ -199,7 +210,7 @@ def cell_forward(
                     meet(share)
                     # gates[:, -last:] += kept @ U[:, -last:]
                     product(alive[t], last, H, <const floating*>step.kept, KH, &packed_U_last[0],
-                            gate_rows + first_columns, GH, gate_rows + first_columns, GH)
+                            gate_rows + first_columns, GH, gate_rows + first_columns, GH, room)
                 if form != TWICE and (from_others or not outputs):  # then h_new is h_previous
                     meet(share)
                 functions.forward(&step)
@@ -255,6 +266,7 @@ def cell_backward(
     const floating[:, ::1] factors,  # IN   as for `cell_forward`, and the next
     floating[:, ::1] left,         # OUT    (members · B, H); or None
     floating[:, ::1] dfactors,     # OUT    (N, H), the gradient of the factors; or None
+    floating[::1] rounded,         # OUT    (members · R · GH,), likewise; or None
     int64_t chunk_rows,
     Member member,                 # whose shard of the work is done
 ):
@@ -290,9 +302,11 @@ def cell_backward(
         bint adds = functions.adds
         const floating* zone_rows = NULL
         floating* own_left = &left[share.number * B, 0] if left is not None else NULL
+        floating* room = own_room(share, rounded)
         const floating* factor_rows = &factors[0, 0] if factors is not None else NULL
         floating* past_h = &past[0, 0] if past is not None else NULL
         floating* past_c = &past[past.shape[0] // 2, 0] if past is not None else NULL
+        bint rounds = room != NULL
         const floating[::1] parameter
         floating[::1] gradient
         floating* dreset_rows = &dreset[0, 0] if dreset is not None else NULL
@@ -342,11 +356,11 @@ def cell_backward(
                 meet(share)
                 if form == APART:
                     propagate(alive[t], H, units, n_last, <const floating*>step.kept, KH,
-                              &packed_Ut_last[0], mask_rows, own_scratch, adds, &dh[0, 0])
+                              &packed_Ut_last[0], mask_rows, own_scratch, adds, &dh[0, 0], room)
                 elif form == TWICE:
                     # dreset = gates[:, -last:] @ U[:, -last:].T
                     product(alive[t], units, n_last, gate_rows + n_first, GH, &packed_Ut_last[0],
-                            <const floating*>NULL, 0, dreset_rows, H)
+                            <const floating*>NULL, 0, dreset_rows, H, room)
                     h_in = masked(alive[t] * H, <const floating*>step.h_prev, mask_rows,
                                   own_scratch)
                     step.h_in = h_in
@@ -355,7 +369,7 @@ def cell_backward(
                     meet(share)
                 if n_first > 0:
                     propagate(alive[t], H, units, n_first, gate_rows, GH, &packed_Ut[0], mask_rows,
-                              own_scratch, adds or form == APART, &dh[0, 0])
+                              own_scratch, adds or form == APART, &dh[0, 0], room)
                 if zoneout > 0:
                     add_masked(alive[t], H, units, past_h, <const floating*>NULL, &dh[0, 0])
                     if c_rows != NULL:
@@ -367,34 +381,37 @@ def cell_backward(
             gate_rows = &gates[gate_row, 0]
             if dx.shape[0] > 0:
                 # dx = gates @ W.T
-                input_gradient(share, rows, D, GH, gate_rows, &packed_Wt[0], &dx[row, 0])
+                input_gradient(share, rows, D, GH, gate_rows, &packed_Wt[0], &dx[row, 0], room)
             # db += gates.sum(axis=0)
-            pack_right(rows, columns, gate_rows, GH, &packed_gates[0], db_of_products)
+            pack_right(rows, columns, gate_rows, GH, &packed_gates[0], db_of_products, rounds)
             # dW += x.T @ gates
-            pack_rows(share, rows, D, &x[row, 0], D, &packed_left[0])
+            pack_rows(share, rows, D, &x[row, 0], D, &packed_left[0], rounds)
             meet(share)
             add_product_transposed(D, columns, rows, &packed_left[0], &packed_gates[0], GH,
-                                   &dW[0, 0], GH)
+                                   &dW[0, 0], GH, rounds)
             meet(share)
             # dU[:, :-last] += previous.T @ gates[:, :-last]
             pack_previous(share, start, end, rows, H, &alive[0], B, row, &h[0, 0], mask_rows,
-                          factor_rows, own_scratch, &packed_left[0])
+                          factor_rows, own_scratch, &packed_left[0], rounds)
             meet(share)
             if n_first > 0:
                 add_product_transposed(H, first, rows, &packed_left[0], &packed_gates[0], GH,
-                                       &dU[0, 0], GH)
+                                       &dU[0, 0], GH, rounds)
                 meet(share)
             if form == APART:
                 # dU[:, -last:] += previous.T @ kept; db_last += kept.sum(axis=0)
-                pack_right(rows, last, kept_rows + row * KH, KH, &packed_gates[0], db_last)
+                pack_right(rows, last, kept_rows + row * KH, KH, &packed_gates[0], db_last,
+                           rounds)
             elif form == TWICE:
                 # dU[:, -last:] += kept.T @ gates[:, -last:]
                 # db_last += gates[:, -last:].sum(axis=0)
-                pack_right(rows, last, gate_rows + n_first, GH, &packed_gates[0], db_last)
-                pack_rows(share, rows, H, kept_rows + row * KH, KH, &packed_left[0])
+                pack_right(rows, last, gate_rows + n_first, GH, &packed_gates[0], db_last,
+                           rounds)
+                pack_rows(share, rows, H, kept_rows + row * KH, KH, &packed_left[0],
+                          rounds)
             if form != SUM:
                 meet(share)
                 add_product_transposed(H, last, rows, &packed_left[0], &packed_gates[0], n_last,
-                                       &dU[0, n_first], GH)
+                                       &dU[0, n_first], GH, rounds)
                 meet(share)
             end = start

@@ -20,6 +20,7 @@ from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
 
 cimport fastrnn.kernels.vector_math as vector_math
+from fastrnn.kernels.products cimport round_packed
 from fastrnn.kernels.recurrence cimport Cell
 from fastrnn.kernels.stream_plan cimport (
     AFFINE,
@@ -66,19 +67,26 @@ def pack_factor(
     int64_t column,             # first of the K columns to pack
     int64_t K,
     floating[::1] packed,       # OUT  room for (D, K), packed
+    bint rounds,                # whether to round it to bfloat16
 ):
     """packed = W[:, column : column + K] as the second factor of products that are not BLAS's"""
     with nogil:
-        vector_math.pack(W.shape[0], K, &W[0, column], W.shape[1], &packed[0])
+        vector_math.pack(W.shape[0], K, &W[0, column], W.shape[1], &packed[0], rounds)
+        if rounds:
+            round_packed(W.shape[0], K, False, &packed[0])
 
 
 def pack_factor_transposed(
     const floating[:, ::1] W,   # IN   (N, K)
     floating[::1] packed,       # OUT  room for (K, N), packed
+    bint rounds,                # whether to round it to bfloat16
 ):
     """packed = W.T as the second factor of products that are not BLAS's"""
     with nogil:
-        vector_math.pack_transposed(W.shape[1], W.shape[0], &W[0, 0], W.shape[1], &packed[0])
+        vector_math.pack_transposed(W.shape[1], W.shape[0], &W[0, 0], W.shape[1], &packed[0],
+                                    rounds)
+        if rounds:
+            round_packed(W.shape[1], W.shape[0], False, &packed[0])
 
 
 @cython.auto_pickle(False)
@@ -181,6 +189,7 @@ cdef class StreamKernel:
         p.scale = <const double*>self.address(snapshot.scale)
         p.shift = <const double*>self.address(snapshot.shift)
         p.values, p.ids = self.address(room["values"]), <int64_t*>self.address(room["ids"])
+        p.rounded = self.address(room["rounded"])
         p.x, p.gates = self.address(room["x"]), self.address(room["gates"])
         p.h_U, p.kept = self.address(room["h_U"]), self.address(room["kept"])
         p.new_h, p.new_c = self.address(room["new_h"]), self.address(room["new_c"])

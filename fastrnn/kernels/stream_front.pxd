@@ -12,6 +12,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memmove, memset
 
 cimport fastrnn.kernels.vector_math as vector_math
+from fastrnn.kernels.products cimport rounded
 from fastrnn.kernels.stream_plan cimport Plan, Stage
 
 
@@ -27,6 +28,7 @@ cdef inline void make_rows(
     int64_t ld,
     int64_t missing,           # rows of the windows that are beyond the end
     floating* y,               # OUT  (rows, K)
+    floating* room,            # OUT  (rows, kernel * D), if W was rounded; else NULL
 ) noexcept nogil:
     """The rows that a stage makes of a window of each stream."""
     cdef int64_t n, k, size = stage.kernel * stage.D, K = stage.K
@@ -36,8 +38,9 @@ cdef inline void make_rows(
             y[n * K + size] = <floating>missing / <floating>stage.stride
         return
     # y = max(0, b + windows @ W)
+    windows = rounded(rows, &size, windows, &ld, room)
     vector_math.product(rows, K, size, windows, ld, <const floating*>stage.W,
-                        <const floating*>stage.b, 0, y, K)
+                        <const floating*>stage.b, 0, y, K, room != NULL)
     for k in range(rows * K):
         y[k] = 0 if y[k] < 0 else y[k]
 
@@ -76,7 +79,7 @@ cdef inline const floating* push(
             return NULL
         size = stage.depth * stage.D
         make_rows(stage, rows, <const floating*>stage.recent + begin * size, size, 0,
-                  <floating*>stage.made)
+                  <floating*>stage.made, <floating*>p.rounded)
         x, n[0] = <const floating*>stage.made, after
     return x
 
@@ -130,7 +133,7 @@ cdef inline const floating* make_others(
                             final[0], total[0], others, windows + n * size)
             make_rows(stage, rows, <const floating*>windows, size,
                       max(0, (t + 1) * stage.stride - total[0]),
-                      made + (t - first) * rows * stage.K)
+                      made + (t - first) * rows * stage.K, <floating*>p.rounded)
         others, final[0], total[0] = <const floating*>made, first, last
     return others
 

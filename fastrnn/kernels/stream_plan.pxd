@@ -112,6 +112,7 @@ cdef struct Plan:
     int64_t D              # columns that are read of a step, with vectors of ids
     void* x                # (shard, D), if there are tables
     void* windows          # (shard, largest kernel * D of a stage)
+    void* rounded          # (shard, most that a product reads), or NULL where none are rounded
     void* gates            # (shard, largest GH)
     void* h_U              # (shard, largest GH), for APART
     void* kept             # (shard, largest KH)

@@ -19,6 +19,7 @@ from fastrnn.kernels.attention cimport attention_step
 from fastrnn.kernels.gaps cimport decay_states, read_gaps
 from fastrnn.kernels.links cimport rate, softmax_row, softplus
 from fastrnn.kernels.masks cimport zone_forward
+from fastrnn.kernels.products cimport rounded
 from fastrnn.kernels.stream_front cimport make_others, push, put_back, save_states
 from fastrnn.kernels.stream_plan cimport (
     AFFINE,
@@ -172,7 +173,11 @@ cdef inline void layer_step(
         floating* c = <floating*>layer.c + begin * H if layer.c != NULL else NULL
         floating* kept = <floating*>p.kept
         const CellFunctions* functions = layer.of_float if floating is float else layer.of_double
-        int64_t first = GH - functions.last * H
+        int64_t first = GH - functions.last * H, n_x = D, ld_x = D, n_h = H, ld_h = H
+        floating* room = <floating*>p.rounded
+        bint rounds = room != NULL
+        const floating* x_in = rounded(rows, &n_x, x, &ld_x, room)
+        const floating* h_in = rounded(rows, &n_h, h, &ld_h, room + rows * D if rounds else NULL)
         Step step
     memset(&step, 0, sizeof(Step))
     step.rows, step.H, step.units, step.option = rows, H, all_of(H), layer.option
@@ -183,21 +188,26 @@ cdef inline void layer_step(
         step.h, step.c = p.new_h, p.new_c
     if functions.form == SUM:
         # gates = b + x @ W + h @ U
-        vector_math.product_pair(rows, GH, D, x, D, W, H, h, H, U, b, 0, gates, GH)
+        vector_math.product_pair(rows, GH, n_x, x_in, ld_x, W, n_h, h_in, ld_h, U, b, 0, gates, GH,
+                                 rounds)
     else:
         # gates = b + x @ W
         vector_math.product(
-            rows, GH, D, x, D, W, <const floating*>NULL if functions.adds_bias else b, 0, gates, GH)
+            rows, GH, n_x, x_in, ld_x, W, <const floating*>NULL if functions.adds_bias else b, 0,
+            gates, GH, rounds)
     if functions.form == APART:
         # h_U = h @ U
-        vector_math.product(rows, GH, H, h, H, U, <const floating*>NULL, 0, <floating*>p.h_U, GH)
+        vector_math.product(rows, GH, n_h, h_in, ld_h, U, <const floating*>NULL, 0,
+                            <floating*>p.h_U, GH, rounds)
     elif functions.form == TWICE:
         # gates[:, :-last] += h @ U[:, :-last]
-        vector_math.product(rows, first, H, h, H, U, gates, GH, gates, GH)
+        vector_math.product(rows, first, n_h, h_in, ld_h, U, gates, GH, gates, GH, rounds)
         functions.first_forward(&step)
         # gates[:, -last:] += kept @ U[:, -last:]
-        vector_math.product(rows, GH - first, H, kept, functions.kept * H,
-                            <const floating*>layer.U_last, gates + first, GH, gates + first, GH)
+        n_h, ld_h = H, functions.kept * H
+        h_in = rounded(rows, &n_h, kept, &ld_h, room)
+        vector_math.product(rows, GH - first, n_h, h_in, ld_h, <const floating*>layer.U_last,
+                            gates + first, GH, gates + first, GH, rounds)
     functions.forward(&step)
     if layer.zoneout > 0:
         zone_forward(rows, H, step.units, <floating>layer.zoneout, <const floating*>NULL,
@@ -409,13 +419,14 @@ cdef inline void answer(
 ) noexcept nogil:
     """The head, and its link, for a shard of streams."""
     cdef:
-        int64_t n, k, K = p.n_outputs
+        int64_t n, k, K = p.n_outputs, ld = F
         bint is_scaled = p.link == AFFINE or p.link == FORECAST
         floating* outputs = <floating*>p.outputs if is_scaled else <floating*>result
         double* scaled = <double*>result
     # outputs = b + pooled @ W
-    vector_math.product(rows, K, F, pooled, F, <const floating*>p.head, <const floating*>p.head_b,
-                        0, outputs, K)
+    pooled = rounded(rows, &F, pooled, &ld, <floating*>p.rounded)
+    vector_math.product(rows, K, F, pooled, ld, <const floating*>p.head,
+                        <const floating*>p.head_b, 0, outputs, K, p.rounded != NULL)
     if p.link == SOFTMAX:
         for n in range(rows):
             softmax_row(K, outputs + n * K)

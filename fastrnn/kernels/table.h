@@ -6,6 +6,9 @@
 
 #include "cell.h"
 
+/* Columns of a panel of a first factor that enters transposed. */
+enum { LEFT_PANEL = 6 };
+
 /* F(type, name, parameters) of every function. */
 #define FOR_EACH_FUNCTION(F, REAL)                                                                 \
     F(void, sigmoid_array, (int64_t n, const REAL *x, REAL *y))                                    \

@@ -12,6 +12,8 @@ cdef extern from "table.h" nogil:
     enum:
         SUM, APART, TWICE
 
+    const int64_t LEFT_PANEL
+
     ctypedef struct Range "range":
         int64_t begin, end, count, stride
 
@@ -67,8 +69,16 @@ cdef extern from "table.h" nogil:
     const Table* table_of(const void* floats, const void* doubles, ...)
 
 
+ctypedef void (*RoundRows)(
+    int64_t rows, int64_t n, const float* x, int64_t x_stride, float* y, int64_t y_stride
+) noexcept nogil
+
+
 cdef const void* table_f
 cdef const void* table_d
+cdef const void* table_b       # of products whose factors are rounded to bfloat16
+cdef bint rounds_to_pairs      # whether these are its own, or those of floats
+cdef RoundRows round_rows_f
 cdef int64_t panel_bytes  # of a row of a panel, of either type
 cdef bint use_blas
 
@@ -105,49 +115,71 @@ cdef inline void add_rows(
     table_of(table_f, table_d, total).add_rows(rows, n, x, stride, total)
 
 
-cdef inline void pack(
-    int64_t K, int64_t N, const floating* B, int64_t ldb, floating* packed
+cdef inline const void* floats(bint rounds) noexcept nogil:
+    """The table of products of floats, whose factors are rounded to bfloat16 or not."""
+    return table_b if rounds else table_f
+
+
+cdef inline int64_t depth(int64_t K, bint rounds) noexcept nogil:
+    """Elements that K of a sum are in a factor: half as many where they are pairs."""
+    return (K + 1) // 2 if rounds and rounds_to_pairs else K
+
+
+cdef inline void round_rows(
+    int64_t rows, int64_t n, const floating* x, int64_t x_stride, floating* y, int64_t y_stride
 ) noexcept nogil:
-    table_of(table_f, table_d, packed).pack(K, N, B, ldb, packed)
+    """y = x rounded to bfloat16, as the first factor of a product or, where there are no pairs, in
+    its place. There is no such thing of doubles."""
+    if floating is float:
+        round_rows_f(rows, n, x, x_stride, y, y_stride)
+
+
+cdef inline void pack(
+    int64_t K, int64_t N, const floating* B, int64_t ldb, floating* packed, bint rounds
+) noexcept nogil:
+    table_of(floats(rounds), table_d, packed).pack(K, N, B, ldb, packed)
 
 
 cdef inline void pack_transposed(
-    int64_t K, int64_t N, const floating* B, int64_t ldb, floating* packed
+    int64_t K, int64_t N, const floating* B, int64_t ldb, floating* packed, bint rounds
 ) noexcept nogil:
-    table_of(table_f, table_d, packed).pack_transposed(K, N, B, ldb, packed)
+    table_of(floats(rounds), table_d, packed).pack_transposed(K, N, B, ldb, packed)
 
 
 cdef inline void pack_panels(
-    int64_t K, int64_t N, const floating* B, int64_t ldb, floating* packed, floating* total
+    int64_t K, int64_t N, const floating* B, int64_t ldb, floating* packed, floating* total,
+    bint rounds
 ) noexcept nogil:
-    table_of(table_f, table_d, total).pack_panels(K, N, B, ldb, packed, total)
+    table_of(floats(rounds), table_d, total).pack_panels(K, N, B, ldb, packed, total)
 
 
 cdef inline void pack_left_panels(
     int64_t rows, int64_t M, const floating* A, int64_t lda, const floating* mask, int64_t K,
-    int64_t first, floating* left
+    int64_t first, floating* left, bint rounds
 ) noexcept nogil:
-    table_of(table_f, table_d, left).pack_left_panels(rows, M, A, lda, mask, K, first, left)
+    table_of(floats(rounds), table_d, left).pack_left_panels(
+        rows, M, A, lda, mask, K, first, left)
 
 
 cdef inline void product(
     int64_t M, int64_t N, int64_t K, const floating* A, int64_t lda, const floating* packed,
-    const floating* start, int64_t start_stride, floating* C, int64_t ldc
+    const floating* start, int64_t start_stride, floating* C, int64_t ldc, bint rounds
 ) noexcept nogil:
-    table_of(table_f, table_d, C).product(M, N, K, A, lda, packed, start, start_stride, C, ldc)
+    table_of(floats(rounds), table_d, C).product(
+        M, N, K, A, lda, packed, start, start_stride, C, ldc)
 
 
 cdef inline void product_pair(
     int64_t M, int64_t N, int64_t K, const floating* A, int64_t lda, const floating* packed,
     int64_t K2, const floating* A2, int64_t lda2, const floating* packed2,
-    const floating* start, int64_t start_stride, floating* C, int64_t ldc
+    const floating* start, int64_t start_stride, floating* C, int64_t ldc, bint rounds
 ) noexcept nogil:
-    table_of(table_f, table_d, C).product_pair(
+    table_of(floats(rounds), table_d, C).product_pair(
         M, N, K, A, lda, packed, K2, A2, lda2, packed2, start, start_stride, C, ldc)
 
 
 cdef inline void product_transposed(
     int64_t M, int64_t N, int64_t K, const floating* left, const floating* packed, floating* C,
-    int64_t ldc
+    int64_t ldc, bint rounds
 ) noexcept nogil:
-    table_of(table_f, table_d, C).product_transposed(M, N, K, left, packed, C, ldc)
+    table_of(floats(rounds), table_d, C).product_transposed(M, N, K, left, packed, C, ldc)

@@ -2,9 +2,10 @@
 
 The functions stand in C with compiler vector extensions (vector_math.h, and a header for each cell
 in the folder cells), compiled for several instruction sets; this module chooses at import the
-highest one that the processor has. The environment variable FASTRNN_LEVEL forces a lower one: "v4"
-(AVX-512), "v3" (AVX2 and FMA) or "baseline". Matrix products are those of product.h from v3 on and
-BLAS below; FASTRNN_PRODUCTS=blas forces BLAS (products.pxd).
+highest one that the processor has. The environment variable FASTRNN_LEVEL forces a lower one:
+"v4+bf16" (AVX-512 with its instructions for bfloat16), "v4" (AVX-512), "v3" (AVX2 and FMA) or
+"baseline". Matrix products are those of product.h from v3 on and BLAS below; FASTRNN_PRODUCTS=blas
+forces BLAS (products.pxd).
 """
 
 import os
@@ -15,8 +16,10 @@ cdef extern from "levels.h":
     int highest_level()
     const Table* float_table(int level)
     const void* double_table(int level)
+    const void* bfloat16_table(int level)
+    RoundRows bfloat16_round_rows(int level)
 
-LEVELS = {"baseline": 1, "v3": 3, "v4": 4}
+LEVELS = {"baseline": 1, "v3": 3, "v4": 4, "v4+bf16": 5}
 
 
 def _choose_level():
@@ -41,6 +44,10 @@ if os.environ.get("FASTRNN_PRODUCTS", "packed") not in ("packed", "blas"):
     raise ImportError("FASTRNN_PRODUCTS must be 'packed' or 'blas'")
 use_blas = chosen < 3 or os.environ.get("FASTRNN_PRODUCTS") == "blas"
 
+rounds_to_pairs = bfloat16_table(chosen) != NULL and not use_blas
+table_b = bfloat16_table(chosen) if rounds_to_pairs else table_f
+round_rows_f = bfloat16_round_rows(chosen if rounds_to_pairs else 1)
+
 
 def packed_size(K, N):
     """Elements of a (K, N) second factor when packed: whole panels, of the widest kind."""
@@ -49,7 +56,7 @@ def packed_size(K, N):
 
 def packed_left_size(K, M):
     """Elements of a (K, M) first factor that enters transposed when packed: whole panels of six."""
-    return K * ((M + 5) // 6 * 6)
+    return K * ((M + LEFT_PANEL - 1) // LEFT_PANEL * LEFT_PANEL)
 
 
 def products():
@@ -57,8 +64,14 @@ def products():
     return "blas" if use_blas else "packed"
 
 
+def has_bfloat16():
+    """Whether products of factors rounded to bfloat16 have instructions of their own, which are
+    faster; elsewhere they are rounded and multiplied as floats."""
+    return rounds_to_pairs
+
+
 def level():
-    """Name of the instruction set in use: "v4", "v3" or "baseline"."""
+    """Name of the instruction set in use: "v4+bf16", "v4", "v3" or "baseline"."""
     return next(name for name, number in LEVELS.items() if number == chosen)
 
 

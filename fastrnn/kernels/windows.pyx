@@ -146,18 +146,21 @@ def convolution_forward(
     const floating[::1] b,           # IN   (K,)
     floating[:, ::1] windows,        # OUT  (R, kernel * D): room for R of them
     floating[:, ::1] y,              # OUT  (N', K)
+    floating[::1] rounded,           # OUT  room for windows, where W was rounded; else None
 ):
     """y = max(0, b + windows of x @ W)"""
     cdef:
         int64_t D = x.shape[1], K = y.shape[1], size = windows.shape[1], r = 0, j, here
         floating* row
+        floating* room = &rounded[0] if rounded is not None else NULL
         Walk walk = begin(first, lengths, alive, D, size // D, left, stride)
     with nogil:
         while r < y.shape[0]:
             here = min(windows.shape[0], y.shape[0] - r)
             take_windows(&walk, here, &x[0, 0], &windows[0, 0], size)
             row = &y[r, 0]
-            product(here, all_of(K), size, &windows[0, 0], size, &packed_W[0], &b[0], 0, row, K)
+            product(here, all_of(K), size, &windows[0, 0], size, &packed_W[0], &b[0], 0, row, K,
+                    room)
             for j in range(here * K):
                 row[j] = 0 if row[j] < 0 else row[j]
             r += here
@@ -179,12 +182,15 @@ def convolution_backward(
     floating[:, ::1] dW,             # INOUT  (kernel * D, K), added to
     floating[::1] db,                # INOUT  (K,), added to
     floating[:, ::1] dx,             # OUT    (N, D), or (0, D) if not wanted
+    floating[::1] rounded,           # OUT    room for R rows of dy, or None, likewise
 ):
     """Gradient of `convolution_forward`."""
     cdef:
         int64_t D = x.shape[1], K = y.shape[1], size = windows.shape[1], r = 0, j, here
         const floating* out
         floating* row
+        floating* room = &rounded[0] if rounded is not None else NULL
+        bint rounds = rounded is not None
         Walk walk = begin(first, lengths, alive, D, size // D, left, stride)
         Walk back = walk
     with nogil:
@@ -197,14 +203,15 @@ def convolution_backward(
             # dW += windows.T @ dy; db += dy.sum(axis=0)
             take_windows(&walk, here, &x[0, 0], &windows[0, 0], size)
             pack_left(here, size, <const floating*>&windows[0, 0], size, <const floating*>NULL,
-                      here, 0, &packed_windows[0])
-            pack_right(here, all_of(K), <const floating*>row, K, &packed_dy[0], &db[0])
+                      here, 0, &packed_windows[0], rounds)
+            pack_right(here, all_of(K), <const floating*>row, K, &packed_dy[0], &db[0],
+                       rounds)
             add_product_transposed(size, all_of(K), here, &packed_windows[0], &packed_dy[0], K,
-                                   &dW[0, 0], K)
+                                   &dW[0, 0], K, rounds)
             if dx.shape[0] > 0:
                 # windows = dy @ W.T
                 product(here, all_of(size), K, <const floating*>row, K, &packed_Wt[0],
-                        <const floating*>NULL, size, &windows[0, 0], size)
+                        <const floating*>NULL, size, &windows[0, 0], size, room)
                 add_windows(&back, here, <const floating*>&windows[0, 0], size, &dx[0, 0])
             r += here
 

@@ -19,18 +19,20 @@ cdef class Workspace:
 
     Two arrays of one name share memory, and an array holds whatever its last user left in it. A
     workspace belongs to one thread at a time. `dtype` is the type of all its elements, unless
-    `take` asks for another.
+    `take` asks for another; `rounds` says whether what works on them rounds the factors of its
+    products to bfloat16.
     """
 
     cdef:
         readonly object dtype
+        readonly bint rounds
         dict buffers   # name: the vector whose beginning was last handed out
         dict views     # name: (shape, what was last handed out)
         dict packed_rooms   # name: (rows, columns, what was last handed out)
         dict parts
 
-    def __init__(self, dtype):
-        self.dtype = np.dtype(dtype)
+    def __init__(self, dtype, rounds=False):
+        self.dtype, self.rounds = np.dtype(dtype), rounds
         self.buffers, self.views, self.packed_rooms, self.parts = {}, {}, {}, {}
 
     def take(self, name, tuple shape, dtype=None):
@@ -73,7 +75,7 @@ cdef class Workspace:
         """A workspace within this one, which may belong to another thread; by name, too."""
         part = self.parts.get(name)
         if part is None:
-            part = self.parts[name] = type(self)(self.dtype)
+            part = self.parts[name] = type(self)(self.dtype, self.rounds)
         return part
 
     @property
@@ -81,6 +83,10 @@ cdef class Workspace:
         """Bytes of all arrays that it keeps, of its parts, too."""
         nbytes = sum([buffer.nbytes for buffer in self.buffers.values()])
         return nbytes + sum([part.nbytes for part in self.parts.values()])
+
+    def rounded(self, size):
+        """Room for so many elements of rounded rows; None where nothing is rounded."""
+        return self.take("rounded", (size,)) if self.rounds else None
 
     def packed(self, name, n_rows, n_columns):
         """A vector: room for the second factor (n_rows, n_columns) of a product in packed form."""

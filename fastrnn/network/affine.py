@@ -36,25 +36,25 @@ class Affine:
     def plan_forward(self, work):
         """Room for packed weights, and the calls (function, arguments) that fill it."""
         packed = work.packed((self.name, "forward"), *self.W.shape)
-        return packed, [(pack_weights, (self.W, 0, self.W.shape[1], packed))]
+        return packed, [(pack_weights, (self.W, 0, self.W.shape[1], packed, work.rounds))]
 
     def plan_backward(self, work):
         """Likewise for the way back."""
         n_inputs, n_outputs = self.W.shape
         packed = work.packed((self.name, "backward"), n_outputs, n_inputs)
-        return packed, [(pack_weights_transposed, (self.W, 0, n_outputs, packed))]
+        return packed, [(pack_weights_transposed, (self.W, 0, n_outputs, packed, work.rounds))]
 
     def forward(self, x, weights, work):
         """``x W + b``, in ``work`` until its next use."""
         y = work.take((self.name, "y"), (len(x), self.W.shape[1]))
         b = work.zeros((self.name, "no b"), self.W.shape[1:]) if self.b is None else self.b
-        work.call(dense_forward, x, weights, b, y)
+        work.call(dense_forward, x, weights, b, y, work.rounded(x.size))
         return y
 
     def backward(self, dy, weights, work):
         """The gradient of x, from that of y, likewise."""
         dx = work.take((self.name, "dx"), (len(dy), len(self.W)))
-        work.call(dense_backward, dy, weights, self.W.shape[1], dx)
+        work.call(dense_backward, dy, weights, self.W.shape[1], dx, work.rounded(dy.size))
         return dx
 
     def add_gradients(self, x, dy, grads, work):
@@ -67,6 +67,7 @@ class Affine:
             x, 0, n_inputs, dy, 0, n_outputs, grads["W"], db, chunk,
             work.packed_left((self.name, "x"), n_rows, n_inputs),
             work.packed((self.name, "dy"), n_rows, chunk),
+            work.rounds,
         )  # fmt: skip
 
 

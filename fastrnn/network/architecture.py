@@ -14,6 +14,7 @@ import numpy as np
 from fastrnn.network import decay, front, pooling
 from fastrnn.network.cells import CELLS
 from fastrnn.network.heads import HEADS
+from fastrnn.network.rounding import check_precision
 
 __all__ = ["CELLS", "Architecture"]
 
@@ -25,7 +26,7 @@ MOST = 2**53
 MOST_PARAMETERS = 2**60
 """Their bytes are still counted in 64 bits. Whether there is memory for them is not asked here."""
 
-ADDED = {"stride": 1, "conv": ()}
+ADDED = {"stride": 1, "conv": (), "precision": "full"}
 """Parts that records of earlier versions lack, and what they were in effect."""
 
 
@@ -79,6 +80,9 @@ class Architecture:
         K, outputs of the head.
     dtype : {"float32", "float64"}, default="float32"
         Type of parameters and arithmetic.
+    precision : {"full", "bfloat16", "auto"}, default="full"
+        Whether the factors of matrix products are rounded to bfloat16 (`fastrnn.network.rounding`),
+        which takes float32; "auto" where the processor that computes is faster with them.
 
     Raises
     ------
@@ -112,6 +116,7 @@ class Architecture:
     head_options: dict[str, Any] = field(default_factory=dict)
     n_outputs: int
     dtype: str = "float32"
+    precision: str = "full"
 
     def __post_init__(self):
         """Bring every part into its one form, so that equal architectures compare equal."""
@@ -144,6 +149,7 @@ class Architecture:
 
     def _check_whole(self):
         """Check what no part tells by itself."""
+        check_precision(self.precision, self.dtype, here=False)
         if not self.hidden_layer_sizes:
             raise ValueError("hidden_layer_sizes must have one layer at least, got ()")
         if self.input_width < 1:

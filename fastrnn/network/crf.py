@@ -165,8 +165,8 @@ class _Chains:
         factors, self._most = zip(*(self._factors(score) for score in scores), strict=True)
         self._transitions, self._starts, self._ends = factors
         n = head.n_outputs
-        pack_weights(self._transitions, 0, n, room.forward)
-        pack_weights_transposed(self._transitions, 0, n, room.backward)
+        pack_weights(self._transitions, 0, n, room.forward, False)
+        pack_weights_transposed(self._transitions, 0, n, room.backward, False)
         self._sequence = np.arange(len(outputs)) - np.repeat(batch.first, batch.alive)
 
     def _factors(self, scores):
@@ -206,8 +206,9 @@ class _Chains:
         room.pairs.fill(0)
         room.after *= weight[:, np.newaxis]
         dense_gradients(
-            room.before, 0, n, room.after, 0, n, room.pairs, room.sums, n, room.left, room.right
-        )
+            room.before, 0, n, room.after, 0, n, room.pairs, room.sums, n, room.left, room.right,
+            False,
+        )  # fmt: skip
         return self._transitions * room.pairs
 
     def of_path(self, head, outputs, path, weight):

@@ -84,11 +84,12 @@ class EncoderDecoder:
             raise ValueError(
                 f"attention must be one of {list(attending.KINDS)}, got {self.attention!r}"
             )
-        if encoder.dtype != decoder.dtype:
-            raise ValueError(
-                f"encoder and decoder must be of one dtype, got {encoder.dtype!r} and "
-                f"{decoder.dtype!r}"
-            )
+        for name in ("dtype", "precision"):
+            mine, its = getattr(encoder, name), getattr(decoder, name)
+            if mine != its:
+                raise ValueError(
+                    f"encoder and decoder must be of one {name}, got {mine!r} and {its!r}"
+                )
         if encoder.pooling != "steps" or encoder.tied:
             raise ValueError("an encoder must have the states of all steps for outputs")
         plain = (
@@ -137,6 +138,11 @@ class EncoderDecoder:
     def dtype(self):
         """Type of parameters and arithmetic."""
         return self.encoder.dtype
+
+    @property
+    def precision(self):
+        """How the factors of matrix products are rounded."""
+        return self.encoder.precision
 
     @property
     def n_labels(self):

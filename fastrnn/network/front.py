@@ -141,12 +141,14 @@ class ConvolutionStage(Stage):
     def plan_forward(self, work):
         """Room for packed weights, and the calls (function, arguments) that fill it."""
         packed = work.packed("forward", self.window_size, self.output_size)
-        return packed, [(pack_weights, (self.params["W"], 0, self.output_size, packed))]
+        W = self.params["W"]
+        return packed, [(pack_weights, (W, 0, self.output_size, packed, work.rounds))]
 
     def plan_backward(self, work):
         """Likewise for the way back."""
         packed = work.packed("backward", self.output_size, self.window_size)
-        return packed, [(pack_weights_transposed, (self.params["W"], 0, self.output_size, packed))]
+        W = self.params["W"]
+        return packed, [(pack_weights_transposed, (W, 0, self.output_size, packed, work.rounds))]
 
     def _room(self, work):
         low, high = WINDOW_ROWS
@@ -155,11 +157,11 @@ class ConvolutionStage(Stage):
 
     def forward(self, x, batch, coarse, weights, work):
         """The rows of the coarser batch, in ``work`` until its next use."""
-        y = work.take("y", (len(coarse.rows), self.output_size))
+        y, room = work.take("y", (len(coarse.rows), self.output_size)), self._room(work)
         work.call(
             windows.convolution_forward,
             x, batch.first, batch.lengths, coarse.alive, self.left, self.stride,
-            weights, self.params["b"], self._room(work), y,
+            weights, self.params["b"], room, y, work.rounded(room.size),
         )  # fmt: skip
         return y
 
@@ -172,6 +174,7 @@ class ConvolutionStage(Stage):
             tape.x, batch.first, batch.lengths, tape.coarse.alive, self.left, self.stride,
             tape.y, dy, weights, room, work.packed_left("packed windows", *room.shape),
             work.packed("packed dy", len(room), self.output_size), grads["W"], grads["b"], dx,
+            work.rounded(len(room) * self.output_size),
         )  # fmt: skip
         return dx if want_dx else None
 

@@ -171,8 +171,8 @@ class LinearHead(Head):
     def plan_forward(self, width, work):
         packed = work.packed("head", width, self.n_outputs)
         if self.tied:
-            return packed, [(pack_weights_transposed, (self._table, 0, width, packed))]
-        return packed, [(pack_weights, (self.params["W"], 0, self.n_outputs, packed))]
+            return packed, [(pack_weights_transposed, (self._table, 0, width, packed, work.rounds))]
+        return packed, [(pack_weights, (self.params["W"], 0, self.n_outputs, packed, work.rounds))]
 
     def plan_backward(self, width, work):
         packed, calls = work.packed("head backward", self.n_outputs, width), []
@@ -181,17 +181,22 @@ class LinearHead(Head):
             end = min(begin + HEAD_ROWS, self.n_outputs)
             panels = packed[begin * row_size : end * row_size]
             if self.tied:
-                calls.append((pack_weights, (self._table[begin:end], 0, width, panels)))
+                calls.append(
+                    (pack_weights, (self._table[begin:end], 0, width, panels, work.rounds))
+                )
             else:
                 matrix = self.params["W"]
-                calls.append((pack_weights_transposed, (matrix, begin, end - begin, panels)))
+                factor = (matrix, begin, end - begin, panels, work.rounds)
+                calls.append((pack_weights_transposed, factor))
         return packed, calls
 
     def forward(self, rows, weights, outputs, work):
-        work.call(dense_forward, rows, weights, self.params["b"], outputs)
+        rounded = work.rounded(rows.size)
+        work.call(dense_forward, rows, weights, self.params["b"], outputs, rounded)
 
     def backward(self, doutputs, weights, drows, work):
-        work.call(dense_backward, doutputs, weights, HEAD_ROWS, drows)
+        rounded = work.rounded(len(doutputs) * min(HEAD_ROWS, self.n_outputs))
+        work.call(dense_backward, doutputs, weights, HEAD_ROWS, drows, rounded)
 
     def decode(self, outputs, batch=None, room=None):
         LINKS[self.link](outputs)
@@ -212,7 +217,7 @@ class LinearHead(Head):
                 call = (rows, 0, width, doutputs, begin, here, self.grads["W"], self.grads["b"])
             of_left = work.packed_left(("head rows", begin), n_rows, left)
             of_right = work.packed(("head columns", begin), n_rows, chunk)
-            calls.append((dense_gradients, *call, chunk, of_left, of_right))
+            calls.append((dense_gradients, *call, chunk, of_left, of_right, work.rounds))
         if self.tied:
             work.call(_add_sums, doutputs, self.grads["b"])
         threads.run(lambda call: work.call(*call), calls, n_jobs, 2 * n_rows * width * size)

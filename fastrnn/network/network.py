@@ -60,6 +60,7 @@ class Network(Trainable):
                 size,
                 bidirectional=architecture.bidirectional,
                 dtype=self.dtype,
+                precision=architecture.precision,
                 random_state=UNBOUND,
                 **architecture.cell_options,
             )

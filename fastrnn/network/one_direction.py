@@ -189,13 +189,15 @@ def _run_forward(layer, weights, tape, work, keep, outputs, team):
         kept = work.take("kept", (rows, layer.kept_size))
     if layer.is_apart:
         h_U = work.take("h_U", (tape.n_sequences, layer.gates_size))
+    of_rows = room * layer.input_size + tape.n_sequences * layer.hidden_size
+    rounded = work.rounded(team.size * of_rows)
     work.calls_of(team)(
         recurrence.cell_forward,
         layer.kernel, layer.kernel_option, layer.of_cell(params),
         tape.x, params["b"], tape.alive, tape.mask, tape.h, tape.c,
         gates, kept, h_U, scratch, *weights,
         layer.zoneout, tape.zones, tape.new_h, tape.new_c,
-        tape.factors, left, layer.chunk_rows, keep, outputs,
+        tape.factors, left, rounded, layer.chunk_rows, keep, outputs,
     )  # fmt: skip
     tape.gates, tape.kept = None if layer.drops_gates else gates, kept
 
@@ -212,6 +214,7 @@ def _run_backward(layer, weights, grads, tape, dy, dstate, dx, work, team):
     if layer.zoneout:
         past = work.take("past", (layer.n_states * tape.n_sequences, size))
     dh, dc = dstate if layer.n_states == 2 else (dstate[0], None)
+    rounded = work.rounded(team.size * room * layer.gates_size)
     work.calls_of(team)(
         recurrence.cell_backward,
         layer.kernel, layer.kernel_option, layer.of_cell(params), layer.of_cell(grads),
@@ -221,5 +224,5 @@ def _run_backward(layer, weights, grads, tape, dy, dstate, dx, work, team):
         work.packed_left("packed left", room, max(layer.input_size, size)),
         work.packed("packed gates", room, layer.gates_size),
         layer.zoneout, tape.zones, tape.new_h, tape.new_c, past,
-        tape.factors, left, tape.dfactors, layer.chunk_rows,
+        tape.factors, left, tape.dfactors, rounded, layer.chunk_rows,
     )  # fmt: skip

@@ -273,15 +273,15 @@ class PaddedLayer(RecurrentLayer):
 
     def _make_workspace(self):
         """Memory of a strand."""
-        return Workspace(self.dtype)
+        return Workspace(self.dtype, self.rounds)
 
     def _plan_forward(self):
         """What forward passes need packed, and how."""
-        return self.plan_forward(Workspace(self.dtype))
+        return self.plan_forward(self._make_workspace())
 
     def _plan_backward(self):
         """What backward passes need packed, and how."""
-        return self.plan_backward(Workspace(self.dtype))
+        return self.plan_backward(self._make_workspace())
 
     def _give_back(self, strands):
         """Keep the memory of strands for the next call."""

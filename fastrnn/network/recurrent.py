@@ -9,6 +9,7 @@ import numpy as np
 
 from fastrnn.network.cell import Cell
 from fastrnn.network.docstrings import complete_docstring
+from fastrnn.network.rounding import check_precision, is_rounded
 
 ZEROS = object()
 """As a layer's ``random_state``: all weights start at 0, since others will take their place."""
@@ -67,6 +68,7 @@ class RecurrentLayer:
         *,
         bidirectional=False,
         dtype="float32",
+        precision="full",
         random_state=None,
         **options,
     ):
@@ -76,6 +78,7 @@ class RecurrentLayer:
         self.hidden_size = _positive_integer("hidden_size", hidden_size)
         self.bidirectional = bool(bidirectional)
         self.dtype = _floating_dtype(dtype)
+        self.precision = check_precision(precision, self.dtype, random_state is not UNBOUND)
         self.suffixes = ("", "_reverse") if self.bidirectional else ("",)
         self.n_directions = len(self.suffixes)
         self.output_size = self.hidden_size * self.n_directions
@@ -96,6 +99,11 @@ class RecurrentLayer:
             self.start(rng)
             if self.zoneout:
                 self._rng = rng
+
+    @property
+    def rounds(self):
+        """Whether its products round their factors to bfloat16."""
+        return is_rounded(self.precision, self.dtype)
 
     def draw_seeds(self, n):
         """The seeds of the zones of so many shards; without zoneout None for each."""
@@ -154,7 +162,7 @@ class RecurrentLayer:
 
     def __setstate__(self, state):
         """Views do not survive a copy: make them anew."""
-        vars(self).update(state)
+        vars(self).update({"precision": "full"} | state)  # which earlier versions had no name for
         self.bind(self.theta, np.zeros_like(self.theta))
 
     def start(self, rng):
@@ -213,7 +221,7 @@ class RecurrentLayer:
         def room(d, k, n_rows, n_columns):
             return work.packed(("forward", d, k), n_rows, n_columns)
 
-        return self._plan(room, self.is_twice)
+        return self._plan(work, room, self.is_twice)
 
     def plan_backward(self, work, *, want_dx=True):
         """Plan the packing of the transposed weights for backward passes, likewise.
@@ -224,9 +232,9 @@ class RecurrentLayer:
         def room(d, k, n_rows, n_columns):
             return work.packed(("backward", d, k), n_columns, n_rows)
 
-        return self._plan(room, True, want_dx)
+        return self._plan(work, room, True, want_dx)
 
-    def _plan(self, room, is_divided, want_W=True):
+    def _plan(self, work, room, is_divided, want_W=True):
         weights, factors = [], []
         for d, params in enumerate(self.params_by_direction):
             weights.append([])
@@ -238,7 +246,7 @@ class RecurrentLayer:
                 packed = room(d, k, len(matrix), width)
                 weights[d].append(packed)
                 if width:
-                    factors.append((matrix, column, width, packed))
+                    factors.append((matrix, column, width, packed, work.rounds))
         return weights, factors
 
 

@@ -92,7 +92,7 @@ def fill_packed(calls, n_jobs=None):
         for function, arguments in calls:
             function(*arguments)
         return
-    size = sum(len(packed) for _, (*_, packed) in calls)
+    size = sum(len(packed) for _, (*_, packed, _) in calls)
     threads.run(lambda call: call[0](*call[1]), calls, n_jobs, PACKING_FLOPS * size)
 
 

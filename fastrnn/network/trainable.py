@@ -6,6 +6,7 @@ import numpy as np
 
 from fastrnn.kernels.workspace import Workspace
 from fastrnn.network.recurrent import ZEROS
+from fastrnn.network.rounding import is_rounded
 
 
 class Trainable:
@@ -14,13 +15,18 @@ class Trainable:
     made_of: ClassVar[tuple[str, ...]] = ()
     """Arguments of its constructor, by name, which are attributes too."""
 
+    @property
+    def rounds(self):
+        """Whether products of matrices round their factors to bfloat16."""
+        return is_rounded(self.architecture.precision, self.architecture.dtype)
+
     def make_vector(self, size, dtype):
         """Memory for something of each parameter, zeros."""
         return np.zeros(size, dtype=dtype)
 
     def make_workspace(self):
         """Memory for something else."""
-        return Workspace(self.dtype)
+        return Workspace(self.dtype, self.rounds)
 
     def release_memory(self):
         """Give back what `loss_and_grad` keeps from call to call; the next call takes it again."""

@@ -32,7 +32,7 @@ class Counted:
 
     def make_workspace(self):
         """Memory that is only counted."""
-        self.workspaces.append(CountingWorkspace(self.dtype))
+        self.workspaces.append(CountingWorkspace(self.dtype, self.rounds))
         return self.workspaces[-1]
 
     @property

@@ -164,7 +164,7 @@ class Snapshot:
         if network.head.link is None and not self.is_filtered:
             raise ValueError(f"there is no stream of the head {network.head.kind!r}")
         _expect((self.labels is not None) == network.head.joins_steps, "the labels")
-        self.dtype = network.dtype
+        self.dtype, self.rounds = network.dtype, network.rounds
         kind = network.architecture.pooling
         _expect(kind == EVERY_STEP or is_of_parts(kind), "the pooling")
         # The last states alone are read as they are.
@@ -196,15 +196,15 @@ class Snapshot:
         self.tables = list(zip(embeddings, reading.id_sources, strict=True))
         self.decay = network.decay.arrays if network.decay else {}
         self.layers = [_pack_layer(layer) for layer in network.layers]
-        self.stages = _pack_stages(network.front.stages, self.dtype) if network.front else []
+        self.stages = _pack_stages(network.front.stages, self._workspace()) if network.front else []
         self.input_width = network.architecture.input_width
         self._check(n_outputs)
         width = network.pooling.width
-        self.head = Workspace(self.dtype).packed("head", width, n_outputs)
+        self.head = self._workspace().packed("head", width, n_outputs)
         if network.head.tied:
-            pack_factor_transposed(network.embeddings[0], self.head)
+            pack_factor_transposed(network.embeddings[0], self.head, self.rounds)
         else:
-            pack_factor(of_head["W"], 0, n_outputs, self.head)
+            pack_factor(of_head["W"], 0, n_outputs, self.head, self.rounds)
         self.head_W, self.head_b = of_head.get("W"), of_head["b"]
         self.link = self.point = "identity" if self.is_filtered else network.head.point_link
         self.most_others = self.stages[-1].most if self.stages else 0
@@ -257,6 +257,10 @@ class Snapshot:
             *(self.network, self.reading, self.scale, self.shift),
             *(self.is_flat, self.levels, self.forecast, self.start, self.labels),
         )
+
+    def _workspace(self):
+        """Memory for what steps read, and work in."""
+        return Workspace(self.dtype, self.rounds)
 
     def new_state(self, n_streams):
         """Make the state of streams that begin: arrays by name."""
@@ -321,10 +325,11 @@ class Snapshot:
     def new_room(self, n_streams):
         """Make the memory in which a step works: arrays by name."""
         network, rows = self.network, min(n_streams, SHARD_ROWS)
-        work = Workspace(self.dtype)
+        work = self._workspace()
         units = max(layer.hidden_size for layer in self.layers)
         gates = max(len(layer.b) for layer in self.layers)
         cell, has_tables = self.layers[0].cell, bool(self.tables)
+        steps = [layer.input_size + layer.hidden_size for layer in self.layers]
         has_zones = self.layers[0].zoneout > 0
         window = max((stage.kernel * stage.input_size for stage in self.stages), default=0)
         saved = {}
@@ -341,6 +346,7 @@ class Snapshot:
             "n_read": np.zeros(n_streams, np.int64),
             "saved": saved,
             "heard": self._room_to_hear(n_streams),
+            "rounded": work.rounded(rows * max(window, network.pooling.width, *steps)),
             "gates": work.take("gates", (rows, gates)),
             "h_U": work.take("h_U", (rows * cell.is_apart, gates)),
             "kept": work.take("kept", (rows, cell.kept * units)),
@@ -466,7 +472,7 @@ def _frozen_levels(levels):
 
 def _pack_layer(layer):
     """The weights of a layer in packed form."""
-    weights, factors = layer.plan_forward(Workspace(layer.dtype))
+    weights, factors = layer.plan_forward(Workspace(layer.dtype, layer.rounds))
     for factor in factors:
         pack_factor(*factor)
     return LayerWeights(
@@ -481,12 +487,12 @@ def _pack_layer(layer):
     )
 
 
-def _pack_stages(stages, dtype):
+def _pack_stages(stages, work):
     """The stages before the first layer, with their weights in packed form."""
     packed, most = [], 0
-    for stage in stages:
+    for k, stage in enumerate(stages):
         most = stage.count_others(most)
-        W, calls = stage.plan_forward(Workspace(dtype))
+        W, calls = stage.plan_forward(work.part(k))
         for _, factor in calls:
             pack_factor(*factor)
         packed.append(

@@ -31,6 +31,7 @@ OPTIONS = {
     "convolutions": {"stride": 2, "conv": ((4, 5, 2), (3, 2, 1)), "bidirectional": True},
     "convolution of every step": {"conv": ((4, 3, 2),), "pooling": "steps", "dtype": "float64"},
     "convolution of ids": {"conv": ((4, 3, 1),), "embeddings": ((9, 4),), "pooling": "max"},
+    "rounded": {"precision": "bfloat16", "stride": 2, "conv": ((4, 5, 2),), "dropout": 0.2},
     "dropout both ways": {"dropout": 0.2, "recurrent_dropout": 0.3, "bidirectional": True},
 }
 OPTION = pytest.mark.parametrize("name", OPTIONS)

@@ -255,6 +255,7 @@ class TestArchitecture:
             ({"n_features": 1}, "one column of 4 ids.* and 0 numbers, got .* and 1 numbers"),
             ({"embeddings": ((5, 3),)}, "one column of 4 ids"),
             ({"dtype": "float32"}, "one dtype, got 'float64' and 'float32'"),
+            ({"precision": "auto"}, "one precision, got 'full' and 'auto'"),
         ],
     )
     def test_what_is_no_decoder(self, change, words):

@@ -1,0 +1,199 @@
+"""Layers whose products round their factors to bfloat16: values, gradients, threads, copies.
+
+The reference is the cell's equations in NumPy with factors rounded there, in float64. What is left
+between them is the order of sums in float32, and now and then a factor that it moves across the
+middle of two neighbours of bfloat16, which are 2^-8 apart: so values agree to about the error of
+float32 where the layer's own states are given to the reference step by step, and whole sequences to
+a part of what rounding changes.
+"""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from layer_cases import BOTH, CELLS, RAGGED, assert_same_bits, make_batch, relative_error, run
+
+from fastrnn.kernels import vector_math
+from fastrnn.layers import GRU, LSTM
+from fastrnn.network import rounding
+
+SIZES = [
+    (1, 1, 1, 1),
+    (5, 3, 1, 4),
+    (3, 7, 2, 17),
+    (6, 33, 16, 64),
+    (5, 13, 20, 65),
+    (4, 9, 70, 35),
+]
+
+
+@pytest.fixture(params=CELLS.values(), ids=CELLS.keys())
+def cell(request):
+    return request.param
+
+
+@pytest.fixture(autouse=True)
+def everywhere(monkeypatch):
+    """Let layers round where the processor has no instructions for it: that is the reference."""
+    monkeypatch.setattr(rounding, "has_bfloat16", lambda: True)
+
+
+def rounded(x):
+    """The nearest numbers of bfloat16, ties to even, as float64."""
+    bits = np.ascontiguousarray(x, np.float32).view(np.uint32)
+    bits = (bits + 0x7FFF + (bits >> 16 & 1)) & np.uint32(0xFFFF0000)
+    return bits.view(np.float32).astype(np.float64)
+
+
+class Rounded(np.ndarray):
+    """An array whose products of matrices round their factors."""
+
+    def __matmul__(self, other):
+        return (rounded(self) @ rounded(other)).view(Rounded)
+
+
+def reference(cell, layer, batch):
+    """Outputs and final state by the cell's equations in float64, with rounded factors."""
+    params = {name: value.astype(float).view(Rounded) for name, value in layer.params.items()}
+    state = tuple(part.astype(float).view(Rounded) for part in batch.initial_state)
+    return cell.reference(params, batch.x.astype(float).view(Rounded), batch.ends, state)
+
+
+def layers_of(cell, D, H, **options):
+    """A layer that rounds, and the same that does not."""
+    full = cell.layer(D, H, dtype="float32", **options)
+    layer = cell.new(D, H, precision="bfloat16", bidirectional=full.bidirectional)
+    layer.theta[...] = full.theta
+    return layer, full
+
+
+class TestValues:
+    @RAGGED
+    @BOTH
+    @pytest.mark.parametrize("size", SIZES, ids=str)
+    def test_forward_is_that_of_rounded_factors(self, cell, size, bidirectional, ragged):
+        layer, full = layers_of(cell, *size[2:], bidirectional=bidirectional)
+        options = {"dtype": "float32", "bidirectional": bidirectional, "ragged": ragged}
+        batch = make_batch(cell, *size, **options)
+        y, state = layer.forward(batch.x, batch.lengths, batch.initial_state)
+        expected, expected_state = reference(cell, layer, batch)
+        plain = full.forward(batch.x, batch.lengths, batch.initial_state)[0]
+        assert relative_error(y, expected) <= 1e-6 + 0.2 * relative_error(plain, expected)
+        for part, wanted in zip(state, expected_state, strict=True):
+            np.testing.assert_allclose(part, wanted, rtol=0, atol=0.01)
+
+    def test_one_step_is_exact(self, cell):
+        """No state was rounded before: nothing is on the other side of a middle."""
+        layer, _ = layers_of(cell, 20, 65)
+        batch = make_batch(cell, 1, 13, 20, 65, dtype="float32")
+        y, _ = layer.forward(batch.x, batch.lengths, batch.initial_state)
+        expected, _ = reference(cell, layer, batch)
+        atol = 2e-3 if layer.is_twice else 1e-6  # whose second product rounds what the first made
+        np.testing.assert_allclose(y, expected, rtol=0, atol=atol * np.abs(expected).max())
+
+    def test_one_step_back_is_exact(self, cell):
+        """Of one row whose first number is 1 the first row of dW is the gradient of the gates."""
+        layer, full = layers_of(cell, 20, 65)
+        batch = make_batch(cell, 1, 1, 20, 65, dtype="float32")
+        batch.x[0, 0, 0] = 1
+        batch.initial_state = tuple(np.zeros_like(part) for part in batch.initial_state)
+        for one in layer, full:
+            one.params["U"][...] = 0
+        without_U = run(layer, batch)
+        layer.params["U"][...] = full.params["W"][:1] * np.linspace(-1, 1, 65)[:, np.newaxis]
+        results = run(layer, batch)
+        dgates = results["dW"][0]
+        np.testing.assert_array_equal(rounded(dgates), dgates)
+        assert relative_error(dgates, run(full, batch)["dW"][0]) <= 2**-7
+        W, U = rounded(layer.params["W"]), rounded(layer.params["U"])
+        assert relative_error(results["dx"][0, 0], W @ dgates) <= 1e-6
+        np.testing.assert_array_equal(results["dW"], np.outer(rounded(batch.x), dgates))
+        dh = (results["dinitial_state[0]"] - without_U["dinitial_state[0]"])[0, 0]
+        if layer.is_twice or cell.is_normalized:  # there is more between the products and dh
+            full.params["U"][...] = layer.params["U"]
+            plain = run(full, batch)["dinitial_state[0]"] - without_U["dinitial_state[0]"]
+            assert 0 < relative_error(dh, plain[0, 0]) <= 2**-6
+            return
+        if layer.is_apart:
+            dgates[-65:] = rounded(layer.grads["b_n"])
+        assert relative_error(dh, U @ dgates) <= 1e-5
+
+    @RAGGED
+    @BOTH
+    def test_gradients_are_near_those_of_full_precision(self, cell, bidirectional, ragged):
+        layer, full = layers_of(cell, 20, 65, bidirectional=bidirectional)
+        options = {"dtype": "float32", "bidirectional": bidirectional, "ragged": ragged}
+        batch = make_batch(cell, 9, 13, 20, 65, **options)
+        results, plain = run(layer, batch), run(full, batch)
+        for name, value in plain.items():
+            assert 0 < relative_error(results[name], value) <= 0.05, name
+
+
+class TestThreads:
+    @pytest.mark.parametrize("ragged", [False, True])
+    def test_same_bits_for_any_number(self, cell, ragged):
+        layer, _ = layers_of(cell, 40, 96, bidirectional=True)
+        options = {"dtype": "float32", "bidirectional": True, "ragged": ragged}
+        batch = make_batch(cell, 30, 70, 40, 96, **options)
+        assert_same_bits(run(layer, batch, n_jobs=3), run(layer, batch))
+
+    def test_same_bits_for_a_team(self):
+        """Of so few sequences, so many units are shared."""
+        layer, batch = (
+            LSTM(64, 512, precision="bfloat16", random_state=0),
+            make_batch(CELLS["lstm"], 5, 3, 64, 512, dtype="float32"),
+        )
+        assert_same_bits(run(layer, batch, n_jobs=2), run(layer, batch))
+
+
+class TestParameter:
+    def test_full_is_the_default_and_other_bits(self):
+        x = make_batch(CELLS["lstm"], 4, 3, 9, 20, dtype="float32").x
+        default, full = LSTM(9, 20, random_state=0), LSTM(9, 20, precision="full", random_state=0)
+        low = LSTM(9, 20, precision="bfloat16", random_state=0)
+        np.testing.assert_array_equal(default.forward(x)[0], full.forward(x)[0])
+        assert np.any(default.forward(x)[0] != low.forward(x)[0])
+        assert low.params["W"].dtype == low.forward(x)[0].dtype == np.float32
+        np.testing.assert_array_equal(low.params["W"], full.params["W"])  # which is not rounded
+
+    def test_auto_is_one_or_the_other(self, monkeypatch):
+        x = make_batch(CELLS["lstm"], 4, 3, 9, 20, dtype="float32").x
+        for has, same in (True, "bfloat16"), (False, "full"):
+            monkeypatch.setattr(rounding, "has_bfloat16", lambda has=has: has)
+            auto = LSTM(9, 20, precision="auto", random_state=0).forward(x)[0]
+            monkeypatch.setattr(rounding, "has_bfloat16", lambda: True)
+            named = LSTM(9, 20, precision=same, random_state=0).forward(x)[0]
+            np.testing.assert_array_equal(auto, named)
+        assert not LSTM(9, 20, precision="auto", dtype="float64").rounds
+
+    def test_what_is_refused(self, monkeypatch):
+        for value in ("half", None, True, 16):
+            with pytest.raises(ValueError, match="precision must be one of"):
+                GRU(2, 3, precision=value)
+        with pytest.raises(ValueError, match=r"needs dtype='float32', got 'float64'"):
+            GRU(2, 3, precision="bfloat16", dtype="float64")
+        monkeypatch.setattr(rounding, "has_bfloat16", lambda: False)
+        with pytest.raises(ValueError, match=r"needs a processor with AVX512-BF16.*level"):
+            GRU(2, 3, precision="bfloat16")
+
+    def test_copies_and_pickles_know_it(self, monkeypatch):
+        """Also where the processor has no instructions for it."""
+        layer, _ = layers_of(CELLS["gru"], 9, 20)
+        x = make_batch(CELLS["gru"], 4, 3, 9, 20, dtype="float32").x
+        monkeypatch.setattr(rounding, "has_bfloat16", lambda: False)
+        for again in copy.deepcopy(layer), pickle.loads(pickle.dumps(layer)):
+            assert again.precision == "bfloat16"
+            np.testing.assert_array_equal(again.forward(x)[0], layer.forward(x)[0])
+
+    def test_pickles_of_before_are_full(self):
+        state = LSTM(2, 3).__getstate__()
+        del state["precision"]
+        layer = LSTM.__new__(LSTM)
+        layer.__setstate__(state)
+        assert layer.precision == "full"
+
+
+def test_the_level_has_the_instructions():
+    is_highest = vector_math.level() == "v4+bf16" and vector_math.products() == "packed"
+    assert vector_math.has_bfloat16() == is_highest
