@@ -204,6 +204,7 @@ def describe(estimator, reader, task, lengths=None, goes_on=False):
         "head_options": task.head_options,
         "n_outputs": task.n_outputs,
         "dtype": estimator.dtype,
+        "precision": estimator.precision,
     }
     return task.make_architecture(estimator, parts)
 

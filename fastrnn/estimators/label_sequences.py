@@ -261,6 +261,7 @@ class AttentionTask(LabelsTask):
             pooling="steps",
             n_outputs=self.n_outputs,
             dtype=parts["dtype"],
+            precision=parts["precision"],
         )
         return EncoderDecoder(
             encoder=encoder, decoder=decoder, attention=attention, input_feeding=feeds

@@ -6,10 +6,15 @@ from numbers import Real
 import numpy as np
 
 from fastrnn.estimators.parameters import in_effect, parameters_of
+from fastrnn.network import rounding
 
 
 def check_precision(estimator):
-    """Check that what kernels rely on of parameters holds in the network's numbers, too."""
+    """Check that what kernels rely on of parameters holds in the network's numbers, too.
+
+    And that this processor can round them as asked.
+    """
+    rounding.check_precision(estimator.precision, np.dtype(estimator.dtype))
     for name, parameter in parameters_of(type(estimator)).items():
         if not parameter.stays:
             continue

@@ -30,6 +30,7 @@ from fastrnn.estimators.values import (
     words,
 )
 from fastrnn.network.cells import CELLS
+from fastrnn.network.rounding import PRECISIONS
 from fastrnn.training.budget import ITERATIONS, ONE_ANSWER
 from fastrnn.training.solvers import SCHEDULES, SOLVERS
 
@@ -356,6 +357,16 @@ class SharedParameters:
     )
     dtype: str = parameter(
         words("float32", "float64"), "float32", "Kind of number to compute with."
+    )
+    precision: str = parameter(
+        words(*PRECISIONS),
+        "full",
+        """
+        "bfloat16" rounds the factors of matrix products, weights and what they are multiplied by,
+        to 8 bits of digits. Sums and all else stay float32, the weights that are learned too. That
+        is about twice as fast for networks of some hundred units, and needs ``dtype="float32"``
+        and, to fit, a processor with AVX512-BF16; "auto" does so where there is one.
+        """,
     )
     n_jobs: int | None = parameter(
         N_THREADS,

@@ -37,7 +37,8 @@ DEFAULTS = {
     "random_state": None, "tol": 1e-4, "verbose": False, "warm_start": False, "momentum": 0.9,
     "nesterovs_momentum": True, "early_stopping": False, "validation_fraction": 0.1,
     "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "n_iter_no_change": 10, "max_fun": 15000,
-    "clip_norm": 1.0, "bptt_steps": None, "dtype": "float32", "n_jobs": None,
+    "clip_norm": 1.0, "bptt_steps": None, "dtype": "float32",
+    "precision": "full", "n_jobs": None,
 }  # fmt: skip
 OF_SEQUENCES = {
     "cell": "gru", "dropout": 0.5, "learning_rate": "cosine", "learning_rate_init": 0.002,
