@@ -13,18 +13,8 @@ from functools import partial
 from importlib import import_module
 
 from fastrnn import __version__
-from fastrnn.cli.arguments import (
-    delimiter,
-    encoding,
-    n_jobs,
-    number,
-    numbers,
-    positive,
-    quote,
-    time_zone,
-    whole,
-    words,
-)
+from fastrnn.cli.arguments import n_jobs, positive, whole
+from fastrnn.cli.command_tables import OF_FILES, OF_TASKS, TASKS
 from fastrnn.cli.output import escape_unknown_characters, with_options
 
 EXIT_CODES = """\
@@ -34,59 +24,6 @@ exit codes:
   2    wrong arguments
   130  Ctrl-C; train saves the model trained so far before
 """
-
-# The tasks of train: what each learns, an example, and the options of its own that it has in train,
-# predict and evaluate. What they do is in fastrnn.cli.tasks.
-_SEQUENCES = "id time features"
-TASKS = {
-    "classify": (
-        "one label for each sequence",
-        "fastrnn train classify speakers.csv --id utterance --label speaker --cell gru\n"
-        "  fastrnn train classify speakers.csv --config gru.toml --max-iter 50 --plot loss.png",
-        {
-            "train": f"{_SEQUENCES} label",
-            "predict": f"{_SEQUENCES} proba follow",
-            "evaluate": f"{_SEQUENCES} label",
-        },
-    ),
-    "regress": (
-        "one or several numbers for each sequence",
-        "fastrnn train regress engines.csv --id engine --target remaining_cycles",
-        {
-            "train": f"{_SEQUENCES} target",
-            "predict": f"{_SEQUENCES} follow",
-            "evaluate": f"{_SEQUENCES} target",
-        },
-    ),
-    "tag": (
-        "a label for each step",
-        "fastrnn train tag sentences.csv --features word --label part_of_speech",
-        {
-            "train": f"{_SEQUENCES} label",
-            "predict": f"{_SEQUENCES} proba follow",
-            "evaluate": f"{_SEQUENCES} label",
-        },
-    ),
-    "forecast": (
-        "how time series go on",
-        "fastrnn train forecast sales.csv --id shop --value sold --seasonality 7",
-        {
-            "train": "id time value layout future-covariates past-covariates static-covariates "
-            "validation-start",
-            "predict": "horizon quantiles future follow",
-            "evaluate": "horizon step start",
-        },
-    ),
-    "write": (
-        "what comes next in a text",
-        "fastrnn train write book.txt --hidden-layer-sizes 128 --max-iter 20",
-        {
-            "train": "lines",
-            "predict": "prompt length temperature top-k seed",
-            "evaluate": "",
-        },
-    ),
-}
 
 
 def main(argv=None):
@@ -184,23 +121,20 @@ def _add_train(commands):
     train = _new(
         partial(commands.add_parser, "train", help="train a model on a file"),
         "Train a model on a file of examples, and save it. Each task has options of its own.",
-        "fastrnn train classify --help\n  "
-        + "\n  ".join(example for _, example, _ in TASKS.values()),
+        "fastrnn train classify --help\n  " + "\n  ".join(task.example for task in TASKS.values()),
     )
     tasks = train.add_subparsers(title="tasks", required=True, metavar="task", dest="task")
-    for task, (what, example, _) in TASKS.items():
-        is_text = task == "write"
+    for name, task in TASKS.items():
         parser = _add_command(
             tasks,
-            task,
-            what,
-            f"Learn {what}, from {'a text' if is_text else 'CSV or Parquet in long form: a row '}"
-            + ("" if is_text else "for each time step")
-            + ". Ctrl-C ends training and saves the model trained so far.",
-            example,
+            name,
+            task.what,
+            f"Learn {task.what}, from {task.source}. Ctrl-C ends training and saves the model "
+            "trained so far.",
+            task.example,
             _run("train"),
         )
-        parser.fill = partial(_fill_train, task)
+        parser.fill = partial(_fill_train, name)
 
 
 def _fill_train(task, parser):
@@ -208,8 +142,8 @@ def _fill_train(task, parser):
     from fastrnn.cli.tasks import TASKS as BY_NAME
 
     parser.usage = "%(prog)s [options] FILE"
-    what = "a text file" if task == "write" else "CSV (- for standard input) or .parquet"
-    parser.add_argument("file", metavar="FILE", help=what)
+    options = TASKS[task]
+    parser.add_argument("file", metavar="FILE", help=options.file)
     parser.add_argument(
         "-o", "--output", metavar="FILE", default="model.fastrnn",
         help="where to save the model (default: model.fastrnn)",
@@ -228,10 +162,11 @@ def _fill_train(task, parser):
         help="each N epochs (default: 1)",
     )
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint, if any")
-    for name in TASKS[task][2]["train"].split():
+    for name in options.train.split():
         _add_option(parser, name)
-    _add_form(parser, task == "write")
-    add_parameters(parser, getattr(import_module("fastrnn"), BY_NAME[task].kind))
+    _add_form(parser, options.is_text)
+    by_name = BY_NAME[task]
+    add_parameters(parser, getattr(import_module("fastrnn"), by_name.kind), by_name.defaults)
 
 
 def _add_predict(commands):
@@ -310,90 +245,11 @@ def _add_model_and_file(parser, what):
     parser.add_argument("file", metavar="FILE", nargs="?", help=what)
 
 
-# Options that belong to tasks, which say in their lists what they take.
-_OF_TASKS = {
-    "id": {"metavar": "COLUMN", "help": "the sequence that a row belongs to (default: id)"},
-    "time": {
-        "metavar": "COLUMN",
-        "help": "time of a row, a number or date, which must rise within each sequence (default: "
-        "time; where there is none, rows come in order)",
-    },
-    "features": {"metavar": "A,B", "help": "columns of features (default: all others)"},
-    "label": {"metavar": "COLUMN", "help": "the label (default: label)"},
-    "target": {"metavar": "A,B", "help": "the number, or numbers, to predict (default: target)"},
-    "value": {
-        "metavar": "COLUMN",
-        "help": "value of the series (default: value); with --layout wide columns A,B (default: "
-        "all but that of times)",
-    },
-    "layout": {
-        "choices": ["long", "wide"],
-        "default": "long",
-        "help": "a row for each step of each series, or a column for each series (default: long)",
-    },
-    "future-covariates": {"metavar": "A,B", "help": "columns of what is known beforehand"},
-    "past-covariates": {"metavar": "A,B", "help": "columns of what is known up to now"},
-    "static-covariates": {
-        "metavar": "A,B",
-        "help": "columns of what does not change within a series",
-    },
-    "validation-start": {
-        "metavar": "STEP",
-        "type": int,
-        "help": "first step of each series of --validation to score; -12 scores the last 12",
-    },
-    "lines": {"action": "store_true", "help": "each line is a text by itself, with an end"},
-    "follow": {
-        "action": "store_true",
-        "help": "answer each line at once, from what has come of its sequence so far",
-    },
-    "proba": {"action": "store_true", "help": "the probability of each label, not the likeliest"},
-    "horizon": {
-        "metavar": "N",
-        "type": positive,
-        "help": "steps to forecast (default: the horizon that the model was trained with)",
-    },
-    "quantiles": {
-        "metavar": "P,P",
-        "type": numbers,
-        "help": "these quantiles, such as 0.1,0.9",
-    },
-    "future": {"metavar": "FILE", "help": "rows that follow, with what is known beforehand"},
-    "step": {
-        "metavar": "N",
-        "type": positive,
-        "help": "steps from one forecast to the next (default: as many as are forecast)",
-    },
-    "start": {
-        "metavar": "N",
-        "type": positive,
-        "help": "steps of each series before the first forecast (default: as few as will do)",
-    },
-    "prompt": {"metavar": "TEXT", "help": "what comes before; FILE may have it instead"},
-    "length": {"metavar": "N", "type": whole, "help": "tokens to write (default: 100)"},
-    "temperature": {
-        "metavar": "X",
-        "type": number,
-        "help": "below 1 likely tokens become likelier, 0 takes the likeliest (default: 1)",
-    },
-    "top-k": {
-        "metavar": "N",
-        "type": positive,
-        "help": "draw among the N likeliest tokens",
-    },
-    "seed": {
-        "metavar": "N",
-        "type": whole,
-        "help": "seed of chance, for the same text again",
-    },
-}
-
-
 def _add_task_options(parser, command):
     """Add the options of tasks, each with the names of those that it is for."""
-    takers = {name: [] for name in _OF_TASKS}
-    for task, (_, _, options) in TASKS.items():
-        for name in options[command].split():
+    takers = {name: [] for name in OF_TASKS}
+    for task, options in TASKS.items():
+        for name in getattr(options, command).split():
             takers[name].append(task)
     for name, tasks in takers.items():
         if tasks:
@@ -403,61 +259,14 @@ def _add_task_options(parser, command):
 
 
 def _add_option(parser, name, prefix=""):
-    options = dict(_OF_TASKS[name])
+    options = dict(OF_TASKS[name])
     options["help"] = prefix + options["help"]
     parser.add_argument(f"--{name}", **options)
 
 
-_OF_FILES = {
-    "format": {
-        "choices": ["csv", "parquet", "json", "conll", "conllu", "ucr", "ts", "tsf", "arff"],
-        "metavar": "FORMAT",
-        "help": "of the files: %(choices)s (default: by name and contents)",
-    },
-    "delimiter": {
-        "metavar": "C",
-        "type": delimiter,
-        "help": "what stands between cells: a character, tab or space (default: as in the file)",
-    },
-    "quote": {
-        "metavar": "C",
-        "type": quote,
-        "help": 'what stands around cells that have delimiters, or none (default: ")',
-    },
-    "decimal": {
-        "choices": [".", ","],
-        "help": "decimal sign (default: a comma where numbers prove it, else a point)",
-    },
-    "na-values": {
-        "metavar": "A,B",
-        "type": words,
-        "help": "what stands for nothing, beside an empty cell (default: NaN)",
-    },
-    "time-format": {
-        "metavar": "F",
-        "help": "how times are written, such as %%d/%%m/%%Y (default: as in the file)",
-    },
-    "time-zone": {
-        "metavar": "NAME",
-        "type": time_zone,
-        "help": "zone of dates, such as Europe/Berlin (default: that of their offsets, UTC of "
-        "several)",
-    },
-    "sort": {
-        "action": "store_true",
-        "help": "sort the rows of each sequence by time, instead of checking that they are",
-    },
-    "encoding": {
-        "metavar": "NAME",
-        "type": encoding,
-        "help": "of text (default: that of its byte order mark, else utf-8)",
-    },
-}
-
-
 def _add_form(parser, is_text=False):
     """Add the options that say how files are written; a text has but an encoding."""
-    for name, options in _OF_FILES.items():
+    for name, options in OF_FILES.items():
         if is_text and name != "encoding":
             parser.set_defaults(**{name.replace("-", "_"): None})
         else:

@@ -9,6 +9,7 @@ import warnings
 import fastrnn
 from fastrnn.cli.follow import follow
 from fastrnn.cli.options import UsageError, given_parameters, read_config
+from fastrnn.cli.output import naming_sequences
 from fastrnn.cli.tasks import TASKS
 from fastrnn.datasets.sources import name_of
 from fastrnn.files.atomic import check_place
@@ -20,7 +21,7 @@ def train(options):
     kind = getattr(fastrnn, task.kind)
     given = given_parameters(options, kind)
     config = read_config(options.config, kind) if options.config else {}
-    options.parameters = {"verbose": True} | config | given
+    options.parameters = {"verbose": True} | task.defaults | config | given
     try:
         kind(**options.parameters).check_parameters()
     except (TypeError, ValueError) as error:
@@ -39,7 +40,7 @@ def train(options):
     elif options.resume or options.checkpoint_every:
         raise UsageError("--resume and --checkpoint-every need --checkpoint")
 
-    arguments, keywords, sizes = task.fit_arguments(options)
+    arguments, keywords, sizes, names = task.fit_arguments(options)
     model = kind(**options.parameters)
     verbose = bool(model.verbose)
     if verbose:
@@ -47,7 +48,7 @@ def train(options):
             print(f"{name_of(options.file)}: {size}", flush=True)
     begun = time.perf_counter()
     try:
-        with _Interrupts() as interrupts:
+        with _Interrupts() as interrupts, naming_sequences(*names):
             model.fit(*arguments, **keywords, **keeps)
     except KeyboardInterrupt:
         warnings.warn("Training had not begun: there is no model to save.", stacklevel=1)
@@ -94,17 +95,12 @@ def evaluate(options):
 def _load(options):
     """Load the model, and check that the options are for its task."""
     model = fastrnn.load(options.model)
-    kinds = {task.kind: name for name, task in TASKS.items()}
-    name = kinds.get(type(model).__name__)
-    if name is None:
-        raise UsageError(
-            f"{options.model} is an {type(model).__name__}, which the command does not ask: load "
-            "it in Python, with fastrnn.load"
-        )
+    name = next(name for name, task in TASKS.items() if task.is_for(model))
     for option, takers in options.takers.items():
         value = vars(options).get(option.replace("-", "_"))
         if value is not None and value is not False and name not in takers:
-            raise UsageError(f"--{option} is not for {TASKS[name].kind}, which this model is")
+            kind = TASKS[name].kind + TASKS[name].of
+            raise UsageError(f"--{option} is not for {kind}, which this model is")
     return model, TASKS[name]
 
 

@@ -34,8 +34,11 @@ def parameters(kind):
     return defaults | {"verbose": True}
 
 
-def add_parameters(parser, kind):
-    """Make an option of each parameter of a class of estimators, for `given_parameters`."""
+def add_parameters(parser, kind, defaults):
+    """Make an option of each parameter of a class of estimators, for `given_parameters`.
+
+    `defaults` are those of the command, where they are others than of the class.
+    """
     group = parser.add_argument_group(
         f"parameters of {kind.__name__}",
         textwrap.fill(
@@ -44,7 +47,7 @@ def add_parameters(parser, kind):
             77,
         ),
     )
-    for name, default in parameters(kind).items():
+    for name, default in (parameters(kind) | defaults).items():
         parameter = parameters_of(kind)[name]
         metavar, explanation = explain(parameter)
         explanation = f"{explanation} (default: {_spell(default)})"

@@ -11,6 +11,8 @@ import sys
 # Parameters in advice to those who write Python.
 _GIVEN = re.compile(r"\b(missing|freq|log)=(?:'([^']+)'|True)")
 
+_SEQUENCE = re.compile(r"\bsequence (\d+)")
+
 
 @contextlib.contextmanager
 def writer(path, names, *, at_once=False):
@@ -76,6 +78,23 @@ def escape_unknown_characters():
 
     codecs.register_error("fastrnn.escape", escape)
     file.reconfigure(errors="fastrnn.escape")
+
+
+@contextlib.contextmanager
+def naming_sequences(places=(), of_validation=()):
+    """Let errors about a sequence, by its number, say where in a file it stands."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if type(error) not in (TypeError, ValueError):
+            raise
+        message = str(error)
+        of_these = of_validation if message.startswith("validation_data") else places
+        number = _SEQUENCE.search(message)
+        if number is None or int(number[1]) >= len(of_these):
+            raise
+        told = f"{message[: number.end()]} ({of_these[int(number[1])]}){message[number.end() :]}"
+        raise type(error)(told) from error
 
 
 def with_options(message):

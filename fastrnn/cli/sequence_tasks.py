@@ -16,8 +16,9 @@ from fastrnn.cli.columns import (
     tell_categories,
     text_columns,
 )
-from fastrnn.cli.output import write_table
+from fastrnn.cli.output import naming_sequences, write_table
 from fastrnn.cli.row_streams import SequenceStreams
+from fastrnn.cli.task import FileTask
 from fastrnn.datasets.formats import read_rows
 from fastrnn.datasets.rows import Rows, one_for_each, table
 from fastrnn.inputs.frames import encode
@@ -39,14 +40,18 @@ class Examples:
         """Name each sequence, in a list that is empty if the file has no names."""
         return [[] if self.id is None else [key] for key in self.of_id]
 
+    def places(self):
+        """Name each sequence, if the file has names, for messages."""
+        return [f"id {key!r}" for keys in self.keys() for key in keys]
 
-class SequenceTask:
-    """What classifier, regressor and tagger share: features in, answers for sequences or steps."""
 
-    needs_id, reads_rows = True, True
+class SequenceTask(FileTask):
+    """What tasks of sequences share: features in, answers for sequences or steps."""
+
+    needs_id = True
 
     def fit_arguments(self, options):
-        """What `fit` takes of the files: arguments, keywords, and sentences on what there is."""
+        """What `fit` takes of the files; see `FileTask`."""
         rows = read_rows(options.file, form_of(options))
         if self.needs_id:
             rows.find(options.id or "id")
@@ -63,15 +68,17 @@ class SequenceTask:
             and "categorical_features" not in options.parameters
         ):
             options.parameters["categorical_features"] = "from_dtype"
-        y, keywords = self.targets(examples, options), {}
+        y, keywords, of_validation = self.targets(examples, options), {}, []
         if options.validation:
             rows = read_rows(options.validation, form_of(options))
             validation = self._examples(
                 rows, options, names, [*as_text, *text_columns(examples.features)], gaps, True
             )
             keywords["validation_data"] = (validation.X, self.targets(validation, options, y))
+            of_validation = validation.places()
         sizes = [f"{len(examples.X)} sequences, {len(examples.rows)} steps"]
-        return (examples.X, y), keywords, sizes + tell_categories(examples.features)
+        sizes += tell_categories(examples.features)
+        return (examples.X, y), keywords, sizes, (examples.places(), of_validation)
 
     def examples(self, model, options):
         """Read sequences for a model, whose columns are found by their names."""
@@ -87,7 +94,8 @@ class SequenceTask:
         """Give the names of the columns of the answer, and its rows."""
         examples = self.examples(model, options)
         header = [] if examples.id is None else [examples.id]
-        return self._answers(model, examples, options, header)
+        with naming_sequences(examples.places()):
+            return self.answer_rows(model, examples, options, header)
 
     def write(self, model, options):
         """Write the answers to a file."""
@@ -110,7 +118,8 @@ class SequenceTask:
         ]
         return Examples(rows, of_id, id_column, time_column, features, X)
 
-    def _answers(self, model, examples, options, header):
+    def answer_rows(self, model, examples, options, header):
+        """The names of the columns of the answers, and their rows."""
         answers = self.cells(model, self.outputs(model, examples.X), options)
         header = [*header, *self.answer_columns(model, options)]
         return header, ([*key, *cells] for key, cells in zip(examples.keys(), answers, strict=True))
@@ -259,7 +268,8 @@ class Tag(SequenceTask):
             "macro F1": token_f1_score(y, model.predict(examples.X)),
         }
 
-    def _answers(self, model, examples, options, header):
+    def answer_rows(self, model, examples, options, header):
+        """The names of the columns of the answers, and their rows."""
         rows, columns = examples.rows, [*header]
         if examples.time is not None:
             columns.append(examples.time)

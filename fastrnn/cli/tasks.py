@@ -1,4 +1,4 @@
-"""The five tasks: how each reads its file, what it answers, and how it is judged.
+"""The tasks: how each reads its file, what it answers, and how it is judged.
 
 A task reads what `fit` takes from a file, asks a model for answers, and makes rows of them. Which
 columns hold the features is remembered by the model.
@@ -20,10 +20,12 @@ from fastrnn.cli.columns import (
     split_names,
     tell_categories,
 )
+from fastrnn.cli.label_tasks import Transcribe, Translate
 from fastrnn.cli.options import UsageError
 from fastrnn.cli.output import naming, write_table
 from fastrnn.cli.row_streams import SeriesStreams, WideStreams
 from fastrnn.cli.sequence_tasks import Classify, Regress, Tag
+from fastrnn.cli.task import FileTask
 from fastrnn.datasets.formats import read_rows
 from fastrnn.datasets.rows import table
 from fastrnn.datasets.sources import decode, name_of, read_source
@@ -34,14 +36,14 @@ NO_TIME = ""
 """What the column of times is called where a file has none: rows come in order."""
 
 
-class Forecast:
+class Forecast(FileTask):
     """How time series go on."""
 
     kind = "RNNForecaster"
     reads_rows = False  # it can go on from the series of fit
 
     def fit_arguments(self, options):
-        """Read what `fit` takes; see `SequenceTask`."""
+        """Read what `fit` takes; see `FileTask`."""
         form = form_of(options)
         rows = read_rows(options.file, form)
         if options.layout == WIDE:
@@ -77,7 +79,7 @@ class Forecast:
             keywords["validation_data"] = _validation(validation, options)
         n_series = len(set(series[id_column])) if id_column else 1
         sizes = [f"{n_series} series, {len(series[value_column])} steps"]
-        return (series,), keywords, sizes + tell_categories(covariates)
+        return (series,), keywords, sizes + tell_categories(covariates), ()
 
     def _fit_wide(self, rows, options):
         """What `fit` takes of a file with a column for each series."""
@@ -105,7 +107,7 @@ class Forecast:
             validation = _wide_series(rows, time_column, names, gaps)
             keywords["validation_data"] = _validation(validation, options)
         n_steps = len(series[time_column])
-        return (series,), keywords, [f"{len(names)} series, {n_steps} steps"]
+        return (series,), keywords, [f"{len(names)} series, {n_steps} steps"], ()
 
     def answers(self, model, options):
         """Forecast; see `SequenceTask`."""
@@ -204,20 +206,20 @@ class Forecast:
         )
 
 
-class Write:
+class Write(FileTask):
     """Text."""
 
     kind = "RNNLanguageModel"
     reads_rows = False
 
     def fit_arguments(self, options):
-        """Read what `fit` takes; see `SequenceTask`."""
+        """Read what `fit` takes; see `FileTask`."""
         text = self._read(options.file, options, options.lines)
         keywords = {}
         if options.validation:
             keywords["validation_data"] = self._read(options.validation, options, options.lines)
         size = f"{len(text)} lines" if options.lines else f"{len(text)} characters"
-        return (text,), keywords, [size]
+        return (text,), keywords, [size], ()
 
     def answer(self, model, options):
         """Continue a prompt."""
@@ -269,6 +271,8 @@ TASKS = {
     "classify": Classify(),
     "regress": Regress(),
     "tag": Tag(),
+    "translate": Translate(),
+    "transcribe": Transcribe(),
     "forecast": Forecast(),
     "write": Write(),
 }

@@ -129,6 +129,13 @@ class LabelsTask(Task):
         said = self.say(network, scored.sequences, parameters)
         return -self.error_rate(said, scored.values, scored.weight)
 
+    def predict(self, network, sequences, parameters):
+        """The numbers of the labels that are predicted, by a beam if that is asked for."""
+        if parameters.beam_size == 1:
+            return self.say(network, sequences, parameters)
+        found = self.search(network, sequences, parameters.beam_size, parameters)
+        return LabelSequences.from_lists([of_one[0][0] for of_one in found])
+
     def error_rate(self, said, true, weight):
         """Edits for each true label."""
         n_labels = weight @ true.lengths

@@ -357,11 +357,7 @@ class RNNSeq2Seq(
 
     def _say(self, sequences):
         """The numbers of the labels that are predicted."""
-        task, network = self.task_, self.network_
-        if self.beam_size == 1:
-            return task.say(network, sequences, self)
-        found = task.search(network, sequences, self.beam_size, self)
-        return LabelSequences.from_lists([of_one[0][0] for of_one in found])
+        return self.task_.predict(self.network_, sequences, self)
 
     def stream(self, n_streams=1):
         """Make a stream: for sequences whose frames come bit by bit, with their labels at once.

@@ -13,7 +13,7 @@ import fastrnn
 from fastrnn import cli
 from fastrnn.cli import demo as demonstration
 from fastrnn.cli import tasks
-from fastrnn.cli.command import TASKS
+from fastrnn.cli.command_tables import TASKS
 from fastrnn.datasets import load_japanese_vowels
 
 
@@ -139,7 +139,7 @@ def test_examples_of_help_are_good_commands(capsys):
     """Every example is understood as far as its options go; the files are not there."""
     with pytest.raises(SystemExit):
         cli.main(["train", "--help"])
-    lines = [example for _, text, _ in TASKS.values() for example in text.splitlines()]
+    lines = [example for task in TASKS.values() for example in task.example.splitlines()]
     for line in map(str.strip, lines):
         _, *arguments = shlex.split(line)
         # --config and the data are files that are not there: an error, but none of usage.
@@ -191,16 +191,6 @@ def test_error_is_one_sentence(monkeypatch, capsys):
     monkeypatch.setattr(demonstration, "load_japanese_vowels", fail)
     assert cli.main(["demo"]) == 1
     assert capsys.readouterr().err == "fastrnn: the data are missing\n"
-
-
-@pytest.mark.parametrize("command", ["predict", "evaluate"])
-def test_models_that_the_command_does_not_ask(command, tmp_path, capsys):
-    X = [np.eye(3)[[k, k, 2 - k]] for k in (0, 1, 1)]
-    model = fastrnn.RNNSeq2Seq(2, max_iter=1).fit(X, [["a"], ["b"], []])
-    model.save(tmp_path / "speech.fastrnn")
-    with pytest.raises(SystemExit, match=r"^2$"):
-        cli.main([command, str(tmp_path / "speech.fastrnn"), "data.csv"])
-    assert "is an RNNSeq2Seq, which the command does not ask" in capsys.readouterr().err
 
 
 def test_ctrl_c(monkeypatch):
