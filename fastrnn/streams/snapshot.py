@@ -332,6 +332,8 @@ class Snapshot:
         steps = [layer.input_size + layer.hidden_size for layer in self.layers]
         has_zones = self.layers[0].zoneout > 0
         window = max((stage.kernel * stage.input_size for stage in self.stages), default=0)
+        hears = self.labels is not None and self.stages  # what the head reads of a step's rows
+        heard = 1 + self.most_others, n_streams, network.pooling.width
         saved = {}
         if self.stages:
             others = {*self.limits, *(f"recent_{k}" for k in range(len(self.stages)))}
@@ -345,7 +347,7 @@ class Snapshot:
             "made": [np.empty((s.most * rows, s.output_size), self.dtype) for s in self.stages],
             "n_read": np.zeros(n_streams, np.int64),
             "saved": saved,
-            "heard": self._room_to_hear(n_streams),
+            "heard": np.zeros(heard, self.dtype) if hears else None,
             "rounded": work.rounded(rows * max(window, network.pooling.width, *steps)),
             "gates": work.take("gates", (rows, gates)),
             "h_U": work.take("h_U", (rows * cell.is_apart, gates)),
@@ -362,13 +364,6 @@ class Snapshot:
             "given": np.empty(len(self.sources)),
             "rising": np.empty(self.levels.n_learned),
         }
-
-    def _room_to_hear(self, n_streams):
-        """Where the kernel leaves what the head reads of the rows of a step; None if not wanted."""
-        if self.labels is None or not self.stages:
-            return None
-        width = self.network.pooling.width
-        return np.zeros((1 + self.most_others, n_streams, width), self.dtype)
 
     def count_rows(self, n_steps):
         """How many rows that layers read of so many steps are final, and how many there are."""
