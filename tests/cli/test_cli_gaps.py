@@ -93,7 +93,10 @@ def test_the_column_named_time_may_be_read(folder):
     ("change", "message"),
     [
         (("2024-02-29", ""), "rows.csv, line 3, column 'when': expected a time, got an empty cell"),
-        (("2024-03-02", "2024-02-01"), "sequence 0, time step 2, feature 0, the time, is 2419200"),
+        (
+            ("2024-03-02", "2024-02-01"),
+            "sequence 0 (id 'a'), time step 2, feature 0, the time, is 2419200",
+        ),
     ],
 )
 def test_wrong_times(folder, capsys, change, message):
