@@ -15,7 +15,7 @@ from fastrnn.inputs.containers import is_a
 from fastrnn.inputs.label_sequences import LabelSequences
 from fastrnn.inputs.steps import as_step_labels, as_step_weight
 from fastrnn.inputs.texts import are_all_texts
-from fastrnn.inputs.tokens import TOKENIZERS, UNKNOWN_TOKEN, Cut
+from fastrnn.inputs.tokens import A_TOKENIZER, TOKENIZERS, UNKNOWN_TOKEN, Cut
 
 __all__ = [
     "edit_error_rate",
@@ -168,7 +168,7 @@ def edit_error_rate(y_true, y_pred, *, sample_weight=None, tokenizer="char"):
         The predicted labels of as many sequences.
     sample_weight : array-like of shape (n_sequences,), default=None
         Weight of the edits and labels of each sequence. None gives all the same weight.
-    tokenizer : {"char", "word"} or callable, default="char"
+    tokenizer : {"char", "word", "space"} or callable, default="char"
         How texts become tokens, as `fastrnn.preprocessing.TokenEncoder` has it: with "char" the
         character error rate is what is returned, with "word" the word error rate.
 
@@ -332,7 +332,7 @@ def edit_error_rate_scorer(estimator, X, y, sample_weight=None):
 def _read_labels(y, name, tokenizer):
     """Read labels of sequences, or texts, which are cut to labels."""
     if not (callable(tokenizer) or tokenizer in TOKENIZERS):
-        raise ValueError(f"tokenizer must be 'char', 'word' or a callable, got {tokenizer!r}")
+        raise ValueError(f"tokenizer must be {A_TOKENIZER}, got {tokenizer!r}")
     if are_all_texts(y, name):
         cut = Cut(tokenizer=tokenizer, unknown=UNKNOWN_TOKEN)
         y = [list(tokens) for tokens in cut.tokens(y, may_be_empty=True)]

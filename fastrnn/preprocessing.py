@@ -20,6 +20,7 @@ from fastrnn.inputs.list_cells import cells_of_lists
 from fastrnn.inputs.padding import pad, unpad
 from fastrnn.inputs.sequences import as_sequences
 from fastrnn.inputs.tokens import (
+    A_TOKENIZER,
     NORMAL_FORMS,
     TOKENIZERS,
     UNKNOWN_TOKEN,
@@ -40,12 +41,13 @@ class TokenEncoder(SequenceTransformer):
 
     Parameters
     ----------
-    tokenizer : {"char", "word", "char-0.1", "word-0.1"} or callable, default="char"
+    tokenizer : {"char", "word", "space", "char-0.1", "word-0.1"} or callable, default="char"
         How a text becomes tokens. "char": every code point of Unicode is one, so that an accent
         or a vowel sign that is not composed with its letter is a character of its own. "word":
         words and numbers, with their combining marks and joiners, and with apostrophes inside; all
         other signs one by one, an emoji being one with all that belongs to it. Nothing is cut
         where a script has no spaces between words, such as that of Thai: there, give a callable.
+        "space": what stands between spaces, as in texts that were cut before, and in phonemes.
         It is given the text and returns its tokens. Lists of tokens are taken as they are.
         "char-0.1" and "word-0.1" are the rules of version 0.1.0, which models of that version keep.
     lowercase : bool, default=False
@@ -227,9 +229,7 @@ class TokenEncoder(SequenceTransformer):
 
     def _check_parameters(self):
         if not (callable(self.tokenizer) or self.tokenizer in TOKENIZERS):
-            raise ValueError(
-                f"tokenizer must be 'char', 'word' or a callable, got {self.tokenizer!r}"
-            )
+            raise ValueError(f"tokenizer must be {A_TOKENIZER}, got {self.tokenizer!r}")
         if self.normalization is not None and self.normalization not in NORMAL_FORMS:
             raise ValueError(
                 f"normalization must be one of {list(NORMAL_FORMS)} or None, got "

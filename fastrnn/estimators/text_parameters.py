@@ -35,8 +35,9 @@ class TextParameters:
         TOKENIZER,
         "char",
         """
-        How a text becomes tokens: every character is one, words and signs, or what the callable
-        returns. See `fastrnn.preprocessing.TokenEncoder`, also for the next four.
+        How a text becomes tokens: every character is one, words and signs, what stands between
+        spaces, or what the callable returns. See `fastrnn.preprocessing.TokenEncoder`, also for
+        the next four.
         """,
     )
     lowercase: bool = parameter(flag(), False, "Whether tokens are made lower case.")

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastrnn.inputs.calendar_features import CYCLES, are_cycles, are_holidays
 from fastrnn.inputs.frequencies import EXPECTED, is_frequency
-from fastrnn.inputs.tokens import NORMAL_FORMS, TOKENIZERS
+from fastrnn.inputs.tokens import A_TOKENIZER, NORMAL_FORMS, TOKENIZERS
 from fastrnn.network import pooling
 
 
@@ -157,7 +157,7 @@ COLUMN = Values(
     lambda value: not isinstance(value, Integral) or int(value) >= 0,
 )
 TOKENIZER = Values(
-    "'char', 'word' or a callable",
+    A_TOKENIZER,
     f"{words(*TOKENIZERS).written} or callable",
     (str, Callable),
     lambda value: callable(value) or value in TOKENIZERS,

@@ -1,7 +1,7 @@
 """How texts are cut into tokens, and how tokens are spelled: nobody else knows.
 
-A model remembers the rule by its `tokenizer`: "char" and "word" may come to mean more, but what a
-version has released stays, under the name of that version.
+A model remembers the rule by its `tokenizer`: "char", "word" and "space" may come to mean more, but
+what a version has released stays, under the name of that version.
 """
 
 import re
@@ -16,7 +16,10 @@ from fastrnn.inputs.containers import open_text, show
 OF_0_1 = "-0.1"
 """What is added to "char" and "word" for the rules of version 0.1.0."""
 
-TOKENIZERS = ("char", "word", f"char{OF_0_1}", f"word{OF_0_1}")
+TOKENIZERS = ("char", "word", "space", f"char{OF_0_1}", f"word{OF_0_1}")
+A_TOKENIZER = "'char', 'word', 'space' or a callable"
+"""What is expected where a tokenizer is."""
+
 UNKNOWN_TOKEN = "<unk>"
 """What is written for tokens that are not known, if nobody says otherwise."""
 
@@ -197,6 +200,8 @@ class Cut(Spelling):
             words = self._words(text)
             return list(map(self.of, words)) if cut_first else words
         text = self.of(text) if cut_first else text
+        if self.tokenizer == "space":
+            return text.split()
         if self.tokenizer == f"char{OF_0_1}":
             return text
         if self.tokenizer == f"word{OF_0_1}":

@@ -391,7 +391,7 @@ def test_sizes_of_the_network():
             {"categorical_features": "all"},
             "categorical_features must be None, since a language model reads tokens",
         ),
-        ({"tokenizer": "letter"}, "tokenizer must be 'char', 'word' or a callable"),
+        ({"tokenizer": "letter"}, "tokenizer must be 'char', 'word', 'space' or a callable"),
         ({"min_freq": 0}, "min_freq must be"),
         ({"max_features": 0}, "max_features must be"),
         ({"embedding_dim": (3, 4)}, "embedding_dim=.* has 2 entries"),

@@ -73,6 +73,8 @@ def test_each_side_has_a_tokenizer_of_its_own():
     fitted = model(tokenizer="word", target_tokenizer="char").fit(["a b"] * 4, ["x y", "y"] * 2)
     assert fitted.classes_.tolist() == [" ", "x", "y"]
     assert set("".join(fitted.predict(["b a"]))) <= {" ", "x", "y"}
+    fitted = model(target_tokenizer="space").fit(["ab"] * 4, ["a: t\u0361s", "a: <sil>"] * 2)
+    assert fitted.classes_.tolist() == ["<sil>", "a:", "t\u0361s"]
     fitted = model(target_tokenizer=lambda text: text.split("-")).fit(X, ["p-q", "q", "p"] * 10)
     assert fitted.classes_.tolist() == ["p", "q"]
     assert set(" ".join(fitted.predict(X)).split()) <= {"p", "q"}
@@ -211,7 +213,7 @@ def test_what_is_refused(given, error, words):
 @pytest.mark.parametrize(
     ("params", "words"),
     [
-        ({"target_tokenizer": "letter"}, "target_tokenizer must be 'char', 'word' or a callable"),
+        ({"target_tokenizer": "letter"}, "target_tokenizer must be 'char', 'word', 'space' or a"),
         ({"target_min_freq": 0}, "target_min_freq must be a whole number >= 1"),
         ({"missing": "mask"}, "missing='mask' has no effect on texts, as X has"),
         ({"time_feature": 0}, "time_feature=0 has no effect on texts"),
@@ -294,7 +296,7 @@ def test_edit_error_rate_of_texts():
     assert edit_error_rate(["a b c"], ["a c"], tokenizer="word") == pytest.approx(1 / 3)
     assert edit_error_rate(["a-b"], ["a-c"], tokenizer=lambda text: text.split("-")) == 0.5
     assert edit_error_rate(["a b"], [["a", "b"]], tokenizer="word") == 0
-    with pytest.raises(ValueError, match="tokenizer must be 'char', 'word' or a callable"):
+    with pytest.raises(ValueError, match="tokenizer must be 'char', 'word', 'space' or a"):
         edit_error_rate(["a"], ["b"], tokenizer="letter")
     with pytest.raises(TypeError, match=r"sequence 1 in y_pred is 1, expected a text"):
         edit_error_rate(["a", "b"], ["b", 1])

@@ -124,6 +124,15 @@ def test_the_simple_way_is_the_same():
     assert cut(text + " \u0301") == [*cut(text), "\u0301"]
 
 
+def test_what_stands_between_spaces():
+    text = " don't  a: <unk>,\tt\u0361s\n\u00c9"
+    assert cut(text, tokenizer="space") == text.split()
+    assert cut(text, tokenizer="space", lowercase=True) == text.lower().split()
+    dotted = "\u0130x \u03a3\u03a3"  # whose lower case depends on what stands beside it
+    assert cut(dotted, tokenizer="space", lowercase=True) == [t.lower() for t in dotted.split()]
+    assert TokenEncoder("space").cut.between == " "
+
+
 def test_the_rules_of_0_1_0_stay():
     assert cut("cafe\u0301", tokenizer="word-0.1") == ["cafe", "\u0301"]
     dotted = {"tokenizer": "word-0.1", "lowercase": True}
@@ -234,7 +243,7 @@ def test_a_stream_reads_as_predict_does(tokenizer):
 # Normalization.
 
 
-@pytest.mark.parametrize("tokenizer", ["char", "word", str.split])
+@pytest.mark.parametrize("tokenizer", ["char", "word", "space", str.split])
 def test_composed_and_decomposed_are_the_same(tokenizer):
     text = "café naïve H\u0331 \ud55c\uad6d"
     encoder = TokenEncoder(tokenizer, normalization="NFC", lowercase=True).fit([text])
