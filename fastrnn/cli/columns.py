@@ -17,6 +17,7 @@ def form_of(options):
         time_format=options.time_format,
         time_zone=options.time_zone,
         encoding=options.encoding,
+        header=not vars(options).get("no_header"),
         sort=options.sort,
         of_command=True,
     )

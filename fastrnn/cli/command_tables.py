@@ -64,9 +64,9 @@ TASKS = {
         "a text for each text",
         "fastrnn train translate words.csv --source word --target sounds\n"
         "  fastrnn train translate english.txt --targets french.txt --tokenizer word",
-        train="source target targets validation-targets",
-        predict="source target lines n-best beam-size",
-        evaluate="source target targets beam-size",
+        train="source target no-header targets validation-targets",
+        predict="source target no-header lines n-best beam-size",
+        evaluate="source target no-header targets beam-size",
         source="CSV, TSV or Parquet with two columns of texts, or from two files of lines",
         file="CSV, TSV (- for standard input) or .parquet; with --targets a text file",
     ),
@@ -118,6 +118,10 @@ OF_TASKS = {
         "metavar": "A,B",
         "help": "the number, numbers or text to predict (default: target; of texts else the other "
         "of two columns)",
+    },
+    "no-header": {
+        "action": "store_true",
+        "help": "the first line has texts, and columns are called 1, 2 and so on",
     },
     "targets": {"metavar": "FILE", "help": "what the lines of FILE become, line by line"},
     "validation-targets": {"metavar": "FILE", "help": "likewise of --validation"},

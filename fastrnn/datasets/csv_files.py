@@ -101,7 +101,8 @@ class CSVReader:
     """Lines of CSV become lists of cells, checked against the first, which has the `names`.
 
     `lines` are a text, of which the first `skip` lines are none of CSV, or come one by one. Columns
-    without a name are named by their place, and are `unnamed`.
+    without a name are named by their place, and are `unnamed`. A text without a header has names
+    that are the places.
     """
 
     def __init__(self, lines, name, delimiter, form, skip=0):
@@ -110,15 +111,16 @@ class CSVReader:
         self._text = lines if isinstance(lines, str) else None
         # What came since the last row, after so many lines.
         self._taken, self._n_before = [], 0
-        taken = self._take(lines)
-        if self._text is not None:
-            taken = islice(io.StringIO(lines, newline=""), skip, None)
-        self._reader = _csv_reader(taken, delimiter, form)
+        self._reader = self._open(lines)
         first = next(self._rows(), None)
         if first is None:
             raise ValueError(f"{name} is empty, expected names of columns in its first line")
-        self._first = first
-        self.names, self.unnamed = self._named(first)
+        if form.header:
+            self._first = first
+            self.names, self.unnamed = self._named(first)
+        else:
+            self._first, self._reader = None, self._open(lines)  # to read that line again
+            self.names = [str(place) for place in range(1, len(first) + 1)]
 
     def __iter__(self):
         return self
@@ -156,6 +158,13 @@ class CSVReader:
                     self._check(row, line)
             if rows:
                 yield rows, lines, after_blank
+
+    def _open(self, lines):
+        if self._text is None:
+            taken = self._take(lines)
+        else:
+            taken = islice(io.StringIO(lines, newline=""), self._skip, None)
+        return _csv_reader(taken, self._delimiter, self._form)
 
     def _take(self, lines):
         for line in lines:

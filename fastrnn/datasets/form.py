@@ -26,6 +26,8 @@ class Form:
         The zone of dates, as `fastrnn.inputs.stamps.zone_of` knows it; None if they have their own.
     encoding : str or None
         Of the text; None is that of its byte order mark, or UTF-8.
+    header : bool
+        Whether the first line of CSV names the columns, or they are called by their places, from 1.
     sort : bool
         Whether the rows of a sequence are sorted by time, instead of checked to be.
     of_command : bool
@@ -40,6 +42,7 @@ class Form:
     time_format: str | None = None
     time_zone: str | None = None
     encoding: str | None = None
+    header: bool = True
     sort: bool = False
     of_command: bool = False
 

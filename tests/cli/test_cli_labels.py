@@ -121,6 +121,28 @@ def test_two_files_of_lines(folder, capsys):
     assert figures(capsys) == of_lines
 
 
+def test_columns_without_names(folder, capsys):
+    with open("pairs.tsv", "w") as file:
+        for x, y in zip(X, Y, strict=True):
+            print(x, f'"{y}', "said by me", sep="\t", file=file)
+    columns = "--no-header --quote none --source 1 --target 2"
+    run(f"train translate pairs.tsv {QUICK} --target-tokenizer space {columns}")
+    model = fastrnn.load("model.fastrnn")
+    same = fastrnn.RNNSeq2Seq(**SAME, target_tokenizer="space").fit(X, [f'"{y}' for y in Y])
+    assert_array_equal(model.network_.theta, same.network_.theta)
+    Path("words.txt").write_text("\n".join(X))
+    run("predict model.fastrnn words.txt --no-header")
+    header, rows = answers(capsys)
+    assert header == ["1", "target"]
+    assert [row[0] for row in rows] == X
+    run(f"evaluate model.fastrnn pairs.tsv {columns}")
+    assert figures(capsys)["sequences"] == 15
+    asks = "predict model.fastrnn pairs.tsv --no-header --quote none"
+    fail(asks, "pairs.tsv has no column 'source', only '1', '2', '3'", capsys)
+    Path("words.txt").write_text("one\none\n\nzoo\n")  # the first line may come again
+    fail("predict model.fastrnn words.txt --no-header", "sequence 2 (words.txt, line 4)", capsys)
+
+
 def test_it_says_what_there_is(folder, capsys):
     write_rows("pairs.csv", ["source", "target"], zip(X, Y, strict=True))
     run(f"train translate pairs.csv {QUICK} --validation pairs.csv".replace("--no-verbose", ""))
