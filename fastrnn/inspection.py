@@ -87,6 +87,35 @@ def gradient_flow(network, sequences, target, weight, *, n_jobs=None):
 
     Target and weight are what `Network.loss_and_grad` takes, but the weight is of any dtype.
     """
+    own, weight = own_weights(network, sequences, weight)
+    doutputs = loss_gradient(network, target, own)
+
+    def go_back(watch):
+        network.input_gradients(sequences, doutputs, watch=watch, n_jobs=n_jobs)
+
+    return _watch(network, sequences, weight, go_back)
+
+
+def pair_gradient_flow(network, sequences, target, weight, *, n_jobs=None):
+    """Likewise of an encoder with a decoder: of the encoder's states, and the mean loss of targets.
+
+    Target and weight are what `EncoderDecoderNetwork.loss_and_grad` takes.
+    """
+
+    def go_back(watch):
+        of_targets = mean_weights(target)
+        network.input_gradients(sequences, target, of_targets, watch=watch, n_jobs=n_jobs)
+
+    return _watch(network.encoder, sequences, weight, go_back)
+
+
+def mean_weights(target):
+    """Weights of the labels of targets, and of their ends, that make their loss a mean, (n,)."""
+    return 1 / (target.lengths + 1.0)
+
+
+def _watch(network, sequences, weight, go_back):
+    """Collect the norms that a function gives to the function that it is given."""
     if not np.any(weight > 0):
         raise ValueError("no sequence has a weight above 0: there is no mean gradient")
     layers = network.layers
@@ -101,9 +130,7 @@ def gradient_flow(network, sequences, target, weight, *, n_jobs=None):
             rows = in_order if d == 0 else in_order[batch.reverse]
             norms[k * len(directions) + d, rows] = of_direction
 
-    own, weight = own_weights(network, sequences, weight)
-    doutputs = loss_gradient(network, target, own)
-    network.input_gradients(sequences, doutputs, watch=watch, n_jobs=n_jobs)
+    go_back(watch)
     of_sequences = np.split(norms, offsets[1:-1], axis=1)
     return GradientFlow(tuple(names), of_sequences, weight)
 

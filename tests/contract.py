@@ -305,7 +305,7 @@ _OF_SPELLING = {
 _OF_TRANSLATING = {
     name: question
     for name, question in _OF_SPELLING.items()
-    if name not in ("gradient_flow", "input_gradients", "stream", "predict_proba", "align")
+    if name not in ("stream", "predict_proba", "align")
 } | {
     "attention_weights": lambda model, X, y: model.attention_weights(X),
     "weights for labels": lambda model, X, y: model.attention_weights(X, y),
@@ -514,7 +514,9 @@ CASES = {
         _probabilities, alignment="ctc",
     ),
     "translating texts": _target_texts(
-        _say_backwards, _OF_TRANSLATING, _all_that_is_found,
+        _say_backwards,
+        {name: ask for name, ask in _OF_TRANSLATING.items() if name != "input_gradients"},
+        _all_that_is_found,
         alignment="attention", max_length=3, label_embedding_dim=4, target_tokenizer="word",
     ),
     "forecaster": _series(),

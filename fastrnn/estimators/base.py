@@ -21,7 +21,7 @@ from fastrnn.estimators.fitting import fit, fit_one_epoch, memory_of_fit, steps_
 from fastrnn.estimators.needs import refuse_to_go_back
 from fastrnn.estimators.parameters import check_parameters, complete_docstring
 from fastrnn.estimators.precision import check_precision
-from fastrnn.estimators.predicting import names_of_states, read
+from fastrnn.estimators.predicting import gradients_of, names_of_states, read, read_numbers
 from fastrnn.estimators.readers import SequenceReader
 from fastrnn.estimators.resuming import open_checkpoints
 from fastrnn.estimators.saving import save_model
@@ -429,9 +429,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
             If `X`, `y` or `output` is not acceptable, if both `y` and `output` are given, or if
             all columns are ids.
         """
-        sequences = read(self, X, refuse=refuse_to_go_back)
-        if not sequences.n_features:
-            raise ValueError("all columns of X are ids, which have no gradient")
+        sequences = read_numbers(self, X, refuse=refuse_to_go_back)
         if y is None:
             link = self.network_.head.link
             doutputs = output_gradient(link, self.n_outputs_, output, self.task_.unit)
@@ -444,9 +442,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
             own, _ = own_weights(self.network_, sequences, target.weight)
             doutputs = loss_gradient(self.network_, target.values, own)
         gradients = self.network_.input_gradients(sequences, doutputs, n_jobs=self.n_jobs)
-        reader = self.reader_
-        gradients = reader.gaps.undo(reader.scaling.undo(gradients), sequences)
-        return np.split(gradients, sequences.offsets[1:-1])
+        return gradients_of(self, gradients, sequences)
 
     def get_feature_names_out(self, input_features=None):
         """Return a name for each column of `transform`.

@@ -73,11 +73,14 @@ def refuse_to_predict(estimator, sequences, per_step=0):
     refuse_if_too_large(needed + len(sequences.values) * per_step, "Prediction")
 
 
-def refuse_to_go_back(estimator, sequences, per_step=0):
-    """Refuse gradients of all sequences that need more memory than there is."""
+def refuse_to_go_back(estimator, sequences, per_step=0, told=None):
+    """Refuse gradients of all sequences that need more memory than there is.
+
+    ``told`` are the labels that a decoder tells of each sequence, if there is one.
+    """
     lengths, architecture = sequences.lengths, estimator.network_.architecture
     needed = estimate_memory(
-        lengths, architecture, batch_size=len(lengths), n_jobs=estimator.n_jobs
+        lengths, architecture, batch_size=len(lengths), n_jobs=estimator.n_jobs, told=told
     )
     needed += len(sequences.values) * per_step + sequences.values.nbytes
     refuse_if_too_large(needed, "Backpropagation")

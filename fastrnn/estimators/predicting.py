@@ -23,6 +23,21 @@ def best_outputs(estimator, sequences):
     return estimator.network_.best_outputs(sequences, n_jobs=estimator.n_jobs)
 
 
+def gradients_of(estimator, gradients, sequences):
+    """Gradients of what the network has read of each sequence, in the units of X."""
+    reader = estimator.reader_
+    gradients = reader.gaps.undo(reader.scaling.undo(gradients), sequences)
+    return np.split(gradients, sequences.offsets[1:-1])
+
+
+def read_numbers(estimator, X, **options):
+    """`read`, if there are numbers among what is read."""
+    sequences = read(estimator, X, **options)
+    if not sequences.n_features:
+        raise ValueError("all columns of X are ids, which have no gradient")
+    return sequences
+
+
 def names_of_states(estimator, input_features):
     """A name for each final state; the features must be those of `fit`, if they are given."""
     estimator.check_fitted()

@@ -10,7 +10,8 @@ from fastrnn.estimators.base import RNNBase
 from fastrnn.estimators.fitting import fit_one_epoch, steps_by_minibatches
 from fastrnn.estimators.label_sequences import LabelSequenceTask
 from fastrnn.estimators.labels import check_none_is_left_out, read_classes
-from fastrnn.estimators.predicting import outputs, read
+from fastrnn.estimators.needs import refuse_to_go_back
+from fastrnn.estimators.predicting import gradients_of, outputs, read, read_numbers
 from fastrnn.estimators.task_parameters import (
     BUDGETS,
     LongSequenceParameters,
@@ -22,6 +23,7 @@ from fastrnn.estimators.token_readers import SequenceOrTextReader
 from fastrnn.inputs.label_sequences import LabelSequences
 from fastrnn.inputs.steps import split_steps
 from fastrnn.inputs.texts import are_texts
+from fastrnn.inspection import mean_weights, pair_gradient_flow
 
 
 def _by_attention(estimator):
@@ -381,11 +383,17 @@ class RNNSeq2Seq(
             With ``alignment="attention"``, whose decoder looks at whole sequences; if `n_streams`
             is below 1, or the model reads in both directions, as it does by default.
         """
-        self._check_reads_by_step("stream")
+        if _by_attention(self):
+            raise ValueError(
+                "stream is for alignment='ctc': with attention a decoder tells the labels when "
+                "the whole sequence has been read"
+            )
         return super().stream(n_streams)
 
     def gradient_flow(self, X, y, sample_weight=None):
         """Say how strongly the loss depends on the states, as `RNNTagger.gradient_flow`.
+
+        With attention the states are those of the encoder.
 
         Parameters
         ----------
@@ -403,11 +411,20 @@ class RNNSeq2Seq(
 
         Raises
         ------
-        ValueError
-            With ``alignment="attention"``; or as there.
+        TypeError, ValueError
+            If `X`, `y` or `sample_weight` is not acceptable.
         """
-        self._check_reads_by_step("gradient_flow")
-        return super().gradient_flow(X, y, sample_weight)
+        if not _by_attention(self):
+            return super().gradient_flow(X, y, sample_weight)
+        self.check_fitted()
+        encoder = self.network_.encoder
+        curves = len(encoder.layers) * encoder.layers[0].n_directions
+        sequences = read(self, X)
+        target = self.task_.encode(y, sequences, sample_weight, partial=True)
+        refuse_to_go_back(self, sequences, curves * 8, target.values.lengths)
+        return pair_gradient_flow(
+            self.network_, sequences, target.values, target.weight, n_jobs=self.n_jobs
+        )
 
     def input_gradients(self, X, y=None, *, output=None):
         """Return the gradient of an output, or of the loss, as `RNNTagger.input_gradients`.
@@ -417,27 +434,40 @@ class RNNSeq2Seq(
         X : list of ndarray, or array
             The sequences, as in `fit`.
         y : list of array-like of shape (L_i,), default=None
-            Their labels, for the gradient of the loss.
+            Their labels, for the gradient of the loss of each sequence: with attention minus the
+            mean logarithm of the probabilities of the labels and of the end, each after those
+            before it.
         output : int or None, default=None
-            The output.
+            Without `y`, of "ctc": the label ``classes_[output]``, or the blank, after all of them,
+            whose log-odds ``log(p / (1 - p))`` are added up over the steps; None for the likeliest
+            at each. With attention it is None, and the gradient that of the logarithm of the
+            probability of the labels that are predicted, as `score_samples` has it.
 
         Returns
         -------
         list of ndarray of shape (T_i, n_features)
-            One array for each sequence.
+            One array for each sequence, as there.
 
         Raises
         ------
-        ValueError
-            With ``alignment="attention"``; or as there.
+        TypeError, ValueError
+            If `X`, `y` or `output` is not acceptable; or all columns are ids, as those of texts.
         """
-        self._check_reads_by_step("input_gradients")
-        return super().input_gradients(X, y, output=output)
-
-    def _check_reads_by_step(self, what):
-        """Refuse what a decoder has no answer for."""
-        if _by_attention(self):
+        if not _by_attention(self):
+            return super().input_gradients(X, y, output=output)
+        sequences = read_numbers(self, X)
+        if output is not None:
             raise ValueError(
-                f"{what} is for alignment='ctc': with attention a decoder tells the labels when "
-                "the whole sequence has been read"
+                "output is for alignment='ctc', which has outputs at each step: with attention "
+                "give y, or nothing for the labels that are predicted"
             )
+        if y is None:
+            target = self._say(sequences)
+            weight = np.full(len(target), -1.0)
+        else:
+            target = self.task_.encode(y, sequences, None, partial=True).values
+            weight = mean_weights(target)
+        refuse_to_go_back(self, sequences, told=target.lengths)
+        network = self.network_
+        gradients = network.input_gradients(sequences, target, weight, n_jobs=self.n_jobs)
+        return gradients_of(self, gradients, sequences)

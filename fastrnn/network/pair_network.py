@@ -243,4 +243,5 @@ class EncoderDecoderNetwork(Trainable):
     mean_loss = telling.mean_loss
     log_likelihoods = telling.log_likelihoods
     attention_weights = telling.attention_weights
+    input_gradients = telling.input_gradients
     search = beams.search

@@ -53,8 +53,9 @@ class PairMemory(StepMemory):
 class PairWeights:
     """The weights of all parts in packed form, to be packed anew for every minibatch."""
 
-    def __init__(self, network):
-        self.encoder, self.decoder = PackedWeights(network.encoder), PackedWeights(network.decoder)
+    def __init__(self, network, *, want_dx=False):
+        self.encoder = PackedWeights(network.encoder, want_dx=want_dx)
+        self.decoder = PackedWeights(network.decoder)
         work = network.make_workspace()
         self.bridge, calls = network.bridge.plan_forward(work)
         self.bridge_backward, more = network.bridge.plan_backward(work)

@@ -79,10 +79,14 @@ def _backward_through_decoder(
     )  # fmt: skip
 
 
-def backward(network, sequences, encoded, told, da, memory, weights, gradients, bptt_steps, dx):
+def backward(
+    network, sequences, encoded, told, da, memory, weights, gradients, bptt_steps, dx, *,
+    watch=None, of_values=None,
+):  # fmt: skip
     """Add the gradient of a shard, given that of its attentional states, which is used up.
 
-    ``dx`` are rows of the shard to be filled with that of what each network reads; or None.
+    ``dx`` are rows of the shard to be filled with that of what each network reads; or None. The
+    rest is about the encoder, as of `passes.layers_backward`.
     """
     encoder, work, y = network.encoder, memory.between, encoded.y
     kind, of_weights = network.attending.kind, weights.attention_backward
@@ -102,5 +106,5 @@ def backward(network, sequences, encoded, told, da, memory, weights, gradients, 
     passes.drop(encoder, shard, top, dpacked, work, dpacked)
     passes.layers_backward(
         encoder, sequences, shard, dpacked, dfinal, memory.encoder, weights.encoder,
-        gradients.encoder, bptt_steps, dx[0],
+        gradients.encoder, bptt_steps, dx[0], watch=watch, of_values=of_values,
     )  # fmt: skip

@@ -7,9 +7,9 @@ on one of several threads if asked.
 import numpy as np
 
 from fastrnn.network import pair_passes, threads
-from fastrnn.network.batches import pack, sort_by_length
-from fastrnn.network.pair_lessons import take_loss
-from fastrnn.network.pair_parts import ForwardWeights, PairMemory
+from fastrnn.network.batches import pack, pack_shards, sort_by_length
+from fastrnn.network.pair_lessons import count_shards, take_loss
+from fastrnn.network.pair_parts import ForwardWeights, PairGradients, PairMemory, PairWeights
 from fastrnn.network.prediction import PREDICT_SIZE
 from fastrnn.network.teaching import teach
 from fastrnn.network.workspace import take_spare
@@ -18,6 +18,7 @@ __all__ = [
     "attention_weights",
     "for_all_sources",
     "for_all_targets",
+    "input_gradients",
     "log_likelihoods",
     "mean_loss",
 ]
@@ -67,6 +68,53 @@ def attention_weights(network, sequences, target, *, n_jobs=None):
 
     for_all_targets(network, sequences, target, n_jobs, collect)
     return weights
+
+
+def input_gradients(network, sequences, target, weight, *, watch=None, n_jobs=None):
+    """Gradient with respect to the numbers of the sequences, (N, D); that of the parameters stays.
+
+    It is that of the sum of the weights (n,) times minus `log_likelihoods`. ``watch`` is given
+    norms of the gradient of the encoder's states, as by `fastrnn.network.prediction`.
+    """
+    gradient, lengths = np.empty_like(sequences.values), sequences.lengths
+    shards = pack_shards(sequences.offsets[:-1], lengths, 1, count_shards(len(lengths)))
+    weights, spare = PairWeights(network, want_dx=True), []
+    weights.pack(n_jobs)
+    n_threads = threads.share(n_jobs, len(shards))
+    head = network.decoder.head
+
+    def run(batch):
+        taught = teach(target, batch.order, network.boundary)
+        memory = take_spare(spare, PairMemory, network)
+        work, options = memory.between, {"n_threads": n_threads, "keep": True}
+        encoded = pair_passes.encode(network, sequences, batch, memory, weights, **options)
+        told = pair_passes.tell(network, encoded, taught, memory, weights, **options)
+        outputs = work.take("outputs", (len(told.a), head.n_outputs))
+        head.forward(told.a, weights.head, outputs, work)
+        of_rows = np.repeat(weight[batch.order], taught.lengths).astype(network.dtype)
+        take_loss(network, outputs, taught.said, of_rows, 1.0)
+        da = work.take("da", told.a.shape)
+        head.backward(outputs, weights.decoder.head_backward, da, work)
+        gradients = PairGradients(network)  # asked for by the kernels
+        gradients.clear()
+        dx = [
+            work.take(("dx", k), (n_rows, one.input_width))
+            for k, (one, n_rows) in enumerate(
+                ((network.encoder, len(batch.rows)), (network.decoder, len(told.a)))
+            )
+        ]
+        pair_passes.backward(
+            network, sequences, encoded, told, da, memory, weights, gradients, None, dx,
+            watch=watch, of_values=gradient,
+        )  # fmt: skip
+        spare.append(memory)
+
+    def run_shard(batch):
+        threads.single_blas_thread.call(run, batch)
+
+    n_rows = len(shards[0].rows)
+    threads.run(run_shard, shards, n_jobs, network.flops(n_rows, n_rows))
+    return gradient
 
 
 def for_all_targets(network, sequences, target, n_jobs, collect):

@@ -7,6 +7,7 @@ from small_problems import small
 
 from fastrnn import RNNSeq2Seq, load
 from fastrnn.interop import export_c, to_onnx, to_torch_state_dict
+from fastrnn.memory import MemoryLimitError
 from fastrnn.metrics import edit_error_rate
 from fastrnn.plotting import AttentionDisplay
 
@@ -156,15 +157,71 @@ def test_memory_without_targets():
     assert model(hidden_layer_sizes=64).estimate_memory(X) > 1.5 * as_long
 
 
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"scaling": "standard", "attention": "additive", "dropout": 0.3, "label_smoothing": 0.2},
+        {"missing": "decay", "bidirectional": False},
+        {"missing": "mask", "stride": 2, "cell": "lstm", "input_feeding": True},
+    ],
+    ids=str,
+)
+def test_gradients(params):
+    rng = np.random.default_rng(0)
+    X = [rng.normal(3.0, 5.0, size=(n, 2)) for n in (1, 3, 6, 2, 5)]
+    if "missing" in params:
+        for x in X:
+            x[1::3, 0] = np.nan
+    y = [["a"], ["b", "a"], [], ["b"], ["a", "a", "b"]]
+    params = {"dtype": "float64", "embedding_dim": None, **params}
+    fitted = model(**params).fit(X, y)
+    said = fitted.predict(X)
+    of_loss, of_said = fitted.input_gradients(X, y), fitted.input_gradients(X)
+    for n, x in enumerate(X):
+        for t, j in np.ndindex(x.shape):
+            sides = [x.copy(), x.copy()]
+            sides[0][t, j] -= 1e-4
+            sides[1][t, j] += 1e-4
+            for got, labels, share in (
+                (of_loss[n], y[n], -1 / (len(y[n]) + 1)),
+                (of_said[n], said[n], 1.0),
+            ):
+                below, above = fitted.score_samples(sides, [labels] * 2)
+                expected = 0.0 if np.isnan(x[t, j]) else share * (above - below) / 2e-4
+                assert_allclose(got[t, j], expected, rtol=1e-5, atol=1e-9)
+    flow = fitted.gradient_flow(X, y, sample_weight=[1, 0, 2, 1, 1])
+    steps = np.diff(fitted.network_.offsets_read(fitted.reader_.read(X, "float64")))
+    n_names = 1 if params.get("bidirectional") is False else len(flow.names)
+    assert [norms.shape for norms in flow.norms] == [(n_names, n) for n in steps]
+    assert (flow.from_start > 0).all()
+    assert_allclose(
+        flow.from_end[:, 0],
+        np.average([norms[:, -1] for norms in flow.norms], axis=0, weights=[1, 0, 2, 1, 1]),
+    )
+    with pytest.raises(ValueError, match="output is for alignment='ctc'"):
+        fitted.input_gradients(X, output=0)
+    with pytest.raises(ValueError, match="sample_weight is zero for every sequence"):
+        fitted.gradient_flow(X, y, sample_weight=np.zeros(5))
+
+
+def test_gradients_are_refused_that_need_more_memory_than_there_is(monkeypatch):
+    X = [np.random.default_rng(n).normal(size=(4, 1)) for n in range(4)]
+    y = [["a"], ["b"]] * 2
+    fitted = model(embedding_dim=None).fit(X, y)
+    monkeypatch.setattr("fastrnn.memory._SMALL", 0)
+    monkeypatch.setattr("fastrnn.memory.available_memory", lambda: 2**17)
+    fitted.predict(X)
+    for ask in (fitted.gradient_flow, fitted.input_gradients):
+        with pytest.raises(MemoryLimitError, match="Backpropagation needs about"):
+            ask(X, y)
+
+
 def test_what_there_is_not_is_refused(learned):
     fitted, X, y = learned
-    for name, ask in (
-        ("stream", fitted.stream),
-        ("gradient_flow", lambda: fitted.gradient_flow(X, y)),
-        ("input_gradients", lambda: fitted.input_gradients(X, y)),
-    ):
-        with pytest.raises(ValueError, match=f"{name} is for alignment='ctc'"):
-            ask()
+    with pytest.raises(ValueError, match="stream is for alignment='ctc'"):
+        fitted.stream()
+    with pytest.raises(ValueError, match="all columns of X are ids, which have no gradient"):
+        fitted.input_gradients(X, y)
     for name in ("predict_proba", "align"):
         with pytest.raises(AttributeError, match=name):
             getattr(fitted, name)

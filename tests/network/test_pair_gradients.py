@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from gradient_cases import CELLS, assert_gradient, loss_and_grad, relative_error
-from pair_cases import ATTENTIONS, make_pair, make_pairs
+from pair_cases import ATTENTIONS, make_pair, make_pairs, take
+
+from fastrnn.inspection import mean_weights, pair_gradient_flow
 
 ATTENTION = pytest.mark.parametrize("attention", ATTENTIONS)
 OPTIONS = {
@@ -85,3 +87,75 @@ def test_truncated_backpropagation_stops_gradients_in_both_networks(input_feedin
     for part in ("encoder", "decoder"):
         views = network.views_of(part, whole), network.views_of(part, cut)
         assert relative_error(views[1]["layers.0.U"], views[0]["layers.0.U"]) > 0.01
+
+
+INPUTS = {
+    "forward": {"bidirectional": False},
+    "both": {},
+    "feeding": {"input_feeding": True, "ids": False},
+    "patches": {"front": {"stride": 2}},
+    "convolution": {"front": {"conv": ((4, 3, 2),)}, "bidirectional": False},
+    "dropout is not": {"dropout": 0.4, "label_smoothing": 0.3, "scheduled_sampling": 0.5},
+}
+
+
+@pytest.mark.parametrize("options", INPUTS)
+@pytest.mark.parametrize("sign", [-1, 1])
+@ATTENTION
+def test_gradients_of_inputs(attention, options, sign):
+    network, task = make_pair(attention, **INPUTS[options]), make_pairs()
+    weight = sign * task.weight
+    got = network.input_gradients(task.sequences, task.target, weight)
+    values, step = task.sequences.values, 1e-5
+
+    def sums():
+        likelihoods = network.log_likelihoods(task.sequences, task.target)
+        return -(weight * likelihoods).sum()
+
+    expected = np.empty_like(values)
+    for place in np.ndindex(values.shape):
+        before = values[place]
+        sides = []
+        for side in (-step, step):
+            values[place] = before + side
+            sides.append(sums())
+        values[place] = before
+        expected[place] = (sides[1] - sides[0]) / (2 * step)
+    assert relative_error(got, expected) < 1e-7
+
+
+def test_gradients_of_inputs_of_more_than_one_shard():
+    rng = np.random.default_rng(4)
+    task = make_pairs(rng.integers(1, 6, 70), rng.integers(0, 6, 70))
+    network = make_pair(dtype="float64")
+    one, other = (
+        network.input_gradients(task.sequences, task.target, task.weight, n_jobs=n_jobs)
+        for n_jobs in (1, 2)
+    )
+    np.testing.assert_array_equal(one, other)
+    for n in (0, 13, 69):
+        alone = take(task, [n])
+        got = network.input_gradients(alone.sequences, alone.target, alone.weight)
+        rows = slice(*task.sequences.offsets[n : n + 2])
+        np.testing.assert_allclose(got, one[rows], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both"])
+def test_norms_of_gradients_of_states(bidirectional):
+    directions = 2 if bidirectional else 1
+    sizes, D = ((4,), (5, 4)), 4 * directions
+    options = {"sizes": sizes, "D": D, "ids": False, "bidirectional": bidirectional}
+    network, task = make_pair(cells=("rnn", "gru"), **options), make_pairs(D=D)
+    flow = pair_gradient_flow(network, task.sequences, task.target, task.weight)
+    np.testing.assert_array_equal(flow.weight, task.weight)
+    assert len(flow.names) == directions
+    # What is read reaches the loss through the states of the same step alone, and
+    # dx_t = W ((1 - h_t^2) dh_t), where both directions stand side by side.
+    dx = network.input_gradients(task.sequences, task.target, mean_weights(task.target))
+    layer = network.encoder.layers[0]
+    W = np.concatenate([params["W"] for params in layer.by_direction(layer.params)], axis=1)
+    dh = np.linalg.solve(W, dx.T).T / (1 - network.hidden_states(task.sequences) ** 2)
+    norms = np.linalg.norm(dh.reshape(len(dh), directions, 4), axis=2).T
+    expected = np.split(norms, task.sequences.offsets[1:-1], axis=1)
+    for got, wanted in zip(flow.norms, expected, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-8)
