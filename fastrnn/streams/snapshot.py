@@ -13,10 +13,10 @@ from fastrnn.inputs.frames import KINDS_OF_TIME
 from fastrnn.inputs.missing import NO_GAPS, Gaps
 from fastrnn.inputs.scaling import LOGS, needs_positive
 from fastrnn.inputs.tokens import Spelling
-from fastrnn.kernels.recurrence import Cell
 from fastrnn.kernels.stream import MAX_STEPS, SHARD_ROWS, pack_factor, pack_factor_transposed
 from fastrnn.kernels.workspace import Workspace
 from fastrnn.network.pooling import EVERY_STEP, is_of_parts, parts_of
+from fastrnn.streams.weights import HeadWeights, pack_layer, pack_stages
 
 __all__ = ["Forecast", "Levels", "Reading", "Snapshot", "start_of"]
 
@@ -98,46 +98,6 @@ class Forecast:
         return Levels(self.n_learned, self.above, self.share)
 
 
-@dataclass(frozen=True, eq=False)
-class LayerWeights:
-    """A layer as the kernel takes it: its cell, and its weights in packed form."""
-
-    cell: Cell
-    option: int
-    zoneout: float
-    input_size: int
-    hidden_size: int
-    b: np.ndarray
-    extra: tuple[np.ndarray, ...]  # parameters of the cell
-    W: np.ndarray
-    U: np.ndarray
-    U_last: np.ndarray | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class StageWeights:
-    """A stage (`fastrnn.network.front`) as the kernel takes it, its weights in packed form.
-
-    At most so many rows that it makes are not final.
-    """
-
-    input_size: int
-    output_size: int
-    kernel: int
-    left: int
-    stride: int
-    span: int
-    depth: int
-    most: int
-    W: np.ndarray | None
-    b: np.ndarray | None
-
-    def count_rows(self, n_final, n_rows):
-        """How many rows that it makes of so many are final, and how many there are."""
-        made = np.maximum(0, (n_final - self.span) // self.stride + 1)
-        return made, (n_rows - 1) // self.stride + 1
-
-
 @dataclass(eq=False)
 class Snapshot:
     """A model for streams, which is never written to."""
@@ -195,8 +155,8 @@ class Snapshot:
         _expect(sizes == sizes[:1] * 3, "the columns of ids")
         self.tables = list(zip(embeddings, reading.id_sources, strict=True))
         self.decay = network.decay.arrays if network.decay else {}
-        self.layers = [_pack_layer(layer) for layer in network.layers]
-        self.stages = _pack_stages(network.front.stages, self._workspace()) if network.front else []
+        self.layers = [pack_layer(layer) for layer in network.layers]
+        self.stages = pack_stages(network.front.stages, self._workspace()) if network.front else []
         self.input_width = network.architecture.input_width
         self._check(n_outputs)
         width = network.pooling.width
@@ -205,7 +165,7 @@ class Snapshot:
             pack_factor_transposed(network.embeddings[0], self.head, self.rounds)
         else:
             pack_factor(of_head["W"], 0, n_outputs, self.head, self.rounds)
-        self.head_W, self.head_b = of_head.get("W"), of_head["b"]
+        self.head_b = of_head["b"]
         self.link = self.point = "identity" if self.is_filtered else network.head.point_link
         self.most_others = self.stages[-1].most if self.stages else 0
         self.limits = {"n_steps": MAX_STEPS, "kind_of_time": len(KINDS_OF_TIME) - 1}
@@ -213,6 +173,7 @@ class Snapshot:
             _expect(len(self.labels) == n_outputs - 1, "the labels")
             self.blank = n_outputs - 1
             self.limits |= {"path": self.blank, "pending": self.blank}
+            self.head_of_rows = HeadWeights.of(network)
         self.row_shape = () if self.is_flat else (n_values,)
         if self.forecast is not None:
             levels = () if self.forecast.is_median else (len(self.forecast.above),)
@@ -463,37 +424,3 @@ def _frozen_levels(levels):
     _expect(n_learned >= 1 and n_levels >= 1, "the levels")
     _expect(n_learned == 1 or ((above >= 1) & (above < n_learned)).all(), "the levels")
     return Levels(n_learned, above, _frozen("share", levels.share, np.float64, (n_levels,)))
-
-
-def _pack_layer(layer):
-    """The weights of a layer in packed form."""
-    weights, factors = layer.plan_forward(Workspace(layer.dtype, layer.rounds))
-    for factor in factors:
-        pack_factor(*factor)
-    return LayerWeights(
-        layer.kernel,
-        layer.kernel_option,
-        layer.zoneout,
-        layer.input_size,
-        layer.hidden_size,
-        layer.params["b"],
-        layer.of_cell(layer.params),
-        *weights[0],
-    )
-
-
-def _pack_stages(stages, work):
-    """The stages before the first layer, with their weights in packed form."""
-    packed, most = [], 0
-    for k, stage in enumerate(stages):
-        most = stage.count_others(most)
-        W, calls = stage.plan_forward(work.part(k))
-        for _, factor in calls:
-            pack_factor(*factor)
-        packed.append(
-            StageWeights(
-                *(stage.input_size, stage.output_size, stage.kernel, stage.left, stage.stride),
-                *(stage.span, stage.depth, most, W, stage.params.get("b")),
-            )
-        )
-    return packed

@@ -358,8 +358,8 @@ class LabelStream(Stream):
             best = proba.reshape(1, self._n_streams, -1).argmax(axis=2)
             is_final = np.ones(self._n_streams, bool)
         else:
-            scores = self._heard @ self._snapshot.head_W + self._snapshot.head_b
-            best, count = scores.argmax(axis=2), self._snapshot.count_rows
+            best = self._snapshot.head_of_rows.predict(self._heard).argmax(axis=2)
+            count = self._snapshot.count_rows
             (final, total), (before, _) = count(state["n_steps"]), count(state["n_steps"] - 1)
             is_final = final > before
             is_there = np.arange(len(best) - 1) < (total - final)[:, np.newaxis]

@@ -10,6 +10,7 @@ import pytest
 from front_cases import FRONT, FRONTS
 
 from fastrnn import RNNSeq2Seq
+from fastrnn.network import rounding
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 
@@ -70,6 +71,15 @@ def test_pushes_of_any_cut_say_what_is_predicted(front, dtype):
             assert said == labels[: len(said)]
             assert said + stream.finish().tolist() == labels
             assert stream.state["n_steps"] == 0
+
+
+@FRONT
+def test_models_that_round(front, monkeypatch):
+    monkeypatch.setattr(rounding, "has_bfloat16", lambda: True)
+    model = fit(precision="bfloat16", **front)
+    for x, labels in zip(draw(6, seed=3), model.predict(draw(6, seed=3)), strict=True):
+        stream = model.stream()
+        assert push_all(stream, x, [0, 7, 9, len(x)]) + stream.finish().tolist() == labels.tolist()
 
 
 @FRONT
