@@ -17,7 +17,7 @@ from fastrnn.network.cell import ZONEOUT
 
 def added(kind):
     """Parameters that came later to estimators of a kind, and what they were in effect before."""
-    return {ZONEOUT.name: ZONEOUT.default} | _ADDED_TO.get(kind, {})
+    return {ZONEOUT.name: ZONEOUT.default, "precision": "full"} | _ADDED_TO.get(kind, {})
 
 
 def present_parameters(kind, parameters):

@@ -34,6 +34,7 @@ OTHER = {
     "verbose": True,
     "warm_start": True,
     "dtype": "float64",
+    "precision": "auto",
     "n_jobs": 2,
     "pooling": "mean",
     "padding": "nan",

@@ -122,7 +122,7 @@ def test_parameter_has_an_effect(name):
 
 
 def test_every_parameter_is_known_to_have_an_effect():
-    elsewhere = {"verbose", "warm_start", "n_jobs"}  # test_contract*.py
+    elsewhere = {"verbose", "warm_start", "n_jobs", "precision"}  # test_contract*, test_bfloat16
     ids = {"embedding_dim", "categorical_features"}  # test_tokens.py
     # test_missing.py, test_padding.py, test_number_scaling.py, test_long_sequences.py
     reading = {"padding", "missing", "time_feature", "scaling", "stride", "conv"}
