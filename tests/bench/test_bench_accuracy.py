@@ -95,7 +95,7 @@ class TestTagging:
         rng = np.random.default_rng(0)
         words = [rng.choice(["a", "b", "c"], size=5).tolist() for _ in range(70)]
         tags = [["x" if word == "a" else "y" for word in part] for part in words]
-        data = tagging.Data((words[:60], tags[:60]), (words[60:], tags[60:]), [list], 2)
+        data = tagging.Data((words[:60], tags[:60]), (words[60:], tags[60:]), [list], 2, 0.0)
         logits = []
         for contender in [tagging.TorchPacked(data, 1), tagging.TorchPadded(data, 1)]:
             contender.fit(seed=3)
