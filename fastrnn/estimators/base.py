@@ -132,11 +132,12 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
             sequences, an array or data frame of shape (n_sequences, T). Other containers are read
             or refused as the guide's page "What is read" says; columns of data frames are found by
             their names. Where `embedding_dim` is set and `categorical_features` is not, all of them
-            are ids.
+            are ids. `RNNSeq2Seq` also reads texts, or lists of tokens.
         y : array-like of shape (n_sequences,) or (n_sequences, n_outputs)
             The target of each sequence: a class label for a classifier, a number or a row of
-            numbers for a regressor, an array of T_i labels for a tagger. Like `sample_weight` it is
-            matched with `X` by position: an index of pandas is not read.
+            numbers for a regressor, an array of T_i labels for a tagger, any number of labels or a
+            text for `RNNSeq2Seq`. Like `sample_weight` it is matched with `X` by position: an index
+            of pandas is not read.
         sample_weight : array-like of shape (n_sequences,), default=None
             Weight of each sequence in the loss and in validation scores, >= 0. None gives all the
             same weight. A tagger takes a list of arrays, with the weights of the steps, too.

@@ -274,7 +274,7 @@ class RNNSeq2Seq(
         ----------
         X : list of ndarray, or array
             The sequences, as in `fit`.
-        y : list of array-like of shape (L_i,)
+        y : list of array-like of shape (L_i,), or list of str
             The true labels; others than those of `fit` are wrong.
         sample_weight : array-like of shape (n_sequences,), default=None
             Weight of each sequence; None gives all the same weight.
@@ -317,7 +317,7 @@ class RNNSeq2Seq(
         ----------
         X : list of ndarray, or array
             The sequences, as in `fit`.
-        y : list of array-like of shape (L_i,)
+        y : list of array-like of shape (L_i,), or list of str
             Their labels; others than those of `fit` have no probability.
 
         Returns
@@ -471,3 +471,8 @@ class RNNSeq2Seq(
         network = self.network_
         gradients = network.input_gradients(sequences, target, weight, n_jobs=self.n_jobs)
         return gradients_of(self, gradients, sequences)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        return tags

@@ -323,6 +323,14 @@ def test_transcripts_that_are_refused(recordings, capsys):
     fail(wrong, "frames.csv, line 41, column 'b': expected a number, got 'NaN'", capsys)
 
 
+def test_errors_of_all_tasks_name_the_id(folder, capsys):
+    rows = [(f"s{k}", word, "ab"[k % 2]) for k in range(8) for word in ("to", "be")]
+    write_rows("data.csv", ["id", "word", "label"], rows)
+    run(f"train classify data.csv {QUICK}")
+    write_rows("new.csv", ["id", "word"], [("s1", "to"), ("s2", "to"), ("s2", "bee")])
+    fail("predict model.fastrnn new.csv", "sequence 1 (id 's2'), time step 1", capsys)
+
+
 def test_help_says_how_transcribe_aligns(capsys):
     for task, alignment in (("transcribe", "ctc"), ("translate", "attention")):
         with pytest.raises(SystemExit):

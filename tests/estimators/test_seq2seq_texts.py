@@ -103,6 +103,10 @@ def test_alignment_is_that_of_tokens():
         assert sorted({*places.tolist()} - {-1}) == list(range(len(word.split())))
     with pytest.raises(ValueError, match=r"sequence 1 has 4 steps for 3 labels, expected 5"):
         fitted.align([FRAMES[0], FRAMES[0][:4]], ["W AH", "W W W"])
+    by_two = model(alignment="ctc", stride=2, conv=None).fit([*FRAMES, *FRAMES], [*Y, *Y])
+    assert len(by_two.set_params(stride=1).align(FRAMES[:1], ["W AH N"])[0]) == 3
+    with pytest.raises(ValueError, match=r"sequence 0 has 4 steps, which are read as 2, for 3 lab"):
+        by_two.align([FRAMES[0][:4]], ["W AH N"])
     with pytest.raises(ValueError, match=r"sequence 0 has \d+ steps for \d+ labels"):
         model(alignment="ctc", target_tokenizer="char").fit(["ab", "abc"], ["a b c d", "a"])
 
@@ -312,7 +316,7 @@ def test_the_scorer_compares_tokens_of_the_model(learned):
 
 
 def test_search_and_pipelines(learned):
-    pytest.importorskip("sklearn")
+    sklearn = pytest.importorskip("sklearn")
     from sklearn.model_selection import GridSearchCV
     from sklearn.pipeline import Pipeline, make_pipeline
     from sklearn.preprocessing import FunctionTransformer
@@ -324,6 +328,7 @@ def test_search_and_pipelines(learned):
     search.fit(X, Y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.best_estimator_.predict(X[:2]).shape == (2,)
+    assert sklearn.utils.get_tags(learned).input_tags.string
     upper = FunctionTransformer(lambda texts: [text.lower() for text in texts])
     for pipeline in (
         Pipeline([("lower", upper), ("nothing", "passthrough"), ("model", learned)]),
