@@ -373,7 +373,7 @@ class RNNSeq2Seq(
 
         Returns
         -------
-        fastrnn.streams.stream.LabelStream
+        fastrnn.streams.LabelStream
             Its `push` takes the next frames and returns the new labels, `finish` those that are
             left where a sequence ends, and `step` takes one frame and returns the probabilities.
 

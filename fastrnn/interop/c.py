@@ -30,7 +30,7 @@ def export_c(est, path, *, prefix=None):
     With the prefix "model" its functions are ``model_init``, ``model_step`` and ``model_reset`` for
     streams, and ``model_run`` for whole sequences; the header says how each is called. Those of a
     `RNNSeq2Seq` with ``alignment="ctc"`` say probabilities; ``model_push``, ``model_finish`` and
-    ``model_labels`` say labels, as `fastrnn.streams.stream.LabelStream` and `predict` do.
+    ``model_labels`` say labels, as `fastrnn.streams.LabelStream` and `predict` do.
 
     Parameters
     ----------

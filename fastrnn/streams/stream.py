@@ -163,6 +163,19 @@ class FilteredStream(Stream):
         The model.
     n_streams : int, default=1
         How many sequences are read side by side.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastrnn import RNNTagger
+    >>> X = np.random.default_rng(0).normal(size=(40, 12, 2))
+    >>> y = X.cumsum(axis=1)[:, :, 0] > 0
+    >>> model = RNNTagger(8, output="crf", bidirectional=False, conv=None, max_iter=2)
+    >>> stream = model.fit(X, y).stream()
+    >>> for x_t in X[0]:
+    ...     proba = stream.step(x_t)
+    >>> proba.shape, bool(np.isclose(proba.sum(), 1))
+    ((2,), True)
     """
 
     def __init__(self, snapshot, n_streams=1):
@@ -353,20 +366,25 @@ class LabelStream(Stream):
 
     def _hear(self, proba, new):
         """Take note of what the frames that were read last say; add the new labels' numbers."""
-        state, blank = self._state, self._snapshot.blank
+        path, blank = self._state["path"], self._snapshot.blank
         if self._heard is None:
-            best = proba.reshape(1, self._n_streams, -1).argmax(axis=2)
-            is_final = np.ones(self._n_streams, bool)
+            best = proba.reshape(self._n_streams, -1).argmax(axis=1)
         else:
-            best = self._snapshot.head_of_rows.predict(self._heard).argmax(axis=2)
-            count = self._snapshot.count_rows
-            (final, total), (before, _) = count(state["n_steps"]), count(state["n_steps"] - 1)
-            is_final = final > before
-            is_there = np.arange(len(best) - 1) < (total - final)[:, np.newaxis]
-            state["pending"][...] = np.where(is_there, best[1:].T, blank)
-        for n in np.flatnonzero(is_final & (best[0] != blank) & (best[0] != state["path"])):
-            new[n].append(best[0, n])
-        state["path"][is_final] = best[0, is_final]
+            best = self._hear_rows()
+        is_new = best != path
+        is_new &= best != blank
+        path[...] = best
+        for n in is_new.nonzero()[0].tolist():
+            new[n].append(best[n])
+
+    def _hear_rows(self):
+        """Of each stream the likeliest output of the row that is final now, or that of the last."""
+        state, count = self._state, self._snapshot.count_rows
+        best = self._snapshot.head_of_rows.predict(self._heard).argmax(axis=2)
+        (final, total), (before, _) = count(state["n_steps"]), count(state["n_steps"] - 1)
+        is_there = np.arange(len(best) - 1) < (total - final)[:, np.newaxis]
+        state["pending"][...] = np.where(is_there, best[1:].T, self._snapshot.blank)
+        return np.where(final > before, best[0], state["path"])
 
     def _convert(self, frames):
         """Frames of each stream as arrays that the kernel reads."""
@@ -396,7 +414,7 @@ class LabelStream(Stream):
 
     def _read(self, frames, new):
         """Read frames of each stream; add the new labels' numbers."""
-        lengths = np.array([len(of_one) for of_one in frames])
+        lengths, is_date = np.array([*map(len, frames)]), self._snapshot.gaps.is_date
         for begin, end in pairwise(sorted({0, *lengths.tolist()})):
             active = np.flatnonzero(lengths > begin)
             part, of_part = self, new
@@ -405,10 +423,10 @@ class LabelStream(Stream):
                 start = {name: array[active] for name, array in self._state.items()}
                 write_state(part, start, slice(None))
                 of_part = [new[n] for n in active]
-            for t in range(begin, end):
-                x = np.stack([frames[n][t] for n in active])
+            steps = np.stack([frames[n][begin:end] for n in active], axis=1)
+            for t, x in enumerate(steps, begin):
                 try:
-                    part._hear(Stream.step(part, Converted(x)), of_part)
+                    part._hear(Stream.step(part, Converted(x) if is_date else x), of_part)
                 except ValueError as error:
                     raise ValueError(f"frame {t}: {error}") from error
             if part is not self:
