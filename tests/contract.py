@@ -290,6 +290,11 @@ def _follow_sequences(model, X):
             yield stream.step(x[t]), expected[-1] if every_step else expected
 
 
+def _push(model, X, *_):
+    stream = model.stream(2)
+    return [*stream.push([list(x[:2]) for x in X[:2]]), *stream.finish()]
+
+
 _OF_SPELLING = {
     **_OF_SEQUENCES,
     "predict_proba": lambda model, X, y: model.predict_proba(X),
@@ -299,13 +304,14 @@ _OF_SPELLING = {
     ],
     "score_samples": lambda model, X, y: model.score_samples(X, y),
     "align": lambda model, X, y: model.align(X, y),
+    "push": _push,
 }
 
 
 _OF_TRANSLATING = {
     name: question
     for name, question in _OF_SPELLING.items()
-    if name not in ("stream", "predict_proba", "align")
+    if name not in ("stream", "push", "predict_proba", "align")
 } | {
     "attention_weights": lambda model, X, y: model.attention_weights(X),
     "weights for labels": lambda model, X, y: model.attention_weights(X, y),
