@@ -8,7 +8,9 @@ from contract import CASES, PLAIN, label_sequences, number_sequences
 
 from fastrnn import RNNClassifier, RNNForecaster, RNNRegressor, RNNSeq2Seq, RNNTagger
 from fastrnn.estimators import fitting
+from fastrnn.inputs.label_sequences import LabelSequences
 from fastrnn.network import linear_head
+from fastrnn.network.ctc import CTC
 from fastrnn.training import ConvergenceWarning
 
 UNLEARNED = "Training has learned nothing: its loss came no further than 2% below"
@@ -166,6 +168,18 @@ def test_the_penalty_of_label_sequences(constant, alignment, n_divided_by):
     theta = model.network_.theta[model.network_.decayed].astype(np.float64)
     added = constant(5) - constant(1)
     assert added == pytest.approx(4 * 0.35 * (theta**2).sum() / n_divided_by, rel=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
+def test_steps_are_counted_as_they_are_said(constant):
+    X, y = letters(20, np.random.default_rng(0))
+    labels = LabelSequences.from_lists(y)
+    options = {"alignment": "ctc", **READING, "max_iter": 1, "alpha": 0.0}
+    weight = np.ones(20, np.float32)
+    for stride, n_steps in ((1, 9), (2, 5)):
+        RNNSeq2Seq(2, stride=stride, **options).fit(X, y)
+        expected = CTC(5).constant_loss(labels, weight, np.full(20, n_steps))
+        assert constant(1) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
