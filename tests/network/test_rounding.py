@@ -15,8 +15,13 @@ import pytest
 from layer_cases import BOTH, CELLS, RAGGED, assert_same_bits, make_batch, relative_error, run
 
 from fastrnn.kernels import vector_math
+from fastrnn.kernels.workspace import Workspace
 from fastrnn.layers import GRU, LSTM
 from fastrnn.network import rounding
+from fastrnn.network.affine import Affine
+from fastrnn.network.batches import pack_dense
+from fastrnn.network.front import Convolution, ConvolutionStage, Tape
+from fastrnn.network.heads import HEADS
 
 SIZES = [
     (1, 1, 1, 1),
@@ -128,6 +133,70 @@ class TestValues:
         results, plain = run(layer, batch), run(full, batch)
         for name, value in plain.items():
             assert 0 < relative_error(results[name], value) <= 0.05, name
+
+
+class TestMaps:
+    """Whatever multiplies by weights rounds both factors, on the way back, too."""
+
+    @pytest.fixture
+    def work(self):
+        return Workspace("float32", True)
+
+    @pytest.fixture
+    def arrays(self):
+        """x, dy, W and b."""
+        rng = np.random.default_rng(0)
+        shapes = (13, 9), (13, 20), (9, 20), (20,)
+        return [rng.standard_normal(shape).astype("float32") for shape in shapes]
+
+    def check(self, arrays, y, dx, dW):
+        x, dy, W, b = arrays
+        np.testing.assert_allclose(y, rounded(x) @ rounded(W) + b, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(dx, rounded(dy) @ rounded(W).T, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(dW, rounded(x).T @ rounded(dy), rtol=0, atol=1e-5)
+        assert np.abs(y - x @ W - b).max() > 1e-3
+
+    def test_affine(self, arrays, work):
+        x, dy, W, b = arrays
+        one, grads = Affine("one", {"W": W, "b": b}), {"W": np.zeros_like(W), "b": np.zeros_like(b)}
+        y = one.forward(x, filled(one.plan_forward(work)), work).copy()
+        dx = one.backward(dy, filled(one.plan_backward(work)), work)
+        one.add_gradients(x, dy, grads, work)
+        self.check(arrays, y, dx, grads["W"])
+        np.testing.assert_allclose(grads["b"], dy.sum(axis=0), rtol=1e-5)  # which is no product
+
+    @pytest.mark.parametrize("tied", [False, True])
+    def test_head(self, arrays, work, tied):
+        x, dy, W, b = arrays
+        grads = {"W": np.zeros_like(W), "b": np.zeros_like(b)}
+        head, table = HEADS["log_loss"](20, tied=tied), (W.T.copy(), np.zeros((20, 9), "float32"))
+        head.bind({"W": W, "b": b}, grads, table)
+        y, dx = np.empty_like(dy), np.empty_like(x)
+        head.forward(x, filled(head.plan_forward(9, work)), y, work)
+        head.backward(dy, filled(head.plan_backward(9, work)), dx, work)
+        head.add_gradients(x, dy, work, None)
+        self.check(arrays, y, dx, table[1].T if tied else grads["W"])
+
+    def test_convolution(self, arrays, work):
+        x, dy, W, b = arrays
+        b += 20  # no row is cut off at 0
+        stage = ConvolutionStage(9, Convolution(20, 1, 1))
+        stage.bind({"W": W, "b": b})
+        batch = pack_dense(13, 1, 1)[0]
+        grads = {"W": np.zeros_like(W), "b": np.zeros_like(b)}
+        weights = filled(stage.plan_forward(work))
+        y = stage.forward(x, batch, batch, weights, work).copy()
+        tape, weights = Tape(batch, x, batch, y), filled(stage.plan_backward(work))
+        dx = stage.backward(tape, dy.copy(), weights, grads, work, True)
+        self.check(arrays, y, dx, grads["W"])
+
+
+def filled(plan):
+    """Packed weights, once the calls that were planned for them are made."""
+    weights, calls = plan
+    for function, arguments in calls:
+        function(*arguments)
+    return weights
 
 
 class TestThreads:
