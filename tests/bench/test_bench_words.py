@@ -291,7 +291,7 @@ class TestSpeech:
         )
         stand_in("espeak-ng", program, tmp_path, monkeypatch)
         figures = tmp_path / "figures.json"
-        for options, n in (([], 48), (["--choose"], 44)):
+        for options, n in (([], 48), (["--choose"], 46)):
             said.write_text("")
             run_here("speech.py", "--quick", "--json", figures, *options)
             told = json.loads(figures.read_text())
