@@ -74,7 +74,7 @@ TASKS = {
         "what is said in each sequence",
         "fastrnn train transcribe frames.csv --labels said.csv --id recording",
         train=f"{_SEQUENCES} label labels",
-        predict=f"{_SEQUENCES} label n-best beam-size",
+        predict=f"{_SEQUENCES} label n-best beam-size follow",
         evaluate=f"{_SEQUENCES} label labels beam-size",
         source=f"{ROWS}, and a file with the labels of each sequence",
     ),

@@ -8,6 +8,7 @@ import numpy as np
 from fastrnn.cli.columns import form_of
 from fastrnn.cli.options import UsageError
 from fastrnn.cli.output import naming, naming_sequences, write_table
+from fastrnn.cli.row_streams import SequenceStreams
 from fastrnn.cli.sequence_tasks import SequenceTask
 from fastrnn.cli.task import FileTask
 from fastrnn.datasets.formats import read_rows
@@ -165,6 +166,26 @@ class Transcripts:
                 )
 
 
+class LabelStreams(SequenceStreams):
+    """Streams of which each step is answered by the labels that are new with it."""
+
+    def __init__(self, model, task, header, options):
+        super().__init__(model, task, header, options)
+        self._between = " " if model.task_.texts is None else model.task_.texts.between
+
+    def step(self, stream, x):
+        """The new labels, if there are any."""
+        stream.step(x)
+        return [self._spell(stream.new_labels)]
+
+    def end(self, stream):
+        """The labels that are left."""
+        return [self._spell(stream.finish())]
+
+    def _spell(self, labels):
+        return self._between.join(map(str, labels))
+
+
 class Transcribe(SequenceTask):
     """A text, or labels, for each sequence of frames."""
 
@@ -195,6 +216,12 @@ class Transcribe(SequenceTask):
     def answer_columns(self, model, options):
         """Name the columns of the answer."""
         return _columns(options.label or "label", options)
+
+    def streams(self, model, header, options):
+        """Streams for rows that come one by one, with the columns of `header`."""
+        if options.n_best or options.beam_size:
+            raise UsageError("--n-best and --beam-size do not go with --follow")
+        return LabelStreams(model, self, header, options)
 
     def figures(self, model, options):
         """Judge a model by examples."""

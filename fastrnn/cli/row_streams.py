@@ -2,8 +2,9 @@
 
 Of sequences there is a stream for every id that has appeared. It begins when its id first does, and
 begins anew after a row of that id whose features are all empty; that row is answered by empty
-cells. Where the model reads missing values such a row is a step, unless it must have a time. Series
-of a forecaster go on from those that it was trained on, one stream for each.
+cells, or by what is left to be said. Where the model reads missing values such a row is a step,
+unless it must have a time. Series of a forecaster go on from those that it was trained on, one
+stream for each.
 """
 
 import copy
@@ -41,10 +42,10 @@ class SequenceStreams:
         begins_anew = not self._gaps["gaps"] or self._gaps["time"] is not None
         cells = [rows.columns[name][0] for name in self._features]
         if begins_anew and all(map(rows.is_missing, cells)):
-            self._streams.pop(key, None)
             self._times.pop(key, None)
             self._kinds.pop(key, None)
-            return [""] * len(self.answers)
+            stream = self._streams.pop(key, None)
+            return [""] * len(self.answers) if stream is None else self.end(stream)
         if self.time is not None:
             hint = "; a row with empty features makes a sequence begin anew"
             whose = f" of {key!r}" if key else ""
@@ -56,10 +57,17 @@ class SequenceStreams:
         if key not in self._streams:
             self._streams[key] = copy.copy(self._new)  # with the same weights
         try:
-            output = self._streams[key].step(x if self._has_names else encode(x, {}))
+            return self.step(self._streams[key], x if self._has_names else encode(x, {}))
         except (TypeError, ValueError) as error:
             raise ValueError(f"{rows.place(0)}: {error}") from error
-        return self._task.cells(self._model, np.atleast_2d(output), self._options)[0]
+
+    def step(self, stream, x):
+        """The cells of the answer to the next step of a stream."""
+        return self._task.cells(self._model, np.atleast_2d(stream.step(x)), self._options)[0]
+
+    def end(self, stream):
+        """The cells of the answer to a row with which a stream ends."""
+        return [""] * len(self.answers)
 
 
 class _Forecasts:

@@ -263,6 +263,39 @@ def test_transcribe_with_attention_and_validation(recordings):
     assert model.alignment == "attention" and len(model.validation_scores_) == 2
 
 
+@pytest.mark.parametrize("more", ["", "--conv 4:5:1 --target-tokenizer char"])
+def test_labels_are_said_as_they_come(more, recordings, capsys):
+    _, _, names = recordings
+    train = f"train transcribe frames.csv --labels said.csv --id recording {QUICK}"
+    train += " --target-tokenizer space --conv none --no-bidirectional --max-iter 15"
+    run(f"{train} --learning-rate-init 0.1 {more}")
+    lines = Path("frames.csv").read_text().splitlines()
+    Path("frames.csv").write_text("\n".join([*lines, *(f"{name},,," for name in names)]))
+    run("predict model.fastrnn --follow frames.csv --id recording")
+    header, rows = answers(capsys)
+    assert header == ["recording", "time", "label"]
+    assert len(rows) == len(lines) - 1 + len(names)
+    Path("frames.csv").write_text("\n".join(lines))
+    run("predict model.fastrnn frames.csv --id recording")
+    between = "" if more else " "
+    said = [[name, between.join(cell for key, _, cell in rows if key == name and cell)]
+            for name in names]  # fmt: skip
+    assert answers(capsys)[1] == said
+    assert any(text for _, text in said)
+    asks = "predict model.fastrnn --follow frames.csv --id recording"
+    run_wrong(f"{asks} --n-best 2", "--n-best and --beam-size do not go with --follow", capsys)
+
+
+def test_models_that_cannot_be_followed(recordings, capsys):
+    train = f"train transcribe frames.csv --labels said.csv --id recording {QUICK}"
+    for more, message in (
+        ("", "a stream reads forward"),
+        ("--alignment attention", "stream is for alignment='ctc'"),
+    ):
+        run(f"{train} {more}")
+        fail("predict model.fastrnn --follow frames.csv --id recording", message, capsys)
+
+
 def test_labels_may_be_lists(recordings, capsys):
     _, said, names = recordings
     with open("said.jsonl", "w") as file:
