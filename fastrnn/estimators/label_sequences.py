@@ -13,6 +13,7 @@ from fastrnn.estimators.parameters import embedding_sizes, in_effect
 from fastrnn.estimators.precision import narrow_weight
 from fastrnn.estimators.target_texts import (
     TARGET_TEXTS,
+    UNKNOWN_HINT,
     TargetTexts,
     check_same_texts,
     place_of,
@@ -89,9 +90,10 @@ class LabelsTask(Task):
             row = int(np.argmax(numbers < 0))
             known = self.classes.tolist()
             shown = known if len(known) <= _SHOWN else f"{known[:_SHOWN]} and others"
+            hint = "" if self.texts is None else UNKNOWN_HINT
             raise ValueError(
                 f"{place_of(labels, row)} is {labels.values[row]!r}, which is not among those of "
-                f"the model, {shown}"
+                f"the model, {shown}{hint}"
             )
         target = LabelSequences(numbers, labels.offsets)
         if parameters is not None:

@@ -147,8 +147,8 @@ class RNNSeq2Seq(
             Their labels, as in `fit`. Not all need be among them.
         classes : array-like of shape (n_labels,), default=None
             All labels that `y` will have in any call. Needed in the first call, unless `y` has
-            texts: then they may be the tokens of these. Later they may be left out, but not
-            changed.
+            texts: then they may be the tokens of these. With "<unk>" among them, tokens that are
+            no label become that. Later they may be left out, but not changed.
         sample_weight : array-like of shape (n_sequences,), default=None
             Weight of each sequence, as in `fit`.
 

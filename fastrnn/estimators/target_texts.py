@@ -16,6 +16,10 @@ from fastrnn.inputs.texts import are_all_texts
 from fastrnn.inputs.tokens import known_tokens
 from fastrnn.preprocessing import TokenEncoder
 
+UNKNOWN_HINT = (
+    "; training has met no unknown token (target_min_freq or target_max_features would make some)"
+)
+
 _PREFIX = "target_"
 """What stands before the names of parameters of `TokenEncoder` that are about targets."""
 
