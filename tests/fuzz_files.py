@@ -24,7 +24,14 @@ from pathlib import Path
 import numpy as np
 
 import fastrnn
-from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNRegressor, RNNTagger
+from fastrnn import (
+    RNNClassifier,
+    RNNForecaster,
+    RNNLanguageModel,
+    RNNRegressor,
+    RNNSeq2Seq,
+    RNNTagger,
+)
 from fastrnn.files import ModelFileError, read_description
 
 QUICK = {"max_iter": 2, "n_iter_no_change": 1, "tol": 10.0, "random_state": 0}
@@ -44,6 +51,9 @@ def models():
     numbers = RNNRegressor(2, dtype="float64", pooling="max", **QUICK)
     tags = RNNTagger(2, cell="carry_lstm", **QUICK)
     text = RNNLanguageModel(2, tie_weights=True, **QUICK)
+    texts = ["ab", "cab", "b", "bca"]
+    told = RNNSeq2Seq(2, min_freq=2, target_tokenizer="space", target_min_freq=2, **QUICK)
+    heard = RNNSeq2Seq(2, alignment="ctc", **QUICK)
     direct = RNNForecaster(
         2, strategy="direct", horizon=3, quantiles=(0.1, 0.5), categorical_features=[0], **QUICK
     )
@@ -57,6 +67,11 @@ def models():
             direct.fit(series, future_covariates=ahead),
             lambda model: np.stack(model.predict_quantiles(2)),
         ),
+        (
+            told.fit(texts, ["a b", "c a b", "", "b c"]),
+            lambda model: model.score_samples(texts, [" ".join(text) for text in texts]),
+        ),
+        (heard.fit(X, ["ab", "ba", "", "a"]), lambda model: model.predict_proba(X)[1]),
     ]
 
 
