@@ -8,6 +8,10 @@ timed by itself. The 99.9th percentile, over 100 000 steps, shows what the rare 
 
 Then a step of 1000 streams at once is timed against one step of each of 1000 streams one by one,
 and against a batch of 1000 in the others; also for smaller networks.
+
+Last come small weights, `stream(weights=...)`: a step of one stream of large layers, against the
+weights as they are; and what they cost on real sets: accuracy in points, and the largest difference
+of a probability.
 """
 
 import copy
@@ -16,6 +20,7 @@ import time
 import warnings
 from contextlib import nullcontext
 
+import archives
 import contenders
 import numpy as np
 from contenders import Unavailable, Work
@@ -27,21 +32,26 @@ K = 10
 SHAPE = (16, 64)
 # (D, H) of the networks of many streams.
 SHAPES = [(1, 8), (4, 16), (8, 32), SHAPE]
+# Cells, and D = H, of the large layers; real sets, and the units of their layer.
+SMALL = [(cell, H) for cell in ("lstm", "gru") for H in (128, 256, 512)]
+WEIGHTS = (None, "bfloat16", "int8")
+REAL = (("JapaneseVowels", 256), ("digits", 256))
 N_STREAMS = 1000
 TURN = 100
 TOLERANCE = 1e-5
 
 
-LSTM = {"cell": "lstm", "pooling": "last", "stride": 1, "conv": None, "scaling": None}
+PLAIN = {"pooling": "last", "stride": 1, "conv": None, "scaling": None}
 
 
-def make_model(D, H):
+def make_model(D, H, cell="lstm"):
     """Return a classifier with weights like those of a trained one."""
     rng = np.random.default_rng((D, H))
     X = rng.standard_normal((K, 4, D)).astype("float32")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it has not converged
-        model = RNNClassifier(H, max_iter=1, random_state=0, **LSTM).fit(X, np.arange(K))
+        model = RNNClassifier(H, cell=cell, max_iter=1, random_state=0, **PLAIN)
+        model.fit(X, np.arange(K))
     theta = model.network_.theta
     theta[...] = H**-0.5 * rng.uniform(-1, 1, theta.size)
     return model
@@ -228,14 +238,68 @@ def throughput(shape, quick):
     return {"shape": shape, "million steps/s": rates, "ratios": ratios, "GFLOP/s": speed}
 
 
+def small_weights(cell, H, quick):
+    """Time a step of one stream with each kind of weights; print and return microseconds."""
+    model = make_model(H, H, cell)
+    streams = {str(weights): model.stream(weights=weights) for weights in WEIGHTS}
+    xs = list(np.random.default_rng(4).standard_normal((20, H)).astype("float32"))
+
+    def call_of(stream):
+        def call():
+            for x in xs:
+                stream.step(x)
+
+        return call
+
+    calls = {name: call_of(stream) for name, stream in streams.items()}
+    times = interleave(calls, 3 if quick else 100, 0.002)
+    steps = {name: float(np.median(values)) / len(xs) * 1e6 for name, values in times.items()}
+    ratios = {name: steps["None"] / value for name, value in steps.items()}
+    print(f"\n{cell}, D = H = {H}, one stream; microseconds of a step, times as fast")
+    for name, value in steps.items():
+        print(f"weights={name:10}{value:10.2f}{ratios[name]:10.2f}", flush=True)
+    return {"cell": cell, "H": H, "microseconds": steps, "times as fast": ratios}
+
+
+def answers(name, H, quick):
+    """Compare what small weights say of a real set; print and return accuracies."""
+    X, y, X_test, y_test = archives.load(name)
+    model = RNNClassifier(H, bidirectional=False, max_iter=2 if quick else 30, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it has not converged
+        model.fit(X, y)
+    said = {str(weights): _last_answers(model, X_test, weights) for weights in WEIGHTS}
+    print(f"\n{name}, {H} units: accuracy, and the largest difference of a probability")
+    result = {}
+    for weights, proba in said.items():
+        accuracy = float((model.classes_[proba.argmax(axis=1)] == y_test).mean())
+        difference = float(np.abs(proba - said["None"]).max())
+        result[weights] = {"accuracy": accuracy, "difference": difference}
+        print(f"weights={weights:10}{100 * accuracy:8.2f}{difference:10.4f}", flush=True)
+    return {"set": name, "H": H, **result}
+
+
+def _last_answers(model, X, weights):
+    """The answer of a stream at the end of each sequence."""
+    first, rows = model.stream(weights=weights), []
+    for x in X:
+        stream = copy.copy(first)
+        for x_t in x:
+            proba = stream.step(x_t)
+        rows.append(proba)
+    return np.array(rows)
+
+
 def main():
     arguments = argument_parser(__doc__).parse_args()
     machine = begin(arguments, ["torch", "onnxruntime"])
     single = latency(arguments.quick)
     shapes = SHAPES[-1:] if arguments.quick else SHAPES
     many = [throughput(shape, arguments.quick) for shape in shapes]
+    small = [small_weights(*case, arguments.quick) for case in SMALL]
+    said = [answers(*case, arguments.quick) for case in REAL]
     if arguments.json:
-        save(arguments.json, machine=machine, single=single, many=many)
+        save(arguments.json, machine=machine, single=single, many=many, small=small, answers=said)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ ROOMS = {
     "full_batch loop",
     "memory": "",
     "inspection": "",
-    "streams": "weights snapshot steps stream",
+    "streams": "int8 weights snapshot steps stream",
     "estimators": "forecast_errors values parameters precision targets shared_parameters "
     "quantiles long_sequences task_parameters text_parameters forecaster_parameters augmenting "
     "tasks needs predicting validation fitting "

@@ -293,7 +293,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         """
         return memory_of_fit(self, X, y)
 
-    def stream(self, n_streams=1):
+    def stream(self, n_streams=1, *, weights=None):
         """Make a stream: for sequences that come step by step, with an answer to each.
 
         It has the weights of the model as they are now, whatever is fitted later.
@@ -302,6 +302,8 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         ----------
         n_streams : int, default=1
             How many sequences are read side by side.
+        weights : {"int8", "bfloat16"}, default=None
+            What they are rounded to, for large layers; None leaves them as they are.
 
         Returns
         -------
@@ -316,12 +318,13 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         TypeError
             If `n_streams` is no whole number.
         ValueError
-            If `n_streams` is below 1, or the model reads sequences in both directions, as a tagger
-            does by default.
+            If `n_streams` is below 1, the model reads sequences in both directions, as a tagger
+            does by default, or `weights` are not for it.
         """
         self.check_fitted()
         network = copy.deepcopy(self.network_)
-        snapshot = Snapshot(network, self.reader_.steps(), **self.task_.answer())
+        answer = self.task_.answer()
+        snapshot = Snapshot(network, self.reader_.steps(), **answer, weights=weights)
         return open_stream(snapshot, n_streams)
 
     def transform(self, X):

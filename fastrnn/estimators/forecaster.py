@@ -259,6 +259,7 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
         future_covariates=None,
         past_covariates=None,
         static_covariates=None,
+        weights=None,
     ):
         """Make a stream: for series that go on value by value, with a forecast after each.
 
@@ -280,6 +281,8 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
         future_covariates, past_covariates, static_covariates : array-like, list or data frame
             As in `predict`, with those of one step, or of `horizon` with ``strategy="direct"``,
             after the end of each series.
+        weights : {"int8", "bfloat16"}, default=None
+            What those of the model are rounded to, for large layers; None leaves them as they are.
 
         Returns
         -------
@@ -298,8 +301,8 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
         TypeError
             If an argument has the wrong type.
         ValueError
-            As in `predict` and `predict_quantiles`, if there are not `n_streams` series, or if the
-            model is told of dates, which no step has.
+            As in `predict` and `predict_quantiles`, if there are not `n_streams` series, if the
+            model is told of dates, which no step has, or if `weights` are not for it.
         MemoryError
             If that needs more memory than there is; nothing has been taken then.
         """
@@ -330,7 +333,7 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
         refuse_to_read(self, known)
         network = copy.deepcopy(self.network_)
         snapshot = self.reader_.plan.follow(
-            network, known, self.reader_.covariates, levels, self.n_jobs
+            network, known, self.reader_.covariates, levels, self.n_jobs, weights
         )
         return Stream(snapshot, n_streams)
 

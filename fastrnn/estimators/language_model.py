@@ -360,7 +360,7 @@ class RNNLanguageModel(LanguageModelParameters, RNNBase):
             return tokens
         return self.encoder_.cut.between.join(tokens)
 
-    def stream(self, n_streams=1):
+    def stream(self, n_streams=1, *, weights=None):
         """Make a stream: for texts that come token by token, with what comes next after each.
 
         It has the weights of the model as they are now, whatever is fitted later.
@@ -369,6 +369,8 @@ class RNNLanguageModel(LanguageModelParameters, RNNBase):
         ----------
         n_streams : int, default=1
             How many texts are read side by side.
+        weights : {"int8", "bfloat16"}, default=None
+            What they are rounded to, for large layers; None leaves them as they are.
 
         Returns
         -------
@@ -383,18 +385,19 @@ class RNNLanguageModel(LanguageModelParameters, RNNBase):
         TypeError
             If `n_streams` is no whole number.
         ValueError
-            If `n_streams` is below 1.
+            If `n_streams` is below 1, or `weights` are not for the model.
         """
         self.check_fitted()
         network = copy.deepcopy(self.network_)
         states = network.initial_states(1)
         if not self.reader_.is_long:
             self._next(self.reader_.read_prompt(""), states)
-        return Stream(self._snapshot(network, states), n_streams)
+        return Stream(self._snapshot(network, states, weights), n_streams)
 
-    def _snapshot(self, network, states):
+    def _snapshot(self, network, states, weights=None):
         """Prepare a network for streams that begin in these states."""
-        return Snapshot(network, self.reader_.steps(), start=start_of(states))
+        start = start_of(states)
+        return Snapshot(network, self.reader_.steps(), start=start, weights=weights)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -256,7 +256,7 @@ class Plan:
                     f"{getattr(other, name)!r}"
                 )
 
-    def follow(self, network, series, covariates, levels, n_jobs):
+    def follow(self, network, series, covariates, levels, n_jobs, weights):
         """Prepare streams that read on where series end, each on the scale of its series.
 
         Without `levels` they forecast the median, or the mean, without an axis of levels.
@@ -294,6 +294,7 @@ class Plan:
                 "n_steps": np.array([len(values) for values in series.values]),
                 "last": np.array([reading.last for reading in readings]),
             },
+            weights=weights,
         )
 
     def _columns_of_steps(self, columns, covariates):

@@ -361,7 +361,7 @@ class RNNSeq2Seq(
         """The numbers of the labels that are predicted."""
         return self.task_.predict(self.network_, sequences, self)
 
-    def stream(self, n_streams=1):
+    def stream(self, n_streams=1, *, weights=None):
         """Make a stream: for sequences whose frames come bit by bit, with their labels at once.
 
         It has the weights of the model as they are now, whatever is fitted later.
@@ -370,6 +370,8 @@ class RNNSeq2Seq(
         ----------
         n_streams : int, default=1
             How many sequences are read side by side.
+        weights : {"int8", "bfloat16"}, default=None
+            What they are rounded to, for large layers; None leaves them as they are.
 
         Returns
         -------
@@ -381,14 +383,15 @@ class RNNSeq2Seq(
         ------
         ValueError
             With ``alignment="attention"``, whose decoder looks at whole sequences; if `n_streams`
-            is below 1, or the model reads in both directions, as it does by default.
+            is below 1, the model reads in both directions, as it does by default, or `weights` are
+            not for it.
         """
         if _by_attention(self):
             raise ValueError(
                 "stream is for alignment='ctc': with attention a decoder tells the labels when "
                 "the whole sequence has been read"
             )
-        return super().stream(n_streams)
+        return super().stream(n_streams, weights=weights)
 
     def gradient_flow(self, X, y, sample_weight=None):
         """Say how strongly the loss depends on the states, as `RNNTagger.gradient_flow`.

@@ -50,12 +50,21 @@ static const table_float NAME(table) = {
 #undef ivec
 #undef LANES
 #undef INLINE
-#undef LEVEL
 #undef VECTOR_BYTES
 #undef TARGET
 #undef REAL
 #undef INTEGER
 #undef IS_FLOAT
 #undef PAIRS
+#undef NAME
+
+/* What processors with AVX512-BF16 have besides. */
+#define TARGET __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx512vnni,fma")))
+#define HAS_VNNI
+#define NAME(f) f##_int8_vnni
+#include "int8.h"
+#undef LEVEL
+#undef TARGET
+#undef HAS_VNNI
 #undef NAME
 #endif

@@ -1,4 +1,4 @@
-/* One instruction set: the vector functions for float and for double. levels.h includes this file
+/* One instruction set: the vector functions for float and for double, and products of int8. levels.h includes this file
    with LEVEL, VECTOR_BYTES and TARGET defined, and it clears them. */
 
 #define JOIN_(f, type, level) f##_##type##_##level
@@ -26,6 +26,10 @@
 #undef TABLE
 #undef INTEGER
 #undef IS_FLOAT
+#undef NAME
+
+#define NAME(f) JOIN(f, int8, LEVEL)
+#include "int8.h"
 #undef NAME
 
 #undef JOIN_

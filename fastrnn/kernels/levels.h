@@ -6,6 +6,7 @@
    compiled with ordinary flags and runs on any processor of its architecture. Products of bfloat16
    are a level above AVX-512 (bfloat16.h). Only vector_math.pyx includes this. */
 
+#include <math.h>
 #include <string.h>
 #include "table.h"
 
@@ -99,4 +100,25 @@ static round_rows *bfloat16_round_rows(int level)
 #endif
     (void)level;
     return round_rows_as_float;
+}
+
+typedef void int8_product(int64_t rows, int64_t N, int64_t K, const float *A, int64_t lda,
+                          const int8_t *packed, const float *scale, const float *start,
+                          int64_t start_stride, float *C, int64_t ldc, float *room);
+
+/* The product with a factor of int8. */
+static int8_product *int8_product_of(int level)
+{
+#ifdef HAS_PAIRS
+    if (level == 5 && __builtin_cpu_supports("avx512vnni"))
+        return product_int8_vnni;
+#endif
+#if defined(__x86_64__)
+    if (level >= 4)
+        return product_int8_4;
+    if (level == 3)
+        return product_int8_3;
+#endif
+    (void)level;
+    return product_int8_1;
 }

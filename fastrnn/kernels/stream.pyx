@@ -37,6 +37,7 @@ from fastrnn.kernels.stream_plan cimport (
     SIGMOID,
     SOFTMAX,
     SOFTPLUS,
+    Factor,
     Forecast,
     Input,
     Layer,
@@ -122,6 +123,13 @@ cdef class StreamKernel:
         self.kept.append(array)
         return <void*><size_t>array.ctypes.data
 
+    cdef Factor factor(self, factor):
+        """A `fastrnn.streams.weights.Factor`, or None, likewise."""
+        cdef Factor place
+        place.packed = self.address(factor.packed if factor else None)
+        place.scale = <const float*>self.address(factor.scale if factor else None)
+        return place
+
     def __init__(self, steps, snapshot, dict state, dict room, array_type, integer_type, empty):
         """Take all pointers and sizes, of a `fastrnn.streams.snapshot.Snapshot` and of arrays by
         name; what is missing leads to nothing. The last three are numpy's, which kernels do not
@@ -157,7 +165,7 @@ cdef class StreamKernel:
             p.stages[k].kernel, p.stages[k].left = stage.kernel, stage.left
             p.stages[k].stride, p.stages[k].span = stage.stride, stage.span
             p.stages[k].depth = stage.depth
-            p.stages[k].W, p.stages[k].b = self.address(stage.W), self.address(stage.b)
+            p.stages[k].W, p.stages[k].b = self.factor(stage.W), self.address(stage.b)
             p.stages[k].recent = self.address(state[f"recent_{k}"])
             p.stages[k].made = self.address(room["made"][k])
         for k, (name, array) in enumerate(saved.items()):
@@ -171,20 +179,20 @@ cdef class StreamKernel:
             p.layers[k].option, p.layers[k].zoneout = layer.option, layer.zoneout
             p.layers[k].H, p.layers[k].GH = layer.hidden_size, len(layer.b)
             p.layers[k].D = layer.input_size
-            p.layers[k].W, p.layers[k].U = self.address(layer.W), self.address(layer.U)
-            p.layers[k].U_last, p.layers[k].b = self.address(layer.U_last), self.address(layer.b)
+            p.layers[k].W, p.layers[k].U = self.factor(layer.W), self.factor(layer.U)
+            p.layers[k].U_last, p.layers[k].b = self.factor(layer.U_last), self.address(layer.b)
             for j, array in enumerate(layer.extra):
                 p.layers[k].extra[j] = self.address(array)
             p.layers[k].h = self.address(state[f"h_{k}"])
             p.layers[k].c = self.address(state.get(f"c_{k}"))
         for k, (table, source) in enumerate(snapshot.tables):
-            p.tables[k].values, p.tables[k].source = self.address(table), source
-            p.tables[k].rows, p.tables[k].width = snapshot.n_ids[k], table.shape[1]
+            p.tables[k].values, p.tables[k].source = self.factor(table), source
+            p.tables[k].rows, p.tables[k].width = snapshot.n_ids[k], table.packed.shape[1]
         p.n_parts, p.link = len(snapshot.parts), LINKS[snapshot.link]
         for k, part in enumerate(snapshot.parts):
             p.parts[k] = PARTS[part]
         p.query = self.address(snapshot.query)
-        p.head, p.head_b = self.address(snapshot.head), self.address(snapshot.head_b)
+        p.head, p.head_b = self.factor(snapshot.head), self.address(snapshot.head_b)
         p.n_outputs = len(snapshot.head_b)
         p.scale = <const double*>self.address(snapshot.scale)
         p.shift = <const double*>self.address(snapshot.shift)

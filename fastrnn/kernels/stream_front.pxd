@@ -8,12 +8,27 @@ layers for the answer alone, whose states are then put back.
 """
 
 from cython cimport floating
-from libc.stdint cimport int64_t
+from libc.stdint cimport int8_t, int64_t
 from libc.string cimport memcpy, memmove, memset
 
-cimport fastrnn.kernels.vector_math as vector_math
-from fastrnn.kernels.products cimport rounded
-from fastrnn.kernels.stream_plan cimport Plan, Stage
+from fastrnn.kernels.stream_plan cimport Plan, Stage, Table
+from fastrnn.kernels.stream_products cimport product
+
+
+cdef inline void read_vector(
+    const Table* table,
+    int64_t row,
+    floating* vector,   # OUT  (width,)
+) noexcept nogil:
+    """The vector of an id."""
+    cdef:
+        int64_t j, width = table.width
+        const int8_t* whole = <const int8_t*>table.values.packed + row * width
+    if table.values.scale == NULL:
+        memcpy(vector, <const floating*>table.values.packed + row * width, width * sizeof(floating))
+        return
+    for j in range(width):
+        vector[j] = whole[j] * table.values.scale[row]
 
 
 cdef inline int64_t n_final(const Stage* stage, int64_t n) noexcept nogil:
@@ -28,19 +43,17 @@ cdef inline void make_rows(
     int64_t ld,
     int64_t missing,           # rows of the windows that are beyond the end
     floating* y,               # OUT  (rows, K)
-    floating* room,            # OUT  (rows, kernel * D), if W was rounded; else NULL
+    floating* room,            # OUT  for the windows as a factor of a product, or NULL
 ) noexcept nogil:
     """The rows that a stage makes of a window of each stream."""
     cdef int64_t n, k, size = stage.kernel * stage.D, K = stage.K
-    if stage.W == NULL:  # a patch
+    if stage.W.packed == NULL:  # a patch
         for n in range(rows):
             memcpy(y + n * K, windows + n * ld, size * sizeof(floating))
             y[n * K + size] = <floating>missing / <floating>stage.stride
         return
     # y = max(0, b + windows @ W)
-    windows = rounded(rows, &size, windows, &ld, room)
-    vector_math.product(rows, K, size, windows, ld, <const floating*>stage.W,
-                        <const floating*>stage.b, 0, y, K, room != NULL)
+    product(rows, K, size, windows, ld, &stage.W, <const floating*>stage.b, 0, y, K, room)
     for k in range(rows * K):
         y[k] = 0 if y[k] < 0 else y[k]
 

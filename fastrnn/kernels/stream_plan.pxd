@@ -19,15 +19,21 @@ cdef enum Kind:
     FLOAT, DOUBLE, INTEGER
 
 
+cdef struct Factor:
+    # A second factor of a product.
+    const void* packed
+    const float* scale   # of the columns of whole numbers (int8.h); else NULL
+
+
 cdef struct Layer:
     const CellFunctions* of_float    # the cell's functions
     const CellFunctions* of_double
     int option
     double zoneout       # how much of the state stays
     int64_t D, H, GH
-    const void* W        # (D, GH), packed
-    const void* U        # (H, GH), packed; for TWICE without its last blocks
-    const void* U_last   # these, packed
+    Factor W             # (D, GH)
+    Factor U             # (H, GH); for TWICE without its last blocks
+    Factor U_last        # these
     const void* b        # (GH,)
     const void* extra[4]   # the cell's own parameters
     void* h              # (streams, H)
@@ -41,7 +47,7 @@ cdef struct Stage:
     int64_t stride
     int64_t span           # rows from that one on which must be there for a row to be final
     int64_t depth          # left + span
-    const void* W          # (kernel * D, K), packed; NULL of a patch
+    Factor W               # (kernel * D, K); NULL of a patch
     const void* b          # (K,)
     void* recent           # (streams, depth, D): the last rows that are final
     void* made             # (most that are not final, shard, K)
@@ -54,7 +60,7 @@ cdef struct Saved:
 
 
 cdef struct Table:
-    const void* values   # (rows, width)
+    Factor values        # (rows, width), with a scale for each row
     int64_t source       # column of the input that has the ids
     int64_t rows, width  # of rows, those of ids that may be given
 
@@ -102,7 +108,7 @@ cdef struct Plan:
     int64_t n_parts          # of the pooling, 0 if the head reads the states as they are
     Pooling parts[4]
     Link link
-    const void* head       # (F, K), packed
+    Factor head            # (F, K)
     const void* head_b     # (K,)
     Link point             # what AFFINE and FORECAST make of outputs first
     const double* scale    # (values,): of AFFINE
@@ -112,7 +118,7 @@ cdef struct Plan:
     int64_t D              # columns that are read of a step, with vectors of ids
     void* x                # (shard, D), if there are tables
     void* windows          # (shard, largest kernel * D of a stage)
-    void* rounded          # (shard, most that a product reads), or NULL where none are rounded
+    void* rounded          # (shard, 4 + most that a product reads), or NULL if that stays as it is
     void* gates            # (shard, largest GH)
     void* h_U              # (shard, largest GH), for APART
     void* kept             # (shard, largest KH)

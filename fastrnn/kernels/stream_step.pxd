@@ -2,7 +2,7 @@
 
 Numbers and ids are read and checked, every layer makes a step, states are pooled, the head and its
 link answer. The functions of the cells are those of the driver (cell.h), and so are the packed
-products (product.h). BLAS, which would pack its factor anew at every step, is never called here.
+products (stream_products.pxd).
 
 Streams are rows. They go through the network in shards, all layers of a shard one after the other,
 so that what lies between the layers stays in a first- or second-level cache. Nothing is changed
@@ -19,8 +19,13 @@ from fastrnn.kernels.attention cimport attention_step
 from fastrnn.kernels.gaps cimport decay_states, read_gaps
 from fastrnn.kernels.links cimport rate, softmax_row, softplus
 from fastrnn.kernels.masks cimport zone_forward
-from fastrnn.kernels.products cimport rounded
-from fastrnn.kernels.stream_front cimport make_others, push, put_back, save_states
+from fastrnn.kernels.stream_front cimport (
+    make_others,
+    push,
+    put_back,
+    read_vector,
+    save_states,
+)
 from fastrnn.kernels.stream_plan cimport (
     AFFINE,
     DOUBLE,
@@ -43,6 +48,7 @@ from fastrnn.kernels.stream_plan cimport (
     Pooling,
     Table,
 )
+from fastrnn.kernels.stream_products cimport product, product_pair
 from fastrnn.kernels.team cimport all_of
 from fastrnn.kernels.vector_math cimport APART, SUM, TWICE, CellFunctions, Step
 
@@ -166,18 +172,13 @@ cdef inline void layer_step(
     """One step of a layer for a shard of streams: their h and c become those of the next step."""
     cdef:
         int64_t D = layer.D, H = layer.H, GH = layer.GH
-        const floating* W = <const floating*>layer.W
-        const floating* U = <const floating*>layer.U
         const floating* b = <const floating*>layer.b
         floating* h = <floating*>layer.h + begin * H
         floating* c = <floating*>layer.c + begin * H if layer.c != NULL else NULL
         floating* kept = <floating*>p.kept
         const CellFunctions* functions = layer.of_float if floating is float else layer.of_double
-        int64_t first = GH - functions.last * H, n_x = D, ld_x = D, n_h = H, ld_h = H
+        int64_t first = GH - functions.last * H
         floating* room = <floating*>p.rounded
-        bint rounds = room != NULL
-        const floating* x_in = rounded(rows, &n_x, x, &ld_x, room)
-        const floating* h_in = rounded(rows, &n_h, h, &ld_h, room + rows * D if rounds else NULL)
         Step step
     memset(&step, 0, sizeof(Step))
     step.rows, step.H, step.units, step.option = rows, H, all_of(H), layer.option
@@ -188,26 +189,23 @@ cdef inline void layer_step(
         step.h, step.c = p.new_h, p.new_c
     if functions.form == SUM:
         # gates = b + x @ W + h @ U
-        vector_math.product_pair(rows, GH, n_x, x_in, ld_x, W, n_h, h_in, ld_h, U, b, 0, gates, GH,
-                                 rounds)
+        product_pair(rows, GH, D, x, &layer.W, H, <const floating*>h, &layer.U, b, gates, room)
     else:
         # gates = b + x @ W
-        vector_math.product(
-            rows, GH, n_x, x_in, ld_x, W, <const floating*>NULL if functions.adds_bias else b, 0,
-            gates, GH, rounds)
+        product(rows, GH, D, x, D, &layer.W, <const floating*>NULL if functions.adds_bias else b, 0,
+                gates, GH, room)
     if functions.form == APART:
         # h_U = h @ U
-        vector_math.product(rows, GH, n_h, h_in, ld_h, U, <const floating*>NULL, 0,
-                            <floating*>p.h_U, GH, rounds)
+        product(rows, GH, H, <const floating*>h, H, &layer.U, <const floating*>NULL, 0,
+                <floating*>p.h_U, GH, room)
     elif functions.form == TWICE:
         # gates[:, :-last] += h @ U[:, :-last]
-        vector_math.product(rows, first, n_h, h_in, ld_h, U, gates, GH, gates, GH, rounds)
+        product(rows, first, H, <const floating*>h, H, &layer.U, <const floating*>gates, GH, gates,
+                GH, room)
         functions.first_forward(&step)
         # gates[:, -last:] += kept @ U[:, -last:]
-        n_h, ld_h = H, functions.kept * H
-        h_in = rounded(rows, &n_h, kept, &ld_h, room)
-        vector_math.product(rows, GH - first, n_h, h_in, ld_h, <const floating*>layer.U_last,
-                            gates + first, GH, gates + first, GH, rounds)
+        product(rows, GH - first, H, <const floating*>kept, functions.kept * H, &layer.U_last,
+                <const floating*>gates + first, GH, gates + first, GH, room)
     functions.forward(&step)
     if layer.zoneout > 0:
         zone_forward(rows, H, step.units, <floating>layer.zoneout, <const floating*>NULL,
@@ -419,14 +417,13 @@ cdef inline void answer(
 ) noexcept nogil:
     """The head, and its link, for a shard of streams."""
     cdef:
-        int64_t n, k, K = p.n_outputs, ld = F
+        int64_t n, k, K = p.n_outputs
         bint is_scaled = p.link == AFFINE or p.link == FORECAST
         floating* outputs = <floating*>p.outputs if is_scaled else <floating*>result
         double* scaled = <double*>result
     # outputs = b + pooled @ W
-    pooled = rounded(rows, &F, pooled, &ld, <floating*>p.rounded)
-    vector_math.product(rows, K, F, pooled, ld, <const floating*>p.head,
-                        <const floating*>p.head_b, 0, outputs, K, p.rounded != NULL)
+    product(rows, K, F, pooled, F, &p.head, <const floating*>p.head_b, 0, outputs, K,
+            <floating*>p.rounded)
     if p.link == SOFTMAX:
         for n in range(rows):
             softmax_row(K, outputs + n * K)
@@ -487,10 +484,7 @@ cdef inline bint advance(
                 column = n * D + p.n_numbers
                 for k in range(p.n_tables):
                     table = &p.tables[k]
-                    memcpy(joined + column,
-                           <const floating*>table.values
-                           + p.ids[(begin + n) * p.n_tables + k] * table.width,
-                           table.width * sizeof(floating))
+                    read_vector(table, p.ids[(begin + n) * p.n_tables + k], joined + column)
                     column += table.width
             x = joined
         if p.gaps.since != NULL:

@@ -5,7 +5,7 @@ steps in cell.h. The list of all is in table.h, which the C compiler holds these
 """
 
 from cython cimport floating
-from libc.stdint cimport int64_t
+from libc.stdint cimport int8_t, int64_t
 
 
 cdef extern from "table.h" nogil:
@@ -74,11 +74,18 @@ ctypedef void (*RoundRows)(
 ) noexcept nogil
 
 
+ctypedef void (*Int8Product)(
+    int64_t rows, int64_t N, int64_t K, const float* A, int64_t lda, const int8_t* packed,
+    const float* scale, const float* start, int64_t start_stride, float* C, int64_t ldc, float* room
+) noexcept nogil
+
+
 cdef const void* table_f
 cdef const void* table_d
 cdef const void* table_b       # of products whose factors are rounded to bfloat16
 cdef bint rounds_to_pairs      # whether these are its own, or those of floats
 cdef RoundRows round_rows_f
+cdef Int8Product int8_product  # (int8.h)
 cdef int64_t panel_bytes  # of a row of a panel, of either type
 cdef bint use_blas
 

@@ -18,6 +18,7 @@ cdef extern from "levels.h":
     const void* double_table(int level)
     const void* bfloat16_table(int level)
     RoundRows bfloat16_round_rows(int level)
+    Int8Product int8_product_of(int level)
 
 LEVELS = {"baseline": 1, "v3": 3, "v4": 4, "v4+bf16": 5}
 
@@ -47,6 +48,7 @@ use_blas = chosen < 3 or os.environ.get("FASTRNN_PRODUCTS") == "blas"
 rounds_to_pairs = bfloat16_table(chosen) != NULL and not use_blas
 table_b = bfloat16_table(chosen) if rounds_to_pairs else table_f
 round_rows_f = bfloat16_round_rows(chosen if rounds_to_pairs else 1)
+int8_product = int8_product_of(chosen)
 
 
 def packed_size(K, N):

@@ -13,10 +13,9 @@ from fastrnn.inputs.frames import KINDS_OF_TIME
 from fastrnn.inputs.missing import NO_GAPS, Gaps
 from fastrnn.inputs.scaling import LOGS, needs_positive
 from fastrnn.inputs.tokens import Spelling
-from fastrnn.kernels.stream import MAX_STEPS, SHARD_ROWS, pack_factor, pack_factor_transposed
-from fastrnn.kernels.workspace import Workspace
+from fastrnn.kernels.stream import MAX_STEPS, SHARD_ROWS
 from fastrnn.network.pooling import EVERY_STEP, is_of_parts, parts_of
-from fastrnn.streams.weights import HeadWeights, pack_layer, pack_stages
+from fastrnn.streams.weights import Packing
 
 __all__ = ["Forecast", "Levels", "Reading", "Snapshot", "start_of"]
 
@@ -111,6 +110,7 @@ class Snapshot:
     forecast: Forecast | None = None
     start: dict[str, np.ndarray] = field(default_factory=dict)  # state that is not zero at first
     labels: np.ndarray | None = None  # of all outputs but the last, a blank, where steps say labels
+    weights: str | None = None  # what they are rounded to, one of `weights.SMALL_WEIGHTS`
 
     def __post_init__(self):
         network, reading = self.network, self.reading
@@ -124,7 +124,7 @@ class Snapshot:
         if network.head.link is None and not self.is_filtered:
             raise ValueError(f"there is no stream of the head {network.head.kind!r}")
         _expect((self.labels is not None) == network.head.joins_steps, "the labels")
-        self.dtype, self.rounds = network.dtype, network.rounds
+        self.dtype, self._packing = network.dtype, Packing(network, self.weights)
         kind = network.architecture.pooling
         _expect(kind == EVERY_STEP or is_of_parts(kind), "the pooling")
         # The last states alone are read as they are.
@@ -150,22 +150,15 @@ class Snapshot:
             and self.forecast is None
             and self.gaps.is_plain
         )
-        embeddings = [network.embeddings[k] for k in network.architecture.id_tables]
-        sizes = [len(embeddings), len(reading.id_sources), len(reading.n_ids)]
+        tables, places = self._packing.tables(), network.architecture.id_tables
+        sizes = [len(places), len(reading.id_sources), len(reading.n_ids)]
         _expect(sizes == sizes[:1] * 3, "the columns of ids")
-        self.tables = list(zip(embeddings, reading.id_sources, strict=True))
+        self.tables = list(zip([tables[k] for k in places], reading.id_sources, strict=True))
         self.decay = network.decay.arrays if network.decay else {}
-        self.layers = [pack_layer(layer) for layer in network.layers]
-        self.stages = pack_stages(network.front.stages, self._workspace()) if network.front else []
+        self.layers, self.stages = self._packing.layers(), self._packing.stages()
         self.input_width = network.architecture.input_width
         self._check(n_outputs)
-        width = network.pooling.width
-        self.head = self._workspace().packed("head", width, n_outputs)
-        if network.head.tied:
-            pack_factor_transposed(network.embeddings[0], self.head, self.rounds)
-        else:
-            pack_factor(of_head["W"], 0, n_outputs, self.head, self.rounds)
-        self.head_b = of_head["b"]
+        self.head, self.head_b = self._packing.head(), of_head["b"]
         self.link = self.point = "identity" if self.is_filtered else network.head.point_link
         self.most_others = self.stages[-1].most if self.stages else 0
         self.limits = {"n_steps": MAX_STEPS, "kind_of_time": len(KINDS_OF_TIME) - 1}
@@ -173,7 +166,7 @@ class Snapshot:
             _expect(len(self.labels) == n_outputs - 1, "the labels")
             self.blank = n_outputs - 1
             self.limits |= {"path": self.blank, "pending": self.blank}
-            self.head_of_rows = HeadWeights.of(network)
+            self.head_of_rows = self._packing.head_of_rows()
         self.row_shape = () if self.is_flat else (n_values,)
         if self.forecast is not None:
             levels = () if self.forecast.is_median else (len(self.forecast.above),)
@@ -191,7 +184,7 @@ class Snapshot:
         _expect(n_numbers == self.network.architecture.n_features, "the numbers")
         _expect(self.width >= 1 and all(0 <= j < self.width for j in sources), "the columns")
         allows, network_means = self.gaps.allows, self.network.architecture.means
-        _expect(all(0 <= n <= len(table) - allows for n, (table, _) in limits), "the ids")
+        _expect(all(0 <= n <= len(table.packed) - allows for n, (table, _) in limits), "the ids")
         _expect(network_means == self.gaps.means, "the decays")
         if not self.gaps.is_plain:
             n_read = self.gaps.width(self.n_values + (self.gaps.time is not None))
@@ -216,12 +209,8 @@ class Snapshot:
         """Weights are packed as the processor likes them: pack them where they are read."""
         return type(self), (
             *(self.network, self.reading, self.scale, self.shift),
-            *(self.is_flat, self.levels, self.forecast, self.start, self.labels),
+            *(self.is_flat, self.levels, self.forecast, self.start, self.labels, self.weights),
         )
-
-    def _workspace(self):
-        """Memory for what steps read, and work in."""
-        return Workspace(self.dtype, self.rounds)
 
     def new_state(self, n_streams):
         """Make the state of streams that begin: arrays by name."""
@@ -286,7 +275,7 @@ class Snapshot:
     def new_room(self, n_streams):
         """Make the memory in which a step works: arrays by name."""
         network, rows = self.network, min(n_streams, SHARD_ROWS)
-        work = self._workspace()
+        work = self._packing.workspace()
         units = max(layer.hidden_size for layer in self.layers)
         gates = max(len(layer.b) for layer in self.layers)
         cell, has_tables = self.layers[0].cell, bool(self.tables)
@@ -309,7 +298,7 @@ class Snapshot:
             "n_read": np.zeros(n_streams, np.int64),
             "saved": saved,
             "heard": np.zeros(heard, self.dtype) if hears else None,
-            "rounded": work.rounded(rows * max(window, network.pooling.width, *steps)),
+            "rounded": self._packing.room(rows, max(window, network.pooling.width, *steps)),
             "gates": work.take("gates", (rows, gates)),
             "h_U": work.take("h_U", (rows * cell.is_apart, gates)),
             "kept": work.take("kept", (rows, cell.kept * units)),

@@ -262,7 +262,7 @@ class _Altered:
         if self.changes:
             make, arguments = snapshot.__reduce__()
             names = ("network", "reading", "scale", "shift")
-            names += ("is_flat", "levels", "forecast", "start", "labels")
+            names += ("is_flat", "levels", "forecast", "start", "labels", "weights")
             snapshot = make(**(dict(zip(names, arguments, strict=True)) | self.changes))
         return cls, (snapshot, n), state if self.state is None else self.state
 
