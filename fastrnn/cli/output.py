@@ -8,6 +8,8 @@ import re
 import shlex
 import sys
 
+from fastrnn.inputs.errors import is_plain, retold
+
 # Parameters in advice to those who write Python.
 _GIVEN = re.compile(r"\b(missing|freq|log)=(?:'([^']+)'|True)")
 
@@ -86,7 +88,7 @@ def naming_sequences(places=(), of_validation=()):
     try:
         yield
     except (TypeError, ValueError) as error:
-        if type(error) not in (TypeError, ValueError):
+        if not is_plain(error):
             raise
         message = str(error)
         of_these = of_validation if message.startswith("validation_data") else places
@@ -94,7 +96,7 @@ def naming_sequences(places=(), of_validation=()):
         if number is None or int(number[1]) >= len(of_these):
             raise
         told = f"{message[: number.end()]} ({of_these[int(number[1])]}){message[number.end() :]}"
-        raise type(error)(told) from error
+        raise retold(error, told) from error
 
 
 def with_options(message):

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastrnn.estimators.parameters import batch_size, embedding_sizes
 from fastrnn.estimators.precision import narrow_weight
-from fastrnn.estimators.targets import as_sample_weight, in_argument
+from fastrnn.estimators.targets import as_sample_weight
 from fastrnn.estimators.tasks import Scored, Target, Task
 from fastrnn.estimators.token_readers import (
     ENCODER_FIELDS,
@@ -18,6 +18,7 @@ from fastrnn.estimators.token_readers import (
     set_vocabulary,
 )
 from fastrnn.files.codec import Array, Flag, Optional, Record
+from fastrnn.inputs.errors import in_argument
 from fastrnn.inputs.texts import END, Vocabulary, open_texts, read_ids, read_tokens
 
 ONE_TOKEN = "X has no text of two tokens or more: there is nothing to predict"

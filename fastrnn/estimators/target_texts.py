@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fastrnn.estimators.parameters import parameters_of
-from fastrnn.estimators.targets import in_argument
 from fastrnn.estimators.text_parameters import TargetTextParameters
 from fastrnn.estimators.token_readers import ENCODER, check_encoder, check_same
 from fastrnn.files.codec import Flag, Optional, Record, Text, Whole
+from fastrnn.inputs.errors import in_argument
 from fastrnn.inputs.steps import STRINGS, StepLabels, as_step_labels
 from fastrnn.inputs.texts import are_all_texts
 from fastrnn.inputs.tokens import known_tokens

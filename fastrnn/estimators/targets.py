@@ -1,6 +1,5 @@
 """What stands beside X: labels, numbers and weights, checked, encoded and split."""
 
-import contextlib
 import warnings
 from numbers import Real
 
@@ -130,19 +129,6 @@ def as_sample_weight(sample_weight, sequences):
         raise ValueError("sample_weight is zero for every sequence: nothing to learn from")
     check_sum(weight)
     return weight
-
-
-@contextlib.contextmanager
-def in_argument(name):
-    """Let errors say in which argument they were found."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        # Others, such as a tokenizer's own, may be made of more than a message.
-        if type(error) in (TypeError, ValueError):
-            raise type(error)(f"{name}: {error}") from error
-        error.add_note(f"This is about {name}.")
-        raise
 
 
 def check_same_length(sequences, name, values):

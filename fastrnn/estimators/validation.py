@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn.estimators.targets import in_argument
 from fastrnn.estimators.tasks import Scored
+from fastrnn.inputs.errors import in_argument
 
 _ROWS = 2**14
 """Steps, at most, whose numbers are compared with those of training."""

@@ -11,6 +11,7 @@ from numbers import Integral
 import numpy as np
 
 from fastrnn.inputs.containers import open_container
+from fastrnn.inputs.errors import in_argument
 from fastrnn.inputs.frames import is_frame, shape_of
 from fastrnn.inputs.steps import split_steps
 from fastrnn.kernels.stream import StreamKernel, copy_of_state, write_state
@@ -399,10 +400,8 @@ class LabelStream(Stream):
             )
         converted = []
         for n, of_one in enumerate(frames):
-            try:
+            with in_argument(f"stream {n}"):
                 converted.append(self._convert_one(open_container(of_one, "frames", "numbers"), n))
-            except (TypeError, ValueError) as error:
-                raise type(error)(f"stream {n}: {error}") from error
         return converted
 
     def _convert_one(self, frames, n):

@@ -47,7 +47,7 @@ OF_SEQUENCES = {
 OTHER_DEFAULTS = {
     RNNClassifier: {**OF_SEQUENCES, "pooling": "mean+max", "augment": "auto"},
     RNNRegressor: {**OF_SEQUENCES, "pooling": "mean+max", "augment": None},
-    RNNTagger: {**OF_SEQUENCES, "bidirectional": True, "learning_rate_init": 0.02},
+    RNNTagger: {**OF_SEQUENCES, "bidirectional": True, "learning_rate_init": 0.02, "alpha": 0.03},
     RNNForecaster: {
         "hidden_layer_sizes": 96, "cell": "gru", "strategy": "direct", "horizon": "auto",
         "log": "auto", "quantiles": "auto", "scaling": "difference", "scale_feature": True,

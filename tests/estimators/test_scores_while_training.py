@@ -62,7 +62,7 @@ def test_scores_of_what_is_held_out_too(estimator, make, class_weight):
     X, y = make([np.ones((3, 2))] * 40, labels)
     weight = np.where(labels == "up", 1.0, 0.3)
     params = {"class_weight": class_weight, "early_stopping": True, "validation_fraction": 0.5}
-    model = small(estimator, learning_rate_init=0.1, max_iter=30, **params)
+    model = small(estimator, learning_rate_init=0.1, max_iter=30, alpha=0.0001, **params)
     model.fit(X, y, sample_weight=weight)
     k = np.arange(21)
     up, down = k * 1.0, (20 - k) * 0.3
