@@ -116,6 +116,25 @@ class CRF(LinearHead):
             room.gradient[...] = np.concatenate([pairs.ravel(), *ends])
         return float((mass - score) @ weight[first])
 
+    def constant_loss(self, target, weight, lengths=None):
+        """That of scores which say each class as often as it begins, or follows on another, does.
+
+        Where the class before is not known, as often as it is there.
+        """
+        n, weight = self.n_outputs, weight.astype(np.float64)
+        is_known, is_first = weight > 0, np.zeros(len(weight), dtype=bool)
+        is_first[np.cumsum(lengths) - lengths] = True
+        goes_on = is_known & ~is_first & np.roll(is_known, 1)
+        apart = is_known & ~is_first & ~goes_on
+        pairs = np.roll(target, 1)[goes_on] * n + target[goes_on]
+        pairs = np.bincount(pairs, weight[goes_on], minlength=n * n).reshape(n, n)
+        starts, every, others = (
+            np.bincount(target[those], weight[those], minlength=n)
+            for those in (is_first & is_known, is_known, apart)
+        )
+        loss = sum(_surprise(counts, counts) for counts in (starts, *pairs))
+        return float((loss + _surprise(others, every)) / weight.sum())
+
     def step_log_likelihoods(self, outputs, target, places, batch, room):
         """Of the classes of each sequence, at its first step, and 0 at the others.
 
@@ -228,3 +247,9 @@ class _Chains:
 def _range(scores):
     """How far scores are apart that are not minus infinity."""
     return float(scores.max() - scores.min(initial=np.inf, where=scores != -np.inf))
+
+
+def _surprise(counts, expected):
+    """Minus the logarithms of what is expected, as often as counted."""
+    there = counts > 0
+    return counts[there] @ np.log(expected.sum() / expected[there])

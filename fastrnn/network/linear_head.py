@@ -141,7 +141,7 @@ class Head(ABC):
     def constant_loss(self, target, weight, lengths=None):
         """Lowest loss of outputs that are the same in all rows; None where that is not known.
 
-        ``lengths`` says how many rows each sequence has, for a head that joins its steps.
+        ``lengths`` says how many rows each sequence has, for a head that reads every step.
         """
         return None
 

@@ -297,7 +297,7 @@ class Network(Trainable):
 
     def constant_loss(self, sequences, target, weight):
         """Lowest loss of a head whose outputs are the same everywhere; None if it is not known."""
-        lengths = np.diff(self.offsets_said(sequences)) if self.head.joins_steps else None
+        lengths = np.diff(self.offsets_said(sequences))
         return self.head.constant_loss(target, weight, lengths)
 
     def total_weight(self, target, weight):

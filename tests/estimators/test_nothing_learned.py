@@ -92,6 +92,15 @@ def test_sequences_of_labels_are_told_from_what_is_read(alignment):
     assert told(model, X, y) == [UNLEARNED]
 
 
+def test_tags_that_depend_on_their_neighbours_alone_are_told():
+    rng = np.random.default_rng(0)
+    X = [rng.integers(4, size=(6, 1)) for _ in range(100)]
+    tags = [np.cumsum(rng.integers(4, size=6) == 0) % 2 for _ in X]  # that seldom change
+    model = RNNTagger(2, output="crf", **READING | {"alpha": 0.1})
+    assert told(model, X, tags) == [UNLEARNED]
+    assert told(model.set_params(alpha=0.0), X, [x[:, 0] // 2 for x in X]) == []
+
+
 @pytest.mark.usefixtures("ignorant")
 @pytest.mark.parametrize(
     "alignment, words", [("attention", "input_feeding=True"), ("ctc", "alignment='attention'")]

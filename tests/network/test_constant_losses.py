@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose
 
 from fastrnn.inputs.label_sequences import LabelSequences
 from fastrnn.network import ctc
+from fastrnn.network.crf import CRF
 from fastrnn.network.ctc import CTC
 from fastrnn.network.teaching import constant_loss
 
@@ -97,3 +98,28 @@ def test_ctc_in_parts_and_where_there_is_no_room_for_blanks(monkeypatch):
     full = LabelSequences.from_lists([[0, 1], [1, 0]])
     found = CTC(3).constant_loss(full, np.ones(2), np.array([2, 2]))
     assert 2 * np.log(2) <= found < 2 * np.log(2.6)
+
+
+def test_classes_as_often_as_they_follow_on_each_other():
+    lists = [[0, 1, 1], [1, 0], [0, None, 1, 1], [None, 1], [2, 0], [0, 1, None]]
+    of_lists = [1.0, 2.0, 0.5, 3.0, 0.0, 1.5]
+    rows = [(k, w) for one, w in zip(lists, of_lists, strict=True) for k in one]
+    target = np.array([-1 if k is None else k for k, _ in rows])
+    weight = np.array([0.0 if k is None else w for k, w in rows], np.float32)
+    found = CRF(3).constant_loss(target, weight, np.array(list(map(len, lists))))
+    starts, follows, every = np.zeros(3), np.zeros((3, 3)), np.zeros(3)
+    for one, w in zip(lists, of_lists, strict=True):
+        for t, k in enumerate(one):
+            if k is not None:
+                every[k] += w
+                if t == 0:
+                    starts[k] += w
+                elif one[t - 1] is not None:
+                    follows[one[t - 1], k] += w
+    total = 0.0
+    for one, w in zip(lists, of_lists, strict=True):
+        for t, k in enumerate(one):
+            if k is not None and w:
+                before = starts if t == 0 else every if one[t - 1] is None else follows[one[t - 1]]
+                total -= w * np.log(before[k] / before.sum())
+    assert_allclose(found, total / weight.sum(), rtol=1e-12)
