@@ -9,10 +9,13 @@ import re
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
+
 from fastrnn.files.atomic import replacing
 from fastrnn.interop.c_description import describe
 from fastrnn.interop.c_text import Text
 from fastrnn.interop.model import is_estimator, read_model
+from fastrnn.streams.weights import check_weights
 
 __all__ = ["export_c"]
 
@@ -22,7 +25,7 @@ _RUNTIME = resources.files("fastrnn.interop").joinpath("runtime")
 _INCLUDE = re.compile(r'(#include ".*"\n)+\n')
 
 
-def export_c(est, path, *, prefix=None):
+def export_c(est, path, *, prefix=None, weights=None):
     """Write a fitted estimator as C code: a source file and its header.
 
     The source is C99, and needs nothing but the mathematical library (``-lm``). It allocates no
@@ -42,6 +45,9 @@ def export_c(est, path, *, prefix=None):
     prefix : str or None, default=None
         What the names of functions, types and constants begin with (constants in capitals):
         letters, digits and single underscores, a letter first. None takes the name of the file.
+    weights : {"int8", "bfloat16"} or None, default=None
+        What matrices and vectors of ids are rounded to, to be a quarter or a half as large, as in
+        `stream`. None writes them as they are.
 
     Raises
     ------
@@ -54,8 +60,9 @@ def export_c(est, path, *, prefix=None):
         If the model is bidirectional, since it has no output before the end of a sequence, or has a
         part that C is not told of, such as a conditional random field; if
         `path` does not end in ".c", or has characters that C does not include by name everywhere;
-        if `prefix`, or without it the name of the file, cannot begin a name of C; if a weight does
-        not fit into a float, or a class label into a string or number of C.
+        if `prefix`, or without it the name of the file, cannot begin a name of C; if `weights` has
+        another value; if a weight does not fit into a float, or a class label into a string or
+        number of C.
     OSError
         If a file cannot be written. Older ones are then as they were.
 
@@ -63,6 +70,8 @@ def export_c(est, path, *, prefix=None):
     -----
     Arithmetic is that of ``float``, but numbers are scaled in ``double``. Weights of float32 are
     written exactly, those of ``dtype="float64"`` are rounded. The same model gives the same text.
+    With ``weights="int8"`` the products are those of `stream`; with ``weights="bfloat16"`` it is
+    the weights alone that are rounded.
 
     Examples
     --------
@@ -87,6 +96,7 @@ def export_c(est, path, *, prefix=None):
             "the file's name goes into an #include, so it may have letters, digits, blanks and "
             f"'_.+-' only, got {source.name!r}"
         )
+    check_weights(weights, np.float32)
     header = source.with_suffix(".h")
     prefix = _check_prefix(prefix, source.stem)
     if not is_estimator(est):
@@ -97,7 +107,7 @@ def export_c(est, path, *, prefix=None):
             "the model is bidirectional: it has no output before the end of a sequence, all steps "
             "of which would have to be kept; export one with bidirectional=False"
         )
-    code = describe(model, _cells())
+    code = describe(model, _cells(), weights)
     text = Text(code, prefix)
     of_outputs = ["rates.h"] if model.link in ("rate", "softplus") else []
     readers = [*of_outputs, "quantiles.h", "series.h"]
@@ -109,12 +119,13 @@ def export_c(est, path, *, prefix=None):
         readers.append("stages.h")
     if model.answers == "label sequences":
         readers.append("labels.h")
-    runtime = _runtime("functions.h", f"cells/{code.cell}.h", *readers, "runtime.c")
+    basis = _runtime("functions.h", f"{weights or 'full'}_weights.h")
+    runtime = _runtime(f"cells/{code.cell}.h", *readers, "runtime.c")
     for file in (source, header):
         if file.is_dir():
             raise IsADirectoryError(f"{file} is a folder")
     with replacing(source) as new_source, replacing(header) as new_header:
-        _write(text.source(header.name, runtime), new_source)
+        _write(text.source(header.name, basis, runtime), new_source)
         _write([text.header()], new_header)
 
 

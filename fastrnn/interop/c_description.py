@@ -11,6 +11,13 @@ from fastrnn.interop.model import PARTS, Model
 from fastrnn.kernels.likelihoods import STEEPEST_RATE
 from fastrnn.network.cell import ZONEOUT
 from fastrnn.network.pooling import parts_of
+from fastrnn.streams.int8 import to_int8
+
+MATRICES = ("W", "U")
+"""Parameters of a layer that rows are multiplied with."""
+
+_NO_MATRIX = {True: "{NULL, NULL}", False: "NULL"}
+"""What a patch has: of whole numbers, and of others."""
 
 
 @dataclass(eq=False)
@@ -31,8 +38,12 @@ class Description:
         Rows of the runtime's tables: numbers, and names of weights.
     numbers, ids : list of str
         What each number and each id of a step is.
-    weights : dict of str to ndarray of float32 or float64
-        All arrays, by name.
+    weights : dict of str to ndarray
+        All arrays, by name: float32 or float64; of matrices also int8, or uint16 for bfloat16.
+    small : {"int8", "bfloat16"} or None
+        What matrices are rounded to.
+    head : str
+        The initializer of the matrix of the output layer.
     """
 
     model: Model
@@ -45,19 +56,63 @@ class Description:
     numbers: list[str] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     weights: dict[str, Any] = field(default_factory=dict)
+    small: str | None = None
+    head: str = ""
+
+    @property
+    def fields(self):
+        """Declarations of the parameters of a layer."""
+        kinds = [
+            (name, "matrix " if name in MATRICES else "const float *") for name in self.parameters
+        ]
+        return "".join(f"    {kind}{name};\n" for name, kind in kinds)
 
     def add_weights(self, name, values):
         """Add an array, rounded to float32; return its name."""
-        with np.errstate(over="ignore"):
-            rounded = np.asarray(values, dtype=np.float32)
-        if not np.isfinite(rounded).all():
-            raise ValueError("the model has weights that do not fit into a float of C")
-        self.weights[name] = rounded
+        self.weights[name] = _fitting(values)
         return name
 
+    def add_matrix(self, name, W):
+        """Add a matrix; return its initializer."""
+        if self.small == "int8":
+            return self._add_int8(name, *to_int8(_fitting(W)))
+        self.weights[name] = _to_bfloat16(_fitting(W)) if self.small else _fitting(W)
+        return name
 
-def describe(model, cells):
-    """Describe a model that reads in one direction; `cells` has the C code of each cell."""
+    def add_table(self, name, rows):
+        """Add a table of which single rows are read, likewise."""
+        if self.small == "int8":
+            return self._add_int8(name, *to_int8(_fitting(rows).T))
+        return self.add_matrix(name, rows)
+
+    def _add_int8(self, name, q, scale):
+        self.weights[name], self.weights[f"{name}_scale"] = np.ascontiguousarray(q.T), scale
+        return f"{{{name}, {name}_scale}}"
+
+
+def _fitting(values):
+    """An array as float32."""
+    with np.errstate(over="ignore"):
+        rounded = np.asarray(values, dtype=np.float32)
+    if not np.isfinite(rounded).all():
+        raise ValueError("the model has weights that do not fit into a float of C")
+    return rounded
+
+
+def _to_bfloat16(values):
+    """The upper halves of floats, rounded to nearest, ties to even, as uint16."""
+    bits = np.ascontiguousarray(values).view(np.uint32)
+    halves = (bits + (0x7FFF + (bits >> 16 & 1))) >> 16
+    if (halves & 0x7FFF == 0x7F80).any():
+        raise ValueError("the model has weights that do not fit into bfloat16")
+    return halves.astype(np.uint16)
+
+
+def describe(model, cells, small=None):
+    """Describe a model that reads in one direction; `cells` has the C code of each cell.
+
+    Its matrices are rounded to `small`, "int8" or "bfloat16".
+    """
     layer = model.network.layers[0]
     cell = layer.cell.name
     if cell not in cells or layer.has_unknown_parameters:
@@ -65,7 +120,7 @@ def describe(model, cells):
             f"there is no C code of {type(layer).__name__} with the parameters "
             f"{list(layer.params)}, only of the cells {sorted(cells)}"
         )
-    code = Description(model, cell, list(layer.params))
+    code = Description(model, cell, list(layer.params), small=small)
     _describe_ids(code)
     if model.plan is None:
         _describe_columns(code)
@@ -81,7 +136,7 @@ def _describe_ids(code):
     """Vectors of ids, and where each column of ids has its own in the input of layer 1."""
     network, architecture = code.model.network, code.model.architecture
     tables = [
-        code.add_weights(f"table{t}", table) for t, table in enumerate(network.embeddings, start=1)
+        code.add_table(f"table{t}", table) for t, table in enumerate(network.embeddings, start=1)
     ]
     place = architecture.n_features
     for k in architecture.id_tables:
@@ -177,9 +232,10 @@ def _describe_stages(code):
     place = most = largest = 0
     stages = code.model.network.front.stages
     for k, stage in enumerate(stages, start=1):
-        weights = ["NULL", "NULL"]
+        weights = [_NO_MATRIX[code.small == "int8"], "NULL"]
         if stage.params:
-            weights = [code.add_weights(f"conv{k}_{name}", stage.params[name]) for name in "Wb"]
+            weights = [code.add_matrix(f"conv{k}_W", stage.params["W"])]
+            weights.append(code.add_weights(f"conv{k}_b", stage.params["b"]))
         sizes = [stage.input_size, stage.output_size, stage.kernel, stage.left, stage.stride]
         code.stages.append((*sizes, stage.span, stage.depth, place, *weights))
         place += stage.depth * stage.input_size
@@ -199,10 +255,16 @@ def _describe_layers(code, step):
     """The recurrent layers, of one cell."""
     layers, architecture = code.model.network.layers, code.model.architecture
     for k, layer in enumerate(layers, start=1):
-        arrays = [code.add_weights(f"{name}{k}", layer.params[name]) for name in code.parameters]
+        adds = {name: code.add_matrix for name in MATRICES}
+        arrays = [
+            adds.get(name, code.add_weights)(f"{name}{k}", layer.params[name])
+            for name in code.parameters
+        ]
         code.layers.append((layer.input_size, layer.hidden_size, *arrays))
     sizes = architecture.hidden_layer_sizes
+    widths = [architecture.head_width, *sizes, *(layer.input_size for layer in layers)]
     code.constants |= {
+        "FACTOR_LARGEST": max(code.constants.get("WINDOW_LARGEST", 0), *widths),
         "H_LARGEST": max(sizes),
         "H_TOP": sizes[-1],
         "N_STATES": layers[0].n_states,
@@ -239,8 +301,8 @@ def _describe_outputs(code):
     query = model.network.pooling.params.get("query")
     if query is not None:
         code.add_weights("query", query / math.sqrt(len(query)))
-    if not architecture.tied:
-        code.add_weights("Wy", model.head["W"])
+    code.head = next(iter(code.id_columns))[-1] if architecture.tied else ""
+    code.head = code.head or code.add_matrix("Wy", model.head["W"])
     code.add_weights("by", model.head["b"])
     if model.answers == "numbers":
         code.add_weights("y_scale", model.scale)

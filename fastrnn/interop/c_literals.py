@@ -3,25 +3,32 @@
 import numpy as np
 
 _NUMBERS_A_LINE = 5
+_WHOLE_NUMBERS_A_LINE = 12
+_TYPES = {"float64": "double", "float32": "float", "int8": "int8_t", "uint16": "uint16_t"}
 _LONGEST_STRING = 4095  # bytes of a literal that every C99 compiler takes (C99, 5.2.4.1)
 
 
 def rows_of(values):
     """The initializers of an array, a row of a matrix beginning in a line of its own."""
-    suffix = "f" if type_of(values) == "float" else ""
+    kind, size = type_of(values), _NUMBERS_A_LINE
+    suffix = "f" if kind == "float" else ""
+    if values.dtype.kind in "iu":
+        size = _WHOLE_NUMBERS_A_LINE
     for row in np.atleast_2d(values):
         literals = [f"{_literal(number)}{suffix}," for number in row.tolist()]
-        for begin in range(0, len(literals), _NUMBERS_A_LINE):
-            yield "    " + " ".join(literals[begin : begin + _NUMBERS_A_LINE]) + "\n"
+        for begin in range(0, len(literals), size):
+            yield "    " + " ".join(literals[begin : begin + size]) + "\n"
 
 
 def type_of(values):
     """The type that C has for an array's numbers."""
-    return "double" if values.dtype == np.float64 else "float"
+    return _TYPES[values.dtype.name]
 
 
 def _literal(number):
-    """Write a number in hexadecimal, which is exact."""
+    """Write a number exactly: unless it is whole, in hexadecimal."""
+    if isinstance(number, int):
+        return str(number)
     mantissa, exponent = number.hex().split("p")
     return f"{mantissa.rstrip('0').rstrip('.')}p{exponent}"
 

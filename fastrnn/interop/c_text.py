@@ -38,7 +38,8 @@ _STAGE = """
    there are kernel D rows; a patch has none. */
 typedef struct {
     int D, K, kernel, left, stride, span, depth, place;
-    const float *W, *b;
+    matrix W;
+    const float *b;
 } stage_type;
 
 """
@@ -326,15 +327,15 @@ typedef struct {{
             return ""
         return label_functions(self._prefix, self._label_heads(), x, ids)
 
-    def source(self, header, runtime):
+    def source(self, header, basis, runtime):
         """Write the source, from its beginning to its end.
 
         Parameters
         ----------
         header : str
             Name of the header.
-        runtime : str
-            What stands between the description of the model and its public functions.
+        basis, runtime : str
+            What stands before the tables of the model, and behind them.
 
         Yields
         ------
@@ -343,11 +344,12 @@ typedef struct {{
         parts = [
             self._source_begin(header),
             self._constants(),
+            basis,
             self._tables(),
             runtime,
             self._functions(),
             self._classes(),
-            "/* The weights, in hexadecimal, which is exact. */\n",
+            "/* The weights, which are exact: floats in hexadecimal. */\n",
         ]
         yield "\n".join(part for part in parts if part)
         for name, values in self._code.weights.items():
@@ -411,7 +413,6 @@ typedef struct {{
             id_columns = f"static const id_column id_columns[] = {{{_table(code.id_columns)}}};\n"
         if code.stages:
             stages = f"{_STAGE}static const stage_type stages[] = {{{_table(code.stages)}}};\n"
-        pointers = ", ".join(f"*{name}" for name in code.parameters)
         weights = "".join(
             f"static const {type_of(values)} {name}[{values.size}];\n"
             for name, values in code.weights.items()
@@ -423,18 +424,18 @@ typedef {self._prefix}_stream stream_type;
    are biases. */
 typedef struct {{
     int D, H;
-    const float {pointers};
-}} layer_type;
+{code.fields}}} layer_type;
 
 /* A column of ids: how many there are, the length of their vectors, where these stand in the input
    of the first layer, and the vectors. */
 typedef struct {{
     int n_ids, length, place;
-    const float *table;
+    matrix table;
 }} id_column;
 
 /* Weights, whose values stand at the end of this file. */
 {weights}
+static const matrix head[] = {{{code.head}}};
 static const layer_type layers[] = {{{_table(code.layers)}}};
 {id_columns}{stages}"""
 
@@ -480,8 +481,8 @@ void {prefix}_reset({prefix}_stream *stream)
 
 def _stage(stage):
     """Say what a stage before the first layer does."""
-    _, K, kernel, _, stride, *_, W, _ = stage
-    if W == "NULL":
+    _, K, kernel, _, stride, *_, b = stage
+    if b == "NULL":
         return f"{count(stride, 'step')} as one row"
     return f"convolution of {count(kernel, 'row')}, every {count(stride, 'row')}, to {K} numbers"
 

@@ -3,7 +3,7 @@
 #ifndef FUNCTIONS_H
 #define FUNCTIONS_H
 
-#include "example.h"
+#include "example_sizes.h"
 
 #include <math.h>
 
@@ -29,24 +29,9 @@ static inline void fill(float *y, float value, int n)
         y[j] = value;
 }
 
-/* y += x W, where W has n_x rows, which begin stride weights apart, of n_y weights */
-INLINE void add_product(float *restrict y, int n_y, const float *restrict x, int n_x,
-                        const float *restrict W, int stride)
-{
-    for (int i = 0; i < n_x; i++, W += stride)
-        for (int j = 0; j < n_y; j++)
-            y[j] += x[i] * W[j];
-}
-
 static inline float sigmoid(float x)
 {
     return 1.0f / (1.0f + expf(-x));
-}
-
-/* a += x W, of n columns */
-INLINE void read_inputs(const layer_type *layer, int n, const float *x, float *a)
-{
-    add_product(a, n, x, layer->D, layer->W, n);
 }
 
 #endif

@@ -55,7 +55,9 @@ static void decay_states(const stream_type *stream, float *h, int n)
     float rate[H_LARGEST];
 
     set(rate, b_h, n);
-    add_product(rate, n, stream->times, N_VALUES, W_h, n);
+    for (int k = 0; k < N_VALUES; k++)
+        for (int j = 0; j < n; j++)
+            rate[j] += stream->times[k] * W_h[k * n + j];
     for (int j = 0; j < n; j++)
         h[j] *= left_after(rate[j]);
 #else

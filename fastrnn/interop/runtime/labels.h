@@ -1,6 +1,6 @@
 /* Labels of a sequence, at steps that nobody knows: what the likeliest outputs say. */
 
-#include "functions.h"
+#include "example.h"
 
 /* Go on with the likeliest output for the last layer's state: the number of the label that is new
    with it, or -1 if there is none. */
@@ -12,7 +12,7 @@ static int hear(stream_type *stream)
     int best = 0;
 
     set(y, by, N_OUTPUTS);
-    add_product(y, N_OUTPUTS, h, H_TOP, Wy, N_OUTPUTS);
+    multiply(y, N_OUTPUTS, h, H_TOP, head[0], N_OUTPUTS, 0);
     for (int k = 1; k < N_OUTPUTS; k++)
         if (y[k] > y[best])
             best = k;

@@ -1,6 +1,6 @@
 /* Quantiles of one value. */
 
-#include "functions.h"
+#include "example.h"
 
 /* Quantiles do not cross: sort by insertion. */
 static void sort(float *y, int n)

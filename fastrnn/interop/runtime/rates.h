@@ -1,6 +1,6 @@
 /* Outputs that are above 0. */
 
-#include "functions.h"
+#include "example.h"
 
 #if SOFTPLUS
 /* log(1 + exp(z)) */

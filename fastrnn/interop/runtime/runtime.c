@@ -135,7 +135,7 @@ static int advance(stream_type *stream, const float *x, const int *ids)
     for (int c = 0; c < N_IDS; c++) {
         const id_column *column = &id_columns[c];
 
-        set(input + column->place, column->table + ids[c] * column->length, column->length);
+        take_row(input + column->place, column->table, ids[c], column->length);
     }
 #endif
 #ifdef N_STAGES
@@ -182,11 +182,9 @@ static void read_out(const stream_type *stream, float *y)
     set(y, by, N_OUTPUTS);
 #if TIED
     /* The weights are the vectors of the tokens. */
-    for (int k = 0; k < N_OUTPUTS; k++)
-        for (int j = 0; j < N_POOLED; j++)
-            y[k] += pooled[j] * table1[k * N_POOLED + j];
+    multiply_by_rows(y, N_OUTPUTS, pooled, N_POOLED, head[0]);
 #else
-    add_product(y, N_OUTPUTS, pooled, N_POOLED, Wy, N_OUTPUTS);
+    multiply(y, N_OUTPUTS, pooled, N_POOLED, head[0], N_OUTPUTS, 0);
 #endif
     if (SOFTMAX)
         softmax(y, N_OUTPUTS);

@@ -1,6 +1,6 @@
 /* The value of a series and covariates, which are scaled here, and forecasts, scaled back. */
 
-#include "functions.h"
+#include "example.h"
 #include "quantiles.h"
 #include "rates.h"
 

@@ -1,6 +1,6 @@
 /* Before the first layer: patches, and convolutions over time. Each stage reads windows of rows. */
 
-#include "functions.h"
+#include "example.h"
 
 /* How many rows that a stage makes no later step can change, of so many such rows that it reads. */
 static long long count_final(const stage_type *stage, long long n)
@@ -13,13 +13,13 @@ static void make_row(const stage_type *stage, const float *window, int missing, 
 {
     const int size = stage->kernel * stage->D;
 
-    if (!stage->W) { /* a patch */
+    if (!stage->b) { /* a patch */
         set(y, window, size);
         y[size] = (float)missing / (float)stage->stride;
         return;
     }
     set(y, stage->b, stage->K);
-    add_product(y, stage->K, window, size, stage->W, stage->K);
+    multiply(y, stage->K, window, size, stage->W, stage->K, 0);
     for (int k = 0; k < stage->K; k++)
         if (y[k] < 0.0f)
             y[k] = 0.0f;

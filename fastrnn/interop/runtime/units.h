@@ -1,6 +1,6 @@
 /* The units of numbers. */
 
-#include "functions.h"
+#include "example.h"
 
 /* Number k of a step, which may be a small difference from a large center, on the scale of the
    network. */

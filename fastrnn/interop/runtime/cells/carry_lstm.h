@@ -6,7 +6,7 @@
 
    where h' and c' are h and c of the step before. */
 
-#include "../functions.h"
+#include "../example.h"
 
 INLINE void step_carry_lstm(const layer_type *layer, const float *x, float *h)
 {
@@ -14,8 +14,8 @@ INLINE void step_carry_lstm(const layer_type *layer, const float *x, float *h)
     float a[5 * H_LARGEST], *c = h + H;
 
     set(a, layer->b, 5 * H);
-    read_inputs(layer, 5 * H, x, a);
-    add_product(a, 5 * H, h, H, layer->U, 5 * H);
+    multiply(a, 5 * H, x, layer->D, layer->W, 5 * H, 0);
+    multiply(a, 5 * H, h, H, layer->U, 5 * H, 0);
     for (int j = 0; j < H; j++) {
         const float i = sigmoid(a[j]);
         const float f = sigmoid(a[H + j]);

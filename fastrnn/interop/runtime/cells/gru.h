@@ -9,7 +9,7 @@
 
    where h' is h of the step before. */
 
-#include "../functions.h"
+#include "../example.h"
 
 #if RESET_AFTER
 
@@ -19,9 +19,9 @@ INLINE void step_gru(const layer_type *layer, const float *x, float *h)
     float a[3 * H_LARGEST], q[3 * H_LARGEST]; /* q = h' U */
 
     set(a, layer->b, 3 * H);
-    read_inputs(layer, 3 * H, x, a);
+    multiply(a, 3 * H, x, layer->D, layer->W, 3 * H, 0);
     fill(q, 0.0f, 3 * H);
-    add_product(q, 3 * H, h, H, layer->U, 3 * H);
+    multiply(q, 3 * H, h, H, layer->U, 3 * H, 0);
     for (int j = 0; j < H; j++) {
         const float r = sigmoid(a[j] + q[j]);
         const float z = sigmoid(a[H + j] + q[H + j]);
@@ -39,11 +39,11 @@ INLINE void step_gru(const layer_type *layer, const float *x, float *h)
     float a[3 * H_LARGEST], rh[H_LARGEST]; /* rh = r h' */
 
     set(a, layer->b, 3 * H);
-    read_inputs(layer, 3 * H, x, a);
-    add_product(a, 2 * H, h, H, layer->U, 3 * H);
+    multiply(a, 3 * H, x, layer->D, layer->W, 3 * H, 0);
+    multiply(a, 2 * H, h, H, layer->U, 3 * H, 0);
     for (int j = 0; j < H; j++)
         rh[j] = sigmoid(a[j]) * h[j];
-    add_product(a + 2 * H, H, rh, H, layer->U + 2 * H, 3 * H);
+    multiply(a + 2 * H, H, rh, H, layer->U, 3 * H, 2 * H);
     for (int j = 0; j < H; j++) {
         const float z = sigmoid(a[H + j]);
         const float n = tanhf(a[2 * H + j] + layer->b_n[j]);

@@ -7,7 +7,7 @@
 
    where h' and c' are h and c of the step before. */
 
-#include "../functions.h"
+#include "../example.h"
 
 /* y += gain N(v) */
 INLINE void add_normalized(float *restrict y, const float *restrict gain, const float *restrict v,
@@ -30,10 +30,10 @@ INLINE void step_layernorm_lstm(const layer_type *layer, const float *x, float *
 
     set(a, layer->b, 4 * H);
     fill(product, 0.0f, 4 * H);
-    read_inputs(layer, 4 * H, x, product);
+    multiply(product, 4 * H, x, layer->D, layer->W, 4 * H, 0);
     add_normalized(a, layer->g_x, product, 4 * H);
     fill(product, 0.0f, 4 * H);
-    add_product(product, 4 * H, h, H, layer->U, 4 * H);
+    multiply(product, 4 * H, h, H, layer->U, 4 * H, 0);
     add_normalized(a, layer->g_h, product, 4 * H);
     for (int j = 0; j < H; j++)
         c[j] = sigmoid(a[H + j]) * c[j] + sigmoid(a[j]) * tanhf(a[2 * H + j]);

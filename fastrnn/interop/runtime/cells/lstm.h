@@ -6,7 +6,7 @@
 
    where h' and c' are h and c of the step before. */
 
-#include "../functions.h"
+#include "../example.h"
 
 INLINE void step_lstm(const layer_type *layer, const float *x, float *h)
 {
@@ -14,8 +14,8 @@ INLINE void step_lstm(const layer_type *layer, const float *x, float *h)
     float a[4 * H_LARGEST], *c = h + H;
 
     set(a, layer->b, 4 * H);
-    read_inputs(layer, 4 * H, x, a);
-    add_product(a, 4 * H, h, H, layer->U, 4 * H);
+    multiply(a, 4 * H, x, layer->D, layer->W, 4 * H, 0);
+    multiply(a, 4 * H, h, H, layer->U, 4 * H, 0);
     for (int j = 0; j < H; j++) {
         const float i = sigmoid(a[j]);
         const float f = sigmoid(a[H + j]);

@@ -4,7 +4,7 @@
 
    where h' is h of the step before. */
 
-#include "../functions.h"
+#include "../example.h"
 
 INLINE void step_rnn(const layer_type *layer, const float *x, float *h)
 {
@@ -12,8 +12,8 @@ INLINE void step_rnn(const layer_type *layer, const float *x, float *h)
     float a[H_LARGEST];
 
     set(a, layer->b, H);
-    read_inputs(layer, H, x, a);
-    add_product(a, H, h, H, layer->U, H);
+    multiply(a, H, x, layer->D, layer->W, H, 0);
+    multiply(a, H, h, H, layer->U, H, 0);
     for (int j = 0; j < H; j++) {
 #ifdef ACTIVATION_RELU
         h[j] = a[j] < 0.0f ? 0.0f : a[j];
