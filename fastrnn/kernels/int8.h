@@ -105,7 +105,7 @@ INLINE void NAME(tile)(const int rows, const int vectors, int64_t pairs, const i
     }
     EACH(i, rows)
     EACH(j, vectors)
-        STORE(y + i * INT8_PANEL + j * LANES, sum[i][j], scale + j * LANES, x_scale[i]);
+    STORE(y + i * INT8_PANEL + j * LANES, sum[i][j], scale + j * LANES, x_scale[i]);
 }
 #endif
 

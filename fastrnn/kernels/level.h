@@ -1,5 +1,5 @@
-/* One instruction set: the vector functions for float and for double, and products of int8. levels.h includes this file
-   with LEVEL, VECTOR_BYTES and TARGET defined, and it clears them. */
+/* One instruction set: the vector functions for float and for double, and products of int8.
+   levels.h includes this file with LEVEL, VECTOR_BYTES and TARGET defined, and it clears them. */
 
 #define JOIN_(f, type, level) f##_##type##_##level
 #define JOIN(f, type, level) JOIN_(f, type, level)

@@ -1,5 +1,4 @@
-"""The weights of a network in packed form, as steps of streams multiply by them: as they are, or
-small."""
+"""The weights of a network, packed as steps of streams multiply by them: as they are, or small."""
 
 from dataclasses import dataclass
 from typing import Any
