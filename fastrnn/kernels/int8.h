@@ -47,6 +47,18 @@
 #define STORE(p, sum, scale, by)                                                                   \
     _mm256_storeu_ps(p, _mm256_mul_ps(_mm256_cvtepi32_ps(sum),                                     \
                                       _mm256_mul_ps(_mm256_loadu_ps(scale), _mm256_set1_ps(by))))
+#elif defined(__SSE2__)
+#define LANES 4
+#define MOST_ROWS 2
+#define INTS __m128i
+/* Each byte twice, and then the upper one alone. */
+#define BYTES_TWICE(w) _mm_unpacklo_epi8(w, w)
+#define WIDENED(p) _mm_srai_epi16(BYTES_TWICE(_mm_loadl_epi64((const __m128i *)(p))), 8)
+#define PAIR(x) _mm_set1_epi32(x)
+#define ADD_PAIRS(sum, x, w) _mm_add_epi32(sum, _mm_madd_epi16(x, w))
+#define STORE(p, sum, scale, by)                                                                   \
+    _mm_storeu_ps(                                                                                 \
+        p, _mm_mul_ps(_mm_cvtepi32_ps(sum), _mm_mul_ps(_mm_loadu_ps(scale), _mm_set1_ps(by))))
 #else
 #define MOST_ROWS 1
 #endif
@@ -174,5 +186,6 @@ static TARGET void NAME(product)(int64_t rows, int64_t N, int64_t K, const float
 #undef INTS
 #undef WIDENED
 #undef PAIR
+#undef BYTES_TWICE
 #undef ADD_PAIRS
 #undef STORE
