@@ -108,6 +108,8 @@ def test_forecasts_and_labels(weights, tmp_path, compiler):
 
 def test_bfloat16_rounds_weights_alone(tmp_path, compiler):
     model = classifier(cell="gru", hidden_layer_sizes=(9, 6), **FRONTS["all"])
+    ties = np.array([0x3F808000, 0x3F818000], np.uint32).view(np.float32)
+    model.network_.layers[0].params["W"][:2] = ties[:, np.newaxis]
     rounded = copy.deepcopy(model)
     network = rounded.network_
     for part in (*network.layers, *network.front.stages, network.head):
