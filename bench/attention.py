@@ -20,6 +20,7 @@ class Setting:
     learning_rate: float
     epochs: int
     label_smoothing: float = 0.0
+    precision: str = "full"  # of fastrnn
     longest: int = 60
 
 
@@ -45,6 +46,7 @@ class FastrnnAttention:
             clip_norm=1.0,
             alpha=0.0,
             max_length=setting.longest,
+            precision=setting.precision,
             random_state=seed,
             n_jobs=threads,
         )
