@@ -202,6 +202,16 @@ class TestPronunciation:
         assert (len(data.X), len(data.X_test)) == (23, 2)
         assert data.word_error([list(next(iter(right))) for right in data.right]) == 0
         assert data.word_error([[], []]) == 1
+        data = g2p.Data(lexicon, choose=True)
+        assert (len(data.X), len(data.X_test)) == (22, 1)
+
+    def test_ctc_reads_each_letter_twice_and_leaves_out_what_says_more(self):
+        import g2p
+
+        contender = g2p.FastrnnCTC(g2p.CTC, 3, 4, 1, 0)
+        X, y = [np.array([0]), np.array([1, 2])], [np.array([3, 3]), np.array([3, 3, 1])]
+        (x,), (sounds,) = contender.long_enough(X, y)
+        assert x.tolist() == [1, 1, 2, 2] and sounds.tolist() == [3, 3, 1]
 
     @pytest.mark.parametrize("options", [["--quick"], ["--epochs", "1"]])
     def test_both_contenders_run(self, run_here, tmp_path, options):
@@ -214,7 +224,7 @@ class TestPronunciation:
             assert "torch / fastrnn" in output
             assert figures["ratio"] > 0
             return
-        for name in ("fastrnn", "torch"):
+        for name in ("fastrnn", "fastrnn ctc", "torch"):
             assert 0 <= figures[name]["word error"]["beam 1"] <= 1
             assert figures[name]["parameters"] > 1000
 
