@@ -411,7 +411,15 @@ def _form(
     if na_values is not None:
         na_values = tuple([na_values] if isinstance(na_values, str) else na_values)
     return Form(
-        format, delimiter, quote, decimal, na_values, time_format, time_zone, encoding, sort
+        format=format,
+        delimiter=delimiter,
+        quote=quote,
+        decimal=decimal,
+        na_values=na_values,
+        time_format=time_format,
+        time_zone=time_zone,
+        encoding=encoding,
+        sort=sort,
     )
 
 

@@ -98,6 +98,7 @@ def test_onnx_of_ids():
 
 
 def test_texts(tmp_path, compiler):
+    pytest.importorskip("onnx", reason="onnx is not installed")
     X = ["abcab" * 3, "cab" * 4, "bca" * 5, "a", "bb", "ccc"]
     params = {"tokenizer": "char", "target_tokenizer": "word", "bidirectional": False}
     model = RNNSeq2Seq(8, alignment="ctc", conv=None, max_iter=1, random_state=0, **params)
