@@ -32,8 +32,8 @@ training parts of 27 of them by 3-fold cross-validation with one seed; the test 
 By the side stand the commonest class, ridge on all values, the nearest neighbour by dynamic time
 warping within a tenth of the length ("-": it would have taken hours), and
 [MiniRocket](https://arxiv.org/abs/2012.08791), the last two of the package aeon. Of the set that
-is left to choose on, ElectricDevices (8926 sequences of 96 steps), the means alone are known: 0.715,
-and 0.742 by MiniRocket.
+is left to choose on, ElectricDevices (8926 sequences of 96 steps), the means alone are known:
+0.715, and 0.742 by MiniRocket.
 
 Other settings are better for single sets. Found by cross-validation on the training part, means of
 3 seeds: GunPoint 0.996 and JapaneseVowels 0.986 with `bidirectional=True`, ACSF1 0.867 with
