@@ -4,7 +4,7 @@ import shlex
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Form:
     """How a file is written; None is found out from it.
 

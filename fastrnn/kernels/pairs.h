@@ -19,12 +19,6 @@ INLINE vec NAME(pairs_of)(vec even, vec odd)
                                          (__m512i)_mm512_cvtne2ps_pbh((__m512)odd, (__m512)even));
 }
 
-/* The first n elements at p, as in load; n may be less than 1. */
-INLINE vec NAME(load_some)(const REAL *p, int64_t n)
-{
-    return n > 0 ? NAME(load)(p, n) : (vec){0};
-}
-
 /* Write a rounded number to one half of a pair. */
 INLINE void NAME(put_half)(REAL *pair, int64_t half, REAL x)
 {
@@ -63,14 +57,7 @@ static TARGET void NAME(pack_panels)(int64_t K, int64_t N, const REAL *B, int64_
                 sum[j] += odd;
                 NAME(store)(packed + j * LANES, NAME(pairs_of)(even, odd), LANES);
             }
-        EACH(j, TILE_VECTORS)
-        {
-            int64_t n = N - column - j * LANES;
-            if (total && n > 0) {
-                REAL *t = total + column + j * LANES;
-                NAME(store)(t, NAME(load)(t, n) + sum[j], n);
-            }
-        }
+        NAME(add_sums)(sum, N, column, total);
     }
 }
 

@@ -15,20 +15,11 @@ static TARGET void NAME(pack_panels)(int64_t K, int64_t N, const REAL *B, int64_
             EACH(j, TILE_VECTORS)
             {
                 int64_t n = N - column - j * LANES;
-                vec b = {0};
-                if (n > 0)
-                    b = NAME(load)(B + k * ldb + column + j * LANES, n);
+                vec b = NAME(load_some)(B + k * ldb + column + j * LANES, n);
                 sum[j] += b;
                 memcpy(packed + j * LANES, &b, sizeof b);
             }
-        EACH(j, TILE_VECTORS)
-        {
-            int64_t n = N - column - j * LANES;
-            if (total && n > 0) {
-                REAL *t = total + column + j * LANES;
-                NAME(store)(t, NAME(load)(t, n) + sum[j], n);
-            }
-        }
+        NAME(add_sums)(sum, N, column, total);
     }
 }
 

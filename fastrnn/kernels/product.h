@@ -61,6 +61,25 @@ INLINE void NAME(transpose_4x4)(const REAL *B, int64_t ldb, REAL *packed)
     EACH(i, 4) memcpy(packed + i * PANEL, &row[i], sizeof row[i]);
 }
 
+/* The first n elements at p, as in load; n may be less than 1. */
+INLINE vec NAME(load_some)(const REAL *p, int64_t n)
+{
+    return n > 0 ? NAME(load)(p, n) : (vec){0};
+}
+
+/* total (N,) += the sums of a panel that begins at a column, unless it is NULL. */
+INLINE void NAME(add_sums)(const vec *sum, int64_t N, int64_t column, REAL *total)
+{
+    EACH(j, TILE_VECTORS)
+    {
+        int64_t n = N - column - j * LANES;
+        if (total && n > 0) {
+            REAL *t = total + column + j * LANES;
+            NAME(store)(t, NAME(load)(t, n) + sum[j], n);
+        }
+    }
+}
+
 #ifdef PAIRS
 #include "pairs.h"
 #else
