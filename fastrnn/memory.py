@@ -117,7 +117,8 @@ def estimate_memory(
 
     if solver == "lbfgs":
         batch_size = n_sequences
-    n_shards, rows, members = _minibatch_shards(lengths, min(batch_size, n_sequences), flops)
+    size = min(batch_size, n_sequences)
+    n_shards, rows, members = _minibatch_shards(lengths, size, flops, network.rounds)
     n_threads = min(count_threads(n_jobs), n_shards)
     window = rows
     if bptt_steps and network.can_cut_time:
@@ -166,11 +167,11 @@ def _prediction_shards(lengths):
     return math.ceil(len(lengths) / PREDICT_SIZE), int(longest.sum()), len(longest)
 
 
-def _minibatch_shards(lengths, size, flops):
+def _minibatch_shards(lengths, size, flops, rounds):
     """How many shards a minibatch has; rows and sequences of the largest of all minibatches."""
     n, falling, shards = len(lengths), np.sort(lengths)[::-1], []
     for batch in {size, n % size or size}:  # the last batch of an epoch may have larger shards
-        n_shards = count_shards(batch, flops * batch * lengths.mean())
+        n_shards = count_shards(batch, flops * batch * lengths.mean(), rounds)
         rows = int(falling[:batch:n_shards].sum())
         if batch < n:
             # The batches are drawn: the largest of many has some deviations more than the mean.
@@ -178,7 +179,7 @@ def _minibatch_shards(lengths, size, flops):
             spread = (falling[0] - falling[-1]) / 2 if n_shards > 1 else 0
             rows = min(rows, int(drawn / n_shards + spread))
         shards.append((rows, math.ceil(batch / n_shards)))
-    return count_shards(size, flops * size * lengths.mean()), *max(shards)
+    return count_shards(size, flops * size * lengths.mean(), rounds), *max(shards)
 
 
 def refuse_if_too_large(needed, work, advice=()):

@@ -4,7 +4,7 @@
    (x86-64-v3), and for the compiler's baseline. Elsewhere there is the baseline alone, which on
    aarch64 is NEON. The functions carry their instruction set as an attribute, so the package is
    compiled with ordinary flags and runs on any processor of its architecture. Products of bfloat16
-   are a level above AVX-512 (bfloat16.h). Only vector_math.pyx includes this. */
+   are two levels above AVX-512 (bfloat16.h). Only vector_math.pyx includes this. */
 
 #include <math.h>
 #include <string.h>
@@ -31,7 +31,22 @@
 
 #include "bfloat16.h"
 
-/* The highest level this processor runs: 5, 4, 3 or 1. */
+#ifdef HAS_TILES
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Whether the processor has AMX for bfloat16, and the system lets this process use it: that is to
+   be asked for, as a thread's registers are then 8 KB larger. */
+static int may_use_tiles(void)
+{
+    enum { REQUEST = 0x1023, TILE_DATA = 18 }; /* ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA */
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && d & 1u << 22 && d & 1u << 24 &&
+           syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
+}
+#endif
+
+/* The highest level this processor runs: 6, 5, 4, 3 or 1. */
 static int highest_level(void)
 {
 #if defined(__x86_64__)
@@ -42,7 +57,11 @@ static int highest_level(void)
 #ifdef HAS_PAIRS
         unsigned a, b, c, d;
         if (__get_cpuid_count(7, 1, &a, &b, &c, &d) && a & 1u << 5) /* AVX512-BF16 */
+#ifdef HAS_TILES
+            return may_use_tiles() ? 6 : 5;
+#else
             return 5;
+#endif
 #endif
         return 4;
     }
@@ -80,12 +99,33 @@ static const table_double *double_table(int level)
 /* Products of factors rounded to bfloat16 of a level: 0 where there are none but in float. */
 static const table_float *bfloat16_table(int level)
 {
+#ifdef HAS_TILES
+    if (level == 6)
+        return &table_tiles;
+#endif
 #ifdef HAS_PAIRS
     if (level == 5)
         return &table_bfloat16;
 #endif
     (void)level;
     return 0;
+}
+
+/* Pairs in a row of the tiles that these products multiply; 1 where there are none. */
+static int64_t bfloat16_tile_pairs(int level)
+{
+    return level == 6 ? 16 : 1;
+}
+
+/* Whether they are faster than those of floats: pairs are twice as fast on AMD's processors, on
+   Intel's it takes tiles. */
+static int bfloat16_is_fast(int level)
+{
+#ifdef HAS_PAIRS
+    return level == 6 || (level == 5 && !__builtin_cpu_is("intel"));
+#else
+    return level == 6;
+#endif
 }
 
 typedef void round_rows(int64_t rows, int64_t n, const float *x, int64_t x_stride, float *y,
@@ -95,7 +135,7 @@ typedef void round_rows(int64_t rows, int64_t n, const float *x, int64_t x_strid
 static round_rows *bfloat16_round_rows(int level)
 {
 #ifdef HAS_PAIRS
-    if (level == 5)
+    if (level >= 5)
         return round_rows_bfloat16;
 #endif
     (void)level;
@@ -110,7 +150,7 @@ typedef void int8_product(int64_t rows, int64_t N, int64_t K, const float *A, in
 static int8_product *int8_product_of(int level)
 {
 #ifdef HAS_PAIRS
-    if (level == 5 && __builtin_cpu_supports("avx512vnni"))
+    if (level >= 5 && __builtin_cpu_supports("avx512vnni"))
         return product_int8_vnni;
 #endif
 #if defined(__x86_64__)

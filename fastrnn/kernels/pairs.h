@@ -26,22 +26,27 @@ INLINE void NAME(put_half)(REAL *pair, int64_t half, REAL x)
     memcpy((char *)pair + 2 * half, &rounded, 2);
 }
 
-/* y (rows, pairs), row stride y_stride = x (rows, n), row stride x_stride, in pairs. */
+/* y (rows, pairs), row stride y_stride = x (rows, n), row stride x_stride, in pairs; what is left
+   of a row of y is 0. */
 static TARGET void NAME(round_rows)(int64_t rows, int64_t n, const REAL *x, int64_t x_stride,
                                     REAL *y, int64_t y_stride)
 {
-    for (; rows > 0; rows--, x += x_stride, y += y_stride)
+    for (; rows > 0; rows--, x += x_stride, y += y_stride) {
         for (int64_t j = 0; j < n; j += 2 * LANES) {
             vec low = NAME(load)(x + j, n - j),
                 high = NAME(load_some)(x + j + LANES, n - j - LANES);
             NAME(store)(y + j / 2, (vec)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low),
                         (n - j + 1) / 2);
         }
+        for (int64_t j = (n + 1) / 2; j < y_stride; j++)
+            y[j] = 0;
+    }
 }
 
-/* As in panels.h, and so are the next. */
-static TARGET void NAME(pack_panels)(int64_t K, int64_t N, const REAL *B, int64_t ldb, REAL *packed,
-                                     REAL *total)
+/* As in panels.h, and so are the next; the depth of a panel is the number of its pairs, or larger,
+   and then it is filled up with 0. */
+static TARGET void NAME(pack_panels)(int64_t K, int64_t N, const REAL *B, int64_t ldb,
+                                     int64_t depth, REAL *packed, REAL *total)
 {
     for (int64_t column = 0; column < N; column += PANEL) {
         vec sum[TILE_VECTORS];
@@ -58,45 +63,48 @@ static TARGET void NAME(pack_panels)(int64_t K, int64_t N, const REAL *B, int64_
                 NAME(store)(packed + j * LANES, NAME(pairs_of)(even, odd), LANES);
             }
         NAME(add_sums)(sum, N, column, total);
+        memset(packed, 0, (depth - (K + 1) / 2) * PANEL * sizeof(REAL));
+        packed += (depth - (K + 1) / 2) * PANEL;
     }
 }
 
-static TARGET void NAME(pack)(int64_t K, int64_t N, const REAL *B, int64_t ldb, REAL *packed)
+static TARGET void NAME(pack)(int64_t K, int64_t N, const REAL *B, int64_t ldb, int64_t depth,
+                              REAL *packed)
 {
     if (N > NARROW) {
-        NAME(pack_panels)(K, N, B, ldb, packed, 0);
+        NAME(pack_panels)(K, N, B, ldb, depth, packed, 0);
         return;
     }
-    for (int64_t n = 0; n < N; n++, packed += (K + 1) / 2)
-        for (int64_t k = 0; k < K + K % 2; k++)
+    for (int64_t n = 0; n < N; n++, packed += depth)
+        for (int64_t k = 0; k < 2 * depth; k++)
             NAME(put_half)(packed + k / 2, k % 2, k < K ? B[k * ldb + n] : 0);
 }
 
 static TARGET void NAME(pack_transposed)(int64_t K, int64_t N, const REAL *B, int64_t ldb,
-                                         REAL *packed)
+                                         int64_t depth, REAL *packed)
 {
     enum { COLUMNS = 4, DEPTH = 32 }; /* of what is rounded at a time */
-    const int64_t pairs = (K + 1) / 2;
     REAL rounded[COLUMNS * DEPTH];
     if (N <= NARROW) {
-        NAME(round_rows)(N, K, B, ldb, packed, pairs);
+        NAME(round_rows)(N, K, B, ldb, packed, depth);
         return;
     }
-    for (int64_t column = 0; column < N; column += PANEL, packed += pairs * PANEL) {
+    for (int64_t column = 0; column < N; column += PANEL, packed += depth * PANEL) {
         int64_t width = N - column < PANEL ? N - column : PANEL;
         if (width < PANEL)
-            memset(packed, 0, pairs * PANEL * sizeof(REAL));
+            memset(packed, 0, depth * PANEL * sizeof(REAL));
         for (int64_t j = 0; j < width; j += COLUMNS) {
             int64_t columns = width - j < COLUMNS ? width - j : COLUMNS;
-            for (int64_t k = 0; k < pairs; k += DEPTH) {
-                int64_t depth = pairs - k < DEPTH ? pairs - k : DEPTH, i = 0;
+            for (int64_t k = 0; k < depth; k += DEPTH) {
+                int64_t count = depth - k < DEPTH ? depth - k : DEPTH, i = 0;
                 REAL *to = packed + k * PANEL + j;
-                NAME(round_rows)(columns, K - 2 * k < 2 * DEPTH ? K - 2 * k : 2 * DEPTH,
-                                 B + (column + j) * ldb + 2 * k, ldb, rounded, DEPTH);
+                int64_t n = K - 2 * k < 2 * DEPTH ? K - 2 * k : 2 * DEPTH;
+                NAME(round_rows)(columns, n > 0 ? n : 0, B + (column + j) * ldb + 2 * k, ldb,
+                                 rounded, DEPTH);
                 if (columns == COLUMNS)
-                    for (; i + 4 <= depth; i += 4)
+                    for (; i + 4 <= count; i += 4)
                         NAME(transpose_4x4)(rounded + i, DEPTH, to + i * PANEL);
-                for (; i < depth; i++)
+                for (; i < count; i++)
                     for (int64_t c = 0; c < columns; c++)
                         memcpy(to + i * PANEL + c, rounded + c * DEPTH + i, sizeof(REAL));
             }
@@ -106,10 +114,11 @@ static TARGET void NAME(pack_transposed)(int64_t K, int64_t N, const REAL *B, in
 
 /* Threads may fill the halves of one pair. */
 static TARGET void NAME(pack_left_panels)(int64_t rows, int64_t M, const REAL *A, int64_t lda,
-                                          const REAL *mask, int64_t K, int64_t first, REAL *left)
+                                          const REAL *mask, int64_t K, int64_t first, int64_t depth,
+                                          REAL *left)
 {
-    enum { WIDTH = 16 * TILE_ROWS };              /* columns that are rounded at a time */
-    const int64_t size = (K + 1) / 2 * TILE_ROWS; /* of a panel */
+    enum { WIDTH = 16 * TILE_ROWS };        /* columns that are rounded at a time */
+    const int64_t size = depth * TILE_ROWS; /* of a panel */
     REAL pairs[WIDTH];
     for (int64_t m = 0; m < M; m += WIDTH) {
         int64_t width = M - m < WIDTH ? M - m : WIDTH, step;

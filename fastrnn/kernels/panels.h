@@ -1,13 +1,15 @@
-/* Packing of factors for product.h, which includes this and explains it. */
+/* Packing of factors for product.h, which includes this and explains it. The depth of a panel is
+   K. */
 
 #define BROADCAST(x) ((x) - (vec){0})
 #define ADD_PRODUCT(sum, a, b) (sum) += (a) * (b)
 
 /* packed = the panels of B (K, N), row stride ldb. Unless it is NULL, total (N,) += the sum of the
    rows of B. */
-static TARGET void NAME(pack_panels)(int64_t K, int64_t N, const REAL *B, int64_t ldb, REAL *packed,
-                                     REAL *total)
+static TARGET void NAME(pack_panels)(int64_t K, int64_t N, const REAL *B, int64_t ldb,
+                                     int64_t depth, REAL *packed, REAL *total)
 {
+    (void)depth;
     for (int64_t column = 0; column < N; column += PANEL) {
         vec sum[TILE_VECTORS];
         EACH(j, TILE_VECTORS) sum[j] = (vec){0};
@@ -24,10 +26,11 @@ static TARGET void NAME(pack_panels)(int64_t K, int64_t N, const REAL *B, int64_
 }
 
 /* packed = B (K, N), row stride ldb, as the second factor of a product. */
-static TARGET void NAME(pack)(int64_t K, int64_t N, const REAL *B, int64_t ldb, REAL *packed)
+static TARGET void NAME(pack)(int64_t K, int64_t N, const REAL *B, int64_t ldb, int64_t depth,
+                              REAL *packed)
 {
     if (N > NARROW) {
-        NAME(pack_panels)(K, N, B, ldb, packed, 0);
+        NAME(pack_panels)(K, N, B, ldb, depth, packed, 0);
         return;
     }
     for (int64_t n = 0; n < N; n++)
@@ -37,8 +40,9 @@ static TARGET void NAME(pack)(int64_t K, int64_t N, const REAL *B, int64_t ldb, 
 
 /* packed = the transpose of B (N, K), row stride ldb, as the second factor of a product. */
 static TARGET void NAME(pack_transposed)(int64_t K, int64_t N, const REAL *B, int64_t ldb,
-                                         REAL *packed)
+                                         int64_t depth, REAL *packed)
 {
+    (void)depth;
     if (N <= NARROW) {
         for (int64_t n = 0; n < N; n++)
             memcpy(packed + n * K, B + n * ldb, K * sizeof(REAL));
@@ -64,8 +68,10 @@ static TARGET void NAME(pack_transposed)(int64_t K, int64_t N, const REAL *B, in
 /* left (panels of K rows) from row first on = A (rows, M), row stride lda, times mask (rows, M)
    unless that is NULL, as the transposed first factor of product_transposed. */
 static TARGET void NAME(pack_left_panels)(int64_t rows, int64_t M, const REAL *A, int64_t lda,
-                                          const REAL *mask, int64_t K, int64_t first, REAL *left)
+                                          const REAL *mask, int64_t K, int64_t first, int64_t depth,
+                                          REAL *left)
 {
+    (void)depth;
     for (int64_t m = 0; m < M; m += TILE_ROWS) {
         REAL *panel = left + (m / TILE_ROWS * K + first) * TILE_ROWS;
         int64_t width = M - m < TILE_ROWS ? M - m : TILE_ROWS;

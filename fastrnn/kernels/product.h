@@ -23,8 +23,8 @@
 #define MAX_VECTORS 8 /* side by side in a tile of one row */
 #define PANEL (TILE_VECTORS * LANES)
 #define NARROW (LANES / 2)
-/* The columns of a panel, for those who divide a product (team.pxd). */
-enum { NAME(panel) = PANEL };
+/* The columns of a panel, for those who divide a product (team.pxd), and what is narrow. */
+enum { NAME(panel) = PANEL, NAME(narrow) = NARROW };
 /* Panels that stay in a first-level cache while all rows pass by. */
 #define CACHED_PANELS_BYTES (16 * 1024)
 /* A result larger than this is fetched ahead of the tile that adds to it. */

@@ -18,13 +18,15 @@ enum { LEFT_PANEL = 6 };
     F(double, exp_minus, (int64_t n, REAL *z, REAL maximum))                                       \
     F(void, scale_twice, (int64_t n, REAL scale, REAL weight, REAL *p, REAL *dp))                  \
     F(void, add_rows, (int64_t rows, int64_t n, const REAL *x, int64_t stride, REAL *total))       \
-    F(void, pack, (int64_t K, int64_t N, const REAL *B, int64_t ldb, REAL *packed))                \
-    F(void, pack_transposed, (int64_t K, int64_t N, const REAL *B, int64_t ldb, REAL *packed))     \
+    F(void, pack, (int64_t K, int64_t N, const REAL *B, int64_t ldb, int64_t depth, REAL *packed)) \
+    F(void, pack_transposed,                                                                       \
+      (int64_t K, int64_t N, const REAL *B, int64_t ldb, int64_t depth, REAL *packed))             \
     F(void, pack_panels,                                                                           \
-      (int64_t K, int64_t N, const REAL *B, int64_t ldb, REAL *packed, REAL *total))               \
+      (int64_t K, int64_t N, const REAL *B, int64_t ldb, int64_t depth, REAL *packed,              \
+       REAL *total))                                                                               \
     F(void, pack_left_panels,                                                                      \
       (int64_t rows, int64_t M, const REAL *A, int64_t lda, const REAL *mask, int64_t K,           \
-       int64_t first, REAL *left))                                                                 \
+       int64_t first, int64_t depth, REAL *left))                                                  \
     F(void, product,                                                                               \
       (int64_t M, int64_t N, int64_t K, const REAL *A, int64_t lda, const REAL *packed,            \
        const REAL *start, int64_t start_stride, REAL *C, int64_t ldc))                             \

@@ -84,6 +84,7 @@ cdef const void* table_f
 cdef const void* table_d
 cdef const void* table_b       # of products whose factors are rounded to bfloat16
 cdef bint rounds_to_pairs      # whether these are its own, or those of floats
+cdef int64_t tile_pairs        # of a row of a tile; 1 where there are no tiles
 cdef RoundRows round_rows_f
 cdef Int8Product int8_product  # (int8.h)
 cdef int64_t panel_bytes  # of a row of a panel, of either type
@@ -128,8 +129,12 @@ cdef inline const void* floats(bint rounds) noexcept nogil:
 
 
 cdef inline int64_t depth(int64_t K, bint rounds) noexcept nogil:
-    """Elements that K of a sum are in a factor: half as many where they are pairs."""
-    return (K + 1) // 2 if rounds and rounds_to_pairs else K
+    """Elements that K of a sum are in a factor: half as many where they are pairs, and more than
+    one tile of them is filled up to whole tiles; there are never more than K."""
+    cdef int64_t pairs = (K + 1) // 2
+    if not (rounds and rounds_to_pairs):
+        return K
+    return pairs if pairs <= tile_pairs else (pairs + tile_pairs - 1) // tile_pairs * tile_pairs
 
 
 cdef inline void round_rows(
@@ -144,20 +149,22 @@ cdef inline void round_rows(
 cdef inline void pack(
     int64_t K, int64_t N, const floating* B, int64_t ldb, floating* packed, bint rounds
 ) noexcept nogil:
-    table_of(floats(rounds), table_d, packed).pack(K, N, B, ldb, packed)
+    table_of(floats(rounds), table_d, packed).pack(K, N, B, ldb, depth(K, rounds), packed)
 
 
 cdef inline void pack_transposed(
     int64_t K, int64_t N, const floating* B, int64_t ldb, floating* packed, bint rounds
 ) noexcept nogil:
-    table_of(floats(rounds), table_d, packed).pack_transposed(K, N, B, ldb, packed)
+    table_of(floats(rounds), table_d, packed).pack_transposed(
+        K, N, B, ldb, depth(K, rounds), packed)
 
 
 cdef inline void pack_panels(
     int64_t K, int64_t N, const floating* B, int64_t ldb, floating* packed, floating* total,
     bint rounds
 ) noexcept nogil:
-    table_of(floats(rounds), table_d, total).pack_panels(K, N, B, ldb, packed, total)
+    table_of(floats(rounds), table_d, total).pack_panels(
+        K, N, B, ldb, depth(K, rounds), packed, total)
 
 
 cdef inline void pack_left_panels(
@@ -165,7 +172,7 @@ cdef inline void pack_left_panels(
     int64_t first, floating* left, bint rounds
 ) noexcept nogil:
     table_of(floats(rounds), table_d, left).pack_left_panels(
-        rows, M, A, lda, mask, K, first, left)
+        rows, M, A, lda, mask, K, first, depth(K, rounds), left)
 
 
 cdef inline void product(

@@ -3,9 +3,9 @@
 The functions stand in C with compiler vector extensions (vector_math.h, and a header for each cell
 in the folder cells), compiled for several instruction sets; this module chooses at import the
 highest one that the processor has. The environment variable FASTRNN_LEVEL forces a lower one:
-"v4+bf16" (AVX-512 with its instructions for bfloat16), "v4" (AVX-512), "v3" (AVX2 and FMA) or
-"baseline". Matrix products are those of product.h from v3 on and BLAS below; FASTRNN_PRODUCTS=blas
-forces BLAS (products.pxd).
+"v4+amx" (AVX-512, with tiles of bfloat16), "v4+bf16" (with AVX-512's own instructions for
+bfloat16), "v4" (AVX-512), "v3" (AVX2 and FMA) or "baseline". Matrix products are those of product.h
+from v3 on and BLAS below; FASTRNN_PRODUCTS=blas forces BLAS (products.pxd).
 """
 
 import os
@@ -17,10 +17,12 @@ cdef extern from "levels.h":
     const Table* float_table(int level)
     const void* double_table(int level)
     const void* bfloat16_table(int level)
+    int64_t bfloat16_tile_pairs(int level)
+    bint bfloat16_is_fast(int level)
     RoundRows bfloat16_round_rows(int level)
     Int8Product int8_product_of(int level)
 
-LEVELS = {"baseline": 1, "v3": 3, "v4": 4, "v4+bf16": 5}
+LEVELS = {"baseline": 1, "v3": 3, "v4": 4, "v4+bf16": 5, "v4+amx": 6}
 
 
 def _choose_level():
@@ -47,6 +49,7 @@ use_blas = chosen < 3 or os.environ.get("FASTRNN_PRODUCTS") == "blas"
 
 rounds_to_pairs = bfloat16_table(chosen) != NULL and not use_blas
 table_b = bfloat16_table(chosen) if rounds_to_pairs else table_f
+tile_pairs = bfloat16_tile_pairs(chosen)
 round_rows_f = bfloat16_round_rows(chosen if rounds_to_pairs else 1)
 int8_product = int8_product_of(chosen)
 
@@ -67,13 +70,18 @@ def products():
 
 
 def has_bfloat16():
-    """Whether products of factors rounded to bfloat16 have instructions of their own, which are
-    faster; elsewhere they are rounded and multiplied as floats."""
+    """Whether products of factors rounded to bfloat16 have instructions of their own; elsewhere
+    they are rounded and multiplied as floats."""
     return rounds_to_pairs
 
 
+def prefers_bfloat16():
+    """Whether these instructions are faster than those for floats."""
+    return rounds_to_pairs and bfloat16_is_fast(chosen)
+
+
 def level():
-    """Name of the instruction set in use: "v4+bf16", "v4", "v3" or "baseline"."""
+    """Name of the instruction set in use: "v4+amx", "v4+bf16", "v4", "v3" or "baseline"."""
     return next(name for name, number in LEVELS.items() if number == chosen)
 
 

@@ -28,7 +28,7 @@ def cut(network, sequences, indices, weight, window):
         indices = indices[lengths[indices] > 0]
     _, n_rows = packing.longest_and_sum(lengths, indices)
     flops = passes.forward_flops(network, n_rows)
-    n_shards = count_shards(len(indices), flops)
+    n_shards = count_shards(len(indices), flops, network.rounds)
     shards = pack_shards(starts, lengths, 1, n_shards, indices)
     head_rows, step_rows, total = [0], [0], 0.0
     for shard in shards:

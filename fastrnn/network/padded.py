@@ -251,7 +251,7 @@ class PaddedLayer(RecurrentLayer):
     def _count_shards(self, n_sequences, flops, training, n_jobs):
         """Into how many shards a batch is cut."""
         if training or products() == "blas":
-            return count_shards(n_sequences, flops)
+            return count_shards(n_sequences, flops, self.rounds)
         # No sum goes over the sequences, and packed products do not see batch mates.
         worthwhile = int(flops // threads.WORTHWHILE_FLOPS)
         n_threads = threads.count_threads(n_jobs)

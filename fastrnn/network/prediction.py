@@ -225,7 +225,8 @@ def input_gradients(network, sequences, doutputs, *, watch=None, n_jobs=None):
     """
     gradient, lengths = np.empty_like(sequences.values), sequences.lengths
     flops = passes.forward_flops(network, int(lengths.sum()))
-    shards = pack_shards(sequences.offsets[:-1], lengths, 1, count_shards(len(lengths), flops))
+    n_shards = count_shards(len(lengths), flops, network.rounds)
+    shards = pack_shards(sequences.offsets[:-1], lengths, 1, n_shards)
     n_threads = threads.share(n_jobs, len(shards))
     weights = PackedWeights(network, want_dx=True)
     weights.pack(n_jobs)

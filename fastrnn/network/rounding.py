@@ -1,12 +1,12 @@
 """What `precision` says: whether the factors of matrix products are rounded to bfloat16.
 
-That is where most time goes, and processors with AVX512-BF16 multiply such numbers at twice the
-rate: 8 bits of their digits are left, of a range as that of float32. Sums are taken in float32, and
-so is all else: activations, states, losses, and the parameters themselves, which are rounded anew
-for every call. Nothing is rounded of float64.
+That is where most time goes, and processors with AMX or AVX512-BF16 multiply such numbers at a
+higher rate: 8 bits of their digits are left, of a range as that of float32. Sums are taken in
+float32, and so is all else: activations, states, losses, and the parameters themselves, which are
+rounded anew for every call. Nothing is rounded of float64.
 """
 
-from fastrnn.kernels.vector_math import has_bfloat16, level, products
+from fastrnn.kernels.vector_math import has_bfloat16, level, prefers_bfloat16, products
 
 __all__ = ["PRECISIONS", "check_precision", "is_rounded"]
 
@@ -25,8 +25,8 @@ def check_precision(precision, dtype, here=True):
         raise ValueError(f"precision='bfloat16' needs dtype='float32', got {str(dtype)!r}")
     if precision == "bfloat16" and here and not has_bfloat16():
         raise ValueError(
-            "precision='bfloat16' needs a processor with AVX512-BF16, and products that use it; "
-            f"here they are {products()!r} at level {level()!r}: 'full' runs everywhere, and "
+            "precision='bfloat16' needs a processor with AMX or AVX512-BF16, and products that use "
+            f"it; here they are {products()!r} at level {level()!r}: 'full' runs everywhere, and "
             "'auto' rounds where that is faster"
         )
     return precision
@@ -35,5 +35,5 @@ def check_precision(precision, dtype, here=True):
 def is_rounded(precision, dtype):
     """Whether a checked precision rounds on this processor."""
     if precision == "auto":
-        return dtype == "float32" and has_bfloat16()
+        return dtype == "float32" and prefers_bfloat16()
     return precision == "bfloat16"

@@ -19,12 +19,18 @@ ROUNDED = {"precision": "bfloat16", "dtype": "float32"}
 @pytest.fixture(autouse=True)
 def everywhere(monkeypatch):
     """Let fit round where the processor has no instructions for it."""
-    monkeypatch.setattr(rounding, "has_bfloat16", lambda: True)
+    use(monkeypatch, True)
 
 
 def elsewhere(monkeypatch):
     """From now on there are none."""
-    monkeypatch.setattr(rounding, "has_bfloat16", lambda: False)
+    use(monkeypatch, False)
+
+
+def use(monkeypatch, has):
+    """Let there be instructions for bfloat16 that are faster, or none."""
+    monkeypatch.setattr(rounding, "has_bfloat16", lambda: has)
+    monkeypatch.setattr(rounding, "prefers_bfloat16", lambda: has)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +40,7 @@ def fitted():
 
     def get(case, precision):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(rounding, "has_bfloat16", lambda: True)
+            use(patch, True)
             if (case, precision) not in made:
                 model = case.fit(**ROUNDED | {"precision": precision})
                 made[case, precision] = pickle.dumps(model)
@@ -140,7 +146,7 @@ class TestRefusals:
         network = model.network_
         elsewhere(monkeypatch)
         for fit in (model.fit, model.partial_fit, case.make(**ROUNDED).fit):
-            with pytest.raises(ValueError, match="needs a processor with AVX512-BF16"):
+            with pytest.raises(ValueError, match="needs a processor with AMX or AVX512-BF16"):
                 fit(*case.data)
         assert model.network_ is network
 

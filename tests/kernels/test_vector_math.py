@@ -12,7 +12,7 @@ import pytest
 from fastrnn.kernels import vector_math
 
 SOURCE = Path(__file__).parents[2]
-LEVELS = ["baseline", "v3", "v4", "v4+bf16"]
+LEVELS = ["baseline", "v3", "v4", "v4+bf16", "v4+amx"]
 
 
 def sweep(dtype):

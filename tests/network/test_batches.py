@@ -61,8 +61,13 @@ def test_shards_hold_every_sequence_once_and_share_the_work(n):
     ("n", "little", "much"), [(1, 1, 1), (15, 1, 1), (16, 1, 2), (31, 1, 2), (32, 2, 2), (50, 3, 3)]
 )
 def test_batches_of_much_work_are_cut_from_16_sequences_on(n, little, much):
-    assert count_shards(n, HALVED_FLOPS - 1) == little
-    assert count_shards(n, HALVED_FLOPS) == much
+    assert count_shards(n, HALVED_FLOPS - 1, False) == little
+    assert count_shards(n, HALVED_FLOPS, False) == much
+
+
+@pytest.mark.parametrize(("n", "n_shards"), [(1, 1), (63, 1), (64, 2), (100, 3)])
+def test_batches_that_round_are_cut_into_twice_as_large_shards(n, n_shards):
+    assert count_shards(n, 0, True) == count_shards(n, HALVED_FLOPS, True) == n_shards
 
 
 @pytest.mark.parametrize(("n", "n_shards"), [(1, 1), (31, 1), (32, 2), (100, 6)])

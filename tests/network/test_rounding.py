@@ -41,7 +41,13 @@ def cell(request):
 @pytest.fixture(autouse=True)
 def everywhere(monkeypatch):
     """Let layers round where the processor has no instructions for it: that is the reference."""
-    monkeypatch.setattr(rounding, "has_bfloat16", lambda: True)
+    use(monkeypatch, True)
+
+
+def use(monkeypatch, has):
+    """Let there be instructions for bfloat16 that are faster, or none."""
+    monkeypatch.setattr(rounding, "has_bfloat16", lambda: has)
+    monkeypatch.setattr(rounding, "prefers_bfloat16", lambda: has)
 
 
 def rounded(x):
@@ -229,12 +235,15 @@ class TestParameter:
     def test_auto_is_one_or_the_other(self, monkeypatch):
         x = make_batch(CELLS["lstm"], 4, 3, 9, 20, dtype="float32").x
         for has, same in (True, "bfloat16"), (False, "full"):
-            monkeypatch.setattr(rounding, "has_bfloat16", lambda has=has: has)
+            use(monkeypatch, has)
             auto = LSTM(9, 20, precision="auto", random_state=0).forward(x)[0]
-            monkeypatch.setattr(rounding, "has_bfloat16", lambda: True)
+            use(monkeypatch, True)
             named = LSTM(9, 20, precision=same, random_state=0).forward(x)[0]
             np.testing.assert_array_equal(auto, named)
         assert not LSTM(9, 20, precision="auto", dtype="float64").rounds
+        monkeypatch.setattr(rounding, "prefers_bfloat16", lambda: False)
+        assert not LSTM(9, 20, precision="auto").rounds  # it has them, and they are slower
+        assert LSTM(9, 20, precision="bfloat16").rounds
 
     def test_what_is_refused(self, monkeypatch):
         for value in ("half", None, True, 16):
@@ -242,15 +251,15 @@ class TestParameter:
                 GRU(2, 3, precision=value)
         with pytest.raises(ValueError, match=r"needs dtype='float32', got 'float64'"):
             GRU(2, 3, precision="bfloat16", dtype="float64")
-        monkeypatch.setattr(rounding, "has_bfloat16", lambda: False)
-        with pytest.raises(ValueError, match=r"needs a processor with AVX512-BF16.*level"):
+        use(monkeypatch, False)
+        with pytest.raises(ValueError, match=r"needs a processor with AMX or AVX512-BF16.*level"):
             GRU(2, 3, precision="bfloat16")
 
     def test_copies_and_pickles_know_it(self, monkeypatch):
         """Also where the processor has no instructions for it."""
         layer, _ = layers_of(CELLS["gru"], 9, 20)
         x = make_batch(CELLS["gru"], 4, 3, 9, 20, dtype="float32").x
-        monkeypatch.setattr(rounding, "has_bfloat16", lambda: False)
+        use(monkeypatch, False)
         for again in copy.deepcopy(layer), pickle.loads(pickle.dumps(layer)):
             assert again.precision == "bfloat16"
             np.testing.assert_array_equal(again.forward(x)[0], layer.forward(x)[0])
@@ -264,5 +273,8 @@ class TestParameter:
 
 
 def test_the_level_has_the_instructions():
-    is_highest = vector_math.level() == "v4+bf16" and vector_math.products() == "packed"
-    assert vector_math.has_bfloat16() == is_highest
+    has = vector_math.level() in ("v4+bf16", "v4+amx") and vector_math.products() == "packed"
+    assert vector_math.has_bfloat16() == has
+    assert vector_math.prefers_bfloat16() <= has
+    if vector_math.level() == "v4+amx":
+        assert vector_math.prefers_bfloat16() == has
