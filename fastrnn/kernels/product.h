@@ -35,6 +35,13 @@ enum { NAME(panel) = PANEL, NAME(narrow) = NARROW };
 #define EACH(i, n) _Pragma("GCC unroll 8") for (int i = 0; i < (n); i++)
 #endif
 
+/* Let a vector be loaded once, also if few rows use it: gcc would load it for each. */
+#if LEVEL > 1
+#define HOLD(x) __asm__("" : "+v"(x))
+#else
+#define HOLD(x) (void)(x)
+#endif
+
 /* Elements of two vectors side by side, by number. */
 #if defined(__clang__) || __GNUC__ >= 12
 #define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
@@ -103,7 +110,12 @@ INLINE void NAME(accumulate)(const int rows, const int vectors, factors f,
     for (int64_t k = 0; k < f.K; k++, a_k += f.column_stride, b_k += PANEL) {
         vec b[MAX_VECTORS];
         EACH(j, vectors)
-        b[j] = NAME(load)(b_k + j / TILE_VECTORS * f.K * PANEL + j % TILE_VECTORS * LANES, LANES);
+        {
+            b[j] = NAME(load)(b_k + j / TILE_VECTORS * f.K * PANEL + j % TILE_VECTORS * LANES,
+                              LANES);
+            if (rows > 1)
+                HOLD(b[j]);
+        }
         EACH(i, rows)
         {
             vec a = BROADCAST(a_k[i * f.row_stride]);
@@ -294,6 +306,7 @@ static TARGET void NAME(product_transposed)(int64_t M, int64_t N, int64_t K, con
 #undef CACHED_PANELS_BYTES
 #undef CACHED_RESULT_BYTES
 #undef EACH
+#undef HOLD
 #undef SHUFFLE
 #undef BROADCAST
 #undef ADD_PRODUCT
