@@ -106,6 +106,33 @@ class TestLayers:
         assert ragged.lengths.min() >= 7
 
 
+class TestLimits:
+    def test_figures(self, tmp_path):
+        file = tmp_path / "figures.json"
+        arguments = ["--quick", "--cells", "gru", "carry_lstm", "--json", file]
+        output = run("limits.py", *arguments)
+        figures = json.loads(file.read_text())
+        modes = ["training", "inference"]
+        assert [table["mode"] for table in figures["tables"]] == 2 * modes
+        for table in figures["tables"]:
+            assert f"{table['cell']}, {table['mode']}" in output
+            for case in table["cases"]:
+                times = case["milliseconds"]
+                assert 0 < times["kernels"] < times["call"]
+                assert times["pointwise"] > 0
+                limit = times["products"] + times["pointwise"]
+                for name, part in case["of limit"].items():
+                    np.testing.assert_allclose(part, limit / times[name], rtol=1e-3)
+
+    @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn", "carry_lstm"])
+    def test_pointwise_pass_is_the_cells(self, cell):
+        import limits
+
+        # A backward pass costs less than a forward one with its activations, but not nothing.
+        forward, backward = limits.pointwise_seconds(cell, 32, turns=200)
+        assert 1e-11 < backward < forward < 1e-6
+
+
 class TestFit:
     @pytest.fixture(params=[False, True])
     def task(self, request):
