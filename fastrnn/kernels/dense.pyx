@@ -4,6 +4,7 @@ layers in packed form, which is made once for many calls of their kernels."""
 from cython cimport floating
 from libc.stdint cimport int64_t
 
+from fastrnn.kernels.handover cimport end_turn, take_turn
 from fastrnn.kernels.products cimport (
     add_product_transposed, pack, pack_left, pack_right, pack_transposed, product,
 )
@@ -45,7 +46,9 @@ def dense_forward(
     cdef int64_t N = x.shape[0], D = x.shape[1], K = y.shape[1]
     cdef floating* room = &rounded[0] if rounded is not None else NULL
     with nogil:
+        end_turn()
         product(N, all_of(K), D, &x[0, 0], D, &packed_W[0], &b[0], 0, &y[0, 0], K, room)
+        take_turn()
 
 
 def dense_backward(
@@ -62,11 +65,13 @@ def dense_backward(
         const floating* start = NULL
         floating* room = &rounded[0] if rounded is not None else NULL
     with nogil:
+        end_turn()
         while k < K:
             product(N, all_of(D), min(rows, K - k), &dy[0, k], K, &packed_Wt[k * row_size], start,
                     D, &dx[0, 0], D, room)
             start = &dx[0, 0]
             k += rows
+        take_turn()
 
 
 def dense_gradients(
@@ -86,6 +91,7 @@ def dense_gradients(
     """dW += x.T @ dy; db += dy.sum(axis=0)"""
     cdef int64_t N = x.shape[0], D = x.shape[1], K = dy.shape[1], end = column + width, here
     with nogil:
+        end_turn()
         pack_left(N, height, &x[0, row], D, <const floating*>NULL, N, 0, &packed_x[0],
                   rounds)
         while column < end:
@@ -94,3 +100,4 @@ def dense_gradients(
             add_product_transposed(height, all_of(here), N, &packed_x[0], &packed_dy[0], here,
                                    &dW[row, column], K, rounds)
             column += here
+        take_turn()

@@ -23,7 +23,43 @@ cdef extern from "waiting.h" nogil:
     void relax() noexcept nogil
     int load_flag(const int* flag) noexcept nogil
     void store_flag(int* flag, int value) noexcept nogil
+    int change_flag(int* flag, int expected, int value) noexcept nogil
     int sched_yield()
+
+
+cdef extern from *:
+    """
+    static int turn;  /* set while some thread has its turn */
+    static _Thread_local int takes_turns, has_turn;
+    """
+    int turn, takes_turns, has_turn
+
+
+cdef enum:
+    LONGEST_TURN = 50_000  # nanoseconds that others wait for its end
+
+
+cdef void end_turn() noexcept nogil:
+    global has_turn
+    if has_turn:
+        has_turn = 0
+        store_flag(&turn, 0)
+
+
+cdef void take_turn() noexcept nogil:
+    global has_turn
+    cdef int64_t _, end
+    if not takes_turns or has_turn:
+        return
+    if not change_flag(&turn, 0, 1):
+        end = nanoseconds() + LONGEST_TURN
+        while not change_flag(&turn, 0, 1):
+            if nanoseconds() > end:
+                return
+            for _ in range(20):
+                relax()
+            sched_yield()
+    has_turn = 1
 
 
 cdef struct Signal:
@@ -41,8 +77,8 @@ cdef int make_signal(Signal* signal) except -1:
 
 
 cdef void give(Signal* signal) noexcept nogil:
-    store_flag(&signal.given, 1)
-    PyThread_release_lock(signal.lock)
+    if change_flag(&signal.given, 0, 1):  # else it still stands
+        PyThread_release_lock(signal.lock)
 
 
 cdef void wait_for(Signal* signal, int64_t watch) noexcept nogil:
@@ -55,7 +91,11 @@ cdef void wait_for(Signal* signal, int64_t watch) noexcept nogil:
                 relax()
             sched_yield()
     PyThread_acquire_lock(signal.lock, WAIT_LOCK)
-    store_flag(&signal.given, 0)
+    change_flag(&signal.given, 1, 0)
+
+
+cdef enum:
+    NOTHING, GIVEN, TAKEN
 
 
 cdef class Handover:
@@ -66,7 +106,7 @@ cdef class Handover:
     cdef Signal begun, ended
     cdef object call
     cdef int64_t watch
-    cdef bint pending
+    cdef int state   # of a call
 
     def __cinit__(self):
         make_signal(&self.begun)
@@ -85,31 +125,46 @@ cdef class Handover:
         """
         self.call = call
         self.watch = watch
-        self.pending = True
+        change_flag(&self.state, NOTHING, GIVEN)
         give(&self.begun)
 
     def serve(self):
         """Carry out calls for ever."""
+        global takes_turns
+        takes_turns = 1
         while True:
             with nogil:
-                wait_for(&self.begun, self.watch)
+                while not change_flag(&self.state, GIVEN, TAKEN):
+                    wait_for(&self.begun, self.watch)
+                take_turn()
             try:
                 self.call()
             finally:
                 self.call = None
                 with nogil:  # so that who waits for it finds the GIL free
+                    end_turn()
                     give(&self.ended)
 
 
-def wait_for_all(list handovers, int64_t watch):
+def wait_for_all(list handovers, int64_t watch, bint are_needed=True):
     """Wait until the calls that were handed over have ended: watch for so many nanoseconds, then
-    sleep."""
+    sleep. Those that are not needed any more and have not begun, as where a thread still sleeps,
+    are taken back."""
     cdef Handover handover
     for handover in handovers:
-        if handover.pending:
+        if not are_needed and change_flag(&handover.state, GIVEN, NOTHING):
+            handover.call = None
+        elif handover.state != NOTHING:
             with nogil:
+                end_turn()
                 wait_for(&handover.ended, watch)
-            handover.pending = False
+            handover.state = NOTHING
+
+
+def forget_turns():
+    """Begin anew in a forked child, where the thread that had its turn may not exist."""
+    global turn, has_turn
+    turn = has_turn = 0
 
 
 cdef class Pool:
@@ -134,7 +189,9 @@ cdef class Pool:
         watch for `watch` nanoseconds before they sleep, but not where more of them than
         `n_processors` are at work.
         """
+        global takes_turns, has_turn
         cdef list taken = []
+        cdef int took_turns = takes_turns
         self.have(n)
         while len(taken) < n and len(self.idle) > 0:
             taken.append(self.idle.pop())
@@ -142,9 +199,15 @@ cdef class Pool:
         try:
             if self.n_working > n_processors:
                 watch = 0
+            takes_turns = 1
+            if not has_turn:
+                has_turn = change_flag(&turn, 0, 1)
             return call(taken, watch)
         finally:
             wait_for_all(taken, watch)
+            if not took_turns:
+                end_turn()
+                takes_turns = 0
             self.idle += taken
             self.n_working -= len(taken) + 1
 

@@ -8,6 +8,8 @@ from cython cimport floating
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
+from fastrnn.kernels.handover cimport end_turn, take_turn
+
 
 def are_falling(
     const int64_t[:] lengths,   # IN   (n,)
@@ -94,6 +96,7 @@ def take_rows(
         int64_t j, k, F = min(target.shape[1], source.shape[1] - column)
         const floating* x
     with nogil:
+        end_turn()
         for j in range(rows.shape[0]):
             x = &source[rows[j], column]
             if F > 8:
@@ -101,6 +104,7 @@ def take_rows(
             else:  # a call of memcpy takes longer
                 for k in range(F):
                     target[j, k] = x[k]
+        take_turn()
 
 
 def put_rows(
@@ -112,8 +116,62 @@ def put_rows(
     """target[rows, column : column + F] = source"""
     cdef int64_t j, size = source.shape[1] * sizeof(floating)
     with nogil:
+        end_turn()
         for j in range(rows.shape[0]):
             memcpy(&target[rows[j], column], &source[j, 0], size)
+        take_turn()
+
+
+def take_steps(
+    const floating[:, :, ::1] source,   # IN   (T, B, column + F or more)
+    int64_t begin,                      # first of the n sequences to take
+    int64_t column,                     # first of the F columns to take
+    bint reverse,                       # whether to begin with the last step
+    floating[:, ::1] target,            # OUT  (T * n, F)
+):
+    """target = source[:, begin : begin + n, column : column + F], or of source[::-1]"""
+    cdef:
+        int64_t t, n, T = source.shape[0], F = target.shape[1], N = target.shape[0] // T
+        int64_t columns = source.shape[2]
+        const floating* x
+        floating* y
+    with nogil:
+        end_turn()
+        for t in range(T):
+            x = &source[T - 1 - t if reverse else t, begin, column]
+            y = &target[t * N, 0]
+            if F == columns:
+                memcpy(y, x, N * F * sizeof(floating))
+            else:
+                for n in range(N):
+                    memcpy(y + n * F, x + n * columns, F * sizeof(floating))
+        take_turn()
+
+
+def put_steps(
+    const floating[:, ::1] source,      # IN     (T * n, F)
+    bint reverse,                       # whether it begins with the last step
+    floating[:, :, ::1] target,         # INOUT  (T, B, column + F or more)
+    int64_t begin,                      # first of the n sequences to write
+    int64_t column,                     # first of the F columns to write
+):
+    """target[:, begin : begin + n, column : column + F] = source, or target[::-1]"""
+    cdef:
+        int64_t t, n, T = target.shape[0], F = source.shape[1], N = source.shape[0] // T
+        int64_t columns = target.shape[2]
+        const floating* x
+        floating* y
+    with nogil:
+        end_turn()
+        for t in range(T):
+            x = &source[t * N, 0]
+            y = &target[T - 1 - t if reverse else t, begin, column]
+            if F == columns:
+                memcpy(y, x, N * F * sizeof(floating))
+            else:
+                for n in range(N):
+                    memcpy(y + n * columns, x + n * F, F * sizeof(floating))
+        take_turn()
 
 
 def add_rows(

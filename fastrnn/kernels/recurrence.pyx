@@ -33,6 +33,7 @@ cimport fastrnn.kernels.vector_math as vector_math
 from fastrnn.kernels.chunks cimport (
     chunk_end, chunk_start, input_gradient, pack_previous, pack_rows, projects_stepwise, propagate,
 )
+from fastrnn.kernels.handover cimport end_turn, take_turn
 from fastrnn.kernels.masks cimport (
     add_masked, factor_backward, masked, zone_backward, zone_forward,
 )
@@ -159,6 +160,7 @@ def cell_forward(
         parameter = extra[k]
         step.extra[k] = &parameter[0]
     with nogil:
+        end_turn()
         while start < T:
             end = chunk_end(&alive[0], T, start, chunk_rows, &rows)
             gate_row = row if keeps_gates else 0
@@ -229,6 +231,7 @@ def cell_forward(
                 gate_row += alive[t]
                 kept_row += alive[t]
             start = end
+        take_turn()
 
 
 def cell_backward(
@@ -324,6 +327,7 @@ def cell_backward(
     if functions.last_bias:
         db_last = <floating*>step.dextra[0]
     with nogil:
+        end_turn()
         while end > 0:
             start = chunk_start(&alive[0], end, chunk_rows, &rows)
             gate_row = rows if functions.drops_gates else row
@@ -415,3 +419,4 @@ def cell_backward(
                                        &dU[0, n_first], GH, rounds)
                 meet(share)
             end = start
+        take_turn()

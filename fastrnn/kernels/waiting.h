@@ -36,4 +36,12 @@ static inline void store_flag(int *flag, int value)
     __atomic_store_n(flag, value, __ATOMIC_RELEASE);
 }
 
+/* Change a flag; whether it was as expected before. */
+static inline int change_flag(int *flag, int expected, int value)
+{
+    return __atomic_load_n(flag, __ATOMIC_SEQ_CST) == expected &&
+           __atomic_compare_exchange_n(flag, &expected, value, 0, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_RELAXED);
+}
+
 #endif

@@ -315,7 +315,7 @@ def _take(array, strand, column, width, name, *, by_reference):
 
     The strand's order of time is its direction's.
     """
-    batch, (n_steps, n_sequences, n_columns) = strand.batch, array.shape
+    batch, (_, n_sequences, n_columns) = strand.batch, array.shape
     whole = batch.span == slice(0, n_sequences) and width == n_columns
     if by_reference and whole and strand.direction == 0:
         return array.reshape(-1, width)
@@ -323,20 +323,17 @@ def _take(array, strand, column, width, name, *, by_reference):
     if batch.span is None:
         packing.take_rows(array.reshape(-1, n_columns), column, strand.rows, packed)
     else:
-        steps = array[:, batch.span, column : column + width]
-        packed.reshape(n_steps, -1, width)[...] = steps[::-1] if strand.direction else steps
+        packing.take_steps(array, batch.span.start, column, bool(strand.direction), packed)
     return packed
 
 
 def _put(packed, strand, array, column):
     """Write the packed rows of a strand to columns of a (T, B, F) array."""
-    batch, width = strand.batch, packed.shape[1]
+    batch = strand.batch
     if batch.span is None:
         packing.put_rows(packed, strand.rows, array.reshape(-1, array.shape[2]), column)
     else:
-        steps = packed.reshape(len(array), -1, width)
-        steps = steps[::-1] if strand.direction else steps
-        array[:, batch.span, column : column + width] = steps
+        packing.put_steps(packed, bool(strand.direction), array, batch.span.start, column)
 
 
 def _put_last(tape, batch, state):

@@ -93,7 +93,7 @@ def fill_packed(calls, n_jobs=None):
             function(*arguments)
         return
     size = sum(len(packed) for _, (*_, packed, _) in calls)
-    threads.run(lambda call: call[0](*call[1]), calls, n_jobs, PACKING_FLOPS * size)
+    threads.run(lambda call: call[0](*call[1]), calls, n_jobs, PACKING_FLOPS * size / len(calls))
 
 
 class Memory:

@@ -18,16 +18,16 @@ import time
 
 import scipy.linalg.cython_blas
 
-from fastrnn.kernels.handover import Handover, OneThread, Pool, wait_for_all
+from fastrnn.kernels.handover import Handover, OneThread, Pool, forget_turns, wait_for_all
 from fastrnn.kernels.team import ALONE, CallingThread, call_together
 from fastrnn.kernels.vector_math import products
 
 WATCH_NANOSECONDS = 200_000
 """How long a thread that waits stays awake: a few times what it takes to wake it."""
 
-WORTHWHILE_FLOPS = 16e6
+WORTHWHILE_FLOPS = 3e6
 """Arithmetic of an item, in floating-point operations, that is worth another thread: with less,
-handing it over and taking turns at the GIL cost more than is won."""
+handing it over and taking turns at the GIL (fastrnn.kernels.handover) cost more than is won."""
 
 MEMBER_CALL_FLOPS = 4e6
 """Arithmetic of a call, in floating-point operations, that each member of a team needs."""
@@ -114,6 +114,7 @@ def _forget_after_fork():
     global _pool
     _pool = Pool(_start_thread)
     single_blas_thread.forget_users()
+    forget_turns()
 
 
 if hasattr(os, "register_at_fork"):
@@ -150,7 +151,7 @@ def run(function, items, n_jobs=None, flops=math.inf):
                 handover.begin(work, watch)
             work()
         finally:
-            wait_for_all(handovers, watch)
+            wait_for_all(handovers, watch, False)
 
     def call(handovers, watch):
         if products() == "blas":

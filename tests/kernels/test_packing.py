@@ -21,3 +21,21 @@ def test_clear_first_clears_so_many_rows_and_no_more(n, n_columns, dtype):
 def test_longest_and_sum_are_of_the_sequences_that_are_asked_for(order, expected):
     lengths = np.array([4, 1, 5, 9])
     assert packing.longest_and_sum(lengths, np.array(order, dtype=np.int64)) == expected
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize(("column", "width"), [(0, 5), (0, 2), (3, 2)])
+@pytest.mark.parametrize(("begin", "n"), [(0, 4), (0, 1), (1, 2), (3, 1)])
+def test_steps_of_successive_sequences(begin, n, column, width, reverse, dtype):
+    source = np.random.default_rng(0).standard_normal((3, 4, 5)).astype(dtype)
+    block = (slice(None), slice(begin, begin + n), slice(column, column + width))
+    taken = np.empty((3 * n, width), dtype)
+    packing.take_steps(source, begin, column, reverse, taken)
+    steps = source[block]
+    np.testing.assert_array_equal(taken.reshape(steps.shape), steps[::-1] if reverse else steps)
+    target = np.full_like(source, 7)
+    packing.put_steps(taken, reverse, target, begin, column)
+    expected = np.full_like(source, 7)
+    expected[block] = steps
+    np.testing.assert_array_equal(target, expected)
