@@ -33,6 +33,9 @@ SETTING = Setting(
 )  # fmt: skip
 
 
+KINDS = FastrnnAttention, TorchAttention
+
+
 class Unavailable(Exception):
     """The verses cannot be had; the message says why."""
 
@@ -70,8 +73,9 @@ def pair(source, target):
 class Data:
     """Ids of both parts and both languages."""
 
-    def __init__(self, pairs):
-        parts = [p for k, p in enumerate(pairs) if k % 20], pairs[::20]
+    def __init__(self, pairs, choose=False):
+        train = [p for k, p in enumerate(pairs) if k % 20 not in ([0, 10] if choose else [0])]
+        parts = train, pairs[10 * choose :: 20]
         (source, target), (source_test, self.true) = (zip(*part, strict=True) for part in parts)
         self.source, self.target = (
             TokenEncoder(min_freq=3).fit(list(side)) for side in (source, target)
@@ -84,6 +88,13 @@ class Data:
         """The English words of each list of ids; the unknown one is a sign."""
         known = {k: word for word, k in self.target.vocabulary_.items()}
         return [[known.get(k, UNKNOWN) for k in one] for one in ids]
+
+
+def accuracy(true, told):
+    """Share of the true words and signs that are told at their place."""
+    pairs = zip(true, told, strict=True)
+    right = [a == b for one, other in pairs for a, b in zip(one, other, strict=False)]
+    return sum(right) / sum(map(len, true))
 
 
 def chrf(true, told):
@@ -100,6 +111,8 @@ def main():
     parser = argument_parser(__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--verses", type=int, help="so many of them")
+    parser.add_argument("--choose", action="store_true", help="test on verses of those that train")
+    parser.add_argument("--only", choices=[kind.name for kind in KINDS], help="one of the two")
     arguments = parser.parse_args()
     machine = begin(arguments, ["torch", "sacrebleu"])
     try:
@@ -108,12 +121,14 @@ def main():
         print(f"skipped: {reason}")
         return
     n_verses = arguments.verses or (400 if arguments.quick else len(pairs))
-    data = Data(pairs[:: max(1, len(pairs) // n_verses)])
+    data = Data(pairs[:: max(1, len(pairs) // n_verses)], arguments.choose)
     setting = replace(SETTING, epochs=1) if arguments.quick else SETTING
     sizes = data.source.n_tokens_, data.target.n_tokens_
     print(f"\n{len(data.X)} verses, {len(data.X_test)} to test, {sizes} words and signs")
     figures = {"verses": len(data.X), "words": sizes}
-    for kind in (FastrnnAttention, TorchAttention):
+    for kind in KINDS:
+        if arguments.only not in (None, kind.name):
+            continue
         try:
             contender = kind(setting, *sizes, arguments.threads, arguments.seed)
         except ImportError as reason:
@@ -123,14 +138,17 @@ def main():
         contender.fit(data.X, data.y)
         seconds = time.perf_counter() - start
         told = data.words(contender.predict(data.X_test))
-        error, score = edit_error_rate(data.true, told), chrf(data.true, told)
+        share, error = accuracy(data.true, told), edit_error_rate(data.true, told)
+        score = chrf(data.true, told)
         figures[kind.name] = {
-            "parameters": contender.n_parameters, "seconds": seconds, "edit error": error,
-            "chrF": score, "examples": [" ".join(one) for one in told[:EXAMPLES]],
+            "parameters": contender.n_parameters, "seconds": seconds, "accuracy": share,
+            "edit error": error, "chrF": score,
+            "examples": [" ".join(one) for one in told[:EXAMPLES]],
         }  # fmt: skip
         print(
-            f"{kind.name:8} {contender.n_parameters} parameters, {seconds:.0f} s, edit error "
-            f"{error:.4f}" + (f", chrF {score:.1f}" if score is not None else ""),
+            f"{kind.name:8} {contender.n_parameters} parameters, {seconds:.0f} s, accuracy "
+            f"{share:.4f}, edit error {error:.4f}"
+            + (f", chrF {score:.1f}" if score is not None else ""),
             flush=True,
         )
     for k, (source, true) in enumerate(zip(data.source_test, data.true, strict=True)):

@@ -260,6 +260,20 @@ class TestVerses:
         assert (data.source.n_tokens_, data.target.n_tokens_) == (2, 2)
         assert data.words([[1, 0]]) == [["A", "_"]]
 
+    def test_settings_are_chosen_by_verses_that_train(self):
+        import verses
+
+        pairs = [(["a", str(k)], ["A"]) for k in range(60)]
+        data, chosen = verses.Data(pairs), verses.Data(pairs, choose=True)
+        assert data.source_test == (["a", "0"], ["a", "20"], ["a", "40"])
+        assert chosen.source_test == (["a", "10"], ["a", "30"], ["a", "50"])
+        assert (len(data.X), len(chosen.X)) == (57, 54)
+
+    def test_words_are_right_at_their_place(self):
+        import verses
+
+        assert verses.accuracy([list("abc"), ["d"]], [list("axcd"), []]) == 0.5
+
     def test_figures(self, tmp_path, run_here, monkeypatch):
         pytest.importorskip("torch")
         lines = [f"Genesis {k}:1: {' '.join('abcde'[: k % 5 + 1])}" for k in range(400)]
@@ -269,6 +283,7 @@ class TestVerses:
         assert (figures["verses"], figures["words"]) == (380, [6, 6])
         for name in ("fastrnn", "torch"):
             assert figures[name]["edit error"] >= 0
+            assert 0 <= figures[name]["accuracy"] <= 1
             assert f"  {name}: {figures[name]['examples'][0]}" in output
 
     def test_nothing_is_told_without_the_verses(self, run_here, monkeypatch):
