@@ -1,6 +1,8 @@
-"""The contenders of ``bench/layers.py``: fastrnn, PyTorch, ONNX Runtime and JAX on one `Work`."""
+"""The contenders of ``bench/layers.py``: fastrnn and its peers on one `Work`."""
 
 import os
+import tempfile
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +22,8 @@ class Work:
 
     cell: str
     mode: str
-    dtype: str
+    dtype: str  # of the arrays
+    precision: str  # "full", or "bfloat16" where contenders may round
     threads: int
     shape: tuple  # (T, B, D, H) of the table; T below is the longest length
     T: int
@@ -34,6 +37,10 @@ class Work:
 
     @classmethod
     def draw(cls, cell, mode, dtype, threads, shape):
+        """A case of numbers of a dtype; of "bfloat16" the arrays are those of float32."""
+        precision = "full"
+        if dtype == "bfloat16":
+            dtype, precision = "float32", "bfloat16"
         rng = np.random.default_rng(shape)
         T, B, D, H = shape
         lengths = None
@@ -50,7 +57,8 @@ class Work:
         }
         x = rng.standard_normal((T, B, D)).astype(dtype)
         dy = rng.standard_normal((T, B, H)).astype(dtype)
-        work = cls(cell, mode, dtype, threads, shape, T, B, D, H, lengths, x, dy, weights)
+        sizes = (shape, T, B, D, H, lengths)
+        work = cls(cell, mode, dtype, precision, threads, *sizes, x, dy, weights)
         dy *= work.alive()
         return work
 
@@ -64,6 +72,11 @@ class Work:
         steps = self.B * self.T if self.lengths is None else int(self.lengths.sum())
         once = 2 * GATES[self.cell] * self.H * (self.D + self.H) * steps
         return once if self.mode == "inference" else 3 * once
+
+
+def as_array(value):
+    """What a contender returned as an array of NumPy, which has no bfloat16."""
+    return np.asarray(value.float() if str(value.dtype) == "torch.bfloat16" else value)
 
 
 # Every contender is made from a Work and returns arrays of its own kind, in fastrnn's layout:
@@ -82,7 +95,7 @@ class Fastrnn:
             "rnn": layers.RNN,
             "carry_lstm": layers.CarryLSTM,
         }[work.cell]
-        self.layer = layer_class(work.D, work.H, dtype=work.dtype)
+        self.layer = layer_class(work.D, work.H, dtype=work.dtype, precision=work.precision)
         for name, value in work.weights.items():
             self.layer.params[name][...] = value
         self.work = work
@@ -107,8 +120,19 @@ class FastrnnLSTM(Fastrnn):
         super().__init__(Work.draw("lstm", work.mode, work.dtype, work.threads, work.shape))
 
 
+class FastrnnFull(Fastrnn):
+    """The same layer in full precision."""
+
+    name = "fastrnn full"
+
+    def __init__(self, work):
+        super().__init__(Work.draw(work.cell, work.mode, work.dtype, work.threads, work.shape))
+
+
 class Torch:
-    """PyTorch's module on the dense batch; of a ragged one it computes the padding too."""
+    """PyTorch's module on the dense batch."""
+
+    name = "torch"
 
     def __init__(self, work):
         import torch
@@ -126,10 +150,6 @@ class Torch:
                 parameter.copy_(torch.tensor(value))
         self.x, self.dy = torch.tensor(work.x), torch.tensor(work.dy)
         self.leaf = torch.tensor(work.x, requires_grad=True)
-
-    @property
-    def name(self):
-        return "torch padded" if self.work.mode == "ragged" else "torch"
 
     def forward(self, x):
         y, _ = self.module(x)
@@ -150,6 +170,12 @@ class Torch:
         return y.detach(), *gradients
 
 
+class TorchPadded(Torch):
+    """The same module, which of a ragged batch computes the padding too."""
+
+    name = "torch padded"
+
+
 class TorchPacked(Torch):
     """PyTorch's module on a packed batch, packed from and padded to the arrays of the others."""
 
@@ -166,6 +192,72 @@ class TorchPacked(Torch):
         return rnn.pad_packed_sequence(y, total_length=self.work.T)[0]
 
 
+class TorchBfloat16(Torch):
+    """The module, its input and the gradient cast to bfloat16."""
+
+    name = "torch bfloat16"
+
+    def __init__(self, work):
+        super().__init__(work)
+        self.module.bfloat16()
+        self.x, self.dy = self.x.bfloat16(), self.dy.bfloat16()
+        self.leaf = self.x.clone().requires_grad_()
+
+
+class TorchAutocast(Torch):
+    """The module in float32, whose products are in bfloat16: mixed precision."""
+
+    name = "torch autocast"
+
+    def __init__(self, work):
+        super().__init__(work)
+        self.dy = self.dy.bfloat16()
+
+    def forward(self, x):
+        with self.torch.autocast("cpu", self.torch.bfloat16):
+            return super().forward(x)
+
+
+class TorchCompiled(Torch):
+    """The module compiled with ``torch.compile``, for inference."""
+
+    name = "torch compiled"
+
+    def __init__(self, work):
+        super().__init__(work)
+        if work.cell != "lstm":
+            raise Unavailable("it writes out every time step: T = 100 takes two minutes to compile")
+        import torch._dynamo
+        import torch._inductor.config
+        import torch._inductor.exc
+
+        torch._inductor.config.compile_threads = 1  # no processes beside
+        torch._dynamo.config.allow_rnn = True
+        torch._dynamo.reset()
+        self.module = torch.compile(self.module)
+        try:
+            self.infer()
+        except torch._inductor.exc.InductorError as error:
+            raise Unavailable("it needs a C++ compiler") from error
+
+
+class TorchInt8(Torch):
+    """The module with weights, and rows when they are multiplied, of int8; inference."""
+
+    name = "torch int8"
+
+    def __init__(self, work):
+        super().__init__(work)
+        if work.cell == "rnn":
+            raise Unavailable("quantize_dynamic leaves nn.RNN as it is")
+        quantization = self.torch.ao.quantization
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it will move to another package
+            self.module = quantization.quantize_dynamic(
+                self.torch.nn.Sequential(self.module), {type(self.module)}
+            )[0]
+
+
 class OnnxRuntime:
     """A model of one node, inference only; `keep_state` makes the state an input and an output.
 
@@ -176,7 +268,6 @@ class OnnxRuntime:
     name = "onnxruntime"
 
     def __init__(self, work, keep_state=False, head=None):
-        import onnxruntime
         from onnx import helper, numpy_helper
 
         if work.dtype != "float32":
@@ -225,22 +316,78 @@ class OnnxRuntime:
         )
         opset = helper.make_opsetid("", 22)
         model = helper.make_model(graph, opset_imports=[opset], ir_version=10)
+        self.x, self.work = work.x, work
+        self.state = {state: np.zeros(state_shape, "float32") for state in states}
+        self.open(model.SerializeToString())
+
+    def open(self, model):
+        """Make what runs the model."""
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = work.threads
+        options.intra_op_num_threads = self.work.threads
         options.inter_op_num_threads = 1
         self.session = onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            model, options, providers=["CPUExecutionProvider"]
         )
-        self.x = work.x
-        self.state = {state: np.zeros(state_shape, "float32") for state in states}
+
+    def run(self, inputs):
+        """The outputs of a call on arrays by name."""
+        return self.session.run(None, inputs)
 
     def infer(self):
-        (y,) = self.session.run(None, {"x": self.x})
+        (y,) = self.run({"x": self.x})
         return (y[:, 0],)
 
 
+class OpenVino(OnnxRuntime):
+    """OpenVINO on the same model: one stream, as many threads, its hint of latency."""
+
+    name = "openvino"
+
+    def open(self, model):
+        import openvino
+
+        settings = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
+            "INFERENCE_NUM_THREADS": self.work.threads,
+            "INFERENCE_PRECISION_HINT": "bf16" if self.work.precision == "bfloat16" else "f32",
+        }
+        core = openvino.Core()
+        self.compiled = core.compile_model(core.read_model(model), "CPU", settings)
+        self.request = self.compiled.create_infer_request()
+        self.request.set_tensor("x", openvino.Tensor(self.x, shared_memory=True))
+
+    def run(self, inputs):
+        return self.request.infer(inputs, share_inputs=True).to_tuple()
+
+    def infer(self):
+        self.request.infer()
+        return (self.request.get_output_tensor(0).data[:, 0],)
+
+
+class Tract(OnnxRuntime):
+    """tract on the same model; it has one thread."""
+
+    name = "tract"
+
+    def open(self, model):
+        import tract
+
+        with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
+            file.write(model)
+            file.flush()
+            self.model = tract.onnx().load(file.name).into_model().into_runnable()
+
+    def run(self, inputs):
+        return [output.to_numpy() for output in self.model.run(list(inputs.values()))]
+
+
 class Jax:
-    """A scan over the steps, compiled; of a ragged batch it computes the padding too."""
+    """A scan over the steps, compiled."""
+
+    name = "jax"
 
     def __init__(self, work):
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -287,10 +434,6 @@ class Jax:
         self.dy = jax.device_put(work.dy)
         self.forward, self.forward_and_backward = jax.jit(forward), jax.jit(forward_and_backward)
 
-    @property
-    def name(self):
-        return "jax padded" if self.work.mode == "ragged" else "jax"
-
     def infer(self):
         return self.jax.block_until_ready((self.forward(*self.arguments),))
 
@@ -298,8 +441,27 @@ class Jax:
         return self.jax.block_until_ready(self.forward_and_backward(*self.arguments, self.dy))
 
 
+class JaxPadded(Jax):
+    """The same scan, which of a ragged batch computes the padding too."""
+
+    name = "jax padded"
+
+
+# What each package has, by the mode, in full precision and in bfloat16.
 PEERS = {
-    "torch": {"training": [Torch], "inference": [Torch], "ragged": [TorchPacked, Torch]},
+    "torch": {
+        "training": [Torch],
+        "inference": [Torch, TorchCompiled],
+        "ragged": [TorchPacked, TorchPadded],
+    },
     "onnxruntime": {"inference": [OnnxRuntime]},
-    "jax": {"training": [Jax], "inference": [Jax], "ragged": [Jax]},
+    "openvino": {"inference": [OpenVino]},
+    "jax": {"training": [Jax], "inference": [Jax], "ragged": [JaxPadded]},
+}
+BFLOAT16_PEERS = {
+    "torch": {
+        "training": [Torch, TorchBfloat16, TorchAutocast],
+        "inference": [Torch, TorchBfloat16, TorchAutocast, TorchInt8],
+    },
+    "openvino": {"inference": [OpenVino]},
 }

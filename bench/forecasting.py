@@ -72,15 +72,14 @@ def inside(truth, low, high):
     return mean(float(np.mean((a <= y) & (y <= b))) for y, a, b in pairs)
 
 
-def by_network(known, truth, season, seed, arguments, calibrate=None):
-    """Fit and forecast."""
+def by_network(known, truth, season, seed, arguments, **setting):
+    """Fit, with parameters of `setting`, and forecast."""
     horizon = len(truth[0])
-    setting = {"max_iter": 2, "hidden_layer_sizes": 8} if arguments.quick else {}
+    if arguments.quick:
+        setting |= {"max_iter": 2, "hidden_layer_sizes": 8}
     if season > 1:
         setting["seasonality"] = season
-    model = RNNForecaster(
-        **setting, calibrate=calibrate, random_state=seed, n_jobs=arguments.threads
-    )
+    model = RNNForecaster(**setting, random_state=seed, n_jobs=arguments.threads)
     start = time.perf_counter()
     bands = model.fit(known).predict_quantiles(horizon, levels=LEVELS)
     seconds = time.perf_counter() - start

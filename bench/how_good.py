@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import mean
 
 from measuring import save
-from page import number, table
+from pieces import number, table
 
 HEAD = """\
 # How good the defaults are

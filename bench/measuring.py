@@ -6,18 +6,22 @@ The programs of this folder are run as ``python bench/<name>.py``; ``bench/run.p
 import argparse
 import gc
 import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
 import re
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy
 import scipy
 
 from fastrnn.kernels import vector_math
+from fastrnn.kernels.workspace import Workspace
+from fastrnn.network.affine import Affine
 
 OPENBLAS_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
@@ -176,22 +180,76 @@ def save(file, **figures):
     Path(file).write_text(text + "\n", encoding="utf-8")
 
 
-def products_peak(dtype, size=2048, repeats=6):
-    """Best GFLOP/s of NumPy's product of two square matrices: what the machine can do now."""
-    a = numpy.ones((size, size), dtype)
-    out = numpy.empty_like(a)
+def fastest(call, repeats=6):
+    """Least seconds of a call."""
     seconds = []
     for _ in range(repeats):
         start = time.perf_counter()
-        numpy.matmul(a, a, out=out)
+        call()
         seconds.append(time.perf_counter() - start)
-    return 2 * size**3 / min(seconds) / 1e9
+    return min(seconds)
+
+
+def own_product(dtype, threads, size):
+    """A function that multiplies two square matrices by fastrnn's kernel, one on each thread."""
+    rounds = dtype == "bfloat16"
+    x = numpy.ones((size, size), "float32" if rounds else dtype)
+    affine = Affine("product", {"W": x})
+    works = [Workspace(x.dtype, rounds) for _ in range(threads)]
+    packed, calls = affine.plan_forward(works[0])
+    for pack, arguments in calls:
+        pack(*arguments)
+    pool = ThreadPoolExecutor(threads)
+
+    def call():
+        for product in [pool.submit(affine.forward, x, packed, work) for work in works]:
+            product.result()
+
+    return call
+
+
+def torch_product(threads, size):
+    """A function that multiplies two square matrices of bfloat16 by PyTorch."""
+    import torch
+
+    torch.set_num_threads(threads)
+    a = torch.ones((size, size), dtype=torch.bfloat16)
+    return lambda: torch.mm(a, a)
+
+
+def products_peak(dtype, threads=1, size=2048):
+    """Best GFLOP/s of products of two square matrices: what the machine can do now.
+
+    Of NumPy's (for bfloat16 of PyTorch's, where it is installed) and that of fastrnn's kernel, once
+    on each thread.
+    """
+    rates = [threads / fastest(own_product(dtype, threads, size))]
+    if dtype != "bfloat16":
+        a = numpy.ones((size, size), dtype)
+        out = numpy.empty_like(a)
+        rates.append(1 / fastest(lambda: numpy.matmul(a, a, out=out)))
+    elif importlib.util.find_spec("torch") is not None:
+        rates.append(1 / fastest(torch_product(threads, size)))
+    return 2 * size**3 * max(rates) / 1e9
+
+
+def pointwise_rates(size=4096):
+    """Seconds an element of float32 takes in the first-level cache, by what is done with it."""
+    x = numpy.linspace(-4, 4, size, dtype="float32")
+    y = numpy.empty_like(x)
+    calls = {
+        "sigmoid": lambda: vector_math.sigmoid_array(x, y),
+        "tanh": lambda: vector_math.tanh_array(x, y),
+        "multiply": lambda: numpy.multiply(x, x, out=y),
+    }
+    return {name: fastest(call, 1000) / size for name, call in calls.items()}
 
 
 # Seconds: a call that takes longer is not preceded by one to warm the caches,
 LONG = 0.1
-# and a call is not made more often than fits into this, but three times at least.
-BUDGET = 1.5
+# and a call is not made more often than fits into this, but three times at least; once if it is
+# longer.
+BUDGET = 1.0
 
 
 def interleave(calls, rounds, seconds):
@@ -219,7 +277,10 @@ def interleave(calls, rounds, seconds):
                 call()
                 once[name] = time.perf_counter() - start
     repeats = {name: max(1, round(seconds / duration)) for name, duration in once.items()}
-    turns = {name: max(3, min(rounds, int(BUDGET / duration))) for name, duration in once.items()}
+    turns = {
+        name: max(3, min(rounds, int(BUDGET / duration))) if duration < BUDGET else 1
+        for name, duration in once.items()
+    }
     times = {name: [] for name in calls}
     gc.collect()
     gc.disable()

@@ -77,7 +77,9 @@ def main():
     print("\nmegabytes that one call takes at its peak")
     cases = []
     for case, (cell, mode, shape) in enumerate(CASES[:1] if arguments.quick else CASES):
-        classes = [contenders.Fastrnn, *(contenders.PEERS["torch"][mode] if torch_is_there else [])]
+        theirs = contenders.PEERS["torch"][mode] if torch_is_there else []
+        compiled = contenders.TorchCompiled
+        classes = [contenders.Fastrnn, *(each for each in theirs if each is not compiled)]
         measured = dict(measure_in_child(case, each, arguments.threads) for each in classes)
         ours, *others = measured.values()
         cases.append(

@@ -9,49 +9,62 @@ import json
 import sys
 from pathlib import Path
 
+from aims import aims_section, winners_section
+from pieces import GROUPS, MODES, number, ratio, shape_text, table, threads_of
+
 HEAD = """\
 # Performance
 
-How long fastrnn takes, and what it needs, beside PyTorch, ONNX Runtime and JAX on the same machine.
-All figures come from one program, `python bench/run.py`, which also writes this page.
+How long fastrnn takes, and what it needs, beside PyTorch, ONNX Runtime, OpenVINO and JAX on the
+same machine. All figures come from one program, `python bench/run.py`, which also writes this page.
 
 - The contenders get the same arrays and weights. That their outputs and gradients agree is checked
   before anything is timed. They run in turns in one process, pinned to as many cores as it has
-  threads, warmed up, PyTorch's inference under `inference_mode`, JAX compiled; the median of the
+  threads, warmed up, PyTorch's inference under `inference_mode` and also compiled by
+  `torch.compile`, OpenVINO with its hint of latency and one stream, JAX compiled; the median of the
   turns counts.
 - A ratio is the other's time divided by fastrnn's: above 1 fastrnn is faster. **Bold** is a ratio
   below 1, where fastrnn is slower, and a figure that misses what this project aims at.
-- Absolute times hold for this machine alone. PyTorch's products run through oneMKL, which has more
-  for Intel's processors than for others: expect smaller ratios there.
+- A cell is empty where a contender cannot do it; why is said below the table.
+- Absolute times hold for this machine alone, and so do ratios: PyTorch, OpenVINO and ONNX Runtime
+  have kernels for some processors that they have not for others.
 """
 
 AIMS = """\
 ## Aims, and what is reached
 
-Ratios over the shapes of each table below, against the fastest of PyTorch, ONNX Runtime (inference)
-and JAX; where PyTorch is named, against PyTorch alone (ragged: the faster of packed and padded).
+Ratios over the shapes of each table below, against the fastest of PyTorch, ONNX Runtime, OpenVINO
+(these two for inference) and JAX; where PyTorch is named, against PyTorch alone (ragged: the faster
+of packed and padded). In bfloat16 all of PyTorch's precisions count, float32 as well.
 """
-
-# Work, parts (one thread, two threads), cell, mode, contenders, aims for mean and least ratio.
-RATIO_AIMS = [
-    ("LSTM training", "layers", "lstm", "training", "peers", 1.6, 1.0),
-    ("GRU training", "layers", "gru", "training", "peers", 2.0, 1.0),
-    ("RNN training", "layers", "rnn", "training", "peers", 1.8, 1.0),
-    ("LSTM inference", "layers", "lstm", "inference", "peers", 1.2, 0.95),
-    ("GRU inference", "layers", "gru", "inference", "peers", 1.4, 1.0),
-    ("RNN inference", "layers", "rnn", "inference", "peers", 1.2, 0.95),
-    ("LSTM ragged training, PyTorch", "layers", "lstm", "ragged", "torch", 2.5, 1.5),
-    ("GRU ragged training, PyTorch", "layers", "gru", "ragged", "torch", 4, 2),
-    ("RNN ragged training, PyTorch", "layers", "rnn", "ragged", "torch", 4, 2),
-    ("float64 LSTM training, PyTorch", "float64", "lstm", "training", "torch", 2.0, 1.2),
-]
 
 PARTS = {
     "layers": """\
 A training step is a forward and a backward pass with the gradients of weights and input; ragged
 batches have lengths uniform in [T/10, T], which PyTorch takes packed or padded. carry_lstm, which
-no peer has, is compared with fastrnn's own lstm. "Of peak" is the share of what NumPy's product of
-two square matrices of 2048 rows reaches on as many threads, the best of one trial a table.
+no peer has, is compared with fastrnn's own lstm. "Of peak" is the share of what the product of two
+square matrices of 2048 rows reaches on as many threads, by NumPy or by fastrnn, whichever is
+faster, the best of one trial a table. "Of limit" is the share of the time that the products would
+take at that rate, and the functions of the gates one after the other in the first-level cache.
+""",
+    "bfloat16": """\
+`precision="bfloat16"`, beside fastrnn's own float32 ("fastrnn full") and PyTorch in float32, with
+module and data cast to bfloat16, and with autocast; for inference also OpenVINO told to compute in
+bfloat16, and PyTorch's `quantize_dynamic` to int8, which is shown and counts in no ratio. ONNX
+Runtime has no recurrent layers but those in float32. The peak is that of PyTorch's product of
+matrices of bfloat16, or of fastrnn's, whichever is faster.
+""",
+    "stream": """\
+A step of one stream of a classifier with as many inputs as units, one thread; microseconds. The
+streams of fastrnn have their weights as they are, in bfloat16 or in int8, which halves and quarters
+the bytes that a step reads. A ratio is that of the fastest peer whose weights are of the same kind
+or larger.
+""",
+    "language-model": """\
+An epoch of the language model of `bench/language_model.py` on the Penn Treebank: two LSTM layers of
+200 units, 10 000 words, windows of 20 steps on 20 streams, SGD. All contenders learn a part of the
+text in turns; an epoch is told from the words that they read in a second. The perplexity of the
+last turn says whether all learn alike: who is off by more than a twentieth does not count.
 """,
     "avx2": """\
 PyTorch, fastrnn and NumPy held to AVX2, as on most processors.
@@ -74,7 +87,8 @@ timed where it is called.
 """,
     "latency": """\
 Single calls on one sequence, one thread, with the state carried from call to call: microseconds,
-median (99.9th percentile). fastrnn: `layer.forward`. "torch cell" is LSTMCell, GRUCell or RNNCell.
+median (99.9th percentile). fastrnn: `layer.forward`. "torch cell" is LSTMCell, GRUCell or RNNCell,
+which take one step.
 """,
     "memory": """\
 Megabytes that a call takes at its peak, results included, in a process of its own; imports, weights
@@ -93,198 +107,82 @@ kernel as a team, each for half of the units.
 """,
 }
 
-MODES = {
-    "training": "training",
-    "inference": "inference",
-    "ragged": "training, unequal lengths",
-}
-GROUPS = {"peers": "fastest peer /", "torch": "torch /", "lstm": "lstm /"}
 
-
-def table(header, rows):
-    """Lines of a Markdown table; all columns but the first are numbers."""
-    yield ""
-    yield "| " + " | ".join(header) + " |"
-    yield "|---" + "|---:" * (len(header) - 1) + "|"
-    for row in rows:
-        yield "| " + " | ".join(row) + " |"
-    yield ""
-
-
-def number(value):
-    """Three digits, never in scientific form."""
-    return f"{value:.0f}" if value >= 100 else f"{value:#.3g}"
-
-
-def ratio(value, least=1.0):
-    """Two decimals, bold if these are below `least`."""
-    text = f"{value:.2f}"
-    return f"**{text}**" if float(text) < least else text
-
-
-def shape_text(shape):
-    return ", ".join(map(str, shape))
-
-
-def threads_of(part):
-    threads = part["machine"]["threads"]
-    return f"{threads} thread" + "s" * (threads > 1)
-
-
-def find(parts, name, cell, mode):
-    """The table of a cell and mode in a part that may be missing."""
-    for found in parts.get(name, {}).get("tables", []):
-        if (found["cell"], found["mode"]) == (cell, mode):
-            return found
-    return None
-
-
-def ratio_aims(parts):
-    """Rows of the table of aims that are a geometric mean and a least ratio."""
-    aims = [
-        (f"{work}, {threads} thread{'s' * (threads > 1)}", f"{part}-{threads}", *aim)
-        for threads in (1, 2)
-        for work, part, *aim in RATIO_AIMS
-    ]
-    aims += [
-        ("LSTM training, AVX2, PyTorch", "avx2", "lstm", "training", "torch", 1.5, 1.0),
-        (
-            "LSTM training, OpenBLAS as on Haswell",
-            "openblas-haswell",
-            "lstm",
-            "training",
-            "peers",
-            1.3,
-            None,
-        ),
-    ]
-    for work, part, cell, mode, group, mean_aim, least_aim in aims:
-        found = find(parts, part, cell, mode)
-        if found is None or group not in found["summary"]:
-            continue
-        summary = found["summary"][group]
-        mean, least = summary["geometric mean"], summary["minimum"]
-        yield (
-            work,
-            ratio(mean, mean_aim),
-            f"{mean_aim:.1f}",
-            ratio(least, least_aim or 0),
-            f"{least_aim:.2f}" if least_aim else "",
-        )
-
-
-def other_aims(parts):
-    """Rows (what, figure, aim, whether it is reached) of all other aims."""
-    for mode in ("training", "inference"):
-        if found := find(parts, "layers-1", "lstm", mode):
-            shares = [
-                case["gflops"] / parts["layers-1"]["peak"]
-                for case in found["cases"]
-                if case["shape"][1] >= 32 and case["shape"][3] >= 128
-            ]
-            if shares:
-                what = f"LSTM {mode}, B ≥ 32, H ≥ 128: least share of the peak"
-                yield what, f"{min(shares):.2f}", "≥ 0.75", min(shares) >= 0.75
-    if found := find(parts, "layers-1", "carry_lstm", "training"):
-        times = 1 / found["summary"]["lstm"]["geometric mean"]
-        yield "carry_lstm training, time by lstm's", f"{times:.2f}", "≤ 1.35", times <= 1.35
-    for task in parts.get("fit-1", {}).get("tables", []):
-        if task["task"] == "Japanese Vowels" and "torch packed" in task["ratios"]:
-            value = task["ratios"]["torch packed"]
-            what = "`fit` on Japanese Vowels, PyTorch packed, one thread: ratio"
-            yield what, f"{value:.1f}", "≥ 8", value >= 8
-    for case in parts.get("loop", {}).get("cases", [])[:1]:
-        value = case["loop"]
-        what = "an LSTM of 16 units, T=20, B=16: µs of a minibatch outside the kernels"
-        yield what, f"{value:.0f}", "≤ 60", value <= 60
-    for case in parts.get("memory", {}).get("cases", [])[:1]:
-        if (value := case["fraction"]) is not None:
-            what = "memory of an LSTM training step, T=784, B=32, D=1, H=128, by PyTorch's"
-            yield what, f"{value:.2f}", "≤ 0.70", value <= 0.7
-    if part := parts.get("install"):
-        seconds, size = part["seconds"]["import fastrnn"], part["megabytes"]["fastrnn"]["alone"]
-        yield "`import fastrnn`, seconds", f"{seconds:.2f}", "≤ 0.35", seconds <= 0.35
-        yield "installed size, MB", f"{size:.1f}", "≤ 5", size <= 5
-    for series in parts.get("growth", {}).get("series", []):
-        if series["quantity"] != "H":
-            value, what = series["slope"], f"growth with {series['quantity']}: slope"
-            yield what, f"{value:.2f}", "0.9 to 1.1", 0.9 <= round(value, 2) <= 1.1
-    cases = [case for case in parts.get("growth", {}).get("threads", []) if case["threads"] == 2]
-    if cases:
-        least = min(case["speed-up"] for case in cases)
-        yield "two threads by one, B ≥ 32: least", f"{least:.2f}", "≥ 1.7", least >= 1.7
-    cases = [case for case in parts.get("growth", {}).get("small", []) if case["threads"] == 2]
-    if cases:
-        least = min(case["speed-up"] for case in cases)
-        yield "two threads by one, B ≤ 8, H ≥ 128: least", f"{least:.2f}", "≥ 1.0", least >= 1.0
-
-
-def aims_section(parts):
-    ratios = list(ratio_aims(parts))
-    if ratios:
-        yield from table(["work", "geometric mean", "aim", "least", "aim"], ratios)
-    others = [
-        (what, figure if reached else f"**{figure}**", aim)
-        for what, figure, aim, reached in other_aims(parts)
-    ]
-    if others:
-        yield from table(["figure", "measured", "aim"], others)
-
-
-def losses_section(parts):
-    """Every case in which the fastest peer is faster."""
-    cases = [
-        (part, found, case)
-        for part in parts.values()
-        for found in part.get("tables", [])
-        if "cell" in found
-        for case in found["cases"]
-        if "peers" in case["ratios"]
-    ]
-    lost = [(*each, each[2]["ratios"]["peers"]) for each in cases if each[2]["ratios"]["peers"] < 1]
-    yield "## Where fastrnn is slower"
-    yield ""
-    yield f"In {len(lost)} of {len(cases)} cases of the layers' tables a peer is faster."
-    if lost:
-        rows = [
-            (
-                f"{found['cell']}, {MODES[found['mode']]}, {found['dtype']}, {threads_of(part)}",
-                shape_text(case["shape"]),
-                min(
-                    (name for name in case["milliseconds"] if not name.startswith("fastrnn")),
-                    key=case["milliseconds"].get,
-                ),
-                f"{value:.2f}",
-            )
-            for part, found, case, value in lost
-        ]
-        yield from table(["case", "T, B, D, H", "fastest", "its time / fastrnn's"], rows)
-    else:
+def reasons(cases):
+    """Why cells are empty."""
+    found = {name: why for case in cases for name, why in case.get("empty", {}).items()}
+    if found:
+        yield "Empty: " + "; ".join(f"{name}, for {why}" for name, why in found.items()) + "."
         yield ""
 
 
 def layers_tables(part):
     for found in part["tables"]:
-        first = found["cases"][0]
-        names, groups = list(first["milliseconds"]), list(first["ratios"])
+        cases = found["cases"]
+        groups = list(cases[0]["ratios"])
+        names = list(dict.fromkeys(name for case in cases for name in case["milliseconds"]))
+        names += [name for name in cases[0].get("empty", {}) if name not in names]
+        shares = ["of peak", "of limit"] if "limit" in cases[0] else ["of peak"]
         title = f"{found['cell']}, {MODES[found['mode']]}, {found['dtype']}, {threads_of(part)}"
         yield f"**{title}** (milliseconds; peak {part['peak']:.0f} GFLOP/s)"
-        rows = [
-            (
-                shape_text(case["shape"]),
-                *(number(case["milliseconds"][name]) for name in names),
-                number(case["gflops"]),
-                f"{case['gflops'] / part['peak']:.2f}",
-                *(ratio(case["ratios"][group]) for group in groups),
+        rows = []
+        for case in cases:
+            times = case["milliseconds"]
+            share = {
+                "of peak": case["gflops"] / part["peak"],
+                "of limit": case.get("limit", 0) / times["fastrnn"],
+            }
+            rows.append(
+                (
+                    shape_text(case["shape"]),
+                    *(number(times[name]) if name in times else "" for name in names),
+                    number(case["gflops"]),
+                    *(f"{share[name]:.2f}" for name in shares),
+                    *(ratio(case["ratios"][group]) for group in groups),
+                )
             )
-            for case in found["cases"]
-        ]
         if groups:
             means = (ratio(found["summary"][group]["geometric mean"]) for group in groups)
-            blank = [""] * (len(names) + 2)
+            blank = [""] * (len(names) + 1 + len(shares))
             rows.append(("geometric mean", *blank, *means))
-        header = ["T, B, D, H", *names, "GFLOP/s", "of peak", *(GROUPS[name] for name in groups)]
+        header = ["T, B, D, H", *names, "GFLOP/s", *shares, *(GROUPS[name] for name in groups)]
         yield from table(header, rows)
+        yield from reasons(cases)
+
+
+def stream_tables(part):
+    cases = part["small"]
+    names = list(dict.fromkeys(name for case in cases for name in case["microseconds"]))
+    kinds = list(cases[0]["times as fast"])
+    rows = [
+        (
+            f"{case['cell']}, {case['H']}",
+            *(
+                number(case["microseconds"][name]) if name in case["microseconds"] else ""
+                for name in names
+            ),
+            *(f"{case['times as fast'][kind]:.2f}" for kind in kinds[1:]),
+            *(ratio(case["peers"][kind]) if kind in case["peers"] else "" for kind in kinds),
+        )
+        for case in cases
+    ]
+    header = [
+        "cell, D = H",
+        *names,
+        *(f"{kind}: times as fast as full" for kind in kinds[1:]),
+        *(f"{kind}: fastest peer /" for kind in kinds),
+    ]
+    yield from table(header, rows)
+    yield from reasons(cases)
+
+
+def language_model_tables(part):
+    rows = [
+        (name, number(rate), number(part["words"] / rate), f"{part['perplexities'][name]:.1f}")
+        for name, rate in part["words/s"].items()
+    ]
+    header = [threads_of(part), "words a second", "seconds an epoch", "perplexity of the last turn"]
+    yield from table(header, rows)
 
 
 def fit_tables(part):
@@ -437,11 +335,14 @@ def machine_section(parts):
 # Title, text, names of the parts, what makes their tables.
 SECTIONS = [
     ("Layers", "layers", ["layers-1", "layers-2", "float64-1", "float64-2"], layers_tables),
+    ("Layers in bfloat16", "bfloat16", ["bfloat16-1", "bfloat16-2"], layers_tables),
     ("Layers on AVX2", "avx2", ["avx2"], layers_tables),
     ("OpenBLAS as on Haswell", "openblas-haswell", ["openblas-haswell"], layers_tables),
     ("Training with fit", "fit", ["fit-1", "fit-2"], fit_tables),
     ("The loop around the kernels", "loop", ["loop"], loop_tables),
+    ("A wide head", "language-model", ["language-model"], language_model_tables),
     ("Latency", "latency", ["latency"], latency_tables),
+    ("Streams of large layers", "stream", ["stream"], stream_tables),
     ("Memory", "memory", ["memory"], memory_tables),
     ("Import and size", "install", ["install"], install_tables),
     ("Growth", "growth", ["growth"], growth_tables),
@@ -457,7 +358,7 @@ def render(parts, stem):
     lines = [HEAD]
     if quick := [f"`{name}`" for name, part in parts.items() if part["quick"]]:
         lines += [f"Measured in a hurry, so roughly: {', '.join(quick)}.", ""]
-    lines += [AIMS, *aims_section(parts), *losses_section(parts)]
+    lines += [AIMS, *aims_section(parts), *winners_section(parts)]
     for title, text, names, make_tables in SECTIONS:
         there = [name for name in names if name in parts]
         if there:
@@ -473,7 +374,7 @@ def render(parts, stem):
         "",
         "```bash",
         'pip install ".[bench]"',
-        "python bench/run.py                       # or --quick: two minutes, to build/",
+        "python bench/run.py                       # or --quick: four minutes, to build/",
         "python bench/run.py --parts fit-1 growth  # these alone; the others stay",
         "```",
     ]

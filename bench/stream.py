@@ -10,8 +10,9 @@ Then a step of 1000 streams at once is timed against one step of each of 1000 st
 and against a batch of 1000 in the others; also for smaller networks.
 
 Last come small weights, `stream(weights=...)`: a step of one stream of large layers, against the
-weights as they are; and what they cost on real sets: accuracy in points, and the largest difference
-of a probability.
+weights as they are, and against ONNX Runtime, OpenVINO and PyTorch, the last two also in bfloat16,
+and PyTorch in int8; and what they cost on real sets: accuracy in points, and the largest difference
+of a probability. With ``--small`` the steps of large layers are all that is timed.
 """
 
 import copy
@@ -23,7 +24,7 @@ from contextlib import nullcontext
 import archives
 import contenders
 import numpy as np
-from contenders import Unavailable, Work
+from contenders import Unavailable, Work, as_array
 from measuring import argument_parser, begin, interleave, save
 
 from fastrnn import RNNClassifier
@@ -38,8 +39,7 @@ WEIGHTS = (None, "bfloat16", "int8")
 REAL = (("JapaneseVowels", 256), ("digits", 256))
 N_STREAMS = 1000
 TURN = 100
-TOLERANCE = 1e-5
-
+TOLERANCE, ROUNDED_TOLERANCE = 1e-5, 0.03
 
 PLAIN = {"pooling": "last", "stride": 1, "conv": None, "scaling": None}
 
@@ -57,11 +57,11 @@ def make_model(D, H, cell="lstm"):
     return model
 
 
-def work_of(model, n_streams):
+def work_of(model, n_streams, dtype):
     """Return the weights of a model as other contenders take them."""
     (layer,) = model.network_.layers
     shape = (1, n_streams, layer.input_size, layer.hidden_size)
-    work = Work.draw("lstm", "inference", "float32", 1, shape)
+    work = Work.draw(model.cell, "inference", dtype, 1, shape)
     work.weights = dict(layer.params)
     return work, (model.network_.head.params["W"], model.network_.head.params["b"])
 
@@ -72,8 +72,8 @@ class Fastrnn:
     name = "fastrnn"
     context = nullcontext
 
-    def __init__(self, model, n_streams=1):
-        self.stream = model.stream(n_streams)
+    def __init__(self, model, n_streams=1, weights=None):
+        self.stream = model.stream(n_streams, weights=weights)
         self.step = self.stream.step
 
     def prepare(self, x):
@@ -91,47 +91,85 @@ class FastrnnOut(Fastrnn):
         self.step = lambda x: self.stream.step(x, out)
 
 
-class OnnxRuntime(contenders.OnnxRuntime):
-    """A session with the state as input and output."""
+class Stepwise:
+    """What runs a model whose state is among its inputs and outputs."""
 
     context = nullcontext
+    dtype = "float32"
 
     def __init__(self, model, n_streams=1):
-        work, head = work_of(model, n_streams)
+        work, head = work_of(model, n_streams, self.dtype)
         super().__init__(work, keep_state=True, head=head)
 
     def prepare(self, x):
         return x[np.newaxis]
 
     def step(self, x):
-        proba, h, c = self.session.run(None, {"x": x, **self.state})
-        self.state = {"h": h, "c": c}
+        proba, *last = self.run({"x": x, **self.state})
+        self.state = dict(zip(self.state, last, strict=True))
         return proba
 
 
-class Torch(contenders.Torch):
-    """The modules, with the state that they returned last."""
+class OnnxRuntime(Stepwise, contenders.OnnxRuntime):
+    """A session of ONNX Runtime."""
 
-    name = "torch"
+
+class OpenVino(Stepwise, contenders.OpenVino):
+    """The same model compiled by OpenVINO."""
+
+
+class OpenVinoBfloat16(OpenVino):
+    """It may round to bfloat16."""
+
+    name, dtype = "openvino bfloat16", "bfloat16"
+
+
+class Modules:
+    """PyTorch's modules, with the state that they returned last."""
+
     state = None
 
     def __init__(self, model, n_streams=1):
-        work, (W, b) = work_of(model, n_streams)
+        work, (W, b) = work_of(model, n_streams, "float32")
         super().__init__(work)
         self.head = self.torch.nn.Linear(*W.shape)
         with self.torch.no_grad():
             self.head.weight.copy_(self.torch.tensor(W.T))
             self.head.bias.copy_(self.torch.tensor(b))
+        self.head.to(self.x.dtype)
 
     def context(self):
         return self.torch.inference_mode()
 
     def prepare(self, x):
-        return self.torch.tensor(x[np.newaxis])
+        return self.torch.tensor(x[np.newaxis]).to(self.x.dtype)
 
     def step(self, x):
         y, self.state = self.module(x, self.state)
         return self.torch.softmax(self.head(y[0]), dim=-1)
+
+
+class Torch(Modules, contenders.Torch):
+    """In float32."""
+
+
+class TorchBfloat16(Modules, contenders.TorchBfloat16):
+    """Cast to bfloat16."""
+
+
+class TorchInt8(Modules, contenders.TorchInt8):
+    """The recurrent layer with weights of int8."""
+
+
+# Peers of streams of large layers, and what their weights are.
+PEERS = [
+    ("full", OnnxRuntime),
+    ("full", OpenVino),
+    ("full", Torch),
+    ("bfloat16", OpenVinoBfloat16),
+    ("bfloat16", TorchBfloat16),
+    ("int8", TorchInt8),
+]
 
 
 def make_contenders(model, n_streams=1):
@@ -148,7 +186,7 @@ def make_contenders(model, n_streams=1):
         answers = []
         for contender in ready:
             with contender.context():
-                answer = np.asarray(contender.step(contender.prepare(x)))
+                answer = as_array(contender.step(contender.prepare(x)))
                 answers.append(answer.reshape(-1, K).copy())
         for contender, answer in zip(ready, answers, strict=True):
             if not np.abs(answer - answers[0]).max() <= TOLERANCE:
@@ -239,26 +277,64 @@ def throughput(shape, quick):
 
 
 def small_weights(cell, H, quick):
-    """Time a step of one stream with each kind of weights; print and return microseconds."""
-    model = make_model(H, H, cell)
-    streams = {str(weights): model.stream(weights=weights) for weights in WEIGHTS}
-    xs = list(np.random.default_rng(4).standard_normal((20, H)).astype("float32"))
+    """Time a step of one stream with each kind of weights, and of the peers; print and return it.
 
-    def call_of(stream):
+    "peers" is the fastest peer's time by fastrnn's of the same weights, or of larger ones.
+    """
+    model = make_model(H, H, cell)
+    ready = {f"fastrnn {weights or 'full'}": Fastrnn(model, weights=weights) for weights in WEIGHTS}
+    classes, empty = {"full": [], "bfloat16": [], "int8": []}, {}
+    for weights, contender_class in PEERS:
+        try:
+            ready[contender_class.name] = contender_class(model)
+        except (ImportError, Unavailable) as error:
+            empty[contender_class.name] = str(error)
+            continue
+        for kind in list(classes)[list(classes).index(weights) :]:
+            classes[kind].append(contender_class.name)
+    xs = np.random.default_rng(4).standard_normal((20, 1, H)).astype("float32")
+
+    def call_of(contender):
+        own_xs = [contender.prepare(x) for x in xs]
+
         def call():
-            for x in xs:
-                stream.step(x)
+            with contender.context():
+                for x in own_xs:
+                    answer = contender.step(x)
+            return as_array(answer).reshape(K)
 
         return call
 
-    calls = {name: call_of(stream) for name, stream in streams.items()}
-    times = interleave(calls, 3 if quick else 100, 0.002)
+    calls = {name: call_of(contender) for name, contender in ready.items()}
+    expected = calls["fastrnn full"]()
+    for name, call in calls.items():
+        far = np.abs(call() - expected).max()
+        if name != "fastrnn full" and not far <= ROUNDED_TOLERANCE:
+            raise SystemExit(f"{name} and fastrnn disagree by {far:.1e}: {cell}")
+    times = interleave(calls, 3 if quick else 50, 0.002)
     steps = {name: float(np.median(values)) / len(xs) * 1e6 for name, values in times.items()}
-    ratios = {name: steps["None"] / value for name, value in steps.items()}
-    print(f"\n{cell}, D = H = {H}, one stream; microseconds of a step, times as fast")
+    own = {name: steps[f"fastrnn {name}"] for name in classes}
+    faster = {name: own["full"] / value for name, value in own.items()}
+    peers = {
+        name: min(steps[peer] for peer in classes[name]) / own[name]
+        for name in classes
+        if classes[name]
+    }
+    print(f"\n{cell}, D = H = {H}, one stream; microseconds of a step")
     for name, value in steps.items():
-        print(f"weights={name:10}{value:10.2f}{ratios[name]:10.2f}", flush=True)
-    return {"cell": cell, "H": H, "microseconds": steps, "times as fast": ratios}
+        print(f"{name:20}{value:10.2f}")
+    for what, ratios in (("times as fast as full", faster), ("fastest peer / fastrnn", peers)):
+        print(f"{what}: " + ", ".join(f"{key} {value:.2f}" for key, value in ratios.items()))
+    for name, reason in empty.items():
+        print(f"empty, {name}: {reason}")
+    return {
+        "cell": cell,
+        "H": H,
+        "microseconds": steps,
+        "empty": empty,
+        "times as fast": faster,
+        "peers": peers,
+    }
 
 
 def answers(name, H, quick):
@@ -291,8 +367,16 @@ def _last_answers(model, X, weights):
 
 
 def main():
-    arguments = argument_parser(__doc__).parse_args()
-    machine = begin(arguments, ["torch", "onnxruntime"])
+    parser = argument_parser(__doc__)
+    parser.add_argument("--small", action="store_true", help="steps of large layers alone")
+    arguments = parser.parse_args()
+    machine = begin(arguments, ["torch", "onnxruntime", "openvino"])
+    if arguments.small:
+        cases = SMALL[:1] if arguments.quick else SMALL
+        small = [small_weights(*case, arguments.quick) for case in cases]
+        if arguments.json:
+            save(arguments.json, machine=machine, small=small)
+        return
     single = latency(arguments.quick)
     shapes = SHAPES[-1:] if arguments.quick else SHAPES
     many = [throughput(shape, arguments.quick) for shape in shapes]

@@ -95,8 +95,8 @@ class Fastrnn:
     name = "fastrnn"
     output = "softmax"
 
-    def __init__(self, data, threads):
-        self.data, self.threads = data, threads
+    def __init__(self, data, threads, precision="full"):
+        self.data, self.threads, self.precision = data, threads, precision
 
     def fit(self, seed):
         sizes = (EMBEDDING, SUFFIX_EMBEDDING)[: len(self.data.sizes)]
@@ -112,6 +112,7 @@ class Fastrnn:
             clip_norm=CLIP,
             alpha=self.data.alpha,
             output=self.output,
+            precision=self.precision,
             random_state=seed,
             n_jobs=self.threads,
         )

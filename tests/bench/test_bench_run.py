@@ -158,6 +158,17 @@ print(*memory.measure_here(Hungry, work))
             run_all.main()
         assert file.read_text(encoding="utf-8") == before
 
+    def test_part_that_cannot_be_run_here_is_not_a_failure(self, tmp_path, monkeypatch):
+        monkeypatch.delitem(sys.modules, "run", raising=False)
+        import run as run_all
+
+        file = tmp_path / "figures.json"
+        silent = run_all.Part("layers.py", arguments=["--help"])  # which writes nothing
+        monkeypatch.setattr(run_all, "PARTS", {"layers-1": silent})
+        monkeypatch.setattr(sys, "argv", ["run.py", "--json", str(file)])
+        run_all.main()
+        assert not file.exists()
+
     def test_part_that_needs_more_cores_is_skipped(self, tmp_path, monkeypatch, capsys):
         monkeypatch.delitem(sys.modules, "run", raising=False)
         import run as run_all
@@ -187,6 +198,8 @@ class TestPage:
                 "shape": [28, 32, 28, 128],
                 "milliseconds": {"fastrnn": 10.0, "torch": 10.0 * ratio, "jax": 12.0 * ratio},
                 "gflops": gflops,
+                "limit": 6.0,
+                "empty": {"tract": "it has no such layer"},
                 "ratios": {"peers": ratio, "torch": ratio},
             }
             for ratio, gflops in [(0.8, 70.0), (3.2, 90.0)]
@@ -206,18 +219,68 @@ class TestPage:
         import page
 
         text = page.render(parts, "x")
-        assert "| LSTM training, 1 thread | 1.60 | 1.6 | **0.80** | 1.00 |" in text
+        assert "| float32 lstm training, 1 thread | 1.60 | 1.45 | **0.80** | 1.05 | 28," in text
         assert "least share of the peak | **0.70** | ≥ 0.75 |" in text
+        assert "H ≥ 32: least share of its own limit | **0.60** | ≥ 0.75 |" in text
         assert "In 1 of 2 cases" in text
-        assert "| lstm, training, float32, 1 thread | 28, 32, 28, 128 | torch | 0.80 |" in text
+        row = "| lstm, training, float32, 1 thread | torch 1, fastrnn 1 | **0.80** | 1.60 | 3.20 |"
+        assert row in text
+        row = "| lstm, training, float32, 1 thread | 28, 32, 28, 128 | 10.0 | torch | 0.80 |"
+        assert row in text
         assert (
-            "| 28, 32, 28, 128 | 10.0 | 8.00 | 9.60 | 70.0 | 0.70 | **0.80** | **0.80** |" in text
-        )
-        assert "| 28, 32, 28, 128 | 10.0 | 32.0 | 38.4 | 90.0 | 0.90 | 3.20 | 3.20 |" in text
+            "| 28, 32, 28, 128 | 10.0 | 8.00 | 9.60 |  | 70.0 | 0.70 | 0.60 | **0.80** | **0.80** |"
+        ) in text
+        assert (
+            "| 28, 32, 28, 128 | 10.0 | 32.0 | 38.4 |  | 90.0 | 0.90 | 0.60 | 3.20 | 3.20 |"
+        ) in text
+        assert "Empty: tract, for it has no such layer." in text
         assert "- Processor: Z80" in text
         assert "in a hurry" not in text
         parts["layers-1"]["quick"] = True
         assert "in a hurry, so roughly: `layers-1`." in page.render(parts, "x")
+
+    def test_bfloat16_is_judged_by_wide_shapes(self, parts):
+        import page
+
+        part = parts.pop("layers-1")
+        parts["bfloat16-1"] = part
+        (table,) = part["tables"]
+        table["dtype"] = "bfloat16"
+        narrow, case = table["cases"]
+        narrow["shape"] = [28, 32, 28, 127]
+        case["milliseconds"]["torch int8"] = 1.0  # counts neither here nor there
+        case["shape"] = [9, 32, 28, 256]
+        case["ratios"]["full"] = 1.5
+        text = page.render(parts, "x")
+        row = "bfloat16 lstm training, B ≥ 16, H ≥ 128, 1 thread | 3.20 | 1.30 | 3.20 | 1.00 | 9,"
+        assert row in text
+        row = "training, own float32, B ≥ 32, H ≥ 256, 1 thread | **1.50** | 1.75 | **1.50** | 1.60"
+        assert row in text
+        assert "| lstm, training, bfloat16, 1 thread | torch 1, fastrnn 1 |" in text
+
+    def test_streams_and_the_wide_head_are_judged(self, parts):
+        import page
+
+        part = {key: value for key, value in parts["layers-1"].items() if key != "tables"}
+        case = {"cell": "lstm", "empty": {}, "peers": {"full": 3.0, "int8": 0.9}}
+        case["microseconds"] = {"fastrnn full": 8.0, "fastrnn int8": 4.0, "torch": 24.0}
+        small = [
+            {**case, "H": H, "times as fast": {"full": 1.0, "int8": value}}
+            for H, value in ((128, 1.0), (256, 2.0), (512, 8.0))
+        ]
+        parts["stream"] = {**part, "small": small}
+        words = {"fastrnn full": 50.0, "torch": 40.0}
+        perplexities = {"fastrnn full": 9.0, "torch": 9.04}
+        language = {"words": 1000, "words/s": words, "perplexities": perplexities, "ratio": 1.25}
+        parts["language-model"] = {**part, **language}
+        for found in small:
+            found["times as fast"]["bfloat16"] = 1.0
+        text = page.render(parts, "x")
+        assert "one lstm stream, H ≥ 256, weights int8: times as fast | 4.00 | ≥ 2 |" in text
+        assert "one lstm stream, H ≥ 256, weights bfloat16: times as fast | **1.00** | ≥" in text
+        assert "| lstm, 512 | 8.00 | 4.00 | 24.0 | 8.00 | 1.00 | 3.00 | **0.90** |  |" in text
+        assert "an epoch of PyTorch's fastest by fastrnn's fastest | **1.25** | ≥ 1.5 |" in text
+        assert "| torch | 40.0 | 25.0 | 9.0 |" in text
 
     def test_aims_without_a_shape_to_judge_by_are_left_out(self, parts):
         import page

@@ -72,28 +72,80 @@ class TestLayers:
         seconds = {"fastrnn": 2.0, "torch packed": 8.0, "torch padded": 6.0, "jax padded": 5.0}
         assert layers.compare(seconds) == {"peers": 2.5, "torch": 3.0}
         assert layers.compare({"fastrnn": 2.0, "fastrnn lstm": 1.0}) == {"lstm": 0.5}
+        seconds = {"fastrnn": 2.0, "fastrnn full": 3.0, "torch": 4.0, "torch int8": 1.0}
+        assert layers.compare(seconds) == {"peers": 2.0, "torch": 2.0, "full": 1.5}
         assert layers.compare({"fastrnn": 2.0}) == {}
 
     @pytest.mark.parametrize("mode", ["training", "inference", "ragged"])
     @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
-    @pytest.mark.parametrize("peer", ["torch", "onnxruntime", "jax"])
+    @pytest.mark.parametrize("peer", ["torch", "onnxruntime", "openvino", "jax"])
     def test_contenders_agree(self, peer, cell, mode):
         pytest.importorskip(peer, reason=f"{peer} is not installed")
         import contenders
-        import layers
 
         work = contenders.Work.draw(cell, mode, "float32", 1, (12, 5, 3, 20))
-        task = "infer" if mode == "inference" else "train"
-        ours = getattr(contenders.Fastrnn(work), task)()
         for contender_class in contenders.PEERS[peer].get(mode, []):
-            contender = contender_class(work)
-            theirs = [np.asarray(value) for value in getattr(contender, task)()]
-            layers.check_agreement(work, ours, theirs, contender.name)
-            for k in range(len(theirs)):
-                wrong = [*theirs]
-                wrong[k] = 1.001 * theirs[k]
-                with pytest.raises(SystemExit, match="disagree"):
-                    layers.check_agreement(work, ours, wrong, contender.name)
+            if contender_class is not contenders.TorchCompiled:
+                self.check(contender_class, work, 1.001)
+
+    @pytest.mark.skipif(not vector_math.has_bfloat16(), reason="fastrnn rounds elsewhere only")
+    @pytest.mark.parametrize("mode", ["training", "inference"])
+    @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+    @pytest.mark.parametrize("peer", ["torch", "openvino"])
+    def test_contenders_agree_in_bfloat16(self, peer, cell, mode):
+        pytest.importorskip(peer, reason=f"{peer} is not installed")
+        import contenders
+
+        work = contenders.Work.draw(cell, mode, "bfloat16", 1, (12, 5, 3, 20))
+        assert (work.dtype, work.precision) == ("float32", "bfloat16")
+        full = contenders.FastrnnFull(work).infer()[0]
+        assert 0 < np.abs(contenders.Fastrnn(work).infer()[0] - full).max() < 0.1
+        for contender_class in contenders.BFLOAT16_PEERS[peer].get(mode, []):
+            if (contender_class, cell) != (contenders.TorchInt8, "rnn"):
+                self.check(contender_class, work, 1.3)
+
+    @staticmethod
+    def check(contender_class, work, factor):
+        """A contender's arrays are ours, and a factor off they are refused."""
+        import contenders
+        import layers
+
+        task = "infer" if work.mode == "inference" else "train"
+        ours = getattr(contenders.Fastrnn(work), task)()
+        contender = contender_class(work)
+        theirs = [contenders.as_array(value) for value in getattr(contender, task)()]
+        layers.check_agreement(work, ours, theirs, contender.name)
+        for k in range(len(theirs)):
+            wrong = [*theirs]
+            wrong[k] = factor * theirs[k]
+            with pytest.raises(SystemExit, match="disagree"):
+                layers.check_agreement(work, ours, wrong, contender.name)
+
+    def test_what_a_peer_cannot_do_is_said(self):
+        pytest.importorskip("torch", reason="torch is not installed")
+        import contenders
+        import layers
+
+        work = contenders.Work.draw("rnn", "inference", "bfloat16", 1, (3, 2, 3, 4))
+        if vector_math.has_bfloat16():
+            case = layers.run_case(work, ["torch"], 3, 0.0)
+            assert case["empty"] == {"torch int8": "quantize_dynamic leaves nn.RNN as it is"}
+            assert {"fastrnn", "fastrnn full", "torch autocast"} <= case["milliseconds"].keys()
+        work = contenders.Work.draw("gru", "inference", "float32", 1, (3, 2, 3, 4))
+        case = layers.run_case(work, ["torch"], 3, 0.0)
+        assert list(case["empty"]) == ["torch compiled"]
+        assert list(case["milliseconds"]) == ["fastrnn", "torch"]
+
+    def test_limit_by_hand(self):
+        import contenders
+        import layers
+
+        rates = {"sigmoid": 3.0, "tanh": 2.0, "multiply": 1.0}
+        work = contenders.Work.draw("gru", "inference", "float32", 1, (7, 5, 3, 4))
+        products = 40 * 4 * 7 * 7 * 3 / 4 / 1e9
+        assert layers.limit(work, 1.0, rates) == pytest.approx(products * 4 / 3 * 0.75 + 35 * 4 * 8)
+        work = contenders.Work.draw("gru", "training", "float32", 2, (7, 5, 3, 4))
+        assert layers.limit(work, 1.0, rates) == pytest.approx(3 * products + 35 * 4 * 11 / 2)
 
     def test_flops_count_real_steps_only(self):
         import contenders
@@ -206,6 +258,26 @@ class TestStream:
         flops = 2 * (80 * 256 + 256 + 65 * 10)
         assert many["GFLOP/s"] == pytest.approx(flops * rates["fastrnn"] / 1e3, rel=1e-3)
         assert "LSTM classifier, D 16, H 64, one stream; microseconds of 300 steps" in output
+
+    def test_large_layers_alone(self, tmp_path):
+        file = tmp_path / "figures.json"
+        run("stream.py", "--quick", "--small", "--json", file)
+        figures = json.loads(file.read_text())
+        assert figures.keys() == {"machine", "small"}
+        (case,) = figures["small"]
+        times = case["microseconds"]
+        assert list(times)[:3] == ["fastrnn full", "fastrnn bfloat16", "fastrnn int8"]
+        for kind, faster in case["times as fast"].items():
+            own = times[f"fastrnn {kind}"]
+            assert faster == pytest.approx(times["fastrnn full"] / own, rel=1e-3)
+        full = [times[name] for name in ("torch", "onnxruntime", "openvino") if name in times]
+        if full:
+            assert case["peers"]["full"] == pytest.approx(
+                min(full) / times["fastrnn full"], rel=1e-3
+            )
+            assert case["peers"]["int8"] == pytest.approx(
+                min(list(times.values())[3:]) / times["fastrnn int8"], rel=1e-3
+            )
 
     def test_the_stream_is_the_estimators(self, model):
         import stream
