@@ -22,7 +22,7 @@
 #define TILE_ROWS LEFT_PANEL
 #define MAX_VECTORS 8 /* side by side in a tile of one row */
 #define PANEL (TILE_VECTORS * LANES)
-#define NARROW (LANES / 2)
+#define NARROW (LANES / 4)
 /* The columns of a panel, for those who divide a product (team.pxd), and what is narrow. */
 enum { NAME(panel) = PANEL, NAME(narrow) = NARROW };
 /* Panels that stay in a first-level cache while all rows pass by. */
