@@ -111,8 +111,8 @@ INLINE void NAME(accumulate)(const int rows, const int vectors, factors f,
         vec b[MAX_VECTORS];
         EACH(j, vectors)
         {
-            b[j] = NAME(load)(b_k + j / TILE_VECTORS * f.K * PANEL + j % TILE_VECTORS * LANES,
-                              LANES);
+            b[j] =
+                NAME(load)(b_k + j / TILE_VECTORS * f.K * PANEL + j % TILE_VECTORS * LANES, LANES);
             if (rows > 1)
                 HOLD(b[j]);
         }
