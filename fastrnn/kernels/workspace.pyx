@@ -26,14 +26,17 @@ cdef class Workspace:
     cdef:
         readonly object dtype
         readonly bint rounds
+        readonly dict ways   # what its user remembers of its arrays, until one is replaced
         dict buffers   # name: the vector whose beginning was last handed out
         dict views     # name: (shape, what was last handed out)
         dict packed_rooms   # name: (rows, columns, what was last handed out)
         dict parts
+        list calls   # to which those of `call` are added; or None
 
     def __init__(self, dtype, rounds=False):
         self.dtype, self.rounds = np.dtype(dtype), rounds
         self.buffers, self.views, self.packed_rooms, self.parts = {}, {}, {}, {}
+        self.ways = {}
 
     def take(self, name, tuple shape, dtype=None):
         """An uninitialized C-contiguous array; its dtype is always the same for a name."""
@@ -44,6 +47,7 @@ cdef class Workspace:
         buffer = self.buffers.get(name)
         if buffer is None or buffer.size < size:
             # Let go of the old memory before there is new.
+            self.ways.clear()
             self.buffers[name] = self.views[name] = known = buffer = None
             buffer = self.buffers[name] = self.make(size, np.dtype(dtype or self.dtype))
         view = buffer[:size].reshape(shape)
@@ -59,7 +63,15 @@ cdef class Workspace:
 
     def call(self, kernel, *arguments):
         """Let a kernel work on arrays, of this workspace among others."""
+        if self.calls is not None:
+            self.calls.append((kernel, arguments))
         return kernel(*arguments)
+
+    def write_down(self, list calls):
+        """From now on add every call, in this workspace and its parts, to a list; or to None."""
+        self.calls = calls
+        for part in self.parts.values():
+            part.write_down(calls)
 
     def calls_of(self, team):
         """The function by which a team lets its members work on arrays."""
@@ -68,7 +80,7 @@ cdef class Workspace:
     def zeros(self, name, tuple shape):
         """The same as `take`, filled with zeros."""
         array = self.take(name, shape)
-        array.fill(0)
+        self.call(array.fill, 0)
         return array
 
     def part(self, name):
@@ -76,6 +88,7 @@ cdef class Workspace:
         part = self.parts.get(name)
         if part is None:
             part = self.parts[name] = type(self)(self.dtype, self.rounds)
+            part.write_down(self.calls)
         return part
 
     @property

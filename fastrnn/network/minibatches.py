@@ -6,6 +6,7 @@ from fastrnn.kernels import packing
 from fastrnn.kernels.embedding import embedding_backward
 from fastrnn.kernels.losses import sum_of_weights
 from fastrnn.kernels.solvers import CHUNK_SIZE, add_penalty
+from fastrnn.kernels.vector_math import products
 from fastrnn.network import passes, threads
 from fastrnn.network.batches import count_shards, pack_shards
 from fastrnn.network.shards import (
@@ -67,6 +68,85 @@ class Kept:
         self.work = network.make_workspace()
         self.weights = PackedWeights(network)
         self.memory, self.gradients = [], []
+        self.routine = None
+
+    def teach(self, lesson, n_jobs, repeats):
+        """Give a lesson, and write its routine down if it will repeat; return the loss."""
+        self.routine, calls = None, None
+        if repeats and self.memory:
+            calls = []
+        self._write_down(calls)
+        try:
+            loss = lesson.run(n_jobs)
+            lesson.add_gradients(n_jobs)
+        finally:
+            self._write_down(None)
+        if calls:
+            self.routine = Routine(lesson, calls)
+        return loss
+
+    def _write_down(self, calls):
+        """Add all calls of kernels to a list, or to None."""
+        self.work.write_down(calls)
+        for memory in self.memory:
+            memory.write_down(calls)
+
+
+class Routine:
+    """The calls of kernels that a minibatch is, written down to be made again for others.
+
+    To find all that they work on takes longer than the kernels of a small network. These others
+    are of as many sequences, as long as those; their indices are written over those of the first.
+    """
+
+    def __init__(self, lesson, calls):
+        network, kept = lesson.network, lesson.kept
+        self.data = lesson.sequences, lesson.target, lesson.weight
+        (self.batch,) = lesson.minibatch.shards
+        self.places = network.places_of_targets(self.batch)
+        self.indices = self.batch.rows.base  # all but the order
+        k = [kernel for kernel, _ in calls].index(network.head.loss_and_grad)
+        self.before, self.after = kept.weights.calls + calls[:k], calls[k + 1 :]
+        self.take_loss, self.arguments = calls[k]
+
+    @staticmethod
+    def is_possible(network, sequences, indices):
+        """Whether what is done with a minibatch stays the same, but for its data."""
+        if network.front or network.decay or network.columns or network.head.joins_steps:
+            return False
+        longest, n_rows = packing.longest_and_sum(sequences.lengths, indices)
+        return n_rows == longest * len(indices) and products() != "blas"
+
+    def suits(self, sequences, indices, target, weight):
+        """Whether it is one for a minibatch for which one is possible."""
+        ours, order = self.data, self.batch.order
+        return (
+            ours[0] is sequences
+            and ours[1] is target
+            and ours[2] is weight
+            and len(order) == len(indices)
+            and len(self.batch.alive) == sequences.lengths[indices[0]]
+        )
+
+    def read(self, indices):
+        """Let these be the sequences; the sum of their weights."""
+        batch, (sequences, _, weight) = self.batch, self.data
+        batch.order[:] = indices
+        packing.pack_rows(
+            sequences.offsets, sequences.lengths, batch.order, 1, len(batch.alive),
+            len(batch.rows), self.indices,
+        )  # fmt: skip
+        return sum_of_weights(weight, self.places)
+
+    def run(self, total):
+        """Make all calls; return the loss."""
+        for kernel, arguments in self.before:
+            kernel(*arguments)
+        *first, _, batch, room = self.arguments
+        loss = self.take_loss(*first, total, batch, room)
+        for kernel, arguments in self.after:
+            kernel(*arguments)
+        return loss
 
 
 class Lesson:

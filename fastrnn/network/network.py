@@ -18,7 +18,7 @@ from fastrnn.network import prediction, threads
 from fastrnn.network.cells import CELLS
 from fastrnn.network.decay import Decay
 from fastrnn.network.front import Front
-from fastrnn.network.minibatches import Kept, Lesson, cut, penalize
+from fastrnn.network.minibatches import Kept, Lesson, Routine, cut, penalize
 from fastrnn.network.pooling import Pooling
 from fastrnn.network.recurrent import UNBOUND, ZEROS
 from fastrnn.network.shards import LayerGradients, Seeds, running_totals
@@ -272,26 +272,39 @@ class Network(Trainable):
             self.theta[...] = theta
         team = threads.form_parameter_team(n_jobs, self.grad.size)
         team.call(clear, self.grad)
-        minibatch = cut(self, sequences, indices, weight, window)
-        own = minibatch.total
-        if total is not None:
-            minibatch.total = total(own)
-        if not own and states is None:
-            return 0.0
-        minibatch.total = minibatch.total or 1.0  # of weights 0, but states are carried on
-        n_shards = len(minibatch.shards)
-        seeds = self.draw_seeds(rng, n_shards)
         if self.kept is None:
             self.kept = Kept(self)
-        self.kept.weights.pack(n_jobs)
-        lesson = Lesson(
-            self, sequences, target, weight, states, bptt_steps, minibatch, seeds,
-            threads.share(n_jobs, n_shards),
-        )  # fmt: skip
-        loss = lesson.run(n_jobs)
-        lesson.add_gradients(n_jobs)
+        kept, routine, repeats = self.kept, None, False
+        if window is None and states is None and bptt_steps is None and n_jobs is None:
+            # Whether what is done stays the same, but for the data.
+            draws = rng is not None and self.draws
+            repeats = not draws and Routine.is_possible(self, sequences, indices)
+        if repeats and kept.routine and kept.routine.suits(sequences, indices, target, weight):
+            routine = kept.routine
+            own = routine.read(indices)
+        else:
+            if repeats:
+                indices = indices.copy()  # others will be written there
+            minibatch = cut(self, sequences, indices, weight, window)
+            own = minibatch.total
+        whole = own if total is None else total(own)
+        if not own and states is None:
+            return 0.0
+        whole = whole or 1.0  # of weights 0, but states are carried on
+        if routine:
+            loss = routine.run(whole)
+        else:
+            minibatch.total = whole
+            n_shards = len(minibatch.shards)
+            seeds = self.draw_seeds(rng, n_shards)
+            kept.weights.pack(n_jobs)
+            lesson = Lesson(
+                self, sequences, target, weight, states, bptt_steps, minibatch, seeds,
+                threads.share(n_jobs, n_shards),
+            )  # fmt: skip
+            loss = kept.teach(lesson, n_jobs, repeats and n_shards == 1)
         if self.alpha and own:
-            strength = self.alpha / minibatch.total * (own / minibatch.total)
+            strength = self.alpha / whole * (own / whole)
             loss += penalize(self, strength, team)
         return loss
 

@@ -5,11 +5,13 @@ share it.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from fastrnn.kernels import packing, recurrence
 from fastrnn.kernels.dropout import draw_zones
+from fastrnn.kernels.team import ALONE
 from fastrnn.network import threads
 
 
@@ -36,6 +38,7 @@ class Tape:
     new_c = None  # (N, H): likewise c
     factors = None  # (N, H): of the state that a step begins with
     dfactors = None  # (N, H): their gradient, filled on the way back
+    way_back = None  # how its last way back called the kernel, and with what
 
     def steps(self, start, stop):
         """The tape of steps start .. stop, whose initial state is that of step start - 1."""
@@ -59,6 +62,26 @@ class Tape:
         return tape
 
 
+class _Way(NamedTuple):
+    """A call of a kernel, kept for another one with the same arrays: to find these takes longer
+    than a small kernel.
+
+    `what` it is for is compared, and so are weights and parameters (or gradients), which must be
+    the very same.
+    """
+
+    what: tuple
+    weights: list
+    params: dict
+    tape: Tape | None  # of a way forward
+    arguments: list
+
+
+# Where the arguments stand that are not the same every time.
+_X, _H = 3, 7
+_X_BACK, _DY, _DX_END = 4, 12, 16
+
+
 def forward(
     layer,
     direction,
@@ -78,16 +101,21 @@ def forward(
 ):
     """Run a packed batch forward; the tape stands in ``work``, until its next use."""
     n_rows, n_sequences, size = len(x), len(batch.order), layer.hidden_size
+    n_steps, params = len(batch.alive), layer.params_by_direction[direction]
+    team, what = _form_team(layer, n_threads, n_steps, n_rows), None
+    if mask is None and factors is None and n_rows == n_steps * n_sequences:
+        if team is threads.NO_TEAM and not layer.zoneout:
+            what = (n_steps, n_sequences, keep, outputs, layer.chunk_rows)
+        way = work.ways.get(keep)
+        if way and way.what == what and way.weights is weights and way.params is params:
+            return _go_again(way, x, h, state, work)
+        way = None  # so that memory which is replaced is let go of
     if h is None:
         h = work.take("h", (n_sequences + (n_rows if outputs else 0), size))
     c = None
     if layer.n_states == 2:
         c = work.take("c", (n_sequences + (n_rows if keep else 0), size))
-    for rows, start in zip((h, c)[: layer.n_states], state or (None, None), strict=False):
-        if start is None:
-            work.call(packing.clear_first, rows, n_sequences)
-        else:
-            rows[:n_sequences] = start
+    _begin(h, c, n_sequences, state, work)
     if mask is None:
         mask = work.take("no mask", (0, size))
     tape = Tape(direction, n_sequences, batch.alive, x, mask, h, c)
@@ -95,8 +123,31 @@ def forward(
         tape.factors = factors
     if layer.zoneout:
         _prepare_zones(layer, tape, work, keep, seed)
-    team = _form_team(layer, n_threads, len(batch.alive), n_rows)
-    _run_forward(layer, weights, tape, work, keep, outputs, team)
+    arguments = _run_forward(layer, weights, tape, work, keep, outputs, team)
+    if what:
+        work.ways[keep] = _Way(what, weights, params, tape, arguments)
+    return tape
+
+
+def _begin(h, c, n_sequences, state, work):
+    """Write the initial state; zero, if there is none."""
+    if state is not None:
+        for rows, start in zip((h, c), state, strict=False):
+            rows[:n_sequences] = start
+        return
+    work.call(packing.clear_first, h, n_sequences)
+    if c is not None:
+        work.call(packing.clear_first, c, n_sequences)
+
+
+def _go_again(way, x, h, state, work):
+    """Run another packed batch forward the way that one went before; only x and h are others."""
+    tape, arguments = way.tape, way.arguments
+    tape.x = arguments[_X] = x
+    if h is not None:
+        tape.h = arguments[_H] = h
+    _begin(tape.h, tape.c, tape.n_sequences, state, work)
+    work.call(recurrence.cell_forward, *arguments, ALONE)
     return tape
 
 
@@ -122,13 +173,24 @@ def backward(
     """
     n_steps = len(batch.alive)
     dh = dstate[0]
+    way = tape.way_back
+    if way and dh_norms is None and way.what == (dx.shape, bptt_steps, n_threads):
+        if way.weights is weights and way.params is grads:
+            way.arguments[_X_BACK] = tape.x
+            dc = dstate[1] if layer.n_states == 2 else None
+            way.arguments[_DY:_DX_END] = dy, dh, dc, dx
+            work.call(recurrence.cell_backward, *way.arguments, ALONE)
+            return
     if tape.factors is not None:
         tape.dfactors = work.take("dfactors", tape.factors.shape)
     step = min(bptt_steps or n_steps, n_steps) if dh_norms is None else 1
     end = len(batch.rows)
     team = _form_team(layer, n_threads, step, end * step / n_steps)
     if step == n_steps and dh_norms is None:
-        _run_backward(layer, weights, grads, tape, dy, dstate, dx, work, team)
+        arguments = _run_backward(layer, weights, grads, tape, dy, dstate, dx, work, team)
+        if team is threads.NO_TEAM and tape.factors is None and not layer.zoneout:
+            what = (dx.shape, bptt_steps, n_threads)
+            tape.way_back = _Way(what, weights, grads, None, arguments)
         return
     for start in range((n_steps - 1) // step * step, -1, -step):
         stop = min(start + step, n_steps)
@@ -178,7 +240,7 @@ def _rooms(layer, tape, work, team):
 
 
 def _run_forward(layer, weights, tape, work, keep, outputs, team):
-    """Let a team run the kernels over a tape, which gets what they keep."""
+    """Let a team run the kernels over a tape, which gets what they keep; with what arguments."""
     params = layer.params_by_direction[tape.direction]
     (room, scratch, left), rows = _rooms(layer, tape, work, team), len(tape.x)
     if not keep and rows > room:
@@ -191,19 +253,20 @@ def _run_forward(layer, weights, tape, work, keep, outputs, team):
         h_U = work.take("h_U", (tape.n_sequences, layer.gates_size))
     of_rows = room * layer.input_size + tape.n_sequences * layer.hidden_size
     rounded = work.rounded(team.size * of_rows)
-    work.calls_of(team)(
-        recurrence.cell_forward,
+    arguments = [
         layer.kernel, layer.kernel_option, layer.of_cell(params),
         tape.x, params["b"], tape.alive, tape.mask, tape.h, tape.c,
         gates, kept, h_U, scratch, *weights,
         layer.zoneout, tape.zones, tape.new_h, tape.new_c,
         tape.factors, left, rounded, layer.chunk_rows, keep, outputs,
-    )  # fmt: skip
+    ]  # fmt: skip
+    _call(recurrence.cell_forward, arguments, work, team)
     tape.gates, tape.kept = None if layer.drops_gates else gates, kept
+    return arguments
 
 
 def _run_backward(layer, weights, grads, tape, dy, dstate, dx, work, team):
-    """Let a team run the kernels back over a tape."""
+    """Let a team run the kernels back over a tape; with what arguments."""
     params, size = layer.params_by_direction[tape.direction], layer.hidden_size
     room, scratch, left = _rooms(layer, tape, work, team)
     gates, dreset, past = tape.gates, None, None
@@ -215,8 +278,7 @@ def _run_backward(layer, weights, grads, tape, dy, dstate, dx, work, team):
         past = work.take("past", (layer.n_states * tape.n_sequences, size))
     dh, dc = dstate if layer.n_states == 2 else (dstate[0], None)
     rounded = work.rounded(team.size * room * layer.gates_size)
-    work.calls_of(team)(
-        recurrence.cell_backward,
+    arguments = [
         layer.kernel, layer.kernel_option, layer.of_cell(params), layer.of_cell(grads),
         tape.x, params["b"], tape.alive, tape.mask, tape.h, tape.c, gates, tape.kept,
         dy, dh, dc, dx, grads["W"], grads["U"], grads["b"],
@@ -225,4 +287,13 @@ def _run_backward(layer, weights, grads, tape, dy, dstate, dx, work, team):
         work.packed("packed gates", room, layer.gates_size),
         layer.zoneout, tape.zones, tape.new_h, tape.new_c, past,
         tape.factors, left, tape.dfactors, rounded, layer.chunk_rows,
-    )  # fmt: skip
+    ]  # fmt: skip
+    _call(recurrence.cell_backward, arguments, work, team)
+    return arguments
+
+
+def _call(kernel, arguments, work, team):
+    if team is threads.NO_TEAM:
+        work.call(kernel, *arguments, ALONE)
+    else:
+        work.calls_of(team)(kernel, *arguments)

@@ -27,13 +27,14 @@ SMALLEST_SHARD = 8
 
 @dataclass(slots=True)
 class _Strand:
-    """One direction of one shard: what a thread works on at a time."""
+    """One direction of one shard: what a thread works on at a time, and the memory for it."""
 
-    direction: int
-    batch: PackedBatch
     work: Workspace
+    direction: int = 0
+    batch: PackedBatch | None = None
     seed: int | None = None  # of the zones, if they are drawn
     tape: Tape | None = None
+    grads: tuple | None = None  # a vector for the gradient of a shard, and its views by name
 
     @property
     def rows(self):
@@ -47,9 +48,9 @@ class _ForwardPass:
 
     strands: list[_Strand]
     make: Callable  # of an array for all rows: numpy.empty, or numpy.zeros if there is padding
-    n_steps: int
-    n_sequences: int
+    shape: tuple  # (T, B)
     n_jobs: int | None
+    whole: bool  # whether there is one strand, of all rows in their order
 
 
 class PaddedLayer(RecurrentLayer):
@@ -58,11 +59,11 @@ class PaddedLayer(RecurrentLayer):
     def __init__(self, *arguments, **keywords):
         super().__init__(*arguments, **keywords)
         self._forward_pass = None
-        self._spare = []
 
     def bind(self, theta, grad):
         """Let parameters and gradients live in given vectors (P,), whose values stay."""
         super().bind(theta, grad)
+        self._spare = []
         # What was planned for the packing of other parameters is of no use.
         self._spare_forward_plans, self._spare_backward_plans = [], []
 
@@ -102,10 +103,11 @@ class PaddedLayer(RecurrentLayer):
         ValueError, TypeError
             If an argument has a wrong shape or cannot be converted to the layer's dtype.
         """
-        x = self._as_array("x", x, (None, None, self.input_size))
-        n_steps, n_sequences = x.shape[:2]
-        shape = (self.n_directions, n_sequences, self.hidden_size)
+        if not self._is_ready(x) or not x.size or x.shape[2:] != (self.input_size,):
+            x = self._as_array("x", x, (None, None, self.input_size))
+        n_steps, n_sequences, _ = x.shape
         if initial_state is not None:
+            shape = (self.n_directions, n_sequences, self.hidden_size)
             initial_state = self._as_states("initial_state", initial_state, shape)
         if lengths is not None:
             lengths = _check_lengths(lengths, n_steps, n_sequences)
@@ -113,43 +115,69 @@ class PaddedLayer(RecurrentLayer):
             self._give_back(self._forward_pass.strands)
             self._forward_pass = None
         strands = self._cut(n_steps, n_sequences, lengths, training, n_jobs)
-        make = np.empty if lengths is None else np.zeros
-        h = None
-        if lengths is None and len(strands) == 1 and not training:
-            # The packed states are y, behind the initial state.
-            h = np.empty((n_sequences * (1 + n_steps), self.hidden_size), dtype=self.dtype)
-            y = h[n_sequences:].reshape(n_steps, n_sequences, self.hidden_size)
-        else:
-            y = make((n_steps, n_sequences, self.output_size), dtype=self.dtype)
-        state = self._empty_states(shape)
+        whole = lengths is None and len(strands) == 1
         plan = take_spare(self._spare_forward_plans, self._plan_forward)
         weights, factors = plan
         for factor in factors:
             pack_weights(*factor)
+        forward = self._forward_whole if whole else self._forward_strands
+        make = np.empty if lengths is None else np.zeros
+        y, state = forward(strands, x, initial_state, weights, training, n_jobs, make)
+        self._spare_forward_plans.append(plan)
+        if training:
+            shape = (n_steps, n_sequences)
+            self._forward_pass = _ForwardPass(strands, make, shape, n_jobs, whole)
+        else:
+            self._give_back(strands)
+        return y, state
+
+    def _forward_whole(self, strands, x, initial_state, weights, training, n_jobs, make):
+        """Run the only strand forward, of all rows in their order: what `forward` returns."""
+        (strand,), (n_steps, n_sequences, width) = strands, x.shape
+        packed, h = x.reshape(-1, width), None
+        if training:
+            packed = strand.work.take("x", packed.shape)
+            np.copyto(packed, x.reshape(-1, width))
+        else:  # the packed states are y, behind the initial state
+            h = np.empty((n_sequences * (1 + n_steps), self.hidden_size), dtype=self.dtype)
+        start = None if initial_state is None else [array[0] for array in initial_state]
+
+        def run_strand(strand):
+            return one_direction.forward(
+                self, 0, packed, strand.batch, strand.work, weights[0], state=start,
+                seed=strand.seed, keep=training, h=h, n_threads=threads.share(n_jobs, 1),
+            )  # fmt: skip
+
+        [tape] = threads.run(run_strand, strands)
+        strand.tape = tape
+        y = tape.h[n_sequences:]
+        if training:
+            y = y.copy()
+        states = (tape.h, tape.c) if self.n_states == 2 else (tape.h,)
+        state = [array[None, -n_sequences:].copy() for array in states]
+        return y.reshape(n_steps, n_sequences, -1), tuple(state)
+
+    def _forward_strands(self, strands, x, initial_state, weights, training, n_jobs, make):
+        """Run strands forward, on several threads if asked: what `forward` returns."""
+        n_steps, n_sequences, width = x.shape
+        y = make((n_steps, n_sequences, self.output_size), dtype=self.dtype)
+        shape = (self.n_directions, n_sequences, self.hidden_size)
+        state = tuple([np.empty(shape, dtype=self.dtype) for _ in range(self.n_states)])
         n_threads = threads.share(n_jobs, len(strands))
 
         def run_strand(strand):
             d, batch, work = strand.direction, strand.batch, strand.work
-            packed = _take(x, strand, 0, self.input_size, "x", by_reference=not training)
+            packed = _take(x, strand, 0, width, "x", by_reference=not training)
             start = initial_state and [array[d][batch.order] for array in initial_state]
             tape = one_direction.forward(
                 self, d, packed, batch, work, weights[d],
-                state=start, seed=strand.seed, keep=training, h=h, n_threads=n_threads,
+                state=start, seed=strand.seed, keep=training, n_threads=n_threads,
             )  # fmt: skip
-            if h is None:
-                _put(tape.h[len(batch.order) :], strand, y, d * self.hidden_size)
+            _put(tape.h[len(batch.order) :], strand, y, d * self.hidden_size)
             _put_last(tape, batch, state)
             strand.tape = tape
 
-        if n_jobs is None:
-            threads.run(run_strand, strands)
-        else:
-            threads.run(run_strand, strands, n_jobs, self.flops(len(strands[0].batch.rows)))
-        self._spare_forward_plans.append(plan)
-        if training:
-            self._forward_pass = _ForwardPass(strands, make, n_steps, n_sequences, n_jobs)
-        else:
-            self._give_back(strands)
+        threads.run(run_strand, strands, n_jobs, self.flops(len(strands[0].batch.rows)))
         return y, state
 
     def backward(self, dy, dstate=None):
@@ -179,44 +207,66 @@ class PaddedLayer(RecurrentLayer):
         if self._forward_pass is None:
             raise RuntimeError("backward needs a call of forward with training=True before it")
         done = self._forward_pass
-        n_steps, n_sequences = done.n_steps, done.n_sequences
-        dy = self._as_array("dy", dy, (n_steps, n_sequences, self.output_size))
-        shape = (self.n_directions, n_sequences, self.hidden_size)
-        if dstate is not None:
-            dstate = self._as_states("dstate", dstate, shape)
-        dx = done.make((n_steps, n_sequences, self.input_size), dtype=self.dtype)
-        dinitial = self._empty_states(shape)
-        whole = len(done.strands) == 1 and done.strands[0].batch.span is not None
-        total = self.grad.reshape(self.n_directions, -1)
-        total.fill(0)
+        shape = (*done.shape, self.output_size)
+        if not self._is_ready(dy) or dy.shape != shape:
+            dy = self._as_array("dy", dy, shape)
+        shape = (self.n_directions, done.shape[1], self.hidden_size)
+        if dstate is None:
+            dstate = [np.zeros(shape, dtype=self.dtype) for _ in range(self.n_states)]
+        else:
+            dstate = [array.copy() for array in self._as_states("dstate", dstate, shape)]
+        dx = done.make((*done.shape, self.input_size), dtype=self.dtype)
+        self.grad.fill(0)
         plan = take_spare(self._spare_backward_plans, self._plan_backward)
         weights, factors = plan
         for factor in factors:
             pack_weights_transposed(*factor)
+        backward = self._backward_whole if done.whole else self._backward_strands
+        backward(done, dy, dstate, dx, weights)
+        self._spare_backward_plans.append(plan)
+        self._give_back(done.strands)
+        self._forward_pass = None
+        return dx, tuple(dstate)
+
+    def _backward_whole(self, done, dy, dstate, dx, weights):
+        """Run the only strand backward; dstate and dx become what `backward` returns."""
+
+        def run_strand(strand):
+            one_direction.backward(
+                self, strand.tape, strand.batch, strand.work, weights[0],
+                self.grads_by_direction[0], dy=dy.reshape(-1, self.hidden_size),
+                dstate=[array[0] for array in dstate], dx=dx.reshape(-1, self.input_size),
+                n_threads=threads.share(done.n_jobs, 1),
+            )  # fmt: skip
+
+        threads.run(run_strand, done.strands)
+
+    def _backward_strands(self, done, dy, dstate, dx, weights):
+        """Run strands backward, on several threads if asked, likewise."""
         n_threads = threads.share(done.n_jobs, len(done.strands))
+        total = self.grad.reshape(self.n_directions, -1)
+        rows = dx.reshape(-1, self.input_size)
 
         def run_strand(k):
             strand = done.strands[k]
             d, batch, work = strand.direction, strand.batch, strand.work
             size = self.hidden_size
             dy_d = _take(dy, strand, d * size, size, "dy", by_reference=True)
-            dx_d = dx.reshape(-1, self.input_size)
-            if not whole:
-                dx_d = work.take("dx", (len(batch.rows), self.input_size))
-            if k < self.n_directions:  # the first shard adds to the total itself
-                grad, grads = None, self.grads_by_direction[d]
-            else:
-                grad = work.zeros("grad", total[d].shape)
-                grads = self.views_of_direction(grad)
-            dstate_d = self._dstate_of(strand, dstate)
+            dx_d = work.take("dx", (len(batch.rows), self.input_size))
+            grad, grads = None, self.grads_by_direction[d]
+            if k >= self.n_directions:  # the first shard adds to the total itself
+                grad, grads = self._own_grads(strand)
+            which = batch.order if batch.span is None else batch.span
+            dstate_d = [array[d, which] for array in dstate]
             one_direction.backward(
                 self, strand.tape, batch, work, weights[d], grads,
                 dy=dy_d, dstate=dstate_d, dx=dx_d, n_threads=n_threads,
             )  # fmt: skip
-            if d == 0 and not whole:
+            if d == 0:
                 _put(dx_d, strand, dx, 0)
-            for array, packed in zip(dinitial, dstate_d, strict=True):
-                array[d, batch.order if batch.span is None else batch.span] = packed
+            if batch.span is None:
+                for array, packed in zip(dstate, dstate_d, strict=True):
+                    array[d, which] = packed
             return grad, dx_d
 
         flops = self.flops(len(done.strands[0].batch.rows))
@@ -225,11 +275,14 @@ class PaddedLayer(RecurrentLayer):
             if grad is not None:
                 total[strand.direction] += grad
             if strand.direction == 1:
-                packing.add_rows(dx_d, strand.rows, dx.reshape(-1, self.input_size))
-        self._spare_backward_plans.append(plan)
-        self._give_back(done.strands)
-        self._forward_pass = None
-        return dx, dinitial
+                packing.add_rows(dx_d, strand.rows, rows)
+
+    def _own_grads(self, strand):
+        """A vector for the gradient of a strand, all zero, and its views by name."""
+        grad = strand.work.zeros("grad", (self.grad.size // self.n_directions,))
+        if strand.grads is None or strand.grads[0] is not grad:
+            strand.grads = grad, self.views_of_direction(grad)
+        return strand.grads
 
     def _cut(self, n_steps, n_sequences, lengths, training, n_jobs):
         """The strands of all shards of a batch, which is dense without lengths."""
@@ -241,12 +294,17 @@ class PaddedLayer(RecurrentLayer):
             shards = pack_dense(n_steps, n_sequences, n_shards)
         else:
             shards = pack_shards(np.arange(n_sequences), lengths, n_sequences, n_shards)
-        seeds = self.draw_seeds(len(shards)) if training else [None] * len(shards)
-        return [
-            _Strand(d, batch, take_spare(self._spare, self._make_workspace), seed)
-            for batch, seed in zip(shards, seeds, strict=True)
-            for d in range(self.n_directions)
-        ]
+        strands = []
+        for batch in shards:
+            for d in range(self.n_directions):
+                strand = take_spare(self._spare, self._make_strand)
+                strand.direction, strand.batch, strand.seed = d, batch, None
+                strands.append(strand)
+        if training and self.zoneout:
+            seeds = self.draw_seeds(len(shards))
+            for k, strand in enumerate(strands):
+                strand.seed = seeds[k // self.n_directions]
+        return strands
 
     def _count_shards(self, n_sequences, flops, training, n_jobs):
         """Into how many shards a batch is cut."""
@@ -257,19 +315,9 @@ class PaddedLayer(RecurrentLayer):
         n_threads = threads.count_threads(n_jobs)
         return max(1, min(n_threads, worthwhile, n_sequences // SMALLEST_SHARD))
 
-    def _dstate_of(self, strand, dstate):
-        """The gradient of the final state of a strand, from that of the layer; zero of None."""
-        order, of_strand = strand.batch.order, []
-        for j in range(self.n_states):
-            array = strand.work.zeros(("dstate", j), (len(order), self.hidden_size))
-            if dstate is not None:
-                packing.take_rows(dstate[j][strand.direction], 0, order, array)
-            of_strand.append(array)
-        return of_strand
-
-    def _empty_states(self, shape):
-        """A tuple (h,) or (h, c) of arrays."""
-        return tuple([np.empty(shape, dtype=self.dtype) for _ in range(self.n_states)])
+    def _make_strand(self):
+        """A strand of nothing yet, with its memory."""
+        return _Strand(self._make_workspace())
 
     def _make_workspace(self):
         """Memory of a strand."""
@@ -284,8 +332,12 @@ class PaddedLayer(RecurrentLayer):
         return self.plan_backward(self._make_workspace())
 
     def _give_back(self, strands):
-        """Keep the memory of strands for the next call."""
-        self._spare.extend([strand.work for strand in strands])
+        """Keep the memory of strands for the next call, where it finds things as they were."""
+        self._spare += strands[::-1]
+
+    def _is_ready(self, array):
+        """Whether kernels can read an argument as it is, its shape aside."""
+        return type(array) is np.ndarray and array.dtype is self.dtype and array.flags.carray
 
     def _as_array(self, name, array, shape):
         """An argument as a contiguous array of the layer's dtype and a shape (None: any > 0)."""

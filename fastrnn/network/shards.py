@@ -103,6 +103,11 @@ class Memory:
         self.layers = [network.make_workspace() for _ in network.layers]
         self.network = network.make_workspace()
 
+    def write_down(self, calls):
+        """Add all calls of kernels to a list, or to None."""
+        for work in (*self.layers, self.network):
+            work.write_down(calls)
+
 
 class PackedWeights:
     """The weights of every layer in packed form, to be packed anew for every minibatch."""
@@ -113,11 +118,11 @@ class PackedWeights:
         head, width, work = network.head, network.pooling.width, network.make_workspace()
         self.head_forward, forward_calls = head.plan_forward(width, work)
         self.head_backward, backward_calls = head.plan_backward(width, work)
-        self._calls = factors + transposed_factors + forward_calls + backward_calls
+        self.calls = factors + transposed_factors + forward_calls + backward_calls
 
     def pack(self, n_jobs=None):
         """Fill the factors of all layers and of the head."""
-        fill_packed(self._calls, n_jobs)
+        fill_packed(self.calls, n_jobs)
 
 
 class LayerGradients:

@@ -25,7 +25,7 @@ from fastrnn.kernels.vector_math import products
 WATCH_NANOSECONDS = 200_000
 """How long a thread that waits stays awake: a few times what it takes to wake it."""
 
-WORTHWHILE_FLOPS = 3e6
+WORTHWHILE_FLOPS = 1.5e6
 """Arithmetic of an item, in floating-point operations, that is worth another thread: with less,
 handing it over and taking turns at the GIL (fastrnn.kernels.handover) cost more than is won."""
 
@@ -132,7 +132,7 @@ def run(function, items, n_jobs=None, flops=math.inf):
     if n_threads <= 1 or flops < WORTHWHILE_FLOPS:
         if products() == "blas":
             return single_blas_thread.call(_call_all, function, items)
-        return [function(item) for item in items]
+        return list(map(function, items))
     results = [None] * len(items)
     errors = {}
     todo = iter(enumerate(items))
@@ -221,11 +221,12 @@ def form_team(n_threads, n_steps, flops, n_units):
         return NO_TEAM
     size = min(
         n_threads,
-        _count_processors(),
         int(flops // MEMBER_CALL_FLOPS),
         int(flops / n_steps // MEMBER_STEP_FLOPS),
         n_units // MEMBER_UNITS,
     )
+    if size > 1:
+        size = min(size, _count_processors())
     return Team(size) if size > 1 else NO_TEAM
 
 
