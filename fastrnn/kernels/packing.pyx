@@ -6,7 +6,6 @@ layout.
 
 from cython cimport floating
 from libc.stdint cimport int64_t
-from libc.stdlib cimport qsort
 from libc.string cimport memcpy, memset
 
 from fastrnn.kernels.handover cimport end_turn, take_turn
@@ -26,47 +25,6 @@ def are_falling(
                 falling = False
                 break
     return falling
-
-
-cdef struct Numbered:
-    int64_t length, place, number
-
-
-cdef int by_falling_length(const void* a, const void* b) noexcept nogil:
-    cdef const Numbered* x = <const Numbered*>a
-    cdef const Numbered* y = <const Numbered*>b
-    if x.length != y.length:
-        return 1 if x.length < y.length else -1
-    return 1 if x.place > y.place else -1
-
-
-def sort_minibatches(
-    const int64_t[::1] lengths,   # IN     (n,)
-    int64_t size,                 # sequences in a minibatch; the last may have fewer
-    int64_t[::1] order,           # INOUT  (m,) the sequences of all minibatches
-    int64_t[:, ::1] room,         # OUT    (size or m, the smaller, 3)
-):
-    """Sort the sequences of each minibatch by falling length; equal ones stay as they are."""
-    cdef:
-        int64_t n, count, begin = 0, m = order.shape[0]
-        bint falling
-        Numbered* sorted
-    if m == 0:
-        return
-    sorted = <Numbered*>&room[0, 0]
-    with nogil:
-        while begin < m:
-            count, falling = min(size, m - begin), True
-            for n in range(count):
-                sorted[n].length = lengths[order[begin + n]]
-                sorted[n].place, sorted[n].number = n, order[begin + n]
-                if n and sorted[n].length > sorted[n - 1].length:
-                    falling = False
-            if not falling:
-                qsort(sorted, count, sizeof(Numbered), &by_falling_length)
-                for n in range(count):
-                    order[begin + n] = sorted[n].number
-            begin += count
 
 
 def longest_and_sum(

@@ -130,7 +130,7 @@ def train(
     if settings.early_stopping and validate is None:
         raise ValueError("validate must be given with early_stopping=True")
     objective = Objective(network, sequences, target, weight, settings, reduce)
-    plan = make_plan(network, sequences, weight, settings, windows, vary)
+    plan = make_plan(network, sequences, weight, settings, windows)
     n_samples = objective.agree(plan)
     progress = Progress(settings)
     scores = [] if validate else None

@@ -2,20 +2,15 @@
 
 import numpy as np
 
-from fastrnn.kernels.packing import sort_minibatches
 
-
-def make_plan(network, sequences, weight, settings, windows, vary=None):
-    """The plan of training on those sequences that have a weight; None if there are none.
-
-    What is read in their place by way of ``vary`` may have other lengths.
-    """
+def make_plan(network, sequences, weight, settings, windows):
+    """The plan of training on those sequences that have a weight; None if there are none."""
     kept = _with_weight(sequences, weight)
     if not kept.size:
         return None
     if windows is not None:
         return Windows(network, sequences, kept, windows)
-    return Minibatches(kept, settings, None if vary else sequences.lengths)
+    return Minibatches(kept, settings)
 
 
 def _with_weight(sequences, weight):
@@ -26,16 +21,10 @@ def _with_weight(sequences, weight):
 
 
 class Minibatches:
-    """Minibatches of whole sequences, in a new order each epoch if asked.
+    """Minibatches of whole sequences, in a new order each epoch if asked."""
 
-    Where their lengths are known those of each minibatch are sorted, which is done for a whole
-    epoch at once.
-    """
-
-    def __init__(self, kept, settings, lengths):
+    def __init__(self, kept, settings):
         self.kept, self.size, self.shuffle = kept, settings.batch_size, settings.shuffle
-        self.lengths = lengths
-        self.room = np.empty((min(self.size, len(kept)), 3), dtype=np.int64)
         self.n_samples = len(kept)
         self.starts = range(0, len(kept), self.size)
 
@@ -44,9 +33,7 @@ class Minibatches:
 
     def epoch(self, rng):
         """Yield the sequences of each minibatch, how many samples that is, and nothing else."""
-        order = rng.permutation(self.kept) if self.shuffle else self.kept.copy()
-        if self.lengths is not None:
-            sort_minibatches(self.lengths, self.size, order, self.room)
+        order = rng.permutation(self.kept) if self.shuffle else self.kept
         for start in self.starts:
             indices = order[start : start + self.size]
             yield indices, len(indices), {}

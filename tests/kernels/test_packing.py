@@ -39,13 +39,3 @@ def test_steps_of_successive_sequences(begin, n, column, width, reverse, dtype):
     expected = np.full_like(source, 7)
     expected[block] = steps
     np.testing.assert_array_equal(target, expected)
-
-
-@pytest.mark.parametrize(("n", "size"), [(0, 1), (1, 1), (7, 3), (12, 4), (5, 5), (40, 16)])
-def test_minibatches_are_sorted_each_for_itself(n, size):
-    rng = np.random.default_rng(n)
-    lengths, order = rng.integers(1, 5, size=n), rng.permutation(n)
-    minibatches = [order[begin : begin + size] for begin in range(0, n, size)]
-    expected = [part[np.argsort(-lengths[part], kind="stable")] for part in minibatches]
-    packing.sort_minibatches(lengths, size, order, np.empty((min(size, n), 3), dtype=np.int64))
-    np.testing.assert_array_equal(order, np.concatenate([*expected, []]))
