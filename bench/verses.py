@@ -12,6 +12,7 @@ attention="general". Nothing was tuned. So few verses make no translator: the er
 both come, and the examples how it reads. chrF is that of the package sacrebleu, from 0 to 100.
 """
 
+import itertools
 import re
 import shutil
 import subprocess
@@ -50,18 +51,25 @@ def read_module(name):
 
 
 def read_lines(lines):
-    """The same from lines "Genesis 1:1: In the beginning"; a verse may have several."""
-    verses, place = {}, None
+    """The same from lines "Genesis 1:1: In the beginning"; a verse may have several.
+
+    From the Psalms on diatheke says the last heading again before each verse, on a line of its own,
+    and begins the next with spaces.
+    """
+    parts, place = {}, None
     for line in lines:
-        found = re.match(r" *([\w ]+ \d+:\d+): (.*)", line)
+        found = re.match(r"( *)([\w ]+ \d+:\d+): (.*)", line)
         if found:
-            place, line = found.groups()
-        if place is not None:
-            line = re.sub(
-                r"<\w+>", " ", line.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
-            )
-            verses.setdefault(place, []).extend(re.findall(r"\w+|[^\w\s]", line))
-    return verses
+            if found[1] and len(parts.get(place, [])) > 1:
+                parts[place].pop()
+            place, line = found[2], found[3]
+        elif "<title" in line:
+            place = None
+        line = re.sub(r"<\w+>", " ", line.lower().replace(QUOTE, "'"))
+        words = re.findall(r"\w+|[^\w\s]", line)
+        if place is not None and (found or words):
+            parts.setdefault(place, []).append(words)
+    return {place: list(itertools.chain.from_iterable(lines)) for place, lines in parts.items()}
 
 
 def pair(source, target):

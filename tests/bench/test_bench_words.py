@@ -244,6 +244,25 @@ class TestVerses:
             "II Kings 3:20": ["and", "so", "it", "was", "."],
         }
 
+    def test_headings_are_no_verses(self):
+        import verses
+
+        lines = (
+            "Psalms 1:1: Happy",
+            "is he. ",
+            "",
+            "By David.",
+            "  Psalms 2:1: Why? ",
+            "By David.",
+            "  Job 1:1: Once",
+            '<title type="psalm">By David.</title> Tobit 6:18: ',
+        )
+        assert verses.read_lines(lines) == {
+            "Psalms 1:1": ["happy", "is", "he", "."],
+            "Psalms 2:1": ["why", "?"],
+            "Job 1:1": ["once"],
+        }
+
     def test_short_verses_that_both_have_are_paired(self):
         import verses
 
