@@ -158,7 +158,7 @@ def main():
     tables, peak, turns = [], 0.0, 3 if arguments.quick else arguments.turns
     for cell in arguments.cells:
         for mode in arguments.modes or ["training", "inference"]:
-            peak = max(peak, products_peak("float32", size=512, repeats=turns))
+            peak = max(peak, products_peak("float32", size=512))
             print(f"\n{cell}, {mode}, float32; milliseconds; peak {peak:.1f} GFLOP/s")
             print(
                 f"{'T':>4}{'B':>4}{'D':>4}{'H':>4}{'products':>10}{'pointwise':>10}{'kernels':>10}"

@@ -1,5 +1,5 @@
-/* Products of factors that are rounded to bfloat16, summed in float: by AMX or AVX512-BF16, and what
-   there is for their place elsewhere. Included by levels.h. */
+/* Products of factors that are rounded to bfloat16, summed in float: by AMX or AVX512-BF16, and
+   what there is for their place elsewhere. Included by levels.h. */
 
 /* y (rows, n), row stride y_stride = x (rows, n), row stride x_stride, rounded to bfloat16
    (nearest, ties to even), as float; y may be x. Products of such factors in float are the
