@@ -56,10 +56,10 @@ def test_scores_of_validation_data_have_sample_weights_and_no_class_weights(
 @with_classes
 @pytest.mark.filterwarnings("ignore:Training has learned nothing")
 def test_scores_of_what_is_held_out_too(estimator, make, class_weight):
-    # The sequences are all the same, so that one label is predicted for the 20 that are held out:
-    # k of them have it, each with the weight of its label.
+    # The sequences are all the same, of one step, so that one label is predicted for the 20 held
+    # out: k of them have it, each with the weight of its label.
     labels = np.array(["up", "down", "up", "up"] * 10)
-    X, y = make([np.ones((3, 2))] * 40, labels)
+    X, y = make([np.ones((1, 2))] * 40, labels)
     weight = np.where(labels == "up", 1.0, 0.3)
     params = {"class_weight": class_weight, "early_stopping": True, "validation_fraction": 0.5}
     model = small(estimator, learning_rate_init=0.1, max_iter=30, alpha=0.0001, **params)
