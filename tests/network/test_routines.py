@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from gradient_cases import BOTH, CELL, make_network, make_task
 
+from fastrnn.kernels.vector_math import products
 from fastrnn.network import minibatches
 from fastrnn.network.minibatches import Routine
+
+pytestmark = pytest.mark.skipif(products() == "blas", reason="there are none with BLAS")
 
 
 @pytest.fixture
