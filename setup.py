@@ -42,7 +42,7 @@ COMPILE_ARGS = [*(["-O1", "-g"] if DEBUG else RELEASE), *EXACT_MATH]
 COLD = {
     **dict.fromkeys(("attention", "ctc", "decay", "likelihoods", "stream", "warping"), "-O2"),
     # There are hardly any loops in these: smaller yet, and the loop of training as fast.
-    **dict.fromkeys(("_memoryviews", "handover", "team", "workspace"), "-Os"),
+    **dict.fromkeys(("_memoryviews", "dense", "handover", "team", "workspace"), "-Os"),
 }
 LINK_ARGS = ["-Wl,-s"] if sys.platform.startswith("linux") and not DEBUG else []
 
