@@ -364,9 +364,9 @@ class SharedParameters:
         """
         "bfloat16" rounds the factors of matrix products, weights and what they are multiplied by,
         to 8 bits of digits. Sums and all else stay float32, the weights that are learned too. That
-        is two to four times as fast for networks of some hundred units, and needs
-        ``dtype="float32"`` and, to fit, a processor with AMX or AVX512-BF16; "auto" does so where
-        it is faster.
+        needs ``dtype="float32"`` and, to fit, a processor with AMX, which is two to four times as
+        fast then for networks of some hundred units, or AVX512-BF16, about twice; "auto" does so
+        where it is faster.
         """,
     )
     n_jobs: int | None = parameter(

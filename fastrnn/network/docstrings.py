@@ -17,8 +17,8 @@ dtype : {{"float32", "float64"}}, default="float32"
 precision : {{"full", "bfloat16", "auto"}}, default="full"
     "bfloat16" rounds the factors of matrix products, weights and what they are multiplied by, to 8
     bits of digits; sums and all else stay float32, ``params`` too. It needs ``dtype="float32"`` and
-    a processor with AMX or AVX512-BF16, which is two to four times as fast then; "auto" does so
-    where it is faster.
+    a processor with AMX, which is two to four times as fast then, or AVX512-BF16, about twice;
+    "auto" does so where it is faster.
 random_state : None, int or numpy.random.Generator, default=None
     Source of the initial weights, and of the zones.
 {options}

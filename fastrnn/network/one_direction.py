@@ -77,9 +77,13 @@ class _Way(NamedTuple):
     arguments: list
 
 
-# Where the arguments stand that are not the same every time.
-_X, _H = 3, 7
-_X_BACK, _DY, _DX_END = 4, 12, 16
+def _places(kernel, *names):
+    """Where arguments of a kernel stand: of those that are not the same every time."""
+    return [kernel.__code__.co_varnames.index(name) for name in names]
+
+
+_X, _H = _places(recurrence.cell_forward, "x", "h")
+_BACK = _places(recurrence.cell_backward, "x", "dy", "dh", "dc", "dx")
 
 
 def forward(
@@ -105,7 +109,7 @@ def forward(
     team, what = _form_team(layer, n_threads, n_steps, n_rows), None
     if mask is None and factors is None and n_rows == n_steps * n_sequences:
         if team is threads.NO_TEAM and not layer.zoneout:
-            what = (n_steps, n_sequences, keep, outputs, layer.chunk_rows)
+            what = (n_steps, n_sequences, h is None, outputs, layer.chunk_rows)
         way = work.ways.get(keep)
         if way and way.what == what and way.weights is weights and way.params is params:
             return _go_again(way, x, h, state, work)
@@ -176,9 +180,9 @@ def backward(
     way = tape.way_back
     if way and dh_norms is None and way.what == (dx.shape, bptt_steps, n_threads):
         if way.weights is weights and way.params is grads:
-            way.arguments[_X_BACK] = tape.x
             dc = dstate[1] if layer.n_states == 2 else None
-            way.arguments[_DY:_DX_END] = dy, dh, dc, dx
+            for place, array in zip(_BACK, (tape.x, dy, dh, dc, dx), strict=True):
+                way.arguments[place] = array
             work.call(recurrence.cell_backward, *way.arguments, ALONE)
             return
     if tape.factors is not None:
