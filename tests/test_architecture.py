@@ -29,8 +29,9 @@ ROOMS = {
     "network": "workspace threads batches shards cell docstrings rounding recurrent trainable "
     "one_direction both_directions pooling padded cells linear_head likelihoods crf ctc heads "
     "decay front architecture "
-    "passes minibatches prediction network counting affine attending handing_over encoder_decoder "
-    "teaching pair_parts feeding pair_passes pair_lessons telling beams pair_network pair_counting",
+    "passes minibatches prediction network partitioned counting affine attending handing_over "
+    "encoder_decoder teaching pair_parts feeding pair_passes pair_lessons telling beams "
+    "pair_network pair_counting",
     "layers": "",
     "datasets": "form cells stamps sources rows csv_files parquet_files json_files "
     "conll_files ucr_files ts_files tsf_files arff_files formats reading recordings generated",
@@ -43,7 +44,7 @@ ROOMS = {
     "streams": "int8 weights snapshot steps stream",
     "estimators": "forecast_errors values parameters precision targets shared_parameters "
     "quantiles long_sequences task_parameters text_parameters forecaster_parameters augmenting "
-    "tasks needs predicting validation fitting "
+    "tasks needs predicting validation fitting partitions joint_fitting "
     "readers token_readers target_texts distributions lessons plan rolling "
     "tag_schemes labels step_labels numbers next_tokens next_values released saving resuming "
     "forecast_frames forecasting calibration attending base classifier regressor tagger "
@@ -55,6 +56,7 @@ ROOMS = {
     "cli": "arguments output options columns row_streams task sequence_tasks label_tasks "
     "tasks follow info demo commands command_tables command",
     "__main__": "",
+    "mpi": "",
 }
 ORDER = {
     f"{room}.{name}" if name else room: (number, place)

@@ -23,9 +23,18 @@ def strength_of(estimator, lengths):
 def augmentation_of(estimator, reader, sequences):
     """What changes the sequences of every epoch; None where they stay as they are."""
     strength = strength_of(estimator, sequences.lengths)
-    if strength is None:
+    if strength is None or not suits(estimator, reader, sequences):
         return None
-    numbers = sequences.values[:, : reader.n_numbers]
-    if in_effect(estimator, "augment") == "auto" and not has_measurements(numbers):
-        return None
+    return augmentation(strength, reader, sequences)
+
+
+def suits(estimator, reader, sequences):
+    """Whether sequences are such that they may be changed, if "auto" decides."""
+    if in_effect(estimator, "augment") != "auto":
+        return True
+    return has_measurements(sequences.values[:, : reader.n_numbers])
+
+
+def augmentation(strength, reader, sequences):
+    """What changes sequences by so much, at most."""
     return Augmentation(sequences, reader.n_numbers, strength, not reader.gaps.is_plain)

@@ -43,7 +43,7 @@ def fit(estimator, X, y, sample_weight, validation, file, shown=None):
     )
     architecture = describe(estimator, reader, task, sequences.lengths, goes_on)
     if goes_on:
-        _check_same(estimator, architecture, "warm_start=True", "; warm_start=False starts anew")
+        check_same(estimator, architecture, "warm_start=True", "; warm_start=False starts anew")
     scored = None
     if validation is not None:
         scored = validation.read(reader, task, estimator.dtype, sequences)
@@ -55,7 +55,7 @@ def fit(estimator, X, y, sample_weight, validation, file, shown=None):
     if file:
         seen = _seen(estimator, reader, task, sequences, target, scored, goes_on)
         file.start(state.rng, seen, settings)
-    network = _build(estimator, architecture, task, state.rng, goes_on)
+    network = build(estimator, architecture, task, state.rng, goes_on)
     lessons = target
     if in_effect(estimator, "early_stopping") and scored is None:
         fraction = float(estimator.validation_fraction)
@@ -89,7 +89,7 @@ def fit(estimator, X, y, sample_weight, validation, file, shown=None):
             to_try=task.to_try,
         )  # fmt: skip
         keep(estimator, reader, task, network, state)
-        _set_history(estimator, history, goes_on)
+        set_history(estimator, history, goes_on)
     return estimator
 
 
@@ -107,7 +107,7 @@ def fit_one_epoch(estimator, X, y, sample_weight, task=None):
     )
     architecture = describe(estimator, reader, task, sequences.lengths, goes_on)
     if goes_on:
-        _check_same(estimator, architecture, "partial_fit", "; fit starts anew")
+        check_same(estimator, architecture, "partial_fit", "; fit starts anew")
     told = task.told(sequences.lengths, target)
     refuse_to_train(estimator, architecture, task, sequences, told)
 
@@ -115,7 +115,7 @@ def fit_one_epoch(estimator, X, y, sample_weight, task=None):
         state = copy.deepcopy(estimator.training_state_)
     else:
         state = TrainingState(as_generator(estimator.random_state))
-    network = _build(estimator, architecture, task, state.rng, goes_on)
+    network = build(estimator, architecture, task, state.rng, goes_on)
     settings = settings_of(estimator, _n_samples(estimator, task, sequences, target))
     if settings.learning_rate == "cosine":  # nobody knows how many calls there will be
         settings = replace(settings, learning_rate="constant")
@@ -125,7 +125,7 @@ def fit_one_epoch(estimator, X, y, sample_weight, task=None):
         vary=augmentation_of(estimator, reader, sequences),
     )  # fmt: skip
     keep(estimator, reader, task, network, state)
-    _set_history(estimator, history, goes_on, adds=goes_on)
+    set_history(estimator, history, goes_on, adds=goes_on)
     return estimator
 
 
@@ -155,7 +155,7 @@ def adopt(estimator, weights, meaning):
     for name, view in network.named_views(network.theta).items():
         view[...] = arrays[name]
     keep(estimator, reader, task, network, TrainingState(as_generator(estimator.random_state)))
-    _set_history(estimator, History(n_samples=0, best_epoch=0), goes_on=False)
+    set_history(estimator, History(n_samples=0, best_epoch=0), goes_on=False)
 
 
 def keep(estimator, reader, task, network, state):
@@ -275,7 +275,7 @@ def _read(estimator, X, y, sample_weight, goes_on, task=None, partial=False):
     return reader, task, sequences, target
 
 
-def _build(estimator, architecture, task, rng, goes_on):
+def build(estimator, architecture, task, rng=ZEROS, goes_on=False):
     """A new network, or a copy of the fitted one, to be trained further."""
     if not goes_on:
         options = regularization(estimator, task)
@@ -285,7 +285,7 @@ def _build(estimator, architecture, task, rng, goes_on):
     return network
 
 
-def _check_same(estimator, wanted, what, instead):
+def check_same(estimator, wanted, what, instead):
     difference = estimator.network_.architecture.difference(wanted)
     if difference:
         raise ValueError(f"{what} goes on from the fitted model, which has {difference}{instead}")
@@ -303,7 +303,7 @@ def _seen(estimator, reader, task, sequences, target, scored, goes_on):
     return seen
 
 
-def _set_history(estimator, history, goes_on, adds=False):
+def set_history(estimator, history, goes_on, adds=False):
     """Set what training has recorded; with ``adds`` it belongs to the fit before."""
     before = vars(estimator) if goes_on else {}
     n_before = before["n_iter_"] if adds else 0

@@ -55,6 +55,18 @@ class LabelSetTask(Task):
         task = cls(as_label_sets(y).shape[1], target_names(y))
         return task, task.encode(y, sequences, sample_weight, parameters)
 
+    @classmethod
+    def look(cls, y, sequences, sample_weight, parameters):
+        """How many labels there are, and their names."""
+        check_same_length(sequences, "y", as_label_sets(y))
+        return as_label_sets(y).shape[1], target_names(y)
+
+    @classmethod
+    def join(cls, looks, parameters):
+        """Make the task of all partitions."""
+        check_alike(looks, "labels and names of labels")
+        return cls(*looks[0]), None
+
     def encode(self, y, sequences, sample_weight, parameters=None, partial=False):
         """Read the labels of each sequence as zeros and ones."""
         _check_kind(is_multilabel(y), True)
@@ -123,6 +135,30 @@ class ClassTask(Task):
         check_same_length(sequences, "y", y)
         task = cls(np.unique(y))
         return task, task.encode(y, sequences, sample_weight, parameters)
+
+    @classmethod
+    def look(cls, y, sequences, sample_weight, parameters):
+        """The classes, and the weight of each; of sets of labels what their task says."""
+        if is_multilabel(y):
+            return LabelSetTask, LabelSetTask.look(y, sequences, sample_weight, parameters)
+        y = as_labels(y)
+        check_same_length(sequences, "y", y)
+        classes, numbers = np.unique(y, return_inverse=True)
+        weight = as_sample_weight(sample_weight, sequences)
+        return cls, (classes, np.bincount(numbers, weight))
+
+    @classmethod
+    def join(cls, looks, parameters):
+        """Make the task of all partitions, and the weights of its classes."""
+        kinds, looks = zip(*looks, strict=True)
+        check_alike([kind.kind for kind in kinds], "y of")
+        if kinds[0] is not cls:
+            return kinds[0].join(looks, parameters)
+        classes, per_class = join_classes(looks)
+        if np.count_nonzero(per_class) < 2:
+            seen = classes[per_class > 0].tolist()
+            raise ValueError(f"y has one class only, {seen[0]!r}: a classifier needs two or more")
+        return cls(classes), class_weights(parameters.class_weight, classes, per_class)
 
     @classmethod
     def smallest(cls, parameters):
@@ -240,6 +276,18 @@ def weigh_classes(class_weight, classes, per_class, numbers):
     """
     if class_weight is None:
         return None
+    return _factors(class_weight, classes, per_class)[numbers]
+
+
+def class_weights(class_weight, classes, per_class):
+    """The same of each class by its label, as `class_weight` may be given."""
+    if class_weight is None:
+        return None
+    factors = _factors(class_weight, classes, per_class)
+    return dict(zip(classes.tolist(), factors.tolist(), strict=True))
+
+
+def _factors(class_weight, classes, per_class):
     weights = np.ones(len(classes))
     if isinstance(class_weight, str):  # "balanced"
         with np.errstate(over="ignore"):  # what does not fit is found with the sample weights
@@ -251,7 +299,25 @@ def weigh_classes(class_weight, classes, per_class, numbers):
                     f"class_weight has the label {label!r}, but y has {classes.tolist()}"
                 )
             weights[classes == label] = weight
-    return weights[numbers]
+    return weights
+
+
+def join_classes(looks):
+    """The classes of several partitions, each with its classes and their weights, with theirs."""
+    of_partitions, weights = zip(*looks, strict=True)
+    check_alike([classes.dtype.kind in "US" for classes in of_partitions], "strings as y")
+    classes = np.unique(np.concatenate(of_partitions))
+    per_class = np.zeros(len(classes))
+    for own, weight in zip(of_partitions, weights, strict=True):
+        per_class[np.searchsorted(classes, own)] += weight
+    return classes, per_class
+
+
+def check_alike(values, what):
+    """Check that the same holds for all partitions."""
+    for k, value in enumerate(values):
+        if value != values[0]:
+            raise ValueError(f"{what} partition {k}: {value}, partition 0: {values[0]}")
 
 
 def adopt_classes(classes, head, kind):

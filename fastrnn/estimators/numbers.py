@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastrnn.estimators import quantiles
+from fastrnn.estimators.labels import check_alike
 from fastrnn.estimators.parameters import in_effect, parameters_of
 from fastrnn.estimators.precision import narrow, narrow_weight
 from fastrnn.estimators.targets import (
@@ -53,20 +54,43 @@ class NumberTask(Task):
     @classmethod
     def learn(cls, y, sequences, sample_weight, parameters):
         """Learn mean and deviation of each column."""
+        kind, _, mean, deviation = cls.look(y, sequences, sample_weight, parameters)
+        task = cls._of(kind, mean, deviation, parameters)
+        return task, task.encode(y, sequences, sample_weight)
+
+    @classmethod
+    def look(cls, y, sequences, sample_weight, parameters):
+        """Whether `y` is flat, names of its columns, weight, mean and deviation of each."""
         names, y = target_names(y), as_numbers(y)
         check_same_length(sequences, "y", y)
         weight = as_sample_weight(sample_weight, sequences)
         columns = y.reshape(len(y), -1)
-        shares = _at_most_one(weight)
-        mean = np.average(columns, axis=0, weights=shares)
         if parameters.loss == "poisson":
             _check_amounts(columns)
+        shares = _at_most_one(weight)
+        mean = np.average(columns, axis=0, weights=shares)
+        deviation = np.sqrt(np.average((columns - mean) ** 2, axis=0, weights=shares))
+        return (y.ndim == 1, names), float(weight.sum()), mean, deviation
+
+    @classmethod
+    def join(cls, looks, parameters):
+        """Make the task of all partitions; classes it has none."""
+        kinds, weights, means, deviations = zip(*looks, strict=True)
+        check_alike(kinds, "whether y is flat, and its names, in")
+        check_alike([len(mean) for mean in means], "number of outputs in")
+        share = np.array(weights) / sum(weights)
+        mean = share @ np.array(means)
+        variance = np.square(deviations) + np.square(np.array(means) - mean)
+        return cls._of(kinds[0], mean, np.sqrt(share @ variance), parameters), None
+
+    @classmethod
+    def _of(cls, kind, mean, deviation, parameters):
+        """Make a task of mean and deviation of each column."""
+        if parameters.loss == "poisson":
             mean, scale = np.zeros_like(mean), np.where(mean > 0, mean, 1.0)
-        else:
-            scale = np.sqrt(np.average((columns - mean) ** 2, axis=0, weights=shares))
-            scale[scale <= 1e-12 * np.abs(mean)] = 1.0  # an output that does not vary
-        task = cls(mean, scale, y.ndim == 1, names, **_loss_of(parameters))
-        return task, task.encode(y, sequences, sample_weight)
+        else:  # 1 for an output that does not vary
+            scale = np.where(deviation <= 1e-12 * np.abs(mean), 1.0, deviation)
+        return cls(mean, scale, *kind, **_loss_of(parameters))
 
     @classmethod
     def smallest(cls, parameters):
@@ -138,6 +162,22 @@ class NumberTask(Task):
     def score(self, outputs, values, weight):
         """R²."""
         return _r2(values, outputs, weight)
+
+    def tally(self, network, scored, parameters):
+        """What `join_scores` needs to know: of R² the sums that it is made of."""
+        if self.scores_loss:
+            return super().tally(network, scored, parameters)
+        outputs = network.predict(scored.sequences, n_jobs=parameters.n_jobs)
+        return _sums(scored.values, outputs, scored.weight)
+
+    def join_scores(self, tallies):
+        """What `validate` would give for all partitions."""
+        if self.scores_loss:
+            return super().join_scores(tallies)
+        n, weight, means, errors, spreads = map(np.array, zip(*tallies, strict=True))
+        mean = weight @ means / weight.sum()
+        spread = (spreads + weight[:, np.newaxis] * np.square(means - mean)).sum(axis=0)
+        return _r2_of(n.sum(), errors.sum(axis=0), spread)
 
     def score_answers(self, outputs, y, sequences, sample_weight):
         """R² in the units of `y`."""
@@ -248,13 +288,23 @@ def _at_most_one(weight):
 
 def _r2(y, prediction, weight):
     """R² of (n, K) predictions, the mean over K."""
-    if len(y) < 2:
-        warnings.warn("R² is not defined for fewer than two sequences", UserWarning, stacklevel=4)
+    n, _, _, error, spread = _sums(y, prediction, _at_most_one(np.asarray(weight, np.float64)))
+    return _r2_of(n, error, spread)
+
+
+def _sums(y, prediction, weight):
+    """What R² is made of: n, the weight, and by column mean, squared error and squared spread."""
+    weight, y = np.asarray(weight, dtype=np.float64), y.astype(np.float64)
+    error = (weight[:, np.newaxis] * (y - prediction) ** 2).sum(axis=0)
+    mean = np.average(y, axis=0, weights=weight)
+    spread = (weight[:, np.newaxis] * (y - mean) ** 2).sum(axis=0)
+    return len(y), weight.sum(), mean, error, spread
+
+
+def _r2_of(n, error, spread):
+    if n < 2:
+        warnings.warn("R² is not defined for fewer than two sequences", UserWarning, stacklevel=5)
         return np.nan
-    weight = _at_most_one(np.asarray(weight, dtype=np.float64))[:, np.newaxis]
-    y = y.astype(np.float64)
-    error = (weight * (y - prediction) ** 2).sum(axis=0)
-    spread = (weight * (y - np.average(y, axis=0, weights=weight[:, 0])) ** 2).sum(axis=0)
     varies = spread > 0
     score = np.where(error == 0, 1.0, 0.0)  # what is left to say of an output that does not vary
     score[varies] = 1.0 - error[varies] / spread[varies]

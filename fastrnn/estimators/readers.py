@@ -33,7 +33,14 @@ import numpy as np
 from fastrnn.estimators.parameters import embedding_sizes
 from fastrnn.files.codec import Added, Optional, Record, Text, Whole
 from fastrnn.inputs.column_scaling import NO_SCALING, SCALING, Scaling
-from fastrnn.inputs.columns import COLUMNS, Columns, check_names, choose, column_number
+from fastrnn.inputs.columns import (
+    COLUMNS,
+    Columns,
+    check_names,
+    choose,
+    column_number,
+    join_columns,
+)
 from fastrnn.inputs.missing import GAPS, NO_GAPS, Gaps
 from fastrnn.inputs.padding import PADDINGS
 from fastrnn.inputs.sequences import as_sequences
@@ -95,18 +102,39 @@ class SequenceReader:
         sequences = as_sequences(
             X,
             dtype=parameters.dtype,
-            categorical_features=chosen_columns(parameters),
-            allow_nan=parameters.missing != "error",
-            time_feature=parameters.time_feature,
-            padding=parameters.padding,
             scaling=Scaling(parameters.scaling),
             weigh=weigh,
+            **_said_of_columns(parameters),
         )
         columns = replace(sequences.columns, fitted_by=type(parameters).__name__)
         gaps = Gaps.learn(sequences, parameters.missing, parameters.bidirectional)
         padding, scaling = parameters.padding, sequences.scaling
         reader = cls(columns, sequences.n_columns, gaps, padding, scaling)
         return reader, gaps.fill(sequences)
+
+    @classmethod
+    def look(cls, X, parameters, weigh):
+        """What `join` needs to know of X, one of several partitions; its sequences, unscaled."""
+        sequences = as_sequences(X, dtype="float64", **_said_of_columns(parameters))
+        spreads = []
+        if parameters.scaling is not None:
+            spreads = Scaling.look(sequences.values.T, weigh(sequences))
+        columns = replace(sequences.columns, fitted_by=type(parameters).__name__)
+        return (columns, sequences.n_columns, spreads, Gaps.look(sequences)), sequences
+
+    @classmethod
+    def join(cls, looks, parameters):
+        """Make the reader of all partitions of which this is known."""
+        columns, n_columns, spreads, gaps = zip(*looks, strict=True)
+        for k, n in enumerate(n_columns):
+            if n != n_columns[0]:
+                names = ["no table" if n is None else f"a table of {n} columns" for n in n_columns]
+                raise ValueError(f"partition {k} is {names[k]}, partition 0 {names[0]}")
+        scaling = NO_SCALING
+        if parameters.scaling is not None:
+            scaling = Scaling.join(parameters.scaling, spreads)
+        of_gaps = Gaps.join(gaps, parameters.missing, scaling, parameters.bidirectional)
+        return cls(join_columns(columns), n_columns[0], of_gaps, parameters.padding, scaling)
 
     def read_more(self, X, parameters, what):
         """Read sequences to go on with in training; columns must be what they were."""
@@ -243,6 +271,16 @@ class SequenceReader:
         fitted_by = type(parameters).__name__
         columns = Columns(width, None, ids, n_ids, (None,) * len(ids), fitted_by)
         return cls(columns, None, padding=parameters.padding)
+
+
+def _said_of_columns(parameters):
+    """What parameters say of X, as arguments of `as_sequences`."""
+    return {
+        "categorical_features": chosen_columns(parameters),
+        "allow_nan": parameters.missing != "error",
+        "time_feature": parameters.time_feature,
+        "padding": parameters.padding,
+    }
 
 
 def chosen_columns(parameters):

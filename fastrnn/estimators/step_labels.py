@@ -8,6 +8,8 @@ from fastrnn.estimators.labels import (
     Labels,
     adopt_classes,
     check_none_is_left_out,
+    class_weights,
+    join_classes,
     other_classes,
     weigh_classes,
 )
@@ -50,6 +52,24 @@ class StepClassTask(Task):
         """Learn which classes there are."""
         task = cls.of(_labels_of(y, sequences).classes(), parameters)
         return task, task.encode(y, sequences, sample_weight, parameters)
+
+    @classmethod
+    def look(cls, y, sequences, sample_weight, parameters):
+        """The classes, and the weight of each."""
+        labels = _labels_of(y, sequences)
+        classes = labels.classes()
+        numbers, weight = labels.numbers(classes), _weight_of(sample_weight, sequences)
+        counts = numbers != IGNORED
+        return classes, np.bincount(numbers[counts], weight[counts], minlength=len(classes))
+
+    @classmethod
+    def join(cls, looks, parameters):
+        """Make the task of all partitions, and the weights of its classes."""
+        classes, per_class = join_classes(looks)
+        _check_two(classes, per_class)
+        return cls.of(classes, parameters), class_weights(
+            parameters.class_weight, classes, per_class
+        )
 
     @property
     def head(self):
@@ -98,12 +118,8 @@ class StepClassTask(Task):
             self._check_sequences(numbers, weight, labels)
         numbers[left_out] = 0
         per_class = np.bincount(numbers, weight, minlength=len(classes))
-        if not partial and np.count_nonzero(per_class) < 2:
-            only = classes[per_class > 0].tolist()[0]
-            raise ValueError(
-                f"y has one class only, {only!r}: a tagger needs two or more (what is "
-                "missing, and -1 among whole numbers, marks steps to be left out)"
-            )
+        if not partial:
+            _check_two(classes, per_class)
         class_weight = parameters and parameters.class_weight  # of scores there are none
         factors = weigh_classes(class_weight, classes, per_class, numbers)
         in_loss = narrow_weight(weight, dtype, factors, labels.place)
@@ -233,6 +249,15 @@ def _weight_of(sample_weight, sequences):
     """The weights of the steps of sequences."""
     dtype, padded_lengths = sequences.values.dtype, sequences.padded_lengths
     return as_step_weight(sample_weight, sequences.lengths, dtype, padded_lengths)
+
+
+def _check_two(classes, per_class):
+    if np.count_nonzero(per_class) < 2:
+        only = classes[per_class > 0].tolist()[0]
+        raise ValueError(
+            f"y has one class only, {only!r}: a tagger needs two or more (what is "
+            "missing, and -1 among whole numbers, marks steps to be left out)"
+        )
 
 
 def _check_not_all_left_out(weight):

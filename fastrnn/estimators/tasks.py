@@ -74,6 +74,9 @@ class Task:
       ``encode(y, sequences, sample_weight, parameters, partial)`` that of a later call: without
       parameters, which may weigh classes, one for scores; a partial one need not have all classes.
     - ``score(outputs, values, weight)`` is what early stopping looks at.
+    - ``look(y, sequences, sample_weight, parameters)`` is what ``join(looks, parameters)`` needs to
+      know of one of several partitions to make the task of them all; it also returns weights of
+      classes, None without.
     - ``attributes()`` are set on the estimator.
     - ``kind`` is its word in files, and ``fields`` the `Record` of what stands there;
       ``from_record(fields, reader)`` makes a task of them, and
@@ -135,6 +138,15 @@ class Task:
             return -network.mean_loss(scored.sequences, scored.values, weight, n_jobs=n_jobs)
         outputs = network.predict(scored.sequences, n_jobs=n_jobs)
         return self.score(outputs, scored.values, scored.weight)
+
+    def tally(self, network, scored, parameters):
+        """What `join_scores` needs to know of one of several partitions that are scored."""
+        return self.validate(network, scored, parameters), float(scored.weight.sum())
+
+    def join_scores(self, tallies):
+        """What `validate` would give for all partitions."""
+        scores, weights = zip(*tallies, strict=True)
+        return scores[0] if len(scores) == 1 else float(np.average(scores, weights=weights))
 
     def split_lengths(self, sequences, fraction):
         """Lengths of what `hold_out` would leave and split off, and the bytes of what it copies."""

@@ -42,6 +42,11 @@ def has_measurements(numbers):
     return any(len(np.unique(column)) > FEW_VALUES for column in numbers[:LOOKED_AT].T)
 
 
+def draw_seed(rng, done):
+    """Draw what changes sequences when such a share of training is done; None if nothing does."""
+    return None if done >= 1.0 - LAST_PART else int(rng.integers(2**63))
+
+
 class Augmentation:
     """Gives sequences for an epoch in the place of some others.
 
@@ -66,9 +71,14 @@ class Augmentation:
 
     def __call__(self, rng, done=0.0):
         """Draw sequences, as many as there are, when such a share of training is done."""
+        return self.changed(draw_seed(rng, done))
+
+    def changed(self, seed, partition=0):
+        """The sequences as a seed changes those of a partition; as they are without one."""
         sequences, dtype = self.sequences, self.sequences.values.dtype
-        if done >= 1.0 - LAST_PART:
+        if seed is None:
             return sequences
+        rng = np.random.default_rng((seed, partition))
         if self.keeps_time:
             sequences = replace(sequences, values=sequences.values.copy())
         else:

@@ -11,6 +11,7 @@ network computes in: a small difference between large numbers is not lost.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -43,11 +44,57 @@ def center_and_factor(column, method, weight=None):
         factor = third - first
     else:
         center, factor = z.min(), np.ptp(z)
+    return _in_units(center, factor, exponent)
+
+
+def _in_units(center, factor, exponent):
+    """Center and factor, times a power of two; the factor is 1 where it is left from rounding."""
     if factor <= _ROUNDING * abs(center):
         return float(np.ldexp(center, exponent)), 1.0
     with np.errstate(over="ignore"):
         center, factor = np.ldexp([center, factor], exponent).tolist()
     return center, factor or 1.0
+
+
+class Spread(NamedTuple):
+    """What is known of the numbers of a column in one of several places."""
+
+    weight: float  # the sum of theirs
+    low: float
+    high: float
+    mean: float
+    deviation: float
+
+    @classmethod
+    def of(cls, column, weight=None):
+        """Look at numbers as `center_and_factor` does."""
+        if column.size == 0:
+            return cls(0.0, 0.0, 0.0, 0.0, 0.0)
+        low, high = float(column.min()), float(column.max())
+        exponent = np.frexp(max(-low, high))[1] + 1
+        found = _mean_and_deviation(np.ldexp(column, -exponent), weight)
+        total = column.size if weight is None else weight.sum()
+        return cls(float(total), low, high, *np.ldexp(found, exponent).tolist())
+
+    @staticmethod
+    def join(spreads, method):
+        """Center and factor of the numbers of all places together."""
+        spreads = [spread for spread in spreads if spread.weight > 0]
+        if not spreads:
+            return 0.0, 1.0
+        weight, low, high, mean, deviation = np.array(spreads).T
+        least, most = low.min(), high.max()
+        if least == most:
+            return float(least), 1.0
+        exponent = np.frexp(max(-least, most))[1] + 1
+        if method == "minmax":
+            center, most = np.ldexp([least, most], -exponent)
+            return _in_units(center, most - center, exponent)
+        share = weight / weight.sum()
+        mean, deviation = np.ldexp([mean, deviation], -exponent)
+        center = share @ mean
+        spread = np.sqrt(share @ (np.square(deviation) + np.square(mean - center)))
+        return _in_units(center, spread, exponent)
 
 
 def _mean_and_deviation(z, weight):
@@ -86,21 +133,33 @@ class Scaling:
         `weight` (N,) is that of the steps, None if they all weigh the same; those of weight 0 do
         not count. In quantiles, and in the smallest and largest value, all others count alike.
         """
-        found, counts = [], None if weight is None or weight.all() else weight > 0
-        for j, column in enumerate(columns):
-            there = ~np.isnan(column)
-            there = None if there.all() else there
-            if counts is not None:
-                there = counts if there is None else there & counts
-            shares = weight
-            if there is not None:
-                column, shares = column[there], None if weight is None else weight[there]
-            center, factor = center_and_factor(column, method, shares)
+        numbers = _that_count(columns, weight)
+        found = [center_and_factor(column, method, shares) for column, shares in numbers]
+        return cls._of(method, found)
+
+    @staticmethod
+    def look(columns, weight=None):
+        """What `join` needs to know of columns, one of several places that have some."""
+        return [Spread.of(*column) for column in _that_count(columns, weight)]
+
+    @classmethod
+    def join(cls, method, looks):
+        """Learn from what is known of the columns of several places."""
+        if method == "robust":
+            raise ValueError(
+                "scaling='robust' needs all numbers in one place: quartiles of partitions do not "
+                "say which those of the whole are; take 'standard' or 'minmax', or scale X before"
+            )
+        columns = zip(*looks, strict=True)
+        return cls._of(method, [Spread.join(column, method) for column in columns])
+
+    @classmethod
+    def _of(cls, method, found):
+        for j, (_, factor) in enumerate(found):
             if not np.isfinite(factor):
                 raise ValueError(
                     f"number {j} of the steps has values too large for scaling={method!r}"
                 )
-            found.append((center, factor))
         center, factor = zip(*found, strict=True) if found else ((), ())
         return cls(method, center, factor)
 
@@ -131,6 +190,20 @@ class Scaling:
             with np.errstate(over="ignore"):
                 gradient[:, : len(self.factor)] /= np.array(self.factor)
         return gradient
+
+
+def _that_count(columns, weight):
+    """Yield the numbers of each column that are there and count, with their weights or None."""
+    counts = None if weight is None or weight.all() else weight > 0
+    for column in columns:
+        there = ~np.isnan(column)
+        there = None if there.all() else there
+        if counts is not None:
+            there = counts if there is None else there & counts
+        if there is None:
+            yield column, weight
+        else:
+            yield column[there], None if weight is None else weight[there]
 
 
 NO_SCALING = Scaling()

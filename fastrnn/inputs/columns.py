@@ -59,6 +59,30 @@ class Columns:
         )
 
 
+def join_columns(columns):
+    """The columns of several places that have some: their names agree, their categories are all."""
+    first = columns[0]
+    for k, own in enumerate(columns):
+        for what in ("width", "names", "ids"):
+            here, there = getattr(own, what), getattr(first, what)
+            if here != there:
+                raise ValueError(f"partition {k} has columns of {what} {here}, partition 0 {there}")
+    categories: list = []
+    for k, values in enumerate(zip(*(own.categories for own in columns), strict=True)):
+        known = {value for own in values if own is not None for value in own}
+        if known and None in values:
+            raise ValueError(
+                f"column {first.ids[k]} has categories in some partitions, ids in others"
+            )
+        categories.append(tuple(sorted(known)) if known else None)
+    counts = zip(*(own.n_categories for own in columns), strict=True)
+    n_categories = tuple(
+        max(n) if values is None else len(values)
+        for n, values in zip(counts, categories, strict=True)
+    )
+    return replace(first, n_categories=n_categories, categories=tuple(categories))
+
+
 def _check_columns(fields):
     ids, counts = fields["ids"], fields["n_categories"]
     if list(ids) != sorted(set(ids)) or (ids and ids[-1] >= fields["width"]):

@@ -15,7 +15,7 @@ ends, too, those until it is seen next, which are the same from the end.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -92,19 +92,39 @@ class Gaps:
     @classmethod
     def learn(cls, sequences, missing, both_ways=False):
         """Learn from sequences as `as_sequences` reads them."""
-        both_ways = missing == "decay" and bool(both_ways)
         mean: Any = ()
         if missing != "error":
-            mean = tuple(_mean(column, j) for j, column in enumerate(sequences.values.T))
+            mean = [found.of_all for found in _means(sequences)]
+        times, unit = sequences.times, _unit(sequences)
+        return cls._of(missing, mean, times, unit.of_all, both_ways)
+
+    @classmethod
+    def look(cls, sequences):
+        """What `join` needs to know of sequences, one of several places that have some."""
         times = sequences.times
+        if times is not None:
+            times = replace(times, numbers=np.empty(0))
+        return _means(sequences), times, _unit(sequences)
+
+    @classmethod
+    def join(cls, looks, missing, scaling, both_ways=False):
+        """Learn from what is known of several places, whose numbers are not scaled as yet."""
+        means, times, units = zip(*looks, strict=True)
+        mean: Any = ()
+        if missing != "error":
+            mean = np.array([Mean.join(column) for column in zip(*means, strict=True)])
+            if scaling.method is not None:
+                center, factor = scaling.rows
+                mean = (mean - center) / factor
+        if len({(one is not None, one is not None and one.is_date) for one in times}) > 1:
+            raise TypeError("time_feature: some partitions have dates, others numbers")
+        return cls._of(missing, mean, times[0], Mean.join(units), both_ways)
+
+    @classmethod
+    def _of(cls, missing, mean, times, unit, both_ways):
+        both_ways, mean = missing == "decay" and bool(both_ways), tuple(map(float, mean))
         if times is None:
             return cls(missing, mean, both_ways=both_ways)
-        _check_order(sequences)
-        with np.errstate(over="ignore"):
-            differences = np.delete(np.diff(times.numbers), sequences.offsets[1:-1] - 1)
-            unit = float(differences.mean()) if differences.size else 0.0
-        if not np.isfinite(unit):
-            raise ValueError(f"the times in feature {times.column} are too far apart for a mean")
         return cls(missing, mean, times.column, times.is_date, unit or 1.0, both_ways)
 
     @property
@@ -273,14 +293,45 @@ def _place(sequences, row, column):
     return name_place(i, int(row - sequences.offsets[i]), column)
 
 
+class Mean(NamedTuple):
+    """The mean of so many numbers, 0 of none."""
+
+    n: int
+    of_all: float
+
+    @staticmethod
+    def join(means):
+        """The mean of the numbers of all of them."""
+        n = sum(mean.n for mean in means)
+        return sum(mean.n / n * mean.of_all for mean in means) if n else 0.0
+
+
+def _means(sequences):
+    """The mean of the numbers that are there, of each column."""
+    return [_mean(column, j) for j, column in enumerate(sequences.values.T)]
+
+
 def _mean(column, j):
-    """The mean of the numbers that are there."""
     column = column[~np.isnan(column)]
     with np.errstate(over="ignore"):
         mean = float(column.mean(dtype=np.float64)) if column.size else 0.0
     if not np.isfinite(mean):
         raise ValueError(f"number {j} of the steps has values too large for a mean")
-    return mean
+    return Mean(column.size, mean)
+
+
+def _unit(sequences):
+    """The mean difference of the times of a step and the one before."""
+    times = sequences.times
+    if times is None:
+        return Mean(0, 0.0)
+    _check_order(sequences)
+    with np.errstate(over="ignore"):
+        differences = np.delete(np.diff(times.numbers), sequences.offsets[1:-1] - 1)
+        unit = float(differences.mean()) if differences.size else 0.0
+    if not np.isfinite(unit):
+        raise ValueError(f"the times in feature {times.column} are too far apart for a mean")
+    return Mean(differences.size, unit)
 
 
 def _check_gaps(fields):

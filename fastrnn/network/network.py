@@ -222,6 +222,7 @@ class Network(Trainable):
         *,
         theta=None,
         rng=None,
+        seed=None,
         window=None,
         states=None,
         bptt_steps=None,
@@ -246,6 +247,8 @@ class Network(Trainable):
             Where to evaluate: these become the network's parameters. By default they stay.
         rng : numpy.random.Generator, optional
             Draws dropout and zones; without it there is no dropout, and of zones the mean.
+        seed : (int, int), optional
+            Drawn already, by `draw_seed`, in the place of ``rng``.
         window : (int, int), optional
             Only these steps of each sequence, from the first number up to the second; sequences
             that have none are left out. All by default.
@@ -275,10 +278,11 @@ class Network(Trainable):
         if self.kept is None:
             self.kept = Kept(self)
         kept, routine, repeats = self.kept, None, False
+        if seed is None:
+            seed = self.draw_seed(rng)
         if window is None and states is None and bptt_steps is None and n_jobs is None:
             # Whether what is done stays the same, but for the data.
-            draws = rng is not None and self.draws
-            repeats = not draws and Routine.is_possible(self, sequences, indices)
+            repeats = seed is None and Routine.is_possible(self, sequences, indices)
         if repeats and kept.routine and kept.routine.suits(sequences, indices, target, weight):
             routine = kept.routine
             own = routine.read(indices)
@@ -296,7 +300,7 @@ class Network(Trainable):
         else:
             minibatch.total = whole
             n_shards = len(minibatch.shards)
-            seeds = self.draw_seeds(rng, n_shards)
+            seeds = self.draw_seeds(seed, n_shards)
             kept.weights.pack(n_jobs)
             lesson = Lesson(
                 self, sequences, target, weight, states, bptt_steps, minibatch, seeds,
@@ -317,10 +321,18 @@ class Network(Trainable):
         """What the sum of weight times loss is divided by."""
         return weight.sum(dtype=np.float64)
 
-    def draw_seeds(self, rng, n_shards):
-        """The `Seeds` of each layer, of each shard; None where nothing is drawn."""
-        if rng is None or not self.draws:
+    def draw_seed(self, rng):
+        """Draw what the masks of a minibatch come from, and the place of its share: the first.
+
+        None where nothing is drawn.
+        """
+        return (int(rng.integers(2**63)), 0) if rng is not None and self.draws else None
+
+    def draw_seeds(self, seed, n_shards):
+        """The `Seeds` of each layer, of each shard; None where nothing was drawn."""
+        if seed is None:
             return [None] * n_shards
+        rng = np.random.default_rng(seed)
         shape = (n_shards, len(self.layers))
         seeds = rng.integers(2**63, size=(*shape, 2)).tolist()
         if not self.layers[0].zoneout:

@@ -191,8 +191,8 @@ class EncoderDecoderNetwork(Trainable):
             return 0.0
         n_shards = len(minibatch.shards)
         seeds = [
-            self.encoder.draw_seeds(rng, n_shards),
-            self.decoder.draw_seeds(rng, n_shards),
+            self.encoder.draw_seeds(self.encoder.draw_seed(rng), n_shards),
+            self.decoder.draw_seeds(self.decoder.draw_seed(rng), n_shards),
             self._draw_samples(rng, n_shards),
         ]
         if self.kept is None:

@@ -1,0 +1,87 @@
+"""The story of a fit whose data lie in partitions: look, join, begin, train, keep."""
+
+import numpy as np
+
+from fastrnn.estimators.augmenting import strength_of
+from fastrnn.estimators.fitting import (
+    build,
+    check_same,
+    describe,
+    keep,
+    set_history,
+    settings_of,
+)
+from fastrnn.estimators.parameters import in_effect
+from fastrnn.estimators.partitions import Brief
+from fastrnn.inputs.augmentation import draw_seed
+from fastrnn.network.partitioned import Directory, PartitionedNetwork
+from fastrnn.standin import as_generator
+from fastrnn.training.loop import TrainingState, train
+
+
+def fit_jointly(estimator, crew, scored=None):
+    """Train an estimator on partitions of data, each of which lies where `crew` can ask it.
+
+    A crew has a length; ``ask(what, *told)`` calls a method of each `Partition` and returns what
+    they answer, in their order, and ``run`` is that of a `PartitionedNetwork`. Where several
+    processes fit side by side, ``of_first(value)`` gives each the value of the first. `scored` is
+    the crew of partitions to score the model on, None without.
+    """
+    estimator.check_parameters()
+    if in_effect(estimator, "early_stopping") and scored is None:
+        raise ValueError(
+            "early_stopping=True needs validation_data where X lies in partitions: what is held "
+            "out of them would depend on how they were cut"
+        )
+    goes_on = "warm_start=True" if estimator.warm_start and estimator.is_fitted else ""
+    brief, lengths = _learn(estimator, crew, goes_on)
+    weights, changing = zip(*crew.ask("begin", brief), strict=True)
+    weight = np.concatenate(weights)
+    if scored is not None:
+        scored.ask("begin_scoring", brief)
+
+    state = TrainingState(crew.of_first(as_generator(estimator.random_state)))
+    task, settings = brief.task, settings_of(estimator, np.count_nonzero(weight))
+    network = build(estimator, brief.architecture, task, state.rng, bool(goes_on))
+    network.theta[...] = crew.of_first(network.theta)
+    directory = Directory(lengths)
+
+    def vary(rng, done):
+        directory.variation = draw_seed(rng, done)
+        return directory
+
+    def validate():
+        return task.join_scores(scored.ask("tally", network.theta))
+
+    history = train(
+        PartitionedNetwork(network, crew.run), directory, None, weight, settings, state,
+        vary=vary if any(changing) else None, validate=scored and validate, to_try=task.to_try,
+    )  # fmt: skip
+    keep(estimator, brief.reader, task, network, state)
+    set_history(estimator, history, bool(goes_on))
+    return estimator
+
+
+def _learn(estimator, crew, goes_on):
+    """The brief of a fit, and the lengths of the sequences of each partition."""
+    told = type(estimator)(**{**estimator.get_params(deep=False), "random_state": None})
+    if goes_on:
+        looks = crew.ask("look", told)
+        reader, task = estimator.reader_, estimator.task_
+        _, looks_of_task, lengths = zip(*looks, strict=True)
+        _, class_weight = estimator.task_class.join(looks_of_task, estimator)
+    elif len(crew) == 1:
+        ((reader, task, *lengths),) = crew.ask("learn", told)
+        class_weight = None
+    else:
+        looks_of_reader, looks_of_task, lengths = zip(*crew.ask("look", told), strict=True)
+        reader = estimator.reader_class.join(looks_of_reader, estimator)
+        task, class_weight = estimator.task_class.join(looks_of_task, estimator)
+    if class_weight is not None:
+        told.class_weight = class_weight
+    of_all = np.concatenate(lengths)
+    architecture = describe(estimator, reader, task, of_all, bool(goes_on))
+    if goes_on:
+        check_same(estimator, architecture, goes_on, "; warm_start=False starts anew")
+    strength = strength_of(estimator, of_all)
+    return Brief(told, reader, task, architecture, strength, goes_on), lengths

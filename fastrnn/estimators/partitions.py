@@ -1,0 +1,155 @@
+"""Partitions: data where they lie, and what a fit that sees none of them asks about them.
+
+A `Partition` is made wherever its data are: in this process, in that of an MPI rank, on a worker of
+a cluster. All that it says is small: what it knows of its columns and classes, the lengths and
+weights of its sequences, gradients, sums of scores. What it is told is enough to make it anew: a
+partition that was lost and is read again answers with the same bits.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastrnn.estimators.augmenting import augmentation, suits
+from fastrnn.estimators.fitting import build
+from fastrnn.estimators.needs import refuse_to_train
+from fastrnn.estimators.tasks import Scored
+from fastrnn.network.architecture import Architecture
+from fastrnn.network.partitioned import add_in_tree
+
+
+@dataclass(frozen=True, eq=False)
+class Brief:
+    """What all partitions are told before training begins.
+
+    The estimator has the parameters, with weights of classes as they are for all partitions;
+    `strength` is that by which epochs change the sequences, None if none does, and `goes_on` names
+    what makes training go on from a fitted model, if anything does.
+    """
+
+    estimator: Any
+    reader: Any
+    task: Any
+    architecture: Architecture
+    strength: float | None = None
+    goes_on: str = ""
+
+
+class Partition:
+    """Sequences with their targets and weights, and the number of their place among others."""
+
+    def __init__(self, number, X, y, sample_weight=None):
+        self.number, self.given = number, (X, y, sample_weight)
+        self.brief = self.network = self.sequences = self.target = self.scored = None
+        self.augmentation, self._changed = None, (None, None)
+
+    def learn(self, parameters):
+        """Reader and task of the only partition that there is, and the lengths of its sequences."""
+        X, y, sample_weight = self.given
+        reader_class, task_class = parameters.reader_class, parameters.task_class
+        reader, sequences = reader_class.learn(X, parameters, self._weigh(parameters))
+        task, _ = task_class.learn(y, sequences, sample_weight, parameters)
+        return reader, task, sequences.lengths
+
+    def look(self, parameters):
+        """What this partition adds to reader and task, and the lengths of its sequences."""
+        X, y, sample_weight = self.given
+        reader_class, task_class = parameters.reader_class, parameters.task_class
+        of_reader, sequences = reader_class.look(X, parameters, self._weigh(parameters))
+        of_task = task_class.look(y, sequences, sample_weight, parameters)
+        return of_reader, of_task, sequences.lengths
+
+    def _weigh(self, parameters):
+        return lambda sequences: parameters.task_class.weigh_steps(self.given[2], sequences)
+
+    def begin(self, brief):
+        """Read all, to be trained on; the weights of sequences, and whether they may change."""
+        X, y, sample_weight = self.given
+        estimator, reader, task = brief.estimator, brief.reader, brief.task
+        if brief.goes_on:
+            _, sequences = reader.read_more(X, estimator, brief.goes_on)
+        else:
+            sequences = reader.read(X, estimator.dtype)
+        target = task.encode(y, sequences, sample_weight, estimator, partial=True)
+        refuse_to_train(
+            estimator, brief.architecture, task, sequences, task.told(sequences.lengths, target)
+        )
+        self._build(brief)
+        self.sequences, self.target = sequences, target
+        self.augmentation, may_change = None, False
+        if brief.strength is not None:
+            self.augmentation = augmentation(brief.strength, reader, sequences)
+            may_change = suits(estimator, reader, sequences)
+        weight = target.weight.astype(np.float64)
+        if target.offsets is not None:
+            weight = np.add.reduceat(weight, target.offsets[:-1])
+        return weight, may_change
+
+    def gradient(self, theta, share, variation, bptt_steps, n_jobs):
+        """Loss and gradient (P,) of this partition's share of a minibatch.
+
+        The gradient is overwritten by the next one.
+        """
+        network, total = self.network, share.total
+        loss = network.loss_and_grad(
+            self._sequences(variation), share.indices, self.target.values, self.target.weight,
+            theta=theta, seed=share.seed, bptt_steps=bptt_steps, n_jobs=n_jobs,
+            total=None if total is None else lambda own: total,
+        )  # fmt: skip
+        return loss, network.grad
+
+    def _sequences(self, variation):
+        """The sequences as they are in an epoch."""
+        if variation is None:
+            return self.sequences
+        if self._changed[0] != variation:
+            self._changed = variation, self.augmentation.changed(variation, self.number)
+        return self._changed[1]
+
+    def begin_scoring(self, brief):
+        """Read all, to be scored."""
+        X, y, sample_weight = self.given
+        sequences = brief.reader.read_to_score(X, brief.estimator.dtype)
+        target = brief.task.encode_to_score(y, sequences, sample_weight)
+        self._build(brief)
+        self.scored = Scored(sequences, target.values, target.score_weight)
+
+    def tally(self, theta):
+        """What the score of a network with these parameters is made of."""
+        self.network.theta[...] = theta
+        return self.brief.task.tally(self.network, self.scored, self.brief.estimator)
+
+    def _build(self, brief):
+        self.brief = brief
+        self.network = build(brief.estimator, brief.architecture, brief.task)
+
+
+def add_gradients(one, other):
+    """Add two pairs of loss and gradient; the first gradient is overwritten."""
+    (loss, grad), (more, other_grad) = one, other
+    grad += other_grad
+    return loss + more, grad
+
+
+class InTurn:
+    """Partitions in this process, asked one after the other."""
+
+    def __init__(self, partitions):
+        self.partitions = partitions
+
+    def __len__(self):
+        return len(self.partitions)
+
+    def of_first(self, value):
+        """The value of this process, which is the only one that fits."""
+        return value
+
+    def ask(self, what, *told):
+        """What each partition answers, in their order."""
+        return [getattr(partition, what)(*told) for partition in self.partitions]
+
+    def run(self, theta, shares, *told):
+        """The loss and the gradient of a minibatch."""
+        found = {k: self.partitions[k].gradient(theta, share, *told) for k, share in shares.items()}
+        return add_in_tree(found, len(self), add_gradients)

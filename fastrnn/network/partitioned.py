@@ -1,0 +1,93 @@
+"""A network that learns from sequences in partitions, which lie where this process cannot see them.
+
+Of a minibatch each partition has its share, and gives the gradient of that. They are added in a
+tree whose shape depends on the number of partitions alone: the result is the same bits wherever
+these lie. A minibatch that lies in one partition has the gradient that it has in one process.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Share(NamedTuple):
+    """What one partition has of a minibatch."""
+
+    indices: np.ndarray  # int64, of its sequences
+    seed: tuple[int, int] | None  # of its masks
+    total: float | None  # of the weights of the whole minibatch, None if they are all here
+
+
+class Directory:
+    """What is known of the sequences of all partitions, in their order: how long each is.
+
+    `variation` is the seed by which partitions change them in this epoch; None leaves them.
+    """
+
+    def __init__(self, lengths_of_partitions):
+        self.lengths = np.concatenate(lengths_of_partitions)
+        self.starts = np.cumsum([0, *map(len, lengths_of_partitions)])
+        self.variation: int | None = None
+
+    def __len__(self):
+        return len(self.lengths)
+
+    def split(self, indices):
+        """Yield each partition that has some of these sequences, with their numbers in it."""
+        of_indices = np.searchsorted(self.starts, indices, side="right") - 1
+        for k in np.unique(of_indices).tolist():
+            yield k, indices[of_indices == k] - self.starts[k]
+
+
+def add_in_tree(values, n, add):
+    """The sum of values by the number of their place, of ``n`` places, in a tree; None of none.
+
+    ``add(a, b)`` gives the sum of two, and may write it to the first.
+    """
+    values, step = dict(values), 1
+    while step < n:
+        for k in range(0, n - step, 2 * step):
+            if (more := values.pop(k + step, None)) is not None:
+                values[k] = add(values[k], more) if k in values else more
+        step *= 2
+    return values.get(0)
+
+
+class PartitionedNetwork:
+    """What training knows of a network, whose gradients come from elsewhere.
+
+    Parameters
+    ----------
+    network : Network
+        Its parameters are trained; it sees no sequence.
+    run : callable
+        ``run(theta, shares, variation, bptt_steps, n_jobs)`` gives the loss and the gradient (P,)
+        of a minibatch, each the sum, by `add_in_tree`, over the partitions: ``shares`` has the
+        `Share` of each partition that has one, by its number.
+    """
+
+    def __init__(self, network, run):
+        self.network, self._run = network, run
+        self.theta, self.grad, self.decayed = network.theta, network.grad, network.decayed
+
+    def loss_and_grad(
+        self, sequences, indices, target, weight, *, theta=None, rng=None, bptt_steps=None,
+        n_jobs=None,
+    ) -> Any:  # fmt: skip
+        """Loss of a minibatch; its gradient goes to ``grad``.
+
+        As `Network.loss_and_grad`, but that sequences are a `Directory`, and ``weight`` (n,),
+        float64, has the sum of the weights of each sequence; ``target`` is not looked at.
+        """
+        if theta is not None:
+            self.theta[...] = theta
+        split = list(sequences.split(indices))
+        total = math.fsum(weight[indices]) if len(split) > 1 else None
+        seed = self.network.draw_seed(rng)
+        shares = {
+            k: Share(own, seed and (seed[0], place), total) for place, (k, own) in enumerate(split)
+        }
+        loss, grad = self._run(self.theta, shares, sequences.variation, bptt_steps, n_jobs)
+        self.grad[...] = grad
+        return loss
