@@ -5,7 +5,6 @@ The programs of this folder are run as ``python bench/<name>.py``; ``bench/run.p
 
 import argparse
 import gc
-import importlib.metadata
 import importlib.util
 import json
 import os
@@ -17,11 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy
-import scipy
 
 from fastrnn.kernels import vector_math
-from fastrnn.kernels.workspace import Workspace
-from fastrnn.network.affine import Affine
+from fastrnn.versions import blas_libraries, own_product, processor, version
 
 OPENBLAS_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
@@ -102,51 +99,15 @@ def settle(threads, keep_openblas_env=False, isa=None):
         os.execve(sys.executable, sys.orig_argv, environment)
 
 
-def cpu_model():
-    """Name of the processor."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def blas_libraries():
-    """One line for each BLAS that is loaded: package, name, version, kernel, threads."""
-    try:
-        from threadpoolctl import threadpool_info
-    except ImportError:
-        builds = {
-            package.__name__: package.show_config(mode="dicts")["Build Dependencies"]["blas"]
-            for package in (numpy, scipy)
-        }
-        return [
-            f"{name}: {build['name']} {build['version']} (threadpoolctl would tell its kernel)"
-            for name, build in builds.items()
-        ]
-    return [
-        "{package}: {internal_api} {version}, kernel {architecture}, {num_threads} threads".format(
-            package=Path(info["filepath"]).parent.name.removesuffix(".libs"),
-            **{"architecture": "unknown", **info},
-        )
-        for info in threadpool_info()
-        if info["user_api"] == "blas"
-    ]
-
-
 def describe(threads, packages):
     """Everything that the figures depend on, as a dict of printable values."""
     versions = {"python": platform.python_version()}
     for name in ("fastrnn", "numpy", "scipy", *packages):
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = getattr(sys.modules.get(name), "__version__", "not installed")
+        versions[name] = version(name)
     pinned = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else "no"
     in_force = {name: os.environ[name] for name in VARIABLES if name in os.environ}
     return {
-        "cpu": cpu_model(),
+        "cpu": processor(),
         "threads": threads,
         "pinned to cores": pinned,
         "blas": blas_libraries(),
@@ -190,20 +151,14 @@ def fastest(call, repeats=6):
     return min(seconds)
 
 
-def own_product(dtype, threads, size):
-    """A function that multiplies two square matrices by fastrnn's kernel, one on each thread."""
-    rounds = dtype == "bfloat16"
-    x = numpy.ones((size, size), "float32" if rounds else dtype)
-    affine = Affine("product", {"W": x})
-    works = [Workspace(x.dtype, rounds) for _ in range(threads)]
-    packed, calls = affine.plan_forward(works[0])
-    for pack, arguments in calls:
-        pack(*arguments)
+def own_products(dtype, threads, size):
+    """A function that multiplies square matrices by fastrnn's kernel, two on each thread."""
+    products = [own_product(dtype, size) for _ in range(threads)]
     pool = ThreadPoolExecutor(threads)
 
     def call():
-        for product in [pool.submit(affine.forward, x, packed, work) for work in works]:
-            product.result()
+        for result in [pool.submit(product) for product in products]:
+            result.result()
 
     return call
 
@@ -223,7 +178,7 @@ def products_peak(dtype, threads=1, size=2048):
     Of NumPy's (for bfloat16 of PyTorch's, where it is installed) and that of fastrnn's kernel, once
     on each thread.
     """
-    rates = [threads / fastest(own_product(dtype, threads, size))]
+    rates = [threads / fastest(own_products(dtype, threads, size))]
     if dtype != "bfloat16":
         a = numpy.ones((size, size), dtype)
         out = numpy.empty_like(a)

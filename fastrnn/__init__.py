@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         RNNTagger,
         load,
     )
+    from fastrnn.versions import show_versions as show_versions
 
 __version__ = "0.1.0"
 
@@ -38,6 +39,7 @@ __all__ = [
     "RNNSeq2Seq",
     "RNNTagger",
     "load",
+    "show_versions",
 ]
 
 _SUBMODULES = [
@@ -56,7 +58,8 @@ _SUBMODULES = [
 
 def __getattr__(name):
     if name in __all__:
-        return getattr(importlib.import_module("fastrnn.estimators"), name)
+        room = "versions" if name == "show_versions" else "estimators"
+        return getattr(importlib.import_module(f"fastrnn.{room}"), name)
     if name in _SUBMODULES:
         return importlib.import_module(f"fastrnn.{name}")
     raise AttributeError(f"module 'fastrnn' has no attribute {name!r}")
