@@ -1,54 +1,10 @@
 """Every public name says what it does, and names every one of its parameters."""
 
-import importlib
 import inspect
 import re
 
 import pytest
-
-from fastrnn.network.recurrent import RecurrentLayer
-
-MODULES = [
-    "fastrnn.estimators",
-    "fastrnn.files",
-    "fastrnn.layers",
-    "fastrnn.datasets",
-    "fastrnn.inspection",
-    "fastrnn.interop",
-    "fastrnn.metrics",
-    "fastrnn.plotting",
-    "fastrnn.preprocessing",
-    "fastrnn.streams",
-]
-
-
-def public_objects():
-    """Return all public classes and functions, by their full name."""
-    objects = {}
-    for module_name in MODULES:
-        module = importlib.import_module(module_name)
-        for name in module.__all__:
-            objects[f"{module_name}.{name}"] = getattr(module, name)
-    return objects
-
-
-def public_methods():
-    """Return all methods and properties that are there for users, by their full name.
-
-    What all layers have is for the rest of fastrnn, but for the calls with padded arrays.
-    """
-    methods, of_all_layers = {}, vars(RecurrentLayer)
-    for class_name, cls in public_objects().items():
-        if inspect.isclass(cls):
-            for name, member in inspect.getmembers(cls):
-                function = member.fget if isinstance(member, property) else member
-                module = getattr(function, "__module__", None) or ""
-                if issubclass(cls, RecurrentLayer) and name in of_all_layers:
-                    continue
-                is_method = inspect.isroutine(function)  # else a record, such as that of its cell
-                if is_method and not name.startswith("_") and module.startswith("fastrnn"):
-                    methods[f"{class_name}.{name}"] = function
-    return methods
+from public_names import public_methods, public_objects
 
 
 def undocumented_parameters(callable_):

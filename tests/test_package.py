@@ -26,6 +26,11 @@ def test_version_is_that_of_the_installed_package():
     assert fastrnn.__version__ == version
 
 
+def test_version_is_that_which_is_cited():
+    cited = SETUP.with_name("CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {fastrnn.__version__}\n" in cited
+
+
 @pytest.mark.parametrize("name", fastrnn.__all__)
 def test_public_classes_are_found_and_listed(name):
     assert getattr(fastrnn, name).__name__ == name
