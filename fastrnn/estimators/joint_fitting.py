@@ -19,13 +19,14 @@ from fastrnn.standin import as_generator
 from fastrnn.training.loop import TrainingState, train
 
 
-def fit_jointly(estimator, crew, scored=None):
+def fit_jointly(estimator, crew, scored=None, at_once=None):
     """Train an estimator on partitions of data, each of which lies where `crew` can ask it.
 
     A crew has a length; ``ask(what, *told)`` calls a method of each `Partition` and returns what
     they answer, in their order, and ``run`` is that of a `PartitionedNetwork`. Where several
     processes fit side by side, ``of_first(value)`` gives each the value of the first. `scored` is
-    the crew of partitions to score the model on, None without.
+    the crew of partitions to score the model on, None without. An epoch reads so many partitions
+    `at_once`: minibatches are of these, so that others need no memory; None reads all.
     """
     estimator.check_parameters()
     if in_effect(estimator, "early_stopping") and scored is None:
@@ -44,7 +45,7 @@ def fit_jointly(estimator, crew, scored=None):
     task, settings = brief.task, settings_of(estimator, np.count_nonzero(weight))
     network = build(estimator, brief.architecture, task, state.rng, bool(goes_on))
     network.theta[...] = crew.of_first(network.theta)
-    directory = Directory(lengths)
+    directory = Directory(lengths, at_once)
 
     def vary(rng, done):
         directory.variation = draw_seed(rng, done)

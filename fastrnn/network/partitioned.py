@@ -22,16 +22,37 @@ class Share(NamedTuple):
 class Directory:
     """What is known of the sequences of all partitions, in their order: how long each is.
 
-    `variation` is the seed by which partitions change them in this epoch; None leaves them.
+    `variation` is the seed by which partitions change them in this epoch; None leaves them. An
+    epoch reads so many partitions `at_once`, or all.
     """
 
-    def __init__(self, lengths_of_partitions):
+    def __init__(self, lengths_of_partitions, at_once=None):
         self.lengths = np.concatenate(lengths_of_partitions)
         self.starts = np.cumsum([0, *map(len, lengths_of_partitions)])
+        self.at_once = at_once
         self.variation: int | None = None
 
     def __len__(self):
         return len(self.lengths)
+
+    def mix(self, kept, rng):
+        """Bring some sequences, which are in order, into a new one for an epoch.
+
+        Where not all partitions are read at once, they are taken in a new order, so many at a time,
+        and only the sequences of these are mixed.
+        """
+        if self.at_once is None:
+            return rng.permutation(kept)
+        partitions = np.split(kept, np.searchsorted(kept, self.starts[1:-1]))
+        order = rng.permutation(len(partitions))
+        return np.concatenate(
+            [
+                rng.permutation(
+                    np.concatenate([partitions[k] for k in order[b : b + self.at_once]])
+                )
+                for b in range(0, len(order), self.at_once)
+            ]
+        )
 
     def split(self, indices):
         """Yield each partition that has some of these sequences, with their numbers in it."""

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from fastrnn.network.partitioned import Directory
+
 
 def make_plan(network, sequences, weight, settings, windows):
     """The plan of training on those sequences that have a weight; None if there are none."""
@@ -10,7 +12,8 @@ def make_plan(network, sequences, weight, settings, windows):
         return None
     if windows is not None:
         return Windows(network, sequences, kept, windows)
-    return Minibatches(kept, settings)
+    mix = sequences.mix if isinstance(sequences, Directory) else None
+    return Minibatches(kept, settings, mix)
 
 
 def _with_weight(sequences, weight):
@@ -21,10 +24,14 @@ def _with_weight(sequences, weight):
 
 
 class Minibatches:
-    """Minibatches of whole sequences, in a new order each epoch if asked."""
+    """Minibatches of whole sequences, in a new order each epoch if asked.
 
-    def __init__(self, kept, settings):
+    ``mix(kept, rng)`` brings them into it; without it any order is as likely as any other.
+    """
+
+    def __init__(self, kept, settings, mix=None):
         self.kept, self.size, self.shuffle = kept, settings.batch_size, settings.shuffle
+        self.mix = mix
         self.n_samples = len(kept)
         self.starts = range(0, len(kept), self.size)
 
@@ -33,7 +40,9 @@ class Minibatches:
 
     def epoch(self, rng):
         """Yield the sequences of each minibatch, how many samples that is, and nothing else."""
-        order = rng.permutation(self.kept) if self.shuffle else self.kept
+        order = self.kept
+        if self.shuffle:
+            order = rng.permutation(order) if self.mix is None else self.mix(order, rng)
         for start in self.starts:
             indices = order[start : start + self.size]
             yield indices, len(indices), {}
