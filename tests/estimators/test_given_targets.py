@@ -54,7 +54,15 @@ def test_tensors():
     assert as_step_labels(tags, LENGTHS).values == [0, None, 1, 1, 0, 0, 0, 0]
 
 
-MISSING = [None, np.nan, "NA", "NaT", np.datetime64("NaT"), np.ma.masked, decimal.Decimal("nan")]
+MISSING = [
+    None,
+    np.nan,
+    "NA",
+    "NaT",
+    np.datetime64("NaT", "s"),
+    np.ma.masked,
+    decimal.Decimal("nan"),
+]
 
 
 @pytest.mark.parametrize("nothing", MISSING, ids=str)
@@ -173,7 +181,13 @@ def series_of(tags):
     yield lambda t: polars.Series(t)
     yield lambda t: arrow.array(t)
     yield lambda t: arrow.array(t).dictionary_encode()
-    for nothing in (np.nan, pandas.NA, pandas.NaT, np.datetime64("NaT"), decimal.Decimal("nan")):
+    for nothing in (
+        np.nan,
+        pandas.NA,
+        pandas.NaT,
+        np.datetime64("NaT", "s"),
+        decimal.Decimal("nan"),
+    ):
         yield lambda t, nothing=nothing: [nothing if tag is None else tag for tag in t]
         yield lambda t, nothing=nothing: np.array(
             [nothing if tag is None else tag for tag in t], object

@@ -220,7 +220,15 @@ WRONG_OF_OTHERS = [
     ],
     *[
         (RNNForecaster, "holidays", wrong, ValueError)
-        for wrong in ([], {}, 5, ["2024-02-30"], [20241225], {"easter": []}, [np.datetime64("NaT")])
+        for wrong in (
+            [],
+            {},
+            5,
+            ["2024-02-30"],
+            [20241225],
+            {"easter": []},
+            [np.datetime64("NaT", "s")],
+        )
     ],
     (RNNForecaster, "window", 1, ValueError),
     (RNNForecaster, "window", 8.0, TypeError),

@@ -67,7 +67,7 @@ def test_known(freq):
 UNKNOWN = [
     *("", "x", "0D", "D D", "W-FOO", "MS-JAN", "QS-FOO", "BQ", "1M1D", "SME", "-1D", "1.5h"),
     *("1 days of", "x days of Mon", "0 days of Mon", 0, -1, np.nan, np.inf, True, [1], object()),
-    *(np.timedelta64("NaT"), np.timedelta64(0, "s"), datetime.timedelta(-1)),
+    *(np.timedelta64("NaT", "s"), np.timedelta64(0, "s"), datetime.timedelta(-1)),
 ]
 
 

@@ -107,7 +107,7 @@ KINDS = {
     "NaN": lambda x: x,
     "list": lambda x: objects(None)(x).tolist(),
     "None": objects(None),
-    "NaT": objects(np.datetime64("NaT")),
+    "NaT": objects(np.datetime64("NaT", "s")),
     "Decimal": objects(Decimal("nan")),
     "masked": masked,
     "list of masked rows": lambda x: list(masked(x)),
