@@ -10,6 +10,7 @@ from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNRegressor
 from fastrnn.estimators.joint_fitting import fit_jointly
 from fastrnn.estimators.partitions import InTurn, Partition
 from fastrnn.network import rounding
+from fastrnn.training.budget import Budget
 
 
 def make_data(n=48, low=2, high=12, seed=0):
@@ -133,7 +134,7 @@ class TestOnePartition:
     def test_long_sequences_are_augmented(self):
         X, _ = make_data(20, 220, 260)
         y = targets_of(RNNRegressor, X)
-        for params in ({}, {"augment": 1.0, "stride": 4, "conv": None}):
+        for params in ({"augment": "auto"}, {"augment": 1.0, "stride": 4, "conv": None}):
             twin = small(RNNRegressor, **params).fit(X, y)
             assert_same(fit_jointly(small(RNNRegressor, **params), cut(X, y)), twin)
         other = small(RNNRegressor, augment=None, stride=4, conv=None).fit(X, y)
@@ -264,6 +265,27 @@ class TestSeveralPartitions:
             crew.run = keep
             fit_jointly(small(RNNRegressor, **params | noise), crew)
             assert losses[0][0] != losses[0][1]
+
+    def test_what_are_no_measurements_anywhere_is_not_augmented(self):
+        params = {"augment": "auto"}
+        X = [np.round(x) for x in make_data(20, 220, 260)[0]]
+        y = targets_of(RNNRegressor, X)
+        twin = small(RNNRegressor, **params).fit(X, y)
+        assert_same(fit_jointly(small(RNNRegressor, **params), cut(X, y)), twin)
+        X[15] += 0.01 * np.arange(len(X[15]))[:, np.newaxis]  # measured in one of two partitions
+        a = fit_jointly(small(RNNRegressor, **params), cut(X, y, ends=(12,)))
+        b = fit_jointly(small(RNNRegressor, augment=None), cut(X, y, ends=(12,)))
+        assert not np.array_equal(a.network_.theta, b.network_.theta)
+
+    def test_course_of_training_depends_on_sequences_with_a_weight(self, monkeypatch):
+        budget = Budget(n_sequences=90, small_batch=4, fewest_epochs=1, most_epochs=50)
+        monkeypatch.setattr(RNNClassifier, "budget", budget)
+        X, weight = make_data()
+        weight[np.arange(48) % 3 > 0] = 0.0
+        y, params = targets_of(RNNClassifier, X), {"max_iter": "auto", "batch_size": "auto"}
+        joint = fit_jointly(small(RNNClassifier, **params), cut(X, y, weight, self.ENDS))
+        twin = small(RNNClassifier, **params).fit(X, y, sample_weight=weight)
+        assert (joint.n_iter_, joint.t_) == (twin.n_iter_, twin.t_) == (5, 80)
 
     def test_partition_of_one_class(self):
         X, _ = make_data()
