@@ -15,28 +15,17 @@ import pytest
 PROGRAM = Path(__file__).with_name("ranks.py")
 MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
 
-pytestmark = pytest.mark.skipif(
+NEEDS_MPI = pytest.mark.skipif(
     MPIEXEC is None or importlib.util.find_spec("mpi4py") is None,
     reason="needs mpi4py and mpiexec, which the extra parity has",
 )
-
-SETTINGS = {
-    # More ranks than processors, also as root; those that wait let others work.
-    "OMPI_ALLOW_RUN_AS_ROOT": "1",
-    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-    "OMPI_MCA_rmaps_base_oversubscribe": "1",
-    "OMPI_MCA_mpi_yield_when_idle": "1",
-    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
-    "PRTE_MCA_hwloc_default_binding_policy": "none",
-}
 
 
 def run_ranks(n, *command, timeout=120):
     """Run a Python program in n ranks: the exit status and what was printed."""
     job = subprocess.Popen(
         [MPIEXEC, "-n", str(n), sys.executable, *map(str, command)],
-        env=os.environ | SETTINGS, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     try:
         output, errors = job.communicate(timeout=timeout)
@@ -55,6 +44,7 @@ def results(n, name, folder):
     return json.loads(file.read_text())
 
 
+@NEEDS_MPI
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_ranks_train_the_model_of_one_process(n, tmp_path):
     found = results(n, "fits", tmp_path)
@@ -81,6 +71,7 @@ REFUSED = {
 }
 
 
+@NEEDS_MPI
 def test_errors_are_those_of_all_ranks(tmp_path):
     found = results(2, "refused", tmp_path)
     for case, start in REFUSED.items():
@@ -97,6 +88,7 @@ def test_errors_are_those_of_all_ranks(tmp_path):
     }  # fmt: skip
 
 
+@NEEDS_MPI
 @pytest.mark.parametrize(
     ("when", "how"),
     [("before", "raises"), ("in", "raises"), ("after", "raises"), ("in", "is_killed")],
@@ -110,6 +102,7 @@ def test_end_of_a_rank_is_the_end_of_all(when, how, tmp_path):
     assert took < 10
 
 
+@NEEDS_MPI
 def test_what_one_process_imports_leaves_errors_alone():
     code = (
         "import sys; before = sys.excepthook; import fastrnn.mpi; print(sys.excepthook is before)"
