@@ -213,6 +213,25 @@ class TestSeveralPartitions:
         )
         assert_same(a, b)
 
+    def test_some_at_once(self):
+        """All of them is what None says; a single one asks few partitions for a minibatch."""
+        X, weight = make_data()
+        y, asked = targets_of(RNNClassifier, X), []
+        models = []
+        for at_once in (None, 1, 1):
+            crew = cut(X, y, weight, (16, 32))
+
+            def run(theta, shares, *told, run=crew.run):
+                asked.append(len(shares))
+                return run(theta, shares, *told)
+
+            crew.run = run
+            models.append(fit_jointly(small(RNNClassifier, batch_size=8), crew, at_once=at_once))
+        assert max(asked[:18]) == 3
+        assert asked[18:] == [1] * 36
+        assert_same(*models[1:])
+        assert not np.array_equal(models[0].network_.theta, models[1].network_.theta)
+
     @ESTIMATORS
     @pytest.mark.parametrize("solver", ["adam", "sgd", "rmsprop", "adamw"])
     def test_minibatches_that_lie_in_one_each_give_the_twins_bits(self, estimator, solver):

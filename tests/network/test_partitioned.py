@@ -57,6 +57,29 @@ class TestDirectory:
         assert {k: own.tolist() for k, own in split.items()} == {0: [0, 1], 2: [2, 0], 3: [0]}
         assert list(split) == [0, 2, 3]
 
+    def test_all_partitions_are_mixed_as_one_process_does(self):
+        kept = np.array([0, 2, 3, 5])
+        mixed = self.directory.mix(kept, np.random.default_rng(0))
+        assert mixed.tolist() == np.random.default_rng(0).permutation(kept).tolist()
+
+    @pytest.mark.parametrize("at_once", [1, 2, 4])
+    def test_so_many_at_once_are_mixed(self, at_once):
+        """In another order in every epoch; one of the partitions has no weight, and is left out."""
+        lengths, rng = [np.ones(n, int) for n in (4, 4, 2, 4, 4)], np.random.default_rng(0)
+        directory, kept = Directory(lengths, at_once), np.delete(np.arange(18), [8, 9])
+        orders = [directory.mix(kept, rng).tolist() for _ in range(20)]
+        assert len({tuple(order) for order in orders}) == 20
+        for order in orders:
+            assert sorted(order) == kept.tolist()
+            of_each = (np.searchsorted(directory.starts, order, side="right") - 1).tolist()
+            last, most = {k: n for n, k in enumerate(of_each)}, 0
+            for n in range(len(order)):
+                begun = {k for k in of_each[: n + 1] if last[k] >= n}
+                most = max(most, len(begun))
+            assert 1 <= most <= at_once
+        if at_once > 1:
+            assert any(order[0] // 4 != order[1] // 4 for order in orders), "nothing is mixed"
+
 
 def in_partitions(network, task, ends, pooling, *, alike=True):
     """The same network on sequences cut after some numbers; `run` is what a crew does."""
