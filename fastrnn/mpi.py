@@ -5,19 +5,22 @@ drawn from the sequences of all of them, a rank computes the gradient of those t
 gradients are added in a tree whose shape depends on the number of ranks alone. So the model is the
 same bits as that of one process which has all of these sequences in as many partitions.
 
-Run a script with ``mpiexec -n 4 python script.py``. Where a rank ends with an error, in `fit` or
-elsewhere after this module was imported, all of them end.
+Run a script with ``mpiexec -n 4 python script.py``. Where there are several ranks and one ends with
+an error, in `fit` or elsewhere after this module was imported, all of them end: `sys.excepthook`
+calls ``Abort`` once it has shown the error.
 """
 
+import pickle
 import signal
 import sys
 import threading
+import zlib
 
 import numpy as np
 
 import fastrnn
 from fastrnn.estimators.joint_fitting import fit_jointly
-from fastrnn.estimators.partitions import Partition, add_gradients
+from fastrnn.estimators.partitions import Partition, add_gradients, name_place
 from fastrnn.kernels.vector_math import level
 
 try:
@@ -27,7 +30,7 @@ except ImportError as error:
 
 __all__ = ["fit"]
 
-_GOES_ON, _INTERRUPTED, _FAILED = 0.0, 1.0, 2.0
+_GOES_ON, _INTERRUPTED, _FAILED = range(3)
 
 
 def fit(estimator, X, y, sample_weight=None, *, validation_data=None, comm=None):
@@ -36,15 +39,17 @@ def fit(estimator, X, y, sample_weight=None, *, validation_data=None, comm=None)
     Parameters
     ----------
     estimator : RNNClassifier, RNNRegressor or RNNTagger
-        With the same parameters in every rank.
+        With the same parameters in every rank; random numbers are those of the first. With
+        ``warm_start=True`` also with the same model.
     X, y, sample_weight : object
-        The sequences of this rank, as for the estimator's ``fit``; None for a rank without any.
-        Shares need not be equal. What is learned of columns, scales and classes is that of all.
+        The partition of this rank: its sequences, as for the estimator's ``fit``, or None, or an
+        empty list, if it has none. Partitions need not be equally large. What is learned of
+        columns, scales and classes is that of all.
     validation_data : tuple (X, y) or (X, y, sample_weight), default=None
-        Those that this rank scores, as for ``fit``; None for a rank without any. Scores are those
+        Those that this rank scores, as for ``fit``; None for a rank without any. The score is that
         of all of them together.
     comm : mpi4py.MPI.Comm, default=None
-        The processes that train together; None is ``MPI.COMM_WORLD``.
+        The processes that train together; None is ``MPI.COMM_WORLD``. Messages are sent in a copy.
 
     Returns
     -------
@@ -54,41 +59,75 @@ def fit(estimator, X, y, sample_weight=None, *, validation_data=None, comm=None)
     Raises
     ------
     ValueError, TypeError
-        As ``fit`` does, or where ranks have other versions of fastrnn, or processors for which it
-        computes otherwise. The error of one rank is raised in all of them.
+        As ``fit`` does, with the rank where it is. The error of one rank is raised in all of them.
+        Also where ranks have other parameters, other versions of fastrnn, or processors for which
+        it computes otherwise; and where numbers of ranks come apart nevertheless.
 
     Notes
     -----
-    A minibatch has ``batch_size`` sequences of all ranks together. Callbacks are not called,
-    checkpoints not written. Ctrl-C in any rank ends training in all of them after the same
-    minibatch.
+    A minibatch has ``batch_size`` sequences of all ranks together. With "robust" scaling, which
+    needs all numbers in one place, only one rank may have sequences; with ``early_stopping=True``
+    validation data are needed. Callbacks are not called, and the first rank prints what
+    ``verbose=True`` asks for. Ctrl-C (SIGINT) in any rank ends training in all of them after the
+    same minibatch, and keeps the model trained so far.
     """
-    comm = MPI.COMM_WORLD if comm is None else comm
-    with _Interrupts() as interrupts:
-        ranks = _Ranks(comm, None if X is None else (X, y, sample_weight), interrupts)
-        scored = _Ranks(comm, validation_data, interrupts)
-        if not len(ranks):
-            raise ValueError("no rank has any sequences: X is None in all of them")
-        return fit_jointly(estimator, ranks, scored if len(scored) else None)
+    comm = (MPI.COMM_WORLD if comm is None else comm).Dup()
+    try:
+        with _Interrupts() as interrupts:
+            _check_alike(comm, estimator)
+            ranks = _Ranks(comm, interrupts, lambda: (X, y, sample_weight))
+            split = estimator.reader_class.split_validation_data
+            scored = _Ranks(comm, interrupts, lambda: validation_data and split(validation_data))
+            if not len(ranks):
+                raise ValueError("no rank has any sequences: X is None or empty in all of them")
+            scored = scored if len(scored) else None
+            return fit_jointly(estimator, ranks, scored, is_quiet=comm.rank > 0)
+    finally:
+        comm.Free()
+
+
+def _check_alike(comm, estimator):
+    """Check that all ranks begin alike."""
+    parameters = {**estimator.get_params(deep=False), "random_state": None}
+    here = {
+        "fastrnn": fastrnn.__version__,
+        "FASTRNN_LEVEL": level(),
+        "estimator": type(estimator).__name__,
+        **{name: repr(value) for name, value in parameters.items()},
+        "model": estimator.is_fitted and zlib.crc32(estimator.network_.theta),
+    }
+    if not estimator.warm_start:
+        del here["model"]
+    first = None
+    for rank, there in enumerate(comm.allgather(here)):
+        first = there if first is None else first
+        for name in first | there:
+            if there.get(name) != first.get(name):
+                raise ValueError(
+                    f"rank {rank} has {name}={there.get(name)}, rank 0 has {first.get(name)}: all "
+                    "ranks must have the same (a level that all processors have is set with "
+                    "FASTRNN_LEVEL)"
+                )
 
 
 class _Ranks:
-    """The crew of `fit_jointly`: the partitions are those of the ranks that have data."""
+    """The crew of `fit_jointly`: the partitions are those of the ranks that have data.
 
-    def __init__(self, comm, given, interrupts):
+    ``take()`` gives X, y and sample_weight of this rank, or None.
+    """
+
+    def __init__(self, comm, interrupts, take):
         self.comm, self.interrupts = comm, interrupts
-        here = (given is not None, fastrnn.__version__, level())
-        there = comm.allgather(here)
-        for rank, (_, *kind) in enumerate(there):
-            if kind != list(there[0][1:]):
-                raise ValueError(
-                    f"rank {rank} has fastrnn {kind[0]} at level {kind[1]!r}, rank 0 has "
-                    f"{there[0][1]} at {there[0][2]!r}: install the same version, and set "
-                    "FASTRNN_LEVEL to a level that all processors have"
-                )
-        self.members = [rank for rank, (has_data, *_) in enumerate(there) if has_data]
+        given = error = None
+        try:
+            given = take()
+            has_data = given is not None and given[0] is not None and len(given[0]) > 0
+        except Exception as caught:
+            error = caught
+        self._raise_in_all(error)
+        self.members = np.flatnonzero(comm.allgather(has_data)).tolist()
         self.number = self.partition = None
-        if given is not None:
+        if has_data:
             self.number = self.members.index(comm.rank)
             self.partition = Partition(self.number, *given)
 
@@ -119,7 +158,7 @@ class _Ranks:
                 sum_.put(*self.partition.gradient(theta, shares[self.number], *told))
         except Exception as caught:
             error = caught
-        self._raise_in_all(error)
+        self._raise_in_all(error, theta)
         if self.number is not None:
             self._add_in_tree(sum_, sorted(shares))
         self.comm.Bcast(sum_.message, self.members[0])
@@ -143,17 +182,38 @@ class _Ranks:
                 return
             step *= 2
 
-    def _raise_in_all(self, error):
-        """Raise in every rank what is raised, or was interrupted, in any."""
-        went = np.array([_FAILED if error else _INTERRUPTED if self.interrupts.seen else _GOES_ON])
-        self.comm.Allreduce(MPI.IN_PLACE, went, MPI.MAX)
-        if went[0] == _INTERRUPTED:
-            self.interrupts.seen = False
+    def _raise_in_all(self, error, theta=None):
+        """Raise in every rank what is raised, or was interrupted, in any.
+
+        Also if not all have the same parameters: then each would make its own way from there.
+        """
+        went = _FAILED if error else _INTERRUPTED if self.interrupts.seen else _GOES_ON
+        same = 0 if theta is None else int(np.bitwise_xor.reduce(theta.view(np.uint32)))
+        all_of = np.array([went, same, -same])
+        self.comm.Allreduce(MPI.IN_PLACE, all_of, MPI.MAX)
+        went, most, least = all_of.tolist()
+        if went == _INTERRUPTED:
+            self.interrupts.are_told = True
             raise KeyboardInterrupt
-        if went[0] == _FAILED:
-            errors = self.comm.allgather(error)
-            rank = next(rank for rank, of_rank in enumerate(errors) if of_rank is not None)
-            raise errors[rank] from RuntimeError(f"in rank {rank}")
+        if went == _FAILED:
+            errors = self.comm.allgather(error and _to_be_sent(error, self.comm.rank))
+            raise error or next(of_rank for of_rank in errors if of_rank is not None)
+        if most != -least:
+            raise RuntimeError(
+                "the ranks have come apart: they do not compute the same numbers. Processors or "
+                "libraries are not the same everywhere; FASTRNN_LEVEL and OPENBLAS_CORETYPE can "
+                "make them compute alike"
+            )
+
+
+def _to_be_sent(error, rank):
+    """An error that names its rank, or of those that cannot be sent another that says the same."""
+    name_place(error, f"rank {rank}")
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"rank {rank}: {type(error).__name__}: {error}")
+    return error
 
 
 class _Sum:
@@ -175,10 +235,13 @@ class _Sum:
 
 
 class _Interrupts:
-    """Notes Ctrl-C in the place of raising it, so that all ranks stop after the same minibatch."""
+    """Notes Ctrl-C in the place of raising it, so that all ranks stop after the same minibatch.
+
+    Where it comes after the last one it is raised on leaving.
+    """
 
     def __enter__(self):
-        self.seen = False
+        self.seen = self.are_told = False
         self.before = None
         if threading.current_thread() is threading.main_thread():
             self.before = signal.signal(signal.SIGINT, self._note)
@@ -187,6 +250,8 @@ class _Interrupts:
     def __exit__(self, *error):
         if self.before is not None:
             signal.signal(signal.SIGINT, self.before)
+            if self.seen and not self.are_told and error[0] is None:
+                signal.raise_signal(signal.SIGINT)
 
     def _note(self, *signal_and_frame):
         self.seen = True
@@ -196,8 +261,9 @@ def _end_all_ranks(kind, error, trace, before=sys.excepthook):
     """Tell of an error that nobody has caught, and end the other ranks, too, which would wait."""
     before(kind, error, trace)
     sys.stderr.flush()
-    if MPI.COMM_WORLD.size > 1 and not MPI.Is_finalized():
+    if not MPI.Is_finalized():
         MPI.COMM_WORLD.Abort(1)
 
 
-sys.excepthook = _end_all_ranks
+if MPI.COMM_WORLD.size > 1:
+    sys.excepthook = _end_all_ranks

@@ -15,6 +15,16 @@ from fastrnn.network import threads
 os.environ["MPLBACKEND"] = "Agg"  # of matplotlib, which is not imported yet
 os.environ.setdefault("KERAS_BACKEND", "torch")  # which the extra parity has
 
+# Of Open MPI: more ranks than processors, also as root; those that wait let others work.
+os.environ |= {
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_mpi_yield_when_idle": "1",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    "PRTE_MCA_hwloc_default_binding_policy": "none",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+}
+
 
 @pytest.fixture(autouse=True)
 def small_arrays_use_threads_too(monkeypatch):

@@ -46,10 +46,10 @@ ROOMS = {
     "streams": "int8 weights snapshot steps stream",
     "estimators": "forecast_errors values parameters precision targets shared_parameters "
     "quantiles long_sequences task_parameters text_parameters forecaster_parameters augmenting "
-    "tasks needs predicting validation fitting partitions joint_fitting "
+    "tasks needs predicting validation fitting partitions "
     "readers token_readers target_texts distributions lessons plan rolling "
-    "tag_schemes labels step_labels numbers next_tokens next_values released saving resuming "
-    "forecast_frames forecasting calibration attending base classifier regressor tagger "
+    "tag_schemes labels joint_fitting step_labels numbers next_tokens next_values released saving "
+    "resuming forecast_frames forecasting calibration attending base classifier regressor tagger "
     "label_sequences seq2seq series_estimator series_forecasts forecaster language_model loading",
     "plotting": "axes loss_curve gradient_flow forecast states attention",
     "interop": "model weights c_description c_literals c_labels c_text c onnx_graph onnx_front "

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 OPTIONAL = {
-    *("keras", "matplotlib", "onnx", "onnxruntime", "pandas", "polars"),
+    *("keras", "matplotlib", "mpi4py", "onnx", "onnxruntime", "pandas", "polars"),
     *("safetensors", "sklearn", "torch"),
 }
 
@@ -63,7 +63,7 @@ def optional_packages(language, code):
     """Return the packages that a block needs and that need not be there."""
     names = set()
     if language == "sh":
-        words = {"--plot": "matplotlib", ".parquet": "polars"}
+        words = {"--plot": "matplotlib", ".parquet": "polars", "mpiexec": "mpi4py"}
         return {package for word, package in words.items() if word in code}
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
@@ -138,8 +138,9 @@ def run_bash(document, line, code, folder):
     command.parent.mkdir(parents=True, exist_ok=True)
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m fastrnn "$@"\n')
     command.chmod(0o755)
+    programs = str(Path(sys.executable).parent)
     environment = os.environ | {
-        "PATH": f"{command.parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join([str(command.parent), programs, os.environ["PATH"]]),
         "PYTHONPATH": str(Path(fastrnn.__path__[0]).parent),
     }
     run = subprocess.run(

@@ -1,5 +1,7 @@
 """The story of a fit whose data lie in partitions: look, join, begin, train, keep."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from fastrnn.estimators.augmenting import strength_of
@@ -11,6 +13,7 @@ from fastrnn.estimators.fitting import (
     set_history,
     settings_of,
 )
+from fastrnn.estimators.labels import other_classes
 from fastrnn.estimators.parameters import in_effect
 from fastrnn.estimators.partitions import Brief
 from fastrnn.inputs.augmentation import draw_seed
@@ -19,15 +22,21 @@ from fastrnn.standin import as_generator
 from fastrnn.training.loop import TrainingState, train
 
 
-def fit_jointly(estimator, crew, scored=None, at_once=None):
+def fit_jointly(estimator, crew, scored=None, at_once=None, is_quiet=False):
     """Train an estimator on partitions of data, each of which lies where `crew` can ask it.
 
     A crew has a length; ``ask(what, *told)`` calls a method of each `Partition` and returns what
     they answer, in their order, and ``run`` is that of a `PartitionedNetwork`. Where several
     processes fit side by side, ``of_first(value)`` gives each the value of the first. `scored` is
     the crew of partitions to score the model on, None without. An epoch reads so many partitions
-    `at_once`: minibatches are of these, so that others need no memory; None reads all.
+    `at_once`: minibatches are of these, so that others need no memory; None reads all. Where
+    another process says how training goes, this one `is_quiet`.
     """
+    if not estimator.task_class.in_partitions:
+        raise TypeError(
+            f"{type(estimator).__name__} cannot be trained on partitions of data: classifiers, "
+            "regressors and taggers can"
+        )
     estimator.check_parameters()
     if in_effect(estimator, "early_stopping") and scored is None:
         raise ValueError(
@@ -43,6 +52,7 @@ def fit_jointly(estimator, crew, scored=None, at_once=None):
 
     state = TrainingState(crew.of_first(as_generator(estimator.random_state)))
     task, settings = brief.task, settings_of(estimator, np.count_nonzero(weight))
+    settings = replace(settings, verbose=settings.verbose and not is_quiet)
     network = build(estimator, brief.architecture, task, state.rng, bool(goes_on))
     network.theta[...] = crew.of_first(network.theta)
     directory = Directory(lengths, at_once)
@@ -63,6 +73,13 @@ def fit_jointly(estimator, crew, scored=None, at_once=None):
     return estimator
 
 
+def _check_same_classes(task, seen):
+    """Check that training goes on with the classes of a task, if it has some."""
+    fitted, seen = (each.attributes().get("classes_") for each in (task, seen))
+    if fitted is not None and not np.array_equal(fitted, seen):
+        raise ValueError(other_classes(fitted, seen))
+
+
 def _learn(estimator, crew, goes_on):
     """The brief of a fit, and the lengths of the sequences of each partition."""
     told = type(estimator)(**{**estimator.get_params(deep=False), "random_state": None})
@@ -70,7 +87,8 @@ def _learn(estimator, crew, goes_on):
         looks = crew.ask("look", told)
         reader, task = estimator.reader_, estimator.task_
         _, looks_of_task, lengths = zip(*looks, strict=True)
-        _, class_weight = estimator.task_class.join(looks_of_task, estimator)
+        seen, class_weight = estimator.task_class.join(looks_of_task, estimator)
+        _check_same_classes(task, seen)
     elif len(crew) == 1:
         ((reader, task, *lengths),) = crew.ask("learn", told)
         class_weight = None

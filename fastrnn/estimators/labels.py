@@ -47,6 +47,7 @@ class LabelSetTask(Task):
     kind = "label_sets"
     fields = Record({"n_outputs": Whole(2), "names": NAMES})
     head = "binary_log_loss"
+    in_partitions = True
     many_labels = True
 
     @classmethod
@@ -64,7 +65,7 @@ class LabelSetTask(Task):
     @classmethod
     def join(cls, looks, parameters):
         """Make the task of all partitions."""
-        check_alike(looks, "labels and names of labels")
+        check_alike(looks, "number and names of labels in y of")
         return cls(*looks[0]), None
 
     def encode(self, y, sequences, sample_weight, parameters=None, partial=False):
@@ -124,6 +125,7 @@ class ClassTask(Task):
     fields = Record({"classes": Labels()})
     others = (LabelSetTask,)
     head = "log_loss"
+    in_partitions = True
     meanings = ("classes", "multilabel")
 
     @classmethod
@@ -305,7 +307,8 @@ def _factors(class_weight, classes, per_class):
 def join_classes(looks):
     """The classes of several partitions, each with its classes and their weights, with theirs."""
     of_partitions, weights = zip(*looks, strict=True)
-    check_alike([classes.dtype.kind in "US" for classes in of_partitions], "strings as y")
+    kinds = ["strings" if classes.dtype.kind in "US" else "numbers" for classes in of_partitions]
+    check_alike(kinds, "the labels in y of")
     classes = np.unique(np.concatenate(of_partitions))
     per_class = np.zeros(len(classes))
     for own, weight in zip(of_partitions, weights, strict=True):

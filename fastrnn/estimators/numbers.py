@@ -40,6 +40,7 @@ class NumberTask(Task):
     levels: tuple[float, ...] | None = None
 
     kind = "numbers"
+    in_partitions = True
     fields = Record(
         {
             "is_flat": Flag(),
@@ -76,8 +77,8 @@ class NumberTask(Task):
     def join(cls, looks, parameters):
         """Make the task of all partitions; classes it has none."""
         kinds, weights, means, deviations = zip(*looks, strict=True)
-        check_alike(kinds, "whether y is flat, and its names, in")
-        check_alike([len(mean) for mean in means], "number of outputs in")
+        check_alike(kinds, "whether y is flat, and names of its columns, in")
+        check_alike([len(mean) for mean in means], "columns of y in")
         share = np.array(weights) / sum(weights)
         mean = share @ np.array(means)
         variance = np.square(deviations) + np.square(np.array(means) - mean)

@@ -14,7 +14,7 @@ import numpy as np
 from fastrnn.estimators.augmenting import augmentation, suits
 from fastrnn.estimators.fitting import build
 from fastrnn.estimators.needs import refuse_to_train
-from fastrnn.estimators.tasks import Scored
+from fastrnn.estimators.validation import ValidationData
 from fastrnn.network.architecture import Architecture
 from fastrnn.network.partitioned import add_in_tree
 
@@ -109,11 +109,9 @@ class Partition:
 
     def begin_scoring(self, brief):
         """Read all, to be scored."""
-        X, y, sample_weight = self.given
-        sequences = brief.reader.read_to_score(X, brief.estimator.dtype)
-        target = brief.task.encode_to_score(y, sequences, sample_weight)
+        given = ValidationData(self.given)
+        self.scored = given.read(brief.reader, brief.task, brief.estimator.dtype)
         self._build(brief)
-        self.scored = Scored(sequences, target.values, target.score_weight)
 
     def tally(self, theta):
         """What the score of a network with these parameters is made of."""
@@ -132,6 +130,12 @@ def add_gradients(one, other):
     return loss + more, grad
 
 
+def name_place(error, place):
+    """Let the message of an error begin with where it comes from."""
+    if error.args and isinstance(error.args[0], str):
+        error.args = (f"{place}: {error.args[0]}", *error.args[1:])
+
+
 class InTurn:
     """Partitions in this process, asked one after the other."""
 
@@ -147,9 +151,16 @@ class InTurn:
 
     def ask(self, what, *told):
         """What each partition answers, in their order."""
-        return [getattr(partition, what)(*told) for partition in self.partitions]
+        return [self._ask(k, what, *told) for k in range(len(self))]
 
     def run(self, theta, shares, *told):
         """The loss and the gradient of a minibatch."""
-        found = {k: self.partitions[k].gradient(theta, share, *told) for k, share in shares.items()}
+        found = {k: self._ask(k, "gradient", theta, share, *told) for k, share in shares.items()}
         return add_in_tree(found, len(self), add_gradients)
+
+    def _ask(self, k, what, *told):
+        try:
+            return getattr(self.partitions[k], what)(*told)
+        except Exception as error:
+            name_place(error, f"partition {k}")
+            raise

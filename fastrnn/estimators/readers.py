@@ -125,7 +125,8 @@ class SequenceReader:
     @classmethod
     def join(cls, looks, parameters):
         """Make the reader of all partitions of which this is known."""
-        columns, n_columns, spreads, gaps = zip(*looks, strict=True)
+        of_each, n_columns, spreads, gaps = zip(*looks, strict=True)
+        columns = join_columns(of_each)
         for k, n in enumerate(n_columns):
             if n != n_columns[0]:
                 names = ["no table" if n is None else f"a table of {n} columns" for n in n_columns]
@@ -134,7 +135,7 @@ class SequenceReader:
         if parameters.scaling is not None:
             scaling = Scaling.join(parameters.scaling, spreads)
         of_gaps = Gaps.join(gaps, parameters.missing, scaling, parameters.bidirectional)
-        return cls(join_columns(columns), n_columns[0], of_gaps, parameters.padding, scaling)
+        return cls(columns, n_columns[0], of_gaps, parameters.padding, scaling)
 
     def read_more(self, X, parameters, what):
         """Read sequences to go on with in training; columns must be what they were."""

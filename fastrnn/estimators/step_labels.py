@@ -40,6 +40,7 @@ class StepClassTask(Task):
         }
     )
     every_step = True
+    in_partitions = True
     meanings = ("classes",)
 
     @classmethod
@@ -60,6 +61,7 @@ class StepClassTask(Task):
         classes = labels.classes()
         numbers, weight = labels.numbers(classes), _weight_of(sample_weight, sequences)
         counts = numbers != IGNORED
+        _check_not_all_left_out(weight[counts])
         return classes, np.bincount(numbers[counts], weight[counts], minlength=len(classes))
 
     @classmethod

@@ -89,6 +89,7 @@ class Task:
     fields: ClassVar[Record] = Record({})
     others: ClassVar[tuple[type, ...]] = ()
     every_step = False
+    in_partitions = False  # whether it has `look` and `join`, and its reader
     network_class: ClassVar[type] = Network
     regularizers: ClassVar[tuple[str, ...]] = ("dropout", "recurrent_dropout")  # of the network
     many_labels = False  # whether an answer is any number of labels

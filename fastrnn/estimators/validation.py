@@ -41,8 +41,8 @@ class ValidationData:
                 raise ValueError(f"{given[0]} is given without {name}")
         return cls((X_val, *others.values()) if others else X_val, "X_val", ", ".join(given[1:]))
 
-    def read(self, reader, task, dtype, trained_on):
-        """Read it as a fitted model would."""
+    def read(self, reader, task, dtype, trained_on=None):
+        """Read it as a fitted model would; numbers are compared with those it was trained on."""
         X, y, sample_weight = reader.split_validation_data(self.given)
         with in_argument(self.of_X):
             sequences = reader.read_to_score(X, dtype)
@@ -50,7 +50,7 @@ class ValidationData:
             target = task.encode_to_score(y, sequences, sample_weight)
             if not target.score_weight.any():
                 raise ValueError("there is nothing to score")
-        if not reader.is_scaled:
+        if trained_on is not None and not reader.is_scaled:
             self._compare_scales(sequences, trained_on, reader.scaling)
         return Scored(sequences, target.values, target.score_weight)
 
