@@ -1,0 +1,66 @@
+"""Data in partitions on a cluster, in all forms in which they may be given."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import dask.array
+import dask.bag
+import distributed
+from dask.delayed import Delayed
+
+
+@dataclass(frozen=True)
+class Data:
+    """For each partition what a task is given, futures or delayed objects, and how it reads them.
+
+    ``reading(*data)`` gives sequences, targets and weights.
+    """
+
+    reading: Callable
+    partitions: list
+
+
+def as_data(X, y, sample_weight=None):
+    """Data of a fit or a score, as users give them."""
+    parts = {"X": X, "y": y, "sample_weight": sample_weight}
+    parts = {name: parts_of(part, name) for name, part in parts.items() if part is not None}
+    for name, found in parts.items():
+        if len(found) != len(parts["X"]):
+            raise ValueError(f"X has {len(parts['X'])} partitions, {name} has {len(found)}")
+    return Data(_read, list(zip(*parts.values(), strict=True)))
+
+
+def _read(X, y, sample_weight=None):
+    return as_whole(X), as_whole(y), as_whole(sample_weight)
+
+
+def as_whole(data):
+    """What a partition has; bags may have iterators."""
+    return list(data) if isinstance(data, Iterator) else data
+
+
+def parts_of(given, name):
+    """The partitions of an argument, as futures or delayed objects."""
+    if isinstance(given, dask.array.Array):
+        if any(n > 1 for n in given.numblocks[1:]):
+            raise ValueError(
+                f"{name} is an array with chunks along several axes, expected them along the first "
+                "alone"
+            )
+        return given.to_delayed().ravel().tolist()
+    if isinstance(given, dask.bag.Bag):
+        return given.to_delayed()
+    parts = [given] if isinstance(given, Delayed | distributed.Future) else given
+    if not isinstance(parts, list | tuple) or not parts:
+        raise TypeError(_expected(name, type(given).__name__))
+    for part in parts:
+        if not isinstance(part, Delayed | distributed.Future):
+            raise TypeError(_expected(name, f"a {type(given).__name__} of {type(part).__name__}"))
+    return list(parts)
+
+
+def _expected(name, got):
+    return (
+        f"{name} must be a list of delayed objects or futures, one for each partition, or a Dask "
+        f"bag or array, got {got}: what is in this process is for estimators that are not on Dask"
+    )
