@@ -79,8 +79,8 @@ class Crew:
     def __init__(self, cluster, data):
         self._cluster, self._reading = cluster, data.reading
         self._data = cluster.compute(data.partitions)
-        cluster.check_recipes([future for partition in self._data for future in partition])
         lengths = self._each("count", _count, self._reading)
+        cluster.check_recipes([future for partition in self._data for future in partition])
         for partition, n in zip(self._data, lengths, strict=True):
             if not n:
                 cluster.release(partition)

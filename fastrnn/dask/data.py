@@ -1,12 +1,14 @@
 """Data in partitions on a cluster, in all forms in which they may be given."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import dask.array
 import dask.bag
 import distributed
+from dask.base import is_dask_collection
 from dask.delayed import Delayed
+from dask.utils import is_dataframe_like, is_series_like
 
 
 @dataclass(frozen=True)
@@ -20,8 +22,22 @@ class Data:
     partitions: list
 
 
-def as_data(X, y, sample_weight=None):
-    """Data of a fit or a score, as users give them."""
+def is_long(X):
+    """Whether X is a Dask data frame, a row for each step of each sequence."""
+    return is_dask_collection(X) and is_dataframe_like(X)
+
+
+def as_data(X, y, sample_weight, form):
+    """Data of a fit or a score, as users give them; a data frame has the form of a `LongForm`."""
+    if is_long(X):
+        for name, of in (("y", y), ("sample_weight", sample_weight)):
+            if is_dask_collection(of) or isinstance(of, Delayed | distributed.Future):
+                raise TypeError(
+                    f"{name} must name a column of X, a data frame whose rows are sorted by id, "
+                    f"got {type(of).__name__}"
+                )
+        form = replace(form, y=y, sample_weight=sample_weight)
+        return Data(form, [[part] for part in form.gather(X)])
     parts = {"X": X, "y": y, "sample_weight": sample_weight}
     parts = {name: parts_of(part, name) for name, part in parts.items() if part is not None}
     for name, found in parts.items():
@@ -48,7 +64,8 @@ def parts_of(given, name):
                 "alone"
             )
         return given.to_delayed().ravel().tolist()
-    if isinstance(given, dask.bag.Bag):
+    is_table = is_dask_collection(given) and (is_series_like(given) or is_dataframe_like(given))
+    if isinstance(given, dask.bag.Bag) or is_table:
         return given.to_delayed()
     parts = [given] if isinstance(given, Delayed | distributed.Future) else given
     if not isinstance(parts, list | tuple) or not parts:
@@ -62,5 +79,6 @@ def parts_of(given, name):
 def _expected(name, got):
     return (
         f"{name} must be a list of delayed objects or futures, one for each partition, or a Dask "
-        f"bag or array, got {got}: what is in this process is for estimators that are not on Dask"
+        f"bag, array or data frame, got {got}: what is in this process is for estimators that are "
+        "not on Dask"
     )

@@ -13,11 +13,14 @@ from dask.delayed import delayed
 
 from fastrnn.dask.cluster import Cluster, Task, same
 from fastrnn.dask.crew import Crew
-from fastrnn.dask.data import as_data, as_whole, parts_of
+from fastrnn.dask.data import as_data, as_whole, is_long, parts_of
+from fastrnn.dask.long_frames import LongForm
 from fastrnn.estimators import RNNClassifier, RNNRegressor, RNNTagger
 from fastrnn.estimators.joint_fitting import fit_jointly
 from fastrnn.estimators.predicting import best_outputs, outputs, read
 from fastrnn.estimators.values import Values, parameter
+
+_NAME = Values("a string", "str", (str,))
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -31,6 +34,17 @@ class OnDask:
         None,
         "The cluster to train and predict on. None is that of the current client.",
     )
+    id_column: str = parameter(
+        _NAME, "id", "Column of a data frame that says which sequence each row belongs to."
+    )
+    time_column: str = parameter(
+        _NAME,
+        "time",
+        """
+        Column of a data frame by which the rows of each sequence are sorted. It is a feature only
+        with `time_feature`, of the same name.
+        """,
+    )
 
     def fit(self, X, y, sample_weight=None, *, validation_data=None):
         """Train the network.
@@ -39,12 +53,15 @@ class OnDask:
 
         Parameters
         ----------
-        X : list of Delayed or Future, Bag, or Array
-            The sequences, in partitions: each is what the estimator on one machine takes as `X`.
-            The items of a bag are sequences; an array has chunks along its first axis alone.
-        y : list of Delayed or Future, Bag, or Array
-            The targets, in the same partitions.
-        sample_weight : list of Delayed or Future, Bag, or Array, default=None
+        X : list of Delayed or Future, Bag, Array or DataFrame
+            The sequences, in partitions: each of a list is what the estimator on one machine takes
+            as `X`. The items of a bag are sequences; an array has chunks along its first axis
+            alone. A data frame has a row for each step, in any order and partition: the rows of an
+            `id_column` are brought together, and sorted by `time_column`; all columns that are
+            nothing else are features.
+        y : list of Delayed or Future, Bag, Array, or str or list of str
+            The targets, in the same partitions; of a data frame the name of a column, or several.
+        sample_weight : list of Delayed or Future, Bag, Array, or str, default=None
             Weight of each sequence, or as the estimator on one machine takes it.
         validation_data : tuple (X, y) or (X, y, sample_weight), default=None
             Sequences to score the model on after each epoch, in partitions, too. Needed with
@@ -73,10 +90,10 @@ class OnDask:
         """
         self.check_parameters()
         twin = self.to_local()
-        data = as_data(X, y, sample_weight)
-        scored = None
+        form = self._form()
+        data, scored = as_data(X, y, sample_weight, form), None
         if validation_data is not None:
-            scored = as_data(*self.reader_class.split_validation_data(validation_data))
+            scored = as_data(*self.reader_class.split_validation_data(validation_data), form)
         with closing(Cluster(self.client_)) as cluster:
             cluster.check_workers()
             crew = Crew(cluster, data)
@@ -121,15 +138,17 @@ class OnDask:
 
         Parameters
         ----------
-        X : list of Delayed or Future, Bag, or Array
+        X : list of Delayed or Future, Bag, Array or DataFrame
             The sequences, as in `fit`.
 
         Returns
         -------
-        dask.array.Array or dask.bag.Bag
+        dask.array.Array, dask.bag.Bag or dask.dataframe.DataFrame
             What the estimator on one machine predicts, in the partitions of `X`, computed when it
-            is asked for: an array with a row for each sequence; a bag where the answers of a
-            sequence are many, with an array for each.
+            is asked for: an array with a row for each sequence; a bag with an array for each, if
+            every step has an answer. Of a data frame another one, with the id of each sequence,
+            the time if every step has an answer, and a column "prediction", or several of them,
+            "prediction_0" and so on.
         """
         return self._predictions("predict", X)
 
@@ -138,11 +157,11 @@ class OnDask:
 
         Parameters
         ----------
-        X : list of Delayed or Future, Bag, or Array
+        X : list of Delayed or Future, Bag, Array or DataFrame
             The sequences, as in `fit`.
-        y : list of Delayed or Future, Bag, or Array
+        y : list of Delayed or Future, Bag, Array, or str or list of str
             The true targets, in the same partitions.
-        sample_weight : list of Delayed or Future, Bag, or Array, default=None
+        sample_weight : list of Delayed or Future, Bag, Array, or str, default=None
             Weights, as in `fit`.
 
         Returns
@@ -151,7 +170,7 @@ class OnDask:
             The score of the sequences of all partitions together.
         """
         self.check_fitted()
-        data = as_data(X, y, sample_weight)
+        data = as_data(X, y, sample_weight, self._form(self.reader_.feature_names))
         with closing(Cluster(self.client_)) as cluster:
             cluster.check_workers()
             model = cluster.submit("model", same, self._model())
@@ -174,22 +193,53 @@ class OnDask:
 
     def _predictions(self, what, X):
         self.check_fitted()
-        model, empty = delayed(Task(same, self._model()), pure=False)(), self._empty(what)
+        empty, model = self._empty(what), delayed(Task(same, self._model()), pure=False)()
+        if is_long(X):
+            return self._frame_of_predictions(what, X, model, empty)
         answer = delayed(Task(_answer, what, empty), pure=False)
         parts = [answer(model, part) for part in parts_of(X, "X")]
-        if self.task_.every_step:
+        if self.task_class.every_step:
             return dask.bag.from_delayed(parts)
         shape = (np.nan, *empty.shape[1:])
         arrays = [dask.array.from_delayed(part, shape, empty.dtype) for part in parts]
         return dask.array.concatenate(arrays)
 
+    def _frame_of_predictions(self, what, X, model, empty):
+        from dask.dataframe import from_delayed
+        from pandas import Series
+
+        form, names = self._form(self.reader_.feature_names), self._names(what, empty)
+        answer = delayed(Task(_answer_by_id, what, empty, form, names), pure=False)
+        parts = [answer(model, part) for part in form.gather(X)]
+        columns = [Series([], dtype=X.dtypes[name]) for name in (form.id, form.time)]
+        meta = form.frame_of(empty, names, *columns)
+        return from_delayed(parts, meta=meta, verify_meta=False)
+
     def _empty(self, what):
-        """The answers for no sequences."""
-        if self.task_.every_step:
-            return []
+        """The answers for no sequences, or steps."""
         n = self.network_.architecture.n_outputs
         outputs = np.zeros((1, n), self.network_.dtype)
-        return (self.task_.decode(outputs) if what == "predict" else outputs)[:0]
+        if what != "predict":
+            return outputs[:0]
+        return self.task_.decode(outputs.argmax(axis=1) if self.task_.every_step else outputs)[:0]
+
+    def _names(self, what, empty):
+        """Names of the columns of answers in a data frame."""
+        if what != "predict":
+            return self.classes_.tolist()
+        if empty.ndim == 1:
+            return ["prediction"]
+        return [f"prediction_{j}" for j in range(empty.shape[1])]
+
+    def _form(self, features=None):
+        """How a data frame is read, whose features have these names; None for all that are left."""
+        return LongForm(
+            self.id_column,
+            self.time_column,
+            features,
+            self.task_class.every_step,
+            self.time_feature == self.time_column,
+        )
 
     def save(self, path):
         """Write the estimator that this one is on one machine to a file, as `to_local` makes it.
@@ -215,7 +265,13 @@ class OnDask:
 
 def _answer(what, empty, model, X):
     X = as_whole(X)
-    return getattr(model, what)(X) if len(X) else empty
+    answers = getattr(model, what)(X) if len(X) else empty
+    return list(answers) if model.task_.every_step else answers
+
+
+def _answer_by_id(what, empty, form, names, model, frame):
+    X, _, _, ids, times = form.read(frame)
+    return form.frame_of(getattr(model, what)(X) if X else empty, names, ids, times)
 
 
 def _tally(reading, model, *data):
@@ -235,13 +291,14 @@ class _Probabilities:
 
         Parameters
         ----------
-        X : list of Delayed or Future, Bag, or Array
+        X : list of Delayed or Future, Bag, Array or DataFrame
             The sequences, as in `fit`.
 
         Returns
         -------
-        dask.array.Array or dask.bag.Bag
-            What the estimator on one machine returns, as of `predict`.
+        dask.array.Array, dask.bag.Bag or dask.dataframe.DataFrame
+            What the estimator on one machine returns, as of `predict`; of a data frame one with a
+            column for each class, by its label.
         """
         return self._predictions("predict_proba", X)
 
