@@ -2,6 +2,8 @@
 
 import asyncio
 import uuid
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import distributed
 from dask.delayed import Delayed
@@ -84,6 +86,16 @@ class Task:
         return self.run(*self.told, *data)
 
 
+class Call(NamedTuple):
+    """What is asked of a cluster: ``run(*told, *data)``, on the worker `home` if that can be."""
+
+    name: str  # on the dashboard
+    run: Callable
+    told: tuple = ()
+    data: Sequence = ()  # futures
+    home: str | None = None
+
+
 def same(value):
     """What is to lie on a worker."""
     return value
@@ -114,10 +126,9 @@ class Cluster:
 
     def release(self, futures):
         """Let the cluster forget some of what was asked."""
-        for future in futures:
-            if future in self._asked:
-                self._asked.remove(future)
-                future.release()
+        for future in self._asked.intersection(futures):
+            self._asked.discard(future)
+            future.release()
 
     def check_workers(self):
         """Refuse workers that do not compute as this process does."""
@@ -147,13 +158,22 @@ class Cluster:
         having = self.client.who_has(futures)
         return [next(iter(sorted(having.get(future.key, ()))), None) for future in futures]
 
-    def submit(self, name, run, *told, data=(), home=None):
-        """The future of ``run(*told, *data)``, on the worker `home` if that can be."""
-        where = {} if home is None else {"workers": [home], "allow_other_workers": True}
-        key = f"fastrnn-{name}-{uuid.uuid4().hex}"
-        future = self.client.submit(Task(run, *told), *data, key=key, pure=False, **where)
-        self._asked.add(future)
-        return future
+    def start(self, calls):
+        """The futures of `Call` objects."""
+        return self.client.sync(self._start, calls)
+
+    async def _start(self, calls):
+        # In the thread of the client, which no Ctrl-C interrupts: nothing is forgotten.
+        futures = []
+        for call in calls:
+            where = {}
+            if call.home is not None:
+                where = {"workers": [call.home], "allow_other_workers": True}
+            key = f"fastrnn-{call.name}-{uuid.uuid4().hex}"
+            task = Task(call.run, *call.told)
+            futures.append(self.client.submit(task, *call.data, key=key, pure=False, **where))
+            self._asked.add(futures[-1])
+        return futures
 
     def compute(self, partitions):
         """The futures of delayed objects, among which may be futures, of each partition."""
@@ -166,24 +186,23 @@ class Cluster:
             for partition in partitions
         ]
 
-    def results(self, futures):
-        """What tasks return; raise their error, or one that says why nothing is done."""
+    def ask(self, calls):
+        """What calls return; raise their error, or one that says why nothing is done."""
         try:
-            return self.client.sync(self._gather, futures)
+            return self.client.sync(self._ask, calls)
         except distributed.KilledWorker as error:
             raise RuntimeError(
                 f"workers that did {error.task} died, one after the other: most often their memory "
                 "does not suffice; smaller partitions need less"
             ) from error
-        except (_Gone, TimeoutError, KeyboardInterrupt):
+        except (_Gone, TimeoutError):
             raise
         except Exception:
             self.check_workers()  # one that came later may be the reason
             raise
-        finally:
-            self.release(futures)
 
-    async def _gather(self, futures):
+    async def _ask(self, calls):
+        futures = await self._start(calls)
         gathering = asyncio.ensure_future(self.client.gather(futures, asynchronous=True))
         keys, clock = [future.key for future in futures], asyncio.get_running_loop().time
         active = clock()
@@ -205,6 +224,7 @@ class Cluster:
             raise _Gone(f"the cluster gave up what it was asked: {error}") from None
         finally:
             gathering.cancel()
+            self.release(futures)
 
 
 class _Gone(RuntimeError):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from fastrnn.dask.cluster import LOOKS_EVERY, same
+from fastrnn.dask.cluster import LOOKS_EVERY, Call, same
 from fastrnn.dask.placement import cut, place
 from fastrnn.estimators.partitions import Partition, add_gradients
 from fastrnn.network.partitioned import add_here, add_in_tree
@@ -79,7 +79,7 @@ class Crew:
     def __init__(self, cluster, data):
         self._cluster, self._reading = cluster, data.reading
         self._data = cluster.compute(data.partitions)
-        lengths = self._each("count", _count, self._reading)
+        lengths = self._each("count", _count)
         cluster.check_recipes([future for partition in self._data for future in partition])
         for partition, n in zip(self._data, lengths, strict=True):
             if not n:
@@ -97,9 +97,8 @@ class Crew:
 
     def _each(self, name, run, *told):
         """What a task says of the data of each partition."""
-        each = range(len(self._data))
-        futures = [self._cluster.submit(name, run, *told, data=self._data[k]) for k in each]
-        return self._cluster.results(futures)
+        told = (*told, self._reading)
+        return self._cluster.ask([Call(name, run, told, data) for data in self._data])
 
     def ask(self, what, *told):
         """What each partition answers, in their order."""
@@ -107,26 +106,25 @@ class Crew:
             return self._open(what, *told)
         if what == "tally":
             return self._tally(*told)
-        each = range(len(self))
-        futures = [
-            self._cluster.submit(what, _ask, k, what, told, self._reading, data=self._data[k])
-            for k in each
-        ]
-        return self._cluster.results(futures)
+        return self._cluster.ask(
+            [
+                Call(what, _ask, (k, what, told, self._reading), data)
+                for k, data in enumerate(self._data)
+            ]
+        )
 
     def _open(self, how, brief):
         self._slots = self._cluster.slots()
         first = [partition[0] for partition in self._data]
         self._homes = place(self._cluster.homes(first), self._weights, self._slots)
-        brief = self._cluster.submit("brief", same, brief)
-        self._opened = [
-            self._cluster.submit(
-                how, _open, k, how, self._reading, data=(brief, *self._data[k]), home=home
-            )
-            for k, home in enumerate(self._homes)
-        ]
-        said = [self._cluster.submit("said", _said, data=(one,)) for one in self._opened]
-        answers = self._cluster.results(said)
+        (brief,) = self._cluster.start([Call("brief", same, (brief,))])
+        self._opened = self._cluster.start(
+            [
+                Call(how, _open, (k, how, self._reading), (brief, *data), home)
+                for k, (data, home) in enumerate(zip(self._data, self._homes, strict=True))
+            ]
+        )
+        answers = self._cluster.ask([Call("said", _said, (), (one,)) for one in self._opened])
         for partition in self._data:  # what was read stays
             self._cluster.release(partition)
         self._cluster.release([brief])
@@ -134,38 +132,26 @@ class Crew:
         return answers
 
     def _tally(self, theta):
-        found = {}
-        futures = [
-            self._cluster.submit("tally", _tallies, some, theta, data=opened, home=home)
+        calls = [
+            Call("tally", _tallies, (some, theta), opened, home)
             for home, some, opened in self._groups(range(len(self)))
         ]
-        for answer in self._cluster.results(futures):
+        found = {}
+        for answer in self._cluster.ask(calls):
             found |= answer
         return [found[k] for k in range(len(self))]
 
     def run(self, theta, shares, *told):
         """The loss and the gradient of a minibatch."""
-        futures, places, found = [], sorted(shares), {}
+        calls, places, found = [], sorted(shares), {}
         for home, some, opened in self._groups(places):
-            elsewhere = [k for k in places if k not in some]
             own = {k: shares[k] for k in some}
-            futures.append(
-                self._cluster.submit(
-                    "gradients",
-                    _gradients,
-                    own,
-                    elsewhere,
-                    len(self),
-                    theta,
-                    told,
-                    data=opened,
-                    home=home,
-                )
-            )
-        for sums in self._cluster.results(futures):
+            elsewhere = [k for k in places if k not in own]
+            told_all = own, elsewhere, len(self), theta, told
+            calls.append(Call("gradients", _gradients, told_all, opened, home))
+        for sums in self._cluster.ask(calls):
             found |= sums
-        loss, grad = add_in_tree(found, len(self), _add)
-        return loss, grad
+        return add_in_tree(found, len(self), _add)
 
     def _groups(self, places):
         """Some partitions, by where they are: a home, their numbers, and what was opened there."""
@@ -189,7 +175,7 @@ class Crew:
         self._homes = place(before, self._weights, slots)
         for k, (home, new) in enumerate(zip(before, self._homes, strict=True)):
             if home not in (None, new):
-                moved = self._cluster.submit("move", same, data=(self._opened[k],), home=new)
+                (moved,) = self._cluster.start([Call("move", same, (), [self._opened[k]], new)])
                 self._cluster.release([self._opened[k]])
                 self._opened[k] = moved
 

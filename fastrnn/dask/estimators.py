@@ -11,7 +11,7 @@ import distributed
 import numpy as np
 from dask.delayed import delayed
 
-from fastrnn.dask.cluster import Cluster, Task, same
+from fastrnn.dask.cluster import Call, Cluster, Task, same
 from fastrnn.dask.crew import Crew
 from fastrnn.dask.data import as_data, as_whole, is_long, parts_of
 from fastrnn.dask.long_frames import LongForm
@@ -173,10 +173,10 @@ class OnDask:
         data = as_data(X, y, sample_weight, self._form(self.reader_.feature_names))
         with closing(Cluster(self.client_)) as cluster:
             cluster.check_workers()
-            model = cluster.submit("model", same, self._model())
-            tallies = cluster.results(
+            (model,) = cluster.start([Call("model", same, (self._model(),))])
+            tallies = cluster.ask(
                 [
-                    cluster.submit("score", _tally, data.reading, data=(model, *given))
+                    Call("score", _tally, (data.reading,), (model, *given))
                     for given in cluster.compute(data.partitions)
                 ]
             )
