@@ -29,6 +29,8 @@ import fastrnn
 from fastrnn import RNNClassifier, RNNRegressor, RNNTagger
 from fastrnn.dask import DaskRNNClassifier, DaskRNNRegressor, DaskRNNTagger, cluster, crew
 from fastrnn.dask.long_frames import LongForm
+from fastrnn.dask.placement import cut, place
+from fastrnn.network.partitioned import add_here, add_in_tree
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 ON_DASK = {
@@ -73,6 +75,30 @@ def assert_forgotten(client):
         wait_until(lambda: not client.futures and not client.run_on_scheduler(left))
     assert not client.futures
     assert not client.run_on_scheduler(left)
+
+
+def test_what_can_be_added_in_part_is_the_same_sum():
+    for n in (1, 2, 5, 8, 13):
+        rng = np.random.default_rng(n)
+        values = {k: f"{k}" for k in range(n) if rng.random() < 0.8}
+        where = {k: rng.integers(3) for k in values}
+        joined = {}
+        for worker in range(3):
+            own = {k: value for k, value in values.items() if where[k] == worker}
+            elsewhere = [k for k in values if k not in own]
+            joined |= add_here(own, n, "({}+{})".format, elsewhere)
+        assert add_in_tree(joined, n, "({}+{})".format) == add_in_tree(values, n, "({}+{})".format)
+    assert add_here({0: "0", 1: "1", 3: "3"}, 4, "({}+{})".format, [2]) == {0: "(0+1)", 3: "3"}
+
+
+def test_partitions_stay_where_they_are_as_far_as_that_is_fair():
+    assert place(["b", "a"], [1, 1], {"a": 1, "b": 1}) == ["b", "a"]
+    assert place([None, "gone"], [1, 1], {"a": 1, "b": 1}) == ["a", "b"]
+    assert sorted(place(["a"] * 4, [1] * 4, {"a": 1, "b": 1})) == ["a", "a", "b", "b"]
+    assert sorted(place(["a"] * 3, [1] * 3, {"a": 2, "b": 1})) == ["a", "a", "b"]
+    assert place(["a", "a", "b"], [1] * 3, {"a": 1, "b": 1}) == ["a", "a", "b"]
+    assert place(["a"], [1], {}) == [None]
+    assert cut([1, 2, 3], 2) == [[1], [2, 3]] and cut([1], 3) == [[1]]
 
 
 @pytest.mark.parametrize(
