@@ -59,6 +59,14 @@ def pytest_report_header():
     return f"fastrnn: {fastrnn.__version__} from {fastrnn.__path__[0]}"
 
 
+def pytest_ignore_collect(collection_path):
+    """Leave out, among examples, the modules that cannot be imported without a library."""
+    needed = {"dask": "distributed"}
+    package = needed.get(collection_path.stem)
+    is_module = package and str(collection_path.parent) in fastrnn.__path__
+    return True if is_module and importlib.util.find_spec(package) is None else None
+
+
 def pytest_collection_modifyitems(items):
     """Skip the examples that draw, or write files, where what they need is missing."""
     needed = {

@@ -59,6 +59,7 @@ ROOMS = {
     "tasks follow info demo commands command_tables command",
     "__main__": "",
     "mpi": "",
+    "dask": "cluster placement crew long_frames data estimators",
 }
 ORDER = {
     f"{room}.{name}" if name else room: (number, place)

@@ -10,6 +10,7 @@ import fastrnn
 
 PACKAGE = Path(fastrnn.__path__[0])
 FILES = sorted(PACKAGE.rglob("*.py"))
+FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 
 # Private names of other libraries for which there are no public ones.
 OF_OTHERS = {"_skl_callbacks", "_init_callback_context", "_getframe", "_fields"}
@@ -44,7 +45,7 @@ def defined_names(tree):
     """Return the names that a file gives to something of its own."""
     names = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        if isinstance(node, FUNCTIONS | ast.ClassDef):
             names.add(node.name)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names.add(node.id)
@@ -64,7 +65,7 @@ def defined_members(tree):
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
             for statement in node.body:
-                if isinstance(statement, ast.FunctionDef):
+                if isinstance(statement, FUNCTIONS):
                     names.add(statement.name)
                 elif isinstance(statement, ast.Assign | ast.AnnAssign):
                     inside = ast.walk(statement)
@@ -195,6 +196,7 @@ def test_kinds_are_not_told_apart_by_what_they_have(path):
             [],
         ),
         ("class A(B):\n    def f(self):\n        self._a()", ["_a"]),
+        ("class A(B):\n    async def _f(self):\n        await self._f()", []),
         ("def _a(): pass\nclass A(B):\n    def f(self):\n        self._a()", ["_a"]),
         ("class A:\n    _a: int\n    def f(self):\n        return self._a, super()._b", ["_b"]),
         ("self.x._a", ["_a"]),

@@ -92,13 +92,13 @@ class LabelSetTask(Task):
         """Share of sequences all of whose labels are right."""
         return float(np.average(((outputs > 0.5) == values).all(axis=1), weights=weight))
 
-    def score_answers(self, outputs, y, sequences, sample_weight):
-        """Share of sequences all of whose labels are right."""
+    def tally_answers(self, outputs, y, sequences, sample_weight):
+        """Share of sequences all of whose labels are right, and the weight of all."""
         y = as_label_sets(find_targets(y, self.names))
         check_same_length(sequences, "y", y)
         weight = as_sample_weight(sample_weight, sequences)
         self._check_number(y)
-        return self.score(outputs, y, weight)
+        return self.score(outputs, y, weight), weight.sum()
 
     def attributes(self):
         """Fitted attributes of the estimator."""
@@ -211,12 +211,12 @@ class ClassTask(Task):
         """Accuracy."""
         return float(np.average(outputs.argmax(axis=1) == values, weights=weight))
 
-    def score_answers(self, outputs, y, sequences, sample_weight):
-        """Accuracy, where a label that the model does not know is one that it got wrong."""
+    def tally_answers(self, outputs, y, sequences, sample_weight):
+        """Accuracy, where an unknown label is one that the model got wrong; the weight of all."""
         y = as_labels(y)
         check_same_length(sequences, "y", y)
         weight = as_sample_weight(sample_weight, sequences)
-        return float(np.average(self.decode(outputs) == y, weights=weight))
+        return float(np.average(self.decode(outputs) == y, weights=weight)), weight.sum()
 
     def attributes(self):
         """Fitted attributes of the estimator."""

@@ -173,8 +173,15 @@ class NumberTask(Task):
 
     def join_scores(self, tallies):
         """What `validate` would give for all partitions."""
-        if self.scores_loss:
-            return super().join_scores(tallies)
+        return super().join_scores(tallies) if self.scores_loss else self.join_answers(tallies)
+
+    def tally_answers(self, outputs, y, sequences, sample_weight):
+        """The sums that R² is made of, in the units of `y`."""
+        weight = as_sample_weight(sample_weight, sequences)
+        return _sums(self._columns(y, sequences), self._in_units(outputs), weight)
+
+    def join_answers(self, tallies):
+        """R² of all partitions."""
         n, weight, means, errors, spreads = map(np.array, zip(*tallies, strict=True))
         mean = weight @ means / weight.sum()
         spread = (spreads + weight[:, np.newaxis] * np.square(means - mean)).sum(axis=0)

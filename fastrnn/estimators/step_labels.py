@@ -201,15 +201,16 @@ class StepClassTask(Task):
         steps = network.log_likelihoods(sequences, numbers, n_jobs=n_jobs)
         return np.where(possible, np.add.reduceat(steps, starts), -np.inf)
 
-    def score_answers(self, best, y, sequences, sample_weight):
-        """Token accuracy, where a label that the model does not know is one that it got wrong."""
+    def tally_answers(self, best, y, sequences, sample_weight):
+        """Token accuracy, where an unknown label is one that the model got wrong; the weight of all
+        steps."""
         labels = _labels_of(y, sequences)
         labels.check_kind(self.classes)
         weight = _weight_of(sample_weight, sequences)
         numbers = labels.numbers(self.classes)
         weight[numbers == IGNORED] = 0.0
         _check_not_all_left_out(weight)
-        return self.score(best, numbers, weight)
+        return self.score(best, numbers, weight), weight.sum()
 
     def attributes(self):
         """Fitted attributes of the estimator."""

@@ -73,7 +73,8 @@ class Task:
     - ``learn(y, sequences, sample_weight, parameters)`` makes a task and the target of `fit`,
       ``encode(y, sequences, sample_weight, parameters, partial)`` that of a later call: without
       parameters, which may weigh classes, one for scores; a partial one need not have all classes.
-    - ``score(outputs, values, weight)`` is what early stopping looks at.
+    - ``score(outputs, values, weight)`` is what early stopping looks at, and
+      ``tally_answers(outputs, y, sequences, sample_weight)`` has a score and its weight.
     - ``look(y, sequences, sample_weight, parameters)`` is what ``join(looks, parameters)`` needs to
       know of one of several partitions to make the task of them all; it also returns weights of
       classes, None without.
@@ -146,8 +147,15 @@ class Task:
 
     def join_scores(self, tallies):
         """What `validate` would give for all partitions."""
-        scores, weights = zip(*tallies, strict=True)
-        return scores[0] if len(scores) == 1 else float(np.average(scores, weights=weights))
+        return _mean(tallies)
+
+    def score_answers(self, outputs, y, sequences, sample_weight):
+        """The score of what a fitted network says, a mean over sequences or steps."""
+        return self.tally_answers(outputs, y, sequences, sample_weight)[0]
+
+    def join_answers(self, tallies):
+        """What `score_answers` would give for all partitions, of what `tally_answers` says."""
+        return _mean(tallies)
 
     def split_lengths(self, sequences, fraction):
         """Lengths of what `hold_out` would leave and split off, and the bytes of what it copies."""
@@ -193,6 +201,12 @@ class Task:
     def answer(self):
         """How a stream answers, as arguments of `fastrnn.streams.snapshot.Snapshot`."""
         return {}
+
+
+def _mean(tallies):
+    """The mean of scores, each with its weight."""
+    scores, weights = zip(*tallies, strict=True)
+    return scores[0] if len(scores) == 1 else float(np.average(scores, weights=weights))
 
 
 def check_target_names(names, n_outputs):

@@ -6,6 +6,7 @@ these lie. A minibatch that lies in one partition has the gradient that it has i
 """
 
 import math
+from bisect import bisect_left
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,13 +67,23 @@ def add_in_tree(values, n, add):
 
     ``add(a, b)`` gives the sum of two, and may write it to the first.
     """
+    return add_here(values, n, add, ()).get(0)
+
+
+def add_here(values, n, add, elsewhere):
+    """Of such a tree the sums, by their places, for which no value is needed that is `elsewhere`.
+
+    Those are places, too, in rising order. All of what is added so anywhere, added in the tree,
+    gives the same bits as all the values.
+    """
     values, step = dict(values), 1
     while step < n:
         for k in range(0, n - step, 2 * step):
-            if (more := values.pop(k + step, None)) is not None:
-                values[k] = add(values[k], more) if k in values else more
+            if bisect_left(elsewhere, k) == bisect_left(elsewhere, k + 2 * step):
+                if (more := values.pop(k + step, None)) is not None:
+                    values[k] = add(values[k], more) if k in values else more
         step *= 2
-    return values.get(0)
+    return values
 
 
 class PartitionedNetwork:

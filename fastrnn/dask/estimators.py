@@ -1,0 +1,344 @@
+"""The estimators on Dask: the parameters of their twins, trained where the data are."""
+
+import copy
+from contextlib import closing
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import dask.array
+import dask.bag
+import distributed
+import numpy as np
+from dask.delayed import delayed
+
+from fastrnn.dask.cluster import Call, Cluster, Task, same
+from fastrnn.dask.crew import Crew
+from fastrnn.dask.data import as_data, as_whole, is_long, parts_of
+from fastrnn.dask.long_frames import LongForm
+from fastrnn.estimators import RNNClassifier, RNNRegressor, RNNTagger
+from fastrnn.estimators.joint_fitting import fit_jointly
+from fastrnn.estimators.predicting import best_outputs, outputs, read
+from fastrnn.estimators.values import Values, parameter
+
+_NAME = Values("a string", "str", (str,))
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class OnDask:
+    """What the estimators on Dask share. A class names the one that it is on one machine."""
+
+    twin_class: ClassVar[type]
+
+    client: Any = parameter(
+        Values("None or a Client", "distributed.Client or None", (type(None), distributed.Client)),
+        None,
+        "The cluster to train and predict on. None is that of the current client.",
+    )
+    id_column: str = parameter(
+        _NAME, "id", "Column of a data frame that says which sequence each row belongs to."
+    )
+    time_column: str = parameter(
+        _NAME,
+        "time",
+        """
+        Column of a data frame by which the rows of each sequence are sorted. It is a feature only
+        with `time_feature`, of the same name.
+        """,
+    )
+
+    def fit(self, X, y, sample_weight=None, *, validation_data=None):
+        """Train the network.
+
+        Ctrl-C ends training early and keeps the model trained so far.
+
+        Parameters
+        ----------
+        X : list of Delayed or Future, Bag, Array or DataFrame
+            The sequences, in partitions: each of a list is what the estimator on one machine takes
+            as `X`. The items of a bag are sequences; an array has chunks along its first axis
+            alone. A data frame has a row for each step, in any order and partition: the rows of an
+            `id_column` are brought together, and sorted by `time_column`; all columns that are
+            nothing else are features.
+        y : list of Delayed or Future, Bag, Array, or str or list of str
+            The targets, in the same partitions; of a data frame the name of a column, or several.
+        sample_weight : list of Delayed or Future, Bag, Array, or str, default=None
+            Weight of each sequence, or as the estimator on one machine takes it.
+        validation_data : tuple (X, y) or (X, y, sample_weight), default=None
+            Sequences to score the model on after each epoch, in partitions, too. Needed with
+            ``early_stopping=True``.
+
+        Returns
+        -------
+        RNNBase
+            The fitted estimator itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As on one machine, with the number of the partition; or if data could not be computed
+            again if a worker ended, or a worker has another version of fastrnn, or none. A model
+            fitted before is then as it was.
+        TimeoutError
+            If the cluster does nothing of what it was asked for a minute, as without workers.
+        RuntimeError
+            If workers die again and again of the same task, or the scheduler ends.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If `max_iter` ended training before the loss converged.
+        """
+        self.check_parameters()
+        twin = self.to_local()
+        form = self._form()
+        data, scored = as_data(X, y, sample_weight, form), None
+        if validation_data is not None:
+            scored = as_data(*self.reader_class.split_validation_data(validation_data), form)
+        with closing(Cluster(self.client_)) as cluster:
+            cluster.check_workers()
+            crew = Crew(cluster, data)
+            if not len(crew):
+                raise ValueError("no partition of X has any sequences")
+            fit_jointly(twin, crew, scored and Crew(cluster, scored))
+        self._adopt(twin)
+        return self
+
+    @property
+    def client_(self):
+        """The client of the cluster: `client`, or the current one."""
+        if self.client is not None:
+            return self.client
+        try:
+            return distributed.get_client()
+        except ValueError:
+            raise ValueError(
+                "there is no client of a Dask cluster: make one with distributed.Client(...), or "
+                "give client="
+            ) from None
+
+    def to_local(self):
+        """Make the estimator that this one is on one machine.
+
+        Returns
+        -------
+        RNNClassifier, RNNRegressor or RNNTagger
+            An estimator with the same parameters, fitted if this one is, which needs no Dask.
+        """
+        own = {field.name for field in fields(self)}
+        twin_class = self.twin_class
+        twin = twin_class(**{field.name: getattr(self, field.name) for field in fields(twin_class)})
+        vars(twin).update({name: value for name, value in vars(self).items() if name not in own})
+        return twin
+
+    def _adopt(self, twin):
+        vars(self).update({name: value for name, value in vars(twin).items() if name.endswith("_")})
+
+    def predict(self, X):
+        """Predict for each sequence, where it is.
+
+        Parameters
+        ----------
+        X : list of Delayed or Future, Bag, Array or DataFrame
+            The sequences, as in `fit`.
+
+        Returns
+        -------
+        dask.array.Array, dask.bag.Bag or dask.dataframe.DataFrame
+            What the estimator on one machine predicts, in the partitions of `X`, computed when it
+            is asked for: an array with a row for each sequence; a bag with an array for each, if
+            every step has an answer. Of a data frame another one, with the id of each sequence,
+            the time if every step has an answer, and a column "prediction", or several of them,
+            "prediction_0" and so on.
+        """
+        return self._predictions("predict", X)
+
+    def score(self, X, y, sample_weight=None):
+        """Return the score of the estimator on one machine, computed where the sequences are.
+
+        Parameters
+        ----------
+        X : list of Delayed or Future, Bag, Array or DataFrame
+            The sequences, as in `fit`.
+        y : list of Delayed or Future, Bag, Array, or str or list of str
+            The true targets, in the same partitions.
+        sample_weight : list of Delayed or Future, Bag, Array, or str, default=None
+            Weights, as in `fit`.
+
+        Returns
+        -------
+        float
+            The score of the sequences of all partitions together.
+        """
+        self.check_fitted()
+        data = as_data(X, y, sample_weight, self._form(self.reader_.feature_names))
+        with closing(Cluster(self.client_)) as cluster:
+            cluster.check_workers()
+            (model,) = cluster.start([Call("model", same, (self._model(),))])
+            tallies = cluster.ask(
+                [
+                    Call("score", _tally, (data.reading,), (model, *given))
+                    for given in cluster.compute(data.partitions)
+                ]
+            )
+        tallies = [tally for tally in tallies if tally is not None]
+        if not tallies:
+            raise ValueError("no partition of X has any sequences")
+        return self.task_.join_answers(tallies)
+
+    def _model(self):
+        """What predicts as this one does, with nothing that only training needs."""
+        model = self.to_local()
+        del model.training_state_
+        return model
+
+    def _predictions(self, what, X):
+        self.check_fitted()
+        empty, model = self._empty(what), delayed(Task(same, self._model()), pure=False)()
+        if is_long(X):
+            return self._frame_of_predictions(what, X, model, empty)
+        answer = delayed(Task(_answer, what, empty), pure=False)
+        parts = [answer(model, part) for part in parts_of(X, "X")]
+        if self.task_class.every_step:
+            return dask.bag.from_delayed(parts)
+        shape = (np.nan, *empty.shape[1:])
+        arrays = [dask.array.from_delayed(part, shape, empty.dtype) for part in parts]
+        return dask.array.concatenate(arrays)
+
+    def _frame_of_predictions(self, what, X, model, empty):
+        from dask.dataframe import from_delayed
+        from pandas import Series
+
+        form, names = self._form(self.reader_.feature_names), self._names(what, empty)
+        answer = delayed(Task(_answer_by_id, what, empty, form, names), pure=False)
+        parts = [answer(model, part) for part in form.gather(X)]
+        columns = [Series([], dtype=X.dtypes[name]) for name in (form.id, form.time)]
+        meta = form.frame_of(empty, names, *columns)
+        return from_delayed(parts, meta=meta, verify_meta=False)
+
+    def _empty(self, what):
+        """The answers for no sequences, or steps."""
+        n = self.network_.architecture.n_outputs
+        outputs = np.zeros((1, n), self.network_.dtype)
+        if what != "predict":
+            return outputs[:0]
+        return self.task_.decode(outputs.argmax(axis=1) if self.task_.every_step else outputs)[:0]
+
+    def _names(self, what, empty):
+        """Names of the columns of answers in a data frame."""
+        if what != "predict":
+            return self.classes_.tolist()
+        if empty.ndim == 1:
+            return ["prediction"]
+        return [f"prediction_{j}" for j in range(empty.shape[1])]
+
+    def _form(self, features=None):
+        """How a data frame is read, whose features have these names; None for all that are left."""
+        return LongForm(
+            self.id_column,
+            self.time_column,
+            features,
+            self.task_class.every_step,
+            self.time_feature == self.time_column,
+        )
+
+    def save(self, path):
+        """Write the estimator that this one is on one machine to a file, as `to_local` makes it.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Where; a file that is there is replaced.
+        """
+        self.to_local().save(path)
+
+    def __getstate__(self):
+        """What copy and pickle take: everything but the client."""
+        return {**super().__getstate__(), "client": None}
+
+    def __sklearn_clone__(self):
+        """An estimator with the same parameters, and the same client."""
+        copied = copy.copy(self)  # without the client, which cannot be copied
+        clone = super(OnDask, copied).__sklearn_clone__()
+        clone.client = self.client
+        return clone
+
+
+def _answer(what, empty, model, X):
+    X = as_whole(X)
+    answers = getattr(model, what)(X) if len(X) else empty
+    return list(answers) if model.task_.every_step else answers
+
+
+def _answer_by_id(what, empty, form, names, model, frame):
+    X, _, _, ids, times = form.read(frame)
+    return form.frame_of(getattr(model, what)(X) if X else empty, names, ids, times)
+
+
+def _tally(reading, model, *data):
+    X, y, sample_weight = reading(*data)
+    if not len(X):
+        return None
+    sequences = read(model, X)
+    said = best_outputs if model.task_.every_step else outputs
+    return model.task_.tally_answers(said(model, sequences), y, sequences, sample_weight)
+
+
+class _Probabilities:
+    """What estimators have that give probabilities."""
+
+    def predict_proba(self, X):
+        """Predict the probability of each class, where the sequences are.
+
+        Parameters
+        ----------
+        X : list of Delayed or Future, Bag, Array or DataFrame
+            The sequences, as in `fit`.
+
+        Returns
+        -------
+        dask.array.Array, dask.bag.Bag or dask.dataframe.DataFrame
+            What the estimator on one machine returns, as of `predict`; of a data frame one with a
+            column for each class, by its label.
+        """
+        return self._predictions("predict_proba", X)
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class DaskRNNClassifier(OnDask, RNNClassifier):  # type: ignore[misc]  # fit takes less
+    """Classify sequences that lie in partitions on the workers of a Dask cluster.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels, sorted.
+    """
+
+    twin_class = RNNClassifier
+    predict_proba = _Probabilities.predict_proba
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class DaskRNNRegressor(OnDask, RNNRegressor):  # type: ignore[misc]  # fit takes less
+    """Predict numbers for sequences that lie in partitions on the workers of a Dask cluster.
+
+    Attributes
+    ----------
+    y_mean_ : ndarray of shape (n_targets,)
+        Weighted mean of each column of `y` over all partitions; 0 with ``loss="poisson"``.
+    """
+
+    twin_class = RNNRegressor
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class DaskRNNTagger(OnDask, RNNTagger):  # type: ignore[misc]  # fit takes less
+    """Label every step of sequences that lie in partitions on the workers of a Dask cluster.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels, sorted.
+    """
+
+    twin_class = RNNTagger
+    predict_proba = _Probabilities.predict_proba
