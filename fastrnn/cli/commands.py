@@ -66,6 +66,8 @@ def train(options):
 
 def predict(options):
     """Write what a model answers."""
+    if options.output is not None:
+        check_place(options.output, is_replaced=False)  # answers go into pipes, too
     model, task = _load(options)
     if options.file is None and task.reads_rows:
         options.file = "-"

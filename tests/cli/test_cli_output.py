@@ -128,11 +128,37 @@ def test_places_are_looked_at_before_training(option, folder, tmp_path, capsys, 
         pipe: f"{pipe}: this is no file, and is not replaced by one",
         tmp_path: f"{tmp_path}: Is a directory",
         tmp_path / "no" / "file": f"{tmp_path / 'no'}: there is no such folder",
+        "/dev/stdout": "/dev/stdout: this is an output of the process, which no file takes the "
+        "place of: name a file",
     }
     for place, message in places.items():
         assert cli.main(["train", "classify", "data.csv", option, str(place)]) == 1
         assert capsys.readouterr().err == f"fastrnn: {message}\n"
     assert pipe.is_fifo()
+
+
+def test_answers_go_into_pipes_but_not_into_folders(folder, tmp_path, capfd, monkeypatch):
+    predict = ["predict", "classify.fastrnn", "data.csv", "--output"]
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    assert cli.main([*predict, str(pipe)]) == 0
+    assert os.read(reader, 9) == b"id,label\n" and pipe.is_fifo()
+    os.close(reader)
+    if os.path.exists("/dev/stdout"):
+        assert cli.main([*predict, "/dev/stdout"]) == 0
+        assert capfd.readouterr().out.startswith("id,label\n")
+    monkeypatch.setattr(fastrnn, "load", None)  # before the model is looked at
+    assert cli.main([*predict, str(tmp_path)]) == 1
+    assert cli.main([*predict, str(tmp_path / "no" / "file")]) == 1
+    assert "no such folder" in capfd.readouterr().err
+
+
+def test_demo_writes_files_alone(tmp_path, capsys):
+    os.mkfifo(tmp_path / "vowels-test.csv")
+    assert cli.main(["demo", "--csv", str(tmp_path)]) == 1
+    assert "vowels-test.csv: this is no file" in capsys.readouterr().err
+    assert os.listdir(tmp_path) == ["vowels-test.csv"]
 
 
 def test_what_is_no_file_is_not_replaced(folder, tmp_path):
