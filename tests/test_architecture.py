@@ -19,6 +19,7 @@ PACKAGE = Path(fastrnn.__path__[0])
 ROOMS = {
     "kernels": None,  # compiled, in an order of its own
     "files": "values codec atomic layout",
+    "free_memory": "",
     "inputs": "errors arrays columns column_scaling containers missing stamps pandas_frames frames "
     "spacing frequencies calendars calendar_features indexes list_cells items padding "
     "sequence_frames covariates static_covariates long_frames series_arrays sequences "

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from fastrnn import RNNClassifier
+from fastrnn.cli.output import printable
 from fastrnn.datasets import load_japanese_vowels, make_first_token_recall
 from fastrnn.files.atomic import check_place
 
@@ -51,7 +52,7 @@ def _write_recordings(folder):
             for utterance, (x, speaker) in enumerate(zip(X, y, strict=True), 1):
                 for frame, values in enumerate(x, 1):
                     write([utterance, frame, speaker, *map(str, values)])
-        print(f"{path}: {len(X)} utterances")
+        print(f"{printable(path)}: {len(X)} utterances")
 
 
 def _japanese_vowels(model):
