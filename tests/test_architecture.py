@@ -20,6 +20,7 @@ PACKAGE = Path(fastrnn.__path__[0])
 ROOMS = {
     "kernels": None,  # compiled, in an order of its own
     "files": "values codec atomic layout",
+    "free_memory": "",
     "inputs": "errors arrays columns column_scaling containers missing stamps pandas_frames frames "
     "spacing frequencies calendars calendar_features indexes list_cells items padding "
     "sequence_frames covariates static_covariates long_frames series_arrays sequences "
@@ -54,6 +55,7 @@ ROOMS = {
     "plotting": "axes loss_curve gradient_flow forecast states attention",
     "interop": "model weights c_description c_literals c_labels c_text c onnx_graph onnx_front "
     "onnx_network onnx_gaps onnx_labels onnx_quantiles onnx_scaling onnx_forecast onnx_export "
+    "onnx_constants "
     "onnx_import keras_arrays keras_layers keras pytorch",
     "cli": "arguments output options columns row_streams task sequence_tasks label_tasks "
     "tasks follow info demo commands command_tables command",

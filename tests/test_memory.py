@@ -9,7 +9,14 @@ import pytest
 from building import build, describe
 
 import fastrnn.training
-from fastrnn import RNNClassifier, RNNRegressor
+from fastrnn import (
+    RNNClassifier,
+    RNNForecaster,
+    RNNLanguageModel,
+    RNNRegressor,
+    RNNSeq2Seq,
+    RNNTagger,
+)
 from fastrnn.inputs.sequences import Sequences
 from fastrnn.memory import MemoryLimitError, available_memory, estimate_memory, refuse_if_too_large
 from fastrnn.network import Architecture, cells
@@ -210,7 +217,7 @@ def test_of_all_that_counts_is_told(monkeypatch):
 @pytest.fixture
 def little_memory(monkeypatch):
     """A machine with 70 MiB left."""
-    monkeypatch.setattr("fastrnn.memory.available_memory", lambda: 70 * 2**20)
+    monkeypatch.setattr("fastrnn.free_memory.available_memory", lambda: 70 * 2**20)
 
 
 ALL_AT_ONCE = {"cell": "lstm", "pooling": "last", "stride": 1, "conv": None, "batch_size": 200}
@@ -251,6 +258,61 @@ class TestRefusal:
                 model.fit(self.X[:2, :5], self.y[:2])
 
         assert peak(fit) < 2**20
+
+    @pytest.mark.parametrize("scaling", [None, "standard"])
+    @pytest.mark.parametrize("make", [RNNClassifier, RNNRegressor, RNNTagger, RNNSeq2Seq])
+    def test_shapes_alone_are_refused(self, make, scaling):
+        """What takes no memory itself, and would take all there is once it is copied."""
+        number, nothing = np.float64(0), np.array([None], object)
+        for X in (
+            np.broadcast_to(number, (2**20, 2**20, 2**19)),
+            np.broadcast_to(number, (2**20, 2**20)),
+            np.broadcast_to(np.int8(0), (2**20, 2**20, 3)),
+            np.broadcast_to(nothing, (2**20, 2**20)),
+            [np.broadcast_to(number, (2**40, 2)), np.zeros((3, 2))],
+            [np.broadcast_to(nothing, (2**40, 2))],
+        ):
+            with pytest.raises(MemoryLimitError, match=r"Reading X needs about .* GiB of memory"):
+                make(scaling=scaling, dtype="float32").fit(X, np.broadcast_to(0, len(X)))
+
+    def test_shapes_alone_are_refused_in_prediction(self):
+        model = RNNClassifier(4, max_iter=1, learning_rate="cosine").fit(self.X[:4, :5], [0, 1] * 2)
+        huge = np.broadcast_to(np.float32(0), (2**20, 2**20, 1))
+        for ask in (model.predict, model.predict_proba, model.hidden_states, model.input_gradients):
+            with pytest.raises(MemoryLimitError, match="Reading X needs about"):
+                ask(huge)
+        with pytest.raises(MemoryLimitError, match="Reading X needs about"):
+            model.score(huge, np.broadcast_to(0, len(huge)))
+
+    @pytest.mark.parametrize(
+        "series",
+        [
+            np.broadcast_to(1.0, 2**40),
+            np.broadcast_to(1.0, (2**40, 2**19)),
+            [np.broadcast_to(1.0, 2**40), np.arange(30.0)],
+            np.broadcast_to(np.float32(1), 2**31),
+        ],
+    )
+    def test_series_of_a_shape_alone_are_refused(self, series):
+        with pytest.raises(MemoryLimitError, match="Reading series"):
+            RNNForecaster(horizon=3).fit(series)
+
+    def test_tokens_of_a_shape_alone_are_refused(self):
+        with pytest.raises(MemoryLimitError, match="Reading X"):
+            RNNLanguageModel().fit([np.broadcast_to(1, 2**40), np.arange(3)])
+
+    def test_numbers_are_not_copied_before_training_is_refused(self, monkeypatch):
+        monkeypatch.setattr("fastrnn.free_memory.available_memory", lambda: 2**28)
+        X = np.broadcast_to(
+            np.float64(1), (400, 20_000, 4)
+        )  # 128 MB, and much more to be trained on
+        y = np.arange(400) % 2
+
+        def fit():
+            with pytest.raises(MemoryLimitError, match="Training needs about"):
+                RNNClassifier(256, **ALL_AT_ONCE).fit(X, y)
+
+        assert peak(fit) < 2**22
 
     def test_what_fits_is_done(self):
         model = RNNClassifier(64, max_iter=1, bptt_steps=50, **ALL_AT_ONCE)
@@ -299,14 +361,14 @@ def test_estimate_of_gradients(cell, ragged, n_jobs, monkeypatch):
 
 
 def test_little_is_never_asked_about(monkeypatch):
-    monkeypatch.setattr("fastrnn.memory.available_memory", lambda: 0)
+    monkeypatch.setattr("fastrnn.free_memory.available_memory", lambda: 0)
     refuse_if_too_large(2**25, "Training")
     with pytest.raises(MemoryLimitError):
         refuse_if_too_large(2**27, "Training")
 
 
 def test_where_nothing_is_known_nothing_is_refused(monkeypatch):
-    monkeypatch.setattr("fastrnn.memory.available_memory", lambda: None)
+    monkeypatch.setattr("fastrnn.free_memory.available_memory", lambda: None)
     refuse_if_too_large(2**60, "Training")
 
 

@@ -1,6 +1,5 @@
 """What options and arguments of the command mean: a value for each text, or what is wrong."""
 
-import codecs
 from argparse import ArgumentTypeError
 
 
@@ -34,11 +33,12 @@ def numbers(text):
 
 
 def encoding(text):
+    from fastrnn.datasets.sources import text_encoding  # with numpy
+
     try:
-        b"".decode(text)  # some codecs are not of text
-        return codecs.lookup(text).name
-    except LookupError:
-        raise ArgumentTypeError(f"there is no encoding {text!r}") from None
+        return text_encoding(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
 
 
 def time_zone(text):

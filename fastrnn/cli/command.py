@@ -15,7 +15,7 @@ from importlib import import_module
 from fastrnn import __version__
 from fastrnn.cli.arguments import n_jobs, positive, whole
 from fastrnn.cli.command_tables import OF_FILES, OF_TASKS, TASKS
-from fastrnn.cli.output import escape_unknown_characters, with_options
+from fastrnn.cli.output import escape_unknown_characters, printable, with_options
 
 EXIT_CODES = """\
 exit codes:
@@ -56,7 +56,7 @@ def main(argv=None):
         if options.debug:
             raise
         _print_what_is_left()
-        print(f"fastrnn: {_sentence(error)}", file=sys.stderr)
+        print(f"fastrnn: {printable(_sentence(error))}", file=sys.stderr)
         return 1
     return 0
 
@@ -73,7 +73,7 @@ class _Parser(argparse.ArgumentParser):
         return super().parse_known_args(args, namespace)
 
     def error(self, message):
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+        self.exit(2, f"{self.prog}: {printable(message)}; see {self.prog} --help\n")
 
 
 def _parser():
@@ -187,6 +187,12 @@ def _add_predict(commands):
         "what the model was trained on; for a model of text, what comes before",
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="default: standard output")
+    parser.add_argument(
+        "--quote-formulas",
+        action="store_true",
+        help="put ' before cells of text that a spreadsheet would compute: those with =, +, - or @ "
+        "in front",
+    )
     _add_task_options(parser, "predict")
 
 
@@ -274,6 +280,7 @@ def _add_form(parser, is_text=False):
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None):
+    message = printable(" ".join(str(message).split()))
     print(f"fastrnn: warning: {message}", file=sys.stderr)
 
 

@@ -9,7 +9,7 @@ import warnings
 import fastrnn
 from fastrnn.cli.follow import follow
 from fastrnn.cli.options import UsageError, given_parameters, read_config
-from fastrnn.cli.output import naming_sequences
+from fastrnn.cli.output import naming_sequences, printable
 from fastrnn.cli.tasks import TASKS
 from fastrnn.datasets.sources import name_of
 from fastrnn.files.atomic import check_place
@@ -45,7 +45,7 @@ def train(options):
     verbose = bool(model.verbose)
     if verbose:
         for size in sizes:
-            print(f"{name_of(options.file)}: {size}", flush=True)
+            print(printable(f"{name_of(options.file)}: {size}"), flush=True)
     begun = time.perf_counter()
     try:
         with _Interrupts() as interrupts, naming_sequences(*names):
@@ -59,13 +59,16 @@ def train(options):
         _plot(model, options.plot)
     if verbose:
         epochs = f"{model.n_iter_} epoch{'s' * (model.n_iter_ != 1)}"
-        print(f"{options.output}: {task.kind}, {epochs}, loss {model.loss_:.6g}, {seconds:.1f} s")
+        path, loss = printable(options.output), f"loss {model.loss_:.6g}"
+        print(f"{path}: {task.kind}, {epochs}, {loss}, {seconds:.1f} s")
     if interrupts.came:
         raise KeyboardInterrupt
 
 
 def predict(options):
     """Write what a model answers."""
+    if options.output is not None:
+        check_place(options.output, is_replaced=False)  # answers go into pipes, too
     model, task = _load(options)
     if options.file is None and task.reads_rows:
         options.file = "-"
@@ -86,6 +89,7 @@ def evaluate(options):
     model, task = _load(options)
     options.file = options.file or "-"
     figures = task.figures(model, options)
+    figures = {printable(name): value for name, value in figures.items()}
     width = max(map(len, figures))
     for name, value in figures.items():
         shown = value if isinstance(value, int) else f"{value:.6g}"

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from fastrnn import RNNClassifier
+from fastrnn.cli.output import printable
 from fastrnn.datasets import load_japanese_vowels, make_first_token_recall
+from fastrnn.files.atomic import check_place
 
 # Japanese Vowels is learned by the defaults. This is for the other task; bench/learning.py measures
 # both over several seeds.
@@ -40,15 +42,17 @@ def demo(options):
 def _write_recordings(folder):
     """Write Japanese Vowels in long form: a row for each frame of each utterance."""
     X_train, y_train, X_test, y_test = load_japanese_vowels()
-    for part, X, y in (("train", X_train, y_train), ("test", X_test, y_test)):
-        path = folder / f"vowels-{part}.csv"
+    paths = [folder / f"vowels-{part}.csv" for part in ("train", "test")]
+    for path in paths:
+        check_place(path)
+    for path, X, y in zip(paths, (X_train, X_test), (y_train, y_test), strict=True):
         with open(path, "w", newline="", encoding="utf-8") as file:
             write = csv.writer(file, lineterminator="\n").writerow
             write(["utterance", "frame", "speaker", *(f"c{j}" for j in range(1, 13))])
             for utterance, (x, speaker) in enumerate(zip(X, y, strict=True), 1):
                 for frame, values in enumerate(x, 1):
                     write([utterance, frame, speaker, *map(str, values)])
-        print(f"{path}: {len(X)} utterances")
+        print(f"{printable(path)}: {len(X)} utterances")
 
 
 def _japanese_vowels(model):

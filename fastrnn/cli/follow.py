@@ -25,7 +25,7 @@ def follow(model, task, options):
         header = next(rows)
         streams = task.streams(model, header, options)
         named = [column for column in (streams.id, streams.time) if column is not None]
-        with writer(options.output, [*named, *streams.answers], at_once=True) as write:
+        with writer(options, [*named, *streams.answers], at_once=True) as write:
             for row in rows:
                 begins = [row.columns[column][0] for column in named]
                 write([*begins, *streams.answer(row)])

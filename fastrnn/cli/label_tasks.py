@@ -72,7 +72,7 @@ class Translate(FileTask):
         rows = (
             [text, *cells] for text, best in zip(texts.X, answers, strict=True) for cells in best
         )
-        write_table(options.output, header, rows)
+        write_table(options, header, rows)
 
     def figures(self, model, options):
         """Judge a model by pairs of texts."""

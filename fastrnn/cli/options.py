@@ -77,8 +77,9 @@ def read_config(path, kind):
     with open(path, "rb") as file:
         try:
             entries = tomllib.load(file)
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path} is no TOML: {error}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+            reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+            raise UsageError(f"{path} is no TOML: {reason}") from None
     known = parameters(kind)
     for name, value in entries.items():
         if name not in known:

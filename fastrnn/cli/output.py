@@ -13,15 +13,17 @@ from fastrnn.inputs.errors import is_plain, retold
 # Parameters in advice to those who write Python.
 _GIVEN = re.compile(r"\b(missing|freq|log)=(?:'([^']+)'|True)")
 
+_FORMULA = re.compile(r"\s*[=+\-@]")
 _SEQUENCE = re.compile(r"\bsequence (\d+)")
 
 
 @contextlib.contextmanager
-def writer(path, names, *, at_once=False):
-    """Open CSV for answers, on standard output if the path is None; yield what writes a row.
+def writer(options, names, *, at_once=False):
+    """Open CSV for answers, on standard output without --output; yield what writes a row.
 
     `at_once` passes each row on at once.
     """
+    path, spell = options.output, _quoted if options.quote_formulas else str
     with naming(path), contextlib.ExitStack() as stack:
         file = sys.stdout
         if path is not None:
@@ -30,7 +32,7 @@ def writer(path, names, *, at_once=False):
 
         def write(row):
             # The shortest digits that give the number back; csv would write np.float64(...).
-            lines.writerow([str(cell) for cell in row])
+            lines.writerow([spell(cell) for cell in row])
             if at_once:
                 file.flush()
 
@@ -39,11 +41,28 @@ def writer(path, names, *, at_once=False):
         file.flush()
 
 
-def write_table(path, names, rows):
-    """Write the names of columns, and rows, as CSV; on standard output if the path is None."""
-    with writer(path, names) as write:
+def write_table(options, names, rows):
+    """Write the names of columns, and rows, as CSV, to where the options say."""
+    with writer(options, names) as write:
         for row in rows:
             write(row)
+
+
+def _quoted(cell):
+    """Write a cell, with ' in front if a spreadsheet would compute it; numbers stay."""
+    text = str(cell)
+    if not _FORMULA.match(text):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text
+
+
+def printable(text):
+    """Spell what is not for terminals, such as escapes in names of files, as Python does."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
 
 
 @contextlib.contextmanager

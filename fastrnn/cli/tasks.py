@@ -151,7 +151,7 @@ class Forecast(FileTask):
 
     def write(self, model, options):
         """Write the forecasts to a file."""
-        write_table(options.output, *self.answers(model, options))
+        write_table(options, *self.answers(model, options))
 
     def streams(self, model, header, options):
         """Streams for rows that come one by one, with the columns of `header`."""

@@ -8,6 +8,9 @@ from fastrnn.datasets.parquet_files import split_vectors
 from fastrnn.datasets.rows import Rows, refuse_objects, sequences_in_rows
 from fastrnn.datasets.sources import decode
 
+_MAX_DEPTH = 32  # of lists in lists; numpy has no more axes
+_TOO_DEEP = "has lists in lists without end"
+
 
 class _Number(str):
     """A number as it is written, from which nothing is lost."""
@@ -33,7 +36,9 @@ def read_json_file(source, form):
     records = _of_list(text, source.name) if is_list else _of_lines(text, source.name)
     unit, lines = ("row" if is_list else "line"), [number for number, _ in records]
     names = list(dict.fromkeys(name for _, record in records for name in record))
-    columns = {name: [_cell(record.get(name)) for _, record in records] for name in names}
+    columns = {
+        name: [_cell(record.get(name), source.name) for _, record in records] for name in names
+    }
     refuse_objects(source.name, columns, lines, unit)
     lists = {name: cells for name, cells in columns.items() if _has_lists(cells)}
     if not lists:
@@ -57,7 +62,7 @@ def read_json_file(source, form):
 
 def read_object(line, name, number):
     """Read a line of JSON as a row: its cells by name, of which none is a list."""
-    cells = {c: _cell(v) for c, v in _parse(line, f"{name}, line {number}", number).items()}
+    cells = {c: _cell(v, name) for c, v in _parse(line, f"{name}, line {number}", number).items()}
     columns = {column: [cell] for column, cell in cells.items()}
     refuse_objects(name, columns, [number], "line")
     for column, cell in cells.items():
@@ -101,16 +106,22 @@ def _parse(text, place, line, kind=dict):
     except json.JSONDecodeError as error:
         where = f", line {line + error.lineno - 1}" if kind is list else ""
         raise ValueError(f"{place}{where} is no JSON: {error.msg}, at {error.colno}") from None
+    except RecursionError:
+        raise ValueError(f"{place} {_TOO_DEEP}") from None
     if not isinstance(value, kind):
         raise ValueError(f"{place}: expected an object of JSON, got {text[:80]!r}")
     return value
 
 
-def _cell(value):
-    """Write true and false as the file has them."""
+def _cell(value, name, depth=0):
+    """Write true and false as the file of that name has them."""
     if isinstance(value, bool):
         return _Truth("true" if value else "false")
-    return [_cell(item) for item in value] if isinstance(value, list) else value
+    if not isinstance(value, list):
+        return value
+    if depth == _MAX_DEPTH:
+        raise ValueError(f"{name} {_TOO_DEEP}")
+    return [_cell(item, name, depth + 1) for item in value]
 
 
 def _has_lists(cells):

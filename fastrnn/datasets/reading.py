@@ -7,7 +7,7 @@ import numpy as np
 from fastrnn.datasets.form import Form
 from fastrnn.datasets.formats import FORMATS, read_rows
 from fastrnn.datasets.rows import one_for_each, table
-from fastrnn.datasets.sources import name_of
+from fastrnn.datasets.sources import name_of, text_encoding
 from fastrnn.inputs.stamps import zone_of
 
 
@@ -408,6 +408,8 @@ def _form(
         raise TypeError(f"time_zone must be the name of a zone, got {time_zone!r}")
     if time_zone is not None:
         zone_of(time_zone)  # which refuses one that it does not know
+    if encoding is not None:
+        encoding = text_encoding(encoding)
     if na_values is not None:
         na_values = tuple([na_values] if isinstance(na_values, str) else na_values)
     return Form(

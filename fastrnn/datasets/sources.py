@@ -61,6 +61,15 @@ def compression_of(data):
     return next((end for mark, (_, end) in _COMPRESSED.items() if data.startswith(mark)), None)
 
 
+def text_encoding(name):
+    """Return the name of an encoding of text as Python has it, or raise a ValueError."""
+    try:
+        "".encode(name)  # of codecs that are not of text, such as hex, Python refuses it
+        return codecs.lookup(name).name
+    except (LookupError, UnicodeError):
+        raise ValueError(f"there is no encoding {name!r} of text") from None
+
+
 def decode(source, form):
     """Return the text of a source."""
     return decode_bytes(source.data, source.name, form)

@@ -27,6 +27,7 @@ _ISO = (
     r"(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s*(Z|z|UTC|[+-]\d{2}(?::?\d{2})?)?)?"
 )
 _NAME = r"([A-Za-z]{3,9})\.?"
+YEARS = "a year from 2 to 9998, since times have a zone"
 EXAMPLES = "2024-05-31, 2024-05-31T12:00, 1949-01, 1970 Q1 or 1991 Jul"
 
 
@@ -82,11 +83,16 @@ def read_times(cells, form, decimal="."):
     if form.time_zone is not None:
         times = Times(_moments_in(times, form), form.time_zone)
     if times.zone is not None:
-        years = times.values.astype("M8[Y]").astype(np.int64) + 1970
-        wrong = np.flatnonzero((years < 2) | (years > 9998))
-        if wrong.size:  # in another zone it may be another year
-            raise CellError(int(wrong[0]), "a year from 2 to 9998, since times have a zone")
+        _check_years(times.values)
     return times
+
+
+def _check_years(values):
+    """Refuse times of which another zone, or none of Python's, may be in another year."""
+    years = values.astype("M8[Y]").astype(np.int64) + 1970
+    wrong = np.flatnonzero((years < 2) | (years > 9998))
+    if wrong.size:
+        raise CellError(int(wrong[0]), YEARS)
 
 
 def _moments_in(times, form):
@@ -97,6 +103,7 @@ def _moments_in(times, form):
         raise CellError(0, f"a date, since there is {option}")
     if times.zone is not None:
         return values
+    _check_years(values)
     moments = from_wall(values, zone)
     differ = np.flatnonzero(from_wall(values, zone, fold=1) != moments)
     if differ.size:
@@ -154,6 +161,9 @@ def _of_moments(moments):
     zones = [moment.tzinfo if isinstance(moment, datetime) else None for moment in moments]
     if not _have_offsets([zone is not None for zone in zones]):
         return Times(np.array([np.datetime64(moment, "us") for moment in moments], "M8[us]"))
+    for row, moment in enumerate(moments):
+        if not 2 <= moment.year <= 9998:
+            raise CellError(row, YEARS)
     utc = [moment.astimezone(UTC).replace(tzinfo=None) for moment in moments]
     return Times(np.array(utc, "M8[us]"), *_zone_of_all(zones))
 

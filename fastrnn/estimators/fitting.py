@@ -22,6 +22,7 @@ from fastrnn.estimators.parameters import (
     max_iter,
     plain_values,
 )
+from fastrnn.inputs.columns import Columns
 from fastrnn.network.recurrent import ZEROS
 from fastrnn.standin import as_generator
 from fastrnn.training.loop import History, Settings, TrainingState, train
@@ -265,6 +266,7 @@ def _read(estimator, X, y, sample_weight, goes_on, task=None, partial=False):
     else:
 
         def weigh(sequences):
+            refuse_to_learn(estimator, sequences)
             return estimator.task_class.weigh_steps(sample_weight, sequences)
 
         reader, sequences = estimator.reader_class.learn(X, estimator, weigh)
@@ -273,6 +275,22 @@ def _read(estimator, X, y, sample_weight, goes_on, task=None, partial=False):
     else:
         target = task.encode(y, sequences, sample_weight, estimator, partial)
     return reader, task, sequences, target
+
+
+def refuse_to_learn(estimator, sequences):
+    """Refuse training that needs more memory than there is, before many numbers are copied.
+
+    `sequences` have their shape alone. What is not known yet counts as little: the least task there
+    is, and nothing in the place of ids.
+    """
+    if sequences.nbytes < 2**26:
+        return
+    task, lengths = estimator.task_class.smallest(estimator), sequences.lengths
+    columns = Columns(max(1, sequences.n_features), fitted_by=type(estimator).__name__)
+    architecture = describe(estimator, estimator.reader_class(columns, None), task, lengths)
+    told = None if task.told(lengths) is None else np.ones_like(lengths)
+    beside = sequences.nbytes
+    refuse_to_train(estimator, architecture, task, sequences, told, beside=beside)
 
 
 def build(estimator, architecture, task, rng=ZEROS, goes_on=False):

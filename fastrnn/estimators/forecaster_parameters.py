@@ -206,7 +206,8 @@ class ForecasterParameters:
         Series are read in training as they were known at origins so many steps apart: each time the
         last `window` steps, on the scale of what was known then, to learn what followed the steps
         since the origin before. That is what the network does when it forecasts. "auto" is a
-        season, and at least 4; less of few long series, so that there are 256 origins. None reads
+        season, and at least 4; less of few long series, so that there are 256 origins, and more of
+        series of tens of thousands of steps, all of which are read at each origin. None reads
         whole series, on a scale and with a seasonal pattern in which there is something of what is
         to come.
         """,

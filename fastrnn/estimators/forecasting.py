@@ -111,8 +111,8 @@ def forecast(estimator, known, horizon, levels=None, n_samples=USUAL_SAMPLES, ra
     n_levels = 1 if levels is None else len(levels)
     kept = 8 * len(known) * (network.architecture.n_outputs + 3 * horizon * n_levels)
     refuse_to_read(estimator, known, kept)
-    covariates, n_jobs = reader.covariates, estimator.n_jobs
-    return rolling.forecast(plan, network, known, covariates, horizon, levels, n_jobs)
+    options = estimator.n_jobs, estimator.verbose
+    return rolling.forecast(plan, network, known, reader.covariates, horizon, levels, *options)
 
 
 def draw(estimator, known, horizon, n_samples, random_state):
@@ -128,9 +128,9 @@ def draw(estimator, known, horizon, n_samples, random_state):
     kept = 8 * horizon * (len(known) * n_samples + 3 * rows)
     kept += 8 * rows * (network.architecture.n_outputs + 4 * network.architecture.width)
     refuse_to_read(estimator, known, kept)
-    rng, n_jobs = as_generator(random_state), estimator.n_jobs
+    rng, options = as_generator(random_state), (estimator.n_jobs, estimator.verbose)
     return rolling.sample(
-        reader.plan, network, known, reader.covariates, horizon, n_samples, rng, n_jobs
+        reader.plan, network, known, reader.covariates, horizon, n_samples, rng, *options
     )
 
 

@@ -45,8 +45,11 @@ def needed_to_predict(estimator, architecture, lengths, task, keep_outputs=True)
     )  # fmt: skip
 
 
-def refuse_to_train(estimator, architecture, task, sequences, told=None, scored=None):
-    """Refuse training that needs more memory than there is, and say what would need less."""
+def refuse_to_train(estimator, architecture, task, sequences, told=None, scored=None, *, beside=0):
+    """Refuse training that needs more memory than there is, and say what would need less.
+
+    `beside` are bytes that are taken anyhow.
+    """
     changes = [{"dtype": "float32"}, {"n_jobs": 1}]
     if estimator.solver == "lbfgs":
         changes.append({"solver": "adam"})
@@ -54,12 +57,12 @@ def refuse_to_train(estimator, architecture, task, sequences, told=None, scored=
         changes += [{"batch_size": 8}, {"bptt_steps": 50}]
     given = (estimator, architecture, task, sequences, told, scored)
     refuse_if_too_large(
-        needed_to_train(*given),
+        beside + needed_to_train(*given),
         "Training",
         (
             (
                 ", ".join(f"{name}={value!r}" for name, value in change.items()),
-                needed_to_train(*given, **change),
+                beside + needed_to_train(*given, **change),
             )
             for change in changes
         ),

@@ -34,6 +34,9 @@ from fastrnn.network.heads import HEADS
 FEWEST_ORIGINS = 256
 """Origins that there are at least where a series is as long: of few long series each counts."""
 
+MOST_READ = 2**28
+"""Values that all origins together are to know at most, some thirty seconds' reading."""
+
 USUAL_WINDOW, SEASONS_OF_WINDOW = 48, 4
 USUAL_HORIZON, SEASONS_OF_HORIZON = 8, 2
 """What "auto" stands for, at least."""
@@ -424,6 +427,8 @@ def cuts_of(parameters, series):
         step, lengths = max(season, STEPS_KNOWN), list(map(len, series.values))
         if max(lengths) >= FEWEST_ORIGINS:
             step = min(step, sum(lengths) // FEWEST_ORIGINS)
+        # At each origin all that is known there is read to find its scale.
+        step = max(step, sum(n * n for n in lengths) // (2 * MOST_READ))
     return Cuts(window, step)
 
 

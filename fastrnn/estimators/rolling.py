@@ -1,16 +1,19 @@
 """Forecasts and samples of how series go on, in their units: all steps at once, or fed back."""
 
+from contextlib import closing
+
 import numpy as np
 
 from fastrnn.estimators.distributions import DISTRIBUTIONS
 from fastrnn.estimators.quantiles import at_levels
 from fastrnn.inputs.sequences import as_sequences
+from fastrnn.training.progress import Bar
 
 ROWS = 2**13
 """Copies of series that are read side by side, roughly."""
 
 
-def forecast(plan, network, series, covariates, horizon, levels, n_jobs):
+def forecast(plan, network, series, covariates, horizon, levels, n_jobs, verbose):
     """Forecast series: for each an array (horizon, n_levels); one column without levels.
 
     Without levels it is the point that is expected: mean or median. Beyond `n_ahead` steps points
@@ -29,12 +32,12 @@ def forecast(plan, network, series, covariates, horizon, levels, n_jobs):
             return outputs[..., :1]
         return law.quantiles(outputs, np.asarray(levels), unit)
 
-    scaled = _roll(plan, network, readings, covariates, horizon, say, n_jobs)
+    scaled = _roll(plan, network, readings, covariates, horizon, say, n_jobs, verbose)
     whole = law is not None and law.counts and levels is not None
     return [_undo(reading, part, whole) for reading, part in zip(readings, scaled, strict=True)]
 
 
-def sample(plan, network, series, covariates, horizon, n_samples, rng, n_jobs):
+def sample(plan, network, series, covariates, horizon, n_samples, rng, n_jobs, verbose):
     """Draw how series may go on: for each an array (horizon, n_samples).
 
     Where forecasts are fed back each sample is a path: what was drawn is read as if it had been
@@ -56,7 +59,9 @@ def sample(plan, network, series, covariates, horizon, n_samples, rng, n_jobs):
             ]
             return np.concatenate(drawn)[..., np.newaxis]
 
-        scaled = _roll(plan, network, readings, covariates, horizon, say, n_jobs, n_samples)
+        scaled = _roll(
+            plan, network, readings, covariates, horizon, say, n_jobs, verbose, n_samples
+        )
         paths = scaled.reshape(len(which), n_samples, horizon).transpose(0, 2, 1)
         for reading, path in zip(readings, paths, strict=True):
             samples.append(_undo(reading, path, law.counts))
@@ -78,34 +83,40 @@ def _undo(reading, scaled, whole):
     return np.rint(values) if whole else values
 
 
-def _roll(plan, network, readings, covariates, horizon, say, n_jobs, copies=1):
+def _roll(plan, network, readings, covariates, horizon, say, n_jobs, verbose, copies=1):
     """Forecast series, each in some copies: (rows, horizon, n), scaled.
 
     ``say`` makes forecasts (rows, n_ahead, n) of outputs (rows, n_ahead, m), of which the first are
-    fed back.
+    fed back. With `verbose` a bar shows how far it is.
     """
     states = network.initial_states(len(readings))
     base = np.repeat([reading.base[-1] for reading in readings], copies)
     columns, _ = plan.columns(covariates)
     inputs, forecasts = [reading.inputs for reading in readings], []
-    for begin in range(0, horizon, plan.n_ahead):
-        sequences = as_sequences(inputs, dtype=network.dtype, columns=columns)
-        outputs = network.read_on(sequences, states, n_jobs=n_jobs).astype(np.float64)
-        if begin == 0 and copies > 1:  # all go on from where their series ends
-            outputs = np.repeat(outputs, copies, axis=0)
-            states = [tuple(np.repeat(rows, copies, axis=1) for rows in layer) for layer in states]
-        outputs = say(outputs.reshape(len(outputs), plan.n_ahead, -1))
-        forecasts.append(base[:, np.newaxis, np.newaxis] + outputs)
-        if begin + plan.n_ahead < horizon:
-            seen = outputs[:, :, 0]
-            if plan.is_relative:
-                base = forecasts[-1][:, -1, 0]
-                seen = np.diff(seen, axis=1, prepend=0.0)
-            marks = np.zeros((*seen.shape, int(plan.mask)))
-            ahead = [_ahead(plan, reading, begin, covariates) for reading in readings]
-            fixed = [np.tile(reading.fixed, (plan.n_ahead, 1)) for reading in readings]
-            known, fixed = (np.repeat(of_series, copies, axis=0) for of_series in (ahead, fixed))
-            inputs = list(np.concatenate([seen[:, :, np.newaxis], marks, known, fixed], axis=2))
+    with closing(Bar(verbose)) as bar:
+        for begin in range(0, horizon, plan.n_ahead):
+            sequences = as_sequences(inputs, dtype=network.dtype, columns=columns)
+            outputs = network.read_on(sequences, states, n_jobs=n_jobs).astype(np.float64)
+            if begin == 0 and copies > 1:  # all go on from where their series ends
+                outputs = np.repeat(outputs, copies, axis=0)
+                states = [
+                    tuple(np.repeat(rows, copies, axis=1) for rows in layer) for layer in states
+                ]
+            outputs = say(outputs.reshape(len(outputs), plan.n_ahead, -1))
+            forecasts.append(base[:, np.newaxis, np.newaxis] + outputs)
+            if begin + plan.n_ahead < horizon:
+                seen = outputs[:, :, 0]
+                if plan.is_relative:
+                    base = forecasts[-1][:, -1, 0]
+                    seen = np.diff(seen, axis=1, prepend=0.0)
+                marks = np.zeros((*seen.shape, int(plan.mask)))
+                ahead = [_ahead(plan, reading, begin, covariates) for reading in readings]
+                fixed = [np.tile(reading.fixed, (plan.n_ahead, 1)) for reading in readings]
+                known, fixed = (
+                    np.repeat(of_series, copies, axis=0) for of_series in (ahead, fixed)
+                )
+                inputs = list(np.concatenate([seen[:, :, np.newaxis], marks, known, fixed], axis=2))
+                bar.draw("forecast", begin + plan.n_ahead, horizon)
     return np.concatenate(forecasts, axis=1)[:, :horizon]
 
 

@@ -1,19 +1,20 @@
 """A file is there whole, or as it was before: whatever happens while it is written.
 
-It is written beside the place where it belongs, and renamed when everything is on the disk. Who
-writes holds a lock on the temporary file, which ends with the process however that ends: what is
-not locked is nobody's any more, and the next one that writes a file to the same folder deletes it.
+It is written without a name, in the folder where it belongs, and gets its place when everything is
+on the disk: of a process that is killed nothing is left. Where the system knows no such files it is
+written beside its place, under a name that nobody else has, and that nobody else deletes: whether
+the process that has it is still there cannot be told, as it may run on another machine.
 """
 
 import contextlib
 import errno
-import fcntl
 import os
 import re
 import secrets
+import shutil
 import stat
 
-_NAME = re.compile(r"\.fastrnn-[0-9a-f]{16}\.tmp")
+_OF_PROCESS = re.compile(r"/dev/(stdin|stdout|stderr|fd/.*)|/proc/[^/]+/fd/.*")
 
 
 @contextlib.contextmanager
@@ -28,77 +29,84 @@ def replacing(path):
     check_place(path)
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
-    remove_stale(folder)
-    mode = _permissions(target)
-    lock, temporary = _create(folder, 0o666 if mode is None else 0o600)
+    mode = _mode(target)
+    temporary = os.path.join(folder, f".fastrnn-{secrets.token_hex(16)}.tmp")
+    descriptor, new = _create(folder, temporary, 0o666 if mode is None else 0o600)
     try:
-        yield temporary
+        yield new
         if mode is not None:
-            os.chmod(temporary, mode)
-        os.fsync(lock)
+            os.chmod(new, stat.S_IMODE(mode))
+        os.fsync(descriptor)
+        if new != temporary:
+            _name(new, temporary, folder)
         os.replace(temporary, target)
     except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
-        if isinstance(error, OSError) and error.strerror and error.filename is None:
+        if isinstance(error, OSError) and error.strerror and error.filename in (None, new):
             error.filename = os.fspath(path)  # such as that the disk is full
         raise
     finally:
-        os.close(lock)
-    _folder_to_disk(folder)
+        os.close(descriptor)
+    with _opened(folder) as descriptor:
+        os.fsync(descriptor)
 
 
-def check_place(path):
-    """Refuse a place without a folder, or of something that is no file, with an OSError."""
+def check_place(path, is_replaced=True):
+    """Refuse a place without a folder, or of something that is no file, with an OSError.
+
+    Pipes and devices are refused only where they would be replaced: they can be written to.
+    """
     path = os.fspath(path)
+    if is_replaced and _OF_PROCESS.fullmatch(os.fsdecode(path)):
+        what = "this is an output of the process, which no file takes the place of: name a file"
+        raise FileExistsError(errno.EEXIST, what, path)
     if not os.path.isdir(os.path.dirname(os.path.realpath(path))):
         folder = os.path.dirname(path) or os.curdir
         raise FileNotFoundError(errno.ENOENT, "there is no such folder", folder)
-    if os.path.isdir(path):
+    mode = _mode(path)
+    if mode is None or stat.S_ISREG(mode):
+        return
+    if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     # A device, such as /dev/null, would be no device any more.
-    if os.path.exists(path) and not os.path.isfile(path):
+    if is_replaced or stat.S_ISSOCK(mode):
         raise FileExistsError(errno.EEXIST, "this is no file, and is not replaced by one", path)
 
 
-def remove_stale(folder):
-    """Delete what processes that are no more have left in a folder, which must be there."""
-    with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if _NAME.fullmatch(entry.name)]
-    for name in names:
-        with contextlib.suppress(OSError):  # it is gone, somebody else's, or being written
-            path = os.path.join(folder, name)
-            descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.unlink(path)
-            finally:
-                os.close(descriptor)
+def _create(folder, temporary, mode):
+    """Make an empty file; return its descriptor and the name that opens it."""
+    with contextlib.suppress(AttributeError, OSError):  # not everywhere are there files of no name
+        descriptor = os.open(folder, os.O_RDWR | os.O_TMPFILE, mode)
+        name = f"/proc/self/fd/{descriptor}"
+        if os.path.exists(name):
+            return descriptor, name
+        os.close(descriptor)
+    return os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode), temporary
 
 
-def _create(folder, mode):
-    """Make a temporary file and lock it."""
-    while True:
-        path = os.path.join(folder, f".fastrnn-{secrets.token_hex(8)}.tmp")
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
-        # Where files cannot be locked nobody else can lock this one to delete it, either.
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if os.fstat(descriptor).st_nlink:
-            return descriptor, path
-        os.close(descriptor)  # it was deleted before it was locked
+def _name(new, temporary, folder):
+    """Give a file a name."""
+    with _opened(folder) as place:
+        try:
+            # Only with a folder does this follow the link that `new` is.
+            os.link(new, os.path.basename(temporary), dst_dir_fd=place, follow_symlinks=True)
+        except OSError:  # not every file system can
+            shutil.copy(new, temporary)
+            with _opened(temporary) as descriptor:
+                os.fsync(descriptor)
 
 
-def _permissions(target):
+def _mode(path):
+    """Kind and permissions, or None if there is nothing."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.stat(path).st_mode
+
+
+@contextlib.contextmanager
+def _opened(path):
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        return stat.S_IMODE(os.stat(target).st_mode)
-    except FileNotFoundError:
-        return None
-
-
-def _folder_to_disk(folder):
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
+        yield descriptor
     finally:
         os.close(descriptor)

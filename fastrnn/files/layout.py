@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 import fastrnn
-from fastrnn.files.atomic import replacing
+from fastrnn.files.atomic import check_place, replacing
 from fastrnn.files.codec import DictOf, ListOf, Place, Record, Text, Value, Whole
 from fastrnn.files.values import ModelFileError, check_room, parse, show
 
@@ -174,6 +174,7 @@ def write_record(path, kind, sections, tensors, check=None):
     OSError
         If the file cannot be written.
     """
+    check_place(path)
     # Large numbers first, so that all are aligned, as the library has them.
     order = sorted(tensors, key=lambda name: (-tensors[name].itemsize, name))
     checksums, header, end = {}, {_METADATA: {}}, 0

@@ -210,10 +210,13 @@ def check_room(text, size):
 
 
 def parse(text, what):
-    """Read JSON, an object, strictly: no key twice, no NaN, no number of a thousand digits."""
+    """Read JSON, an object, strictly: no key twice, no NaN, no number of a thousand digits.
+
+    Bytes are UTF-8 without a mark; Python would find out others.
+    """
     try:
         value = json.loads(
-            text,
+            text.decode() if isinstance(text, bytes) else text,
             object_pairs_hook=_object,
             parse_int=_whole_number,
             parse_float=_real_number,

@@ -14,6 +14,7 @@ from functools import partial
 
 import numpy as np
 
+from fastrnn.free_memory import refuse_if_too_large
 from fastrnn.inputs.arrays import NUMERIC, kernel_array
 from fastrnn.inputs.column_scaling import NO_SCALING, Scaling
 from fastrnn.inputs.columns import Columns, check_shape, count_features, name_place
@@ -197,8 +198,9 @@ def as_sequences(
         How numbers are scaled, in float64, before they become those of `dtype`.
     weigh : callable or None, default=None
         If it is given, `scaling` says only by which method, and the rest is learned of the numbers.
-        It is called with the sequences, without their numbers as yet, and returns the weights of
-        the steps, or None if they all weigh the same.
+        It is called before numbers are copied, with the sequences, whose numbers are all 0 as yet
+        and take no memory, and returns the weights of the steps, or None if they all weigh the
+        same.
 
     Returns
     -------
@@ -224,6 +226,8 @@ def as_sequences(
     if columns is not None:
         n_features = columns.width
     X = open_container(X, "X", SEQUENCES)
+    may_be_ids = categorical_features is not None or (columns is not None and columns.ids)
+    _refuse_if_too_large(X, dtype, scaling.method is not None, may_be_ids)
     if is_frame(X):
         X = cells_of_lists(X)
     if is_frame(X):
@@ -273,10 +277,13 @@ def as_sequences(
         times = Times(numbers, time, source.has_dates)
     length = int(lengths[0]) if is_table else None
     check = partial(_check_finite, offsets=offsets, arrays=arrays, nan=allow_nan, source=source)
-    if scaling.method is not None and weigh is not None:
-        nothing = np.empty((offsets[-1], 0), dtype)
+    weight = None
+    if weigh is not None:
+        # Of the shape of the numbers to come, and of none of their memory.
+        nothing = np.broadcast_to(dtype.type(0), (offsets[-1], len(numeric)))
         weight = weigh(Sequences(nothing, offsets, length, padded_lengths=padded_lengths))
-        found = _columns(arrays, numeric, len(nothing), check)
+    if scaling.method is not None and weigh is not None:
+        found = _columns(arrays, numeric, offsets[-1], check)
         scaling = Scaling.learn(scaling.method, found, weight)
     with np.errstate(over="ignore"):  # reported by the check, with its place
         if scaling.method is None:
@@ -296,6 +303,26 @@ def as_sequences(
         ids = _read_only(ids)
     values = _read_only(values)
     return Sequences(values, offsets, length, ids, columns, padded_lengths, times, scaling)
+
+
+def _refuse_if_too_large(X, dtype, is_scaled, may_be_ids):
+    """Refuse arrays whose numbers there is no memory for, before any is touched.
+
+    An array that shows few numbers as many takes no memory itself. Whether ids are read where they
+    are is not known as yet.
+    """
+    if isinstance(X, np.ndarray) and X.dtype != object:
+        is_read_there = may_be_ids or (not is_scaled and dtype in (None, X.dtype))
+        if is_read_there and X.flags.c_contiguous:
+            return
+        n_numbers = X.size
+    elif isinstance(X, np.ndarray | list | tuple):
+        if isinstance(X, np.ndarray):
+            refuse_if_too_large(X.nbytes, "Reading X")
+        n_numbers = sum(item.size for item in X if isinstance(item, np.ndarray))
+    else:
+        return
+    refuse_if_too_large(n_numbers * (4 if dtype is None else dtype.itemsize), "Reading X")
 
 
 def _join(arrays, columns, dtype=None):

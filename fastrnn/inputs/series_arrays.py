@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastrnn.free_memory import refuse_if_too_large
 from fastrnn.inputs.arrays import REAL, is_missing, kernel_array
 from fastrnn.inputs.containers import open_container, open_list, show
 from fastrnn.inputs.covariates import check_covariates
@@ -37,6 +38,8 @@ def split_series(series):
         return list(array), False
     if array.ndim == 1 or (array.ndim == 2 and array.shape[1] == 1):
         return [series if library_of(series) else array], True
+    if not array.flags.c_contiguous:  # it may show few numbers as many
+        refuse_if_too_large(8 * array.size, "Reading series")
     if array.ndim != 2 or not len(array):
         raise ValueError(
             f"expected one series of shape (T,), or rows that are series, got shape {array.shape}"
@@ -60,6 +63,8 @@ def _numbers(item, name):
         array = np.asanyarray(item)
     except ValueError:
         raise ValueError(f"{name} has rows of unequal length") from None
+    # Beside a copy in float64: what is larger than what, and what is missing.
+    refuse_if_too_large((12 if array.flags.c_contiguous else 20) * array.size, f"Reading {name}")
     if array.dtype == object:
         array = _of_objects(array, name)
     try:

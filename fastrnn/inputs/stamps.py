@@ -180,7 +180,10 @@ def _read_objects(values, name):
 def _as_numpy(moment):
     """A moment or duration of Python or pandas as numpy's, that of UTC if it has a zone."""
     if isinstance(moment, datetime) and moment.tzinfo is not None:
-        moment = moment.astimezone(UTC).replace(tzinfo=None)
+        try:
+            moment = moment.astimezone(UTC).replace(tzinfo=None)
+        except OverflowError:
+            raise ValueError(f"{moment} is in no year of UTC from 1 to 9999") from None
     kind = type(moment).__name__
     if kind == "Timestamp":  # of pandas, which numpy would cut
         return moment.to_datetime64()

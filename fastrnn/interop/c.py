@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastrnn.files.atomic import replacing
+from fastrnn.files.atomic import check_place, replacing
 from fastrnn.interop.c_description import describe
 from fastrnn.interop.c_text import Text
 from fastrnn.interop.model import is_estimator, read_model
@@ -98,6 +98,8 @@ def export_c(est, path, *, prefix=None, weights=None):
         )
     check_weights(weights, np.float32)
     header = source.with_suffix(".h")
+    for file in (source, header):
+        check_place(file)
     prefix = _check_prefix(prefix, source.stem)
     if not is_estimator(est):
         raise TypeError(f"est must be an estimator of fastrnn, got {type(est).__name__}")
@@ -121,9 +123,6 @@ def export_c(est, path, *, prefix=None, weights=None):
         readers.append("labels.h")
     basis = _runtime("functions.h", f"{weights or 'full'}_weights.h")
     runtime = _runtime(f"cells/{code.cell}.h", *readers, "runtime.c")
-    for file in (source, header):
-        if file.is_dir():
-            raise IsADirectoryError(f"{file} is a folder")
     with replacing(source) as new_source, replacing(header) as new_header:
         _write(text.source(header.name, basis, runtime), new_source)
         _write([text.header()], new_header)

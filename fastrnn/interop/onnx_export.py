@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from fastrnn import __version__
-from fastrnn.files.atomic import replacing
+from fastrnn.files.atomic import check_place, replacing
 from fastrnn.interop.model import is_estimator, read_model
 from fastrnn.interop.onnx_forecast import add_forecaster
 from fastrnn.interop.onnx_gaps import GapNodes
@@ -151,6 +151,7 @@ def export_onnx(est, path):
     >>> reg = RNNRegressor(4, tol=1, random_state=0).fit(X, [1.0, 0.0])
     >>> export_onnx(reg, "model.onnx")  # doctest: +SKIP
     """
+    check_place(path)
     model = to_onnx(est).SerializeToString()
     with replacing(path) as new_file:
         Path(new_file).write_bytes(model)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastrnn.interop.onnx_constants import Constants
 from fastrnn.interop.onnx_graph import import_onnx
 from fastrnn.network.cells import CELLS
 from fastrnn.network.recurrent import ZEROS
@@ -20,6 +21,9 @@ ACTIVATIONS = {
     "LSTM": ["Sigmoid", "Tanh", "Tanh"],
 }
 """Those of a node that does not say it, by its operator."""
+
+DTYPES = dict.fromkeys(("float16", "bfloat16", "float32"), "float32") | {"float64": "float64"}
+"""Of the weights of a node, and what they become."""
 
 FIRST_OPSET = 7
 """Before it the operators had other attributes."""
@@ -169,8 +173,9 @@ class OnnxLayer:
 def from_onnx(model_or_path, inputs=None):
     """Turn the RNN, GRU and LSTM nodes of an ONNX model into layers.
 
-    Nodes in the bodies of others, such as If and Loop, are found, too. All else in the model is
-    left aside: what the layers are fed with is up to the caller.
+    Nodes in the bodies of others, such as If and Loop, are found, too, and weights that nodes cut,
+    join or convert are computed. Layers of float16 and bfloat16 are float32. All else in the model
+    is left aside: what the layers are fed with is up to the caller.
 
     Parameters
     ----------
@@ -192,10 +197,10 @@ def from_onnx(model_or_path, inputs=None):
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file or the model is damaged or has no such node; if a weight is computed by other
-        nodes; or if a node does what the layers do not: clipping, coupled input and forget gates,
-        activations other than tanh and ReLU (RNN) or the usual ones, or numbers other than float32
-        and float64.
+        If the file or the model is damaged or has no such node, or external data that are not
+        there; if a weight is NaN or infinite, or computed of what is no constant; or if a node does
+        what the layers do not: clipping, coupled input and forget gates, activations other than
+        tanh and ReLU (RNN) or the usual ones.
 
     See Also
     --------
@@ -219,9 +224,10 @@ def from_onnx(model_or_path, inputs=None):
     if not opsets or opsets[0] < FIRST_OPSET:
         raise ValueError(f"the model has opset {opsets or 'none'}, expected {FIRST_OPSET} or later")
     given = {name: np.asarray(array) for name, array in (inputs or {}).items()}
+    constants = Constants(onnx, model.opset_import, given)
     layers = [
-        _read_node(_Node(onnx, node, constants))
-        for node, constants in _recurrent_nodes(onnx, model.graph, given)
+        _read_node(_Node(onnx, node, seen))
+        for node, seen in _recurrent_nodes(onnx, model.graph, constants)
     ]
     if not layers:
         raise ValueError("the model has no RNN, GRU or LSTM node")
@@ -243,16 +249,12 @@ def _load(onnx, path):
 
 def _recurrent_nodes(onnx, graph, constants):
     """Find the recurrent nodes of a graph and of the bodies in it, with the constants they see."""
-    constants = {**constants, **{tensor.name: tensor for tensor in graph.initializer}}
+    constants = constants.inside(graph)
     for node in graph.node:
         if node.domain not in ("", "ai.onnx"):
             continue
-        if node.op_type == "Constant" and node.output:
-            values = [attribute.t for attribute in node.attribute if attribute.name == "value"]
-            constants[node.output[0]] = values[0] if values else None
-        elif node.op_type == "Identity" and node.input and node.output:
-            constants[node.output[0]] = constants.get(node.input[0])
-        elif node.op_type in OPERATORS:
+        constants.add(node)
+        if node.op_type in OPERATORS:
             yield node, constants
         for attribute in node.attribute:
             if attribute.type == onnx.AttributeProto.GRAPH:
@@ -291,16 +293,15 @@ class _Node:
 
     def constant(self, which):
         """The value of an input, or None if it is none, or not known."""
-        tensor = self._constants.get(self.names.get(which))
-        if tensor is None or isinstance(tensor, np.ndarray):
-            return tensor
+        if which not in self.names:
+            return None
         try:
-            return self._onnx.numpy_helper.to_array(tensor)
+            return self._constants.value(self.names[which])
         except (ValueError, TypeError, KeyError, OSError) as error:
             raise self.error(f"has a damaged constant for {which}: {error}") from error
 
     def weight(self, which, shape):
-        """The value of an input that must be known, float32 or float64 and of this shape."""
+        """The value of an input that must be known, floats and of this shape."""
         array = self.constant(which)
         if array is None:
             name = self.names.get(which)
@@ -308,15 +309,18 @@ class _Node:
                 raise self.error(f"has no {which}")
             raise self.error(
                 f"has weights {which} that are no constant of the model but its value {name!r}: "
-                "give it in inputs if it is an input, or fold constants first if it is computed"
+                "give it in inputs if it is an input of the model, or made of one"
             )
-        if array.dtype not in (np.float32, np.float64):
-            raise self.error(f"has {which} of dtype {array.dtype}, expected float32 or float64")
+        if array.dtype.name not in DTYPES:
+            expected = ", ".join(DTYPES)
+            raise self.error(f"has {which} of dtype {array.dtype}, expected one of {expected}")
         pairs = zip(array.shape, shape, strict=False)
         fits = all(size == wanted or wanted is None for size, wanted in pairs)
         if array.ndim != len(shape) or not fits or 0 in array.shape:
             expected = tuple("any" if size is None else size for size in shape)
             raise self.error(f"has {which} of shape {array.shape}, expected {expected}")
+        if not np.isfinite(array).all():
+            raise self.error(f"has {which} with a weight that is NaN or infinite")
         return array
 
 
@@ -347,17 +351,22 @@ def _read_node(node):
     if not W.dtype == R.dtype == B.dtype == P.dtype:
         dtypes = f"{W.dtype}, {R.dtype} and {B.dtype}" + f" and {P.dtype}" * bool(n_peepholes)
         raise node.error(f"has weights of dtypes {dtypes}")
+    W, R, B, P = (array.astype(DTYPES[W.dtype.name], copy=False) for array in (W, R, B, P))
     if node.attribute("hidden_size", size) != size:
         raise node.error(
             f"has hidden_size {node.attribute('hidden_size')!r}, but R of shape {R.shape}"
         )
     layer = layer_class(
-        W.shape[2], size, bidirectional=n_directions == 2, dtype=W.dtype, random_state=ZEROS,
+        W.shape[2], size, bidirectional=n_directions == 2, dtype=W.dtype,
+        random_state=ZEROS,
         **options,
     )  # fmt: skip
     for d, params in enumerate(layer.by_direction(layer.params)):
         _put_weights(params, cell, W[d], R[d], B[d], P[d])
     beside = {which: node.constant(which) for which in ("sequence_lens", "initial_h", "initial_c")}
+    for which in ("initial_h", "initial_c"):
+        if beside[which] is not None and beside[which].dtype.name in DTYPES:
+            beside[which] = beside[which].astype(layer.dtype)
     computed = [which for which in beside if beside[which] is None and which in node.names]
     return OnnxLayer(
         node.name, operator, layer, direction, layout, **beside, computed=tuple(computed)

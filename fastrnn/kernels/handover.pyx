@@ -24,6 +24,8 @@ cdef extern from "waiting.h" nogil:
     int load_flag(const int* flag) noexcept nogil
     void store_flag(int* flag, int value) noexcept nogil
     int change_flag(int* flag, int expected, int value) noexcept nogil
+    int64_t load_number(const int64_t* number) noexcept nogil
+    void store_number(int64_t* number, int64_t value) noexcept nogil
     int sched_yield()
 
 
@@ -124,7 +126,7 @@ cdef class Handover:
         watch : nanoseconds that the other thread watches for the next call before it sleeps.
         """
         self.call = call
-        self.watch = watch
+        store_number(&self.watch, watch)
         change_flag(&self.state, NOTHING, GIVEN)
         give(&self.begun)
 
@@ -135,7 +137,7 @@ cdef class Handover:
         while True:
             with nogil:
                 while not change_flag(&self.state, GIVEN, TAKEN):
-                    wait_for(&self.begun, self.watch)
+                    wait_for(&self.begun, load_number(&self.watch))
                 take_turn()
             try:
                 self.call()
@@ -154,11 +156,11 @@ def wait_for_all(list handovers, int64_t watch, bint are_needed=True):
     for handover in handovers:
         if not are_needed and change_flag(&handover.state, GIVEN, NOTHING):
             handover.call = None
-        elif handover.state != NOTHING:
+        elif load_flag(&handover.state) != NOTHING:
             with nogil:
                 end_turn()
                 wait_for(&handover.ended, watch)
-            handover.state = NOTHING
+            store_flag(&handover.state, NOTHING)
 
 
 def forget_turns():

@@ -36,6 +36,17 @@ static inline void store_flag(int *flag, int value)
     __atomic_store_n(flag, value, __ATOMIC_RELEASE);
 }
 
+/* A number that others read while it is written, and nothing else is told by. */
+static inline int64_t load_number(const int64_t *number)
+{
+    return __atomic_load_n(number, __ATOMIC_RELAXED);
+}
+
+static inline void store_number(int64_t *number, int64_t value)
+{
+    __atomic_store_n(number, value, __ATOMIC_RELAXED);
+}
+
 /* Change a flag; whether it was as expected before. */
 static inline int change_flag(int *flag, int expected, int value)
 {

@@ -7,7 +7,6 @@ what is drawn before the first epoch, such as what is held out, is drawn again.
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from fastrnn.files import ModelFileError
-from fastrnn.files.atomic import remove_stale
+from fastrnn.files.atomic import check_place
 from fastrnn.files.codec import Array, DictOf, Flag, ListOf, Place, Record, Text, Value, Whole
 from fastrnn.files.layout import open_record, write_record
 from fastrnn.files.values import show
@@ -114,8 +113,7 @@ class CheckpointFile:
     def __init__(self, path, every, resume, course):
         self._path, self._every, self._get_course = path, every, course
         self._resume, self._saved = resume, None
-        # Here, not after the first epoch, it is told that there is no such folder.
-        remove_stale(os.path.dirname(os.path.realpath(path)))
+        check_place(path)  # not after the first epoch
 
     def start(self, rng, seen, settings):
         """Note what decides the course of training, or go back to where that began.

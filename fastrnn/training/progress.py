@@ -5,42 +5,56 @@ import shutil
 import sys
 import time
 
-__all__ = ["Progress"]
+__all__ = ["Bar", "Progress"]
+
+
+class Bar:
+    """A bar on standard error, if that is a terminal: overwritten in place, and wiped at the end.
+
+    It is drawn every 0.1 s at most, and never written to a file or pipe.
+    """
+
+    def __init__(self, is_wanted):
+        self._is_there = bool(is_wanted) and sys.stderr is not None and sys.stderr.isatty()
+        self._width, self._next = 0, time.perf_counter() + 0.1
+
+    def draw(self, what, done, total, after=""):
+        """Show how much is done of something."""
+        if not self._is_there or time.perf_counter() < self._next:
+            return
+        n = 20 * done // total
+        text = f"{what} [{'#' * n}{'.' * (20 - n)}] {done}/{total}{after}"
+        text = text[: shutil.get_terminal_size().columns - 1]
+        sys.stderr.write("\r" + text.ljust(self._width))
+        sys.stderr.flush()
+        self._width, self._next = len(text), time.perf_counter() + 0.1
+
+    def close(self):
+        """Wipe it."""
+        if self._width:
+            sys.stderr.write("\r" + " " * self._width + "\r")
+            sys.stderr.flush()
+            self._width = 0
 
 
 class Progress:
-    """One line an epoch on standard output; on a terminal also a bar on standard error.
-
-    The bar is overwritten in place, wiped before anything else is printed, and never written to
-    a file or pipe.
-    """
+    """One line an epoch on standard output, and a bar, wiped before anything else is printed."""
 
     def __init__(self, settings):
         self.verbose, self.max_iter = bool(settings.verbose), settings.max_iter
         self.loss = math.nan  # of the last minibatch
-        self._bar = self.verbose and sys.stderr is not None and sys.stderr.isatty()
-        self._bar_width = 0
+        self._bar = Bar(self.verbose)
 
     def start_epoch(self, epoch, n_minibatches):
         """Start the clock and the bar of an epoch, counted from 1."""
         self._epoch, self._n_minibatches = epoch, n_minibatches
         self._started = time.perf_counter()
-        self._next_draw = self._started + 0.1
 
     def minibatch(self, number, loss):
-        """Move the bar, not more often than every 0.1 s; `number`, from 1, is done."""
+        """Move the bar; `number`, from 1, is done."""
         self.loss = loss
-        if not self._bar or time.perf_counter() < self._next_draw:
-            return
-        done = 20 * number // self._n_minibatches
-        text = (
-            f"epoch {self._epoch}/{self.max_iter} [{'#' * done}{'.' * (20 - done)}] "
-            f"{number}/{self._n_minibatches}  loss {loss:.6g}"
-        )[: shutil.get_terminal_size().columns - 1]
-        sys.stderr.write("\r" + text.ljust(self._bar_width))
-        sys.stderr.flush()
-        self._bar_width = len(text)
-        self._next_draw = time.perf_counter() + 0.1
+        what = f"epoch {self._epoch}/{self.max_iter}"
+        self._bar.draw(what, number, self._n_minibatches, f"  loss {loss:.6g}")
 
     def end_epoch(self, history):
         """Print the line of the epoch, the last entry of the history, if verbose."""
@@ -62,7 +76,4 @@ class Progress:
 
     def close(self):
         """Wipe the bar."""
-        if self._bar_width:
-            sys.stderr.write("\r" + " " * self._bar_width + "\r")
-            sys.stderr.flush()
-            self._bar_width = 0
+        self._bar.close()

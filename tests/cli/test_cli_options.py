@@ -106,7 +106,9 @@ def test_defaults_can_be_given(task):
         (["--power-t", "-0.3"], "argument --power-t: power_t must be a number >= 0, got -0.3"),
         (["--warm-start"], "unrecognized arguments: --warm-start"),
         (["--hidden", "3"], "unrecognized arguments: --hidden 3"),
-        (["--encoding", "klingon"], "argument --encoding: there is no encoding 'klingon'"),
+        (["--encoding", "klingon"], "argument --encoding: there is no encoding 'klingon' of text"),
+        (["--encoding", "rot13"], "argument --encoding: there is no encoding 'rot13' of text"),
+        (["--encoding", "hex"], "argument --encoding: there is no encoding 'hex' of text"),
         (["--delimiter", "ab"], "expected one character, tab or space, got 'ab'"),
     ],
 )

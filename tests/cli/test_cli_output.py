@@ -1,5 +1,6 @@
 """Where the command writes: a disk that is full, devices, folders; files are whole or as before."""
 
+import argparse
 import contextlib
 import io
 import os
@@ -128,11 +129,37 @@ def test_places_are_looked_at_before_training(option, folder, tmp_path, capsys, 
         pipe: f"{pipe}: this is no file, and is not replaced by one",
         tmp_path: f"{tmp_path}: Is a directory",
         tmp_path / "no" / "file": f"{tmp_path / 'no'}: there is no such folder",
+        "/dev/stdout": "/dev/stdout: this is an output of the process, which no file takes the "
+        "place of: name a file",
     }
     for place, message in places.items():
         assert cli.main(["train", "classify", "data.csv", option, str(place)]) == 1
         assert capsys.readouterr().err == f"fastrnn: {message}\n"
     assert pipe.is_fifo()
+
+
+def test_answers_go_into_pipes_but_not_into_folders(folder, tmp_path, capfd, monkeypatch):
+    predict = ["predict", "classify.fastrnn", "data.csv", "--output"]
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    assert cli.main([*predict, str(pipe)]) == 0
+    assert os.read(reader, 9) == b"id,label\n" and pipe.is_fifo()
+    os.close(reader)
+    if os.path.exists("/dev/stdout"):
+        assert cli.main([*predict, "/dev/stdout"]) == 0
+        assert capfd.readouterr().out.startswith("id,label\n")
+    monkeypatch.setattr(fastrnn, "load", None)  # before the model is looked at
+    assert cli.main([*predict, str(tmp_path)]) == 1
+    assert cli.main([*predict, str(tmp_path / "no" / "file")]) == 1
+    assert "no such folder" in capfd.readouterr().err
+
+
+def test_demo_writes_files_alone(tmp_path, capsys):
+    os.mkfifo(tmp_path / "vowels-test.csv")
+    assert cli.main(["demo", "--csv", str(tmp_path)]) == 1
+    assert "vowels-test.csv: this is no file" in capsys.readouterr().err
+    assert os.listdir(tmp_path) == ["vowels-test.csv"]
 
 
 def test_what_is_no_file_is_not_replaced(folder, tmp_path):
@@ -163,10 +190,81 @@ def test_check_place(tmp_path, monkeypatch):
 
 def test_writer(tmp_path):
     path = tmp_path / "answers.csv"
-    with writer(str(path), ["id", "p"]) as write:
+    options = argparse.Namespace(output=str(path), quote_formulas=False)
+    with writer(options, ["id", "p"]) as write:
         write(["a, b", np.float32(0.1)])
-        write(["c", np.float64(1) / 3])
-    assert path.read_text() == 'id,p\n"a, b",0.1\nc,0.3333333333333333\n'
+        write(["=c", np.float64(1) / 3])
+    assert path.read_text() == 'id,p\n"a, b",0.1\n=c,0.3333333333333333\n'
+
+
+def test_formulas_are_quoted_where_that_is_asked_for(folder, tmp_path, capsys):
+    rows = (folder / "data.csv").read_text().replace("up", "=1+2").replace("down", " @SUM(A1)")
+    (tmp_path / "data.csv").write_text(rows.replace("\n1,", "\n-1,").replace("\n2,", "\n+2a,"))
+    model, data = str(tmp_path / "model"), str(tmp_path / "data.csv")
+    assert cli.main(["train", "classify", data, *QUICK, "-o", model, "--no-verbose"]) == 0
+    texts = []
+    for options in ([], ["--quote-formulas"]):
+        for proba in ([], ["--proba"], ["--follow"]):
+            capsys.readouterr()
+            assert cli.main(["predict", model, data, *proba, *options]) == 0
+            texts.append(capsys.readouterr().out)
+    plain, quoted = texts[:3], texts[3:]
+    assert "0,=1+2\n" in plain[0] + plain[2] or "0, @SUM(A1)\n" in plain[0] + plain[2]
+    assert plain[1].startswith("id, @SUM(A1),=1+2\n")
+    assert quoted[1].startswith("id,' @SUM(A1),'=1+2\n")
+    for before, after in zip(plain, quoted, strict=True):
+        assert after.replace("'", "") == before
+        cells = [cell for line in after.splitlines() for cell in line.split(",")]
+        assert not [cell for cell in cells if cell.lstrip()[0] in "=@"]
+        assert "\n-1," in after and "\n'+2a," in after  # -1 is a number
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ("train classify no\x1b[31m.csv", 1),
+        ("train classify \x1b]0;title\x07.csv", 1),
+        ("train classify data.csv --\x1b[31m", 2),
+        ("train classify data.csv -o no\u202e/m", 1),
+        ("predict classify.fastrnn no\x9b31m.csv", 1),
+        ("info no\x1b[31m.fastrnn", 1),
+        ("\x1b[31m", 2),
+    ],
+)
+def test_names_do_not_talk_to_the_terminal(arguments, code, folder, capsys):
+    with contextlib.suppress(SystemExit):
+        assert cli.main(arguments.split(" ")) == code
+    output = capsys.readouterr()
+    assert (output.out + output.err).replace("\n", "").isprintable()
+    assert output.err.count("\n") == 1 and "\\" in output.err
+
+
+def test_names_do_not_talk_when_all_goes_well(folder, capsys):
+    rows = (folder / "data.csv").read_text()
+    Path("a\x1b[31m.csv").write_text(rows.replace("id,a", "id,\x1b[32m"))
+    arguments = ["train", "classify", "a\x1b[31m.csv", *QUICK, "-o", "a\x1b[31m.fastrnn"]
+    assert cli.main([*arguments, "--categorical-features", "\x1b[32m"]) == 0
+    output = capsys.readouterr()
+    assert (output.out + output.err).replace("\n", "").isprintable()
+    assert "a\\x1b[31m.csv: \\x1b[32m is read as" in output.out
+    assert "a\\x1b[31m.fastrnn: RNNClassifier" in output.out
+
+
+@pytest.mark.parametrize("depth", [90, 900, 5_000, 100_000])
+@pytest.mark.parametrize(
+    ("name", "begin", "end"),
+    [
+        ("deep.toml", "alpha = ", ""),
+        ("deep.json", "", ""),
+        ("deep.jsonl", '{"id": 1, "x": ', "}"),
+    ],
+)
+def test_what_is_nested_deeply_is_an_error_of_one_line(depth, name, begin, end, folder, capsys):
+    Path(name).write_text(begin + "[" * depth + "]" * depth + end)
+    config = ["data.csv", "--config", name] if name.endswith("toml") else [name]
+    with contextlib.suppress(SystemExit):
+        assert cli.main(["train", "classify", *config]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_narrow_terminals_lose_nothing(capsys, monkeypatch):

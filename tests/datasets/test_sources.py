@@ -9,6 +9,7 @@ import zipfile
 
 import pytest
 
+from fastrnn.datasets import read_csv
 from fastrnn.datasets.form import Form
 from fastrnn.datasets.formats import find_format, read_rows
 from fastrnn.datasets.sources import compression_of, decode, decode_bytes, read_source
@@ -127,3 +128,9 @@ def test_standard_input(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(gzip.compress(TEXT.encode()))))
     source = read_source("-")
     assert (source.name, decode(source, Form())) == ("standard input", TEXT)
+
+
+@pytest.mark.parametrize("encoding", ["rot13", "hex", "zip", "undefined", "klingon"])
+def test_encodings_that_are_none_of_text(encoding):
+    with pytest.raises(ValueError, match=f"there is no encoding '{encoding}' of text"):
+        read_csv(io.StringIO("id,x\n1,2\n"), encoding=encoding)

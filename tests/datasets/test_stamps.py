@@ -156,6 +156,30 @@ def test_faults_of_zones_that_are_given(cells, row, message):
     assert read_times(cells, Form()).zone is None
 
 
+@pytest.mark.parametrize(
+    ("cells", "form"),
+    [
+        (["2024-01-01T00:00:00+14:00", "0001-01-01T00:00:00+14:00"], {}),
+        (["20240101T000000+1400", "00010101T000000+1400"], {}),
+        (["20240101T000000-1400", "99991231T235959-1400"], {}),
+        (["2024 +1400", "0001 +1400"], {"time_format": "%Y %z"}),
+        (["2024-01-01T00:00:00", "0000-01-01T00:00:00"], {"time_zone": "Europe/Berlin"}),
+        ([datetime(2024, 1, 1, tzinfo=UTC), datetime(1, 1, 1, tzinfo=UTC)], {}),
+    ],
+)
+def test_moments_that_are_in_no_year_elsewhere(cells, form):
+    with pytest.raises(CellError, match="a year from 2 to 9998") as error:
+        read_times(cells, Form(**form))
+    assert error.value.row == 1
+
+
+def test_columns_of_moments_that_are_in_no_year_of_utc():
+    moment = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))
+    for column in ([moment], [moment.isoformat()]):
+        with pytest.raises(ValueError, match=r"year|calendar"):
+            read_stamps(np.array(column, object), str)
+
+
 def test_years_that_no_zone_has():
     with pytest.raises(CellError, match="a year from 2 to 9998"):
         read_times(["0001-01-01T00:00+01:00"], Form())

@@ -339,9 +339,11 @@ def test_what_needs_more_memory_than_there_is_does_not_begin(case, monkeypatch):
     assert needed > model.network_.theta.nbytes
     assert case.make(hidden_layer_sizes=500).estimate_memory(*case.data) > 2 * needed
     before = state_of(model)
-    monkeypatch.setattr("fastrnn.memory.available_memory", lambda: 0)
+    monkeypatch.setattr("fastrnn.free_memory.available_memory", lambda: 0)
     case.answers(model)  # little is never asked about
-    monkeypatch.setattr("fastrnn.memory._SMALL", 0)
+    monkeypatch.setattr("fastrnn.free_memory._SMALL", 0)
+    for module in ("sequences", "series_arrays"):  # which refuse to read, before
+        monkeypatch.setattr(f"fastrnn.inputs.{module}.refuse_if_too_large", lambda *given: None)
     for train in (model.fit, model.partial_fit):
         with pytest.raises(MemoryLimitError, match="Training needs about"):
             train(*case.data)

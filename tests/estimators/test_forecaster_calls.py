@@ -184,7 +184,7 @@ class TestMemory:
     def test_refusals(self, monkeypatch):
         model = self.wide(max_iter=1).fit(np.arange(600.0))
         series = np.arange(40_000.0)
-        monkeypatch.setattr("fastrnn.memory.available_memory", lambda: 70 * 2**20)
+        monkeypatch.setattr("fastrnn.free_memory.available_memory", lambda: 70 * 2**20)
         with pytest.raises(MemoryError, match="Training needs about"):
             model.fit(series)
         with pytest.raises(MemoryError, match="Validation needs about"):

@@ -513,7 +513,7 @@ def test_memory_is_that_of_a_window_and_no_outputs_are_kept(monkeypatch):
     assert small(bptt_steps=60).estimate_memory(TEXT) > 1.3 * model.estimate_memory(TEXT)
     ids = np.arange(20_000) % 5000
     model = RNNLanguageModel(4, batch_size=2, max_iter=1, embedding_dim=2).fit(ids)
-    monkeypatch.setattr("fastrnn.memory.available_memory", lambda: 200 * 2**20)
+    monkeypatch.setattr("fastrnn.free_memory.available_memory", lambda: 200 * 2**20)
     assert np.isfinite(model.perplexity(ids))  # its outputs are 400 MB
     model.fit(ids, validation_data=ids)
     with pytest.raises(MemoryLimitError):

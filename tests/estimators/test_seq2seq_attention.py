@@ -208,8 +208,8 @@ def test_gradients_are_refused_that_need_more_memory_than_there_is(monkeypatch):
     X = [np.random.default_rng(n).normal(size=(4, 1)) for n in range(4)]
     y = [["a"], ["b"]] * 2
     fitted = model(embedding_dim=None).fit(X, y)
-    monkeypatch.setattr("fastrnn.memory._SMALL", 0)
-    monkeypatch.setattr("fastrnn.memory.available_memory", lambda: 2**17)
+    monkeypatch.setattr("fastrnn.free_memory._SMALL", 0)
+    monkeypatch.setattr("fastrnn.free_memory.available_memory", lambda: 2**17)
     fitted.predict(X)
     for ask in (fitted.gradient_flow, fitted.input_gradients):
         with pytest.raises(MemoryLimitError, match="Backpropagation needs about"):

@@ -1,7 +1,10 @@
 """A file is there whole, or as it was before, and nothing is left beside it."""
 
+import contextlib
 import os
 import signal
+import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -14,6 +17,7 @@ import pytest
 import fastrnn
 from fastrnn import RNNClassifier, RNNRegressor
 from fastrnn.files import atomic
+from fastrnn.interop import export_c, export_onnx
 
 QUICK = {"max_iter": 2, "n_iter_no_change": 1, "tol": 10.0, "random_state": 0}
 X = [np.random.default_rng(k).standard_normal((3 + k % 4, 2)) for k in range(20)]
@@ -59,18 +63,26 @@ class TestAtomic:
         assert path.stat().st_mode & 0o777 == 0o640
         assert fastrnn.load(path).classes_.tolist() == ["down", "up"]
 
-    def test_what_the_dead_have_left_is_deleted(self, tmp_path):
-        gone = [f".fastrnn-{k:016x}.tmp" for k in range(3)]
-        kept = ["fastrnn.tmp", ".fastrnn-0.tmp", f".fastrnn-{9:016x}.tmp.more"]
-        for name in gone + kept:
+    @pytest.mark.parametrize("named", [False, True])
+    def test_what_others_write_is_left_alone(self, tmp_path, monkeypatch, named):
+        """Also what another machine may be writing, whose processes nobody sees."""
+        if named:
+            monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+        others = [f".fastrnn-{0:016x}.tmp", f".fastrnn-{0:032x}.tmp", ".fastrnn-0.tmp"]
+        for name in others:
             (tmp_path / name).write_bytes(b"half")
+        path = tmp_path / "model"
+        model = classifier().fit(X, LABELS, checkpoint=tmp_path / "checkpoint")
+        model.save(path)
         with atomic.replacing(tmp_path / "first") as first:
             Path(first).write_bytes(b"1")
             with atomic.replacing(tmp_path / "second") as second:
                 Path(second).write_bytes(b"2")
-        assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
-            [*kept, "first", "second"]
+        assert fastrnn.load(path).classes_.tolist() == ["down", "up"]
+        assert sorted(os.listdir(tmp_path)) == sorted(
+            [*others, "checkpoint", "first", "model", "second"]
         )
+        assert {(tmp_path / name).read_bytes() for name in others} == {b"half"}
 
     def test_what_another_process_writes_is_left_alone(self, tmp_path):
         program = f"""
@@ -86,7 +98,7 @@ with replacing({str(tmp_path / "theirs")!r}) as path:
             process.stdout.readline()
             with atomic.replacing(tmp_path / "ours") as path:
                 Path(path).write_bytes(b"ours")
-            assert len(list(tmp_path.iterdir())) == 2
+            assert "ours" in os.listdir(tmp_path)
             process.communicate(b"\n")
         assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
             "ours": "ours", "theirs": "theirs"
@@ -112,18 +124,89 @@ with replacing({str(tmp_path / "theirs")!r}) as path:
         assert len(set(path.read_bytes())) == 1
         assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
-    def test_where_files_cannot_be_locked_they_are_written_too(self, tmp_path, monkeypatch):
-        def refuse(*arguments):
+    @pytest.mark.parametrize("missing", ["O_TMPFILE", "link"])
+    def test_where_there_are_no_nameless_files(self, tmp_path, monkeypatch, missing):
+        def fail(*arguments, **keywords):
             raise OSError("function not implemented")
 
-        (tmp_path / f".fastrnn-{0:016x}.tmp").write_bytes(b"somebody may be writing this")
-        monkeypatch.setattr(atomic.fcntl, "flock", refuse)
-        with atomic.replacing(tmp_path / "file") as new:
+        if missing == "link":
+            monkeypatch.setattr(os, "link", fail)
+        else:
+            monkeypatch.delattr(os, missing, raising=False)
+        path = tmp_path / "file"
+        path.write_bytes(b"0")
+        path.chmod(0o604)
+        with atomic.replacing(path) as new:
             Path(new).write_bytes(b"1")
-        assert len(list(tmp_path.iterdir())) == 2
+            assert path.read_bytes() == b"0"
+        assert path.read_bytes() == b"1"
+        assert path.stat().st_mode & 0o777 == 0o604
+        with pytest.raises(KeyError), atomic.replacing(path) as new:
+            Path(new).write_bytes(b"2")
+            raise KeyError
+        assert path.read_bytes() == b"1"
+        assert os.listdir(tmp_path) == ["file"]
 
     def test_a_killed_process_leaves_a_whole_file(self, tmp_path):
         assert survive_kills(tmp_path, 3)
+
+
+def make(kind, place):
+    """Make something that is no regular file."""
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "folder":
+        place.mkdir()
+    elif kind == "link":
+        os.mkfifo(place.with_name("far"))
+        place.symlink_to("far")
+    elif kind == "socket":
+        with contextlib.chdir(place.parent), socket.socket(socket.AF_UNIX) as opened:
+            opened.bind(place.name)  # of a path that may be too long for one
+    else:
+        try:
+            os.mknod(place, 0o600 | stat.S_IFCHR, os.makedev(1, 3))  # as /dev/null
+        except PermissionError:
+            pytest.skip("only root makes devices")
+
+
+WRITERS = {
+    "save": lambda place: classifier().fit(X, LABELS).save(place),
+    "checkpoint": lambda place: classifier().fit([], [], checkpoint=place),
+    "export_c": lambda place: export_c(None, place),
+    "export_onnx": lambda place: export_onnx(None, place),
+}
+
+
+@pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link", "socket", "device"])
+def test_what_is_no_file_stays_what_it_is(kind, write, tmp_path):
+    place = tmp_path / "place.c"
+    make(kind, place)
+    before = place.lstat().st_mode, os.listdir(tmp_path)
+    message = "Is a directory" if kind == "folder" else "is no file, and is not replaced by one"
+    with pytest.raises(OSError, match=message):  # before anything is done, such as a look at X
+        write(place)
+    assert (place.lstat().st_mode, os.listdir(tmp_path)) == before
+
+
+@pytest.mark.parametrize("name", ["save", "checkpoint", "export_onnx"])
+@pytest.mark.parametrize("place", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_outputs_of_the_process_are_no_place(place, name):
+    with pytest.raises(FileExistsError, match="this is an output of the process"):
+        WRITERS[name](place)
+
+
+def test_the_header_of_c_is_looked_at_too(tmp_path):
+    os.mkfifo(tmp_path / "model.h")
+    with pytest.raises(FileExistsError, match=r"model\.h"):
+        export_c(None, tmp_path / "model.c")
+
+
+def test_links_in_a_ring_lead_nowhere(tmp_path):
+    (tmp_path / "ring").symlink_to("ring")
+    with pytest.raises(OSError, match="symbolic links"):
+        atomic.check_place(tmp_path / "ring")
 
 
 PROGRAM = """

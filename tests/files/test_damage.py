@@ -89,6 +89,16 @@ class TestDamage:
         with pytest.raises(ModelFileError, match="no regular file"):
             fastrnn.load(tmp_path / "pipe")
 
+    @pytest.mark.parametrize(
+        "encoding",
+        ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-7"],
+    )
+    def test_other_encodings(self, saved, tmp_path, encoding):
+        length = int.from_bytes(saved[:8], "little")
+        header = saved[8 : 8 + length].decode().encode(encoding)
+        data = len(header).to_bytes(8, "little") + header + saved[8 + length :]
+        self.refuse(data, tmp_path, "its header is not valid JSON")
+
     def test_newer_formats(self, saved, tmp_path):
         header, record, body = take_apart(saved)
         record |= {"format": 3, "fastrnn": "7.1"}

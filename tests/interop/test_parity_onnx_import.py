@@ -298,7 +298,11 @@ def test_different_activations_in_two_directions_are_refused():
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"W": np.zeros((1, 4, 3), np.float16)}, "W of dtype float16"),
+        ({"W": np.zeros((1, 4, 3), np.float16)}, "dtypes float16, float32 and float32"),
+        ({"W": np.zeros((1, 4, 3), np.int8)}, "W of dtype int8, expected one of float16, bfloat16"),
+        ({"W": np.full((1, 4, 3), np.nan, np.float32)}, "W with a weight that is NaN or infinite"),
+        ({"R": np.full((1, 4, 4), np.inf, np.float32)}, "R with a weight that is NaN or infinite"),
+        ({"B": np.full((1, 8), np.nan, np.float32)}, "B with a weight that is NaN or infinite"),
         ({"W": np.zeros((1, 4, 3), np.float64)}, "dtypes float64, float32 and float32"),
         ({"R": np.zeros((1, 5, 4), np.float32)}, r"R of shape \(1, 5, 4\)"),
         ({"R": np.zeros((4, 4), np.float32)}, r"shape \(4, 4\), expected \(1, 'any', 'any'\)"),
@@ -322,6 +326,137 @@ def test_unknown_weights_are_refused():
         from_onnx(make_model("RNN", weights))
     with pytest.raises(ValueError, match="has no W"):
         from_onnx(make_model("RNN", make_weights("RNN"), ["X", "", "R"]))
+
+
+@pytest.mark.parametrize("by_node", [False, True])
+def test_shapes_of_weights_are_written_out(by_node):
+    model = make_model("RNN", make_weights("RNN"))
+    (tensor,) = (each for each in model.graph.initializer if each.name == "W")
+    tensor.dims[2] = -1
+    if by_node:
+        model.graph.node.insert(0, helper.make_node("Constant", [], ["W"], value=tensor))
+        model.graph.initializer.remove(tensor)
+    with pytest.raises(ValueError, match=r"damaged constant for W: its shape is \(1, 4, -1\)"):
+        from_onnx(model)
+
+
+def nodes_of(weights, dtype=np.float32):
+    """Nodes and tensors that make weights as PyTorch's exporter does: cut, joined, given an axis.
+
+    PyTorch's LSTM has its gates as i, f, g, o; ONNX as i, o, f, g. Where the tensors have another
+    dtype they are cast.
+    """
+    nodes, tensors = [], []
+
+    def constant(name, value):
+        tensor = numpy_helper.from_array(np.asarray(value))
+        nodes.append(helper.make_node("Constant", [], [name], value=tensor))
+        return name
+
+    zero = constant("zero", [0])
+    for name in ("W", "R", "B"):
+        halves = np.split(weights[name][0], 2) if name == "B" else [weights[name][0]]
+        joined = []
+        for k, half in enumerate(halves):
+            i, o, f, g = np.split(half, 4)
+            torch_name = f"rnn.{name}.{k}"
+            tensors.append(
+                numpy_helper.from_array(np.concatenate([i, f, g, o]).astype(dtype), torch_name)
+            )
+            if dtype == np.float16:
+                cast = helper.make_node("Cast", [torch_name], [f"{torch_name}.cast"], to=1)
+                nodes.append(cast)
+                torch_name = f"{torch_name}.cast"
+            size, parts = len(i), []
+            for first, last in ((0, 1), (3, 4), (1, 3)):
+                begin = constant(f"{torch_name}.{first}", [first * size])
+                end = constant(f"{torch_name}.to.{last}", [last * size])
+                parts.append(f"{torch_name}.part.{first}")
+                nodes.append(helper.make_node("Slice", [torch_name, begin, end, zero], parts[-1:]))
+            joined.append(f"{torch_name}.joined")
+            nodes.append(helper.make_node("Concat", parts, joined[-1:], axis=0))
+        if len(joined) > 1:
+            nodes.append(helper.make_node("Concat", joined, [f"{name}.all"], axis=0))
+            joined = [f"{name}.all"]
+        nodes.append(helper.make_node("Unsqueeze", [joined[0], zero], [name]))
+    return nodes, tensors
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("place", ["beside", "in branches", "around branches"])
+def test_weights_as_pytorch_exports_them(place, dtype):
+    weights = {k: v.astype(np.float16).astype(np.float32) for k, v in make_weights("LSTM").items()}
+    nodes, tensors = nodes_of(weights, dtype)
+    made = make_model("LSTM", {}, ["X", "W", "R", "B"], hidden_size=4)
+    X = made.graph.input[:1]
+    lstm = made.graph.node[0]
+    outputs = [helper.make_tensor_value_info(lstm.output[0], 1, None)]
+    if place == "beside":
+        body = [*nodes, lstm]
+    else:
+        inner, outer = ([*nodes, lstm], []) if place == "in branches" else ([lstm], nodes)
+        branch = helper.make_graph(inner, "branch", [], outputs)
+        which = helper.make_tensor_value_info("which", onnx.TensorProto.BOOL, [])
+        X.append(which)
+        body = [
+            *outer,
+            helper.make_node("If", ["which"], ["out"], then_branch=branch, else_branch=branch),
+        ]
+        outputs = [helper.make_tensor_value_info("out", 1, None)]
+    graph = helper.make_graph(body, "g", X, outputs, initializer=tensors)
+    model = helper.make_model(graph, opset_imports=made.opset_import, ir_version=8)
+    found = from_onnx(model)
+    assert len(found) == (1 if place == "beside" else 2)
+    feeds = {"X": make_inputs("LSTM")["X"]}
+    if place != "beside":
+        feeds["which"] = np.array(True)
+    for node in found:
+        assert node.layer.dtype == "float32"
+        session = onnxruntime.InferenceSession(
+            model.SerializeToString(), providers=["CPUExecutionProvider"]
+        )
+        (Y,) = session.run(None, feeds)
+        np.testing.assert_allclose(node.run(feeds["X"])[0], Y, atol=1e-6)
+
+
+def test_layers_of_half_precision_are_float32():
+    weights = make_weights("GRU")
+    half = {name: value.astype(np.float16) for name, value in weights.items()}
+    (node,) = from_onnx(make_model("GRU", half))
+    rounded = {name: value.astype(np.float32) for name, value in half.items()}
+    (expected,) = from_onnx(make_model("GRU", rounded))
+    assert node.layer.dtype == "float32"
+    np.testing.assert_array_equal(node.layer.theta, expected.layer.theta)
+
+
+def test_small_files_do_not_compute_much():
+    """Weights that grow, from node to node, are not constants."""
+    model = make_model("RNN", {name: v for name, v in make_weights("RNN").items() if name != "R"})
+    one = numpy_helper.from_array(np.ones((1, 2**15), np.float32), "row")
+    model.graph.initializer.append(one)
+    turned = helper.make_node("Transpose", ["row"], ["column"], perm=[1, 0])
+    model.graph.node.insert(0, helper.make_node("Add", ["row", "column"], ["R"]))
+    model.graph.node.insert(0, turned)
+    with pytest.raises(ValueError, match="has weights R that are no constant"):
+        from_onnx(model)
+    chain = make_model("RNN", {name: v for name, v in make_weights("RNN").items() if name != "R"})
+    names = ["row", *(f"R{k}" for k in range(40)), "R"]
+    chain.graph.initializer.append(one)
+    for k in range(41):
+        node = helper.make_node("Concat", [names[k]] * 4, [names[k + 1]], axis=0)
+        chain.graph.node.insert(k, node)
+    with pytest.raises(ValueError, match="has weights R that are no constant"):
+        from_onnx(chain)
+
+
+def test_nodes_that_cannot_be_computed_are_damage():
+    model = make_model("RNN", {name: v for name, v in make_weights("RNN").items() if name != "R"})
+    model.graph.initializer.append(numpy_helper.from_array(np.ones((4, 4), np.float32), "r"))
+    model.graph.node.insert(0, helper.make_node("Transpose", ["r"], ["R"], perm=[0, 7]))
+    with pytest.raises(
+        ValueError, match="damaged constant for R: its Transpose cannot be computed"
+    ):
+        from_onnx(model)
 
 
 def test_peepholes_that_are_computed_are_refused():
@@ -407,6 +542,9 @@ def test_files(tmp_path):
     onnx.save(model, path, save_as_external_data=True, location="weights", size_threshold=0)
     (node,) = from_onnx(path)
     np.testing.assert_array_equal(node.layer.theta, expected.layer.theta)
+    alone = onnx.load(path, load_external_data=False)
+    with pytest.raises(ValueError, match=r"damaged constant for R: its numbers stand in another"):
+        from_onnx(alone)
     (tmp_path / "weights").unlink()
     with pytest.raises(ValueError, match="no ONNX model, or a damaged one"):
         from_onnx(path)
