@@ -202,8 +202,7 @@ class StepClassTask(Task):
         return np.where(possible, np.add.reduceat(steps, starts), -np.inf)
 
     def tally_answers(self, best, y, sequences, sample_weight):
-        """Token accuracy, where an unknown label is one that the model got wrong; the weight of all
-        steps."""
+        """Token accuracy, where an unknown label is one that the model got wrong; all weights."""
         labels = _labels_of(y, sequences)
         labels.check_kind(self.classes)
         weight = _weight_of(sample_weight, sequences)
