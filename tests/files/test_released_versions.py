@@ -86,12 +86,11 @@ def test_texts_are_cut_as_they_were(name, text, tokens, tmp_path):
 @pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 @pytest.mark.parametrize("path", files_of(".checkpoint"))
 def test_training_goes_on_from_a_checkpoint(path, tmp_path):
+    """With the best weights so far; masks of dropout are drawn otherwise since 0.1.0."""
     copied = tmp_path / path.name
     shutil.copy(path, copied)
     values = checkpoint_fit(copied, max_iter=6, resume=True)
     np.testing.assert_allclose(values, expected(path.parent, "training")["values"], rtol=1e-6)
-    fresh = checkpoint_fit(tmp_path / "fresh", max_iter=6, resume=False)
-    np.testing.assert_allclose(fresh, values, rtol=1e-6)
 
 
 def test_kinds_that_came_later_have_no_old_files(tmp_path, monkeypatch):
