@@ -28,7 +28,8 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 OPTIONAL = {
-    *("keras", "matplotlib", "mpi4py", "onnx", "onnxruntime", "pandas", "polars"),
+    *("dask", "distributed", "keras", "matplotlib", "mpi4py", "onnx", "onnxruntime", "pandas"),
+    "polars",
     *("safetensors", "sklearn", "torch"),
 }
 
