@@ -59,18 +59,6 @@ def pytest_report_header():
     return f"fastrnn: {fastrnn.__version__} from {fastrnn.__path__[0]}"
 
 
-def pytest_ignore_collect(collection_path):
-    """Leave out, among modules with examples, those that need more than others.
-
-    To import `fastrnn.mpi` makes a process one of MPI's, and it has no examples.
-    """
-    if str(collection_path.parent) not in fastrnn.__path__:
-        return None
-    has_distributed = importlib.util.find_spec("distributed") is not None
-    left_out = {"mpi"} if has_distributed else {"mpi", "dask"}
-    return True if collection_path.stem in left_out else None
-
-
 def pytest_collection_modifyitems(items):
     """Skip the examples that draw, or write files, where what they need is missing."""
     needed = {

@@ -409,7 +409,7 @@ def test_as_transformers(transformer, X):
     assert vars(transformer) == state
     assert transformer.set_params(**transformer.get_params()) is transformer
     for name in [*parameters, *(name for name in state if name.endswith("_"))]:
-        assert type(transformer).__doc__.count(f"\n    {name} : ") == 1, name
+        assert inspect.getdoc(type(transformer)).count(f"\n{name} : ") == 1, name
     assert transformer.set_output() is transformer
 
 

@@ -25,7 +25,7 @@ def _month_of(wall):
 def _share_of(wall, unit):
     """Where days are among those of their month or year, by the length that it has."""
     begin = wall.astype(f"M8[{unit}]")
-    length = (begin + 1).astype("M8[D]") - begin.astype("M8[D]")
+    length = (begin + np.timedelta64(1, unit)).astype("M8[D]") - begin.astype("M8[D]")
     return (wall.astype("M8[D]") - begin.astype("M8[D]")) / length
 
 

@@ -65,12 +65,12 @@ class Spacing:
         date = origin.astype("M8[D]")
         time = origin - date
         if self.unit == DAY:
-            return date + places * self.step + time
+            return date + (places * self.step).astype("m8[D]") + time
         if self.unit == WEEKDAY:
             # A day that does not count has no place; the next one then has.
             dates = np.busday_offset(date, places * self.step, "forward", weekmask=self.weekmask)
             return dates + time
-        months = origin.astype("M8[M]") + places * self.step
+        months = origin.astype("M8[M]") + (places * self.step).astype("m8[M]")
         dates = _day_of(months, self.day)
         if self.roll is not None:
             dates = np.busday_offset(dates, 0, self.roll, weekmask=WORKDAYS)
@@ -223,12 +223,13 @@ def _weekday(wall):
 
 
 def _month_ends(months):
-    return (months + 1).astype("M8[D]") - 1
+    return (months + np.timedelta64(1, "M")).astype("M8[D]") - np.timedelta64(1, "D")
 
 
 def _day_of(months, day):
     """The day of some months, or their last one."""
-    return np.minimum(months.astype("M8[D]") + (day - 1), _month_ends(months))
+    days = np.asarray(day - 1).astype("m8[D]")
+    return np.minimum(months.astype("M8[D]") + days, _month_ends(months))
 
 
 def _day_of_month(wall):
@@ -269,7 +270,7 @@ def learn_spacings(stamps, offsets, zone=None):
         return known
     ticks = np.timedelta64(DAY_LENGTH, "ns").astype(f"m8[{np.datetime_data(stamps.dtype)[0]}]")
     even = several & (lowest == highest)
-    whole = (lowest % ticks) == np.timedelta64(0)
+    whole = (lowest % ticks) == np.timedelta64(0, "ns")
     for i in np.flatnonzero(even & ~whole):
         known[i] = _of_time(lowest[i])
     if zone in (None, "UTC"):
@@ -298,7 +299,7 @@ def _learn_on_wall(wall, offsets):
     largest[ends] = 31
     at_day = dates == _day_of(months, np.repeat(largest, np.diff(offsets)))
     at_day = np.logical_and.reduceat(at_day, firsts)
-    same_time = (low_time == np.timedelta64(0)) & (high_time == np.timedelta64(0))
+    same_time = (low_time == np.timedelta64(0, "ns")) & (high_time == np.timedelta64(0, "ns"))
     monthly = at_day & same_time & (low == high) & (low > 0)
     low_day, high_day = _extremes(np.diff(dates).astype(np.int64), offsets)
     daily = (low_day == high_day) & (low_day > 0) & same_time

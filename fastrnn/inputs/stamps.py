@@ -200,13 +200,13 @@ def as_moments(values):
     coarse = np.array([value.astype(f"{kind}8[us]") for value in values])
     if all(map(operator.eq, values, coarse)):
         return coarse
-    fine = np.array([value.astype(f"{kind}8[ns]") for value in values])
-    wrong = np.flatnonzero(fine.astype(coarse.dtype) != coarse)
+    most = np.iinfo(np.int64).max // 1000 - 1  # microseconds
+    wrong = np.flatnonzero(np.abs(coarse.astype(np.int64)) > most)
     if wrong.size:
         raise ValueError(
             f"time stamps have nanoseconds, for which {coarse[wrong[0]]} is too far from 1970"
         )
-    return fine
+    return np.array([value.astype(f"{kind}8[ns]") for value in values])
 
 
 def _read_text(values, name):
