@@ -387,7 +387,7 @@ class TestBfloat16:
         full, rounded = (np.mean(table["results"][name]) for name in ("full", "bfloat16"))
         assert full > 50
         assert table["apart"] == pytest.approx(rounded - full, abs=1e-3)
-        assert f"apart {table['apart']:+.2f}" in output
+        assert f"apart {table['apart']:+.3f}" in output
 
     def test_a_task_without_data_is_skipped(self, run_here, monkeypatch):
         import brown
