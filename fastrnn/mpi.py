@@ -20,7 +20,8 @@ import numpy as np
 
 import fastrnn
 from fastrnn.estimators.joint_fitting import fit_jointly
-from fastrnn.estimators.partitions import Partition, add_gradients, name_place
+from fastrnn.estimators.partitions import Partition, add_gradients
+from fastrnn.inputs.errors import in_argument
 from fastrnn.kernels.vector_math import level
 
 try:
@@ -134,6 +135,10 @@ class _Ranks:
     def __len__(self):
         return len(self.members)
 
+    def name(self, k):
+        """What a partition is called."""
+        return f"rank {self.members[k]}"
+
     def of_first(self, value):
         """The value that the first rank has."""
         return self.comm.bcast(value)
@@ -196,8 +201,9 @@ class _Ranks:
             self.interrupts.are_told = True
             raise KeyboardInterrupt
         if went == _FAILED:
-            errors = self.comm.allgather(error and _to_be_sent(error, self.comm.rank))
-            raise error or next(of_rank for of_rank in errors if of_rank is not None)
+            own = error and _named(error, self.comm.rank)
+            errors = self.comm.allgather(own and _to_be_sent(own, self.comm.rank))
+            raise own or next(of_rank for of_rank in errors if of_rank is not None)
         if most != -least:
             raise RuntimeError(
                 "the ranks have come apart: they do not compute the same numbers. Processors or "
@@ -206,9 +212,17 @@ class _Ranks:
             )
 
 
+def _named(error, rank):
+    """An error that says which rank it is of."""
+    try:
+        with in_argument(f"rank {rank}"):
+            raise error
+    except Exception as named:
+        return named
+
+
 def _to_be_sent(error, rank):
-    """An error that names its rank, or of those that cannot be sent another that says the same."""
-    name_place(error, f"rank {rank}")
+    """An error, or of those that cannot be sent another that says the same."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:

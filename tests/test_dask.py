@@ -278,8 +278,14 @@ def test_what_is_wrong_with_data_is_named(client):
         classifier.fit(X, y[:1])
     with pytest.raises(ValueError, match="chunks along several axes"):
         classifier.fit(dask.array.zeros((4, 4), chunks=2), y)
-    with pytest.raises(ValueError, match=r"(?s)X has 9 .*in partition 0"):
+    with pytest.raises(ValueError, match=r"^partition 0: .*X has 9 "):
         classifier.fit(X, [y[1], y[1]])
+    none = delayed(list)()  # it counts, too, where partitions are numbered
+    with pytest.raises(ValueError, match=r"^partition 2: .*X has "):
+        classifier.fit([X[0], none, X[1]], [y[0], none, y[0]])
+    wide = delayed([np.zeros((3, 7))])
+    with pytest.raises(ValueError, match=r"^partition 2 has columns of width 7, partition 0 "):
+        classifier.fit([X[0], none, wide], [y[0], none, delayed(["up"])])
     with pytest.raises(ValueError, match="needs validation_data"):
         DaskRNNClassifier(**PLAIN, early_stopping=True).fit(X, y)
     with pytest.raises(TypeError, match="client must be None or a Client, got 3"):

@@ -6,13 +6,13 @@ suffices to do it again: where a worker ends, Dask computes again what was there
 """
 
 import time
-from contextlib import contextmanager
 
 import numpy as np
 
 from fastrnn.dask.cluster import LOOKS_EVERY, Call, same
 from fastrnn.dask.placement import cut, place
 from fastrnn.estimators.partitions import Partition, add_gradients
+from fastrnn.inputs.errors import in_argument
 from fastrnn.network.partitioned import add_here, add_in_tree
 
 
@@ -27,27 +27,17 @@ class _Opened:
         return (scored.sequences if scored else self.partition.sequences).nbytes
 
 
-@contextmanager
-def _naming(number):
-    """Say in errors which partition they come from."""
-    try:
-        yield
-    except Exception as error:
-        error.add_note(f"in partition {number}")
-        raise
-
-
 def _count(reading, *data):
     return len(reading(*data)[0])
 
 
-def _ask(number, what, told, reading, *data):
-    with _naming(number):
+def _ask(number, name, what, told, reading, *data):
+    with in_argument(name):
         return getattr(Partition(number, *reading(*data)), what)(*told)
 
 
-def _open(number, how, reading, brief, *data):
-    with _naming(number):
+def _open(number, name, how, reading, brief, *data):
+    with in_argument(name):
         partition = Partition(number, *reading(*data))
         said = getattr(partition, how)(brief)
     partition.given = None  # of which Dask knows how to make it again
@@ -85,11 +75,15 @@ class Crew:
             if not n:
                 cluster.release(partition)
         self._data = [part for part, n in zip(self._data, lengths, strict=True) if n]
-        self._weights = [n for n in lengths if n]
+        self._weights, self._numbers = [n for n in lengths if n], np.flatnonzero(lengths)
         self._opened, self._homes, self._slots, self._looked = [], [], {}, 0.0
 
     def __len__(self):
         return len(self._data)
+
+    def name(self, k):
+        """What a partition is called: by its place among all that were given."""
+        return f"partition {self._numbers[k]}"
 
     def of_first(self, value):
         """The value of this process, which is the only one that fits."""
@@ -108,7 +102,7 @@ class Crew:
             return self._tally(*told)
         return self._cluster.ask(
             [
-                Call(what, _ask, (k, what, told, self._reading), data)
+                Call(what, _ask, (k, self.name(k), what, told, self._reading), data)
                 for k, data in enumerate(self._data)
             ]
         )
@@ -120,7 +114,7 @@ class Crew:
         (brief,) = self._cluster.start([Call("brief", same, (brief,))])
         self._opened = self._cluster.start(
             [
-                Call(how, _open, (k, how, self._reading), (brief, *data), home)
+                Call(how, _open, (k, self.name(k), how, self._reading), (brief, *data), home)
                 for k, (data, home) in enumerate(zip(self._data, self._homes, strict=True))
             ]
         )

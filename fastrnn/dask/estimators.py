@@ -283,8 +283,9 @@ def _tally(reading, model, *data):
     return model.task_.tally_answers(said(model, sequences), y, sequences, sample_weight)
 
 
-class _Probabilities:
-    """What estimators have that give probabilities."""
+@dataclass(eq=False, repr=False, kw_only=True)
+class OnDaskWithClasses(OnDask):
+    """What estimators share that predict classes."""
 
     def predict_proba(self, X):
         """Predict the probability of each class, where the sequences are.
@@ -304,7 +305,7 @@ class _Probabilities:
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class DaskRNNClassifier(OnDask, RNNClassifier):  # type: ignore[misc]  # fit takes less
+class DaskRNNClassifier(OnDaskWithClasses, RNNClassifier):  # type: ignore[misc]  # fit takes less
     """Classify sequences that lie in partitions on the workers of a Dask cluster.
 
     Attributes
@@ -314,7 +315,6 @@ class DaskRNNClassifier(OnDask, RNNClassifier):  # type: ignore[misc]  # fit tak
     """
 
     twin_class = RNNClassifier
-    predict_proba = _Probabilities.predict_proba
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -331,7 +331,7 @@ class DaskRNNRegressor(OnDask, RNNRegressor):  # type: ignore[misc]  # fit takes
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class DaskRNNTagger(OnDask, RNNTagger):  # type: ignore[misc]  # fit takes less
+class DaskRNNTagger(OnDaskWithClasses, RNNTagger):  # type: ignore[misc]  # fit takes less
     """Label every step of sequences that lie in partitions on the workers of a Dask cluster.
 
     Attributes
@@ -341,4 +341,3 @@ class DaskRNNTagger(OnDask, RNNTagger):  # type: ignore[misc]  # fit takes less
     """
 
     twin_class = RNNTagger
-    predict_proba = _Probabilities.predict_proba

@@ -17,6 +17,7 @@ from fastrnn.estimators.labels import other_classes
 from fastrnn.estimators.parameters import in_effect
 from fastrnn.estimators.partitions import Brief
 from fastrnn.inputs.augmentation import draw_seed
+from fastrnn.inputs.errors import PartitionsDiffer
 from fastrnn.network.partitioned import Directory, PartitionedNetwork
 from fastrnn.standin import as_generator
 from fastrnn.training.loop import TrainingState, train
@@ -25,7 +26,8 @@ from fastrnn.training.loop import TrainingState, train
 def fit_jointly(estimator, crew, scored=None, at_once=None, is_quiet=False):
     """Train an estimator on partitions of data, each of which lies where `crew` can ask it.
 
-    A crew has a length; ``ask(what, *told)`` calls a method of each `Partition` and returns what
+    A crew has a length, and ``name(k)`` says what its member k is called in errors;
+    ``ask(what, *told)`` calls a method of each `Partition` and returns what
     they answer, in their order, and ``run`` is that of a `PartitionedNetwork`. Where several
     processes fit side by side, ``of_first(value)`` gives each the value of the first. `scored` is
     the crew of partitions to score the model on, None without. An epoch reads so many partitions
@@ -44,7 +46,10 @@ def fit_jointly(estimator, crew, scored=None, at_once=None, is_quiet=False):
             "out of them would depend on how they were cut"
         )
     goes_on = "warm_start=True" if estimator.warm_start and estimator.is_fitted else ""
-    brief, lengths = _learn(estimator, crew, goes_on)
+    try:
+        brief, lengths = _learn(estimator, crew, goes_on)
+    except PartitionsDiffer as error:
+        raise ValueError(error.tell(crew.name)) from None
     weights, changing = zip(*crew.ask("begin", brief), strict=True)
     weight = np.concatenate(weights)
     if scored is not None:

@@ -22,6 +22,7 @@ from fastrnn.files.codec import (
     as_model_file_error,
 )
 from fastrnn.inputs.containers import show
+from fastrnn.inputs.errors import PartitionsDiffer
 
 
 class Labels(Value):
@@ -320,7 +321,7 @@ def check_alike(values, what):
     """Check that the same holds for all partitions."""
     for k, value in enumerate(values):
         if value != values[0]:
-            raise ValueError(f"{what} partition {k}: {value}, partition 0: {values[0]}")
+            raise PartitionsDiffer(k, f"{what} ", f": {value}, ", f": {values[0]}")
 
 
 def adopt_classes(classes, head, kind):

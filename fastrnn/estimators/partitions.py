@@ -15,6 +15,7 @@ from fastrnn.estimators.augmenting import augmentation, suits
 from fastrnn.estimators.fitting import build
 from fastrnn.estimators.needs import refuse_to_train
 from fastrnn.estimators.validation import ValidationData
+from fastrnn.inputs.errors import in_argument
 from fastrnn.network.architecture import Architecture
 from fastrnn.network.partitioned import add_in_tree
 
@@ -130,12 +131,6 @@ def add_gradients(one, other):
     return loss + more, grad
 
 
-def name_place(error, place):
-    """Let the message of an error begin with where it comes from."""
-    if error.args and isinstance(error.args[0], str):
-        error.args = (f"{place}: {error.args[0]}", *error.args[1:])
-
-
 class InTurn:
     """Partitions in this process, asked one after the other."""
 
@@ -144,6 +139,10 @@ class InTurn:
 
     def __len__(self):
         return len(self.partitions)
+
+    def name(self, k):
+        """What a partition is called."""
+        return f"partition {k}"
 
     def of_first(self, value):
         """The value of this process, which is the only one that fits."""
@@ -159,8 +158,5 @@ class InTurn:
         return add_in_tree(found, len(self), add_gradients)
 
     def _ask(self, k, what, *told):
-        try:
+        with in_argument(self.name(k)):
             return getattr(self.partitions[k], what)(*told)
-        except Exception as error:
-            name_place(error, f"partition {k}")
-            raise

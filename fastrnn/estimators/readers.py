@@ -41,6 +41,7 @@ from fastrnn.inputs.columns import (
     column_number,
     join_columns,
 )
+from fastrnn.inputs.errors import PartitionsDiffer
 from fastrnn.inputs.missing import GAPS, NO_GAPS, Gaps
 from fastrnn.inputs.padding import PADDINGS
 from fastrnn.inputs.sequences import as_sequences
@@ -130,7 +131,7 @@ class SequenceReader:
         for k, n in enumerate(n_columns):
             if n != n_columns[0]:
                 names = ["no table" if n is None else f"a table of {n} columns" for n in n_columns]
-                raise ValueError(f"partition {k} is {names[k]}, partition 0 {names[0]}")
+                raise PartitionsDiffer(k, "", f" is {names[k]}, ", f" {names[0]}")
         scaling = NO_SCALING
         if parameters.scaling is not None:
             scaling = Scaling.join(parameters.scaling, spreads)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fastrnn.files.codec import ListOf, Optional, Record, Text, Value, Whole
+from fastrnn.inputs.errors import PartitionsDiffer
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def join_columns(columns):
         for what in ("width", "names", "ids"):
             here, there = getattr(own, what), getattr(first, what)
             if here != there:
-                raise ValueError(f"partition {k} has columns of {what} {here}, partition 0 {there}")
+                raise PartitionsDiffer(k, "", f" has columns of {what} {here}, ", f" {there}")
     categories: list = []
     for k, values in enumerate(zip(*(own.categories for own in columns), strict=True)):
         known = {value for own in values if own is not None for value in own}

@@ -2,7 +2,7 @@
 
 import contextlib
 
-__all__ = ["in_argument", "is_plain", "retold"]
+__all__ = ["PartitionsDiffer", "in_argument", "is_plain", "retold"]
 
 
 def is_plain(error):
@@ -17,11 +17,27 @@ def retold(error, message):
 
 @contextlib.contextmanager
 def in_argument(name):
-    """Let errors say in which argument they were found."""
+    """Let errors say in which argument, or partition of the data, they were found."""
     try:
         yield
-    except (TypeError, ValueError) as error:
+    except Exception as error:
         if is_plain(error):
             raise retold(error, f"{name}: {error}") from error
         error.add_note(f"This is about {name}.")
         raise
+
+
+class PartitionsDiffer(ValueError):
+    """What one of several partitions of data has, and the first has otherwise.
+
+    `words` stand before the name of the one, before that of the first, and after it.
+    """
+
+    def __init__(self, number, *words):
+        self.number, self.words = number, words
+        super().__init__(self.tell("partition {}".format))
+
+    def tell(self, name):
+        """The message, where ``name(k)`` is what partition k is called."""
+        before, between, after = self.words
+        return f"{before}{name(self.number)}{between}{name(0)}{after}"

@@ -167,7 +167,8 @@ def refused():
         try:
             fastrnn.mpi.fit(model, *given, validation_data=validation_data)
         except Exception as error:
-            return type(error).__name__, str(error), model.is_fitted
+            told = [str(error), *getattr(error, "__notes__", ())]
+            return type(error).__name__, "; ".join(told), model.is_fitted
         return "not refused"
 
     yield "data", attempt(bad if last else own[0], *own[1:])

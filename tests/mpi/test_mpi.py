@@ -83,7 +83,8 @@ def test_errors_are_those_of_all_ranks(tmp_path):
     # Two ranks fail at once: each says what its own error is.
     assert found == {
         "unsendable": [
-            ["MemoryError", "rank 0: none left", False], ["Unsendable", "rank 1: it broke", False]
+            ["MemoryError", "none left; This is about rank 0.", False],
+            ["Unsendable", "it broke; This is about rank 1.", False],
         ]
     }  # fmt: skip
 
