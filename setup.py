@@ -40,11 +40,11 @@ RELEASE = ["-O3", "-g0", "-fno-asynchronous-unwind-tables", "-fno-unwind-tables"
 COMPILE_ARGS = [*(["-O1", "-g"] if DEBUG else RELEASE), *EXACT_MATH]
 # The long loops over numbers are in the others: these would be larger with -O3, but no faster.
 COLD = {
-    **dict.fromkeys(("attention", "crf", "ctc", "decay", "likelihoods", "stream"), "-O2"),
-    # There are hardly any loops in these, or they run once a fit or an epoch: smaller yet, and the
-    # loop of training as fast.
-    **dict.fromkeys(("_memoryviews", "dense", "handover", "team", "workspace"), "-Os"),
-    **dict.fromkeys(("warping", "windows"), "-Os"),
+    **dict.fromkeys(("attention", "crf", "ctc", "decay", "likelihoods"), "-O2"),
+    **dict.fromkeys(("stream", "warping"), "-O2"),
+    # There are hardly any loops in these, or they run once a fit: smaller yet, and the loop of
+    # training as fast.
+    **dict.fromkeys(("_memoryviews", "dense", "handover", "team", "windows", "workspace"), "-Os"),
 }
 LINK_ARGS = ["-Wl,-s"] if sys.platform.startswith("linux") and not DEBUG else []
 
