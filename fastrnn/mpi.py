@@ -11,14 +11,13 @@ calls ``Abort`` once it has shown the error.
 """
 
 import pickle
-import signal
 import sys
-import threading
 import zlib
 
 import numpy as np
 
 import fastrnn
+from fastrnn.estimators.interrupts import NotedInterrupts
 from fastrnn.estimators.joint_fitting import fit_jointly
 from fastrnn.estimators.partitions import Partition, add_gradients
 from fastrnn.inputs.errors import in_argument
@@ -74,7 +73,7 @@ def fit(estimator, X, y, sample_weight=None, *, validation_data=None, comm=None)
     """
     comm = (MPI.COMM_WORLD if comm is None else comm).Dup()
     try:
-        with _Interrupts() as interrupts:
+        with NotedInterrupts() as interrupts:
             _check_alike(comm, estimator)
             ranks = _Ranks(comm, interrupts, lambda: (X, y, sample_weight))
             split = estimator.reader_class.split_validation_data
@@ -198,8 +197,7 @@ class _Ranks:
         self.comm.Allreduce(MPI.IN_PLACE, all_of, MPI.MAX)
         went, most, least = all_of.tolist()
         if went == _INTERRUPTED:
-            self.interrupts.are_told = True
-            raise KeyboardInterrupt
+            self.interrupts.stop()
         if went == _FAILED:
             own = error and _named(error, self.comm.rank)
             errors = self.comm.allgather(own and _to_be_sent(own, self.comm.rank))
@@ -246,29 +244,6 @@ class _Sum:
         """Write them."""
         self._loss[0] = loss
         self.grad[...] = grad
-
-
-class _Interrupts:
-    """Notes Ctrl-C in the place of raising it, so that all ranks stop after the same minibatch.
-
-    Where it comes after the last one it is raised on leaving.
-    """
-
-    def __enter__(self):
-        self.seen = self.are_told = False
-        self.before = None
-        if threading.current_thread() is threading.main_thread():
-            self.before = signal.signal(signal.SIGINT, self._note)
-        return self
-
-    def __exit__(self, *error):
-        if self.before is not None:
-            signal.signal(signal.SIGINT, self.before)
-            if self.seen and not self.are_told and error[0] is None:
-                signal.raise_signal(signal.SIGINT)
-
-    def _note(self, *signal_and_frame):
-        self.seen = True
 
 
 def _end_all_ranks(kind, error, trace, before=sys.excepthook):

@@ -14,6 +14,9 @@ PATIENCE = 60.0
 LOOKS_EVERY = 1.0
 """Seconds from one look at what a cluster does to the next."""
 
+HEARS_EVERY = 0.1
+"""Seconds that an interrupt waits at most to be heard."""
+
 
 # Functions inside others are sent by value: where they run there may be no fastrnn.
 def _make_kind():
@@ -112,13 +115,14 @@ def _other_kind(address, found, own):
 class Cluster:
     """The workers of a client, as long as something is asked of them.
 
-    `close` lets the cluster forget all of it, but for what others have asked, too.
+    `close` lets the cluster forget all of it, but for what others have asked, too. Where there are
+    `NotedInterrupts`, `ask` heeds them.
     """
 
-    def __init__(self, client):
+    def __init__(self, client, interrupts=None):
         if client.asynchronous:
             raise TypeError("client is asynchronous, expected one with asynchronous=False")
-        self.client, self._asked = client, set()
+        self.client, self._interrupts, self._asked = client, interrupts, set()
 
     def close(self):
         """Let the cluster forget all that was asked."""
@@ -189,7 +193,7 @@ class Cluster:
     def ask(self, calls):
         """What calls return; raise their error, or one that says why nothing is done."""
         try:
-            return self.client.sync(self._ask, calls)
+            results = self.client.sync(self._ask, calls)
         except distributed.KilledWorker as error:
             raise RuntimeError(
                 f"workers that did {error.task} died, one after the other: most often their memory "
@@ -200,17 +204,26 @@ class Cluster:
         except Exception:
             self.check_workers()  # one that came later may be the reason
             raise
+        if results is None:
+            self._interrupts.stop()
+        return results
 
     async def _ask(self, calls):
+        """The results, or None if there is an interrupt."""
         futures = await self._start(calls)
         gathering = asyncio.ensure_future(self.client.gather(futures, asynchronous=True))
         keys, clock = [future.key for future in futures], asyncio.get_running_loop().time
-        active = clock()
+        active = looked = clock()
         try:
             while True:
-                await asyncio.wait([gathering], timeout=LOOKS_EVERY)
+                await asyncio.wait([gathering], timeout=HEARS_EVERY)
+                if self._interrupts and self._interrupts.seen:
+                    return None
                 if gathering.done():
                     return gathering.result()
+                if clock() - looked < LOOKS_EVERY:
+                    continue
+                looked = clock()
                 asked = self.client.run_on_scheduler(_idle, keys)
                 why = await asyncio.wait_for(asked, PATIENCE)
                 if why is None:

@@ -16,6 +16,7 @@ from fastrnn.dask.crew import Crew
 from fastrnn.dask.data import as_data, as_whole, is_long, parts_of
 from fastrnn.dask.long_frames import LongForm
 from fastrnn.estimators import RNNClassifier, RNNRegressor, RNNTagger
+from fastrnn.estimators.interrupts import NotedInterrupts
 from fastrnn.estimators.joint_fitting import fit_jointly
 from fastrnn.estimators.predicting import best_outputs, outputs, read
 from fastrnn.estimators.values import Values, parameter
@@ -94,13 +95,14 @@ class OnDask:
         data, scored = as_data(X, y, sample_weight, form), None
         if validation_data is not None:
             scored = as_data(*self.reader_class.split_validation_data(validation_data), form)
-        with closing(Cluster(self.client_)) as cluster:
-            cluster.check_workers()
-            crew = Crew(cluster, data)
-            if not len(crew):
-                raise ValueError("no partition of X has any sequences")
-            fit_jointly(twin, crew, scored and Crew(cluster, scored))
-        self._adopt(twin)
+        with NotedInterrupts() as interrupts:
+            with closing(Cluster(self.client_, interrupts)) as cluster:
+                cluster.check_workers()
+                crew = Crew(cluster, data)
+                if not len(crew):
+                    raise ValueError("no partition of X has any sequences")
+                fit_jointly(twin, crew, scored and Crew(cluster, scored))
+            self._adopt(twin)
         return self
 
     @property
