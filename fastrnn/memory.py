@@ -11,7 +11,6 @@ import numpy as np
 
 from fastrnn.free_memory import MemoryLimitError, available_memory, refuse_if_too_large
 from fastrnn.network import passes
-from fastrnn.network.batches import count_shards
 from fastrnn.network.counting import CountedNetwork
 from fastrnn.network.pair_counting import CountedEncoderDecoder
 from fastrnn.network.pair_lessons import count_shards as count_pair_shards
@@ -100,7 +99,6 @@ def estimate_memory(
         options = dropout, recurrent_dropout, solver, batch_size, momentum, n_jobs
         return _of_pairs(lengths, architecture, training, told, beam_size, *options)
     network = CountedNetwork(architecture, dropout=dropout, recurrent_dropout=recurrent_dropout)
-    flops = passes.forward_flops(network, 1)
     n_read = int(lengths.sum()) if architecture.every_step else n_sequences
     if not training:
         n_shards, rows, members = _prediction_shards(lengths)
@@ -111,7 +109,7 @@ def estimate_memory(
     if solver == "lbfgs":
         batch_size = n_sequences
     size = min(batch_size, n_sequences)
-    n_shards, rows, members = _minibatch_shards(lengths, size, flops, network.rounds)
+    n_shards, rows, members = _minibatch_shards(network, lengths, size)
     n_threads = min(count_threads(n_jobs), n_shards)
     window = rows
     if bptt_steps and network.can_cut_time:
@@ -160,16 +158,16 @@ def _prediction_shards(lengths):
     return math.ceil(len(lengths) / PREDICT_SIZE), int(longest.sum()), len(longest)
 
 
-def _minibatch_shards(lengths, size, flops, rounds):
+def _minibatch_shards(network, lengths, size):
     """How many shards a minibatch has; rows and sequences of the largest of all minibatches."""
-    n, falling, shards = len(lengths), np.sort(lengths)[::-1], []
+    n, mean, falling, shards = len(lengths), lengths.mean(), np.sort(lengths)[::-1], []
     for batch in {size, n % size or size}:  # the last batch of an epoch may have larger shards
-        n_shards = count_shards(batch, flops * batch * lengths.mean(), rounds)
+        n_shards = passes.count_shards(network, batch, batch * mean)
         rows = int(falling[:batch:n_shards].sum())
         if batch < n:
             # The batches are drawn: the largest of many has some deviations more than the mean.
-            drawn = batch * lengths.mean() + 3.0 * lengths.std() * math.sqrt(batch)
+            drawn = batch * mean + 3.0 * lengths.std() * math.sqrt(batch)
             spread = (falling[0] - falling[-1]) / 2 if n_shards > 1 else 0
             rows = min(rows, int(drawn / n_shards + spread))
         shards.append((rows, math.ceil(batch / n_shards)))
-    return count_shards(size, flops * size * lengths.mean(), rounds), *max(shards)
+    return passes.count_shards(network, size, size * mean), *max(shards)

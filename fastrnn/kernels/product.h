@@ -25,6 +25,7 @@
 #define NARROW (LANES / 4)
 /* The columns of a panel, for those who divide a product (team.pxd), and what is narrow. */
 enum { NAME(panel) = PANEL, NAME(narrow) = NARROW };
+#define LINE (64 / (int64_t)sizeof(REAL)) /* elements of a line of a cache */
 /* Panels that stay in a first-level cache while all rows pass by. */
 #define CACHED_PANELS_BYTES (16 * 1024)
 /* A result larger than this is fetched ahead of the tile that adds to it. */
@@ -99,6 +100,7 @@ typedef struct {
     const REAL *A; /* first row of the tile */
     int64_t row_stride, column_stride;
     const REAL *packed; /* B from the first panel of the tile on */
+    int64_t ahead;      /* how far behind those lies what is fetched meanwhile */
 } NAME(factors);
 #define factors NAME(factors)
 
@@ -109,6 +111,7 @@ INLINE void NAME(accumulate)(const int rows, const int vectors, factors f,
     const REAL *a_k = f.A, *b_k = f.packed;
     for (int64_t k = 0; k < f.K; k++, a_k += f.column_stride, b_k += PANEL) {
         vec b[MAX_VECTORS];
+        __builtin_prefetch(b_k + f.ahead, 0, 2);
         EACH(j, vectors)
         {
             b[j] =
@@ -224,12 +227,16 @@ INLINE void NAME(all_tiles)(const int is_packed, int64_t M, int64_t N, factors f
                 REAL *c = C + m * ldc + column;
                 if (is_packed && is_large)
                     for (int64_t i = 0; i < rows; i++)
-                        for (int64_t j = 0; j < PANEL; j += 64 / (int64_t)sizeof(REAL))
+                        for (int64_t j = 0; j < PANEL; j += LINE)
                             __builtin_prefetch(c + (rows + i) * ldc + j, 1);
                 factors one = NAME(factors_at)(first, m, column);
                 factors two = NAME(factors_at)(second, m, column);
+                /* Each tile fetches a line of every row of the next panel: weights that are larger
+                   than a cache are there when it is their turn. */
+                one.ahead = first.K * PANEL + tile * LINE % PANEL;
+                two.ahead = second.K * PANEL + tile * LINE % PANEL;
                 if (is_packed)
-                    one.A = first.A + m * first.K;
+                    one.A = first.A + m * first.K, one.ahead = 0;
                 const REAL *s = start ? start + m * start_stride + column : 0;
                 column += LANES * NAME(some_vectors)(rows, end - column, &one, &two, s,
                                                      start_stride, c, ldc);
@@ -302,6 +309,7 @@ static TARGET void NAME(product_transposed)(int64_t M, int64_t N, int64_t K, con
 #undef TILE_ROWS
 #undef MAX_VECTORS
 #undef PANEL
+#undef LINE
 #undef NARROW
 #undef CACHED_PANELS_BYTES
 #undef CACHED_RESULT_BYTES

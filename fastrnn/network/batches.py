@@ -16,13 +16,16 @@ from fastrnn.kernels import packing
 SHARD_SIZE = 16
 """Sequences in a shard, at least, but for batches that are cut in two."""
 
-ROUNDED_SHARD_SIZE = 32
-"""The same where products round to bfloat16: they take less time than it takes to read weights,
-which so many sequences share."""
+WIDE_SHARD_SIZE = 32
+"""The same where products take less time than it takes to read weights, which so many sequences
+share: where they round to bfloat16, or where weights do not stay in a cache."""
+
+WIDE_FLOPS = 1.5e6
+"""Arithmetic of a forward pass over a row, in floating-point operations, from which they do not."""
 
 HALVED_FLOPS = 64e6
 """Arithmetic of a forward pass, in floating-point operations, from which a batch of one to two
-times SHARD_SIZE sequences is cut in two, but where products round: two threads win more than one
+times SHARD_SIZE sequences is cut in two, unless shards are wide: two threads win more than one
 loses."""
 
 
@@ -122,14 +125,14 @@ def sort_by_length(lengths, numbers=None):
     return numbers[np.argsort(-lengths[numbers], kind="stable")]
 
 
-def count_shards(n_sequences, flops, rounds):
+def count_shards(n_sequences, flops, are_wide):
     """How many shards a batch has whose gradients are added.
 
-    That depends on its size, on whether products round to bfloat16, and roughly on the arithmetic
-    of a forward pass, and on nothing else, so that sums are the same bits on any number of threads.
+    That depends on its size, on whether shards are wide, and roughly on the arithmetic of a forward
+    pass, and on nothing else, so that sums are the same bits on any number of threads.
     """
-    if rounds:
-        return max(1, n_sequences // ROUNDED_SHARD_SIZE)
+    if are_wide:
+        return max(1, n_sequences // WIDE_SHARD_SIZE)
     if flops >= HALVED_FLOPS and SHARD_SIZE <= n_sequences < 2 * SHARD_SIZE:
         return 2
     return max(1, n_sequences // SHARD_SIZE)

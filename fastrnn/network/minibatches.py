@@ -8,7 +8,7 @@ from fastrnn.kernels.losses import sum_of_weights
 from fastrnn.kernels.solvers import CHUNK_SIZE, add_penalty
 from fastrnn.kernels.vector_math import products
 from fastrnn.network import passes, threads
-from fastrnn.network.batches import count_shards, pack_shards
+from fastrnn.network.batches import pack_shards
 from fastrnn.network.shards import (
     InOrder,
     LayerGradients,
@@ -28,15 +28,15 @@ def cut(network, sequences, indices, weight, window):
         starts, lengths = starts[:-1] + window[0], np.clip(lengths, *window) - window[0]
         indices = indices[lengths[indices] > 0]
     _, n_rows = packing.longest_and_sum(lengths, indices)
-    flops = passes.forward_flops(network, n_rows)
-    n_shards = count_shards(len(indices), flops, network.rounds)
+    n_shards = passes.count_shards(network, len(indices), n_rows)
     shards = pack_shards(starts, lengths, 1, n_shards, indices)
     head_rows, step_rows, total = [0], [0], 0.0
     for shard in shards:
         head_rows.append(head_rows[-1] + network.n_head_rows(shard))
         step_rows.append(step_rows[-1] + len(shard.rows))
         total += sum_of_weights(weight, network.places_of_targets(shard))
-    return Minibatch(shards, head_rows, step_rows, total, flops / n_shards)
+    flops = passes.forward_flops(network, n_rows) / n_shards
+    return Minibatch(shards, head_rows, step_rows, total, flops)
 
 
 def penalize(network, strength, team):

@@ -16,9 +16,10 @@ from fastrnn.kernels.dense import pack_weights, pack_weights_transposed
 from fastrnn.kernels.vector_math import products
 from fastrnn.kernels.workspace import Workspace
 from fastrnn.network import one_direction, threads
-from fastrnn.network.batches import PackedBatch, count_shards, pack_dense, pack_shards
+from fastrnn.network.batches import WIDE_FLOPS, PackedBatch, count_shards, pack_dense, pack_shards
 from fastrnn.network.one_direction import Tape
 from fastrnn.network.recurrent import RecurrentLayer
+from fastrnn.network.shards import fill_packed
 from fastrnn.network.workspace import take_spare
 
 SMALLEST_SHARD = 8
@@ -117,9 +118,8 @@ class PaddedLayer(RecurrentLayer):
         strands = self._cut(n_steps, n_sequences, lengths, training, n_jobs)
         whole = lengths is None and len(strands) == 1
         plan = take_spare(self._spare_forward_plans, self._plan_forward)
-        weights, factors = plan
-        for factor in factors:
-            pack_weights(*factor)
+        weights, calls = plan
+        fill_packed(calls, n_jobs)
         forward = self._forward_whole if whole else self._forward_strands
         make = np.empty if lengths is None else np.zeros
         y, state = forward(strands, x, initial_state, weights, training, n_jobs, make)
@@ -218,9 +218,8 @@ class PaddedLayer(RecurrentLayer):
         dx = done.make((*done.shape, self.input_size), dtype=self.dtype)
         self.grad.fill(0)
         plan = take_spare(self._spare_backward_plans, self._plan_backward)
-        weights, factors = plan
-        for factor in factors:
-            pack_weights_transposed(*factor)
+        weights, calls = plan
+        fill_packed(calls, done.n_jobs)
         backward = self._backward_whole if done.whole else self._backward_strands
         backward(done, dy, dstate, dx, weights)
         self._spare_backward_plans.append(plan)
@@ -289,7 +288,7 @@ class PaddedLayer(RecurrentLayer):
         n_shards = 1
         if training or n_jobs is not None or products() == "blas":
             n_rows = n_steps * n_sequences if lengths is None else int(lengths.sum())
-            n_shards = self._count_shards(n_sequences, self.flops(n_rows), training, n_jobs)
+            n_shards = self._count_shards(n_sequences, n_rows, training, n_jobs)
         if lengths is None:
             shards = pack_dense(n_steps, n_sequences, n_shards)
         else:
@@ -306,10 +305,12 @@ class PaddedLayer(RecurrentLayer):
                 strand.seed = seeds[k // self.n_directions]
         return strands
 
-    def _count_shards(self, n_sequences, flops, training, n_jobs):
+    def _count_shards(self, n_sequences, n_rows, training, n_jobs):
         """Into how many shards a batch is cut."""
+        flops = self.flops(n_rows)
         if training or products() == "blas":
-            return count_shards(n_sequences, flops, self.rounds)
+            are_wide = self.rounds or flops >= WIDE_FLOPS * n_rows
+            return count_shards(n_sequences, flops, are_wide)
         # No sum goes over the sequences, and packed products do not see batch mates.
         worthwhile = int(flops // threads.WORTHWHILE_FLOPS)
         n_threads = threads.count_threads(n_jobs)
@@ -324,12 +325,14 @@ class PaddedLayer(RecurrentLayer):
         return Workspace(self.dtype, self.rounds)
 
     def _plan_forward(self):
-        """What forward passes need packed, and how."""
-        return self.plan_forward(self._make_workspace())
+        """What forward passes need packed, and the calls that pack it."""
+        weights, factors = self.plan_forward(self._make_workspace())
+        return weights, [(pack_weights, factor) for factor in factors]
 
     def _plan_backward(self):
-        """What backward passes need packed, and how."""
-        return self.plan_backward(self._make_workspace())
+        """What backward passes need packed, likewise."""
+        weights, factors = self.plan_backward(self._make_workspace())
+        return weights, [(pack_weights_transposed, factor) for factor in factors]
 
     def _give_back(self, strands):
         """Keep the memory of strands for the next call, where it finds things as they were."""

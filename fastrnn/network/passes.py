@@ -14,7 +14,7 @@ import numpy as np
 from fastrnn.kernels import packing
 from fastrnn.kernels.dropout import dropout
 from fastrnn.kernels.embedding import embedding_forward
-from fastrnn.network import both_directions
+from fastrnn.network import batches, both_directions
 from fastrnn.network.batches import pack
 from fastrnn.network.shards import Shard, Window
 
@@ -25,6 +25,17 @@ def forward_flops(network, n_rows):
         return 2 * n_rows * network.n_layer_parameters
     of_layers = 2 * network.front.n_rows(n_rows) * sum(x.n_parameters for x in network.layers)
     return network.front.flops(n_rows) + of_layers
+
+
+def count_shards(network, n_sequences, n_rows):
+    """How many shards a batch has whose gradients are added.
+
+    Those of many weights are wide, if that leaves two: threads share what is outside the layers,
+    too, such as a head of many outputs.
+    """
+    flops = forward_flops(network, n_rows)
+    reads_much = flops >= batches.WIDE_FLOPS * n_rows and n_sequences >= 2 * batches.WIDE_SHARD_SIZE
+    return batches.count_shards(n_sequences, flops, network.rounds or reads_much)
 
 
 def windows_of(network, batch, seeds, steps):

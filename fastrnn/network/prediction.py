@@ -11,7 +11,6 @@ from fastrnn.kernels import packing
 from fastrnn.kernels.losses import sum_of_weights
 from fastrnn.network import both_directions, passes, threads
 from fastrnn.network.batches import (
-    count_shards,
     pack,
     pack_shards,
     rows_from,
@@ -224,8 +223,7 @@ def input_gradients(network, sequences, doutputs, *, watch=None, n_jobs=None):
     Threads call both side by side.
     """
     gradient, lengths = np.empty_like(sequences.values), sequences.lengths
-    flops = passes.forward_flops(network, int(lengths.sum()))
-    n_shards = count_shards(len(lengths), flops, network.rounds)
+    n_shards = passes.count_shards(network, len(lengths), int(lengths.sum()))
     shards = pack_shards(sequences.offsets[:-1], lengths, 1, n_shards)
     n_threads = threads.share(n_jobs, len(shards))
     weights = PackedWeights(network, want_dx=True)

@@ -1,9 +1,13 @@
 """Packed batches: every index against its definition, and the cut into shards."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from fastrnn.kernels import packing
+from fastrnn.layers import LSTM
+from fastrnn.network import passes
 from fastrnn.network.batches import HALVED_FLOPS, count_shards, pack, pack_dense, pack_shards
 
 LENGTHS = [[1], [4], [1, 1, 1], [3, 3], [2, 5, 1, 5, 3], list(range(1, 30))]
@@ -66,8 +70,32 @@ def test_batches_of_much_work_are_cut_from_16_sequences_on(n, little, much):
 
 
 @pytest.mark.parametrize(("n", "n_shards"), [(1, 1), (63, 1), (64, 2), (100, 3)])
-def test_batches_that_round_are_cut_into_twice_as_large_shards(n, n_shards):
+def test_wide_shards_are_twice_as_large(n, n_shards):
     assert count_shards(n, 0, True) == count_shards(n, HALVED_FLOPS, True) == n_shards
+
+
+@pytest.mark.parametrize(
+    ("n_parameters", "rounds", "n", "n_shards"),
+    [
+        (800_000, False, 64, 2),
+        (800_000, False, 63, 3),  # one wide shard would leave nothing to a second thread
+        (800_000, False, 20, 2),
+        (700_000, False, 64, 4),
+        (700_000, True, 64, 2),
+        (700_000, True, 63, 1),
+    ],
+)
+def test_networks_of_many_weights_have_wide_shards(n_parameters, rounds, n, n_shards):
+    network = SimpleNamespace(front=None, n_layer_parameters=n_parameters, rounds=rounds)
+    assert passes.count_shards(network, n, 50 * n) == n_shards
+
+
+@pytest.mark.parametrize(("size", "n_shards"), [(300, 3), (450, 1)])
+def test_layers_of_many_weights_have_wide_shards(size, n_shards):
+    layer = LSTM(size, size, random_state=0)
+    x = np.zeros((2, 50, size), dtype="float32")
+    layer.forward(x, training=True)
+    assert len(layer._forward_pass.strands) == n_shards
 
 
 @pytest.mark.parametrize(("n", "n_shards"), [(1, 1), (31, 1), (32, 2), (100, 6)])

@@ -8,8 +8,8 @@ from building import build, describe
 
 from fastrnn.inputs.sequences import Sequences
 from fastrnn.memory import estimate_memory
+from fastrnn.network import passes
 from fastrnn.network.architecture import CELLS
-from fastrnn.network.batches import count_shards
 from fastrnn.network.counting import CountedNetwork
 from fastrnn.network.network import Network
 
@@ -87,7 +87,7 @@ def coarse_nbytes(network, n, T):
 def test_a_lesson(cell, name, n, workspaces):
     T = 7
     real, counted = make_both(cell, name)
-    n_shards = count_shards(n, 0, real.rounds)
+    n_shards = passes.count_shards(real, n, n * T)
     workspaces.clear()
     X = make_data(n, T, 3, len(real.architecture.id_tables), real.dtype)
     n_targets = n * T if real.pooling.every_step else n
