@@ -8,6 +8,10 @@ FASTRNN_JOBS
     How many kernels are built at the same time (default: the number of CPUs).
 CC, CFLAGS, LDFLAGS
     As everywhere; CFLAGS are passed to the linker too, as the sanitizers need it.
+
+The kernels are written for gcc and clang, in whose C vectors are types. On Windows clang-cl takes
+the place of Microsoft's compiler, whose linker and libraries it uses; gcc is no choice there, as it
+does not keep wide vectors of a stack where they belong.
 """
 
 import os
@@ -35,8 +39,10 @@ DIRECTIVES = {
 }
 # No -ffast-math, which breaks NaN and denormals; no -march, which breaks on other people's CPUs.
 EXACT_MATH = ["-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
-# Tables for unwinding the stack, which nothing here does, are a twentieth of a kernel.
-RELEASE = ["-O3", "-g0", "-fno-asynchronous-unwind-tables", "-fno-unwind-tables"]
+# Tables for unwinding the stack, which nothing here does, are a twentieth of a kernel. On Windows
+# they belong to the calling convention.
+WITHOUT_TABLES = ["-fno-asynchronous-unwind-tables", "-fno-unwind-tables"]
+RELEASE = ["-O3", "-g0", *(WITHOUT_TABLES if sys.platform != "win32" else [])]
 COMPILE_ARGS = [*(["-O1", "-g"] if DEBUG else RELEASE), *EXACT_MATH]
 # The long loops over numbers are in the others: these would be larger with -O3, but no faster.
 COLD = {
@@ -100,20 +106,39 @@ def advice_without_toolchain(compiler):
     )
 
 
+def use_clang(compiler):
+    """Let clang-cl compile where setuptools would call Microsoft's compiler."""
+    path = shutil.which("clang-cl")
+    if path is None:
+        raise SystemExit(
+            "fastrnn cannot be built because clang-cl was not found; it comes with LLVM, which "
+            "`winget install LLVM.LLVM` installs, and needs the Build Tools of Visual Studio."
+        )
+    if not compiler.initialized:
+        compiler.initialize()
+    compiler.cc = path
+    for options in (compiler.compile_options, compiler.compile_options_debug):
+        options[:] = [option for option in options if option != "/GL"]  # of that compiler's linker
+
+
 class BuildKernels(build_ext):
     """Translate the kernels to C and compile them, several at a time."""
 
     def build_extensions(self):
         """Build all kernels; stop with one sentence where there is no compiler."""
-        toolchain = [sys.version]
-        if self.compiler.compiler_type == "unix":
+        toolchain, is_unix = [sys.version], self.compiler.compiler_type == "unix"
+        if is_unix:
             if advice := advice_without_toolchain(self.compiler):
                 raise SystemExit(advice)
             toolchain += [self.compiler.compiler_so, self.compiler.linker_so]
-            for extension in self.extensions:
-                cold = COLD.get(extension.name.removeprefix("fastrnn.kernels."))
-                extension.extra_compile_args = COMPILE_ARGS + ([cold] if cold and not DEBUG else [])
-                extension.extra_link_args = LINK_ARGS
+        else:
+            use_clang(self.compiler)
+            toolchain.append(self.compiler.cc)
+        for extension in self.extensions:
+            cold = COLD.get(extension.name.removeprefix("fastrnn.kernels."))
+            flags = COMPILE_ARGS + ([cold] if cold and not DEBUG else [])
+            extension.extra_compile_args = flags if is_unix else [f"/clang:{f}" for f in flags]
+            extension.extra_link_args = LINK_ARGS
 
         from Cython import __version__ as cython_version
         from Cython.Build import cythonize

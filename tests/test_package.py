@@ -2,9 +2,11 @@
 
 import importlib.metadata
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -119,3 +121,48 @@ def test_build_without_toolchain_stops_with_the_advice(build):
     command.extensions = build.kernels()
     with pytest.raises(SystemExit, match="apt-get install build-essential"):
         command.build_extensions()
+
+
+class MicrosoftCompiler(SimpleNamespace):
+    """What setup.py sees of Microsoft's compiler."""
+
+    compiler_type, initialized = "msvc", False
+
+    def initialize(self):
+        self.initialized, self.cc = True, "cl.exe"
+        self.compile_options, self.compile_options_debug = ["/O2", "/GL", "/MD"], ["/Od", "/MDd"]
+
+
+def test_clang_compiles_in_place_of_microsoft_s_compiler(build, monkeypatch):
+    monkeypatch.setattr(shutil, "which", {"clang-cl": "LLVM/clang-cl.exe"}.get)
+    compiler = MicrosoftCompiler()
+    for _ in range(2):
+        build.use_clang(compiler)
+        assert compiler.cc == "LLVM/clang-cl.exe"
+        assert compiler.compile_options == ["/O2", "/MD"]
+
+
+def test_advice_without_clang(build, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(SystemExit, match="clang-cl was not found; it comes with LLVM"):
+        build.use_clang(MicrosoftCompiler())
+
+
+@pytest.mark.skipif(not SETUP.exists(), reason="the files are in the source tree only")
+def test_the_recipe_asks_for_what_pyproject_asks():
+    project = tomllib.loads(SETUP.with_name("pyproject.toml").read_text(encoding="utf-8"))
+    recipe = (SETUP.parent / "recipe" / "recipe.yaml").read_text(encoding="utf-8")
+    parts = re.split(r"^  (build|host|run):$", recipe, flags=re.MULTILINE)
+    asked = {
+        part: {line.strip("- ") for line in text.partition("\n\n")[0].splitlines()}
+        for part, text in zip(parts[1::2], parts[2::2], strict=True)
+    }
+
+    def spelled(requirements):
+        return {re.sub(r"(?<=\w)(?=>=)", " ", name).lower() for name in requirements}
+
+    assert asked["host"] >= spelled(project["build-system"]["requires"])
+    assert asked["run"] - {""} == spelled(project["project"]["dependencies"]) | {"python"}
+    assert f'version: "{fastrnn.__version__}"' in recipe
+    minor = project["project"]["requires-python"].removeprefix(">=")
+    assert f'python_min: "{minor}"' in recipe

@@ -33,12 +33,15 @@ def replacing(path):
     temporary = os.path.join(folder, f".fastrnn-{secrets.token_hex(16)}.tmp")
     descriptor, new = _create(folder, temporary, 0o666 if mode is None else 0o600)
     try:
-        yield new
-        if mode is not None:
-            os.chmod(new, stat.S_IMODE(mode))
-        os.fsync(descriptor)
-        if new != temporary:
-            _name(new, temporary, folder)
+        try:
+            yield new
+            if mode is not None:
+                os.chmod(new, stat.S_IMODE(mode))
+            os.fsync(descriptor)
+            if new != temporary:
+                _name(new, temporary, folder)
+        finally:
+            os.close(descriptor)  # Windows replaces nothing by a file that is open
         os.replace(temporary, target)
     except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
@@ -46,10 +49,9 @@ def replacing(path):
         if isinstance(error, OSError) and error.strerror and error.filename in (None, new):
             error.filename = os.fspath(path)  # such as that the disk is full
         raise
-    finally:
-        os.close(descriptor)
-    with _opened(folder) as descriptor:
-        os.fsync(descriptor)
+    if hasattr(os, "O_DIRECTORY"):  # elsewhere folders cannot be opened
+        with _opened(folder) as descriptor:
+            os.fsync(descriptor)
 
 
 def check_place(path, is_replaced=True):

@@ -21,7 +21,6 @@ static void round_rows_as_float(int64_t rows, int64_t n, const float *x, int64_t
 
 #if defined(__x86_64__) && (defined(__clang__) || __GNUC__ >= 10)
 #define HAS_PAIRS
-#include <cpuid.h>
 
 #define LEVEL 4
 #define VECTOR_BYTES 64

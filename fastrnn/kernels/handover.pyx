@@ -26,7 +26,7 @@ cdef extern from "waiting.h" nogil:
     int change_flag(int* flag, int expected, int value) noexcept nogil
     int64_t load_number(const int64_t* number) noexcept nogil
     void store_number(int64_t* number, int64_t value) noexcept nogil
-    int sched_yield()
+    void offer_processor() noexcept nogil
 
 
 cdef extern from *:
@@ -60,7 +60,7 @@ cdef void take_turn() noexcept nogil:
                 return
             for _ in range(20):
                 relax()
-            sched_yield()
+            offer_processor()
     has_turn = 1
 
 
@@ -91,7 +91,7 @@ cdef void wait_for(Signal* signal, int64_t watch) noexcept nogil:
         while not load_flag(&signal.given) and nanoseconds() < end:
             for _ in range(20):
                 relax()
-            sched_yield()
+            offer_processor()
     PyThread_acquire_lock(signal.lock, WAIT_LOCK)
     change_flag(&signal.given, 1, 0)
 

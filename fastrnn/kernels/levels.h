@@ -12,6 +12,7 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#include "processor.h"
 
 #define LEVEL 4
 #define VECTOR_BYTES 64
@@ -35,14 +36,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Whether the processor has AMX for bfloat16, and the system lets this process use it: that is to
-   be asked for, as a thread's registers are then 8 KB larger. */
+/* Whether the system lets this process use AMX: that is to be asked for, as a thread's registers
+   are then 8 KB larger. */
 static int may_use_tiles(void)
 {
     enum { REQUEST = 0x1023, TILE_DATA = 18 }; /* ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA */
-    unsigned a, b, c, d;
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && d & 1u << 22 && d & 1u << 24 &&
-           syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
+    return syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
 }
 #endif
 
@@ -50,22 +49,18 @@ static int may_use_tiles(void)
 static int highest_level(void)
 {
 #if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("fma")) {
-#ifdef HAS_PAIRS
-        unsigned a, b, c, d;
-        if (__get_cpuid_count(7, 1, &a, &b, &c, &d) && a & 1u << 5) /* AVX512-BF16 */
+    const processor has = ask_processor();
 #ifdef HAS_TILES
-            return may_use_tiles() ? 6 : 5;
-#else
-            return 5;
+    if (has.pairs && has.tiles && may_use_tiles())
+        return 6;
 #endif
+#ifdef HAS_PAIRS
+    if (has.pairs)
+        return 5;
 #endif
+    if (has.v4)
         return 4;
-    }
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    if (has.v3)
         return 3;
 #endif
     return 1;
@@ -122,7 +117,7 @@ static int64_t bfloat16_tile_pairs(int level)
 static int bfloat16_is_fast(int level)
 {
 #ifdef HAS_PAIRS
-    return level == 6 || (level == 5 && !__builtin_cpu_is("intel"));
+    return level == 6 || (level == 5 && !ask_processor().is_intel);
 #else
     return level == 6;
 #endif
@@ -150,7 +145,7 @@ typedef void int8_product(int64_t rows, int64_t N, int64_t K, const float *A, in
 static int8_product *int8_product_of(int level)
 {
 #ifdef HAS_PAIRS
-    if (level >= 5 && __builtin_cpu_supports("avx512vnni"))
+    if (level >= 5 && ask_processor().vnni)
         return product_int8_vnni;
 #endif
 #if defined(__x86_64__)

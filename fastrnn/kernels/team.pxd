@@ -18,7 +18,7 @@ cdef extern from "waiting.h" nogil:
     void relax() noexcept nogil
     int load_flag(const int* flag) noexcept nogil
     void store_flag(int* flag, int value) noexcept nogil
-    int sched_yield()
+    void offer_processor() noexcept nogil
 
 
 cdef enum:
@@ -58,7 +58,7 @@ cdef inline void meet(const Share* share) noexcept nogil:
             else:
                 if start == 0:
                     start = nanoseconds()
-                sched_yield()
+                offer_processor()
     if start != 0:
         share.places[share.number].waited += nanoseconds() - start
 
@@ -112,6 +112,7 @@ cdef inline Range all_of(int64_t N) noexcept nogil:
 cdef class Team:
     cdef readonly int64_t size
     cdef readonly object error
+    cdef void* memory
     cdef Place* places
     cdef give_up(self, error)
 

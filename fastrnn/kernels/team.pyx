@@ -1,28 +1,25 @@
 """Calls of kernels by a team of threads (team.pxd)."""
 
-from libc.stdint cimport int64_t
-from libc.stdlib cimport free
-from libc.string cimport memset
+from libc.stdint cimport int64_t, uintptr_t
+from libc.stdlib cimport calloc, free
 
 from fastrnn.kernels.handover import wait_for_all
-
-
-cdef extern from "stdlib.h" nogil:
-    void* aligned_alloc(size_t alignment, size_t size)
 
 
 cdef class Team:
     """What the members of a team have in common."""
 
     def __cinit__(self, int64_t size):
+        cdef uintptr_t begin
         self.size = size
-        self.places = <Place*>aligned_alloc(sizeof(Place), (size + 1) * sizeof(Place))
-        if self.places == NULL:
+        self.memory = calloc(size + 2, sizeof(Place))  # one more than there are, to begin at a line
+        if self.memory == NULL:
             raise MemoryError("no memory for a team")
-        memset(self.places, 0, (size + 1) * sizeof(Place))
+        begin = (<uintptr_t>self.memory + sizeof(Place) - 1) // sizeof(Place) * sizeof(Place)
+        self.places = <Place*>begin
 
     def __dealloc__(self):
-        free(self.places)
+        free(self.memory)
 
     cdef give_up(self, error):
         """Let nobody wait any more, because of an error, of which the first is kept."""

@@ -4,15 +4,39 @@
 #ifndef FASTRNN_WAITING_H
 #define FASTRNN_WAITING_H
 
-#include <sched.h>
 #include <stdint.h>
+#ifdef _WIN32
+#define WIN32_LEAN_AND_MEAN
+#define NOMINMAX
+#include <windows.h>
+#else
+#include <sched.h>
 #include <time.h>
+#endif
 
 static inline int64_t nanoseconds(void)
 {
+#ifdef _WIN32
+    LARGE_INTEGER ticks, rate; /* per second */
+    QueryPerformanceCounter(&ticks);
+    QueryPerformanceFrequency(&rate);
+    return ticks.QuadPart / rate.QuadPart * 1000000000 +
+           ticks.QuadPart % rate.QuadPart * 1000000000 / rate.QuadPart;
+#else
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+#endif
+}
+
+/* Let another thread that could run have the processor. */
+static inline void offer_processor(void)
+{
+#ifdef _WIN32
+    SwitchToThread();
+#else
+    sched_yield();
+#endif
 }
 
 /* Tell the processor that this is a loop that waits. */

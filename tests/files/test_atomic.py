@@ -51,6 +51,34 @@ class TestAtomic:
         with pytest.raises(IsADirectoryError):
             model.save(tmp_path)
 
+    def test_what_is_put_in_place_is_closed(self, tmp_path, monkeypatch):
+        """As on Windows, where no open file is renamed, and no folder opened."""
+        opened, replace, opening, closing = set(), os.replace, os.open, os.close
+
+        def open_file(path, *arguments):
+            if os.path.isdir(path):
+                raise PermissionError(path)
+            opened.add(opening(path, *arguments))
+            return max(opened)
+
+        def close_file(descriptor):
+            opened.discard(descriptor)
+            closing(descriptor)
+
+        def replace_closed(*paths):
+            assert not opened
+            replace(*paths)
+
+        for name in ("O_TMPFILE", "O_DIRECTORY"):
+            monkeypatch.delattr(os, name, raising=False)
+        monkeypatch.setattr(os, "open", open_file)
+        monkeypatch.setattr(os, "close", close_file)
+        monkeypatch.setattr(os, "replace", replace_closed)
+        with atomic.replacing(tmp_path / "file") as new:
+            Path(new).write_bytes(b"new")
+            assert len(opened) == 1
+        assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"new"]
+
     def test_permissions_and_links_stay(self, tmp_path):
         path, link = tmp_path / "model", tmp_path / "link"
         (tmp_path / "plain").write_bytes(b"")

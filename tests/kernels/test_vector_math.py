@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -161,6 +162,33 @@ def test_a_level_can_be_forced(level):
     products = "blas" if level == "baseline" else "packed"
     environment = {"FASTRNN_LEVEL": level, "FASTRNN_PRODUCTS": "packed"}
     assert run_python(code, **environment) == f"{level} {products}"
+
+
+def test_the_level_is_the_highest_that_the_system_tells_of():
+    flags = re.search(r"^flags\s*:(.*)$", cpu_description(), re.MULTILINE)
+    if flags is None:
+        pytest.skip("the system does not tell what the processor has")
+    flags, level = set(flags.group(1).split()), "baseline"
+    for name, needed in {
+        "v3": "avx2 fma",
+        "v4": "avx512f avx512vl avx512dq avx512bw",
+        "v4+bf16": "avx512_bf16",
+        "v4+amx": "amx_tile amx_bf16",
+    }.items():
+        if not flags.issuperset(needed.split()):
+            break
+        level = name
+    found = run_python(
+        "from fastrnn.kernels import vector_math as v; print(v.level())", FASTRNN_LEVEL=""
+    )
+    # AMX has to be asked for, and may be refused.
+    assert found == level or (found, level) == ("v4+bf16", "v4+amx")
+
+
+def cpu_description():
+    """What Linux says of its processors."""
+    path = Path("/proc/cpuinfo")
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def test_blas_can_be_forced():
