@@ -490,7 +490,10 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
                 "appropriate arguments before using this estimator."
             )
 
-    def check_parameters(self):
-        """Raise TypeError or ValueError if a parameter has a value it may not have."""
+    def check_parameters(self, here=True):
+        """Raise TypeError or ValueError if a parameter has a value it may not have.
+
+        With ``here`` also one with which this processor cannot fit: a model from another has it.
+        """
         check_parameters(self)
-        check_precision(self)
+        check_precision(self, here)

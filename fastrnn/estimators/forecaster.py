@@ -431,8 +431,8 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
         self.check_fitted()
         return -scaled_error(self, y, future_covariates)
 
-    def check_parameters(self):
-        super().check_parameters()
+    def check_parameters(self, here=True):
+        super().check_parameters(here)
         levels = levels_of(self)
         check_likelihood(self.likelihood, levels, self.scaling, self.log)
         if self.strategy == "recursive" and levels is not None and len(levels) > 1:

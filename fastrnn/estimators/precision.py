@@ -9,12 +9,12 @@ from fastrnn.estimators.parameters import in_effect, parameters_of
 from fastrnn.network import rounding
 
 
-def check_precision(estimator):
+def check_precision(estimator, here=True):
     """Check that what kernels rely on of parameters holds in the network's numbers, too.
 
-    And that this processor can round them as asked.
+    And, with ``here``, that this processor has instructions to round them as asked.
     """
-    rounding.check_precision(estimator.precision, np.dtype(estimator.dtype))
+    rounding.check_precision(estimator.precision, np.dtype(estimator.dtype), here)
     for name, parameter in parameters_of(type(estimator)).items():
         if not parameter.stays:
             continue

@@ -123,7 +123,7 @@ def save_model(estimator, path):
     """Write a fitted estimator to a file, unless it could not be read again."""
     kind, cls = kind_of(estimator), type(estimator)
     estimator.check_fitted()
-    estimator.check_parameters()
+    estimator.check_parameters(here=False)
     network, reader, task = estimator.network_, estimator.reader_, estimator.task_
     tensors = dict(network.named_views(network.theta))
     values = {
@@ -170,7 +170,7 @@ def read_model(cls, file):
     reader_kind, of_reader = record["reader"]
     kind, of_task = record["task"]
     with as_model_file_error():
-        model.check_parameters()
+        model.check_parameters(here=False)
     with as_model_file_error("reader: "):
         reader = _readers_of(cls)[reader_kind].from_record(of_reader, cls.__name__)
     with as_model_file_error("task: "):

@@ -158,6 +158,21 @@ class TestRefusals:
         elsewhere(monkeypatch)
         np.testing.assert_array_equal(model.predict_proba(case.data[0]), expected)
 
+    @pytest.mark.parametrize("name", ["classifier", "forecaster"])
+    def test_a_file_from_another_machine_is_read_and_written(
+        self, monkeypatch, fitted, tmp_path, name
+    ):
+        model = fitted(CASES[name], "bfloat16")
+        model.save(tmp_path / "there")
+        elsewhere(monkeypatch)
+        loaded = fastrnn.load(tmp_path / "there")
+        assert loaded.network_.rounds
+        assert same(loaded, model)
+        loaded.save(tmp_path / "here")
+        assert (tmp_path / "here").read_bytes() == (tmp_path / "there").read_bytes()
+        with pytest.raises(ValueError, match="needs a processor with AMX or AVX512-BF16"):
+            loaded.fit(*CASES[name].data)
+
     @pytest.mark.parametrize("estimator", [RNNClassifier, RNNSeq2Seq])
     def test_float64(self, estimator):
         case = next(case for case in CASES.values() if case.estimator is estimator)
