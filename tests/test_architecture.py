@@ -18,6 +18,7 @@ PACKAGE = Path(fastrnn.__path__[0])
 # The rooms, from the ground up: each imports only from those above it in this list. A room that is
 # a folder has an order inside, too; a new module is entered where it belongs.
 ROOMS = {
+    "typing": "",
     "kernels": None,  # compiled, in an order of its own
     "files": "values codec atomic layout",
     "free_memory": "",
@@ -51,8 +52,9 @@ ROOMS = {
     "readers token_readers target_texts distributions lessons plan rolling "
     "tag_schemes labels interrupts joint_fitting step_labels numbers next_tokens next_values "
     "released saving "
-    "resuming forecast_frames forecasting calibration attending base classifier regressor tagger "
-    "label_sequences seq2seq series_estimator series_forecasts forecaster language_model loading",
+    "resuming forecast_frames forecasting calibration attending base classifier regressor "
+    "tagger label_sequences seq2seq series_estimator series_forecasts forecaster language_model "
+    "loading",
     "plotting": "axes loss_curve gradient_flow forecast states attention",
     "interop": "model weights c_description c_literals c_labels c_text c onnx_graph onnx_front "
     "onnx_network onnx_gaps onnx_labels onnx_quantiles onnx_scaling onnx_forecast onnx_export "

@@ -16,7 +16,7 @@ RATE = 0.1
 
 def shapes(n_values, size, n_directions):
     """Name the parameters, with their shapes."""
-    named = {"w_x": (n_values,), "b_x": (n_values,)}
+    named: dict[str, tuple[int, ...]] = {"w_x": (n_values,), "b_x": (n_values,)}
     for suffix in ("", "_reverse")[:n_directions]:
         named[f"W_h{suffix}"], named[f"b_h{suffix}"] = (n_values, size), (size,)
     return named

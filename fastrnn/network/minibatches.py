@@ -72,9 +72,8 @@ class Kept:
 
     def teach(self, lesson, n_jobs, repeats):
         """Give a lesson, and write its routine down if it will repeat; return the loss."""
-        self.routine, calls = None, None
-        if repeats and self.memory:
-            calls = []
+        self.routine = None
+        calls: list[tuple] | None = [] if repeats and self.memory else None
         self._write_down(calls)
         try:
             loss = lesson.run(n_jobs)

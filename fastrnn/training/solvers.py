@@ -96,7 +96,7 @@ class _AdamW(_Adam):
 
 
 class _SGD(_Solver):
-    vectors = ("velocity",)
+    vectors: tuple[str, ...] = ("velocity",)
 
     @classmethod
     def n_vectors(cls, momentum):

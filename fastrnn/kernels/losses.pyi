@@ -1,0 +1,23 @@
+from fastrnn.typing import Doubles, Floats, Ints
+
+def sum_of_weights(weight: Floats, order: Ints) -> float: ...
+def softmax_log_loss(
+    logits: Floats, target: Ints, weight: Floats, order: Ints, total: float, dlogits: Floats
+) -> float: ...
+def softmax(logits: Floats) -> None: ...
+def binary_log_loss(
+    logits: Floats, target: Floats, weight: Floats, order: Ints, total: float, dlogits: Floats
+) -> float: ...
+def sigmoid(logits: Floats) -> None: ...
+def squared_error(
+    outputs: Floats, target: Floats, weight: Floats, order: Ints, total: float, doutputs: Floats
+) -> float: ...
+def quantile_loss(
+    outputs: Floats,
+    target: Floats,
+    weight: Floats,
+    order: Ints,
+    total: float,
+    doutputs: Floats,
+    levels: Doubles,
+) -> float: ...
