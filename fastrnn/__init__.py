@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fastrnn import plotting as plotting
     from fastrnn import preprocessing as preprocessing
     from fastrnn import streams as streams
+    from fastrnn import typing as typing
     from fastrnn.estimators import (
         RNNClassifier,
         RNNForecaster,
@@ -53,17 +54,21 @@ _SUBMODULES = [
     "plotting",
     "preprocessing",
     "streams",
+    "typing",
 ]
 
 
-def __getattr__(name):
-    if name in __all__:
-        room = "versions" if name == "show_versions" else "estimators"
-        return getattr(importlib.import_module(f"fastrnn.{room}"), name)
-    if name in _SUBMODULES:
-        return importlib.import_module(f"fastrnn.{name}")
-    raise AttributeError(f"module 'fastrnn' has no attribute {name!r}")
+if not TYPE_CHECKING:  # a checker knows all names, and would take this for any
+
+    def __getattr__(name):
+        if name in __all__:
+            room = "versions" if name == "show_versions" else "estimators"
+            return getattr(importlib.import_module(f"fastrnn.{room}"), name)
+        if name in _SUBMODULES:
+            return importlib.import_module(f"fastrnn.{name}")
+        raise AttributeError(f"module 'fastrnn' has no attribute {name!r}")
 
 
-def __dir__():
-    return sorted([*globals(), *__all__, *_SUBMODULES])
+def __dir__() -> list[str]:
+    own = [name for name in globals() if name.startswith("__")]
+    return sorted([*own, *__all__, *_SUBMODULES])

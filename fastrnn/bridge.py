@@ -8,31 +8,62 @@ they are real ``BaseEstimator`` objects; without it `fastrnn.standin` keeps thei
 
 from contextlib import nullcontext
 from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-try:
-    from sklearn import get_config
-    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
-    from sklearn.exceptions import DataConversionWarning, NotFittedError
-    from sklearn.utils.metaestimators import available_if
-    from sklearn.utils.validation import check_is_fitted
-except ImportError:
+if TYPE_CHECKING:  # a checker sees what there is without scikit-learn, and what that adds
+    from fastrnn import standin
     from fastrnn.standin import (
-        BaseEstimator,
         ClassifierMixin,
         DataConversionWarning,
         NotFittedError,
         RegressorMixin,
-        TransformerMixin,
         available_if,
         check_is_fitted,
         get_config,
     )
-try:
-    from sklearn.callback import CallbackSupportMixin, ScoringMonitor, with_callbacks
-except ImportError:
-    from fastrnn.standin import CallbackSupportMixin
 
-    ScoringMonitor = with_callbacks = None
+    class BaseEstimator(standin.BaseEstimator):
+        def __sklearn_tags__(self) -> Any: ...
+        def get_metadata_routing(self) -> Any: ...
+        def set_fit_request(self, **requests: bool | str | None) -> Self: ...
+        def set_partial_fit_request(self, **requests: bool | str | None) -> Self: ...
+        def set_score_request(self, **requests: bool | str | None) -> Self: ...
+
+    class TransformerMixin(standin.TransformerMixin):
+        def set_output(
+            self, *, transform: Literal["default", "pandas", "polars"] | None = None
+        ) -> Self: ...
+
+    class CallbackSupportMixin(standin.CallbackSupportMixin):
+        def set_callbacks(self, *callbacks: Any) -> Self: ...
+
+    ScoringMonitor: Any
+    with_callbacks: Any
+else:
+    try:
+        from sklearn import get_config
+        from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
+        from sklearn.exceptions import DataConversionWarning, NotFittedError
+        from sklearn.utils.metaestimators import available_if
+        from sklearn.utils.validation import check_is_fitted
+    except ImportError:
+        from fastrnn.standin import (
+            BaseEstimator,
+            ClassifierMixin,
+            DataConversionWarning,
+            NotFittedError,
+            RegressorMixin,
+            TransformerMixin,
+            available_if,
+            check_is_fitted,
+            get_config,
+        )
+    try:
+        from sklearn.callback import CallbackSupportMixin, ScoringMonitor, with_callbacks
+    except ImportError:
+        from fastrnn.standin import CallbackSupportMixin
+
+        ScoringMonitor = with_callbacks = None
 
 __all__ = [
     "BaseEstimator",
@@ -50,13 +81,15 @@ __all__ = [
 ]
 
 
-class SequenceTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+class SequenceTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Base class of transformers of sequences, which scikit-learn could make no data frame of."""
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(auto_wrap_output_keys=None, **kwargs)
 
-    def set_output(self, *, transform=None):
+    def set_output(
+        self, *, transform: Literal["default", "pandas", "polars"] | None = None
+    ) -> Self:
         """Choose the kind of what `transform` and `fit_transform` return.
 
         Parameters
@@ -92,7 +125,7 @@ class SequenceTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         return self
 
     @property
-    def output_library(self):
+    def output_library(self) -> str | None:
         """The library whose data frames `transform` returns, or None."""
         chosen = getattr(self, "_sklearn_output_config", {}).get("transform")
         chosen = chosen or get_config()["transform_output"]

@@ -4,10 +4,13 @@ The functions on a `fastrnn.network.Network` are behind the estimators' methods 
 `permutation_importance` asks nothing of a model but a score, and takes any estimator.
 """
 
+from __future__ import annotations
+
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +23,7 @@ from fastrnn.kernels.likelihoods import STEEPEST_RATE
 from fastrnn.network import threads
 from fastrnn.network.batches import rows_from
 from fastrnn.standin import as_generator
+from fastrnn.typing import RandomState, SampleWeight, SequencesLike, TargetsLike
 
 __all__ = ["GradientFlow", "Importances", "permutation_importance"]
 
@@ -61,6 +65,9 @@ class GradientFlow:
     names: tuple[str, ...]
     norms: list[np.ndarray]
     weight: np.ndarray
+
+    def __repr__(self) -> str:
+        return f"<GradientFlow of {len(self.norms)} sequences: {', '.join(self.names)}>"
 
     @property
     def from_start(self) -> np.ndarray:
@@ -260,28 +267,28 @@ class Importances(Mapping):
     importances_std: np.ndarray
     importances: np.ndarray
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> np.ndarray:
         return vars(self)[name]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(vars(self))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(vars(self))
 
 
 def permutation_importance(
-    estimator,
-    X,
-    y,
+    estimator: Any,
+    X: SequencesLike,
+    y: TargetsLike,
     *,
-    scoring=None,
-    n_repeats=5,
-    time_blocks=None,
-    sample_weight=None,
-    random_state=None,
-    n_jobs=None,
-):
+    scoring: str | Callable[..., float] | None = None,
+    n_repeats: int = 5,
+    time_blocks: int | None = None,
+    sample_weight: SampleWeight = None,
+    random_state: RandomState = None,
+    n_jobs: int | None = None,
+) -> Importances:
     """Measure how much the score falls when a feature comes from other sequences.
 
     One feature at a time is taken from each sequence and replaced by the same feature of another

@@ -5,7 +5,10 @@ What the network takes is counted in a dry run of the code that allocates it
 keeps beside.
 """
 
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +21,7 @@ from fastrnn.network.prediction import PREDICT_SIZE
 from fastrnn.network.threads import count_threads
 from fastrnn.training.solvers import count_vectors
 from fastrnn.training.state import USUAL_BATCH_SIZE
+from fastrnn.typing import ArrayLike
 
 __all__ = ["MemoryLimitError", "available_memory", "estimate_memory", "refuse_if_too_large"]
 
@@ -25,21 +29,21 @@ _LBFGS_VECTORS = 43  # float64: 10 pairs of corrections, and what scipy keeps ar
 
 
 def estimate_memory(
-    lengths,
-    architecture,
+    lengths: ArrayLike,
+    architecture: Any,
     *,
-    training=True,
-    keep_outputs=True,
-    dropout=0.0,
-    recurrent_dropout=0.0,
-    solver="adam",
-    batch_size=USUAL_BATCH_SIZE,
-    bptt_steps=None,
-    momentum=0.9,
-    n_jobs=None,
-    told=None,
-    beam_size=1,
-):
+    training: bool = True,
+    keep_outputs: bool = True,
+    dropout: float = 0.0,
+    recurrent_dropout: float = 0.0,
+    solver: str = "adam",
+    batch_size: int = USUAL_BATCH_SIZE,
+    bptt_steps: int | None = None,
+    momentum: float = 0.9,
+    n_jobs: int | None = None,
+    told: ArrayLike | None = None,
+    beam_size: int = 1,
+) -> int:
     """Return the bytes that a network takes at its peak, in training or in prediction.
 
     The sequences themselves are not counted, nor what Python and its libraries take.

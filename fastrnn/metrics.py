@@ -7,7 +7,11 @@ left out. A scorer takes a fitted tagger, X and y, and needs no more than its na
 no steps, as `RNNSeq2Seq.predict` returns them, there is the edit error rate.
 """
 
+from __future__ import annotations
+
 import re
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +20,7 @@ from fastrnn.inputs.label_sequences import LabelSequences
 from fastrnn.inputs.steps import as_step_labels, as_step_weight
 from fastrnn.inputs.texts import are_all_texts
 from fastrnn.inputs.tokens import A_TOKENIZER, TOKENIZERS, UNKNOWN_TOKEN, Cut
+from fastrnn.typing import AnyArray, SampleWeight, SequencesLike, TargetsLike
 
 __all__ = [
     "edit_error_rate",
@@ -36,7 +41,9 @@ _KNOWN_AS = {"L": "E", "U": "S"}
 """Letters of BILOU and what seqeval calls them: the last of a span, and a span of one step."""
 
 
-def token_accuracy_score(y_true, y_pred, *, sample_weight=None):
+def token_accuracy_score(
+    y_true: TargetsLike, y_pred: TargetsLike, *, sample_weight: SampleWeight = None
+) -> float:
     """Share of the steps whose label is predicted.
 
     Parameters
@@ -64,7 +71,9 @@ def token_accuracy_score(y_true, y_pred, *, sample_weight=None):
     return float(np.average(true == predicted, weights=weight))
 
 
-def token_f1_score(y_true, y_pred, *, sample_weight=None):
+def token_f1_score(
+    y_true: TargetsLike, y_pred: TargetsLike, *, sample_weight: SampleWeight = None
+) -> float:
     """Macro F1: harmonic mean of precision and recall of each label, then the mean over labels.
 
     Parameters
@@ -98,7 +107,7 @@ def token_f1_score(y_true, y_pred, *, sample_weight=None):
     return float(np.mean(2 * hits[seen] / (n_true + n_predicted)[seen]))
 
 
-def span_f1_score(y_true, y_pred, *, average="micro"):
+def span_f1_score(y_true: TargetsLike, y_pred: TargetsLike, *, average: str = "micro") -> float:
     """F1 of the spans that tags mark, as names in a sentence: right if both ends and type are.
 
     Needs `seqeval <https://github.com/chakki-works/seqeval>`_ (``pip install "fastrnn[spans]"``),
@@ -154,7 +163,13 @@ def span_f1_score(y_true, y_pred, *, average="micro"):
     return float(f1_score(*sequences, average=average, zero_division=0))
 
 
-def edit_error_rate(y_true, y_pred, *, sample_weight=None, tokenizer="char"):
+def edit_error_rate(
+    y_true: TargetsLike,
+    y_pred: TargetsLike,
+    *,
+    sample_weight: SampleWeight = None,
+    tokenizer: str | Callable[[str], Iterable[str]] = "char",
+) -> float:
     """Count the edits that make the predicted labels of the true ones, for each true label.
 
     An edit is an insertion, a deletion or a substitution of one label; the fewest are counted
@@ -217,7 +232,9 @@ def edit_error_rate(y_true, y_pred, *, sample_weight=None, tokenizer="char"):
     return float(weight @ true.edits_to(predicted) / n_labels)
 
 
-def token_accuracy_scorer(estimator, X, y, sample_weight=None):
+def token_accuracy_scorer(
+    estimator: Any, X: SequencesLike, y: TargetsLike, sample_weight: SampleWeight = None
+) -> float:
     """Score a tagger by `token_accuracy_score`, for ``scoring=``; it is what `score` gives.
 
     Parameters
@@ -244,7 +261,9 @@ def token_accuracy_scorer(estimator, X, y, sample_weight=None):
     return token_accuracy_score(y, estimator.predict(X), sample_weight=sample_weight)
 
 
-def token_f1_scorer(estimator, X, y, sample_weight=None):
+def token_f1_scorer(
+    estimator: Any, X: SequencesLike, y: TargetsLike, sample_weight: SampleWeight = None
+) -> float:
     """Score a tagger by `token_f1_score`, the macro F1, for ``scoring=``.
 
     Parameters
@@ -271,7 +290,7 @@ def token_f1_scorer(estimator, X, y, sample_weight=None):
     return token_f1_score(y, estimator.predict(X), sample_weight=sample_weight)
 
 
-def span_f1_scorer(estimator, X, y):
+def span_f1_scorer(estimator: Any, X: SequencesLike, y: TargetsLike) -> float:
     """Score a tagger of BIO tags by `span_f1_score`, for ``scoring=``; needs seqeval.
 
     Parameters
@@ -296,7 +315,9 @@ def span_f1_scorer(estimator, X, y):
     return span_f1_score(y, estimator.predict(X))
 
 
-def edit_error_rate_scorer(estimator, X, y, sample_weight=None):
+def edit_error_rate_scorer(
+    estimator: Any, X: SequencesLike, y: TargetsLike, sample_weight: SampleWeight = None
+) -> float:
     """Score a model by minus the `edit_error_rate`, for ``scoring=``.
 
     Parameters
@@ -329,7 +350,7 @@ def edit_error_rate_scorer(estimator, X, y, sample_weight=None):
     return -estimator.edit_error_rate(X, y, sample_weight=sample_weight)
 
 
-def _read_labels(y, name, tokenizer):
+def _read_labels(y: TargetsLike, name: str, tokenizer: Any) -> Any:
     """Read labels of sequences, or texts, which are cut to labels."""
     if not (callable(tokenizer) or tokenizer in TOKENIZERS):
         raise ValueError(f"tokenizer must be {A_TOKENIZER}, got {tokenizer!r}")
@@ -339,14 +360,15 @@ def _read_labels(y, name, tokenizer):
     return as_step_labels(y, name=name)
 
 
-def _as_known(tag):
+def _as_known(tag: str) -> str:
     """A tag as seqeval knows it."""
     return tag and _KNOWN_AS.get(tag[0], tag[0]) + tag[1:]
 
 
-def _read(y_true, y_pred):
+def _read(y_true: TargetsLike, y_pred: TargetsLike) -> tuple[Any, Any, AnyArray]:
     """Read labels of the same steps; return also which steps are not left out."""
-    indexes = [labels.index for labels in (y_true, y_pred) if is_a(labels, "pandas.Series")]
+    given: tuple[Any, Any] = (y_true, y_pred)
+    indexes = [labels.index for labels in given if is_a(labels, "pandas.Series")]
     if len(indexes) == 2 and not indexes[0].equals(indexes[1]):
         raise ValueError("y_true and y_pred have indexes that differ, expected the same order")
     true = as_step_labels(y_true, name="y_true")
@@ -362,7 +384,9 @@ def _read(y_true, y_pred):
     return true, predicted, kept
 
 
-def _read_numbers(y_true, y_pred, sample_weight):
+def _read_numbers(
+    y_true: TargetsLike, y_pred: TargetsLike, sample_weight: SampleWeight
+) -> tuple[int, AnyArray, AnyArray, AnyArray]:
     """Return the number of labels, and number and weight of each step that is not left out."""
     true, predicted, kept = _read(y_true, y_pred)
     weight = as_step_weight(sample_weight, np.diff(true.offsets))[kept]

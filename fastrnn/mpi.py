@@ -10,18 +10,23 @@ an error, in `fit` or elsewhere after this module was imported, all of them end:
 calls ``Abort`` once it has shown the error.
 """
 
+from __future__ import annotations
+
 import pickle
 import sys
 import zlib
+from typing import Any, TypeVar
 
 import numpy as np
 
 import fastrnn
+from fastrnn.estimators.base import RNNBase
 from fastrnn.estimators.interrupts import NotedInterrupts
 from fastrnn.estimators.joint_fitting import fit_jointly
 from fastrnn.estimators.partitions import Partition, add_gradients
 from fastrnn.inputs.errors import in_argument
 from fastrnn.kernels.vector_math import level
+from fastrnn.typing import SampleWeight, SequencesLike, TargetsLike
 
 try:
     from mpi4py import MPI
@@ -30,10 +35,20 @@ except ImportError as error:
 
 __all__ = ["fit"]
 
+_Estimator = TypeVar("_Estimator", bound=RNNBase)
+
 _GOES_ON, _INTERRUPTED, _FAILED = range(3)
 
 
-def fit(estimator, X, y, sample_weight=None, *, validation_data=None, comm=None):
+def fit(
+    estimator: _Estimator,
+    X: SequencesLike | None,
+    y: TargetsLike | None,
+    sample_weight: SampleWeight = None,
+    *,
+    validation_data: tuple[Any, ...] | None = None,
+    comm: Any = None,
+) -> _Estimator:
     """Train an estimator on the sequences of all ranks; every rank calls it.
 
     Parameters
@@ -80,8 +95,9 @@ def fit(estimator, X, y, sample_weight=None, *, validation_data=None, comm=None)
             scored = _Ranks(comm, interrupts, lambda: validation_data and split(validation_data))
             if not len(ranks):
                 raise ValueError("no rank has any sequences: X is None or empty in all of them")
-            scored = scored if len(scored) else None
-            return fit_jointly(estimator, ranks, scored, is_quiet=comm.rank > 0)
+            return fit_jointly(
+                estimator, ranks, scored if len(scored) else None, is_quiet=comm.rank > 0
+            )
     finally:
         comm.Free()
 

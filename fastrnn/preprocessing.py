@@ -4,11 +4,14 @@ Ragged in, ragged out. With scikit-learn installed the classes are its transform
 ``Pipeline``.
 """
 
+from __future__ import annotations
+
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from numbers import Integral
+from typing import Any, Literal, Self, cast
 
 import numpy as np
 
@@ -28,6 +31,7 @@ from fastrnn.inputs.tokens import (
     Spelling,
     known_tokens,
 )
+from fastrnn.typing import AnyArray, ArrayLike, Ints, ObjectArray, SequencesLike
 
 __all__ = ["SequenceScaler", "TokenEncoder", "pad", "unpad"]
 
@@ -90,14 +94,14 @@ class TokenEncoder(SequenceTransformer):
 
     def __init__(
         self,
-        tokenizer="char",
+        tokenizer: str | Callable[[str], Iterable[str]] = "char",
         *,
-        lowercase=False,
-        normalization=None,
-        min_freq=1,
-        max_features=None,
-        unknown_token=UNKNOWN_TOKEN,
-    ):
+        lowercase: bool = False,
+        normalization: Literal["NFC", "NFKC"] | None = None,
+        min_freq: int = 1,
+        max_features: int | None = None,
+        unknown_token: str = UNKNOWN_TOKEN,
+    ) -> None:
         self.tokenizer = tokenizer
         self.lowercase = lowercase
         self.normalization = normalization
@@ -105,7 +109,7 @@ class TokenEncoder(SequenceTransformer):
         self.max_features = max_features
         self.unknown_token = unknown_token
 
-    def fit(self, X, y=None):
+    def fit(self, X: SequencesLike, y: object = None) -> Self:
         """Learn the vocabulary.
 
         Parameters
@@ -129,7 +133,7 @@ class TokenEncoder(SequenceTransformer):
             frequent enough.
         """
         self._check_parameters()
-        counts = Counter()
+        counts: Counter[str] = Counter()
         cut = self.cut
         for tokens in cut.tokens(X):
             counts.update(tokens)
@@ -140,7 +144,7 @@ class TokenEncoder(SequenceTransformer):
         self.n_tokens_ = len(self.vocabulary_) + 1
         return self
 
-    def tokenize(self, X):
+    def tokenize(self, X: SequencesLike) -> list[list[str]]:
         """Return the tokens of each sequence, known or not; `fit` need not have been called.
 
         Parameters
@@ -156,7 +160,7 @@ class TokenEncoder(SequenceTransformer):
         self._check_parameters()
         return [list(tokens) for tokens in self.cut.tokens(X)]
 
-    def transform(self, X):
+    def transform(self, X: SequencesLike) -> list[Any]:
         """Return the ids of the tokens.
 
         Parameters
@@ -177,7 +181,7 @@ class TokenEncoder(SequenceTransformer):
         library = self.output_library
         return frames.as_frames(ids, ["token"], library, X) if library else ids
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: SequencesLike) -> list[list[str]]:
         """Return the tokens of ids.
 
         Parameters
@@ -194,11 +198,11 @@ class TokenEncoder(SequenceTransformer):
         columns = Columns(1, None, (0,), (self.n_tokens_,), (None,))
         sequences = as_sequences(X, columns=columns)
         tokens = [self.unknown_token, *self.vocabulary_]
-        flat = [tokens[k] for k in sequences.ids[:, 0].tolist()]
+        flat = [tokens[k] for k in cast(Ints, sequences.ids)[:, 0].tolist()]
         bounds = sequences.offsets.tolist()
         return [flat[i:j] for i, j in itertools.pairwise(bounds)]
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: object = None) -> ObjectArray:
         """Return the name of the one column of ids.
 
         Parameters
@@ -215,19 +219,19 @@ class TokenEncoder(SequenceTransformer):
         return np.array(["token"], dtype=object)
 
     @property
-    def cut(self):
+    def cut(self) -> Cut:
         """How texts become tokens, as `fastrnn.inputs.tokens` has it."""
         unknown = Spelling(self.lowercase, self.normalization).of(self.unknown_token)
         return Cut(self.lowercase, self.normalization, self.tokenizer, unknown)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
         tags.input_tags.string = True
         tags.transformer_tags.preserves_dtype = []
         return tags
 
-    def _check_parameters(self):
+    def _check_parameters(self) -> None:
         if not (callable(self.tokenizer) or self.tokenizer in TOKENIZERS):
             raise ValueError(f"tokenizer must be {A_TOKENIZER}, got {self.tokenizer!r}")
         if self.normalization is not None and self.normalization not in NORMAL_FORMS:
@@ -295,11 +299,16 @@ class SequenceScaler(SequenceTransformer):
     [array([[2., 5.]])]
     """
 
-    def __init__(self, method="standard", *, categorical_features=None):
+    def __init__(
+        self,
+        method: Literal["standard", "minmax", "robust"] = "standard",
+        *,
+        categorical_features: ArrayLike | None = None,
+    ) -> None:
         self.method = method
         self.categorical_features = categorical_features
 
-    def fit(self, X, y=None):
+    def fit(self, X: SequencesLike, y: object = None) -> Self:
         """Learn center and scale of each feature.
 
         Parameters
@@ -340,16 +349,17 @@ class SequenceScaler(SequenceTransformer):
         centers, scales, counts = zip(*found, strict=True)
         self.center_, self.scale_ = np.array(centers), np.array(scales)
         self.n_steps_seen_ = np.array(counts, np.int64)
-        self.n_features_in_ = sequences.n_columns or sequences.columns.width
-        if sequences.columns.names is not None:
-            self.feature_names_in_ = np.array(sequences.columns.names, dtype=object)
+        columns = cast(Columns, sequences.columns)
+        self.n_features_in_ = sequences.n_columns or columns.width
+        if columns.names is not None:
+            self.feature_names_in_ = np.array(columns.names, dtype=object)
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
-        self._columns = replace(sequences.columns, fitted_by=type(self).__name__)
+        self._columns = replace(columns, fitted_by=type(self).__name__)
         self._n_columns = sequences.n_columns
         return self
 
-    def transform(self, X):
+    def transform(self, X: SequencesLike) -> Any:
         """Scale sequences.
 
         Parameters
@@ -371,7 +381,7 @@ class SequenceScaler(SequenceTransformer):
             return frames.as_frame(scaled, names, library)
         return frames.as_frames(scaled, names, library, X)
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: SequencesLike) -> Any:
         """Undo the scaling.
 
         Parameters
@@ -386,7 +396,7 @@ class SequenceScaler(SequenceTransformer):
         """
         return self._convert(X, lambda values: values * self.scale_ + self.center_)
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: Collection[str] | None = None) -> ObjectArray:
         """Return the names of the features, which are those of the input.
 
         Parameters
@@ -419,7 +429,7 @@ class SequenceScaler(SequenceTransformer):
             )
         return names
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = True
         tags.input_tags.three_d_array = True
@@ -427,16 +437,16 @@ class SequenceScaler(SequenceTransformer):
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def _scale(self, values):
+    def _scale(self, values: AnyArray) -> AnyArray:
         return (values - self.center_) / self.scale_
 
-    def _convert(self, X, formula):
+    def _convert(self, X: SequencesLike, formula: Callable[[AnyArray], AnyArray]) -> Any:
         """Apply a formula to the numeric columns, and return what is of the kind of X."""
         check_is_fitted(self, "scale_")
         sequences = as_sequences(
             X, columns=self._columns, n_columns=self._n_columns, allow_nan=True
         )
-        columns, dtype = sequences.columns, sequences.values.dtype
+        columns, dtype = cast(Columns, sequences.columns), sequences.values.dtype
         numeric = [j for j in range(columns.width) if j not in columns.ids]
         with np.errstate(over="ignore", invalid="ignore"):
             values = formula(sequences.values.astype(np.float64)).astype(dtype)
@@ -461,16 +471,16 @@ class SequenceScaler(SequenceTransformer):
         if sequences.n_columns is not None:
             return values.reshape(len(sequences), -1)
         if not isinstance(X, Sequence) or isinstance(X, memoryview):
-            shape = np.shape(X)
+            shape = np.shape(cast(Any, X))
             if len(shape) == 3:
                 return values.reshape(shape)
-        scaled = np.split(values, sequences.offsets[1:-1])
+        items = np.split(values, sequences.offsets[1:-1])
         return [
-            _like(item, rows, numeric, columns.names) for item, rows in zip(X, scaled, strict=True)
+            _like(item, rows, numeric, columns.names) for item, rows in zip(X, items, strict=True)
         ]
 
 
-def _like(item, rows, numeric, names):
+def _like(item: Any, rows: AnyArray, numeric: list[int], names: Any) -> Any:
     """Return rows in the form of the item that they came from."""
     if frames.is_frame(item):
         places = frames.places_of(item, names)

@@ -3,32 +3,40 @@
 The same names with the same behaviour, as far as an estimator without nested estimators goes.
 """
 
+from __future__ import annotations
+
 import functools
 import inspect
+from collections.abc import Callable
+from typing import Any, Self, TypeVar, cast
 
 import numpy as np
 
+from fastrnn.typing import RandomState, SequencesLike, TargetsLike
 
-def as_generator(random_state):
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def as_generator(random_state: RandomState) -> np.random.Generator:
     """The source of random numbers for a parameter, which may be a RandomState as scikit-learn's.
 
     A RandomState is drawn from, so that a second call gives other numbers.
     """
     if isinstance(random_state, np.random.RandomState):
-        random_state = random_state.randint(2**32, size=4, dtype=np.uint32)
+        return np.random.default_rng(random_state.randint(2**32, size=4, dtype=np.uint32))
     return np.random.default_rng(random_state)
 
 
-def get_config():
+def get_config() -> dict[str, Any]:
     """What is set for the whole program: nothing can be, so what it is by default."""
     return {"transform_output": "default"}
 
 
-def available_if(check):
+def available_if(check: Callable[[Any], bool]) -> Callable[[_Method], _Method]:
     """Decorator: a class has the method only where ``check(instance)`` is true."""
 
-    def decorate(method):
-        return _MaybeMethod(method, check)
+    def decorate(method: _Method) -> _Method:
+        return cast(_Method, _MaybeMethod(method, check))
 
     return decorate
 
@@ -36,11 +44,11 @@ def available_if(check):
 class _MaybeMethod:
     """A method that its instance may not have."""
 
-    def __init__(self, method, check):
+    def __init__(self, method: Any, check: Any) -> None:
         self.method, self.check = method, check
-        functools.update_wrapper(self, method)
+        functools.update_wrapper(cast(Any, self), method)
 
-    def __get__(self, instance, owner=None):
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
         if instance is None:
             return self.method
         if not self.check(instance):
@@ -65,7 +73,7 @@ class DataConversionWarning(UserWarning):
 class BaseEstimator:
     """Parameters by name, and a `repr` that shows those which differ from their default."""
 
-    def get_params(self, deep=True):
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters of the constructor.
 
         Parameters
@@ -80,7 +88,7 @@ class BaseEstimator:
         """
         return {name: getattr(self, name) for name in _defaults(self)}
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Set parameters of the constructor.
 
         Parameters
@@ -109,7 +117,7 @@ class BaseEstimator:
             setattr(self, name, value)
         return self
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         changed = [
             f"{name}={getattr(self, name)!r}"
             for name, default in _defaults(self).items()
@@ -133,11 +141,13 @@ class RegressorMixin:
 class TransformerMixin:
     """Adds `fit_transform`."""
 
-    def __init_subclass__(cls, auto_wrap_output_keys=(), **kwargs):
+    def __init_subclass__(cls, auto_wrap_output_keys: Any = (), **kwargs: Any) -> None:
         # Which methods scikit-learn lets return data frames: here none.
         super().__init_subclass__(**kwargs)
 
-    def fit_transform(self, X, y=None, **fit_params):
+    def fit_transform(
+        self: Any, X: SequencesLike, y: TargetsLike | None = None, **fit_params: Any
+    ) -> Any:
         """Fit to the data, then transform it.
 
         Parameters
@@ -157,7 +167,7 @@ class TransformerMixin:
         return self.fit(X, y, **fit_params).transform(X)
 
 
-def check_is_fitted(estimator, attribute):
+def check_is_fitted(estimator: object, attribute: str) -> None:
     """Raise NotFittedError unless the estimator has an attribute that `fit` sets."""
     if not hasattr(estimator, attribute):
         raise NotFittedError(
@@ -166,6 +176,6 @@ def check_is_fitted(estimator, attribute):
         )
 
 
-def _defaults(estimator):
+def _defaults(estimator: object) -> dict[str, Any]:
     parameters = inspect.signature(type(estimator)).parameters
     return {name: parameters[name].default for name in sorted(parameters)}

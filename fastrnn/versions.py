@@ -5,6 +5,7 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ PACKAGES = (
 VARIABLES = ("FASTRNN_LEVEL", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENBLAS_CORETYPE")
 
 
-def show_versions():
+def show_versions() -> None:
     """Print what fastrnn runs on and with, for a report of a fault.
 
     That is the system, the processor, the level of its instructions that the kernels use, how fast
@@ -56,7 +57,7 @@ def show_versions():
         print(f"{name}: {version(name)}")
 
 
-def version(package):
+def version(package: str) -> str:
     """The version of a package, or that it is not installed."""
     if package == "fastrnn":  # which may be built in place
         return fastrnn.__version__
@@ -66,7 +67,7 @@ def version(package):
         return "not installed"
 
 
-def processor():
+def processor() -> str:
     """Name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -76,7 +77,7 @@ def processor():
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def blas_libraries():
+def blas_libraries() -> list[str]:
     """One line for each BLAS that is loaded: package, name, version, kernel, threads."""
     try:
         from threadpoolctl import threadpool_info
@@ -99,7 +100,7 @@ def blas_libraries():
     ]
 
 
-def own_product(dtype, size):
+def own_product(dtype: str, size: int) -> Callable[[], object]:
     """A function that multiplies two square matrices by fastrnn's kernel."""
     rounds = dtype == "bfloat16"
     x = np.ones((size, size), "float32" if rounds else dtype)
@@ -110,7 +111,7 @@ def own_product(dtype, size):
     return lambda: affine.forward(x, packed, work)
 
 
-def products_rate(dtype, size=512, repeats=6):
+def products_rate(dtype: str, size: int = 512, repeats: int = 6) -> float:
     """GFLOP/s of the fastest of a few products on one thread."""
     product, seconds = own_product(dtype, size), []
     for _ in range(repeats):

@@ -52,7 +52,7 @@ ROOMS = {
     "readers token_readers target_texts distributions lessons plan rolling "
     "tag_schemes labels interrupts joint_fitting step_labels numbers next_tokens next_values "
     "released saving "
-    "resuming forecast_frames forecasting calibration attending base classifier regressor "
+    "resuming forecast_frames forecasting calibration attending fitted base classifier regressor "
     "tagger label_sequences seq2seq series_estimator series_forecasts forecaster language_model "
     "loading",
     "plotting": "axes loss_curve gradient_flow forecast states attention",

@@ -20,6 +20,7 @@ from fastrnn.estimators.interrupts import NotedInterrupts
 from fastrnn.estimators.joint_fitting import fit_jointly
 from fastrnn.estimators.predicting import best_outputs, outputs, read
 from fastrnn.estimators.values import Values, parameter
+from fastrnn.typing import PathLike
 
 _NAME = Values("a string", "str", (str,))
 
@@ -47,7 +48,14 @@ class OnDask:
         """,
     )
 
-    def fit(self, X, y, sample_weight=None, *, validation_data=None):
+    def fit(
+        self: Any,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        validation_data: tuple[Any, ...] | None = None,
+    ) -> Any:
         """Train the network.
 
         Ctrl-C ends training early and keeps the model trained so far.
@@ -94,7 +102,7 @@ class OnDask:
         form = self._form()
         data, scored = as_data(X, y, sample_weight, form), None
         if validation_data is not None:
-            scored = as_data(*self.reader_class.split_validation_data(validation_data), form)
+            scored = as_data(*(*self.reader_class.split_validation_data(validation_data), form))
         with NotedInterrupts() as interrupts:
             with closing(Cluster(self.client_, interrupts)) as cluster:
                 cluster.check_workers()
@@ -106,7 +114,7 @@ class OnDask:
         return self
 
     @property
-    def client_(self):
+    def client_(self: Any) -> Any:
         """The client of the cluster: `client`, or the current one."""
         if self.client is not None:
             return self.client
@@ -118,7 +126,7 @@ class OnDask:
                 "give client="
             ) from None
 
-    def to_local(self):
+    def to_local(self: Any) -> Any:
         """Make the estimator that this one is on one machine.
 
         Returns
@@ -135,7 +143,7 @@ class OnDask:
     def _adopt(self, twin):
         vars(self).update({name: value for name, value in vars(twin).items() if name.endswith("_")})
 
-    def predict(self, X):
+    def predict(self: Any, X: Any) -> Any:
         """Predict for each sequence, where it is.
 
         Parameters
@@ -154,7 +162,7 @@ class OnDask:
         """
         return self._predictions("predict", X)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the score of the estimator on one machine, computed where the sequences are.
 
         Parameters
@@ -243,7 +251,7 @@ class OnDask:
             self.time_feature == self.time_column,
         )
 
-    def save(self, path):
+    def save(self: Any, path: PathLike) -> None:
         """Write the estimator that this one is on one machine to a file, as `to_local` makes it.
 
         Parameters
@@ -289,7 +297,7 @@ def _tally(reading, model, *data):
 class OnDaskWithClasses(OnDask):
     """What estimators share that predict classes."""
 
-    def predict_proba(self, X):
+    def predict_proba(self: Any, X: Any) -> Any:
         """Predict the probability of each class, where the sequences are.
 
         Parameters

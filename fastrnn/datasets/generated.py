@@ -1,8 +1,16 @@
 """Generators of the classical tasks."""
 
+from __future__ import annotations
+
 from numbers import Integral
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
+
+from fastrnn.typing import AnyArray, Ints
+
+_Seed: TypeAlias = int | np.random.Generator | None
 
 REBER_SYMBOLS = "BTSXPVE"
 """The symbols of the Reber grammar, in the order of the features of `make_reber`."""
@@ -20,7 +28,14 @@ _REBER = [
 ]
 
 
-def make_first_token_recall(n_samples, length, n_tokens, *, one_hot=True, random_state=None):
+def make_first_token_recall(
+    n_samples: int,
+    length: int,
+    n_tokens: int,
+    *,
+    one_hot: bool = True,
+    random_state: _Seed = None,
+) -> tuple[AnyArray, Ints]:
     """Make sequences of random tokens, to be classified by their first token.
 
     The later tokens say nothing of the first, so a network that does not remember it over all
@@ -73,7 +88,9 @@ def make_first_token_recall(n_samples, length, n_tokens, *, one_hot=True, random
     return np.eye(n_tokens, dtype=np.float32)[tokens], first
 
 
-def make_adding_problem(n_samples, length, *, random_state=None):
+def make_adding_problem(
+    n_samples: int, length: int, *, random_state: _Seed = None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Make the adding problem: find the sum of two marked numbers among many.
 
     The first feature of each step is a number drawn uniformly from [0, 1). The second is a mark: 1
@@ -141,7 +158,9 @@ def make_adding_problem(n_samples, length, *, random_state=None):
     return X, X[rows, first, 0] + X[rows, second, 0]
 
 
-def make_reber(n_samples, *, embedded=False, random_state=None):
+def make_reber(
+    n_samples: int, *, embedded: bool = False, random_state: _Seed = None
+) -> tuple[list[NDArray[np.float32]], list[Ints]]:
     """Make strings of the Reber grammar, with the symbols that may come next at each step.
 
     Parameters
@@ -208,19 +227,19 @@ def make_reber(n_samples, *, embedded=False, random_state=None):
     arrows = np.empty(
         (len(states), 2, 2), dtype=np.int64
     )  # two from each state: symbol, next state
-    for number, state in enumerate(states):
-        ways = [(REBER_SYMBOLS.index(symbol), target) for symbol, target in state]
+    for number, of_state in enumerate(states):
+        ways = [(REBER_SYMBOLS.index(symbol), target) for symbol, target in of_state]
         for symbol, _ in ways:
             allowed[number, symbol] = 1
         # One way counts twice; from the last state there is none, and a walk stays without symbol.
         arrows[number] = (2 * ways)[:2] or [(-1, number)]
 
     state = np.zeros(n_samples, dtype=np.int64)
-    walks = []
+    steps = []
     while (state != len(states) - 1).any():
-        walks.append(arrows[state, rng.integers(2, size=n_samples)])
-        state = walks[-1][:, 1]
-    walks = np.stack(walks, axis=1)
+        steps.append(arrows[state, rng.integers(2, size=n_samples)])
+        state = steps[-1][:, 1]
+    walks = np.stack(steps, axis=1)
     is_step = walks[:, :, 0] >= 0
     ends = np.cumsum(is_step.sum(axis=1))[:-1]
     symbols, reached = walks[is_step].T
@@ -228,7 +247,7 @@ def make_reber(n_samples, *, embedded=False, random_state=None):
     return np.split(X, ends), np.split(allowed[reached], ends)
 
 
-def _embedded_reber():
+def _embedded_reber() -> list[list[tuple[str, int]]]:
     """Return the states of the embedded grammar: one Reber automaton for T, another for P."""
     n = len(_REBER)
     last = 2 * n + 2
@@ -239,16 +258,16 @@ def _embedded_reber():
     return [*states, [("E", last + 1)], []]
 
 
-def _is_integer(value, minimum):
-    return isinstance(value, Integral) and not isinstance(value, bool) and value >= minimum
+def _is_integer(value: object, minimum: int) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= minimum
 
 
-def _check_integer(name, value, minimum):
+def _check_integer(name: str, value: object, minimum: int) -> None:
     if not _is_integer(value, minimum):
         raise ValueError(f"{name} must be an integer of at least {minimum}, got {value!r}")
 
 
-def _generator(random_state):
+def _generator(random_state: _Seed) -> np.random.Generator:
     is_generator = isinstance(random_state, np.random.Generator)
     if random_state is None or is_generator or _is_integer(random_state, 0):
         return np.random.default_rng(random_state)

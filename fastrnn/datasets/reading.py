@@ -1,6 +1,10 @@
 """Files of sequences and of series, as the estimators take them."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from pathlib import PurePath
+from typing import IO, Any
 
 import numpy as np
 
@@ -9,27 +13,28 @@ from fastrnn.datasets.formats import FORMATS, read_rows
 from fastrnn.datasets.rows import one_for_each, table
 from fastrnn.datasets.sources import name_of, text_encoding
 from fastrnn.inputs.stamps import zone_of
+from fastrnn.typing import AnyArray, Ints, PathLike
 
 
 def read_sequences(
-    path,
+    path: PathLike | IO[Any],
     *,
-    format=None,
-    id=None,
-    time=None,
-    features=None,
-    label=None,
-    target=None,
-    per_step=None,
-    delimiter=None,
-    quote=None,
-    decimal=None,
-    na_values=None,
-    time_format=None,
-    time_zone=None,
-    encoding=None,
-    sort=False,
-):
+    format: str | None = None,
+    id: str | None = None,
+    time: str | None = None,
+    features: Sequence[str] | None = None,
+    label: str | None = None,
+    target: str | Sequence[str] | None = None,
+    per_step: bool | None = None,
+    delimiter: str | None = None,
+    quote: str | None = None,
+    decimal: str | None = None,
+    na_values: Sequence[str] | None = None,
+    time_format: str | None = None,
+    time_zone: str | None = None,
+    encoding: str | None = None,
+    sort: bool = False,
+) -> tuple[list[Any], Any]:
     """Read sequences, and what is to be learned of them, from a file.
 
     Parameters
@@ -105,7 +110,7 @@ def read_sequences(
     """
     form = _form(
         format, delimiter, quote, decimal, na_values, time_format, time_zone, encoding,
-        sort=bool(sort),
+        bool(sort),
     )  # fmt: skip
     rows = read_rows(path, form)
     id_column, time_column = _column(rows, id, "id"), _column(rows, time, "time")
@@ -120,7 +125,7 @@ def read_sequences(
         raise ValueError("give the column of labels or those of targets, not both")
     if target is not None:
         label_column = None
-    of_y = targets or [label_column]
+    of_y: list[Any] = targets or [label_column]
     if per_step is None:
         per_step = rows.is_words_alone or (
             rows.starts is not None and not rows.of_sequences.issuperset(of_y)
@@ -146,7 +151,7 @@ def read_sequences(
     return X, y
 
 
-def read_csv(path, **options):
+def read_csv(path: PathLike | IO[Any], **options: Any) -> tuple[list[Any], Any]:
     """Read sequences from CSV, a row for each step.
 
     Parameters
@@ -174,7 +179,7 @@ def read_csv(path, **options):
     return read_sequences(path, format="csv", **options)
 
 
-def read_parquet(path, **options):
+def read_parquet(path: PathLike | IO[Any], **options: Any) -> tuple[list[Any], Any]:
     """Read sequences from Parquet, a row for each step, or for each sequence with lists in cells.
 
     Parameters
@@ -199,7 +204,7 @@ def read_parquet(path, **options):
     return read_sequences(path, format="parquet", **options)
 
 
-def read_json(path, **options):
+def read_json(path: PathLike | IO[Any], **options: Any) -> tuple[list[Any], Any]:
     """Read sequences from lines of JSON, an object for each step, or for each sequence with lists.
 
     Parameters
@@ -227,7 +232,7 @@ def read_json(path, **options):
     return read_sequences(path, format="json", **options)
 
 
-def read_conll(path, **options):
+def read_conll(path: PathLike | IO[Any], **options: Any) -> tuple[list[Any], Any]:
     """Read sentences from CoNLL: a token in each line, a blank line between sentences.
 
     Parameters
@@ -259,7 +264,7 @@ def read_conll(path, **options):
     return read_sequences(path, **{"format": "conllu" if is_universal else "conll"} | options)
 
 
-def read_ucr(path, **options):
+def read_ucr(path: PathLike | IO[Any], **options: Any) -> tuple[list[Any], Any]:
     """Read the .tsv files of the UCR archive: in each line a label, then the numbers of a sequence.
 
     Parameters
@@ -287,7 +292,7 @@ def read_ucr(path, **options):
     return read_sequences(path, format="ucr", **options)
 
 
-def read_ts(path, **options):
+def read_ts(path: PathLike | IO[Any], **options: Any) -> tuple[list[Any], Any]:
     """Read the .ts files of sktime and aeon: a case in each line, its dimensions between colons.
 
     Parameters
@@ -315,7 +320,7 @@ def read_ts(path, **options):
     return read_sequences(path, format="ts", **options)
 
 
-def read_tsf(path, **options):
+def read_tsf(path: PathLike | IO[Any], **options: Any) -> dict[str, AnyArray]:
     """Read the .tsf files of the Monash archive of forecasting, as a forecaster takes them.
 
     Parameters
@@ -358,7 +363,7 @@ def read_tsf(path, **options):
     return columns | table(rows, others, gaps=True)
 
 
-def read_arff(path, **options):
+def read_arff(path: PathLike | IO[Any], **options: Any) -> tuple[list[Any], Any]:
     """Read sequences from ARFF: in columns, in a relation, or in long form.
 
     Parameters
@@ -387,15 +392,22 @@ def read_arff(path, **options):
     return read_sequences(path, format="arff", **options)
 
 
-def _steps(starts, n):
+def _steps(starts: Any, n: int) -> Ints:
     """The number of each of `n` steps in its sequence."""
     return np.arange(n) - np.repeat(starts, np.diff([*starts, n]))
 
 
 def _form(
-    format, delimiter=None, quote=None, decimal=None, na_values=None, time_format=None,
-    time_zone=None, encoding=None, sort=False,
-):  # fmt: skip
+    format: str | None,
+    delimiter: str | None,
+    quote: str | None,
+    decimal: str | None,
+    na_values: Sequence[str] | None,
+    time_format: str | None,
+    time_zone: str | None,
+    encoding: str | None,
+    sort: bool,
+) -> Form:
     if format is not None and format not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(map(repr, FORMATS))}, got {format!r}")
     if decimal not in (None, ".", ","):
@@ -425,17 +437,19 @@ def _form(
     )
 
 
-def _names(given):
+def _names(given: str | Sequence[str] | None) -> Sequence[str] | None:
     return [given] if isinstance(given, str) else given
 
 
-def _column(rows, given, usual):
+def _column(rows: Any, given: str | None, usual: str) -> str | None:
     if given is not None:
         return rows.find(given)
     return usual if usual in rows.columns else None
 
 
-def _targets(rows, of_id, label_column, targets, per_step, has_id):
+def _targets(
+    rows: Any, of_id: Any, label_column: str | None, targets: Any, per_step: bool, has_id: bool
+) -> Any:
     """The labels or numbers of sequences or steps; None if there are none."""
     if label_column is not None:
         labels = rows.labels(label_column, gaps=per_step)

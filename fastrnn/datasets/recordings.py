@@ -1,11 +1,19 @@
 """Real data that ships with fastrnn."""
 
+from __future__ import annotations
+
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from fastrnn.typing import Ints
 
 
-def load_japanese_vowels():
+def load_japanese_vowels() -> tuple[
+    list[NDArray[np.float32]], Ints, list[NDArray[np.float32]], Ints
+]:
     """Load the Japanese Vowels: recordings of nine men who say /ae/.
 
     Each sequence is one utterance, 7 to 29 frames (25.6 ms long, 6.4 ms apart) of 12 LPC cepstrum
@@ -42,12 +50,14 @@ def load_japanese_vowels():
     >>> X_train[0].shape, y_train[0]
     ((20, 12), np.int64(1))
     """
-    arrays = []
     path = files("fastrnn").joinpath("data", "japanese_vowels.npz")
     with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-        for use in ("train", "test"):
-            ends = np.cumsum(data[f"{use}_lengths"], dtype=np.int64)
-            millionths = np.ascontiguousarray(data[f"{use}_values"].T).view("<i4")[..., 0]
-            arrays.append(np.split((millionths / 1e6).astype(np.float32), ends[:-1]))
-            arrays.append(data[f"{use}_speaker"].astype(np.int64))
-    return tuple(arrays)
+        return (*_read(data, "train"), *_read(data, "test"))
+
+
+def _read(data: Any, use: str) -> tuple[list[NDArray[np.float32]], Ints]:
+    """Utterances and speakers of one use."""
+    ends = np.cumsum(data[f"{use}_lengths"], dtype=np.int64)
+    millionths = np.ascontiguousarray(data[f"{use}_values"].T).view("<i4")[..., 0]
+    X = np.split((millionths / 1e6).astype(np.float32), ends[:-1])
+    return X, data[f"{use}_speaker"].astype(np.int64)

@@ -1,15 +1,20 @@
 """What estimators with attention say of the weights that it gives to steps."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from fastrnn.estimators.predicting import read
 from fastrnn.network.pooling import parts_of
+from fastrnn.typing import Floats, SequencesLike
 
 
 class Attending:
     """Estimators that say one thing of a sequence, whose `pooling` may be attention."""
 
-    def attention_weights(self, X):
+    def attention_weights(self: Any, X: SequencesLike) -> list[Floats]:
         """Return the weight that attention gives to every time step.
 
         It is for models whose `pooling` is "attention", or has it among its parts.

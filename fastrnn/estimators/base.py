@@ -4,9 +4,12 @@ An estimator chooses a reader and a task. `fitting` trains with them; what `fit`
 then a network, a reader and a task, and all that is asked of the model is asked of these three.
 """
 
+from __future__ import annotations
+
 import copy
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -17,6 +20,7 @@ from fastrnn.bridge import (
     TransformerMixin,
     available_if,
 )
+from fastrnn.estimators.fitted import Fitted
 from fastrnn.estimators.fitting import fit, fit_one_epoch, memory_of_fit, steps_by_minibatches
 from fastrnn.estimators.needs import refuse_to_go_back
 from fastrnn.estimators.parameters import check_parameters, complete_docstring
@@ -27,98 +31,69 @@ from fastrnn.estimators.resuming import open_checkpoints
 from fastrnn.estimators.saving import save_model
 from fastrnn.estimators.shared_parameters import SharedParameters
 from fastrnn.estimators.validation import ValidationData
-from fastrnn.inspection import gradient_flow, loss_gradient, output_gradient, own_weights
+from fastrnn.inspection import (
+    GradientFlow,
+    gradient_flow,
+    loss_gradient,
+    output_gradient,
+    own_weights,
+)
 from fastrnn.streams.snapshot import Snapshot
-from fastrnn.streams.stream import open_stream
+from fastrnn.streams.stream import Stream, open_stream
 from fastrnn.training.budget import ONE_ANSWER, Budget
+from fastrnn.typing import (
+    Floats,
+    ObjectArray,
+    PathLike,
+    SampleWeight,
+    SequencesLike,
+    TargetsLike,
+    WeightType,
+)
 
 ESTIMATORS: dict[str, type] = {}
 """The classes of estimators that files have a word for, by that word: each enters itself."""
 
 
 @dataclass(eq=False, repr=False)
-class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEstimator):
+class RNNBase(Fitted, SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEstimator):
     """Base class of the estimators.
 
     A dataclass, so that the constructor has an explicit signature and does nothing but store its
-    arguments. Every subclass has its parameters, and the attributes below, inserted into its own
-    docstring. A subclass says with `reader_class` how it reads `X`, and with `task_class`
+    arguments. Every subclass has its parameters, and the attributes of `Fitted`, inserted into its
+    own docstring. A subclass says with `reader_class` how it reads `X`, and with `task_class`
     what it learns of `y`.
-
-    Attributes
-    ----------
-    n_features_in_ : int
-        Number of features of each time step; for a two-dimensional table, its number of columns.
-    feature_names_in_ : ndarray of str of shape (n_features_in_,)
-        Names of the columns, where `X` was a data frame, or a list of data frames, with strings as
-        names.
-    n_categories_ : tuple of int
-        For each column of ids the number of ids V that `fit` learned: they go from 0 to V - 1.
-    n_outputs_ : int
-        Number of outputs of the network.
-    n_iter_ : int
-        Number of epochs (iterations of "lbfgs") of the last `fit`, and of each `partial_fit` since.
-    t_ : int
-        Number of sequences seen in training, each as often as it was seen.
-    loss_ : float
-        Loss at the end of training.
-    best_loss_ : float
-        Smallest loss of an epoch.
-    loss_curve_ : list of float
-        Mean loss of each epoch. With ``warm_start=True``, and in `partial_fit`, the curves and `t_`
-        go on from the last call.
-    validation_scores_ : list of float or None
-        Score on the held-out sequences, or on `validation_data`, after each epoch; None without
-        either.
-    best_validation_score_ : float or None
-        Score of the weights that the last `fit` kept; None without early stopping.
-    best_epoch_ : int or None
-        Number of the epoch that they are of, from 1: with early stopping the one that scored best,
-        else the last, unless the loss has shot up. If the mean loss of the last three epochs is
-        above the lowest such mean by more than a tenth of that, and of what the loss had fallen to
-        it, so is the last one, then it is the epoch with the lowest mean. None in a model from a
-        file that an older version wrote.
-    gradient_norms_ : list of float
-        Mean length of the gradient, before clipping, in each epoch.
-    network_ : fastrnn.network.Network
-        The fitted network.
-    reader_ : object
-        What `fit` learned of `X`: how what is given becomes what the network reads.
-    task_ : object
-        What `fit` learned of `y`: how outputs of the network become answers.
-    training_state_ : fastrnn.training.TrainingState
-        Where training stands.
     """
 
     kind: ClassVar[str | None] = None  # in files; only for classes of fastrnn's own
-    reader_class: ClassVar[type] = SequenceReader
-    task_class: ClassVar[type]
+    reader_class: ClassVar[Any] = SequenceReader
+    task_class: ClassVar[Any]
     budget: ClassVar[Budget] = ONE_ANSWER  # what "auto" spends
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         kind = vars(cls).get("kind")
         if kind is not None and ESTIMATORS.setdefault(kind, cls) is not cls:
             raise TypeError(
                 f"kind={kind!r} of {cls.__name__} is the word for {ESTIMATORS[kind].__name__}"
             )
-        if cls.__doc__ and RNNBase.__doc__:  # python -OO strips both
-            cls.__doc__ = complete_docstring(cls, RNNBase.__doc__)
+        if cls.__doc__ and Fitted.__doc__:  # python -OO strips both
+            cls.__doc__ = complete_docstring(cls, Fitted.__doc__)
 
     def fit(
         self,
-        X,
-        y,
-        sample_weight=None,
-        validation_data=None,
+        X: SequencesLike,
+        y: TargetsLike,
+        sample_weight: SampleWeight = None,
+        validation_data: tuple[Any, ...] | None = None,
         *,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-        checkpoint=None,
-        checkpoint_every=1,
-        resume=False,
-    ):
+        X_val: SequencesLike | None = None,
+        y_val: TargetsLike | None = None,
+        sample_weight_val: SampleWeight = None,
+        checkpoint: PathLike | None = None,
+        checkpoint_every: int = 1,
+        resume: bool = False,
+    ) -> Self:
         """Train the network.
 
         Ctrl-C ends training early and keeps the model trained so far. With scikit-learn 1.9 or
@@ -193,7 +168,9 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         return fit(self, X, y, sample_weight, validation, file)
 
     @available_if(steps_by_minibatches)
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(
+        self, X: SequencesLike, y: TargetsLike, sample_weight: SampleWeight = None
+    ) -> Self:
         """Train for one epoch on these sequences, going on from where training was.
 
         The first call starts a model; each later one, also after `fit`, goes on with its weights,
@@ -227,7 +204,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         """
         return fit_one_epoch(self, X, y, sample_weight)
 
-    def save(self, path):
+    def save(self, path: PathLike) -> None:
         """Write the fitted estimator to a file, from which `fastrnn.load` builds it again.
 
         The file has the layout of safetensors, which many programs read, and no code. It is written
@@ -255,7 +232,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         save_model(self, path)
 
     @property
-    def feature_names_in_(self):
+    def feature_names_in_(self) -> ObjectArray:
         """Give the names of the columns of the data frame, or list of frames, given to `fit`."""
         names = self.reader_.feature_names if self.is_fitted else None
         if names is None:
@@ -265,7 +242,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
             )
         return np.array(names, dtype=object)
 
-    def estimate_memory(self, X, y=None):
+    def estimate_memory(self, X: SequencesLike, y: TargetsLike | None = None) -> int:
         """Say how much memory `fit` would take at its peak.
 
         Counted are the parameters with their gradients, what the solver keeps of them, what one
@@ -293,7 +270,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         """
         return memory_of_fit(self, X, y)
 
-    def stream(self, n_streams=1, *, weights=None):
+    def stream(self, n_streams: int = 1, *, weights: WeightType = None) -> Stream:
         """Make a stream: for sequences that come step by step, with an answer to each.
 
         It has the weights of the model as they are now, whatever is fitted later.
@@ -327,7 +304,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         snapshot = Snapshot(network, self.reader_.steps(), **answer, weights=weights)
         return open_stream(snapshot, n_streams)
 
-    def transform(self, X):
+    def transform(self, X: SequencesLike) -> Floats:
         """Return the final hidden states of the top layer, as features for another model.
 
         Parameters
@@ -344,7 +321,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         sequences = read(self, X)
         return self.network_.final_states(sequences, n_jobs=self.n_jobs)
 
-    def hidden_states(self, X):
+    def hidden_states(self, X: SequencesLike) -> list[Floats]:
         """Return the hidden states of the top layer at every time step.
 
         Parameters
@@ -364,7 +341,9 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         states = self.network_.hidden_states(sequences, n_jobs=self.n_jobs)
         return np.split(states, self.network_.offsets_read(sequences)[1:-1])
 
-    def gradient_flow(self, X, y, sample_weight=None):
+    def gradient_flow(
+        self, X: SequencesLike, y: TargetsLike, sample_weight: SampleWeight = None
+    ) -> GradientFlow:
         """Say how strongly the loss depends on the states, layer by layer and step by step.
 
         This is where vanishing and exploding gradients are seen;
@@ -400,7 +379,9 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
             self.network_, sequences, target.values, target.weight, n_jobs=self.n_jobs
         )
 
-    def input_gradients(self, X, y=None, *, output=None):
+    def input_gradients(
+        self, X: SequencesLike, y: TargetsLike | None = None, *, output: int | None = None
+    ) -> list[Floats]:
         """Return the gradient of an output, or of the loss, with respect to every input value.
 
         Parameters
@@ -448,7 +429,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         gradients = self.network_.input_gradients(sequences, doutputs, n_jobs=self.n_jobs)
         return gradients_of(self, gradients, sequences)
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: Collection[str] | None = None) -> ObjectArray:
         """Return a name for each column of `transform`.
 
         Parameters
@@ -469,7 +450,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         """
         return names_of_states(self, input_features)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = True
         tags.input_tags.three_d_array = True
@@ -478,11 +459,11 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
         return tags
 
     @property
-    def is_fitted(self):
+    def is_fitted(self) -> bool:
         """Whether there is a model, of this `fit` or of one before."""
         return "network_" in vars(self)
 
-    def check_fitted(self):
+    def check_fitted(self) -> None:
         """Raise NotFittedError if there is no model yet."""
         if not self.is_fitted:
             raise NotFittedError(
@@ -490,7 +471,7 @@ class RNNBase(SharedParameters, CallbackSupportMixin, TransformerMixin, BaseEsti
                 "appropriate arguments before using this estimator."
             )
 
-    def check_parameters(self, here=True):
+    def check_parameters(self, here: bool = True) -> None:
         """Raise TypeError or ValueError if a parameter has a value it may not have.
 
         With ``here`` also one with which this processor cannot fit: a model from another has it.

@@ -1,12 +1,17 @@
 """RNNClassifier: a label for every sequence."""
 
+from __future__ import annotations
+
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
 from fastrnn.bridge import ClassifierMixin, available_if
 from fastrnn.estimators.attending import Attending
 from fastrnn.estimators.base import RNNBase
+from fastrnn.estimators.fitted import FittedClasses
 from fastrnn.estimators.fitting import fit_one_epoch, steps_by_minibatches
 from fastrnn.estimators.labels import ClassTask, read_classes, refuse_balanced
 from fastrnn.estimators.predicting import outputs, read
@@ -18,6 +23,7 @@ from fastrnn.estimators.task_parameters import (
     SequenceDefaults,
     SequenceParameters,
 )
+from fastrnn.typing import AnyArray, Floats, SampleWeight, SequencesLike, TargetsLike
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -29,6 +35,7 @@ class RNNClassifier(
     PoolingParameters,
     SequenceDefaults,
     Attending,
+    FittedClasses,
     RNNBase,
 ):
     r"""Classify sequences with a recurrent network.
@@ -81,7 +88,13 @@ class RNNClassifier(
     task_class = ClassTask
 
     @available_if(steps_by_minibatches)
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(  # type: ignore[override]
+        self,
+        X: SequencesLike,
+        y: TargetsLike,
+        classes: Collection[Any] | None = None,
+        sample_weight: SampleWeight = None,
+    ) -> Self:
         """Train for one epoch on these sequences, going on from where training was.
 
         The first call starts a model; each later one, also after `fit`, goes on with its weights,
@@ -122,14 +135,16 @@ class RNNClassifier(
         if task is not None or not is_multilabel(y):
             task = task or ClassTask(read_classes(classes, task, "classifier"))
             read_classes(classes, task, "classifier")
-        elif classes is not None and not np.array_equal(classes, np.arange(np.shape(y)[1])):
-            raise ValueError(
-                f"classes must be the numbers of the columns of y, 0 to {np.shape(y)[1] - 1}, "
-                f"where y has several labels for each sequence, got {np.asarray(classes).tolist()}"
-            )
+        elif classes is not None:
+            given, n_labels = np.asarray(classes), np.asarray(y).shape[1]
+            if not np.array_equal(given, np.arange(n_labels)):
+                raise ValueError(
+                    f"classes must be the numbers of the columns of y, 0 to {n_labels - 1}, where "
+                    f"y has several labels for each sequence, got {given.tolist()}"
+                )
         return fit_one_epoch(self, X, y, sample_weight, task)
 
-    def predict(self, X):
+    def predict(self, X: SequencesLike) -> AnyArray:
         """Predict the class of each sequence.
 
         Parameters
@@ -146,7 +161,7 @@ class RNNClassifier(
         said = outputs(self, read(self, X))
         return self.task_.decode(said)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: SequencesLike) -> Floats:
         """Predict the probability of each class.
 
         Parameters
@@ -162,7 +177,7 @@ class RNNClassifier(
         """
         return outputs(self, read(self, X))
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: SequencesLike) -> Floats:
         """Predict the logarithm of the probability of each class.
 
         Parameters
@@ -179,7 +194,7 @@ class RNNClassifier(
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: SequencesLike, y: TargetsLike, sample_weight: SampleWeight = None) -> float:
         """Return the accuracy: the share of sequences whose label, or whole row, is predicted.
 
         Parameters
@@ -199,7 +214,7 @@ class RNNClassifier(
         sequences = read(self, X)
         return self.task_.score_answers(outputs(self, sequences), y, sequences, sample_weight)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags

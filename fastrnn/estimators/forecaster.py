@@ -1,10 +1,15 @@
 """RNNForecaster: how time series go on."""
 
+from __future__ import annotations
+
 import copy
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any, Literal, Self
 
 from fastrnn.bridge import available_if, refuse_scoring_monitor
 from fastrnn.estimators.calibration import learn_corrections
+from fastrnn.estimators.fitted import FittedSeries
 from fastrnn.estimators.fitting import fit, fit_one_epoch, steps_by_minibatches
 from fastrnn.estimators.forecaster_parameters import ForecasterParameters
 from fastrnn.estimators.forecasting import (
@@ -22,10 +27,11 @@ from fastrnn.estimators.validation import ValidationData
 from fastrnn.inputs.long_frames import columns_of
 from fastrnn.streams import Stream
 from fastrnn.training.budget import WINDOWS
+from fastrnn.typing import Covariates, PathLike, SampleWeight, SequencesLike, WeightType
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class RNNForecaster(ForecasterParameters, SeriesForecasts):
+class RNNForecaster(ForecasterParameters, FittedSeries, SeriesForecasts):
     r"""Forecast how time series go on with a recurrent network.
 
     One network learns from all series; at every step it is trained to say what comes next. Series
@@ -97,23 +103,23 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
     task_class = NextValueTask
     budget = WINDOWS
 
-    def fit(
+    def fit(  # type: ignore[override]
         self,
-        y,
+        y: SequencesLike,
         *,
-        future_covariates=None,
-        past_covariates=None,
-        static_covariates=None,
-        sample_weight=None,
-        validation_data=None,
-        id_column="id",
-        time_column="time",
-        value_column="value",
-        layout="long",
-        checkpoint=None,
-        checkpoint_every=1,
-        resume=False,
-    ):
+        future_covariates: Covariates = None,
+        past_covariates: Covariates = None,
+        static_covariates: Covariates = None,
+        sample_weight: SampleWeight = None,
+        validation_data: SequencesLike | Mapping[str, Any] | None = None,
+        id_column: str = "id",
+        time_column: str = "time",
+        value_column: str = "value",
+        layout: Literal["long", "wide"] = "long",
+        checkpoint: PathLike | None = None,
+        checkpoint_every: int = 1,
+        resume: bool = False,
+    ) -> Self:
         """Train the network on time series.
 
         Parameters
@@ -202,19 +208,19 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
         return self
 
     @available_if(steps_by_minibatches)
-    def partial_fit(
+    def partial_fit(  # type: ignore[override]
         self,
-        y,
+        y: SequencesLike,
         *,
-        future_covariates=None,
-        past_covariates=None,
-        static_covariates=None,
-        sample_weight=None,
-        id_column="id",
-        time_column="time",
-        value_column="value",
-        layout="long",
-    ):
+        future_covariates: Covariates = None,
+        past_covariates: Covariates = None,
+        static_covariates: Covariates = None,
+        sample_weight: SampleWeight = None,
+        id_column: str = "id",
+        time_column: str = "time",
+        value_column: str = "value",
+        layout: Literal["long", "wide"] = "long",
+    ) -> Self:
         """Train for one epoch on these series, going on from where training was.
 
         `predict` then forecasts these series unless it is given others.
@@ -252,15 +258,15 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
 
     def stream(
         self,
-        n_streams=None,
+        n_streams: int | None = None,
         *,
-        series=None,
-        levels=None,
-        future_covariates=None,
-        past_covariates=None,
-        static_covariates=None,
-        weights=None,
-    ):
+        series: SequencesLike | None = None,
+        levels: Collection[float] | None = None,
+        future_covariates: Covariates = None,
+        past_covariates: Covariates = None,
+        static_covariates: Covariates = None,
+        weights: WeightType = None,
+    ) -> Stream:
         """Make a stream: for series that go on value by value, with a forecast after each.
 
         Each stream begins at the end of a series, which it has read. That series also decides its
@@ -339,15 +345,15 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
 
     def backtest(
         self,
-        series,
-        horizon,
-        step=1,
+        series: SequencesLike,
+        horizon: int,
+        step: int = 1,
         *,
-        start=None,
-        future_covariates=None,
-        past_covariates=None,
-        static_covariates=None,
-    ):
+        start: int | None = None,
+        future_covariates: Covariates = None,
+        past_covariates: Covariates = None,
+        static_covariates: Covariates = None,
+    ) -> Any:
         """Forecast known values of series from many origins, and compare.
 
         The model is not fitted anew: for an honest result fit it on what comes before `start`, or
@@ -398,7 +404,7 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
         given = GivenSeries(series, future_covariates, past_covariates, static=static_covariates)
         return backtest(self, given, horizon, step, start)
 
-    def score(self, y, *, future_covariates=None):
+    def score(self, y: SequencesLike, *, future_covariates: Covariates = None) -> float:
         """Score the forecast of what follows the series of `fit`.
 
         ``GridSearchCV(forecaster, grid, cv=TimeSeriesSplit())`` works on one series with it: `y`
@@ -431,7 +437,7 @@ class RNNForecaster(ForecasterParameters, SeriesForecasts):
         self.check_fitted()
         return -scaled_error(self, y, future_covariates)
 
-    def check_parameters(self, here=True):
+    def check_parameters(self, here: bool = True) -> None:
         super().check_parameters(here)
         levels = levels_of(self)
         check_likelihood(self.likelihood, levels, self.scaling, self.log)

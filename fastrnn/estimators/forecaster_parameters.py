@@ -1,7 +1,8 @@
 """The parameters of `RNNForecaster`, or its own form of a shared one: a table."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, Literal
 
 from fastrnn.estimators.shared_parameters import (
     SharedParameters,
@@ -24,22 +25,24 @@ from fastrnn.estimators.values import (
 )
 from fastrnn.inputs.scaling import LOG1P
 from fastrnn.training.budget import WINDOWS
+from fastrnn.typing import Auto, CellName, Schedule
 
 
-@dataclass(eq=False, repr=False, kw_only=True)
+@dataclass(eq=False, repr=False)
 class ForecasterParameters:
     """What `RNNForecaster` takes besides, or otherwise; docs/forecast.md says how it was chosen."""
 
-    hidden_layer_sizes: int | tuple[int, ...] = with_default(
+    hidden_layer_sizes: int | Sequence[int] = with_default(
         SharedParameters, "hidden_layer_sizes", 96
     )
-    cell: str = with_default(SharedParameters, "cell", "gru")
-    learning_rate: str = with_default(SharedParameters, "learning_rate", "cosine")
+    _: KW_ONLY
+    cell: CellName = with_default(SharedParameters, "cell", "gru")
+    learning_rate: Schedule = with_default(SharedParameters, "learning_rate", "cosine")
     learning_rate_init: float = with_default(SharedParameters, "learning_rate_init", 0.003)
-    batch_size: int | str = with_default(
+    batch_size: int | Auto = with_default(
         SharedParameters, "batch_size", "auto", help_of_batch_size(WINDOWS, "windows")
     )
-    max_iter: int | str = with_default(
+    max_iter: int | Auto = with_default(
         SharedParameters, "max_iter", "auto", help_of_max_iter(WINDOWS, "windows")
     )
     bidirectional: bool = parameter(
@@ -47,7 +50,7 @@ class ForecasterParameters:
         False,
         "Always False: a forecast may not read from the end.",
     )
-    strategy: str = parameter(
+    strategy: Literal["recursive", "direct"] = parameter(
         words("recursive", "direct"),
         "direct",
         """
@@ -56,7 +59,7 @@ class ForecasterParameters:
         next one, as far as wanted.
         """,
     )
-    horizon: int | str = parameter(
+    horizon: int | Auto = parameter(
         COUNT_OR_AUTO,
         "auto",
         """
@@ -69,7 +72,7 @@ class ForecasterParameters:
         """,
         used_by=("strategy", ("direct",)),
     )
-    scaling: str | None = parameter(
+    scaling: Literal["difference", "standard", "level"] | None = parameter(
         either(words("difference", "standard", "level"), None),
         "difference",
         """
@@ -83,7 +86,7 @@ class ForecasterParameters:
         - None: as they are.
         """,
     )
-    log: bool | str = parameter(
+    log: bool | Literal["log1p", "auto"] = parameter(
         either(flag(), LOG1P, "auto"),
         "auto",
         """
@@ -123,7 +126,7 @@ class ForecasterParameters:
         ``strategy="recursive"`` ``(0.5,)``, and None with a `likelihood`.
         """,
     )
-    likelihood: str | None = parameter(
+    likelihood: Literal["student_t", "negative_binomial", "poisson"] | None = parameter(
         either(words("student_t", "negative_binomial", "poisson"), None),
         None,
         """
@@ -139,7 +142,7 @@ class ForecasterParameters:
         et al. 2020); other scaling and `log` are errors, and no seasonal pattern is taken out.
         """,
     )
-    calibrate: str | None = parameter(
+    calibrate: Literal["cv"] | None = parameter(
         either(words("cv"), None),
         None,
         """
@@ -150,7 +153,7 @@ class ForecasterParameters:
         quantiles did not cross.
         """,
     )
-    missing: str = parameter(
+    missing: Literal["error", "mask"] = parameter(
         words("error", "mask"),
         "error",
         """
@@ -170,7 +173,7 @@ class ForecasterParameters:
         year), "h", "15min", "s"; also a number, a timedelta, or an offset of pandas.
         """,
     )
-    calendar_features: tuple[str, ...] | None = parameter(
+    calendar_features: Sequence[str] | None = parameter(
         CALENDAR,
         None,
         """
@@ -189,7 +192,7 @@ class ForecasterParameters:
         at most, with time stamps that are dates.
         """,
     )
-    window: int | str | None = parameter(
+    window: int | Auto | None = parameter(
         either(whole(2), "auto", None),
         "auto",
         """
@@ -199,7 +202,7 @@ class ForecasterParameters:
         steps; None trains on whole series.
         """,
     )
-    origin_step: int | str | None = parameter(
+    origin_step: int | Auto | None = parameter(
         either(whole(1), "auto", None),
         "auto",
         """

@@ -1,14 +1,18 @@
 """RNNLanguageModel: the probability of each next token of a text."""
 
+from __future__ import annotations
+
 import copy
 import math
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
 
 from fastrnn.bridge import available_if
 from fastrnn.estimators.base import RNNBase
+from fastrnn.estimators.fitted import FittedTokens
 from fastrnn.estimators.fitting import describe, fit, fit_one_epoch, steps_by_minibatches
 from fastrnn.estimators.needs import needed_to_train
 from fastrnn.estimators.next_tokens import ONE_TOKEN, NextTokenTask, TextReader
@@ -20,10 +24,19 @@ from fastrnn.estimators.validation import ValidationData
 from fastrnn.standin import as_generator
 from fastrnn.streams import Stream
 from fastrnn.streams.snapshot import Snapshot, start_of
+from fastrnn.typing import (
+    Doubles,
+    Floats,
+    PathLike,
+    RandomState,
+    SampleWeight,
+    SequencesLike,
+    WeightType,
+)
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class RNNLanguageModel(LanguageModelParameters, RNNBase):
+class RNNLanguageModel(LanguageModelParameters, FittedTokens, RNNBase):  # type: ignore[misc]  # solver
     r"""Learn from text what comes next.
 
     Each token (a character, a word, or an id) stands for a vector that is learned; recurrent layers
@@ -90,18 +103,18 @@ class RNNLanguageModel(LanguageModelParameters, RNNBase):
     reader_class = TextReader
     task_class = NextTokenTask
 
-    def fit(
+    def fit(  # type: ignore[override]
         self,
-        X,
-        y=None,
-        sample_weight=None,
-        validation_data=None,
+        X: SequencesLike,
+        y: object = None,
+        sample_weight: SampleWeight = None,
+        validation_data: SequencesLike | None = None,
         *,
-        X_val=None,
-        checkpoint=None,
-        checkpoint_every=1,
-        resume=False,
-    ):
+        X_val: SequencesLike | None = None,
+        checkpoint: PathLike | None = None,
+        checkpoint_every: int = 1,
+        resume: bool = False,
+    ) -> Self:
         """Train the network.
 
         Ctrl-C ends training early and keeps the model trained so far.
@@ -155,7 +168,9 @@ class RNNLanguageModel(LanguageModelParameters, RNNBase):
         return fit(self, X, None, sample_weight, validation, file)
 
     @available_if(steps_by_minibatches)
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(
+        self, X: SequencesLike, y: object = None, sample_weight: SampleWeight = None
+    ) -> Self:
         """Train for one epoch on this text, going on from where training was.
 
         The first call starts a model, and decides its vocabulary: later, new tokens are unknown
@@ -188,7 +203,7 @@ class RNNLanguageModel(LanguageModelParameters, RNNBase):
         """
         return fit_one_epoch(self, X, None, sample_weight)
 
-    def estimate_memory(self, X, y=None):
+    def estimate_memory(self, X: SequencesLike, y: object = None) -> int:
         """Say how much memory `fit` would take at its peak.
 
         `fit` itself refuses to begin when that is more than there is. What saves memory: a smaller
@@ -211,7 +226,9 @@ class RNNLanguageModel(LanguageModelParameters, RNNBase):
         task, _ = NextTokenTask.learn(None, texts, None, self)
         return texts.nbytes + needed_to_train(self, describe(self, reader, task), task, texts)
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(
+        self, X: SequencesLike, y: object = None, sample_weight: SampleWeight = None
+    ) -> float:
         """Return the mean log-likelihood per token: higher is better.
 
         Parameters
@@ -237,7 +254,7 @@ class RNNLanguageModel(LanguageModelParameters, RNNBase):
         loss = self.network_.mean_loss(texts, target.values, target.weight, n_jobs=self.n_jobs)
         return -float(loss)
 
-    def score_samples(self, X, *, per_token=False):
+    def score_samples(self, X: SequencesLike, *, per_token: bool = False) -> Doubles:
         """Return the log-likelihood of each text: how probable it is as a whole.
 
         Parameters
@@ -269,7 +286,7 @@ class RNNLanguageModel(LanguageModelParameters, RNNBase):
         likelihoods = np.add.reduceat(steps * texts.is_followed, starts)
         return likelihoods / counted if per_token else likelihoods
 
-    def perplexity(self, X, sample_weight=None):
+    def perplexity(self, X: SequencesLike, sample_weight: SampleWeight = None) -> float:
         """Return the perplexity, the exponential of the mean log-loss per token: lower is better.
 
         Parameters
@@ -286,7 +303,7 @@ class RNNLanguageModel(LanguageModelParameters, RNNBase):
         """
         return math.exp(-self.score(X, sample_weight=sample_weight))
 
-    def next_proba(self, prompt=""):
+    def next_proba(self, prompt: SequencesLike = "") -> Floats:
         """Return the probability of each token to be the next.
 
         Parameters
@@ -304,7 +321,15 @@ class RNNLanguageModel(LanguageModelParameters, RNNBase):
         ids = self.reader_.read_prompt(prompt)
         return self._next(ids, self.network_.initial_states(1))
 
-    def sample(self, prompt="", length=100, *, temperature=1.0, top_k=None, random_state=None):
+    def sample(
+        self,
+        prompt: SequencesLike = "",
+        length: int = 100,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        random_state: RandomState = None,
+    ) -> Any:
         """Draw a continuation, token by token.
 
         Parameters
@@ -360,7 +385,7 @@ class RNNLanguageModel(LanguageModelParameters, RNNBase):
             return tokens
         return self.encoder_.cut.between.join(tokens)
 
-    def stream(self, n_streams=1, *, weights=None):
+    def stream(self, n_streams: int = 1, *, weights: WeightType = None) -> Stream:
         """Make a stream: for texts that come token by token, with what comes next after each.
 
         It has the weights of the model as they are now, whatever is fitted later.
@@ -394,18 +419,18 @@ class RNNLanguageModel(LanguageModelParameters, RNNBase):
             self._next(self.reader_.read_prompt(""), states)
         return Stream(self._snapshot(network, states, weights), n_streams)
 
-    def _snapshot(self, network, states, weights=None):
+    def _snapshot(self, network: Any, states: Any, weights: WeightType = None) -> Snapshot:
         """Prepare a network for streams that begin in these states."""
         start = start_of(states)
         return Snapshot(network, self.reader_.steps(), start=start, weights=weights)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = tags.input_tags.three_d_array = False
         tags.input_tags.string = True
         return tags
 
-    def _next(self, ids, states):
+    def _next(self, ids: Any, states: Any) -> Floats:
         """Read ids, at states that are carried on; return the probabilities of what is next."""
         if not len(ids):
             return self.token_counts_ / self.token_counts_.sum()
@@ -413,7 +438,7 @@ class RNNLanguageModel(LanguageModelParameters, RNNBase):
         return self.network_.read_on(sequence, states, n_jobs=self.n_jobs)[0]
 
 
-def _draw(p, temperature, top_k, rng):
+def _draw(p: Floats, temperature: float, top_k: int | None, rng: np.random.Generator) -> int:
     """Draw an index with probabilities p, changed by temperature and top_k."""
     with np.errstate(divide="ignore"):
         logits = np.log(p, dtype=np.float64)

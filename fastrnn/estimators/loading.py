@@ -1,6 +1,9 @@
 """Estimators from files."""
 
+from __future__ import annotations
+
 import math
+from typing import Any
 
 from fastrnn.estimators.base import ESTIMATORS
 from fastrnn.estimators.fitting import keep, regularization
@@ -10,9 +13,10 @@ from fastrnn.files.layout import open_record
 from fastrnn.network.recurrent import ZEROS
 from fastrnn.standin import as_generator
 from fastrnn.training.loop import TrainingState
+from fastrnn.typing import PathLike
 
 
-def load(path):
+def load(path: PathLike) -> Any:
     """Load an estimator that its `save` has written.
 
     Nothing in the file is run, imported or unpickled: one from a stranger can do no harm, and one
@@ -59,7 +63,7 @@ def load(path):
         return _build(file, read_model(ESTIMATORS[file.kind], file))
 
 
-def _build(file, saved):
+def _build(file: Any, saved: Any) -> Any:
     """Make the model, with its weights."""
     model = saved.model
     for name, value in saved.history.items():

@@ -1,10 +1,15 @@
 """RNNRegressor: one or several numbers for every sequence."""
 
+from __future__ import annotations
+
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 from fastrnn.bridge import RegressorMixin
 from fastrnn.estimators.attending import Attending
 from fastrnn.estimators.base import RNNBase
+from fastrnn.estimators.fitted import FittedNumbers
 from fastrnn.estimators.numbers import NumberTask
 from fastrnn.estimators.predicting import outputs, read
 from fastrnn.estimators.task_parameters import (
@@ -14,6 +19,7 @@ from fastrnn.estimators.task_parameters import (
     SequenceDefaults,
     SequenceParameters,
 )
+from fastrnn.typing import Doubles, SampleWeight, SequencesLike, TargetsLike
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -25,6 +31,7 @@ class RNNRegressor(
     PoolingParameters,
     SequenceDefaults,
     Attending,
+    FittedNumbers,
     RNNBase,
 ):
     r"""Predict one or several numbers for each sequence with a recurrent network.
@@ -76,7 +83,7 @@ class RNNRegressor(
     kind = "regressor"
     task_class = NumberTask
 
-    def predict(self, X):
+    def predict(self, X: SequencesLike) -> Doubles:
         """Predict the numbers of each sequence.
 
         Parameters
@@ -93,7 +100,9 @@ class RNNRegressor(
         said = outputs(self, read(self, X))
         return self.task_.decode(said)
 
-    def predict_quantiles(self, X, levels=None):
+    def predict_quantiles(
+        self, X: SequencesLike, levels: Collection[float] | None = None
+    ) -> Doubles:
         """Predict quantiles of the numbers of each sequence, with ``loss="quantile"``.
 
         They never cross: the network's outputs are sorted.
@@ -122,7 +131,7 @@ class RNNRegressor(
         levels = self.task_.check_levels(levels)
         return self.task_.quantiles(outputs(self, read(self, X)), levels)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: SequencesLike, y: TargetsLike, sample_weight: SampleWeight = None) -> float:
         """Return the coefficient of determination R² of `predict`, the mean over the targets.
 
         It is the same score whatever the `loss` is, as of scikit-learn's regressors.
@@ -145,7 +154,7 @@ class RNNRegressor(
         sequences = read(self, X)
         return self.task_.score_answers(outputs(self, sequences), y, sequences, sample_weight)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags

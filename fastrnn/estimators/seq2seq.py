@@ -1,12 +1,17 @@
 """RNNSeq2Seq: a sequence of labels, of any length, for each sequence."""
 
+from __future__ import annotations
+
+from collections.abc import Collection
 from dataclasses import dataclass
 from numbers import Integral
+from typing import Any, Self, cast
 
 import numpy as np
 
 from fastrnn.bridge import available_if
 from fastrnn.estimators.base import RNNBase
+from fastrnn.estimators.fitted import FittedClasses, FittedTexts
 from fastrnn.estimators.fitting import fit_one_epoch, steps_by_minibatches
 from fastrnn.estimators.label_sequences import LabelSequenceTask
 from fastrnn.estimators.labels import check_none_is_left_out, read_classes
@@ -23,16 +28,27 @@ from fastrnn.estimators.token_readers import SequenceOrTextReader
 from fastrnn.inputs.label_sequences import LabelSequences
 from fastrnn.inputs.steps import split_steps
 from fastrnn.inputs.texts import are_texts
-from fastrnn.inspection import mean_weights, pair_gradient_flow
+from fastrnn.inspection import GradientFlow, mean_weights, pair_gradient_flow
+from fastrnn.streams import LabelStream
+from fastrnn.training.budget import Budget
+from fastrnn.typing import (
+    Doubles,
+    Floats,
+    ObjectArray,
+    SampleWeight,
+    SequencesLike,
+    TargetsLike,
+    WeightType,
+)
 
 
-def _by_attention(estimator):
+def _by_attention(estimator: Any) -> bool:
     """Whether a decoder tells the labels, of the model if there is one."""
     known = estimator.task_ if estimator.is_fitted else estimator
     return known.alignment == "attention"
 
 
-def _by_steps(estimator):
+def _by_steps(estimator: Any) -> bool:
     """Whether every step says a label, or a blank."""
     return not _by_attention(estimator)
 
@@ -44,6 +60,8 @@ class RNNSeq2Seq(
     TextParameters,
     TargetTextParameters,
     Seq2SeqParameters,
+    FittedClasses,
+    FittedTexts,
     RNNBase,
 ):
     r"""Turn sequences into sequences of labels of another length, as words into sounds.
@@ -126,12 +144,18 @@ class RNNSeq2Seq(
     task_class = LabelSequenceTask
 
     @property
-    def budget(self):
+    def budget(self) -> Budget:  # type: ignore[override]
         """What "auto" spends."""
         return BUDGETS[self.alignment]
 
     @available_if(steps_by_minibatches)
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(  # type: ignore[override]
+        self,
+        X: SequencesLike,
+        y: TargetsLike,
+        classes: Collection[Any] | None = None,
+        sample_weight: SampleWeight = None,
+    ) -> Self:
         """Train for one epoch on these sequences, going on from where training was.
 
         The first call starts a model; each later one, also after `fit`, goes on with its weights,
@@ -175,7 +199,7 @@ class RNNSeq2Seq(
             task, _ = LabelSequenceTask.begin(y, self, classes)
         return fit_one_epoch(self, X, y, sample_weight, task)
 
-    def predict(self, X):
+    def predict(self, X: SequencesLike) -> ObjectArray:
         """Predict the labels of each sequence.
 
         Parameters
@@ -193,7 +217,7 @@ class RNNSeq2Seq(
         said = self._say(read(self, X))
         return self.task_.decode(said)
 
-    def predict_nbest(self, X, n=5):
+    def predict_nbest(self, X: SequencesLike, n: int = 5) -> list[list[tuple[Any, float]]]:
         """Predict the likeliest label sequences of each sequence.
 
         Parameters
@@ -223,7 +247,7 @@ class RNNSeq2Seq(
         return answers
 
     @available_if(_by_attention)
-    def attention_weights(self, X, y=None):
+    def attention_weights(self, X: SequencesLike, y: TargetsLike | None = None) -> list[Floats]:
         """Say which steps the decoder looks at for each label.
 
         Parameters
@@ -248,7 +272,7 @@ class RNNSeq2Seq(
         return self.network_.attention_weights(sequences, target, n_jobs=self.n_jobs)
 
     @available_if(_by_steps)
-    def predict_proba(self, X):
+    def predict_proba(self, X: SequencesLike) -> ObjectArray:
         """Predict the probability of each label, and of the blank, at each step.
 
         Parameters
@@ -267,7 +291,7 @@ class RNNSeq2Seq(
         offsets = self.network_.offsets_said(sequences)
         return split_steps(outputs(self, sequences), np.diff(offsets))
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: SequencesLike, y: TargetsLike, sample_weight: SampleWeight = None) -> float:
         """Return the share of sequences all of whose labels are right, in their order.
 
         Parameters
@@ -287,7 +311,9 @@ class RNNSeq2Seq(
         sequences = read(self, X)
         return self.task_.score(self._say(sequences), y, sample_weight, sequences)
 
-    def edit_error_rate(self, X, y, sample_weight=None):
+    def edit_error_rate(
+        self, X: SequencesLike, y: TargetsLike, sample_weight: SampleWeight = None
+    ) -> float:
         """Return the edits that make what is predicted of the true labels, for each true label.
 
         Of texts the tokens are compared that the model was fitted on. Minus it is what
@@ -310,7 +336,7 @@ class RNNSeq2Seq(
         sequences = read(self, X)
         return self.task_.edit_error_rate(self._say(sequences), y, sample_weight, sequences)
 
-    def score_samples(self, X, y):
+    def score_samples(self, X: SequencesLike, y: TargetsLike) -> Doubles:
         """Return the logarithm of the probability of the labels of each sequence.
 
         Parameters
@@ -330,7 +356,7 @@ class RNNSeq2Seq(
         return self.task_.score_samples(self.network_, sequences, y, self.n_jobs)
 
     @available_if(_by_steps)
-    def align(self, X, y):
+    def align(self, X: SequencesLike, y: TargetsLike) -> ObjectArray:
         """Say at which steps each label stands, by the likeliest way to spread them.
 
         Parameters
@@ -357,11 +383,11 @@ class RNNSeq2Seq(
         self.task_.check_lengths(target, sequences, self.network_.architecture.total_stride)
         return self.task_.align(self.network_, sequences, target, self.n_jobs)
 
-    def _say(self, sequences):
+    def _say(self, sequences: Any) -> Any:
         """The numbers of the labels that are predicted."""
         return self.task_.predict(self.network_, sequences, self)
 
-    def stream(self, n_streams=1, *, weights=None):
+    def stream(self, n_streams: int = 1, *, weights: WeightType = None) -> LabelStream:
         """Make a stream: for sequences whose frames come bit by bit, with their labels at once.
 
         It has the weights of the model as they are now, whatever is fitted later.
@@ -391,9 +417,11 @@ class RNNSeq2Seq(
                 "stream is for alignment='ctc': with attention a decoder tells the labels when "
                 "the whole sequence has been read"
             )
-        return super().stream(n_streams, weights=weights)
+        return cast(LabelStream, super().stream(n_streams, weights=weights))
 
-    def gradient_flow(self, X, y, sample_weight=None):
+    def gradient_flow(
+        self, X: SequencesLike, y: TargetsLike, sample_weight: SampleWeight = None
+    ) -> GradientFlow:
         """Say how strongly the loss depends on the states, as `RNNTagger.gradient_flow`.
 
         With attention the states are those of the encoder.
@@ -429,7 +457,9 @@ class RNNSeq2Seq(
             self.network_, sequences, target.values, target.weight, n_jobs=self.n_jobs
         )
 
-    def input_gradients(self, X, y=None, *, output=None):
+    def input_gradients(
+        self, X: SequencesLike, y: TargetsLike | None = None, *, output: int | None = None
+    ) -> list[Floats]:
         """Return the gradient of an output, or of the loss, as `RNNTagger.input_gradients`.
 
         Parameters
@@ -475,7 +505,7 @@ class RNNSeq2Seq(
         gradients = network.input_gradients(sequences, target, weight, n_jobs=self.n_jobs)
         return gradients_of(self, gradients, sequences)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         return tags

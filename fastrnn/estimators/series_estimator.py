@@ -1,25 +1,31 @@
 """What a network of series shows of itself: states, gradients, the memory that it takes."""
 
+from __future__ import annotations
+
+from typing import Any, cast
+
 from fastrnn.estimators.base import RNNBase
 from fastrnn.estimators.fitting import describe
 from fastrnn.estimators.needs import needed_to_train
 from fastrnn.estimators.next_values import GivenSeries, NextValueTask, SeriesReader
 from fastrnn.inputs.frames import is_frame
+from fastrnn.inspection import GradientFlow
+from fastrnn.typing import Covariates, Floats, SampleWeight, SequencesLike
 
 
 class SeriesEstimator(RNNBase):
     """An estimator that takes series and their covariates where others take X."""
 
-    def fit_transform(
+    def fit_transform(  # type: ignore[override]
         self,
-        X,
-        y=None,
+        X: SequencesLike,
+        y: None = None,
         *,
-        future_covariates=None,
-        past_covariates=None,
-        static_covariates=None,
-        **fit_params,
-    ):
+        future_covariates: Covariates = None,
+        past_covariates: Covariates = None,
+        static_covariates: Covariates = None,
+        **fit_params: Any,
+    ) -> Floats:
         """Fit, and return the final hidden states of the top layer.
 
         Parameters
@@ -38,18 +44,26 @@ class SeriesEstimator(RNNBase):
         ndarray of shape (n_series, n_hidden)
             As from `transform`.
         """
-        given = {
+        given: dict[str, Any] = {
             "future_covariates": future_covariates,
             "past_covariates": past_covariates,
             "static_covariates": static_covariates,
         }
         _check_no_target(y)
-        self.fit(X, **given, **fit_params)
+        estimator: Any = self
+        estimator.fit(X, **given, **fit_params)
         if is_frame(X):
-            return super().transform(GivenSeries(X))
+            return super().transform(_as_X(X))
         return self.transform(X, **given)
 
-    def transform(self, X, *, future_covariates=None, past_covariates=None, static_covariates=None):
+    def transform(
+        self,
+        X: SequencesLike,
+        *,
+        future_covariates: Covariates = None,
+        past_covariates: Covariates = None,
+        static_covariates: Covariates = None,
+    ) -> Floats:
         """Return the final hidden states of the top layer, as features for another model.
 
         Parameters
@@ -73,13 +87,16 @@ class SeriesEstimator(RNNBase):
         TypeError, ValueError
             If the series or the covariates are not acceptable.
         """
-        return super().transform(
-            GivenSeries(X, future_covariates, past_covariates, static=static_covariates)
-        )
+        return super().transform(_as_X(X, future_covariates, past_covariates, static_covariates))
 
     def hidden_states(
-        self, X, *, future_covariates=None, past_covariates=None, static_covariates=None
-    ):
+        self,
+        X: SequencesLike,
+        *,
+        future_covariates: Covariates = None,
+        past_covariates: Covariates = None,
+        static_covariates: Covariates = None,
+    ) -> list[Floats]:
         """Return the hidden states of the top layer at every time step.
 
         Parameters
@@ -100,19 +117,19 @@ class SeriesEstimator(RNNBase):
             As in `transform`.
         """
         return super().hidden_states(
-            GivenSeries(X, future_covariates, past_covariates, static=static_covariates)
+            _as_X(X, future_covariates, past_covariates, static_covariates)
         )
 
-    def gradient_flow(
+    def gradient_flow(  # type: ignore[override]
         self,
-        X,
-        y=None,
-        sample_weight=None,
+        X: SequencesLike,
+        y: None = None,
+        sample_weight: SampleWeight = None,
         *,
-        future_covariates=None,
-        past_covariates=None,
-        static_covariates=None,
-    ):
+        future_covariates: Covariates = None,
+        past_covariates: Covariates = None,
+        static_covariates: Covariates = None,
+    ) -> GradientFlow:
         """Say how strongly the loss depends on the states, layer by layer and step by step.
 
         The loss is that of the forecasts of all steps, as in `fit`;
@@ -143,19 +160,19 @@ class SeriesEstimator(RNNBase):
             As in `transform`, and if `y` or `sample_weight` is not acceptable.
         """
         _check_no_target(y)
-        given = GivenSeries(X, future_covariates, past_covariates, static=static_covariates)
-        return super().gradient_flow(given, None, sample_weight)
+        given = _as_X(X, future_covariates, past_covariates, static_covariates)
+        return super().gradient_flow(given, cast(Any, None), sample_weight)
 
-    def input_gradients(
+    def input_gradients(  # type: ignore[override]
         self,
-        X,
-        y=None,
+        X: SequencesLike,
+        y: None = None,
         *,
-        output=None,
-        future_covariates=None,
-        past_covariates=None,
-        static_covariates=None,
-    ):
+        output: int | None = None,
+        future_covariates: Covariates = None,
+        past_covariates: Covariates = None,
+        static_covariates: Covariates = None,
+    ) -> list[Floats]:
         """Return the gradient of an output with respect to everything that the network reads.
 
         Parameters
@@ -186,12 +203,17 @@ class SeriesEstimator(RNNBase):
             As in `transform`, and if `y` or `output` is not acceptable.
         """
         _check_no_target(y)
-        given = GivenSeries(X, future_covariates, past_covariates, static=static_covariates)
+        given = _as_X(X, future_covariates, past_covariates, static_covariates)
         return super().input_gradients(given, output=output)
 
-    def estimate_memory(
-        self, y, *, future_covariates=None, past_covariates=None, static_covariates=None
-    ):
+    def estimate_memory(  # type: ignore[override]
+        self,
+        y: SequencesLike,
+        *,
+        future_covariates: Covariates = None,
+        past_covariates: Covariates = None,
+        static_covariates: Covariates = None,
+    ) -> int:
         """Say how much memory `fit` would take at its peak.
 
         What is counted is what `RNNRegressor.estimate_memory` says, and what the network reads and
@@ -217,6 +239,16 @@ class SeriesEstimator(RNNBase):
         return max(lessons.making_nbytes, lessons.nbytes + training)
 
 
-def _check_no_target(y):
+def _as_X(
+    X: SequencesLike,
+    future: Covariates = None,
+    past: Covariates = None,
+    static: Covariates = None,
+) -> Any:
+    """Series, and what is known beside them, where other estimators have `X`."""
+    return GivenSeries(X, future, past, static=static)
+
+
+def _check_no_target(y: object) -> None:
     if y is not None:
         raise ValueError("a forecaster learns from the series alone: y must be None")

@@ -1,5 +1,10 @@
 """What a forecaster says of how series go on: points, quantiles and samples."""
 
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
 from fastrnn.estimators.forecast_frames import answer
 from fastrnn.estimators.forecasting import (
     USUAL_SAMPLES,
@@ -9,6 +14,7 @@ from fastrnn.estimators.forecasting import (
     read_history,
 )
 from fastrnn.estimators.series_estimator import SeriesEstimator
+from fastrnn.typing import Covariates, RandomState, SequencesLike
 
 
 class SeriesForecasts(SeriesEstimator):
@@ -16,13 +22,13 @@ class SeriesForecasts(SeriesEstimator):
 
     def predict(
         self,
-        horizon,
-        series=None,
+        horizon: int,
+        series: SequencesLike | None = None,
         *,
-        future_covariates=None,
-        past_covariates=None,
-        static_covariates=None,
-    ):
+        future_covariates: Covariates = None,
+        past_covariates: Covariates = None,
+        static_covariates: Covariates = None,
+    ) -> Any:
         """Forecast how series go on.
 
         Parameters
@@ -75,16 +81,16 @@ class SeriesForecasts(SeriesEstimator):
 
     def predict_quantiles(
         self,
-        horizon,
-        series=None,
-        levels=None,
+        horizon: int,
+        series: SequencesLike | None = None,
+        levels: Collection[float] | None = None,
         *,
-        future_covariates=None,
-        past_covariates=None,
-        static_covariates=None,
-        n_samples=USUAL_SAMPLES,
-        random_state=None,
-    ):
+        future_covariates: Covariates = None,
+        past_covariates: Covariates = None,
+        static_covariates: Covariates = None,
+        n_samples: int = USUAL_SAMPLES,
+        random_state: RandomState = None,
+    ) -> Any:
         """Forecast quantiles of what comes.
 
         They never cross: the network's outputs are sorted. With a `likelihood` they are those of
@@ -137,15 +143,15 @@ class SeriesForecasts(SeriesEstimator):
 
     def predict_samples(
         self,
-        horizon,
-        series=None,
-        n_samples=USUAL_SAMPLES,
+        horizon: int,
+        series: SequencesLike | None = None,
+        n_samples: int = USUAL_SAMPLES,
         *,
-        random_state=None,
-        future_covariates=None,
-        past_covariates=None,
-        static_covariates=None,
-    ):
+        random_state: RandomState = None,
+        future_covariates: Covariates = None,
+        past_covariates: Covariates = None,
+        static_covariates: Covariates = None,
+    ) -> Any:
         """Draw how series may go on, from the distributions that a `likelihood` has learned.
 
         With ``strategy="recursive"`` each sample is a path: what is drawn for a step is read as if

@@ -6,8 +6,9 @@ files may say all come from these rows, and those of `task_parameters`.
 
 import math
 import textwrap
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from fastrnn.estimators.values import (
     COLUMNS,
@@ -33,6 +34,16 @@ from fastrnn.network.cells import CELLS
 from fastrnn.network.rounding import PRECISIONS
 from fastrnn.training.budget import ITERATIONS, ONE_ANSWER
 from fastrnn.training.solvers import SCHEDULES, SOLVERS
+from fastrnn.typing import (
+    Activation,
+    Auto,
+    CellName,
+    DType,
+    Precision,
+    RandomState,
+    Schedule,
+    Solver,
+)
 
 STOCHASTIC = tuple(SOLVERS)
 """The solvers that step after every minibatch."""
@@ -88,7 +99,7 @@ def help_of_max_iter(budget, sequences="sequences", otherwise=None):
 class SharedParameters:
     """What all estimators take."""
 
-    hidden_layer_sizes: int | tuple[int, ...] = parameter(
+    hidden_layer_sizes: int | Sequence[int] = parameter(
         LAYER_SIZES,
         64,
         """
@@ -97,7 +108,7 @@ class SharedParameters:
         """,
     )
     _: KW_ONLY
-    cell: str = parameter(
+    cell: CellName = parameter(
         words(*CELLS),
         "lstm",
         "Kind of recurrent cell.\n\n"
@@ -106,7 +117,7 @@ class SharedParameters:
     bidirectional: bool = parameter(
         flag(), False, "Whether every layer also reads the sequence from its end to its start."
     )
-    embedding_dim: int | tuple[int, ...] | None = parameter(
+    embedding_dim: int | Sequence[int] | None = parameter(
         EMBEDDING_SIZES,
         None,
         """
@@ -145,7 +156,7 @@ class SharedParameters:
         """,
         used_by=BY_MINIBATCHES,
     )
-    activation: str = option_of_cells("activation", "Activation of {cells}.")
+    activation: Activation = option_of_cells("activation", "Activation of {cells}.")
     reset_after: bool = option_of_cells(
         "reset_after",
         """
@@ -153,7 +164,7 @@ class SharedParameters:
         before it, as in the original paper.
         """,
     )
-    candidate_activation: str = option_of_cells(
+    candidate_activation: Literal["sigmoid", "tanh"] = option_of_cells(
         "candidate_activation", "Activation of the candidate of {cells}."
     )
     forget_bias_init: float = option_of_cells(
@@ -178,7 +189,7 @@ class SharedParameters:
         mean, as "lbfgs" does in training, too. It makes a memory last.
         """,
     )
-    solver: str = parameter(
+    solver: Solver = parameter(
         words(*STOCHASTIC, "lbfgs"),
         "adam",
         """
@@ -195,13 +206,13 @@ class SharedParameters:
         """,
         stays=("finite",),
     )
-    batch_size: int | str = parameter(
+    batch_size: int | Auto = parameter(
         COUNT_OR_AUTO,
         "auto",
         help_of_batch_size(ONE_ANSWER),
         used_by=BY_MINIBATCHES,
     )
-    learning_rate: str = parameter(
+    learning_rate: Schedule = parameter(
         words(*SCHEDULES),
         "constant",
         """
@@ -230,7 +241,7 @@ class SharedParameters:
         'Exponent of ``learning_rate="invscaling"``.',
         used_by=("learning_rate", ("invscaling",)),
     )
-    max_iter: int | str = parameter(
+    max_iter: int | Auto = parameter(
         COUNT_OR_AUTO,
         200,
         help_of_max_iter(ONE_ANSWER),
@@ -242,7 +253,7 @@ class SharedParameters:
         "Whether the sequences are put into a new random order before each epoch.",
         used_by=BY_MINIBATCHES,
     )
-    random_state: Any = parameter(
+    random_state: RandomState = parameter(
         RANDOM_STATE,
         None,
         """
@@ -259,7 +270,7 @@ class SharedParameters:
         stopping alone looks at it. With "lbfgs", the largest slope at which it stops.
         """,
     )
-    verbose: bool = parameter(
+    verbose: bool | int = parameter(
         VERBOSITY, False, "Whether to report the progress of training.", is_free=True
     )
     warm_start: bool = parameter(
@@ -355,10 +366,10 @@ class SharedParameters:
         """,
         used_by=BY_MINIBATCHES,
     )
-    dtype: str = parameter(
+    dtype: DType = parameter(
         words("float32", "float64"), "float32", "Kind of number to compute with."
     )
-    precision: str = parameter(
+    precision: Precision = parameter(
         words(*PRECISIONS),
         "full",
         """

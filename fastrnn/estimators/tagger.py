@@ -1,11 +1,16 @@
 """RNNTagger: a label for every step of a sequence."""
 
+from __future__ import annotations
+
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
 from fastrnn.bridge import available_if
 from fastrnn.estimators.base import RNNBase
+from fastrnn.estimators.fitted import FittedClasses
 from fastrnn.estimators.fitting import fit_one_epoch, steps_by_minibatches
 from fastrnn.estimators.labels import check_none_is_left_out, read_classes, refuse_balanced
 from fastrnn.estimators.predicting import best_outputs, outputs, read
@@ -19,6 +24,7 @@ from fastrnn.estimators.task_parameters import (
 )
 from fastrnn.inputs.steps import split_steps
 from fastrnn.training.budget import EVERY_STEP
+from fastrnn.typing import Doubles, Floats, ObjectArray, SampleWeight, SequencesLike, TargetsLike
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -28,6 +34,7 @@ class RNNTagger(
     SequenceParameters,
     LongSequenceParameters,
     StepDefaults,
+    FittedClasses,
     RNNBase,
 ):
     r"""Label every step of sequences with a recurrent network.
@@ -105,7 +112,13 @@ class RNNTagger(
     budget = EVERY_STEP
 
     @available_if(steps_by_minibatches)
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(  # type: ignore[override]
+        self,
+        X: SequencesLike,
+        y: TargetsLike,
+        classes: Collection[Any] | None = None,
+        sample_weight: SampleWeight = None,
+    ) -> Self:
         """Train for one epoch on these sequences, going on from where training was.
 
         The first call starts a model; each later one, also after `fit`, goes on with its weights,
@@ -146,7 +159,7 @@ class RNNTagger(
         check_none_is_left_out(classes)
         return fit_one_epoch(self, X, y, sample_weight, StepClassTask.of(classes, self))
 
-    def predict(self, X):
+    def predict(self, X: SequencesLike) -> ObjectArray:
         """Predict the label of each step.
 
         Parameters
@@ -164,7 +177,7 @@ class RNNTagger(
         labels = self.task_.decode(best_outputs(self, sequences))
         return split_steps(labels, sequences.lengths)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: SequencesLike) -> ObjectArray:
         """Predict the probability of each class at each step.
 
         Parameters
@@ -181,7 +194,7 @@ class RNNTagger(
         sequences = read(self, X)
         return split_steps(outputs(self, sequences), sequences.lengths)
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: SequencesLike) -> ObjectArray:
         """Predict the logarithm of the probability of each class at each step.
 
         Parameters
@@ -199,7 +212,7 @@ class RNNTagger(
         with np.errstate(divide="ignore"):
             return split_steps(np.log(outputs(self, sequences)), sequences.lengths)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: SequencesLike, y: TargetsLike, sample_weight: SampleWeight = None) -> float:
         """Return the token accuracy: the share of steps whose label is predicted.
 
         Parameters
@@ -220,7 +233,7 @@ class RNNTagger(
         sequences = read(self, X)
         return self.task_.score_answers(best_outputs(self, sequences), y, sequences, sample_weight)
 
-    def score_samples(self, X, y):
+    def score_samples(self, X: SequencesLike, y: TargetsLike) -> Doubles:
         """Return the log-likelihood of each sequence's labels: how probable they are as a whole.
 
         Sequences whose labels the model finds least likely are worth a look: they may be wrong.
@@ -242,7 +255,7 @@ class RNNTagger(
         return self.task_.log_likelihoods(self.network_, y, sequences, self.n_jobs)
 
     @property
-    def transitions_(self):
+    def transitions_(self) -> Floats:
         """How well each class follows each, with ``output="crf"``: (n_classes, n_classes).
 
         Row i, column j is the score of class j after class i, minus infinity where `constraints`
@@ -255,7 +268,7 @@ class RNNTagger(
             )
         return self.network_.head.scores()[0].copy()
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         return tags

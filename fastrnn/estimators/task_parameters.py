@@ -1,7 +1,8 @@
 """The parameters of some estimators alone, or their own form of a shared one: more tables."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from fastrnn.estimators.long_sequences import SHORT, STEPS_LEFT, WIDTH, convolutions
 from fastrnn.estimators.shared_parameters import (
@@ -44,17 +45,18 @@ from fastrnn.inputs.missing import KINDS
 from fastrnn.inputs.padding import PADDINGS
 from fastrnn.network.attending import KINDS as KINDS_OF_ATTENTION
 from fastrnn.training.budget import EVERY_STEP, LABEL_SEQUENCES, TOLD_LABELS
+from fastrnn.typing import Auto, CellName, Schedule
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class SequenceDefaults:
     """What learns best of sequences, chosen by `bench/defaults.py`: docs/how-good.md says how."""
 
-    cell: str = with_default(SharedParameters, "cell", "gru")
+    cell: CellName = with_default(SharedParameters, "cell", "gru")
     dropout: float = with_default(SharedParameters, "dropout", 0.5)
-    learning_rate: str = with_default(SharedParameters, "learning_rate", "cosine")
+    learning_rate: Schedule = with_default(SharedParameters, "learning_rate", "cosine")
     learning_rate_init: float = with_default(SharedParameters, "learning_rate_init", 0.002)
-    max_iter: int | str = with_default(SharedParameters, "max_iter", "auto")
+    max_iter: int | Auto = with_default(SharedParameters, "max_iter", "auto")
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -72,10 +74,10 @@ class StepDefaults(SequenceDefaults):
     )
     alpha: float = with_default(SharedParameters, "alpha", 0.03)
     learning_rate_init: float = with_default(SharedParameters, "learning_rate_init", 0.02)
-    batch_size: int | str = with_default(
+    batch_size: int | Auto = with_default(
         SharedParameters, "batch_size", "auto", help_of_batch_size(EVERY_STEP)
     )
-    max_iter: int | str = with_default(
+    max_iter: int | Auto = with_default(
         SharedParameters, "max_iter", "auto", help_of_max_iter(EVERY_STEP)
     )
 
@@ -100,7 +102,7 @@ class PoolingParameters:
         Several of them stand side by side for the output layer, in the order given: "mean+max".
         """,
     )
-    augment: float | str | None = parameter(
+    augment: float | Auto | None = parameter(
         either(POSITIVE, "auto", None),
         "auto",
         f"""
@@ -125,7 +127,7 @@ class PoolingParameters:
 class LongSequenceParameters:
     """What estimators take that may read several steps of long sequences as one."""
 
-    stride: int | str = parameter(
+    stride: int | Auto = parameter(
         STRIDE,
         "auto",
         f"""
@@ -137,7 +139,7 @@ class LongSequenceParameters:
         an answer of its own, as with a tagger. With ``missing="decay"`` it must be 1 or "auto".
         """,
     )
-    conv: tuple[tuple[int, int, int], ...] | str | None = parameter(
+    conv: Sequence[tuple[int, int, int]] | Auto | None = parameter(
         CONVOLUTIONS,
         "auto",
         f"""
@@ -157,7 +159,7 @@ class LongSequenceParameters:
 class SequenceParameters:
     """What estimators take that read sequences with gaps, times and padding."""
 
-    scaling: str | None = parameter(
+    scaling: Literal["standard", "minmax", "robust"] | None = parameter(
         either(words(*METHODS), None),
         "standard",
         """
@@ -175,7 +177,7 @@ class SequenceParameters:
         ones, and ``warm_start=True``, go on with it.
         """,
     )
-    missing: str = parameter(
+    missing: Literal["error", "mask", "decay"] = parameter(
         words(*KINDS),
         "error",
         """
@@ -200,7 +202,7 @@ class SequenceParameters:
         first, divided by the mean that `fit` saw. None: no column is a time.
         """,
     )
-    padding: str | None = parameter(
+    padding: Literal["nan"] | None = parameter(
         either(words(*PADDINGS), None),
         None,
         """
@@ -215,7 +217,7 @@ class SequenceParameters:
 class ClassParameters:
     """What estimators take that say labels."""
 
-    class_weight: dict[Any, float] | str | None = parameter(
+    class_weight: dict[Any, float] | Literal["balanced"] | None = parameter(
         CLASS_WEIGHTS,
         None,
         """
@@ -247,11 +249,11 @@ class Seq2SeqParameters(SequenceDefaults):
         SharedParameters, "dropout", "alignment", {"attention": 0.2, "ctc": 0.5}
     )
     learning_rate_init: float = with_default(SharedParameters, "learning_rate_init", 0.01)
-    batch_size: int | str = with_default(
+    batch_size: int | Auto = with_default(
         SharedParameters, "batch_size", "auto", help_of_batch_size(LABEL_SEQUENCES)
     )
-    max_iter: int | str = with_default(SharedParameters, "max_iter", "auto", _HELP_OF_MAX_ITER)
-    alignment: str = parameter(
+    max_iter: int | Auto = with_default(SharedParameters, "max_iter", "auto", _HELP_OF_MAX_ITER)
+    alignment: Literal["attention", "ctc"] = parameter(
         words("attention", "ctc"),
         "attention",
         """
@@ -271,7 +273,7 @@ class Seq2SeqParameters(SequenceDefaults):
         labels. 1 takes the likeliest output of each step, which is much faster.
         """,
     )
-    attention: str = parameter(
+    attention: Literal["dot", "general", "additive"] = parameter(
         words(*KINDS_OF_ATTENTION),
         "general",
         """
@@ -294,7 +296,7 @@ class Seq2SeqParameters(SequenceDefaults):
         """,
         used_by=BY_ATTENTION,
     )
-    decoder_layer_sizes: int | tuple[int, ...] | None = parameter(
+    decoder_layer_sizes: int | Sequence[int] | None = parameter(
         either(LAYER_SIZES, None),
         None,
         """
@@ -362,7 +364,7 @@ class Seq2SeqParameters(SequenceDefaults):
 class TaggerParameters:
     """What `RNNTagger` takes besides."""
 
-    output: str = parameter(
+    output: Literal["softmax", "crf"] = parameter(
         words("softmax", "crf"),
         "softmax",
         """
@@ -374,7 +376,7 @@ class TaggerParameters:
           probability: for tags that depend on their neighbours, such as those of spans.
         """,
     )
-    constraints: str | None = parameter(
+    constraints: Literal["bio", "bilou"] | None = parameter(
         either(words("bio", "bilou"), None),
         None,
         """
@@ -393,8 +395,8 @@ class TaggerParameters:
 class RegressorParameters:
     """What `RNNRegressor` takes besides, or otherwise: amounts are to stay as they are."""
 
-    augment: float | str | None = with_default(PoolingParameters, "augment", None)
-    loss: str = parameter(
+    augment: float | Auto | None = with_default(PoolingParameters, "augment", None)
+    loss: Literal["squared_error", "quantile", "poisson"] = parameter(
         words("squared_error", "quantile", "poisson"),
         "squared_error",
         """

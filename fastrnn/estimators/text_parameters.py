@@ -1,8 +1,8 @@
 """The parameters that say how texts become tokens, and those of `RNNLanguageModel`: more tables."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from fastrnn.estimators.shared_parameters import (
     BY_MINIBATCHES,
@@ -25,13 +25,14 @@ from fastrnn.estimators.values import (
     words,
 )
 from fastrnn.training.budget import ONE_ANSWER
+from fastrnn.typing import Auto, Schedule
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class TextParameters:
     """How texts become tokens."""
 
-    tokenizer: str | Callable = parameter(
+    tokenizer: str | Callable[[str], Iterable[str]] = parameter(
         TOKENIZER,
         "char",
         """
@@ -41,7 +42,7 @@ class TextParameters:
         """,
     )
     lowercase: bool = parameter(flag(), False, "Whether tokens are made lower case.")
-    normalization: str | None = parameter(
+    normalization: Literal["NFC", "NFKC"] | None = parameter(
         NORMALIZATION, None, "Form of Unicode that texts are brought to first."
     )
     min_freq: int = parameter(
@@ -63,7 +64,7 @@ class TextParameters:
 class TargetTextParameters:
     """How texts that are targets become labels."""
 
-    target_tokenizer: str | Callable | None = parameter(
+    target_tokenizer: str | Callable[[str], Iterable[str]] | None = parameter(
         either(TOKENIZER, None),
         None,
         """
@@ -75,7 +76,7 @@ class TargetTextParameters:
     target_lowercase: bool = with_default(
         TextParameters, "lowercase", False, "Whether texts and tokens of `y` are made lower case."
     )
-    target_normalization: str | None = with_default(
+    target_normalization: Literal["NFC", "NFKC"] | None = with_default(
         TextParameters,
         "normalization",
         None,
@@ -127,7 +128,7 @@ class LanguageModelParameters(TextParameters):
         None,
         "Always None: a language model reads tokens alone.",
     )
-    solver: str = parameter(
+    solver: Literal["adam", "adamw", "sgd", "rmsprop"] = parameter(
         words(*STOCHASTIC),
         "adam",
         """
@@ -135,7 +136,7 @@ class LanguageModelParameters(TextParameters):
         0.99.
         """,
     )
-    batch_size: int | str = parameter(
+    batch_size: int | Auto = parameter(
         COUNT_OR_AUTO,
         32,
         """
@@ -145,9 +146,9 @@ class LanguageModelParameters(TextParameters):
         """,
         used_by=BY_MINIBATCHES,
     )
-    learning_rate: str = with_default(SharedParameters, "learning_rate", "cosine")
+    learning_rate: Schedule = with_default(SharedParameters, "learning_rate", "cosine")
     learning_rate_init: float = with_default(SharedParameters, "learning_rate_init", 0.01)
-    max_iter: int | str = with_default(
+    max_iter: int | Auto = with_default(
         SharedParameters,
         "max_iter",
         "auto",

@@ -11,6 +11,8 @@ checked against the size of the file before anything of that size is taken, and 
 would let pass is not (keys that come twice, numbers that are not finite, gaps, other checksums).
 """
 
+from __future__ import annotations
+
 import contextlib
 import hashlib
 import json
@@ -26,6 +28,7 @@ import fastrnn
 from fastrnn.files.atomic import check_place, replacing
 from fastrnn.files.codec import DictOf, ListOf, Place, Record, Text, Value, Whole
 from fastrnn.files.values import ModelFileError, check_room, parse, show
+from fastrnn.typing import PathLike
 
 FORMAT = 2
 """Version of the format of records. Files of a higher one are refused."""
@@ -70,7 +73,7 @@ class TensorInfo:
     begin: int
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """Size in bytes."""
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
@@ -104,7 +107,7 @@ class Description:
     size: int
 
 
-def read_description(path):
+def read_description(path: PathLike) -> Description:
     """Read and check what a file says about itself, without building what is in it.
 
     Looked at are the header, the record and its checksum, and that the tensors fill the file. What

@@ -1,10 +1,15 @@
 """Sequences padded to one length: what was put at their ends is cut off, or put there."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from fastrnn.inputs.arrays import NUMERIC
 from fastrnn.inputs.columns import name_place
 from fastrnn.inputs.containers import as_array, open_container, open_list, show
+from fastrnn.typing import AnyArray, ArrayLike, SequencesLike
 
 __all__ = ["pad", "unpad"]
 
@@ -17,7 +22,7 @@ ADVICE = (
 )
 
 
-def unpad(X, lengths=None):
+def unpad(X: SequencesLike, lengths: ArrayLike | None = None) -> list[AnyArray]:
     """Cut the padding off sequences that were padded to one length.
 
     What is true of sequences is true of tags and weights of their steps, too.
@@ -64,22 +69,22 @@ def unpad(X, lengths=None):
                     f"{name_place(i)} holds {show(array.flat[0])}, expected numbers where lengths "
                     "are not given"
                 )
-        lengths = _own_lengths(arrays)
+        kept = _own_lengths(arrays)
     else:
-        lengths = as_array(lengths, "lengths", "a whole number for each sequence")
-        if lengths.dtype.kind not in "iu":
-            raise TypeError(f"lengths must be whole numbers, got an array of dtype {lengths.dtype}")
-        if lengths.shape != (len(arrays),):
+        kept = as_array(lengths, "lengths", "a whole number for each sequence")
+        if kept.dtype.kind not in "iu":
+            raise TypeError(f"lengths must be whole numbers, got an array of dtype {kept.dtype}")
+        if kept.shape != (len(arrays),):
             raise ValueError(
-                f"lengths has shape {lengths.shape}, expected a number for each of {len(arrays)} "
+                f"lengths has shape {kept.shape}, expected a number for each of {len(arrays)} "
                 "sequences"
             )
-    for i, (array, length) in enumerate(zip(arrays, lengths, strict=True)):
+    for i, (array, length) in enumerate(zip(arrays, kept, strict=True)):
         _check_length(i, length, len(array))
-    return [array[:length] for array, length in zip(arrays, lengths, strict=True)]
+    return [array[:length] for array, length in zip(arrays, kept, strict=True)]
 
 
-def pad(X, value=np.nan, length=None):
+def pad(X: SequencesLike, value: Any = np.nan, length: int | None = None) -> AnyArray:
     """Pad sequences at their ends to one length.
 
     Nothing in fastrnn needs padded sequences; other programs do.

@@ -4,10 +4,13 @@ The code that runs a model stands in the folder ``runtime``: C files that are re
 formatted as they are. An export is its description of the model, these files, and the weights.
 """
 
+from __future__ import annotations
+
 import os
 import re
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +19,7 @@ from fastrnn.interop.c_description import describe
 from fastrnn.interop.c_text import Text
 from fastrnn.interop.model import is_estimator, read_model
 from fastrnn.streams.weights import check_weights
+from fastrnn.typing import PathLike, WeightType
 
 __all__ = ["export_c"]
 
@@ -25,7 +29,9 @@ _RUNTIME = resources.files("fastrnn.interop").joinpath("runtime")
 _INCLUDE = re.compile(r'(#include ".*"\n)+\n')
 
 
-def export_c(est, path, *, prefix=None, weights=None):
+def export_c(
+    est: Any, path: PathLike, *, prefix: str | None = None, weights: WeightType = None
+) -> None:
     """Write a fitted estimator as C code: a source file and its header.
 
     The source is C99, and needs nothing but the mathematical library (``-lm``). It allocates no

@@ -1,5 +1,10 @@
 """Weights of Keras' layers, in the order of their `get_weights`. Keras itself is not needed."""
 
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, Literal
+
 import numpy as np
 
 from fastrnn.interop.keras_arrays import Misfit, read_list
@@ -7,21 +12,22 @@ from fastrnn.interop.keras_layers import read_layers
 from fastrnn.interop.model import read_model
 from fastrnn.interop.weights import check_estimator, in_order, weights_of
 from fastrnn.network.cells import CELLS
+from fastrnn.typing import AnyArray
 
 __all__ = ["from_keras", "to_keras_weights"]
 
 
 def from_keras(
-    weights,
-    estimator=None,
+    weights: Any,
+    estimator: Any = None,
     *,
-    bidirectional=None,
-    reset_after=None,
-    activation=None,
-    classes=None,
-    multilabel=None,
-    tokens=None,
-):
+    bidirectional: bool | None = None,
+    reset_after: bool | None = None,
+    activation: Literal["tanh", "relu"] | None = None,
+    classes: Collection[Any] | None = None,
+    multilabel: bool | None = None,
+    tokens: Sequence[str] | None = None,
+) -> Any:
     """Take the weights of a layer or model of Keras.
 
     Of LSTM, GRU or SimpleRNN alone, also inside Bidirectional, come layers. Of a model that has
@@ -123,7 +129,7 @@ def from_keras(
     return fitted
 
 
-def to_keras_weights(model):
+def to_keras_weights(model: Any) -> list[AnyArray]:
     """Give weights the order and shapes that Keras' layers have.
 
     Parameters
@@ -165,7 +171,8 @@ def to_keras_weights(model):
     weights = weights_of(model, "Keras")
     cell = CELLS[weights.cell].cell
     order = cell.blocks_of(cell.keras)
-    has_two_rows = cell.keras.attributes[cell.choice(weights.options)].get("reset_after", False)
+    operator: Any = cell.keras
+    has_two_rows = operator.attributes[cell.choice(weights.options)].get("reset_after", False)
     arrays = [table.copy() for table in weights.tables]
     for params in weights.layers:
         for way in ("", "_reverse") if weights.bidirectional else ("",):

@@ -1,7 +1,10 @@
 """Fitted estimators as ONNX models, which ONNX Runtime and others run without fastrnn."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,11 +17,12 @@ from fastrnn.interop.onnx_graph import Graph
 from fastrnn.interop.onnx_labels import add_label_sequences
 from fastrnn.interop.onnx_network import NetworkNodes, Steps
 from fastrnn.interop.onnx_quantiles import add_quantiles
+from fastrnn.typing import PathLike
 
 __all__ = ["export_onnx", "to_onnx"]
 
 
-def to_onnx(est):
+def to_onnx(est: Any) -> Any:
     """Turn a fitted estimator into an ONNX model.
 
     The model takes sequences that are padded to a common number of steps, and their lengths; what
@@ -120,7 +124,7 @@ def to_onnx(est):
     return graph.as_model(model.kind, f"{model.kind} of fastrnn {__version__}", texts)
 
 
-def export_onnx(est, path):
+def export_onnx(est: Any, path: PathLike) -> None:
     """Write a fitted estimator to a file, as an ONNX model.
 
     Parameters

@@ -1,6 +1,9 @@
 """RNN, GRU and LSTM nodes of ONNX models as recurrent layers."""
 
+from __future__ import annotations
+
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +13,7 @@ from fastrnn.interop.onnx_constants import Constants
 from fastrnn.interop.onnx_graph import import_onnx
 from fastrnn.network.cells import CELLS
 from fastrnn.network.recurrent import ZEROS
+from fastrnn.typing import ArrayLike, Floats
 
 __all__ = ["OnnxLayer", "from_onnx"]
 
@@ -79,7 +83,13 @@ class OnnxLayer:
     initial_c: np.ndarray | None = None
     computed: tuple[str, ...] = ()
 
-    def run(self, X, sequence_lens=None, initial_h=None, initial_c=None):
+    def run(
+        self,
+        X: ArrayLike,
+        sequence_lens: ArrayLike | None = None,
+        initial_h: ArrayLike | None = None,
+        initial_c: ArrayLike | None = None,
+    ) -> tuple[Floats, ...]:
         """Compute what the node does.
 
         Parameters
@@ -170,7 +180,7 @@ class OnnxLayer:
         return tuple(state.swapaxes(0, 1) if self.layout else state for state in states)
 
 
-def from_onnx(model_or_path, inputs=None):
+def from_onnx(model_or_path: Any, inputs: Mapping[str, ArrayLike] | None = None) -> list[OnnxLayer]:
     """Turn the RNN, GRU and LSTM nodes of an ONNX model into layers.
 
     Nodes in the bodies of others, such as If and Loop, are found, too, and weights that nodes cut,

@@ -6,9 +6,12 @@ The two biases are added, but for those of the candidate of a GRU, between which
 gate stands.
 """
 
+from __future__ import annotations
+
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 
@@ -25,6 +28,7 @@ from fastrnn.interop.weights import (
     what_is_read,
 )
 from fastrnn.network.cells import CELLS
+from fastrnn.typing import AnyArray
 
 _RECURRENT = re.compile(
     r"(?:(?P<module>.+)\.)?(?P<kind>(?:weight|bias)_(?:ih|hh|hr))_l(?P<layer>\d+)(?P<way>_reverse)?"
@@ -34,17 +38,17 @@ _DIRECTIONS = {1: "one direction", 2: "both directions"}
 
 
 def from_torch(
-    module,
-    estimator=None,
+    module: Any,
+    estimator: Any = None,
     *,
-    recurrent=None,
-    embedding=None,
-    head=None,
-    activation=None,
-    classes=None,
-    multilabel=None,
-    tokens=None,
-):
+    recurrent: str | Sequence[str] | None = None,
+    embedding: str | Sequence[str] | None = None,
+    head: str | None = None,
+    activation: Literal["tanh", "relu"] | None = None,
+    classes: Collection[Any] | None = None,
+    multilabel: bool | None = None,
+    tokens: Sequence[str] | None = None,
+) -> Any:
     """Take the weights of a module of PyTorch.
 
     Of ``nn.LSTM``, ``nn.GRU`` or ``nn.RNN`` alone come layers. Of a module that has one, and
@@ -151,7 +155,9 @@ def from_torch(
     return weights.to_estimator(estimator, meaning)
 
 
-def to_torch_state_dict(model, *, recurrent="recurrent", embedding="embedding", head="head"):
+def to_torch_state_dict(
+    model: Any, *, recurrent: str = "recurrent", embedding: str = "embedding", head: str = "head"
+) -> dict[str, AnyArray]:
     """Give weights the names and shapes that PyTorch's modules have.
 
     Parameters

@@ -5,8 +5,11 @@ Each strand is packed, run and unpacked on one of several threads if asked, its 
 there are more threads than strands; parameter gradients are added in the order of the shards.
 """
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -21,6 +24,7 @@ from fastrnn.network.one_direction import Tape
 from fastrnn.network.recurrent import RecurrentLayer
 from fastrnn.network.shards import fill_packed
 from fastrnn.network.workspace import take_spare
+from fastrnn.typing import ArrayLike, Floats
 
 SMALLEST_SHARD = 8
 """Sequences that are worth a thread of their own, where shards are only for threads."""
@@ -57,9 +61,9 @@ class _ForwardPass:
 class PaddedLayer(RecurrentLayer):
     """A recurrent layer that takes padded arrays."""
 
-    def __init__(self, *arguments, **keywords):
-        super().__init__(*arguments, **keywords)
-        self._forward_pass = None
+    def __init__(self, input_size: int, hidden_size: int, **options: Any) -> None:
+        super().__init__(input_size, hidden_size, **options)
+        self._forward_pass: _ForwardPass | None = None
 
     def bind(self, theta, grad):
         """Let parameters and gradients live in given vectors (P,), whose values stay."""
@@ -74,7 +78,14 @@ class PaddedLayer(RecurrentLayer):
         plans = {"_spare_forward_plans": [], "_spare_backward_plans": []}
         return {**super().__getstate__(), **nothing, **plans}
 
-    def forward(self, x, lengths=None, initial_state=None, training=False, n_jobs=None):
+    def forward(
+        self,
+        x: ArrayLike,
+        lengths: ArrayLike | None = None,
+        initial_state: Sequence[ArrayLike] | None = None,
+        training: bool = False,
+        n_jobs: int | None = None,
+    ) -> tuple[Floats, tuple[Floats, ...]]:
         """Run sequences forward.
 
         Parameters
@@ -108,8 +119,8 @@ class PaddedLayer(RecurrentLayer):
             x = self._as_array("x", x, (None, None, self.input_size))
         n_steps, n_sequences, _ = x.shape
         if initial_state is not None:
-            shape = (self.n_directions, n_sequences, self.hidden_size)
-            initial_state = self._as_states("initial_state", initial_state, shape)
+            of_state = (self.n_directions, n_sequences, self.hidden_size)
+            initial_state = self._as_states("initial_state", initial_state, of_state)
         if lengths is not None:
             lengths = _check_lengths(lengths, n_steps, n_sequences)
         if training and self._forward_pass is not None:
@@ -125,8 +136,7 @@ class PaddedLayer(RecurrentLayer):
         y, state = forward(strands, x, initial_state, weights, training, n_jobs, make)
         self._spare_forward_plans.append(plan)
         if training:
-            shape = (n_steps, n_sequences)
-            self._forward_pass = _ForwardPass(strands, make, shape, n_jobs, whole)
+            self._forward_pass = _ForwardPass(strands, make, x.shape[:2], n_jobs, whole)
         else:
             self._give_back(strands)
         return y, state
@@ -180,7 +190,9 @@ class PaddedLayer(RecurrentLayer):
         threads.run(run_strand, strands, n_jobs, self.flops(len(strands[0].batch.rows)))
         return y, state
 
-    def backward(self, dy, dstate=None):
+    def backward(
+        self, dy: ArrayLike, dstate: Sequence[ArrayLike] | None = None
+    ) -> tuple[Floats, tuple[Floats, ...]]:
         """Propagate gradients back through the last ``forward(training=True)``.
 
         Parameters
@@ -210,22 +222,22 @@ class PaddedLayer(RecurrentLayer):
         shape = (*done.shape, self.output_size)
         if not self._is_ready(dy) or dy.shape != shape:
             dy = self._as_array("dy", dy, shape)
-        shape = (self.n_directions, done.shape[1], self.hidden_size)
+        of_state = (self.n_directions, done.shape[1], self.hidden_size)
         if dstate is None:
-            dstate = [np.zeros(shape, dtype=self.dtype) for _ in range(self.n_states)]
+            own = [np.zeros(of_state, dtype=self.dtype) for _ in range(self.n_states)]
         else:
-            dstate = [array.copy() for array in self._as_states("dstate", dstate, shape)]
+            own = [array.copy() for array in self._as_states("dstate", dstate, of_state)]
         dx = done.make((*done.shape, self.input_size), dtype=self.dtype)
         self.grad.fill(0)
         plan = take_spare(self._spare_backward_plans, self._plan_backward)
         weights, calls = plan
         fill_packed(calls, done.n_jobs)
         backward = self._backward_whole if done.whole else self._backward_strands
-        backward(done, dy, dstate, dx, weights)
+        backward(done, dy, own, dx, weights)
         self._spare_backward_plans.append(plan)
         self._give_back(done.strands)
         self._forward_pass = None
-        return dx, tuple(dstate)
+        return dx, tuple(own)
 
     def _backward_whole(self, done, dy, dstate, dx, weights):
         """Run the only strand backward; dstate and dx become what `backward` returns."""
@@ -338,19 +350,19 @@ class PaddedLayer(RecurrentLayer):
         """Keep the memory of strands for the next call, where it finds things as they were."""
         self._spare += strands[::-1]
 
-    def _is_ready(self, array):
+    def _is_ready(self, array: object) -> TypeGuard[Floats]:
         """Whether kernels can read an argument as it is, its shape aside."""
         return type(array) is np.ndarray and array.dtype is self.dtype and array.flags.carray
 
-    def _as_array(self, name, array, shape):
+    def _as_array(self, name: str, array: ArrayLike, shape: tuple[int | None, ...]) -> Floats:
         """An argument as a contiguous array of the layer's dtype and a shape (None: any > 0)."""
-        array = np.asarray(array)
-        if array.dtype.kind not in "fiub":
-            raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
-        if array.shape != shape and not _fits(array.shape, shape):
+        given = np.asarray(array)
+        if given.dtype.kind not in "fiub":
+            raise TypeError(f"{name} must hold real numbers, got dtype {given.dtype}")
+        if given.shape != shape and not _fits(given.shape, shape):
             expected = "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"
-            raise ValueError(f"{name} must have shape {expected}, got {array.shape}")
-        return kernel_array(array, self.dtype)
+            raise ValueError(f"{name} must have shape {expected}, got {given.shape}")
+        return kernel_array(given, self.dtype)
 
     def _as_states(self, name, states, shape):
         """A tuple (h,) or (h, c) of arrays of one shape."""

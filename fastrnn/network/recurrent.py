@@ -100,6 +100,16 @@ class RecurrentLayer:
             if self.zoneout:
                 self._rng = rng
 
+    def __repr__(self):
+        sizes = f"{self.input_size}, {self.hidden_size}"
+        shown = vars(self) | {"dtype": self.dtype.name}
+        changed = [
+            f", {name}={shown[name]!r}"
+            for name, parameter in inspect.signature(type(self)).parameters.items()
+            if name in shown and parameter.default not in (parameter.empty, shown[name])
+        ]
+        return f"{type(self).__name__}({sizes}{''.join(changed)})"
+
     @property
     def rounds(self):
         """Whether its products round their factors to bfloat16."""

@@ -1,6 +1,12 @@
 """What each label of a sequence is told from: weights of attention over the steps of the source."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
 from fastrnn.plotting.axes import as_array, axes_of, tick_whole_numbers
+from fastrnn.typing import ArrayLike
 
 END = "(end)"
 
@@ -39,7 +45,13 @@ class AttentionDisplay:
     ['b', 'a']
     """
 
-    def __init__(self, weights, *, source=None, labels=None):
+    def __init__(
+        self,
+        weights: ArrayLike,
+        *,
+        source: Sequence[Any] | None = None,
+        labels: Sequence[Any] | None = None,
+    ) -> None:
         self.weights = as_array("weights", weights, 2)
         n_labels, n_steps = self.weights.shape
         self.source = None if source is None else list(map(str, source))
@@ -56,7 +68,16 @@ class AttentionDisplay:
             )
 
     @classmethod
-    def from_estimator(cls, estimator, sequence, y=None, *, source=None, ax=None, **kwargs):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        sequence: Any,
+        y: Sequence[Any] | None = None,
+        *,
+        source: Sequence[Any] | None = None,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> Self:
         """Let an estimator tell a sequence, and draw what it attends to.
 
         Parameters
@@ -96,7 +117,7 @@ class AttentionDisplay:
         labels = labels if len(labels) in (len(weights) - 1, len(weights)) else None
         return cls(weights, source=source, labels=labels).plot(ax, **kwargs)
 
-    def plot(self, ax=None, *, colorbar=True, **kwargs):
+    def plot(self, ax: Any = None, *, colorbar: bool = True, **kwargs: Any) -> Self:
         """Draw the weights.
 
         Parameters

@@ -1,9 +1,15 @@
 """What all displays share: axes to draw in, and arrays to draw."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
+from fastrnn.typing import Doubles
 
-def axes_of(ax):
+
+def axes_of(ax: Any) -> tuple[Any, Any]:
     """The axes to draw in, and their figure; None makes new ones."""
     if ax is None:
         try:
@@ -17,14 +23,14 @@ def axes_of(ax):
     return ax, ax.figure
 
 
-def tick_whole_numbers(axis):
+def tick_whole_numbers(axis: Any) -> None:
     """Let an axis have ticks at whole numbers alone."""
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator(integer=True))
 
 
-def as_array(name, values, n_dimensions):
+def as_array(name: str, values: Any, n_dimensions: int) -> Doubles:
     """Give values as an array of real numbers that is not empty."""
     array = np.asarray(values)
     if array.dtype.kind not in "fiub":

@@ -1,8 +1,14 @@
 """How a series goes on."""
 
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Self
+
 import numpy as np
 
 from fastrnn.plotting.axes import as_array, axes_of, tick_whole_numbers
+from fastrnn.typing import AnyArray, ArrayLike, Doubles
 
 
 class ForecastDisplay:
@@ -48,23 +54,32 @@ class ForecastDisplay:
     'Quantiles 10 to 90 %'
     """
 
-    def __init__(self, history, forecast, *, quantiles=None, levels=None, truth=None):
+    def __init__(
+        self,
+        history: ArrayLike,
+        forecast: ArrayLike,
+        *,
+        quantiles: ArrayLike | None = None,
+        levels: Collection[float] | None = None,
+        truth: ArrayLike | None = None,
+    ) -> None:
         self.history = as_array("history", history, 1)
         self.forecast = as_array("forecast", forecast, 1)
         horizon = len(self.forecast)
         if (quantiles is None) != (levels is None):
             raise ValueError("quantiles and levels belong together: give both or neither")
-        self.quantiles = self.levels = self.truth = None
+        self.quantiles: Doubles | None = None
+        self.levels: Doubles | None = None
+        self.truth: Doubles | None = None
         if levels is not None:
-            levels = _check_levels(levels)
-            quantiles = as_array("quantiles", quantiles, 2)
-            if quantiles.shape != (horizon, len(levels)):
+            checked, values = _check_levels(levels), as_array("quantiles", quantiles, 2)
+            if values.shape != (horizon, len(levels)):
                 raise ValueError(
                     f"quantiles must have shape ({horizon}, {len(levels)}), a row for each step "
-                    f"and a column for each level, got {quantiles.shape}"
+                    f"and a column for each level, got {values.shape}"
                 )
-            order = np.argsort(levels)
-            self.levels, self.quantiles = levels[order], quantiles[:, order]
+            order = np.argsort(checked)
+            self.levels, self.quantiles = checked[order], values[:, order]
         if truth is not None:
             self.truth = as_array("truth", truth, 1)
             if len(self.truth) > horizon:
@@ -74,8 +89,16 @@ class ForecastDisplay:
 
     @classmethod
     def from_predictions(
-        cls, history, forecast, *, quantiles=None, levels=None, truth=None, ax=None, **kwargs
-    ):
+        cls,
+        history: ArrayLike,
+        forecast: ArrayLike,
+        *,
+        quantiles: ArrayLike | None = None,
+        levels: Collection[float] | None = None,
+        truth: ArrayLike | None = None,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw a forecast that is there already.
 
         Parameters
@@ -102,8 +125,16 @@ class ForecastDisplay:
 
     @classmethod
     def from_estimator(
-        cls, forecaster, series, horizon, *, levels=None, truth=None, ax=None, **kwargs
-    ):
+        cls,
+        forecaster: Any,
+        series: ArrayLike,
+        horizon: int,
+        *,
+        levels: Collection[float] | None = None,
+        truth: ArrayLike | None = None,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> Self:
         """Forecast how a series goes on, and draw it.
 
         Parameters
@@ -139,14 +170,14 @@ class ForecastDisplay:
             )
         quantiles = None
         if levels is not None:
-            levels = _check_levels(levels)
-            quantiles = _only("predict_quantiles", 2, forecaster, horizon, series, levels.tolist())
+            levels = _check_levels(levels).tolist()
+            quantiles = _only("predict_quantiles", 2, forecaster, horizon, series, levels)
         forecast = _only("predict", 1, forecaster, horizon, series)
         return cls.from_predictions(
             history, forecast, quantiles=quantiles, levels=levels, truth=truth, ax=ax, **kwargs
         )
 
-    def plot(self, ax=None, *, max_history=None, **kwargs):
+    def plot(self, ax: Any = None, *, max_history: int | None = None, **kwargs: Any) -> Self:
         """Draw the forecast.
 
         Parameters
@@ -191,12 +222,15 @@ class ForecastDisplay:
         self.ax_.legend(loc="best")
         return self
 
-    def _plot_quantiles(self, steps, color):
+    def _plot_quantiles(self, steps: AnyArray, color: Any) -> None:
         """Shade the areas between pairs of levels, and draw the level in the middle as a line."""
-        self.bands_, self.quantile_line_ = [], None
-        n_levels = 0 if self.levels is None else len(self.levels)
+        self.bands_: list[Any] = []
+        self.quantile_line_: Any = None
+        if self.levels is None or self.quantiles is None:
+            return
+        n_levels = len(self.levels)
         for k in range(n_levels // 2):
-            low, high = (self._from_now(self.quantiles[:, j]) for j in (k, n_levels - 1 - k))
+            low, high = map(self._from_now, self.quantiles.T[[k, -1 - k]])
             label = f"Quantiles {_percent(self.levels[k])} to {_percent(self.levels[-1 - k])} %"
             style = {"color": color, "alpha": min(0.2 + 0.15 * k, 0.6), "linewidth": 0}
             self.bands_.append(self.ax_.fill_between(steps, low, high, label=label, **style))
@@ -207,19 +241,19 @@ class ForecastDisplay:
                 steps, self._from_now(values), color=color, linestyle="--", label=label
             )
 
-    def _from_now(self, values):
+    def _from_now(self, values: Doubles) -> Doubles:
         """Values of the steps to come, behind the last one of the past."""
         return np.concatenate([self.history[-1:], values])
 
 
-def _check_levels(levels):
-    levels = as_array("levels", levels, 1)
+def _check_levels(given: Collection[float]) -> Doubles:
+    levels = as_array("levels", given, 1)
     if not ((levels > 0) & (levels < 1)).all() or len(set(levels)) < len(levels):
         raise ValueError(f"levels must be different numbers between 0 and 1, got {levels.tolist()}")
     return levels
 
 
-def _only(method, n_dimensions, forecaster, *arguments):
+def _only(method: str, n_dimensions: int, forecaster: Any, *arguments: Any) -> Any:
     """What a forecaster's method says of one series, whether alone or as a list of one."""
     predicted = getattr(forecaster, method)(*arguments)
     if isinstance(predicted, list | tuple) and np.ndim(predicted[0]) == n_dimensions:
@@ -229,5 +263,5 @@ def _only(method, n_dimensions, forecaster, *arguments):
     return predicted
 
 
-def _percent(level):
+def _percent(level: float) -> str:
     return f"{round(100 * level, 6):g}"

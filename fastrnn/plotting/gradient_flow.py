@@ -1,8 +1,14 @@
 """Norms of gradients over time."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal, Self
+
 import numpy as np
 
 from fastrnn.plotting.axes import as_array, axes_of, tick_whole_numbers
+from fastrnn.typing import ArrayLike, SampleWeight, SequencesLike, TargetsLike
 
 
 class GradientFlowDisplay:
@@ -39,7 +45,9 @@ class GradientFlowDisplay:
     'log'
     """
 
-    def __init__(self, norms, names, *, origin="start"):
+    def __init__(
+        self, norms: ArrayLike, names: Iterable[str], *, origin: Literal["start", "end"] = "start"
+    ) -> None:
         self.norms = as_array("norms", norms, 2)
         self.names = tuple(names)
         if len(self.names) != len(self.norms):
@@ -48,8 +56,16 @@ class GradientFlowDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y, *, sample_weight=None, origin="end", ax=None, **kwargs
-    ):
+        cls,
+        estimator: Any,
+        X: SequencesLike,
+        y: TargetsLike,
+        *,
+        sample_weight: SampleWeight = None,
+        origin: Literal["start", "end"] = "end",
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> Self:
         """Compute and draw the norms for some sequences.
 
         Parameters
@@ -80,7 +96,7 @@ class GradientFlowDisplay:
         norms = flow.from_end if origin == "end" else flow.from_start
         return cls(norms, flow.names, origin=origin).plot(ax, **kwargs)
 
-    def plot(self, ax=None, **kwargs):
+    def plot(self, ax: Any = None, **kwargs: Any) -> Self:
         """Draw the norms.
 
         Parameters
@@ -99,7 +115,7 @@ class GradientFlowDisplay:
         steps = np.arange(self.norms.shape[1])
         if self.origin == "end":
             steps = -1 - steps
-        self.lines_ = []
+        self.lines_: list[Any] = []
         for name, norms in zip(self.names, self.norms, strict=True):
             style = {"label": name}
             if name.endswith(" backward") and self.lines_:
@@ -117,7 +133,7 @@ class GradientFlowDisplay:
         return self
 
 
-def _check_origin(origin):
+def _check_origin(origin: Literal["start", "end"]) -> Literal["start", "end"]:
     if origin not in ("start", "end"):
         raise ValueError(f"origin must be 'start' or 'end', got {origin!r}")
     return origin

@@ -1,8 +1,13 @@
 """The loss over the epochs of training."""
 
+from __future__ import annotations
+
+from typing import Any, Self
+
 import numpy as np
 
 from fastrnn.plotting.axes import as_array, axes_of, tick_whole_numbers
+from fastrnn.typing import ArrayLike, Doubles
 
 
 class LossCurveDisplay:
@@ -43,7 +48,13 @@ class LossCurveDisplay:
     True
     """
 
-    def __init__(self, loss_curve, *, validation_scores=None, name=None):
+    def __init__(
+        self,
+        loss_curve: ArrayLike,
+        *,
+        validation_scores: ArrayLike | None = None,
+        name: str | None = None,
+    ) -> None:
         self.loss_curve = as_array("loss_curve", loss_curve, 1)
         self.validation_scores = None
         if validation_scores is not None:
@@ -52,7 +63,9 @@ class LossCurveDisplay:
         self.name = name
 
     @classmethod
-    def from_estimator(cls, estimator, *, name=None, ax=None, **kwargs):
+    def from_estimator(
+        cls, estimator: Any, *, name: str | None = None, ax: Any = None, **kwargs: Any
+    ) -> Self:
         """Draw the training of an estimator.
 
         Parameters
@@ -86,7 +99,15 @@ class LossCurveDisplay:
         )
         return display.plot(ax, **kwargs)
 
-    def plot(self, ax=None, *, name=None, validation_ax=None, validation_kw=None, **kwargs):
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        name: str | None = None,
+        validation_ax: Any = None,
+        validation_kw: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw the curves.
 
         Parameters
@@ -141,6 +162,6 @@ class LossCurveDisplay:
         return self
 
 
-def _check_length(name, values, expected):
+def _check_length(name: str, values: Doubles, expected: int) -> None:
     if len(values) != expected:
         raise ValueError(f"{name} has {len(values)} entries, expected {expected}")

@@ -1,8 +1,13 @@
 """Hidden states over the steps of a sequence."""
 
+from __future__ import annotations
+
+from typing import Any, Self
+
 import numpy as np
 
 from fastrnn.plotting.axes import as_array, axes_of, tick_whole_numbers
+from fastrnn.typing import ArrayLike
 
 
 class StateDisplay:
@@ -35,7 +40,7 @@ class StateDisplay:
     (-0.8, 0.8)
     """
 
-    def __init__(self, states, *, n_directions=1):
+    def __init__(self, states: ArrayLike, *, n_directions: int = 1) -> None:
         self.states = as_array("states", states, 2)
         if n_directions not in (1, 2) or self.states.shape[1] % n_directions:
             raise ValueError(
@@ -45,7 +50,9 @@ class StateDisplay:
         self.n_directions = n_directions
 
     @classmethod
-    def from_estimator(cls, estimator, sequence, *, ax=None, **kwargs):
+    def from_estimator(
+        cls, estimator: Any, sequence: Any, *, ax: Any = None, **kwargs: Any
+    ) -> Self:
         """Run an estimator over a sequence and draw its states.
 
         Parameters
@@ -68,7 +75,7 @@ class StateDisplay:
         n_directions = estimator.network_.layers[-1].n_directions
         return cls(states, n_directions=n_directions).plot(ax, **kwargs)
 
-    def plot(self, ax=None, *, colorbar=True, **kwargs):
+    def plot(self, ax: Any = None, *, colorbar: bool = True, **kwargs: Any) -> Self:
         """Draw the states.
 
         Parameters

@@ -4,9 +4,12 @@ A conditional random field also says, after each step, what the steps so far say
 label sequences say labels, once each.
 """
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from numbers import Integral
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -16,8 +19,12 @@ from fastrnn.inputs.frames import is_frame, shape_of
 from fastrnn.inputs.steps import split_steps
 from fastrnn.kernels.stream import StreamKernel, copy_of_state, write_state
 from fastrnn.streams.steps import Converted, Frames, Steps
+from fastrnn.typing import AnyArray, ArrayLike, SequencesLike
 
 __all__ = ["FilteredStream", "LabelStream", "Stream", "open_stream"]
+
+
+_Which: TypeAlias = int | slice | ArrayLike
 
 
 class Stream(StreamKernel):
@@ -57,7 +64,13 @@ class Stream(StreamKernel):
     True
     """
 
-    def __init__(self, snapshot, n_streams=1, *, numbers=None):
+    _snapshot: Any
+    _n_streams: int
+    _state: dict[str, AnyArray]
+
+    def __init__(
+        self, snapshot: Any, n_streams: int = 1, *, numbers: Sequence[int] | None = None
+    ) -> None:
         if isinstance(n_streams, bool) or not isinstance(n_streams, Integral):
             raise TypeError(f"n_streams must be a whole number, got {n_streams!r}")
         if n_streams < 1:
@@ -69,22 +82,22 @@ class Stream(StreamKernel):
         steps = Steps(snapshot, self._n_streams, self._state, numbers)
         super().__init__(steps, snapshot, self._state, room, np.ndarray, np.int64, np.empty)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self._snapshot, self._n_streams), self.state
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: Mapping[str, ArrayLike]) -> None:
         self.state = state
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<{self._n_streams} streams>" if self._n_streams > 1 else "<1 stream>"
 
     @property
-    def n_streams(self):
+    def n_streams(self) -> int:
         """Number of streams."""
         return self._n_streams
 
     @property
-    def state(self):
+    def state(self) -> dict[str, AnyArray]:
         """Copy of what the streams remember, which can be set again.
 
         A dict of arrays with a row for each stream: "h_0", "h_1", ... and, of cells that have one,
@@ -102,7 +115,7 @@ class Stream(StreamKernel):
         return copy_of_state(self)
 
     @state.setter
-    def state(self, state):
+    def state(self, state: Mapping[str, ArrayLike]) -> None:
         if not isinstance(state, Mapping):
             raise TypeError(f"state is of type {type(state).__name__}, expected a dict")
         if state.keys() != self._state.keys():
@@ -112,7 +125,7 @@ class Stream(StreamKernel):
         checked = {name: check(name, state[name], own) for name, own in self._state.items()}
         write_state(self, checked, slice(None))
 
-    def reset(self, which=None):
+    def reset(self, which: _Which | None = None) -> None:
         """Let streams begin anew.
 
         Parameters
@@ -179,7 +192,7 @@ class FilteredStream(Stream):
     ((2,), True)
     """
 
-    def __init__(self, snapshot, n_streams=1):
+    def __init__(self, snapshot: Any, n_streams: int = 1) -> None:
         if snapshot.stages:
             raise ValueError(
                 "there is no stream of a model with output='crf' and stride or conv, whose later "
@@ -190,7 +203,7 @@ class FilteredStream(Stream):
         self._follow = np.exp(transitions.astype(np.float64) - transitions.max())
         self._starts = np.exp(starts.astype(np.float64) - starts.max())
 
-    def step(self, x, out=None):
+    def step(self, x: SequencesLike, out: AnyArray | None = None) -> Any:
         """Read the next time step of every stream; say how probable each class is at it.
 
         Parameters and errors are those of `Stream.step`.
@@ -258,16 +271,18 @@ class LabelStream(Stream):
     True
     """
 
-    def __init__(self, snapshot, n_streams=1, *, numbers=None):
+    def __init__(
+        self, snapshot: Any, n_streams: int = 1, *, numbers: Sequence[int] | None = None
+    ) -> None:
         super().__init__(snapshot, n_streams, numbers=numbers)
-        self._new = [[] for _ in range(self._n_streams)]
+        self._new: list[list[int]] = [[] for _ in range(self._n_streams)]
 
     @property
-    def new_labels(self):
+    def new_labels(self) -> AnyArray:
         """The labels that the last `step`, `push` or `finish` brought, as `push` returns them."""
         return self._labels(self._new)
 
-    def step(self, x, out=None):
+    def step(self, x: SequencesLike, out: AnyArray | None = None) -> Any:
         """Read the next frame of every stream; return the probabilities at it.
 
         Parameters and errors are those of `Stream.step`.
@@ -289,7 +304,7 @@ class LabelStream(Stream):
         self._hear(proba, self._new)
         return proba
 
-    def push(self, frames):
+    def push(self, frames: SequencesLike) -> AnyArray:
         """Read the next frames of every stream; return the labels that they bring.
 
         Parameters
@@ -315,7 +330,8 @@ class LabelStream(Stream):
         RuntimeError
             If another thread is using the same object.
         """
-        before, new = self.state, [[] for _ in self._new]
+        before = self.state
+        new: list[list[int]] = [[] for _ in self._new]
         try:
             self._read(self._convert(frames), new)
         except BaseException:
@@ -324,7 +340,7 @@ class LabelStream(Stream):
         self._new = new
         return self.new_labels
 
-    def finish(self, which=None):
+    def finish(self, which: _Which | None = None) -> AnyArray:
         """Say that sequences end here: return the labels that are left, and begin anew.
 
         Parameters
@@ -346,7 +362,8 @@ class LabelStream(Stream):
         RuntimeError
             If another thread is using the same object.
         """
-        state, new = self.state, [[] for _ in self._new]
+        state = self.state
+        new: list[list[int]] = [[] for _ in self._new]
         self.reset(which)
         for n in np.atleast_1d(self._rows(which)):
             path = state["path"][n]
@@ -440,7 +457,7 @@ def _count(frames):
         raise TypeError(f"frames must be an array with a row for each, got {frames!r}") from error
 
 
-def open_stream(snapshot, n_streams):
+def open_stream(snapshot: Any, n_streams: int) -> Stream:
     """Streams of a model, of the kind that its head asks for."""
     kinds = ((FilteredStream, snapshot.is_filtered), (LabelStream, snapshot.labels is not None))
     kind = next((kind for kind, is_asked_for in kinds if is_asked_for), Stream)
