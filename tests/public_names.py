@@ -1,11 +1,13 @@
 """What users import: classes, functions and methods, and how they are called.
 
 ``python tests/public_names.py > tests/data/signatures.txt`` writes the list that
-`tests/test_signatures.py` compares with.
+`tests/test_signatures.py` compares with. The parts of `EXTRAS` need what pyproject.toml says of the
+extra of that name, and have lists of their own: ``python tests/public_names.py dask``.
 """
 
 import importlib
 import inspect
+import sys
 
 import fastrnn
 from fastrnn.network.recurrent import RecurrentLayer
@@ -22,25 +24,26 @@ MODULES = [
     "fastrnn.preprocessing",
     "fastrnn.streams",
 ]
+EXTRAS = {"dask": "fastrnn.dask", "mpi": "fastrnn.mpi"}
 
 
-def public_objects():
-    """Return all public classes and functions, by their full name."""
+def public_objects(modules=MODULES):
+    """Return all public classes and functions of some modules, by their full name."""
     objects = {}
-    for module_name in MODULES:
+    for module_name in modules:
         module = importlib.import_module(module_name)
         for name in module.__all__:
             objects[f"{module_name}.{name}"] = getattr(module, name)
     return objects
 
 
-def public_methods():
+def public_methods(modules=MODULES):
     """Return all methods and properties that are there for users, by their full name.
 
     What all layers have is for the rest of fastrnn, but for the calls with padded arrays.
     """
     methods, of_all_layers = {}, vars(RecurrentLayer)
-    for class_name, cls in public_objects().items():
+    for class_name, cls in public_objects(modules).items():
         if inspect.isclass(cls):
             for name, member in inspect.getmembers(cls):
                 function = member.fget if isinstance(member, property) else member
@@ -53,10 +56,10 @@ def public_methods():
     return methods
 
 
-def signatures():
+def signatures(modules=MODULES):
     """Return lines: the name of each of them, and below it its parameters with their defaults."""
-    callables = {"fastrnn.show_versions": fastrnn.show_versions}
-    callables |= public_objects() | public_methods()
+    callables = {"fastrnn.show_versions": fastrnn.show_versions} if modules is MODULES else {}
+    callables |= public_objects(modules) | public_methods(modules)
     lines = []
     for name, callable_ in sorted(callables.items()):
         lines.append(name)
@@ -72,4 +75,4 @@ def signatures():
 
 
 if __name__ == "__main__":
-    print("\n".join(signatures()))
+    print("\n".join(signatures(*[[EXTRAS[extra]] for extra in sys.argv[1:]])))

@@ -61,6 +61,22 @@ def test_package_is_typed():
     assert (PACKAGE / "py.typed").is_file()
 
 
+def test_public_names_are_all_listed():
+    """Those of the package itself: the estimators, and two functions."""
+    assert set(fastrnn.__all__) == {cls.__name__ for cls in ESTIMATORS.values()} | {
+        "load",
+        "show_versions",
+    }
+
+
+def test_what_is_offered_for_completion_is_public():
+    offered = {name for name in dir(fastrnn) if not name.startswith("__")}
+    assert set(fastrnn.__all__) < offered
+    for name in offered - set(fastrnn.__all__):
+        assert getattr(fastrnn, name).__name__ == f"fastrnn.{name}"
+        assert getattr(fastrnn, name).__all__
+
+
 @pytest.mark.parametrize("statement", ["import fastrnn.layers", "import fastrnn.training"])
 def test_missing_kernels_give_advice(tmp_path, statement):
     without_kernels = shutil.ignore_patterns("*.so", "*.pyd", "__pycache__")

@@ -13,7 +13,7 @@ pytest.importorskip("sklearn")
 from sklearn import __version__, config_context
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import Pipeline, make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer
 
@@ -154,6 +154,70 @@ def test_a_search_hands_validation_data_on(routing):
     search.fit(far(X), y, X_val=far(X_val), y_val=y_val)
     best = search.best_estimator_
     assert best[-1].validation_scores_[-1] == best.score(far(X_val), y_val)
+
+
+def weights_of(X):
+    """Weights that matter: every third sequence counts ten times."""
+    return np.where(np.arange(len(X)) % 3, 1.0, 10.0)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_weights_may_be_asked_for(routing, name):
+    estimator = CASES[name].estimator()
+    asked = estimator.set_fit_request(sample_weight=True)
+    assert asked is estimator
+    assert estimator.get_metadata_routing().fit.requests["sample_weight"] is True
+    assert clone(estimator).get_metadata_routing().fit.requests["sample_weight"] is True
+
+
+def test_weights_go_through_a_pipeline(routing):
+    X, y = label_sequences(30)
+    weight = weights_of(X)
+    model = quick().set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+    pipeline = make_pipeline(SequenceScaler(), model).fit(far(X), y, sample_weight=weight)
+    scaled = pipeline[:-1].transform(far(X))
+    assert same(pipeline[-1], quick().fit(scaled, y, weight))
+    assert not same(pipeline[-1], quick().fit(scaled, y))
+    score = pipeline[-1].score(scaled, y, weight)
+    assert pipeline.score(far(X), y, sample_weight=weight) == score
+    named = make_pipeline(SequenceScaler(), quick().set_fit_request(sample_weight="importance"))
+    assert same(named.fit(far(X), y, importance=weight)[-1], pipeline[-1])
+
+
+def test_weights_that_nobody_asked_for_are_an_error_and_refused_ones_stay_away(routing):
+    X, y = label_sequences(12)
+    with pytest.raises(
+        ValueError, match=r"\[sample_weight\] are passed but are not explicitly set"
+    ):
+        make_pipeline(quick()).fit(X, y, sample_weight=weights_of(X))
+    refused = quick().set_fit_request(sample_weight=False)
+    with pytest.raises(TypeError, match="sample_weight"):
+        make_pipeline(refused).fit(X, y, sample_weight=weights_of(X))
+
+
+@pytest.mark.parametrize("of_steps", [False, True])
+def test_weights_go_through_a_search(routing, of_steps):
+    """Each fold is trained and scored with its own weights, also those of steps."""
+    X, y = tag_steps(18) if of_steps else label_sequences(18)
+    weight = weights_of(X)
+    if of_steps:
+        weight = [each * np.linspace(0.5, 1, len(x)) for each, x in zip(weight, X, strict=True)]
+    estimator = quick(RNNTagger if of_steps else RNNClassifier)
+    estimator.set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+    folds = KFold(3)
+    search = GridSearchCV(estimator, {"cell": ["gru", "rnn"]}, cv=folds)
+    search.fit(X, y, sample_weight=weight)
+
+    def take(values, rows):
+        return [values[k] for k in rows]
+
+    for number, params in enumerate(search.cv_results_["params"]):
+        for fold, (train, test) in enumerate(folds.split(X)):
+            model = clone(estimator).set_params(**params)
+            model.fit(take(X, train), take(y, train), sample_weight=take(weight, train))
+            score = model.score(take(X, test), take(y, test), sample_weight=take(weight, test))
+            assert search.cv_results_[f"split{fold}_test_score"][number] == score
+    assert same(search.best_estimator_, clone(search.best_estimator_).fit(X, y, weight))
 
 
 def test_validation_data_that_a_pipeline_did_not_scale_are_told():
