@@ -90,6 +90,12 @@ def fit(
     try:
         with NotedInterrupts() as interrupts:
             _check_alike(comm, estimator)
+            if estimator.task_class.in_partitions and estimator.reader_class.keeps_data:
+                raise TypeError(
+                    f"{type(estimator).__name__} cannot be trained on partitions by fastrnn.mpi: "
+                    "no rank would have the series that predict goes on from; fastrnn.dask trains "
+                    "it"
+                )
             ranks = _Ranks(comm, interrupts, lambda: (X, y, sample_weight))
             split = estimator.reader_class.split_validation_data
             scored = _Ranks(comm, interrupts, lambda: validation_data and split(validation_data))

@@ -1,7 +1,12 @@
-"""What the tests of fastrnn.dask train on, loaded where it is needed."""
+"""What the tests of fastrnn.dask share: a cluster, and what is trained on, loaded where needed."""
+
+import contextlib
+import importlib
+import time
 
 import numpy as np
 from dask import delayed
+from distributed import Client, LocalCluster
 
 from fastrnn import RNNRegressor, RNNTagger
 from fastrnn.estimators.joint_fitting import fit_jointly
@@ -37,3 +42,45 @@ def fit_in_turn(estimator, parts, validation=None):
     crew = InTurn([Partition(k, *part) for k, part in enumerate(parts)])
     scored = validation and InTurn([Partition(k, *part) for k, part in enumerate(validation)])
     return fit_jointly(estimator, crew, scored)
+
+
+@contextlib.contextmanager
+def two_workers():
+    """A client of a cluster of two workers, each a process of one thread."""
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
+    with LocalCluster(**options) as cluster, Client(cluster) as client:
+        yield client
+
+
+def assert_same(fitted, reference):
+    """Check that two models have the same weights and history, to the bit."""
+    assert np.array_equal(fitted.network_.theta, reference.network_.theta)
+    assert fitted.loss_curve_ == reference.loss_curve_
+    assert fitted.validation_scores_ == reference.validation_scores_
+
+
+def wait_until(condition, seconds=10):
+    """Wait until something is so, for a while."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, condition
+        time.sleep(0.02)
+
+
+def assert_forgotten(client):
+    """Check that nothing of a fit is left on the cluster."""
+
+    def left(dask_scheduler=None):
+        return [key for key in dask_scheduler.tasks if str(key).startswith("fastrnn-")]
+
+    with contextlib.suppress(AssertionError):
+        wait_until(lambda: not client.futures and not client.run_on_scheduler(left))
+    assert not client.futures
+    assert not client.run_on_scheduler(left)
+
+
+def from_pandas(frame, npartitions):
+    """A data frame of Dask with these rows in this order."""
+    return importlib.import_module("dask.dataframe").from_pandas(
+        frame, npartitions=npartitions, sort=False
+    )

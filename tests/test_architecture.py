@@ -49,7 +49,7 @@ ROOMS = {
     "estimators": "forecast_errors values parameters precision targets shared_parameters "
     "quantiles long_sequences task_parameters text_parameters forecaster_parameters augmenting "
     "tasks needs predicting validation fitting partitions "
-    "readers token_readers target_texts distributions lessons plan rolling "
+    "readers token_readers target_texts distributions lessons plan surveys rolling "
     "tag_schemes labels interrupts joint_fitting step_labels numbers next_tokens next_values "
     "released saving "
     "resuming forecast_frames forecasting calibration attending fitted base classifier regressor "
@@ -64,7 +64,7 @@ ROOMS = {
     "tasks follow info demo commands command_tables command",
     "__main__": "",
     "mpi": "",
-    "dask": "cluster placement crew long_frames data estimators",
+    "dask": "cluster placement crew long_frames data series base estimators forecaster",
 }
 ORDER = {
     f"{room}.{name}" if name else room: (number, place)

@@ -5,8 +5,6 @@ import pytest
 pytest.importorskip("distributed", reason="the extra dask is not installed")
 
 
-import contextlib
-import importlib
 import inspect
 import os
 import pickle
@@ -15,14 +13,23 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import dask.array
 import dask.bag
 import distributed
 import numpy as np
 from dask import delayed
-from dask_cases import SIZES, fit_in_turn, given, load
+from dask_cases import (
+    SIZES,
+    assert_forgotten,
+    assert_same,
+    fit_in_turn,
+    from_pandas,
+    given,
+    load,
+    two_workers,
+    wait_until,
+)
 from distributed import Client, LocalCluster
 
 import fastrnn
@@ -44,37 +51,9 @@ LONGER = PLAIN | {"max_iter": 12, "dropout": 0.5, "class_weight": "balanced", "a
 
 @pytest.fixture(scope="module")
 def client():
-    """A cluster of two workers, each a process of one thread."""
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
-    with LocalCluster(**options) as cluster, Client(cluster) as client:
+    """A client of two workers."""
+    with two_workers() as client:
         yield client
-
-
-def assert_same(fitted, reference):
-    """Check that two models have the same weights and history, to the bit."""
-    assert np.array_equal(fitted.network_.theta, reference.network_.theta)
-    assert fitted.loss_curve_ == reference.loss_curve_
-    assert fitted.validation_scores_ == reference.validation_scores_
-
-
-def wait_until(condition, seconds=10):
-    """Wait until something is so, for a while."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, condition
-        time.sleep(0.02)
-
-
-def assert_forgotten(client):
-    """Check that nothing of a fit is left on the cluster."""
-
-    def left(dask_scheduler=None):
-        return [key for key in dask_scheduler.tasks if str(key).startswith("fastrnn-")]
-
-    with contextlib.suppress(AssertionError):
-        wait_until(lambda: not client.futures and not client.run_on_scheduler(left))
-    assert not client.futures
-    assert not client.run_on_scheduler(left)
 
 
 def test_what_can_be_added_in_part_is_the_same_sum():
@@ -260,13 +239,6 @@ class TestLongFrames:
         with pytest.raises(TypeError, match="y must name a column of X"):
             frame = from_pandas(frame, 2)
             DaskRNNClassifier(**PLAIN).fit(frame, frame["label"])
-
-
-def from_pandas(frame, npartitions):
-    """A data frame of Dask with these rows in this order."""
-    return importlib.import_module("dask.dataframe").from_pandas(
-        frame, npartitions=npartitions, sort=False
-    )
 
 
 def test_what_is_wrong_with_data_is_named(client):

@@ -14,6 +14,7 @@ import numpy as np
 from fastrnn.cli.columns import feature_columns, find_columns, gaps_of
 from fastrnn.datasets.rows import table
 from fastrnn.datasets.stamps import Times
+from fastrnn.estimators.forecasting import series_of_fit
 from fastrnn.inputs.frames import encode
 from fastrnn.inputs.stamps import check_comparable, read_stamps, show
 
@@ -74,7 +75,7 @@ class _Forecasts:
     """What streams of time series share: times, gaps, the stream itself and columns of answers."""
 
     def __init__(self, model, columns, header, options):
-        series, plan = model.reader_.series, model.reader_.plan
+        series, plan = series_of_fit(model.reader_), model.reader_.plan
         self.time = columns.time if columns.time in header.columns else None
         self._calendar, self._gaps = series.calendar, plan.mask
         self._keys = series.ids or [""]

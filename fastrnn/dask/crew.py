@@ -23,8 +23,9 @@ class _Opened:
         self.partition, self.said = partition, said
 
     def __sizeof__(self):
-        scored = self.partition.scored
-        return (scored.sequences if scored else self.partition.sequences).nbytes
+        scored, sequences = self.partition.scored, self.partition.sequences
+        sequences = scored.sequences if scored else sequences
+        return 0 if sequences is None else sequences.nbytes
 
 
 def _count(reading, *data):

@@ -38,12 +38,18 @@ def as_data(X, y, sample_weight, form):
                 )
         form = replace(form, y=y, sample_weight=sample_weight)
         return Data(form, [[part] for part in form.gather(X)])
-    parts = {"X": X, "y": y, "sample_weight": sample_weight}
-    parts = {name: parts_of(part, name) for name, part in parts.items() if part is not None}
+    _, partitions = beside(X=X, y=y, sample_weight=sample_weight)
+    return Data(_read, partitions)
+
+
+def beside(**given):
+    """Names of the arguments that are given, and what each partition has of them, in this order."""
+    parts = {name: parts_of(part, name) for name, part in given.items() if part is not None}
+    first = next(iter(parts))
     for name, found in parts.items():
-        if len(found) != len(parts["X"]):
-            raise ValueError(f"X has {len(parts['X'])} partitions, {name} has {len(found)}")
-    return Data(_read, list(zip(*parts.values(), strict=True)))
+        if len(found) != len(parts[first]):
+            raise ValueError(f"{first} has {len(parts[first])} partitions, {name} has {len(found)}")
+    return tuple(parts), list(zip(*parts.values(), strict=True))
 
 
 def _read(X, y, sample_weight=None):

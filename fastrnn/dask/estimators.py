@@ -1,61 +1,29 @@
-"""The estimators on Dask: the parameters of their twins, trained where the data are."""
+"""The estimators of sequences on Dask: as their twins, trained where the data are."""
 
-import copy
 from contextlib import closing
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from dataclasses import dataclass
 
 import dask.array
 import dask.bag
-import distributed
 import numpy as np
 from dask.delayed import delayed
 
+from fastrnn.dask.base import OnDask
 from fastrnn.dask.cluster import Call, Cluster, Task, same
-from fastrnn.dask.crew import Crew
 from fastrnn.dask.data import as_data, as_whole, is_long, parts_of
 from fastrnn.dask.long_frames import LongForm
 from fastrnn.estimators import RNNClassifier, RNNRegressor, RNNTagger
-from fastrnn.estimators.interrupts import NotedInterrupts
 from fastrnn.estimators.joint_fitting import fit_jointly
 from fastrnn.estimators.predicting import best_outputs, outputs, read
-from fastrnn.estimators.values import Values, parameter
-from fastrnn.typing import PathLike
 
-_NAME = Values("a string", "str", (str,))
+_NOTHING = "no partition of X has any sequences"
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class OnDask:
-    """What the estimators on Dask share. A class names the one that it is on one machine."""
+class SequencesOnDask(OnDask):
+    """What the estimators of sequences share."""
 
-    twin_class: ClassVar[type]
-
-    client: Any = parameter(
-        Values("None or a Client", "distributed.Client or None", (type(None), distributed.Client)),
-        None,
-        "The cluster to train and predict on. None is that of the current client.",
-    )
-    id_column: str = parameter(
-        _NAME, "id", "Column of a data frame that says which sequence each row belongs to."
-    )
-    time_column: str = parameter(
-        _NAME,
-        "time",
-        """
-        Column of a data frame by which the rows of each sequence are sorted. It is a feature only
-        with `time_feature`, of the same name.
-        """,
-    )
-
-    def fit(
-        self: Any,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        *,
-        validation_data: tuple[Any, ...] | None = None,
-    ) -> Any:
+    def fit(self, X, y, sample_weight=None, *, validation_data=None):
         """Train the network.
 
         Ctrl-C ends training early and keeps the model trained so far.
@@ -98,52 +66,15 @@ class OnDask:
             If `max_iter` ended training before the loss converged.
         """
         self.check_parameters()
-        twin = self.to_local()
         form = self._form()
         data, scored = as_data(X, y, sample_weight, form), None
         if validation_data is not None:
-            scored = as_data(*(*self.reader_class.split_validation_data(validation_data), form))
-        with NotedInterrupts() as interrupts:
-            with closing(Cluster(self.client_, interrupts)) as cluster:
-                cluster.check_workers()
-                crew = Crew(cluster, data)
-                if not len(crew):
-                    raise ValueError("no partition of X has any sequences")
-                fit_jointly(twin, crew, scored and Crew(cluster, scored))
-            self._adopt(twin)
+            scored = as_data(*self.reader_class.split_validation_data(validation_data), form)
+        with self._at_work(data, scored, _NOTHING) as told:
+            fit_jointly(*told)
         return self
 
-    @property
-    def client_(self: Any) -> Any:
-        """The client of the cluster: `client`, or the current one."""
-        if self.client is not None:
-            return self.client
-        try:
-            return distributed.get_client()
-        except ValueError:
-            raise ValueError(
-                "there is no client of a Dask cluster: make one with distributed.Client(...), or "
-                "give client="
-            ) from None
-
-    def to_local(self: Any) -> Any:
-        """Make the estimator that this one is on one machine.
-
-        Returns
-        -------
-        RNNClassifier, RNNRegressor or RNNTagger
-            An estimator with the same parameters, fitted if this one is, which needs no Dask.
-        """
-        own = {field.name for field in fields(self)}
-        twin_class = self.twin_class
-        twin = twin_class(**{field.name: getattr(self, field.name) for field in fields(twin_class)})
-        vars(twin).update({name: value for name, value in vars(self).items() if name not in own})
-        return twin
-
-    def _adopt(self, twin):
-        vars(self).update({name: value for name, value in vars(twin).items() if name.endswith("_")})
-
-    def predict(self: Any, X: Any) -> Any:
+    def predict(self, X):
         """Predict for each sequence, where it is.
 
         Parameters
@@ -162,7 +93,7 @@ class OnDask:
         """
         return self._predictions("predict", X)
 
-    def score(self: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X, y, sample_weight=None):
         """Return the score of the estimator on one machine, computed where the sequences are.
 
         Parameters
@@ -192,14 +123,8 @@ class OnDask:
             )
         tallies = [tally for tally in tallies if tally is not None]
         if not tallies:
-            raise ValueError("no partition of X has any sequences")
+            raise ValueError(_NOTHING)
         return self.task_.join_answers(tallies)
-
-    def _model(self):
-        """What predicts as this one does, with nothing that only training needs."""
-        model = self.to_local()
-        del model.training_state_
-        return model
 
     def _predictions(self, what, X):
         self.check_fitted()
@@ -251,27 +176,6 @@ class OnDask:
             self.time_feature == self.time_column,
         )
 
-    def save(self: Any, path: PathLike) -> None:
-        """Write the estimator that this one is on one machine to a file, as `to_local` makes it.
-
-        Parameters
-        ----------
-        path : str or path-like
-            Where; a file that is there is replaced.
-        """
-        self.to_local().save(path)
-
-    def __getstate__(self):
-        """What copy and pickle take: everything but the client."""
-        return {**super().__getstate__(), "client": None}
-
-    def __sklearn_clone__(self):
-        """An estimator with the same parameters, and the same client."""
-        copied = copy.copy(self)  # without the client, which cannot be copied
-        clone = super(OnDask, copied).__sklearn_clone__()
-        clone.client = self.client
-        return clone
-
 
 def _answer(what, empty, model, X):
     X = as_whole(X)
@@ -294,10 +198,10 @@ def _tally(reading, model, *data):
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class OnDaskWithClasses(OnDask):
+class WithClassesOnDask(SequencesOnDask):
     """What estimators share that predict classes."""
 
-    def predict_proba(self: Any, X: Any) -> Any:
+    def predict_proba(self, X):
         """Predict the probability of each class, where the sequences are.
 
         Parameters
@@ -315,7 +219,7 @@ class OnDaskWithClasses(OnDask):
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class DaskRNNClassifier(OnDaskWithClasses, RNNClassifier):  # type: ignore[misc]  # fit takes less
+class DaskRNNClassifier(WithClassesOnDask, RNNClassifier):  # type: ignore[misc]  # fit takes less
     """Classify sequences that lie in partitions on the workers of a Dask cluster.
 
     Attributes
@@ -328,7 +232,7 @@ class DaskRNNClassifier(OnDaskWithClasses, RNNClassifier):  # type: ignore[misc]
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class DaskRNNRegressor(OnDask, RNNRegressor):  # type: ignore[misc]  # fit takes less
+class DaskRNNRegressor(SequencesOnDask, RNNRegressor):  # type: ignore[misc]  # fit takes less
     """Predict numbers for sequences that lie in partitions on the workers of a Dask cluster.
 
     Attributes
@@ -341,7 +245,7 @@ class DaskRNNRegressor(OnDask, RNNRegressor):  # type: ignore[misc]  # fit takes
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class DaskRNNTagger(OnDaskWithClasses, RNNTagger):  # type: ignore[misc]  # fit takes less
+class DaskRNNTagger(WithClassesOnDask, RNNTagger):  # type: ignore[misc]  # fit takes less
     """Label every step of sequences that lie in partitions on the workers of a Dask cluster.
 
     Attributes

@@ -6,6 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 
+def check_columns(frame, names, what):
+    """Check that a data frame has one column of each name."""
+    there = list(frame.columns)
+    for name in names:
+        if there.count(name) != 1:
+            raise ValueError(f"{what} has {there.count(name)} columns {name!r}, expected one")
+
+
 @dataclass(frozen=True)
 class LongForm:
     """Which columns hold what; of `X` the features, None for all others.
@@ -25,9 +33,7 @@ class LongForm:
     def gather(self, frame):
         """Bring all rows of an id into one partition, which is that of its hash: delayed frames."""
         names = list(frame.columns)
-        for name in self._names():
-            if names.count(name) != 1:
-                raise ValueError(f"X has {names.count(name)} columns {name!r}, expected one")
+        check_columns(frame, self._names(), "X")
         features = self._features(names)
         wanted = [name for name in names if name in {*self._names(), *features}]
         return frame[wanted].shuffle(on=self.id).to_delayed()

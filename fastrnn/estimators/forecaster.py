@@ -15,9 +15,10 @@ from fastrnn.estimators.forecaster_parameters import ForecasterParameters
 from fastrnn.estimators.forecasting import (
     backtest,
     check_levels,
+    mean_error,
     read_history,
     refuse_to_read,
-    scaled_error,
+    scaled_errors,
 )
 from fastrnn.estimators.next_values import GivenSeries, NextValueTask, SeriesReader
 from fastrnn.estimators.plan import check_likelihood, levels_of
@@ -435,7 +436,7 @@ class RNNForecaster(ForecasterParameters, FittedSeries, SeriesForecasts):
             If `y` or the covariates are not acceptable.
         """
         self.check_fitted()
-        return -scaled_error(self, y, future_covariates)
+        return -mean_error(scaled_errors(self, y, future_covariates))
 
     def check_parameters(self, here: bool = True) -> None:
         super().check_parameters(here)

@@ -32,7 +32,7 @@ def read_history(estimator, horizon, series, future, past, static=None, *, of_po
     reader = estimator.reader_
     horizon = check_horizon(reader, horizon, of_points)
     if series is None:
-        known = reader.series
+        known = series_of_fit(reader)
         for name, given in (("past", past), ("static", static)):
             if given is not None:
                 raise ValueError(f"{name}_covariates need series: those of fit have theirs")
@@ -46,6 +46,16 @@ def read_history(estimator, horizon, series, future, past, static=None, *, of_po
     n_ahead = reader.plan.n_ahead
     n_read = -(-horizon // n_ahead) * n_ahead  # so that no forecast depends on how many are wanted
     return with_future(known, future, horizon, n_read), horizon
+
+
+def series_of_fit(reader):
+    """The series of `fit`, if the model has them."""
+    if not len(reader.series):
+        raise ValueError(
+            "the model was fitted on partitions of series, and has none of them: give the series "
+            "to go on from"
+        )
+    return reader.series
 
 
 def check_levels(plan, levels):
@@ -181,19 +191,23 @@ def _warn_if_flat(moves):
         )
 
 
-def scaled_error(estimator, y, future_covariates):
-    """Mean absolute scaled error of the forecasts of what followed the series of fit."""
-    known, plan = estimator.reader_.series, estimator.reader_.plan
+def scaled_errors(estimator, y, future_covariates):
+    """The scaled error of the forecast of what followed each series of fit; NaN without one."""
+    known, plan = series_of_fit(estimator.reader_), estimator.reader_.plan
     truth = read_following(known, y, plan.mask)
     if future_covariates is None and known.takes_future and is_frame(y):
         future_covariates = y
     longest = max(len(item) for item in truth)
     known, longest = read_history(estimator, longest, None, future_covariates, None)
     forecasts = forecast(estimator, known, longest)
-    errors = [
+    return [
         mase(item, here[: len(item), 0], history, plan.season)
         for item, here, history in zip(truth, forecasts, known.values, strict=True)
     ]
+
+
+def mean_error(errors):
+    """The mean of those that are known; NaN if none is."""
     errors = [error for error in errors if not np.isnan(error)]
     return float(np.mean(errors)) if errors else np.nan
 

@@ -37,7 +37,7 @@ def fit_jointly(estimator, crew, scored=None, at_once=None, is_quiet=False):
     if not estimator.task_class.in_partitions:
         raise TypeError(
             f"{type(estimator).__name__} cannot be trained on partitions of data: classifiers, "
-            "regressors and taggers can"
+            "regressors, taggers and forecasters can"
         )
     estimator.check_parameters()
     if in_effect(estimator, "early_stopping") and scored is None:
@@ -47,10 +47,10 @@ def fit_jointly(estimator, crew, scored=None, at_once=None, is_quiet=False):
         )
     goes_on = "warm_start=True" if estimator.warm_start and estimator.is_fitted else ""
     try:
-        brief, lengths = _learn(estimator, crew, goes_on)
+        brief = _learn(estimator, crew, goes_on)
     except PartitionsDiffer as error:
         raise ValueError(error.tell(crew.name)) from None
-    weights, changing = zip(*crew.ask("begin", brief), strict=True)
+    weights, lengths, changing = zip(*crew.ask("begin", brief), strict=True)
     weight = np.concatenate(weights)
     if scored is not None:
         scored.ask("begin_scoring", brief)
@@ -86,13 +86,13 @@ def _check_same_classes(task, seen):
 
 
 def _learn(estimator, crew, goes_on):
-    """The brief of a fit, and the lengths of the sequences of each partition."""
+    """The brief of a fit."""
     told = type(estimator)(**{**estimator.get_params(deep=False), "random_state": None})
     if goes_on:
-        looks = crew.ask("look", told)
-        reader, task = estimator.reader_, estimator.task_
-        _, looks_of_task, lengths = zip(*looks, strict=True)
-        seen, class_weight = estimator.task_class.join(looks_of_task, estimator)
+        _, looks_of_task, lengths = zip(*crew.ask("look", told), strict=True)
+        reader, task = estimator.reader_.without_data(), estimator.task_
+        reader = reader.go_on(estimator, goes_on, np.concatenate(lengths))
+        seen, class_weight = estimator.task_class.join(looks_of_task, estimator, reader)
         _check_same_classes(task, seen)
     elif len(crew) == 1:
         ((reader, task, *lengths),) = crew.ask("learn", told)
@@ -100,7 +100,7 @@ def _learn(estimator, crew, goes_on):
     else:
         looks_of_reader, looks_of_task, lengths = zip(*crew.ask("look", told), strict=True)
         reader = estimator.reader_class.join(looks_of_reader, estimator)
-        task, class_weight = estimator.task_class.join(looks_of_task, estimator)
+        task, class_weight = estimator.task_class.join(looks_of_task, estimator, reader)
     if class_weight is not None:
         told.class_weight = class_weight
     of_all = np.concatenate(lengths)
@@ -108,4 +108,4 @@ def _learn(estimator, crew, goes_on):
     if goes_on:
         check_same(estimator, architecture, goes_on, "; warm_start=False starts anew")
     strength = strength_of(estimator, of_all)
-    return Brief(told, reader, task, architecture, strength, goes_on), lengths
+    return Brief(told, reader, task, architecture, strength)

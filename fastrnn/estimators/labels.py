@@ -64,7 +64,7 @@ class LabelSetTask(Task):
         return as_label_sets(y).shape[1], target_names(y)
 
     @classmethod
-    def join(cls, looks, parameters):
+    def join(cls, looks, parameters, reader):
         """Make the task of all partitions."""
         check_alike(looks, "number and names of labels in y of")
         return cls(*looks[0]), None
@@ -151,12 +151,12 @@ class ClassTask(Task):
         return cls, (classes, np.bincount(numbers, weight))
 
     @classmethod
-    def join(cls, looks, parameters):
+    def join(cls, looks, parameters, reader):
         """Make the task of all partitions, and the weights of its classes."""
         kinds, looks = zip(*looks, strict=True)
         check_alike([kind.kind for kind in kinds], "y of")
         if kinds[0] is not cls:
-            return kinds[0].join(looks, parameters)
+            return kinds[0].join(looks, parameters, reader)
         classes, per_class = join_classes(looks)
         if np.count_nonzero(per_class) < 2:
             seen = classes[per_class > 0].tolist()

@@ -33,16 +33,23 @@ class Cuts:
 
     def of(self, values, season):
         """The parts of a series (T,)."""
-        n, step = len(values), self.origin_step
-        window = self.window or n
+        return self.of_length(len(values), steps_to_second(values), season)
+
+    def of_length(self, n, second, season):
+        """The parts of a series of n steps, of which so many have two observed values."""
+        step, window = self.origin_step, self.window or n
         if step is None:
             return [Cut(*part, n) for part in _windows(n, window)]
-        second = int(np.flatnonzero(~np.isnan(values))[1]) + 1
         lowest = max(second, min(max(SEASONS_KNOWN * season, STEPS_KNOWN), n - 1))
         return [
             Cut(max(0, known - window), max(0, known - min(step, window)), known, known)
             for known in range(n - 1, lowest - 1, -step)
         ]
+
+
+def steps_to_second(values):
+    """How many steps of a series (T,) have its first two observed values."""
+    return int(np.flatnonzero(~np.isnan(values))[1]) + 1
 
 
 WHOLE = Cuts()

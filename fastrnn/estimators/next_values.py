@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastrnn.estimators.distributions import DISTRIBUTIONS
-from fastrnn.estimators.lessons import STEPS_KNOWN, WHOLE, Cuts, has_target, split_in_time
+from fastrnn.estimators.lessons import WHOLE, Cuts, has_target, split_in_time
 from fastrnn.estimators.parameters import embedding_sizes
-from fastrnn.estimators.plan import PLAN, Plan, levels_of
+from fastrnn.estimators.plan import NO_LESSON, PLAN, Plan
 from fastrnn.estimators.precision import narrow_weight
 from fastrnn.estimators.readers import check_same_ids, chosen_columns
+from fastrnn.estimators.surveys import Survey, cuts_of, plan_of
 from fastrnn.estimators.targets import as_sample_weight
 from fastrnn.estimators.tasks import Scored, Target, Task
 from fastrnn.files.codec import Added, Array, Optional, Record, Whole
@@ -23,23 +23,13 @@ from fastrnn.inputs.covariates import CovariateScale
 from fastrnn.inputs.frames import is_frame
 from fastrnn.inputs.long_frames import LongColumns
 from fastrnn.inputs.missing import NO_GAPS
-from fastrnn.inputs.scaling import LOG1P, needs_positive
+from fastrnn.inputs.scaling import needs_positive
 from fastrnn.inputs.sequences import Sequences
 from fastrnn.inputs.series import read_series
 from fastrnn.inputs.series_record import SERIES, check_series
 from fastrnn.inputs.series_set import SeriesSet
 from fastrnn.memory import refuse_if_too_large
 from fastrnn.network.heads import HEADS
-
-FEWEST_ORIGINS = 256
-"""Origins that there are at least where a series is as long: of few long series each counts."""
-
-MOST_READ = 2**28
-"""Values that all origins together are to know at most, some thirty seconds' reading."""
-
-USUAL_WINDOW, SEASONS_OF_WINDOW = 48, 4
-USUAL_HORIZON, SEASONS_OF_HORIZON = 8, 2
-"""What "auto" stands for, at least."""
 
 USUAL_COLUMNS = LongColumns("id", "time", "value")
 
@@ -53,6 +43,10 @@ class GivenSeries:
     past: Any = None
     columns: LongColumns = USUAL_COLUMNS
     static: Any = None
+
+    def __len__(self):
+        """How many series, or rows of a data frame, there are."""
+        return len(self.y)
 
 
 def _n_covariates(fields):
@@ -70,6 +64,7 @@ class SeriesReader:
 
     kind = "series"
     is_scaled = True  # by the plan
+    keeps_data = True
     fields = Record(
         {
             "plan": PLAN,
@@ -97,33 +92,69 @@ class SeriesReader:
     def learn(cls, given, parameters, weigh=None):
         """Learn how covariates are scaled, and how many ids they have."""
         series = _read_all(given, parameters)
-        covariates = CovariateScale.learn(series)
-        plan = plan_of(parameters, series)
-        reader = cls(plan, covariates, series.copy(), cuts_of(parameters, series))
+        reader = replace(cls._of(Survey.of(series), parameters), series=series.copy())
         return reader, reader.lessons("Training", series, parameters.dtype, reader.cuts)
+
+    @classmethod
+    def look(cls, given, parameters, weigh=None):
+        """What `join` needs to know of series, those of one of several partitions; twice."""
+        survey = Survey.of(_read_all(given, parameters))
+        return survey, survey
+
+    @classmethod
+    def join(cls, looks, parameters):
+        """Make the reader of all partitions of which this is known; it has none of their series."""
+        survey = Survey.join(looks)
+        reader = cls._of(survey, parameters)
+        if not survey.parts(reader.cuts, reader.plan.season):
+            raise ValueError(NO_LESSON)
+        return reader
+
+    @classmethod
+    def _of(cls, survey, parameters):
+        """The reader of series of which this is known; it has none of them."""
+        covariates = CovariateScale.of(survey.moments, survey.series)
+        cuts = cuts_of(parameters, survey.lengths)
+        return cls(plan_of(parameters, survey), covariates, survey.series, cuts)
+
+    def without_data(self):
+        """The same reader without the series of `fit`."""
+        return replace(self, series=self.series.without_series())
 
     @classmethod
     def sketch(cls, given, parameters):
         """Learn from series, and make lessons of them that take no memory."""
         series = _read_all(given, parameters)
-        cuts = cuts_of(parameters, series)
-        reader = cls(plan_of(parameters, series), CovariateScale.learn(series), series, cuts)
-        kind = (series, reader.covariates, parameters.dtype, cuts)
+        reader = replace(cls._of(Survey.of(series), parameters), series=series)
+        kind = (series, reader.covariates, parameters.dtype, reader.cuts)
         return reader, reader.plan.sketch(*kind)
 
     def read_more(self, given, parameters, what):
         """Read series to go on with in training; plan and covariates stay."""
         series = _read_all(given, parameters, self)
+        reader = self.go_on(parameters, what, [len(values) for values in series.values])
+        reader = replace(reader, series=series.copy())
+        return reader, reader.lessons("Training", series, parameters.dtype, reader.cuts)
+
+    def go_on(self, parameters, what, lengths):
+        """The reader with which training goes on, on series of these lengths."""
         check_same_ids(self.series.covariates, parameters, what)
-        self.plan.check_same(plan_of(parameters, series, self.plan), what)
+        self.plan.check_same(plan_of(parameters, None, self.plan), what)
         features = CalendarFeatures.of(parameters.calendar_features, parameters.holidays)
         if features != self.series.features:
             raise ValueError(
                 f"{what} goes on from the fitted model, which has other features of dates: "
                 "calendar_features and holidays must be those of its fit"
             )
-        reader = replace(self, series=series.copy(), cuts=cuts_of(parameters, series))
-        return reader, reader.lessons("Training", series, parameters.dtype, reader.cuts)
+        return replace(self, cuts=cuts_of(parameters, lengths))
+
+    def read_part(self, given, parameters):
+        """Read series of one of several partitions to train on; None if all are too short."""
+        shared = replace(self.series, calendar=None)  # steps are as far apart as they are here
+        series = _read_all(given, parameters, replace(self, series=shared))
+        if not any(self.cuts.of(values, self.plan.season) for values in series.values):
+            return None
+        return self.lessons("Training", series, parameters.dtype, self.cuts)
 
     def read(self, given, dtype):
         """Read whole series, with the covariates of `fit`."""
@@ -282,6 +313,7 @@ class NextValueTask(Task):
 
     kind = "next_values"
     every_step = True
+    in_partitions = True
     may_stay_constant = True  # of many series nothing more can be told than that they go on so
 
     @property
@@ -294,6 +326,16 @@ class NextValueTask(Task):
         """There is nothing to learn: the series are their own targets."""
         task = cls(lessons.plan)
         return task, task.encode(y, lessons, sample_weight)
+
+    @classmethod
+    def look(cls, y, survey, sample_weight, parameters):
+        """Nothing: the reader knows all."""
+        return None
+
+    @classmethod
+    def join(cls, looks, parameters, reader):
+        """Make the task of all partitions; classes it has none."""
+        return cls(reader.plan), None
 
     @property
     def head(self):
@@ -368,70 +410,6 @@ class NextValueTask(Task):
         return cls(reader.plan)
 
 
-def plan_of(parameters, series, fitted=None):
-    """How an estimator's parameters want series to be read.
-
-    What is "auto" is as the series have it, or the plan that was `fitted` before.
-    """
-    return Plan(
-        n_ahead=1 if parameters.strategy == "recursive" else _horizon(parameters, series, fitted),
-        feeds_back=parameters.strategy == "recursive",
-        scaling=parameters.scaling,
-        log=_log(parameters, series, fitted),
-        seasonality=None if parameters.seasonality is None else int(parameters.seasonality),
-        quantiles=levels_of(parameters),
-        mask=parameters.missing == "mask",
-        scale_feature=bool(parameters.scale_feature),
-        likelihood=parameters.likelihood,
-    )
-
-
-def _horizon(parameters, series, fitted):
-    """Steps to forecast at once; "auto" are no more than something is known of.
-
-    Where something is known of the steps to come, each is to be read by itself, unless that is
-    what bands are asked of, or what is known of the past alone ends there.
-    """
-    if parameters.horizon != "auto":
-        return int(parameters.horizon)
-    if fitted is not None:
-        return fitted.n_ahead
-    n_future, n_past = series.n_covariates
-    dated = CalendarFeatures.of(parameters.calendar_features, parameters.holidays) is not None
-    if (n_future or dated) and not n_past and parameters.calibrate is None:
-        return 1
-    season, cuts = parameters.seasonality or 1, cuts_of(parameters, series)
-    known = [
-        len(values) - 1 - cut.first for values in series.values for cut in cuts.of(values, season)
-    ]
-    return min(max(USUAL_HORIZON, SEASONS_OF_HORIZON * season), max(known, default=1))
-
-
-def _log(parameters, series, fitted):
-    """Which logarithms are taken; "auto" takes those of series without values below 0."""
-    if parameters.log != "auto":
-        return parameters.log if isinstance(parameters.log, str) else bool(parameters.log)
-    if fitted is not None:
-        return fitted.log
-    if parameters.likelihood is not None and DISTRIBUTIONS[parameters.likelihood].counts:
-        return False
-    return False if any((values < 0).any() for values in series.values) else LOG1P
-
-
-def cuts_of(parameters, series):
-    """How an estimator's parameters want series to be cut to train on."""
-    season, window, step = parameters.seasonality or 1, parameters.window, parameters.origin_step
-    if window == "auto":
-        window = max(USUAL_WINDOW, SEASONS_OF_WINDOW * season)
-    if step == "auto":
-        step, lengths = max(season, STEPS_KNOWN), list(map(len, series.values))
-        if max(lengths) >= FEWEST_ORIGINS:
-            step = min(step, sum(lengths) // FEWEST_ORIGINS)
-        # At each origin all that is known there is read to find its scale.
-        step = max(step, sum(n * n for n in lengths) // (2 * MOST_READ))
-    return Cuts(window, step)
-
-
 def _read_all(given, parameters, fitted=None):
     """Read the series of `fit`; `fitted` is the reader that training goes on from."""
     if parameters.strategy == "recursive" and given.past is not None:
@@ -455,8 +433,9 @@ def _read_all(given, parameters, fitted=None):
             static_covariates=given.static,
             is_direct=parameters.strategy == "direct",
         )
-        if fitted is None:  # otherwise the features are those of the series before
-            series = series.with_dates(features, plan_of(parameters, series).n_ahead)
+        if fitted is None and features is not None:  # else they are those of the series before
+            n_ahead = plan_of(parameters, Survey.of(series)).n_ahead
+            series = series.with_dates(features, n_ahead)
     for name in ("embedding_dim", "categorical_features"):
         if getattr(parameters, name) is not None and not series.as_given().covariates.width:
             raise ValueError(

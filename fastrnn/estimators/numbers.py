@@ -74,7 +74,7 @@ class NumberTask(Task):
         return (y.ndim == 1, names), float(weight.sum()), mean, deviation
 
     @classmethod
-    def join(cls, looks, parameters):
+    def join(cls, looks, parameters, reader):
         """Make the task of all partitions; classes it has none."""
         kinds, weights, means, deviations = zip(*looks, strict=True)
         check_alike(kinds, "whether y is flat, and names of its columns, in")

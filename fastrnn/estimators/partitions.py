@@ -25,8 +25,7 @@ class Brief:
     """What all partitions are told before training begins.
 
     The estimator has the parameters, with weights of classes as they are for all partitions;
-    `strength` is that by which epochs change the sequences, None if none does, and `goes_on` names
-    what makes training go on from a fitted model, if anything does.
+    `strength` is that by which epochs change the sequences, None if none does.
     """
 
     estimator: Any
@@ -34,7 +33,6 @@ class Brief:
     task: Any
     architecture: Architecture
     strength: float | None = None
-    goes_on: str = ""
 
 
 class Partition:
@@ -51,27 +49,26 @@ class Partition:
         reader_class, task_class = parameters.reader_class, parameters.task_class
         reader, sequences = reader_class.learn(X, parameters, self._weigh(parameters))
         task, _ = task_class.learn(y, sequences, sample_weight, parameters)
-        return reader, task, sequences.lengths
+        return reader.without_data(), task, sequences.lengths
 
     def look(self, parameters):
-        """What this partition adds to reader and task, and the lengths of its sequences."""
+        """What this partition adds to reader and task, and how long is what it has."""
         X, y, sample_weight = self.given
         reader_class, task_class = parameters.reader_class, parameters.task_class
-        of_reader, sequences = reader_class.look(X, parameters, self._weigh(parameters))
-        of_task = task_class.look(y, sequences, sample_weight, parameters)
-        return of_reader, of_task, sequences.lengths
+        of_reader, looked_at = reader_class.look(X, parameters, self._weigh(parameters))
+        of_task = task_class.look(y, looked_at, sample_weight, parameters)
+        return of_reader, of_task, looked_at.lengths
 
     def _weigh(self, parameters):
         return lambda sequences: parameters.task_class.weigh_steps(self.given[2], sequences)
 
     def begin(self, brief):
-        """Read all, to be trained on; the weights of sequences, and whether they may change."""
+        """Read all, to be trained on: weights and lengths of sequences, and if they may change."""
         X, y, sample_weight = self.given
         estimator, reader, task = brief.estimator, brief.reader, brief.task
-        if brief.goes_on:
-            _, sequences = reader.read_more(X, estimator, brief.goes_on)
-        else:
-            sequences = reader.read(X, estimator.dtype)
+        sequences = reader.read_part(X, estimator)
+        if sequences is None:
+            return np.zeros(0), np.zeros(0, np.int64), False
         target = task.encode(y, sequences, sample_weight, estimator, partial=True)
         refuse_to_train(
             estimator, brief.architecture, task, sequences, task.told(sequences.lengths, target)
@@ -85,7 +82,7 @@ class Partition:
         weight = target.weight.astype(np.float64)
         if target.offsets is not None:
             weight = np.add.reduceat(weight, target.offsets[:-1])
-        return weight, may_change
+        return weight, sequences.lengths, may_change
 
     def gradient(self, theta, share, variation, bptt_steps, n_jobs):
         """Loss and gradient (P,) of this partition's share of a minibatch.
@@ -111,7 +108,8 @@ class Partition:
     def begin_scoring(self, brief):
         """Read all, to be scored."""
         given = ValidationData(self.given)
-        self.scored = given.read(brief.reader, brief.task, brief.estimator.dtype)
+        told = brief.reader, brief.task, brief.estimator.dtype
+        self.scored = given.read_parts(*self.given, *told)
         self._build(brief)
 
     def tally(self, theta):

@@ -194,7 +194,7 @@ class Plan:
                     units.append(np.full(len(steps), reading.scale.factor or 1.0, dtype))
                 row += len(steps)
         if not inputs:
-            raise ValueError(f"{NO_LESSON} origin_step=None learns from all steps")
+            raise ValueError(NO_LESSON)
         weight = np.concatenate(weights)
         if not weight.any():
             weight = np.concatenate(still)
@@ -376,7 +376,7 @@ class _Log(Flag):
 
 NO_LESSON = (
     "no series is long enough to learn from an origin: two observed values are needed before it, "
-    "and one after;"
+    "and one after; origin_step=None learns from all steps"
 )
 
 PLAN = Record(

@@ -7,6 +7,12 @@ texts in `next_tokens`. All of them have the same members:
 - ``learn(X, parameters, weigh)`` and, where training goes on, ``read_more(X, parameters, what)``
   give a reader and the sequences to train on, whose steps have the weights ``weigh(sequences)``;
   ``read(X, dtype)`` and, for validation data, ``read_to_score(X, dtype)`` give sequences.
+- ``look(X, parameters, weigh)`` is what ``join(looks, parameters)`` needs to know of X, one of
+  several partitions, to make the reader of all, and something with the ``lengths`` of what is
+  there; ``go_on(parameters, what, lengths)`` is the reader with which training goes on instead.
+  ``read_part(X, parameters)`` gives the sequences to train on, None where none can be.
+  ``without_data()`` is the reader without what it has of X, and ``keeps_data`` says whether it has
+  some. Only a reader whose task is ``in_partitions`` has these.
 - ``n_features``, ``tables(parameters)`` and ``id_tables`` are what the network reads, and
   ``is_tied(parameters)`` says whether its head shares a table.
 - ``feature_names`` are those of the columns that `fit` was given, ``step_names`` those of the
@@ -93,6 +99,7 @@ class SequenceReader:
     )
     id_tables = None
     is_scaled = False
+    keeps_data = False
     vocabulary = None  # of texts, which it does not read
     meanings: ClassVar[tuple] = ()  # arguments of adopt that say what is read
     others: ClassVar[tuple[type, ...]] = ()
@@ -140,10 +147,22 @@ class SequenceReader:
 
     def read_more(self, X, parameters, what):
         """Read sequences to go on with in training; columns must be what they were."""
+        reader = self.go_on(parameters, what)
+        return reader, reader.read(X, parameters.dtype)
+
+    def go_on(self, parameters, what, lengths=None):
+        """The reader with which training goes on."""
         check_same_ids(self.columns, parameters, what)
         self._check_same_reading(parameters, what)
-        reader = replace(self, padding=parameters.padding)
-        return reader, reader.read(X, parameters.dtype)
+        return replace(self, padding=parameters.padding)
+
+    def read_part(self, X, parameters):
+        """Read the sequences of one of several partitions, to train on."""
+        return self.read(X, parameters.dtype)
+
+    def without_data(self):
+        """The same: it has none of the sequences of `fit`."""
+        return self
 
     def read(self, X, dtype):
         """Read sequences like those of `fit`."""

@@ -65,7 +65,7 @@ class StepClassTask(Task):
         return classes, np.bincount(numbers[counts], weight[counts], minlength=len(classes))
 
     @classmethod
-    def join(cls, looks, parameters):
+    def join(cls, looks, parameters, reader):
         """Make the task of all partitions, and the weights of its classes."""
         classes, per_class = join_classes(looks)
         _check_two(classes, per_class)

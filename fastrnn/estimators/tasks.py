@@ -75,9 +75,9 @@ class Task:
       parameters, which may weigh classes, one for scores; a partial one need not have all classes.
     - ``score(outputs, values, weight)`` is what early stopping looks at, and
       ``tally_answers(outputs, y, sequences, sample_weight)`` has a score and its weight.
-    - ``look(y, sequences, sample_weight, parameters)`` is what ``join(looks, parameters)`` needs to
-      know of one of several partitions to make the task of them all; it also returns weights of
-      classes, None without.
+    - ``look(y, sequences, sample_weight, parameters)`` is what ``join(looks, parameters, reader)``
+      needs to know of one of several partitions to make the task of them all; it also returns
+      weights of classes, None without.
     - ``attributes()`` are set on the estimator.
     - ``kind`` is its word in files, and ``fields`` the `Record` of what stands there;
       ``from_record(fields, reader)`` makes a task of them, and

@@ -43,7 +43,11 @@ class ValidationData:
 
     def read(self, reader, task, dtype, trained_on=None):
         """Read it as a fitted model would; numbers are compared with those it was trained on."""
-        X, y, sample_weight = reader.split_validation_data(self.given)
+        given = reader.split_validation_data(self.given)
+        return self.read_parts(*given, reader, task, dtype, trained_on)
+
+    def read_parts(self, X, y, sample_weight, reader, task, dtype, trained_on=None):
+        """Read it, taken apart already."""
         with in_argument(self.of_X):
             sequences = reader.read_to_score(X, dtype)
         with in_argument(self.of_y):

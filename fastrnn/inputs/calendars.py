@@ -47,7 +47,7 @@ class Calendar:
     @property
     def knows_steps(self):
         """Whether the stamps of all steps are known."""
-        return self.type is not None and None not in self.spacings
+        return self.type is not None and bool(self.spacings) and None not in self.spacings
 
     def stamps(self, i, places):
         """The time stamps of steps of series i, by their places after its last one."""
@@ -69,6 +69,11 @@ class Calendar:
                 f"{show(self.last[i], self.type)}"
             )
         return places
+
+    def without_series(self):
+        """What is known of all these series, and of none: how far apart steps are."""
+        spacings = dict.fromkeys(spacing for spacing in self.spacings if spacing is not None)
+        return Calendar(self.type, list(spacings), [])
 
     def until(self, which, backs):
         """The calendar of some series that end so many steps before."""

@@ -6,6 +6,7 @@ their own, until a network reads them.
 """
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -86,6 +87,40 @@ def check_ids(covariates, kind, columns, name, static=range(0)):
             )
 
 
+class Moments(NamedTuple):
+    """What is known of the covariates of some series, arrays (F + P,)."""
+
+    n: np.ndarray  # steps; of those that do not change within a series the series
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    @classmethod
+    def of(cls, series):
+        """Look at all steps of the series, not at those that follow."""
+        pairs = zip(series.future, series.values, strict=True)
+        future = [known[: len(values)] for known, values in pairs]
+        rows = [np.concatenate(future), np.concatenate(series.past)]
+        mean = np.concatenate([values.mean(axis=0) for values in rows])
+        deviation = np.concatenate([values.std(axis=0) for values in rows])
+        n = np.full(len(mean), float(len(rows[0])))
+        static = list(series.of_static)  # of each series once
+        of_each = np.array([series.static_row(i) for i in range(len(series))])
+        mean[static], deviation[static] = of_each.mean(axis=0), of_each.std(axis=0)
+        n[static] = len(series)
+        return cls(n, mean, deviation)
+
+    @classmethod
+    def join(cls, moments):
+        """What is known of the covariates of several places."""
+        if len(moments) == 1:
+            return moments[0]
+        n, means, deviations = map(np.array, zip(*moments, strict=True))
+        total = n.sum(axis=0)
+        mean = (n / total * means).sum(axis=0)
+        variance = (n / total * (np.square(deviations) + np.square(means - mean))).sum(axis=0)
+        return cls(total, mean, np.sqrt(variance))
+
+
 @dataclass(frozen=True, eq=False)
 class CovariateScale:
     """How covariates are scaled; those that are ids are not.
@@ -109,17 +144,10 @@ class CovariateScale:
     of_dates: tuple[str, ...] = ()
 
     @classmethod
-    def learn(cls, series):
-        """Take mean and deviation over all steps of the series, not over those that follow."""
-        pairs = zip(series.future, series.values, strict=True)
-        future = [known[: len(values)] for known, values in pairs]
-        rows = [np.concatenate(future), np.concatenate(series.past)]
-        mean = np.concatenate([values.mean(axis=0) for values in rows])
-        deviation = np.concatenate([values.std(axis=0) for values in rows])
+    def of(cls, moments, series):
+        """Learn from what is known of the covariates of series."""
+        _, mean, deviation = map(np.copy, moments)
         as_they_are = [*series.covariates.ids, *series.of_dates]
-        static = list(series.of_static)  # of each series once
-        of_each = np.array([series.static_row(i) for i in range(len(series))])
-        mean[static], deviation[static] = of_each.mean(axis=0), of_each.std(axis=0)
         deviation[deviation <= 1e-12 * np.abs(mean)] = 1.0  # one that does not vary
         mean[as_they_are], deviation[as_they_are] = 0.0, 1.0
         n_future, _ = series.n_covariates

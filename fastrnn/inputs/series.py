@@ -76,9 +76,9 @@ def _read(
     if is_frame(series):
         named = replace(
             columns,
-            future=_names(future_covariates, FUTURE),
-            past=_names(past_covariates, PAST),
-            static=_names(static, STATIC),
+            future=names_of_covariates(future_covariates, FUTURE),
+            past=names_of_covariates(past_covariates, PAST),
+            static=names_of_covariates(static, STATIC),
         )
         return _read_frame(series, named, wanted, fitted, allow_nan, freq, placed)
     items, is_single = split_series(series)
@@ -102,7 +102,7 @@ def _read(
                 f"past_covariates of {series_name(i)} have {len(item)} steps, expected {length} as "
                 "the series has"
             )
-    known = fitted and _static_categories(fitted)
+    known = None if fitted is None else _static_categories(fitted)
     rows, categories = read_static(static, len(values), is_single, series_name, known)
     library = "" if calendar is None else "pandas"
     series = SeriesSet(
@@ -166,7 +166,7 @@ def _spacings_of(fitted, stamp_type, freq, ids=None):
     if not any(calendar.spacings):
         return freq or ROWS, None
     check_comparable(stamp_type, calendar.type, "series", "of fit")
-    own = {} if fitted.ids is None else dict(zip(fitted.ids, calendar.spacings, strict=True))
+    own = dict(zip(fitted.ids, calendar.spacings, strict=True)) if fitted.ids else {}
     loose = {spacing.loosen() for spacing in calendar.spacings}
     usual = loose.pop() if len(loose) == 1 else None
     return freq, lambda i: usual if ids is None else own.get(ids[i], usual)
@@ -187,7 +187,8 @@ def _static_categories(fitted):
     return {j - first: values for j, values in _categories(fitted.covariates).items() if j >= first}
 
 
-def _names(given, what):
+def names_of_covariates(given, what):
+    """The names of columns of a data frame that are given as covariates."""
     if given is None:
         return ()
     if isinstance(given, str) or not all(isinstance(name, str) for name in given):
@@ -220,7 +221,8 @@ def _read_frame(frame, columns, wanted, fitted, allow_nan, freq, placed):
     )  # fmt: skip
     if fitted is not None and fitted.calendar is not None and fitted.calendar.type is None:
         calendar = replace(calendar, type=None)  # as files of 0.1.0 have it
-    each, categories = long.covariates(names, fitted and _categories(fitted.covariates))
+    of_fit = None if fitted is None else _categories(fitted.covariates)
+    each, categories = long.covariates(names, of_fit)
     future = [part[:, :n_future] for part in each]
     past = [part[:, n_future:n_given] for part in each]
     static = np.empty((len(each), len(columns.static)))

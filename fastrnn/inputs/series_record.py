@@ -27,7 +27,7 @@ def _take_apart(series):
             "last_times": calendar.last,
             "stamp_type": calendar.type,
             "spacings": [spacing for spacing in spacings if spacing is not None],
-            "spacing_of": None if len(spacings) == 1 else _numbers(calendar.spacings),
+            "spacing_of": _numbers(calendar.spacings) if len(series) and spacings[1:] else None,
         }
     return {
         "n_series": len(series),
@@ -42,8 +42,8 @@ def _take_apart(series):
         "has_static_past": series.has_static_past,
         **stamps,
         "lengths": _lengths(series.values),
-        "values": np.concatenate(series.values),
-        "future_lengths": _lengths(series.future) if n_future else None,
+        "values": np.concatenate([np.empty(0), *series.values]),
+        "future_lengths": _lengths(series.future[: len(series)]) if n_future else None,
         "future": np.concatenate(series.future),
         "past": np.concatenate(series.past),
     }
@@ -97,7 +97,7 @@ def _check_stamps(fields):
         raise ValueError("stamp_type must be that of last_times")
     of_each = fields["spacing_of"]
     if of_each is None:
-        if len(spacings) > 1:
+        if len(spacings) > 1 and fields["n_series"]:
             raise ValueError("spacing_of must be given for each series")
     elif any(k is not None and k >= len(spacings) for k in of_each):
         raise ValueError("spacing_of must be numbers of spacings")
@@ -141,11 +141,12 @@ def _total(lengths):
 
 def _make(**fields):
     ends = np.cumsum(fields["lengths"])[:-1]
-    future = [np.empty((length, 0)) for length in fields["lengths"]]
+    values = np.split(fields["values"], ends) if len(fields["lengths"]) else []
+    future = [np.empty((length, 0)) for length in fields["lengths"]] or [np.empty((0, 0))]
     if fields["n_future"]:
         future = np.split(fields["future"], np.cumsum(fields["future_lengths"])[:-1])
     return SeriesSet(
-        np.split(fields["values"], ends),
+        values,
         future,
         np.split(fields["past"], ends),
         fields["covariates"],
@@ -169,13 +170,13 @@ def _calendar(fields):
         last = list(np.array(last, np.int64 if isinstance(last[0], int) else np.float64))
     if of_each is None:
         of_each = [0 if spacings else None] * len(last)
-    each = [None if k is None else spacings[k] for k in of_each]
+    each = [None if k is None else spacings[k] for k in of_each] if last else spacings
     return Calendar(fields["stamp_type"], each, last)
 
 
 SERIES = Record(
     {
-        "n_series": Whole(1),
+        "n_series": Whole(),
         "is_single": Flag(),
         "n_future": Whole(),
         "covariates": COLUMNS,
@@ -204,6 +205,19 @@ SERIES = Record(
 
 def check_series(series, *, allow_nan, needs_positive):
     """Check what `fastrnn.inputs.series.read_series` checks."""
+    if len(series):
+        _check_each(series, allow_nan, needs_positive)
+    if series.features is not None:
+        name = series.name if len(series) else "series {}".format
+        series.features.check(series.calendar, name)
+        if not {*series.of_dates}.isdisjoint(series.covariates.ids):
+            raise ValueError("features of dates are no ids")
+    if series.ids is not None and len(set(series.ids)) < len(series.ids):
+        raise ValueError("two series have the same id")
+
+
+def _check_each(series, allow_nan, needs_positive):
+    """Check the values and covariates of each."""
     for i, values in enumerate(series.values):
         check_finite(values, series.name(i), allow_nan)
         if np.count_nonzero(~np.isnan(values)) < MIN_OBSERVED:
@@ -215,9 +229,3 @@ def check_series(series, *, allow_nan, needs_positive):
             check_covariates(part, f"{kind} of {series.name(i)}")
         check_ids(parts, kind, series.covariates, series.name)
     check_reach(series.future, map(len, series.values), 0, series.ids)
-    if series.features is not None:
-        series.features.check(series.calendar, series.name)
-        if not {*series.of_dates}.isdisjoint(series.covariates.ids):
-            raise ValueError("features of dates are no ids")
-    if series.ids is not None and len(set(series.ids)) < len(series.ids):
-        raise ValueError("two series have the same id")

@@ -6,8 +6,9 @@ import numpy as np
 
 from fastrnn.inputs.calendar_features import CalendarFeatures
 from fastrnn.inputs.calendars import Calendar
-from fastrnn.inputs.columns import Columns
+from fastrnn.inputs.columns import Columns, join_columns
 from fastrnn.inputs.covariates import FUTURE, PAST, check_ids, learn_columns
+from fastrnn.inputs.errors import PartitionsDiffer
 from fastrnn.inputs.long_frames import LongColumns
 from fastrnn.inputs.series_arrays import series_name
 
@@ -117,6 +118,19 @@ class SeriesSet:
             joined.append(np.hstack([kept, np.tile(row, (n, 1))]))
         return replace(self, **{name: joined}, n_static=rows.shape[1], has_static_past=is_past)
 
+    def without_series(self):
+        """What is known of all these series, and none of them: others are read by it."""
+        calendar = self.calendar and self.calendar.without_series()
+        return replace(
+            self,
+            values=[],
+            future=[self.future[0][:0].copy()],  # which say how many columns there are
+            past=[self.past[0][:0].copy()],
+            ids=None if self.ids is None else [],
+            calendar=calendar,
+            is_single=False,
+        )
+
     def as_given(self):
         """The series without features of dates."""
         of_dates = self.of_dates
@@ -189,6 +203,30 @@ class SeriesSet:
             future=[item.copy() for item in self.future],
             past=[item.copy() for item in self.past],
         )
+
+
+def join_series(sets):
+    """What is known of the series of several places, of each of which it is known already."""
+    first = sets[0]
+    for k, own in enumerate(sets):
+        for what, told in _WHAT_AGREES.items():
+            here, there = told(own), told(first)
+            if here != there:
+                raise PartitionsDiffer(k, "", f" has {what} {here}, ", f" {there}")
+    calendar = first.calendar
+    if calendar is not None:
+        spacings = [spacing for own in sets for spacing in own.calendar.spacings]
+        calendar = replace(calendar, spacings=spacings).without_series()
+    covariates = join_columns([own.covariates for own in sets])
+    return replace(first, covariates=covariates, calendar=calendar)
+
+
+_WHAT_AGREES = {
+    "numbers of future and past covariates": lambda series: series.n_covariates,
+    "static covariates": lambda series: series.n_static,
+    "time stamps of type": lambda series: series.calendar and series.calendar.type,
+    "columns": lambda series: series.columns,
+}
 
 
 def columns_of(future, past, wanted, fitted, name, names=None, categories=None, static=range(0)):

@@ -6,9 +6,9 @@ from forecaster_cases import drifting, seasonal, small
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastrnn.estimators.lessons import Cuts
-from fastrnn.estimators.next_values import GivenSeries, NextValueTask, SeriesReader, cuts_of
+from fastrnn.estimators.next_values import GivenSeries, NextValueTask, SeriesReader
+from fastrnn.estimators.surveys import cuts_of
 from fastrnn.inputs.scaling import learn_scale
-from fastrnn.inputs.series import read_series
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 
@@ -127,7 +127,7 @@ def test_series_that_are_too_short():
 
 def test_auto_depends_on_the_season():
     auto = {"window": "auto", "origin_step": "auto"}
-    short, long = (read_series([np.zeros(n)] * 2) for n in (255, 600))
+    short, long = [255, 255], [600, 600]
     assert cuts_of(small(**auto), short) == Cuts(48, 4)
     assert cuts_of(small(**auto, seasonality=24), short) == Cuts(96, 24)
     assert cuts_of(small(seasonality=24), short) == Cuts(None, None)

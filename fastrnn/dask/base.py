@@ -1,0 +1,112 @@
+"""What all estimators on Dask share: where they compute, and the twin that they are made of."""
+
+import copy
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import distributed
+
+from fastrnn.dask.cluster import Cluster
+from fastrnn.dask.crew import Crew
+from fastrnn.estimators.interrupts import NotedInterrupts
+from fastrnn.estimators.values import Values, parameter
+
+A_NAME = Values("a string", "str", (str,))
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class OnDask:
+    """What the estimators on Dask share. A class names the one that it is on one machine."""
+
+    twin_class: ClassVar[type]
+
+    client: Any = parameter(
+        Values("None or a Client", "distributed.Client or None", (type(None), distributed.Client)),
+        None,
+        "The cluster to train and predict on. None is that of the current client.",
+    )
+    id_column: str = parameter(
+        A_NAME, "id", "Column of a data frame that says which sequence each row belongs to."
+    )
+    time_column: str = parameter(
+        A_NAME,
+        "time",
+        """
+        Column of a data frame by which the rows of each sequence are sorted. It is a feature only
+        with `time_feature`, of the same name.
+        """,
+    )
+
+    @contextmanager
+    def _at_work(self, data, scored, nothing):
+        """A twin to be fitted, and the arguments of `fit_jointly`, for `Data` to train and score.
+
+        Where there are none to train on the error is `nothing`. What the twin learned is adopted.
+        """
+        twin = self.to_local()
+        with NotedInterrupts() as interrupts:
+            with closing(Cluster(self.client_, interrupts)) as cluster:
+                cluster.check_workers()
+                crew = Crew(cluster, data)
+                if not len(crew):
+                    raise ValueError(nothing)
+                yield twin, crew, scored and Crew(cluster, scored)
+            self._adopt(twin)
+
+    @property
+    def client_(self):
+        """The client of the cluster: `client`, or the current one."""
+        if self.client is not None:
+            return self.client
+        try:
+            return distributed.get_client()
+        except ValueError:
+            raise ValueError(
+                "there is no client of a Dask cluster: make one with distributed.Client(...), or "
+                "give client="
+            ) from None
+
+    def to_local(self):
+        """Make the estimator that this one is on one machine.
+
+        Returns
+        -------
+        RNNClassifier, RNNRegressor, RNNTagger or RNNForecaster
+            An estimator with the same parameters, fitted if this one is, which needs no Dask.
+        """
+        own = {field.name for field in fields(self)}
+        twin_class = self.twin_class
+        twin = twin_class(**{field.name: getattr(self, field.name) for field in fields(twin_class)})
+        vars(twin).update({name: value for name, value in vars(self).items() if name not in own})
+        return twin
+
+    def _adopt(self, twin):
+        vars(self).update({name: value for name, value in vars(twin).items() if name.endswith("_")})
+
+    def _model(self):
+        """What predicts as this one does, with nothing that only training needs."""
+        model = self.to_local()
+        del model.training_state_
+        return model
+
+    def save(self, path):
+        """Write the estimator that this one is on one machine to a file, as `to_local` makes it.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Where; a file that is there is replaced.
+        """
+        self.to_local().save(path)
+
+    def __getstate__(self):
+        """What copy and pickle take: everything but the client."""
+        return {**super().__getstate__(), "client": None}
+
+    def __sklearn_clone__(self):
+        """An estimator with the same parameters, and the same client."""
+        copied = copy.copy(self)  # without the client, which cannot be copied
+        clone = super(OnDask, copied).__sklearn_clone__()
+        clone.client = self.client
+        return clone
