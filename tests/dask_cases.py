@@ -37,11 +37,11 @@ def given(number, *told):
     return parts if len(told) > 1 and told[1] else parts[:2]
 
 
-def fit_in_turn(estimator, parts, validation=None):
+def fit_in_turn(estimator, parts, validation=None, **options):
     """Fit in this process on partitions one after the other."""
     crew = InTurn([Partition(k, *part) for k, part in enumerate(parts)])
     scored = validation and InTurn([Partition(k, *part) for k, part in enumerate(validation)])
-    return fit_jointly(estimator, crew, scored)
+    return fit_jointly(estimator, crew, scored, **options)
 
 
 @contextlib.contextmanager

@@ -125,6 +125,20 @@ def test_partitions_without_sequences_are_left_out(client):
         fitted.score([nothing[0]], [nothing[1]])
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 9])
+def test_some_partitions_at_once(client, at_once):
+    parameters = PLAIN | {"dropout": 0.5, "batch_size": 8}
+    parts = [load(k, RNNClassifier, True) for k in range(5)]
+    reference = fit_in_turn(RNNClassifier(**parameters), parts, at_once=at_once)
+    options = {"partitions_at_once": at_once}
+    fitted = DaskRNNClassifier(**parameters, **options).fit(*given(5, RNNClassifier, True))
+    assert_same(fitted, reference)
+    plain = fit_in_turn(RNNClassifier(**parameters), parts)
+    same = np.array_equal(plain.network_.theta, reference.network_.theta)
+    assert same == (at_once == 9)
+    assert_forgotten(client)
+
+
 def test_training_goes_on_from_the_model(client):
     parts, (X, y) = [load(k, RNNClassifier) for k in range(3)], given(3, RNNClassifier)
     reference = RNNClassifier(**PLAIN, warm_start=True)
@@ -307,7 +321,7 @@ def test_an_interrupt_keeps_the_model_and_frees_the_workers(client, monkeypatch)
 
 def test_it_is_an_estimator(client):
     signature = inspect.signature(DaskRNNTagger).parameters
-    own = {"client", "id_column", "time_column"}
+    own = {"client", "id_column", "time_column", "partitions_at_once"}
     assert signature.keys() - own == inspect.signature(RNNTagger).parameters.keys()
     assert signature["bidirectional"].default is True
     tagger = DaskRNNTagger(7, cell="gru", client=client)

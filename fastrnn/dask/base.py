@@ -10,7 +10,8 @@ import distributed
 from fastrnn.dask.cluster import Cluster
 from fastrnn.dask.crew import Crew
 from fastrnn.estimators.interrupts import NotedInterrupts
-from fastrnn.estimators.values import Values, parameter
+from fastrnn.estimators.parameters import in_effect
+from fastrnn.estimators.values import Values, either, parameter, whole
 
 A_NAME = Values("a string", "str", (str,))
 
@@ -38,12 +39,22 @@ class OnDask:
         """,
     )
 
+    partitions_at_once: int | None = parameter(
+        either(whole(1), None),
+        None,
+        """
+        Partitions that training reads at a time, in a new order in each epoch: minibatches are
+        drawn from those alone, so that the others need no memory meanwhile. None draws from all.
+        """,
+    )
+
     @contextmanager
     def _at_work(self, data, scored, nothing):
-        """A twin to be fitted, and the arguments of `fit_jointly`, for `Data` to train and score.
+        """The arguments of `fit_jointly` for `Data` to train on and to score; a twin comes first.
 
         Where there are none to train on the error is `nothing`. What the twin learned is adopted.
         """
+        options = {"at_once": in_effect(self, "partitions_at_once")}
         twin = self.to_local()
         with NotedInterrupts() as interrupts:
             with closing(Cluster(self.client_, interrupts)) as cluster:
@@ -51,7 +62,7 @@ class OnDask:
                 crew = Crew(cluster, data)
                 if not len(crew):
                     raise ValueError(nothing)
-                yield twin, crew, scored and Crew(cluster, scored)
+                yield (twin, crew, scored and Crew(cluster, scored)), options
             self._adopt(twin)
 
     @property

@@ -70,8 +70,8 @@ class SequencesOnDask(OnDask):
         data, scored = as_data(X, y, sample_weight, form), None
         if validation_data is not None:
             scored = as_data(*self.reader_class.split_validation_data(validation_data), form)
-        with self._at_work(data, scored, _NOTHING) as told:
-            fit_jointly(*told)
+        with self._at_work(data, scored, _NOTHING) as (told, options):
+            fit_jointly(*told, **options)
         return self
 
     def predict(self, X):

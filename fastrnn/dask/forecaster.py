@@ -109,8 +109,8 @@ class DaskRNNForecaster(SeriesOnDask, RNNForecaster):  # type: ignore[misc]  # f
                 columns = data.reading.columns
             beside = (given.future, given.past, given.static)
             scored = as_series(given.y, beside, columns, weight, start, is_known=True)
-        with self._at_work(data, scored, _NOTHING) as told:
-            fit_jointly(*told)
+        with self._at_work(data, scored, _NOTHING) as (told, options):
+            fit_jointly(*told, **options)
         self._given = y, covariates
         return self
 

@@ -42,7 +42,7 @@ class Directory:
         Where not all partitions are read at once, they are taken in a new order, so many at a time,
         and only the sequences of these are mixed.
         """
-        if self.at_once is None:
+        if self.at_once is None or self.at_once > len(self.starts) - 2:
             return rng.permutation(kept)
         partitions = np.split(kept, np.searchsorted(kept, self.starts[1:-1]))
         order = rng.permutation(len(partitions))
