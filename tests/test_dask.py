@@ -125,6 +125,19 @@ def test_partitions_without_sequences_are_left_out(client):
         fitted.score([nothing[0]], [nothing[1]])
 
 
+@pytest.mark.parametrize("twin", ON_DASK)
+def test_partitions_whose_weights_are_0_add_nothing_to_a_score(client, twin):
+    X, y, weight = given(3, twin, True)
+    fitted = ON_DASK[twin](**PLAIN).fit(X, y)
+    nothing = delayed([0.0] * SIZES[1])
+    expected = fitted.score([X[0], X[2]], [y[0], y[2]], [weight[0], weight[2]])
+    assert np.isfinite(expected)
+    assert fitted.score(X, y, [weight[0], nothing, weight[2]]) == expected
+    with pytest.raises(ValueError, match="no partition of X has any sequences that count"):
+        fitted.score([X[1]], [y[1]], [nothing])
+
+
+@pytest.mark.parametrize("local_steps", [1, 3])
 @pytest.mark.parametrize("at_once", [1, 2, 9])
 def test_some_partitions_at_once(client, at_once):
     parameters = PLAIN | {"dropout": 0.5, "batch_size": 8}

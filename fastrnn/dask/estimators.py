@@ -15,6 +15,7 @@ from fastrnn.dask.long_frames import LongForm
 from fastrnn.estimators import RNNClassifier, RNNRegressor, RNNTagger
 from fastrnn.estimators.joint_fitting import fit_jointly
 from fastrnn.estimators.predicting import best_outputs, outputs, read
+from fastrnn.inputs.errors import NothingCounts
 
 _NOTHING = "no partition of X has any sequences"
 
@@ -123,7 +124,7 @@ class SequencesOnDask(OnDask):
             )
         tallies = [tally for tally in tallies if tally is not None]
         if not tallies:
-            raise ValueError(_NOTHING)
+            raise ValueError(f"{_NOTHING} that count")
         return self.task_.join_answers(tallies)
 
     def _predictions(self, what, X):
@@ -194,7 +195,10 @@ def _tally(reading, model, *data):
         return None
     sequences = read(model, X)
     said = best_outputs if model.task_.every_step else outputs
-    return model.task_.tally_answers(said(model, sequences), y, sequences, sample_weight)
+    try:
+        return model.task_.tally_answers(said(model, sequences), y, sequences, sample_weight)
+    except NothingCounts:
+        return None
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

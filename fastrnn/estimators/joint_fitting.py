@@ -52,8 +52,8 @@ def fit_jointly(estimator, crew, scored=None, at_once=None, is_quiet=False):
         raise ValueError(error.tell(crew.name)) from None
     weights, lengths, changing = zip(*crew.ask("begin", brief), strict=True)
     weight = np.concatenate(weights)
-    if scored is not None:
-        scored.ask("begin_scoring", brief)
+    if scored is not None and not any(scored.ask("begin_scoring", brief)):
+        raise ValueError("validation_data: there is nothing to score in any partition")
 
     state = TrainingState(crew.of_first(as_generator(estimator.random_state)))
     task, settings = brief.task, settings_of(estimator, np.count_nonzero(weight))
@@ -67,7 +67,8 @@ def fit_jointly(estimator, crew, scored=None, at_once=None, is_quiet=False):
         return directory
 
     def validate():
-        return task.join_scores(scored.ask("tally", network.theta))
+        tallies = scored.ask("tally", network.theta)
+        return task.join_scores([tally for tally in tallies if tally is not None])
 
     history = train(
         PartitionedNetwork(network, crew.run), directory, None, weight, settings, state,

@@ -20,6 +20,7 @@ from fastrnn.files.codec import Added, Array, Optional, Record, Whole
 from fastrnn.inputs.calendar_features import CalendarFeatures
 from fastrnn.inputs.column_scaling import NO_SCALING
 from fastrnn.inputs.covariates import CovariateScale
+from fastrnn.inputs.errors import NothingCounts
 from fastrnn.inputs.frames import is_frame
 from fastrnn.inputs.long_frames import LongColumns
 from fastrnn.inputs.missing import NO_GAPS
@@ -367,7 +368,7 @@ class NextValueTask(Task):
         steps = weight * lessons.weight * has_target(values)
         weight = narrow_weight(steps, lessons.weight.dtype)
         if y is not None and not weight.any():
-            raise ValueError(f"there is no step to score from start={y} on")
+            raise NothingCounts(f"there is no step to score from start={y} on")
         groups = np.zeros(len(lessons), dtype=np.int64)
         values = self._with_units(values, lessons)
         return Target(values, weight, weight, groups, lessons.offsets)

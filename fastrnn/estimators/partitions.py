@@ -15,7 +15,7 @@ from fastrnn.estimators.augmenting import augmentation, suits
 from fastrnn.estimators.fitting import build
 from fastrnn.estimators.needs import refuse_to_train
 from fastrnn.estimators.validation import ValidationData
-from fastrnn.inputs.errors import in_argument
+from fastrnn.inputs.errors import NothingCounts, in_argument
 from fastrnn.network.architecture import Architecture
 from fastrnn.network.partitioned import add_in_tree
 
@@ -106,14 +106,19 @@ class Partition:
         return self._changed[1]
 
     def begin_scoring(self, brief):
-        """Read all, to be scored."""
+        """Read all, to be scored; whether anything of it counts."""
         given = ValidationData(self.given)
         told = brief.reader, brief.task, brief.estimator.dtype
-        self.scored = given.read_parts(*self.given, *told)
+        try:
+            self.scored = given.read_parts(*self.given, *told)
+        except NothingCounts:
+            return False
         self._build(brief)
 
     def tally(self, theta):
-        """What the score of a network with these parameters is made of."""
+        """What the score of a network with these parameters is made of; None if nothing counts."""
+        if self.scored is None:
+            return None
         self.network.theta[...] = theta
         return self.brief.task.tally(self.network, self.scored, self.brief.estimator)
 
@@ -136,6 +141,7 @@ class InTurn:
         self.partitions = partitions
 
     def __len__(self):
+        return True
         return len(self.partitions)
 
     def name(self, k):

@@ -18,6 +18,7 @@ from fastrnn.estimators.precision import narrow_weight
 from fastrnn.estimators.tag_schemes import SCHEMES, are_possible, check_tags
 from fastrnn.estimators.tasks import Target, Task
 from fastrnn.files.codec import Added, Optional, Record, Text
+from fastrnn.inputs.errors import NothingCounts
 from fastrnn.inputs.steps import IGNORED, UNKNOWN, as_step_labels, as_step_weight
 
 _OUTPUTS = {"softmax": "log_loss", "crf": "crf"}
@@ -264,4 +265,4 @@ def _check_two(classes, per_class):
 
 def _check_not_all_left_out(weight):
     if not weight.any():
-        raise ValueError("y has no step that counts: every label is left out or has weight 0")
+        raise NothingCounts("y has no step that counts: every label is left out or has weight 0")

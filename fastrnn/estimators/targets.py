@@ -8,6 +8,7 @@ import numpy as np
 from fastrnn.bridge import DataConversionWarning
 from fastrnn.inputs.arrays import REAL, kernel_array
 from fastrnn.inputs.containers import as_array, show
+from fastrnn.inputs.errors import NothingCounts
 from fastrnn.inputs.frames import is_frame, is_missing, names_of, places_of, select, shape_of
 from fastrnn.inputs.steps import check_sum
 
@@ -126,7 +127,7 @@ def as_sample_weight(sample_weight, sequences):
             f"sequence {wrong[0]} has {weight[wrong[0]]}"
         )
     if not weight.any():
-        raise ValueError("sample_weight is zero for every sequence: nothing to learn from")
+        raise NothingCounts("sample_weight is zero for every sequence: nothing to learn from")
     check_sum(weight)
     return weight
 

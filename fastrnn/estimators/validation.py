@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastrnn.estimators.tasks import Scored
-from fastrnn.inputs.errors import in_argument
+from fastrnn.inputs.errors import NothingCounts, in_argument
 
 _ROWS = 2**14
 """Steps, at most, whose numbers are compared with those of training."""
@@ -53,7 +53,7 @@ class ValidationData:
         with in_argument(self.of_y):
             target = task.encode_to_score(y, sequences, sample_weight)
             if not target.score_weight.any():
-                raise ValueError("there is nothing to score")
+                raise NothingCounts("there is nothing to score")
         if trained_on is not None and not reader.is_scaled:
             self._compare_scales(sequences, trained_on, reader.scaling)
         return Scored(sequences, target.values, target.score_weight)

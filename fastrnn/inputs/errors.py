@@ -2,12 +2,16 @@
 
 import contextlib
 
-__all__ = ["PartitionsDiffer", "in_argument", "is_plain", "retold"]
+__all__ = ["NothingCounts", "PartitionsDiffer", "in_argument", "is_plain", "retold"]
+
+
+class NothingCounts(ValueError):
+    """No sequence, or step, has a weight: an error, unless it is of one of several partitions."""
 
 
 def is_plain(error):
     """Whether an error is made of its message alone, as others, a tokenizer's own, may not be."""
-    return type(error) in (TypeError, ValueError)
+    return type(error) in (TypeError, ValueError, NothingCounts)
 
 
 def retold(error, message):

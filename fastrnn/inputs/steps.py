@@ -8,6 +8,7 @@ import numpy as np
 
 from fastrnn.inputs.arrays import REAL
 from fastrnn.inputs.containers import as_array, open_list, show
+from fastrnn.inputs.errors import NothingCounts
 from fastrnn.inputs.frames import is_missing
 
 __all__ = ["StepLabels", "as_step_labels", "as_step_weight", "check_sum", "split_steps"]
@@ -127,7 +128,7 @@ def as_step_weight(sample_weight, lengths, dtype="float64", padded_lengths=None)
             f"sample_weight must be from 0 to {largest:.3g}, {place} has {weight[first]}"
         )
     if not weight.any():
-        raise ValueError("sample_weight is zero for every sequence: nothing to learn from")
+        raise NothingCounts("sample_weight is zero for every sequence: nothing to learn from")
     weight = weight if each_step else np.repeat(weight, lengths)
     check_sum(weight)
     return weight

@@ -426,3 +426,33 @@ def test_partition_is_made_anew_from_what_it_is_told():
 
     crew.run = run
     assert_same(fit_jointly(small(RNNRegressor, **params), crew), expected)
+
+
+class TestPartitionsThatDoNotCount:
+    """One whose weights are all 0 adds nothing to a score; where all are, there is none."""
+
+    @ESTIMATORS
+    def test_scores_while_training(self, estimator):
+        X, _ = make_data()
+        y = targets_of(estimator, X)
+        nothing = Partition(0, X[:5], y[:5], np.zeros(5))
+        counts = cut(X[5:30], y[5:30], np.arange(25.0), [11]).partitions
+        one, other = (
+            fit_jointly(small(estimator), cut(X, y, None, [20]), InTurn(scored))
+            for scored in (counts, [counts[0], nothing, counts[1]])
+        )
+        assert_same(one, other)
+        assert all(map(np.isfinite, one.validation_scores_))
+        with pytest.raises(ValueError, match="nothing to score in any partition"):
+            fit_jointly(small(estimator), cut(X, y), InTurn([nothing]))
+
+    def test_labels_that_are_left_out(self):
+        X, _ = make_data()
+        y = targets_of(RNNTagger, X)
+        none = Partition(0, X[:5], [[None] * len(x) for x in X[:5]])
+        counts = cut(X[5:], y[5:]).partitions
+        one, other = (
+            fit_jointly(small(RNNTagger), cut(X, y), InTurn(scored))
+            for scored in (counts, [none, *counts])
+        )
+        assert one.validation_scores_ == other.validation_scores_
