@@ -139,16 +139,17 @@ def test_partitions_whose_weights_are_0_add_nothing_to_a_score(client, twin):
 
 @pytest.mark.parametrize("local_steps", [1, 3])
 @pytest.mark.parametrize("at_once", [1, 2, 9])
-def test_some_partitions_at_once(client, at_once):
+def test_some_partitions_at_once_and_steps_by_each(client, at_once, local_steps):
     parameters = PLAIN | {"dropout": 0.5, "batch_size": 8}
     parts = [load(k, RNNClassifier, True) for k in range(5)]
-    reference = fit_in_turn(RNNClassifier(**parameters), parts, at_once=at_once)
-    options = {"partitions_at_once": at_once}
+    told = {"at_once": at_once, "local_steps": local_steps}
+    reference = fit_in_turn(RNNClassifier(**parameters), parts, **told)
+    options = {"partitions_at_once": at_once, "local_steps": local_steps}
     fitted = DaskRNNClassifier(**parameters, **options).fit(*given(5, RNNClassifier, True))
     assert_same(fitted, reference)
     plain = fit_in_turn(RNNClassifier(**parameters), parts)
     same = np.array_equal(plain.network_.theta, reference.network_.theta)
-    assert same == (at_once == 9)
+    assert same == (at_once == 9 and local_steps == 1)
     assert_forgotten(client)
 
 
@@ -334,7 +335,7 @@ def test_an_interrupt_keeps_the_model_and_frees_the_workers(client, monkeypatch)
 
 def test_it_is_an_estimator(client):
     signature = inspect.signature(DaskRNNTagger).parameters
-    own = {"client", "id_column", "time_column", "partitions_at_once"}
+    own = {"client", "id_column", "time_column", "partitions_at_once", "local_steps"}
     assert signature.keys() - own == inspect.signature(RNNTagger).parameters.keys()
     assert signature["bidirectional"].default is True
     tagger = DaskRNNTagger(7, cell="gru", client=client)

@@ -256,7 +256,14 @@ def test_what_is_wrong_is_named(client):
 
 def test_it_is_an_estimator(client, tmp_path):
     signature = inspect.signature(DaskRNNForecaster).parameters
-    own = {"client", "id_column", "time_column", "value_column", "partitions_at_once"}
+    own = {
+        "client",
+        "id_column",
+        "time_column",
+        "value_column",
+        "partitions_at_once",
+        "local_steps",
+    }
     assert signature.keys() - own == inspect.signature(RNNForecaster).parameters.keys()
     assert all(f"\n{name} : " in inspect.cleandoc(DaskRNNForecaster.__doc__) for name in signature)
     fitted = DaskRNNForecaster(**PLAIN, client=client).fit(given(2))

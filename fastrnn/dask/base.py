@@ -11,6 +11,7 @@ from fastrnn.dask.cluster import Cluster
 from fastrnn.dask.crew import Crew
 from fastrnn.estimators.interrupts import NotedInterrupts
 from fastrnn.estimators.parameters import in_effect
+from fastrnn.estimators.shared_parameters import BY_MINIBATCHES
 from fastrnn.estimators.values import Values, either, parameter, whole
 
 A_NAME = Values("a string", "str", (str,))
@@ -47,6 +48,16 @@ class OnDask:
         drawn from those alone, so that the others need no memory meanwhile. None draws from all.
         """,
     )
+    local_steps: int = parameter(
+        whole(1),
+        1,
+        """
+        Minibatches from one message to the next. With more than one each partition makes a step of
+        its own on its share of each, and then all take the mean of their weights (local SGD, Stich
+        2019): fewer messages, but another model than that of one machine.
+        """,
+        used_by=BY_MINIBATCHES,
+    )
 
     @contextmanager
     def _at_work(self, data, scored, nothing):
@@ -54,7 +65,10 @@ class OnDask:
 
         Where there are none to train on the error is `nothing`. What the twin learned is adopted.
         """
-        options = {"at_once": in_effect(self, "partitions_at_once")}
+        options = {
+            "at_once": in_effect(self, "partitions_at_once"),
+            "local_steps": in_effect(self, "local_steps"),
+        }
         twin = self.to_local()
         with NotedInterrupts() as interrupts:
             with closing(Cluster(self.client_, interrupts)) as cluster:

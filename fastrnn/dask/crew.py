@@ -53,11 +53,11 @@ def _tallies(numbers, theta, *opened):
     return {k: one.partition.tally(theta) for k, one in zip(numbers, opened, strict=True)}
 
 
-def _gradients(shares, elsewhere, n, theta, told, *opened):
+def _sums(what, shares, elsewhere, n, vectors, told, *opened):
     found = {}
     for (k, share), one in zip(shares.items(), opened, strict=True):
-        loss, grad = one.partition.gradient(theta, share, *told)
-        found[k] = loss, grad.copy()
+        numbers, answer = getattr(one.partition, what)(vectors, share, *told)
+        found[k] = numbers, answer.copy()
     return add_here(found, n, add_gradients, elsewhere)
 
 
@@ -138,12 +138,20 @@ class Crew:
 
     def run(self, theta, shares, *told):
         """The loss and the gradient of a minibatch."""
+        return self._sum("gradient", theta, shares, told)
+
+    def walk(self, start, walks, *told):
+        """What the means of walks are made of."""
+        return self._sum("walk", start, walks, told)
+
+    def _sum(self, what, vectors, shares, told):
+        """The sum of what partitions answer that have a share of something."""
         calls, places, found = [], sorted(shares), {}
         for home, some, opened in self._groups(places):
             own = {k: shares[k] for k in some}
             elsewhere = [k for k in places if k not in own]
-            told_all = own, elsewhere, len(self), theta, told
-            calls.append(Call("gradients", _gradients, told_all, opened, home))
+            told_all = what, own, elsewhere, len(self), vectors, told
+            calls.append(Call(what, _sums, told_all, opened, home))
         for sums in self._cluster.ask(calls):
             found |= sums
         return add_in_tree(found, len(self), _add)

@@ -23,7 +23,7 @@ from fastrnn.standin import as_generator
 from fastrnn.training.loop import TrainingState, train
 
 
-def fit_jointly(estimator, crew, scored=None, at_once=None, is_quiet=False):
+def fit_jointly(estimator, crew, scored=None, at_once=None, is_quiet=False, local_steps=1):
     """Train an estimator on partitions of data, each of which lies where `crew` can ask it.
 
     A crew has a length, and ``name(k)`` says what its member k is called in errors;
@@ -31,7 +31,8 @@ def fit_jointly(estimator, crew, scored=None, at_once=None, is_quiet=False):
     they answer, in their order, and ``run`` is that of a `PartitionedNetwork`. Where several
     processes fit side by side, ``of_first(value)`` gives each the value of the first. `scored` is
     the crew of partitions to score the model on, None without. An epoch reads so many partitions
-    `at_once`: minibatches are of these, so that others need no memory; None reads all. Where
+    `at_once`: minibatches are of these, so that others need no memory; None reads all. With more
+    than one of the `local_steps`, ``walk`` of the crew is the ``go`` of that network. Where
     another process says how training goes, this one `is_quiet`.
     """
     if not estimator.task_class.in_partitions:
@@ -71,8 +72,10 @@ def fit_jointly(estimator, crew, scored=None, at_once=None, is_quiet=False):
         return task.join_scores([tally for tally in tallies if tally is not None])
 
     history = train(
-        PartitionedNetwork(network, crew.run), directory, None, weight, settings, state,
+        PartitionedNetwork(network, crew.run, crew.walk if local_steps > 1 else None),
+        directory, None, weight, settings, state,
         vary=vary if any(changing) else None, validate=scored and validate, to_try=task.to_try,
+        local_steps=local_steps,
     )  # fmt: skip
     keep(estimator, brief.reader, task, network, state)
     set_history(estimator, history, bool(goes_on))

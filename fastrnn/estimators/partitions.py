@@ -18,6 +18,7 @@ from fastrnn.estimators.validation import ValidationData
 from fastrnn.inputs.errors import NothingCounts, in_argument
 from fastrnn.network.architecture import Architecture
 from fastrnn.network.partitioned import add_in_tree
+from fastrnn.training.solvers import SOLVERS, GradientNorm
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +98,30 @@ class Partition:
         )  # fmt: skip
         return loss, network.grad
 
+    def walk(self, start, walk, variation, settings, names, numbers):
+        """Make the steps of a `Walk`: the sum of losses and norms, and this part of the mean end.
+
+        The arguments are those that `PartitionedNetwork` tells. A loss counts as often as it has
+        sequences, a norm as the part of its minibatch that they are.
+        """
+        network, (theta, *vectors) = self.network, start.copy()
+        network.theta[...] = theta
+        state = dict(zip(names, vectors, strict=True)) | numbers
+        solver = SOLVERS[settings.solver](network, settings, state)
+        sums, norm_of = np.zeros(2), GradientNorm(network.grad, settings.n_jobs)
+        for share, weight, of_minibatch, rate in walk.steps:
+            loss, grad = self.gradient(
+                network.theta, share, variation, settings.bptt_steps, settings.n_jobs
+            )
+            whole = 1.0 if share.total is None else share.total / weight  # for itself it is all
+            norm = norm_of() * whole
+            scale = whole
+            if settings.clip_norm is not None and norm > settings.clip_norm:
+                scale *= settings.clip_norm / norm
+            solver.step(network.theta, grad, scale, rate)
+            sums += len(share.indices) * loss * whole, of_minibatch * norm
+        return sums, np.array([network.theta, *vectors]) * walk.part
+
     def _sequences(self, variation):
         """The sequences as they are in an epoch."""
         if variation is None:
@@ -114,6 +139,7 @@ class Partition:
         except NothingCounts:
             return False
         self._build(brief)
+        return True
 
     def tally(self, theta):
         """What the score of a network with these parameters is made of; None if nothing counts."""
@@ -141,7 +167,6 @@ class InTurn:
         self.partitions = partitions
 
     def __len__(self):
-        return True
         return len(self.partitions)
 
     def name(self, k):
@@ -158,7 +183,14 @@ class InTurn:
 
     def run(self, theta, shares, *told):
         """The loss and the gradient of a minibatch."""
-        found = {k: self._ask(k, "gradient", theta, share, *told) for k, share in shares.items()}
+        return self._sum("gradient", theta, shares, *told)
+
+    def walk(self, start, walks, *told):
+        """What the means of walks are made of."""
+        return self._sum("walk", start, walks, *told)
+
+    def _sum(self, what, vectors, shares, *told):
+        found = {k: self._ask(k, what, vectors, share, *told) for k, share in shares.items()}
         return add_in_tree(found, len(self), add_gradients)
 
     def _ask(self, k, what, *told):

@@ -20,6 +20,22 @@ class Share(NamedTuple):
     total: float | None  # of the weights of the whole minibatch, None if they are all here
 
 
+class Step(NamedTuple):
+    """A step that a partition makes by itself, on its share of a minibatch."""
+
+    share: Share
+    weight: float  # of the sequences of this share
+    of_minibatch: float  # how many of the sequences of the minibatch it has, as a part of all
+    rate: float  # at which it learns
+
+
+class Walk(NamedTuple):
+    """The steps that a partition makes before all meet again, and its part in their mean."""
+
+    steps: list[Step]
+    part: float
+
+
 class Directory:
     """What is known of the sequences of all partitions, in their order: how long each is.
 
@@ -97,10 +113,15 @@ class PartitionedNetwork:
         ``run(theta, shares, variation, bptt_steps, n_jobs)`` gives the loss and the gradient (P,)
         of a minibatch, each the sum, by `add_in_tree`, over the partitions: ``shares`` has the
         `Share` of each partition that has one, by its number.
+    go : callable, optional
+        ``go(start, walks, variation, settings, names, numbers)`` gives the sums that `walk` takes
+        its means of, and the mean end, of the `Walk` of each partition that has one, by its number.
+        They start from the parameters and the vectors of the solver's state (1 + n, P), which have
+        these names; other entries of it are its numbers.
     """
 
-    def __init__(self, network, run):
-        self.network, self._run = network, run
+    def __init__(self, network, run, go=None):
+        self.network, self._run, self._go = network, run, go
         self.theta, self.grad, self.decayed = network.theta, network.grad, network.decayed
 
     def loss_and_grad(
@@ -114,12 +135,43 @@ class PartitionedNetwork:
         """
         if theta is not None:
             self.theta[...] = theta
-        split = list(sequences.split(indices))
-        total = math.fsum(weight[indices]) if len(split) > 1 else None
-        seed = self.network.draw_seed(rng)
-        shares = {
-            k: Share(own, seed and (seed[0], place), total) for place, (k, own) in enumerate(split)
-        }
+        shares = self._share(sequences, indices, weight, rng)
         loss, grad = self._run(self.theta, shares, sequences.variation, bptt_steps, n_jobs)
         self.grad[...] = grad
         return loss
+
+    def _share(self, sequences, indices, weight, rng):
+        """The share of a minibatch that each partition has, by its number."""
+        split = list(sequences.split(indices))
+        total = math.fsum(weight[indices]) if len(split) > 1 else None
+        seed = self.network.draw_seed(rng)
+        return {
+            k: Share(own, seed and (seed[0], place), total) for place, (k, own) in enumerate(split)
+        }
+
+    def walk(self, sequences, minibatches, weight, rates, settings, state, rng):
+        """Let each partition step on its share of each minibatch, and take the mean of all.
+
+        Their mean is that of the parameters, which go to ``theta``, and of the vectors of the
+        solver's `state`, each weighted by what the partition has seen. Returns the mean loss, and
+        the mean norm of the gradients.
+        """
+        steps: dict[int, list[Step]] = {}
+        for indices, rate in zip(minibatches, rates, strict=True):
+            for k, share in self._share(sequences, indices, weight, rng).items():
+                own = math.fsum(weight[share.indices + sequences.starts[k]])
+                n = len(share.indices) / len(indices)
+                steps.setdefault(k, []).append(Step(share, own, n, rate))
+        seen = {k: math.fsum(step.weight for step in of_k) for k, of_k in steps.items()}
+        whole = math.fsum(seen.values())
+        walks = {k: Walk(of_k, seen[k] / whole) for k, of_k in steps.items()}
+        names = [name for name, value in state.items() if isinstance(value, np.ndarray)]
+        numbers = {name: value for name, value in state.items() if name not in names}
+        vectors = [self.theta, *(state[name] for name in names)]
+        told = sequences.variation, settings, names, numbers
+        (loss, norm), mean_end = self._go(np.array(vectors), walks, *told)
+        for vector, mean in zip(vectors, mean_end, strict=True):
+            vector[...] = mean
+        if "t" in state:
+            state["t"] += len(minibatches)
+        return float(loss) / sum(map(len, minibatches)), float(norm) / len(minibatches)

@@ -8,9 +8,11 @@ Of a network it knows ``theta``, ``grad``, ``decayed``, ``loss_and_grad`` and, f
 ``initial_states``, and nothing else.
 """
 
+import itertools
 import math
 import warnings
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -44,6 +46,7 @@ def train(
     reduce=None,
     constant_loss=None,
     to_try=ANOTHER_MODEL,
+    local_steps=1,
 ):
     """Train a network in place.
 
@@ -106,6 +109,9 @@ def train(
         that comes no further warns.
     to_try : str, optional
         What that warning advises last, in the place of the model.
+    local_steps : int, default=1
+        With more than one, so many minibatches at a time are handed to ``network.walk``, as a
+        `PartitionedNetwork` has it, in the place of steps after each. "lbfgs" does without.
 
     Returns
     -------
@@ -147,7 +153,7 @@ def train(
             else:
                 n_in_all = math.inf if n_epochs is not None else settings.max_iter
                 warning = _train_on_minibatches(
-                    objective, plan, stopping, progress, most, vary, n_in_all
+                    objective, plan, stopping, progress, most, vary, n_in_all, local_steps
                 )
             if constant_loss and learned_nothing(stopping, len(plan), constant_loss, progress):
                 warning = unlearned_warning(to_try)
@@ -167,7 +173,9 @@ def train(
     return stopping.history
 
 
-def _train_on_minibatches(objective, plan, stopping, progress, n_epochs, vary, n_in_all):
+def _train_on_minibatches(
+    objective, plan, stopping, progress, n_epochs, vary, n_in_all, local_steps
+):
     """Step after every minibatch until training stalls; return a warning or None.
 
     There are so many epochs now, and so many in all, as far as is known.
@@ -181,7 +189,8 @@ def _train_on_minibatches(objective, plan, stopping, progress, n_epochs, vary, n
         progress.start_epoch(epoch, len(plan))
         if vary:
             objective.read(vary(state.rng, (epoch - 1) / n_in_all))
-        loss, norm = _run_epoch(epoch, objective, plan, state, solver, progress)
+        run_epoch = _run_epoch if local_steps == 1 else partial(_walk_epoch, local_steps)
+        loss, norm = run_epoch(epoch, objective, plan, state, solver, progress)
         stalled = stopping.epoch_ends(loss / history.n_samples, norm / len(plan))
         progress.end_epoch(history)
         if _is_over(stalled, settings, state, stopping, progress):
@@ -198,9 +207,8 @@ def _run_epoch(epoch, objective, plan, state, solver, progress):
     """Step after every minibatch of an epoch; the sums of losses by sample, and of norms."""
     settings, rng = objective.settings, state.rng
     theta, grad = objective.network.theta, objective.network.grad
-    schedule, rate = SCHEDULES[settings.learning_rate], _rate(settings, state)
+    rates = _rates(epoch, plan, settings, state)
     max_norm = math.inf if settings.clip_norm is None else settings.clip_norm
-    step, last_step = (epoch - 1) * len(plan), settings.max_iter * len(plan)
     loss_sum = norm_sum = loss = norm = 0.0
     for number, (indices, n_samples, options) in enumerate(plan.epoch(rng), 1):
         loss, n_samples = objective.evaluate(indices, n_samples, rng=rng, **options)
@@ -208,15 +216,40 @@ def _run_epoch(epoch, objective, plan, state, solver, progress):
         if not math.isfinite(loss + norm):
             raise diverged(f"minibatch {number} of epoch {epoch}", loss, norm, settings)
         scale = max_norm / norm if norm > max_norm else 1.0
-        rate_now = schedule(rate, settings, state.t, min(step / last_step, 1.0))
-        solver.step(theta, grad, scale, rate_now)
-        step += 1
+        solver.step(theta, grad, scale, next(rates))
         loss_sum += loss * n_samples
         norm_sum += norm
         progress.minibatch(number, loss)
     if not np.isfinite(theta).all():
         raise diverged(f"the last step of epoch {epoch}", loss, norm, settings)
     return loss_sum, norm_sum
+
+
+def _walk_epoch(local_steps, epoch, objective, plan, state, solver, progress):
+    """The same where partitions make so many steps before they meet."""
+    settings, rates = objective.settings, _rates(epoch, plan, objective.settings, state)
+    minibatches, loss_sum, norm_sum, loss, norm = list(plan.epoch(state.rng)), 0.0, 0.0, 0.0, 0.0
+    for begin in range(0, len(minibatches), local_steps):
+        some = minibatches[begin : begin + local_steps]
+        now = list(itertools.islice(rates, len(some)))
+        loss, norm = objective.walk([indices for indices, *_ in some], now, solver, state.rng)
+        number = begin + len(some)
+        if not math.isfinite(loss + norm):
+            raise diverged(f"minibatch {number} of epoch {epoch}", loss, norm, settings)
+        loss_sum += loss * sum(n_samples for _, n_samples, _ in some)
+        norm_sum += norm * len(some)
+        progress.minibatch(number, loss)
+    if not np.isfinite(objective.network.theta).all():
+        raise diverged(f"the last step of epoch {epoch}", loss, norm, settings)
+    return loss_sum, norm_sum
+
+
+def _rates(epoch, plan, settings, state):
+    """Yield the learning rate of each step of an epoch."""
+    schedule, rate = SCHEDULES[settings.learning_rate], _rate(settings, state)
+    step, last_step = (epoch - 1) * len(plan), settings.max_iter * len(plan)
+    for k in range(step, step + len(plan)):
+        yield schedule(rate, settings, state.t, min(k / last_step, 1.0))
 
 
 def _rate(settings, state):

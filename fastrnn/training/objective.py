@@ -17,14 +17,14 @@ class Objective:
     """
 
     def __init__(self, network, sequences, target, weight, settings, reduce):
-        self.network, self.settings = network, settings
+        self.network, self.settings, self._weight = network, settings, weight
         self._data, self._reduce = (target, weight), reduce
         self.norm = GradientNorm(network.grad, settings.n_jobs)
         self.read(sequences)
 
     def read(self, sequences):
         """Let these be the sequences from now on."""
-        settings = self.settings
+        settings, self._sequences = self.settings, sequences
         self._loss_and_grad = functools.partial(
             self.network.loss_and_grad, sequences,
             bptt_steps=settings.bptt_steps, n_jobs=settings.n_jobs,
@@ -39,6 +39,11 @@ class Objective:
         numbers = np.array([loss, n_samples])
         self._reduce(numbers)
         return tuple(numbers.tolist())
+
+    def walk(self, minibatches, rates, solver, rng):
+        """Mean loss and norm of minibatches on which partitions made steps by themselves."""
+        told = self._weight, rates, self.settings, solver.state, rng
+        return self.network.walk(self._sequences, minibatches, *told)
 
     def agree(self, plan):
         """Number of samples of an epoch, of all processes, whose plans must suit each other."""

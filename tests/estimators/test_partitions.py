@@ -16,7 +16,9 @@ from fastrnn import RNNClassifier, RNNRegressor, RNNTagger
 from fastrnn.estimators.joint_fitting import fit_jointly
 from fastrnn.estimators.partitions import InTurn, Partition
 from fastrnn.network import rounding
+from fastrnn.network.partitioned import Share, Step, Walk
 from fastrnn.training.budget import Budget
+from fastrnn.training.state import Settings
 
 CASES = {
     "plain": {},
@@ -426,6 +428,98 @@ def test_partition_is_made_anew_from_what_it_is_told():
 
     crew.run = run
     assert_same(fit_jointly(small(RNNRegressor, **params), crew), expected)
+
+
+class TestLocalSteps:
+    """Partitions step by themselves, and take the mean: another model, but always the same."""
+
+    CASES = (
+        {}, {"solver": "sgd"}, {"solver": "sgd", "momentum": 0.0}, {"solver": "rmsprop"},
+        {"solver": "adamw", "learning_rate": "cosine"}, {"dropout": 0.3, "clip_norm": 0.05},
+        {"alpha": 1.0, "dtype": "float64"},
+    )  # fmt: skip
+
+    @pytest.mark.parametrize("params", CASES, ids=str)
+    @pytest.mark.parametrize("estimator", [RNNClassifier, RNNTagger])
+    def test_of_one_partition_they_are_those_of_the_twin(self, estimator, params):
+        X, weight = make_data()
+        y = targets_of(estimator, X)
+        params = {"batch_size": 7, "max_iter": 2, **params}
+        twin = small(estimator, **params).fit(X, y, sample_weight=weight)
+        for steps in (1, 3):
+            joint = fit_jointly(small(estimator, **params), cut(X, y, weight), local_steps=steps)
+            np.testing.assert_array_equal(joint.network_.theta, twin.network_.theta)
+            assert joint.loss_curve_ == pytest.approx(twin.loss_curve_, rel=1e-6)
+            assert joint.gradient_norms_ == pytest.approx(twin.gradient_norms_, rel=1e-6)
+
+    def test_one_of_several_partitions_is_a_step_of_all(self):
+        X, weight = make_data()
+        y = targets_of(RNNRegressor, X)
+        one, other = (
+            fit_jointly(small(RNNRegressor), cut(X, y, weight, [5, 30]), **options)
+            for options in ({}, {"local_steps": 1})
+        )
+        assert_same(one, other)
+
+    @pytest.mark.parametrize("params", CASES, ids=str)
+    def test_by_hand(self, params):
+        """Unshuffled, each minibatch is of one partition, which goes as if it were alone."""
+        X, weight = make_data(80)
+        y = targets_of(RNNClassifier, X)
+        params = {
+            **params, "dropout": 0.0, "batch_size": 20, "shuffle": False, "max_iter": 1,
+            "dtype": "float64", "learning_rate": "constant", "scaling": None, "conv": None,
+        }  # fmt: skip
+        joint, again = (
+            fit_jointly(small(RNNClassifier, **params), cut(X, y, weight, [40]), local_steps=4)
+            for _ in range(2)
+        )
+        assert_same(joint, again)
+        total = expected = 0.0
+        for own in (slice(40), slice(40, None)):
+            alone = small(RNNClassifier, **params).fit(X[own], y[own], sample_weight=weight[own])
+            expected = expected + weight[own].sum() * alone.network_.theta
+            total += weight[own].sum()
+        np.testing.assert_allclose(joint.network_.theta, expected / total, rtol=1e-12, atol=1e-14)
+        together = fit_jointly(small(RNNClassifier, **params), cut(X, y, weight, [40]))
+        assert np.abs(together.network_.theta - joint.network_.theta).max() > 1e-6
+
+    def test_a_share_is_all_that_a_partition_knows(self):
+        """Its loss and gradient are means over the share, whatever others have of the minibatch."""
+        X, weight = make_data(20)
+        crew = cut(X, targets_of(RNNRegressor, X), weight)
+        fit_jointly(small(RNNRegressor, dtype="float64", alpha=0.0), crew)
+        (partition,), indices = crew.partitions, np.arange(5, 12)
+        own, settings = weight[indices].sum(), Settings(solver="sgd", momentum=0.0, clip_norm=0.1)
+        start = partition.network.theta[np.newaxis].copy()
+        ends = []
+        for total in (None, 10 * own):
+            step = Step(Share(indices, None, total), own, 0.5, 0.5)
+            told = Walk([step, step], 0.25), None, settings, [], {}
+            ends.append(partition.walk(start, *told))
+        for one, other in zip(*ends, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12)
+        assert np.abs(4 * ends[0][1] - start).max() > 1e-3
+        assert np.linalg.norm(4 * ends[0][1] - start) <= 2 * 0.5 * 0.1 + 1e-12  # it is clipped
+
+    def test_it_learns(self):
+        X, _ = make_data(90, 4, 9)
+        y = targets_of(RNNRegressor, X)
+        params = {"batch_size": 9, "max_iter": 40, "learning_rate_init": 0.01}
+        for steps in (2, 5):
+            joint = fit_jointly(
+                small(RNNRegressor, **params), cut(X, y, None, [20, 55]), local_steps=steps
+            )
+            twin = small(RNNRegressor, **params).fit(X, y)
+            assert joint.loss_ < 0.2 * joint.loss_curve_[0]
+            assert joint.score(X, y) > twin.score(X, y) - 0.1
+
+    def test_lost_is_named(self):
+        X, _ = make_data()
+        y = targets_of(RNNRegressor, X)
+        model = small(RNNRegressor, solver="sgd", learning_rate_init=1e30, clip_norm=None)
+        with pytest.raises(ValueError, match="of epoch 1"):
+            fit_jointly(model, cut(X, y, None, [20]), local_steps=2)
 
 
 class TestPartitionsThatDoNotCount:
