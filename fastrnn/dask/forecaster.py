@@ -32,7 +32,7 @@ class SeriesOnDask(OnDask):
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class DaskRNNForecaster(SeriesOnDask, RNNForecaster):  # type: ignore[misc]  # fit takes less
+class DaskRNNForecaster(SeriesOnDask, RNNForecaster):
     """Forecast time series that lie in partitions on the workers of a Dask cluster.
 
     Attributes
@@ -241,11 +241,12 @@ class DaskRNNForecaster(SeriesOnDask, RNNForecaster):  # type: ignore[misc]  # f
                 if given is not None:
                     raise ValueError(f"{name}_covariates need series: those of fit have theirs")
             series, of_fit = self._given
-            covariates = (of_fit[0] if future is None else future, *of_fit[1:])
+            if not is_long(series):
+                covariates = (of_fit[0] if future is None else future, *of_fit[1:])
         if not is_long(series):
             data = as_series(series, covariates, columns)
             return series, data, [None] * len(data.partitions)
-        data = as_series(series, (None, None, None), columns, is_known=True)
+        data = as_series(series, (None, *covariates[1:]), columns, is_known=True)
         if future is None:
             return series, data, [None] * len(data.partitions)
         rows, frame = data.reading, _frame(future, "future_covariates")
