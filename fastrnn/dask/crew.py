@@ -186,4 +186,5 @@ class Crew:
 def _add(one, other):
     """As `add_gradients`, where what was sent may be read-only."""
     (loss, grad), (more, other_grad) = one, other
-    return loss + more, np.add(grad, other_grad)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return loss + more, np.add(grad, other_grad)

@@ -156,8 +156,9 @@ class Partition:
 def add_gradients(one, other):
     """Add two pairs of loss and gradient; the first gradient is overwritten."""
     (loss, grad), (more, other_grad) = one, other
-    grad += other_grad
-    return loss + more, grad
+    with np.errstate(over="ignore", invalid="ignore"):  # training says what has diverged
+        grad += other_grad
+        return loss + more, grad
 
 
 class InTurn:
