@@ -407,7 +407,7 @@ class SequenceScaler(SequenceTransformer):
 
         Returns
         -------
-        ndarray of str of shape (n_features_in_,)
+        ndarray of str of shape (`n_features_in_`,)
             The names.
         """
         check_is_fitted(self, "scale_")

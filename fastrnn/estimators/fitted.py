@@ -19,7 +19,7 @@ class Fitted:
     ----------
     n_features_in_ : int
         Number of features of each time step; for a two-dimensional table, its number of columns.
-    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+    feature_names_in_ : ndarray of str of shape (`n_features_in_`,)
         Names of the columns, where `X` was a data frame, or a list of data frames, with strings as
         names.
     n_categories_ : tuple of int

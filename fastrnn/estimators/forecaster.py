@@ -52,7 +52,7 @@ class RNNForecaster(ForecasterParameters, FittedSeries, SeriesForecasts):
     Notes
     -----
     After step t of a series with scaled values z the network has outputs
-    :math:`o_{t1}, \dots, o_{tH}` (H is 1 with ``strategy="recursive"``), which forecast
+    :math:`o_{t1}, \ldots, o_{tH}` (H is 1 with ``strategy="recursive"``), which forecast
 
     .. math:: \hat z_{t+h} = b_t + o_{th},
 

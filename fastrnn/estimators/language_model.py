@@ -65,9 +65,9 @@ class RNNLanguageModel(LanguageModelParameters, FittedTokens, RNNBase):  # type:
 
     Notes
     -----
-    With the tokens :math:`w_1, w_2, \dots` of a text, the loss of a minibatch of n tokens is
+    With the tokens :math:`w_1, w_2, \ldots` of a text, the loss of a minibatch of n tokens is
 
-    .. math:: -\frac{1}{n} \sum_t \log p(w_t \mid w_1, \dots, w_{t-1})
+    .. math:: -\frac{1}{n} \sum_t \log p(w_t \mid w_1, \ldots, w_{t-1})
         + \frac{\alpha}{2 n} \|W\|^2 .
 
     The first token of a long text has nothing before it, and is not predicted. Perplexity is the

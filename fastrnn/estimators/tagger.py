@@ -74,8 +74,8 @@ class RNNTagger(
     With ``output="crf"``, scores :math:`z_t` of the classes of each step, transitions A, and scores
     a and e of the first and last class, the labels of a sequence of T steps have the probability
 
-    .. math:: p(y) = \frac{1}{Z} \exp \Big( a_{y_1} + \sum_t z_{t, y_t}
-        + \sum_{t > 1} A_{y_{t-1}, y_t} + e_{y_T} \Big) ,
+    .. math:: p(y) = \frac{1}{Z} \exp \left( a_{y_1} + \sum_t z_{t, y_t}
+        + \sum_{t > 1} A_{y_{t-1}, y_t} + e_{y_T} \right) ,
 
     where Z makes the sum over all labels 1, and the loss is
     :math:`-\sum_n w_n \log p(y_n) / \sum_t w_t`, so that it is one for each labelled step, too;
