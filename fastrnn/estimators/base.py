@@ -474,7 +474,11 @@ class RNNBase(Fitted, SharedParameters, CallbackSupportMixin, TransformerMixin, 
     def check_parameters(self, here: bool = True) -> None:
         """Raise TypeError or ValueError if a parameter has a value it may not have.
 
-        With ``here`` also one with which this processor cannot fit: a model from another has it.
+        Parameters
+        ----------
+        here : bool, default=True
+            Whether a value with which this processor cannot fit is one, too: a model that comes from
+            another may have it.
         """
         check_parameters(self)
         check_precision(self, here)
