@@ -1,3 +1,4 @@
+# cython: auto_pickle=False
 """Handing calls to another thread and waiting for their end.
 
 To put a thread to sleep and to wake it takes tens of microseconds, as long as a small minibatch

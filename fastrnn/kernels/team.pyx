@@ -1,3 +1,4 @@
+# cython: auto_pickle=False
 """Calls of kernels by a team of threads (team.pxd)."""
 
 from libc.stdint cimport int64_t, uintptr_t

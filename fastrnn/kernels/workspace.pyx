@@ -1,3 +1,4 @@
+# cython: auto_pickle=False
 """Arrays that are kept from call to call: fresh memory costs page faults at every minibatch.
 
 Compiled, because a small minibatch asks for as many arrays as it calls kernels, and asking takes
