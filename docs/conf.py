@@ -47,7 +47,8 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
 }
 
-PAGES_ALONE = ["performance", "how-it-works", "contributing", "changelog"]  # with nothing below
+PAGES_ALONE = ["performance", "how-it-works", "contributing", "changelog"]
+"""Pages of the first level with none below."""
 
 html_theme = "pydata_sphinx_theme"
 html_title = "fastrnn"
@@ -55,10 +56,11 @@ html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_math_renderer = "mathml"  # which needs no script
 html_show_sourcelink = html_copy_source = False
+html_use_index = html_domain_indices = False  # the reference is one
 html_sidebars = {page: [] for page in PAGES_ALONE}
 html_theme_options = {
     "logo": {"text": "fastrnn"},
-    "header_links_before_dropdown": 7,
+    "navbar_align": "left",
     "navbar_end": ["theme-switcher"],
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
@@ -165,6 +167,8 @@ def read_page(app, name, source):
     if name in ("index", "guide"):
         for caption, items in re.findall(r"^\*\*(.+)\*\*\n\n((?:[- ] .*\n)+)", text, re.MULTILINE):
             pages = re.findall(r"\]\(([^)#]+)\.(?:md|rst)\)", items)
+            if name == "guide":
+                pages = [page for page in pages if page not in PAGES_ALONE]
             text += "\n".join(
                 ["\n```{toctree}", ":hidden:", f":caption: {caption}", "", *pages, "```\n"]
             )
@@ -219,8 +223,11 @@ class LinkNames(SphinxTransform):
 def visit_math(writer, node):
     """Write an equation."""
     try:
-        is_block = isinstance(node, nodes.math_block)
-        writer.body.append(tex2mathml(node.astext(), as_block=is_block))
+        if isinstance(node, nodes.math_block):
+            equation = tex2mathml(node.astext(), as_block=True)
+            writer.body.append(f'<div class="equation">{equation}</div>')
+        else:
+            writer.body.append(tex2mathml(node.astext()))
     except MathError as error:
         logger.warning(str(error), location=node)
     raise nodes.SkipNode

@@ -52,9 +52,10 @@ class RNNForecaster(ForecasterParameters, FittedSeries, SeriesForecasts):
     Notes
     -----
     After step t of a series with scaled values z the network has outputs
-    :math:`o_{t1}, \ldots, o_{tH}` (H is 1 with ``strategy="recursive"``), which forecast
+    :math:`o_{t1}, \ldots, o_{tH}` (H is 1 with ``strategy="recursive"``), and
+    :math:`z_{t+h}` is forecast as
 
-    .. math:: \hat z_{t+h} = b_t + o_{th},
+    .. math:: b_t + o_{th},
 
     where :math:`b_t` is the last value observed with ``scaling="difference"``, else 0. Forecasts of
     steps that are missing or beyond the end are left out of the loss. Scale and seasonal pattern
