@@ -22,7 +22,7 @@ ASKED_OF_OTHERS = {
     *("_fields", "n_fields"),
     *("categories", "state_dict", "nonlinearity", "in_features", "num_embeddings", "max_norm"),
     *("get_weights", "layers", "name", "score", "loss_curve_", "validation_scores_"),
-    *("register_at_fork", "sched_getaffinity", "_skl_callbacks"),
+    *("register_at_fork", "sched_getaffinity", "O_DIRECTORY", "_skl_callbacks"),
 }
 
 

@@ -477,8 +477,8 @@ class RNNBase(Fitted, SharedParameters, CallbackSupportMixin, TransformerMixin, 
         Parameters
         ----------
         here : bool, default=True
-            Whether a value with which this processor cannot fit is one, too: a model that comes from
-            another may have it.
+            Whether a value with which this processor cannot fit is one, too: a model that comes
+            from another may have it.
         """
         check_parameters(self)
         check_precision(self, here)

@@ -49,7 +49,7 @@ def replacing(path):
         if isinstance(error, OSError) and error.strerror and error.filename in (None, new):
             error.filename = os.fspath(path)  # such as that the disk is full
         raise
-    if os.name == "posix":  # elsewhere folders cannot be opened
+    if hasattr(os, "O_DIRECTORY"):  # elsewhere folders cannot be opened
         with _opened(folder) as descriptor:
             os.fsync(descriptor)
 
