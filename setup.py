@@ -46,8 +46,8 @@ RELEASE = ["-O3", "-g0", *(WITHOUT_TABLES if sys.platform != "win32" else [])]
 COMPILE_ARGS = [*(["-O1", "-g"] if DEBUG else RELEASE), *EXACT_MATH]
 # The long loops over numbers are in the others: these would be larger with -O3, but no faster.
 COLD = {
-    **dict.fromkeys(("attention", "crf", "ctc", "decay", "likelihoods"), "-O2"),
-    **dict.fromkeys(("stream", "warping"), "-O2"),
+    **dict.fromkeys(("attending", "attention", "crf", "ctc", "decay"), "-O2"),
+    **dict.fromkeys(("likelihoods", "recurrence", "stream", "warping"), "-O2"),
     # There are hardly any loops in these, or they run once a fit: smaller yet, and the loop of
     # training as fast.
     **dict.fromkeys(("_memoryviews", "dense", "handover", "team", "windows", "workspace"), "-Os"),

@@ -4,6 +4,7 @@ layers in packed form, which is made once for many calls of their kernels."""
 from cython cimport floating
 from libc.stdint cimport int64_t
 
+from fastrnn.kernels.denormals cimport flush_denormals, restore_denormals
 from fastrnn.kernels.handover cimport end_turn, take_turn
 from fastrnn.kernels.products cimport (
     add_product_transposed, pack, pack_left, pack_right, pack_transposed, product,
@@ -43,11 +44,13 @@ def dense_forward(
     floating[::1] rounded,           # OUT  room for x, where W was rounded; else None
 ):
     """y = b + x @ W"""
-    cdef int64_t N = x.shape[0], D = x.shape[1], K = y.shape[1]
+    cdef int64_t N = x.shape[0], D = x.shape[1], K = y.shape[1], mode
     cdef floating* room = &rounded[0] if rounded is not None else NULL
     with nogil:
         end_turn()
+        mode = flush_denormals()
         product(N, all_of(K), D, &x[0, 0], D, &packed_W[0], &b[0], 0, &y[0, 0], K, room)
+        restore_denormals(mode)
         take_turn()
 
 
@@ -60,17 +63,19 @@ def dense_backward(
 ):
     """dx = dy @ W.T"""
     cdef:
-        int64_t N = dy.shape[0], K = dy.shape[1], D = dx.shape[1], k = 0
+        int64_t N = dy.shape[0], K = dy.shape[1], D = dx.shape[1], k = 0, mode
         int64_t row_size = packed_Wt.shape[0] // K
         const floating* start = NULL
         floating* room = &rounded[0] if rounded is not None else NULL
     with nogil:
         end_turn()
+        mode = flush_denormals()
         while k < K:
             product(N, all_of(D), min(rows, K - k), &dy[0, k], K, &packed_Wt[k * row_size], start,
                     D, &dx[0, 0], D, room)
             start = &dx[0, 0]
             k += rows
+        restore_denormals(mode)
         take_turn()
 
 
@@ -89,9 +94,11 @@ def dense_gradients(
     bint rounds,                     # whether to round x and dy to bfloat16
 ):
     """dW += x.T @ dy; db += dy.sum(axis=0)"""
-    cdef int64_t N = x.shape[0], D = x.shape[1], K = dy.shape[1], end = column + width, here
+    cdef:
+        int64_t N = x.shape[0], D = x.shape[1], K = dy.shape[1], end = column + width, here, mode
     with nogil:
         end_turn()
+        mode = flush_denormals()
         pack_left(N, height, &x[0, row], D, <const floating*>NULL, N, 0, &packed_x[0],
                   rounds)
         while column < end:
@@ -100,4 +107,5 @@ def dense_gradients(
             add_product_transposed(height, all_of(here), N, &packed_x[0], &packed_dy[0], here,
                                    &dW[row, column], K, rounds)
             column += here
+        restore_denormals(mode)
         take_turn()

@@ -33,6 +33,7 @@ cimport fastrnn.kernels.vector_math as vector_math
 from fastrnn.kernels.chunks cimport (
     chunk_end, chunk_start, input_gradient, pack_previous, pack_rows, projects_stepwise, propagate,
 )
+from fastrnn.kernels.denormals cimport flush_denormals, restore_denormals
 from fastrnn.kernels.handover cimport end_turn, take_turn
 from fastrnn.kernels.masks cimport (
     add_masked, factor_backward, masked, zone_backward, zone_forward,
@@ -125,7 +126,7 @@ def cell_forward(
         int64_t N = x.shape[0], D = x.shape[1], H = h.shape[1], GH = gates.shape[1]
         int64_t G = GH // H, KH = cell.kept * H, first_columns = GH - cell.last * H
         int64_t T = alive.shape[0], B = h.shape[0] - N if outputs else h.shape[0]
-        int64_t k, t, start = 0, end, rows, before = B
+        int64_t k, t, start = 0, end, rows, before = B, mode
         int64_t row = 0             # packed row of the step
         int64_t gate_row, kept_row  # its rows in gates and kept
         bint stepwise
@@ -161,6 +162,7 @@ def cell_forward(
         step.extra[k] = &parameter[0]
     with nogil:
         end_turn()
+        mode = flush_denormals()
         while start < T:
             end = chunk_end(&alive[0], T, start, chunk_rows, &rows)
             gate_row = row if keeps_gates else 0
@@ -231,6 +233,7 @@ def cell_forward(
                 gate_row += alive[t]
                 kept_row += alive[t]
             start = end
+        restore_denormals(mode)
         take_turn()
 
 
@@ -286,7 +289,7 @@ def cell_backward(
         int64_t N = x.shape[0], D = x.shape[1], H = h.shape[1], GH = gates.shape[1]
         int64_t G = GH // H, KH = cell.kept * H, n_last = cell.last * H, n_first = GH - n_last
         int64_t T = alive.shape[0], B = h.shape[0] - N
-        int64_t k, t, start, end = T, rows, before
+        int64_t k, t, start, end = T, rows, before, mode
         int64_t row = N             # packed row of the step
         int64_t gate_row            # its row in gates
         const Share* share = &member.share
@@ -328,6 +331,7 @@ def cell_backward(
         db_last = <floating*>step.dextra[0]
     with nogil:
         end_turn()
+        mode = flush_denormals()
         while end > 0:
             start = chunk_start(&alive[0], end, chunk_rows, &rows)
             gate_row = rows if functions.drops_gates else row
@@ -419,4 +423,5 @@ def cell_backward(
                                        &dU[0, n_first], GH, rounds)
                 meet(share)
             end = start
+        restore_denormals(mode)
         take_turn()

@@ -37,12 +37,16 @@ Tieleman, T. & Hinton, G. (2012). Lecture 6.5, RMSprop. Coursera.
 """
 
 from cython cimport floating
-from libc.math cimport pow, sqrt
+from libc.math cimport fabs, fabsf, pow, sqrt
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 
 from fastrnn.kernels.team cimport Member, Share, own
 from fastrnn.kernels.vector_math cimport Range
+
+cdef extern from "<float.h>" nogil:
+    const float FLT_MIN
+    const double DBL_MIN
 
 cdef enum:
     CHUNK = 65536  # parameters whose sum is taken by itself, whoever takes it
@@ -56,6 +60,16 @@ cdef inline Range own_chunks(const Share* share, Py_ssize_t P) noexcept nogil:
     mine.begin *= CHUNK
     mine.end = min(mine.end * CHUNK, <int64_t>P)
     return mine
+
+
+cdef inline floating left_of(floating mean, floating share) noexcept nogil:
+    """So much of a running mean; 0 in place of a number that is too small to be normal. Such ones
+    would never become 0 by themselves where gradients stay 0, and take a hundred times as long."""
+    cdef floating left = share * mean
+    if floating is float:
+        return left if fabsf(left) >= FLT_MIN else 0
+    else:
+        return left if fabs(left) >= DBL_MIN else 0
 
 
 def adam_step(
@@ -83,8 +97,8 @@ def adam_step(
     with nogil:
         for i in range(mine.begin, mine.end):
             g = factor * grad[i]
-            m[i] = keep_m * m[i] + add_m * g
-            v[i] = keep_v * v[i] + add_v * g * g
+            m[i] = left_of(m[i], keep_m) + add_m * g
+            v[i] = left_of(v[i], keep_v) + add_v * g * g
             root = <floating> sqrt(v[i])
             theta[i] -= eta * m[i] / (correction * root + eps)
 
@@ -116,8 +130,8 @@ def adamw_step(
     with nogil:
         for i in range(mine.begin, mine.end):
             g = factor * grad[i]
-            m[i] = keep_m * m[i] + add_m * g
-            v[i] = keep_v * v[i] + add_v * g * g
+            m[i] = left_of(m[i], keep_m) + add_m * g
+            v[i] = left_of(v[i], keep_v) + add_v * g * g
             root = <floating> sqrt(v[i])
             theta[i] -= eta * decay[i] * theta[i] + eta_m * m[i] / (correction * root + eps)
 
@@ -162,7 +176,7 @@ def momentum_step(
     with nogil:
         for i in range(mine.begin, mine.end):
             g = factor * grad[i]
-            velocity[i] = keep * velocity[i] - eta * g
+            velocity[i] = left_of(velocity[i], keep) - eta * g
             theta[i] += ahead * velocity[i] - ahead_eta * g
 
 
@@ -186,7 +200,7 @@ def rmsprop_step(
     with nogil:
         for i in range(mine.begin, mine.end):
             g = factor * grad[i]
-            v[i] = keep * v[i] + add * g * g
+            v[i] = left_of(v[i], keep) + add * g * g
             root = <floating> sqrt(v[i])
             theta[i] -= eta * g / (root + eps)
 

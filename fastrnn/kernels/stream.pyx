@@ -20,6 +20,7 @@ from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
 
 cimport fastrnn.kernels.vector_math as vector_math
+from fastrnn.kernels.denormals cimport flush_denormals, restore_denormals
 from fastrnn.kernels.products cimport round_packed
 from fastrnn.kernels.recurrence cimport Cell
 from fastrnn.kernels.stream_plan cimport (
@@ -369,7 +370,7 @@ cdef class StreamKernel:
             Py_buffer view, target
             Input given
             bint is_open = False, has_target = False, done
-            int64_t number
+            int64_t number, mode
             double single
             char* result
         self.enter()
@@ -402,12 +403,14 @@ cdef class StreamKernel:
                 has_target = True
                 result = <char*>target.buf
             with nogil:
+                mode = flush_denormals()
                 if self.is_double:
                     done = advance(&self.plan, &given, <double*>self.plan.values, result,
                                    self.result_stride)
                 else:
                     done = advance(&self.plan, &given, <float*>self.plan.values, result,
                                    self.result_stride)
+                restore_denormals(mode)
         finally:
             self.is_busy = False
             if is_open:
