@@ -12,6 +12,7 @@ is, and without that Windows is left out. That a file compiles says nothing of w
 
 import argparse
 import importlib.util
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -47,6 +48,14 @@ def translated_files():
     return newest, sorted((newest / "fastrnn" / "kernels").glob("*.c"))
 
 
+def python_headers_of(folder):
+    """Python's headers with the pyconfig.h of a folder, which has to stand beside them."""
+    headers = Path(tempfile.mkdtemp(), "include")
+    shutil.copytree(sysconfig.get_path("include"), headers)
+    shutil.copy(Path(folder, "pyconfig.h"), headers)
+    return headers
+
+
 def compile_file(path, target, includes, flags):
     """Compile one file; return whether the compiler had nothing to say."""
     with tempfile.NamedTemporaryFile(suffix=".o") as output:
@@ -74,15 +83,15 @@ def main():
     arguments = parser.parse_args()
     setup = setup_module()
     build, files = translated_files()
-    includes = [build, ROOT / setup.KERNELS, sysconfig.get_path("include")]
+    includes = [build, ROOT / setup.KERNELS]
     n_refused = 0
     for target in arguments.targets or TARGETS:
-        folders = includes
+        folders = [*includes, sysconfig.get_path("include")]
         if "windows" in target:
             if arguments.windows is None:
                 print(f"{target}: left out")
                 continue
-            folders = [arguments.windows, *includes]
+            folders[-1] = python_headers_of(arguments.windows)
         chosen = [path for path in files if path.stem in (arguments.only or [path.stem])]
         flags = {path: [*setup.COMPILE_ARGS, setup.COLD.get(path.stem, "-O3")] for path in chosen}
         fine = [compile_file(path, target, folders, flags[path]) for path in chosen]
