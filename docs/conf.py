@@ -185,8 +185,14 @@ def endings(name):
 
 
 COUNTS = Counter(end for name in NAMES for end in endings(name))
-KNOWN = {end: name for name in NAMES for end in endings(name) if COUNTS[end] == 1}
-KNOWN = {end: name for end, name in KNOWN.items() if not end.isupper()}  # LSTM may be of others
+KNOWN = {
+    end: name
+    for name in NAMES
+    for end in endings(name)
+    # Others have an LSTM, too, and a method that is one common word, such as run.
+    if COUNTS[end] == 1 and not end.isupper() and (name in OBJECTS or re.search("[._]", end))
+}
+"""What may be called so, if nothing else may."""
 NOT_LINKED = nodes.reference | nodes.title | addnodes.pending_xref
 
 
