@@ -59,26 +59,6 @@ class OnDask:
         used_by=BY_MINIBATCHES,
     )
 
-    @contextmanager
-    def _at_work(self, data, scored, nothing):
-        """The arguments of `fit_jointly` for `Data` to train on and to score; a twin comes first.
-
-        Where there are none to train on the error is `nothing`. What the twin learned is adopted.
-        """
-        options = {
-            "at_once": in_effect(self, "partitions_at_once"),
-            "local_steps": in_effect(self, "local_steps"),
-        }
-        twin = self.to_local()
-        with NotedInterrupts() as interrupts:
-            with closing(Cluster(self.client_, interrupts)) as cluster:
-                cluster.check_workers()
-                crew = Crew(cluster, data)
-                if not len(crew):
-                    raise ValueError(nothing)
-                yield (twin, crew, scored and Crew(cluster, scored)), options
-            self._adopt(twin)
-
     @property
     def client_(self):
         """The client of the cluster: `client`, or the current one."""
@@ -109,12 +89,6 @@ class OnDask:
     def _adopt(self, twin):
         vars(self).update({name: value for name, value in vars(twin).items() if name.endswith("_")})
 
-    def _model(self):
-        """What predicts as this one does, with nothing that only training needs."""
-        model = self.to_local()
-        del model.training_state_
-        return model
-
     def save(self, path):
         """Write the estimator that this one is on one machine to a file, as `to_local` makes it.
 
@@ -135,3 +109,31 @@ class OnDask:
         clone = super(OnDask, copied).__sklearn_clone__()
         clone.client = self.client
         return clone
+
+
+@contextmanager
+def at_work(estimator, data, scored, nothing):
+    """The arguments of `fit_jointly` for `Data` to train on and to score; a twin comes first.
+
+    Where there are none to train on the error is `nothing`. What the twin learned is adopted.
+    """
+    options = {
+        "at_once": in_effect(estimator, "partitions_at_once"),
+        "local_steps": in_effect(estimator, "local_steps"),
+    }
+    twin = estimator.to_local()
+    with NotedInterrupts() as interrupts:
+        with closing(Cluster(estimator.client_, interrupts)) as cluster:
+            cluster.check_workers()
+            crew = Crew(cluster, data)
+            if not len(crew):
+                raise ValueError(nothing)
+            yield (twin, crew, scored and Crew(cluster, scored)), options
+        estimator._adopt(twin)
+
+
+def bare_model(estimator):
+    """What predicts as the estimator does, with nothing that only training needs."""
+    model = estimator.to_local()
+    del model.training_state_
+    return model

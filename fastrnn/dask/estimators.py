@@ -8,7 +8,7 @@ import dask.bag
 import numpy as np
 from dask.delayed import delayed
 
-from fastrnn.dask.base import OnDask
+from fastrnn.dask.base import OnDask, at_work, bare_model
 from fastrnn.dask.cluster import Call, Cluster, Task, same
 from fastrnn.dask.data import as_data, as_whole, is_long, parts_of
 from fastrnn.dask.long_frames import LongForm
@@ -71,7 +71,7 @@ class SequencesOnDask(OnDask):
         data, scored = as_data(X, y, sample_weight, form), None
         if validation_data is not None:
             scored = as_data(*self.reader_class.split_validation_data(validation_data), form)
-        with self._at_work(data, scored, _NOTHING) as (told, options):
+        with at_work(self, data, scored, _NOTHING) as (told, options):
             fit_jointly(*told, **options)
         return self
 
@@ -115,7 +115,7 @@ class SequencesOnDask(OnDask):
         data = as_data(X, y, sample_weight, self._form(self.reader_.feature_names))
         with closing(Cluster(self.client_)) as cluster:
             cluster.check_workers()
-            (model,) = cluster.start([Call("model", same, (self._model(),))])
+            (model,) = cluster.start([Call("model", same, (bare_model(self),))])
             tallies = cluster.ask(
                 [
                     Call("score", _tally, (data.reading,), (model, *given))
@@ -129,7 +129,7 @@ class SequencesOnDask(OnDask):
 
     def _predictions(self, what, X):
         self.check_fitted()
-        empty, model = self._empty(what), delayed(Task(same, self._model()), pure=False)()
+        empty, model = self._empty(what), delayed(Task(same, bare_model(self)), pure=False)()
         if is_long(X):
             return self._frame_of_predictions(what, X, model, empty)
         answer = delayed(Task(_answer, what, empty), pure=False)

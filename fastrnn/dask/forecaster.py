@@ -9,7 +9,7 @@ import dask.bag
 import numpy as np
 from dask.delayed import delayed
 
-from fastrnn.dask.base import A_NAME, OnDask
+from fastrnn.dask.base import A_NAME, OnDask, at_work, bare_model
 from fastrnn.dask.cluster import Call, Cluster, Task, same
 from fastrnn.dask.data import is_long, parts_of
 from fastrnn.dask.series import as_series
@@ -109,7 +109,7 @@ class DaskRNNForecaster(SeriesOnDask, RNNForecaster):
                 columns = data.reading.columns
             beside = (given.future, given.past, given.static)
             scored = as_series(given.y, beside, columns, weight, start, is_known=True)
-        with self._at_work(data, scored, _NOTHING) as (told, options):
+        with at_work(self, data, scored, _NOTHING) as (told, options):
             fit_jointly(*told, **options)
         self._given = y, covariates
         return self
@@ -168,7 +168,7 @@ class DaskRNNForecaster(SeriesOnDask, RNNForecaster):
         covariates = (future_covariates, past_covariates, static_covariates)
         series, data, future = self._known(series, covariates)
         empty = self._empty(series) if is_long(series) else []
-        model = delayed(Task(same, self._model()), pure=False)()
+        model = delayed(Task(same, bare_model(self)), pure=False)()
         answer = delayed(Task(_forecast, horizon, data.reading, empty), pure=False)
         parts = [
             answer(model, list(part), following)
@@ -211,7 +211,7 @@ class DaskRNNForecaster(SeriesOnDask, RNNForecaster):
                 )
         with closing(Cluster(self.client_)) as cluster:
             cluster.check_workers()
-            (model,) = cluster.start([Call("model", same, (self._model(),))])
+            (model,) = cluster.start([Call("model", same, (bare_model(self),))])
             n = [len(part) for part in data.partitions]
             parts = [
                 [*part, after, *([] if following is None else [following])]
