@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     )
     from fastrnn.versions import show_versions as show_versions
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "RNNClassifier",

@@ -1,12 +1,27 @@
-"""Models of which files are kept for every released version, and what they are asked."""
+"""Models of which files are kept for every released version, and what they are asked.
 
+``python tests/files/released_cases.py tests/data/VERSION`` writes those of the present version.
+"""
+
+import shutil
+import sys
+import tempfile
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNRegressor, RNNTagger
+from fastrnn import (
+    RNNClassifier,
+    RNNForecaster,
+    RNNLanguageModel,
+    RNNRegressor,
+    RNNSeq2Seq,
+    RNNTagger,
+)
 
 QUICK = {"max_iter": 3, "tol": 0.0, "learning_rate_init": 0.05, "batch_size": 5, "random_state": 7}
 
@@ -35,6 +50,13 @@ TAGS = [np.where(x[:, 1] > 0, 3, -2) for x in X]
 SERIES = [20 + 3 * np.sin(np.arange(n) * np.pi / 2) + 0.3 * _noise(n) for n in (26, 31)]
 FUTURE = [np.column_stack([np.arange(n + 4) % 3, _noise(n + 4)]) for n in (26, 31)]
 PAST = [_noise(n) for n in (26, 31)]
+TIMED = [
+    np.column_stack([np.cumsum(1 + np.abs(x[:, 0])), np.where(x[:, 1] > 0.9, np.nan, x[:, 1])])
+    for x in X
+]
+LONG = [_noise(6 * n, 2) for n in LENGTHS]
+TOLD = [[2, 1], [1, 2, 2], [1], [2, 1], [1, 2], [2], [1], [2, 2]]
+WORDS = ["ab", "ba", "abba", "a"]
 TEXT = "the cat sat on the mat and the dog lay by the door . " * 4
 
 
@@ -194,6 +216,55 @@ CASES = {
         lambda: RNNLanguageModel(3, cell="rnn", bptt_steps=None, **QUICK).fit(IDS),
         lambda model: {"values": model.next_proba([1, 2]), "counts": model.token_counts_},
     ),
+    "classifier_gaps": Case(
+        lambda: RNNClassifier(
+            3,
+            cell="layernorm_lstm",
+            missing="decay",
+            time_feature=0,
+            pooling="attention",
+            zoneout=0.1,
+            **QUICK,
+        ).fit(TIMED, KINDS),
+        lambda model: {"values": model.predict_proba(TIMED), **_seen(model)},
+    ),
+    "classifier_long": Case(
+        lambda: RNNClassifier(
+            3, cell="peephole_lstm", stride=2, conv=((4, 3, 2),), augment=1.0, **QUICK
+        ).fit(LONG, KINDS),
+        lambda model: {"values": model.predict_proba(LONG), **_seen(model)},
+    ),
+    "regressor_quantiles": Case(
+        lambda: RNNRegressor(3, loss="quantile", quantile=(0.1, 0.5, 0.9), **QUICK).fit(X, NUMBERS),
+        lambda model: {"values": model.predict_quantiles(X), **_seen(model)},
+    ),
+    "tagger_crf": Case(
+        lambda: RNNTagger(3, output="crf", scaling="robust", **QUICK).fit(X, TAGS),
+        lambda model: {
+            "values": np.concatenate(model.predict_proba(X)),
+            "labels": np.concatenate(model.predict(X)),
+            "transitions": model.transitions_,
+        },
+    ),
+    "forecaster_counts": Case(
+        lambda: RNNForecaster(
+            3, horizon=2, likelihood="negative_binomial", scaling="level", **QUICK
+        ).fit([np.round(s) for s in SERIES]),
+        lambda model: {"values": np.array(model.predict_quantiles(2, levels=[0.2, 0.5, 0.8]))},
+    ),
+    "seq2seq_ctc": Case(
+        lambda: RNNSeq2Seq(3, alignment="ctc", stride=1, conv=None, **QUICK).fit(X, TOLD),
+        lambda model: {"values": np.concatenate(model.predict_proba(X)), **_seen(model)},
+    ),
+    "seq2seq_attention": Case(
+        lambda: RNNSeq2Seq(3, attention="additive", target_tokenizer="word", **QUICK).fit(
+            WORDS, ["to be", "to do", "be it", "do it"]
+        ),
+        lambda model: {
+            "values": model.score_samples(WORDS, ["to be"] * 4),
+            "labels": np.array(list(model.predict(WORDS)), str),
+        },
+    ),
 }
 """Named as their files."""
 
@@ -217,3 +288,25 @@ def checkpoint_fit(path, max_iter, resume):
     )
     model.fit(X, KINDS, checkpoint=path, resume=resume)
     return model.predict_proba(X)
+
+
+def write(folder):
+    """Write the files of all models, a checkpoint, and what is expected of them."""
+    expected = {}
+    for name, case in CASES.items():
+        model = case.fit()
+        model.save(folder / f"{name}.fastrnn")
+        for key, value in case.predict(model).items():
+            expected[f"{name}.{key}"] = value
+    checkpoint_fit(folder / "training.checkpoint", max_iter=3, resume=False)
+    with tempfile.TemporaryDirectory() as elsewhere:
+        copied = shutil.copy(folder / "training.checkpoint", elsewhere)
+        expected["training.values"] = checkpoint_fit(copied, max_iter=6, resume=True)
+    np.savez_compressed(folder / "expected.npz", **expected)
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")  # training is short
+    target = Path(sys.argv[1])
+    target.mkdir()
+    write(target)

@@ -36,7 +36,7 @@ def test_there_are_files_of_every_estimator():
     assert {path.name for path in VERSIONS} >= {"0.1.0"}
     for folder in VERSIONS:
         kinds = {type(fastrnn.load(path)) for path in folder.glob("*.fastrnn")}
-        assert len(kinds) == 5
+        assert len(kinds) == 5 if folder.name == "0.1.0" else kinds == set(ESTIMATORS.values())
         assert (folder / "training.checkpoint").exists()
 
 
