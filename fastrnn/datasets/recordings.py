@@ -58,6 +58,7 @@ def load_japanese_vowels() -> tuple[
 def _read(data: Any, use: str) -> tuple[list[NDArray[np.float32]], Ints]:
     """Utterances and speakers of one use."""
     ends = np.cumsum(data[f"{use}_lengths"], dtype=np.int64)
-    millionths = np.ascontiguousarray(data[f"{use}_values"].T).view("<i4")[..., 0]
+    steps = np.ascontiguousarray(np.moveaxis(data[f"{use}_steps"], 0, -1)).view("<i4")[..., 0]
+    millionths = np.cumsum((steps >> 1) ^ -(steps & 1), axis=0)
     X = np.split((millionths / 1e6).astype(np.float32), ends[:-1])
     return X, data[f"{use}_speaker"].astype(np.int64)
