@@ -3,7 +3,8 @@
 All other settings are in pyproject.toml. The environment variables heard here are
 
 FASTRNN_DEBUG=1
-    Check every index, wraparound and memoryview, and keep debug symbols.
+    Check every index, wraparound and memoryview, and keep debug symbols, with the lines of the
+    .pyx files: debuggers and sanitizers show these.
 FASTRNN_JOBS
     How many kernels are built at the same time (default: the number of CPUs).
 CC, CFLAGS, LDFLAGS
@@ -165,6 +166,7 @@ class BuildKernels(build_ext):
             self.extensions,
             build_dir=self.build_temp,
             compiler_directives=DIRECTIVES,
+            emit_linenums=DEBUG,
             shared_utility_qualified_name=SHARED,
             force=self.force,
             nthreads=JOBS if JOBS > 1 else 0,
