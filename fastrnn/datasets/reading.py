@@ -399,14 +399,14 @@ def _steps(starts: Any, n: int) -> Ints:
 
 def _form(
     format: str | None,
-    delimiter: str | None,
-    quote: str | None,
-    decimal: str | None,
-    na_values: Sequence[str] | None,
-    time_format: str | None,
-    time_zone: str | None,
-    encoding: str | None,
-    sort: bool,
+    delimiter: str | None = None,
+    quote: str | None = None,
+    decimal: str | None = None,
+    na_values: Sequence[str] | None = None,
+    time_format: str | None = None,
+    time_zone: str | None = None,
+    encoding: str | None = None,
+    sort: bool = False,
 ) -> Form:
     if format is not None and format not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(map(repr, FORMATS))}, got {format!r}")
