@@ -38,7 +38,7 @@ def train_on_full_batch(objective, plan, stopping, progress, n_epochs):
         stopping.epoch_ends(float(result.fun), course.norm)
         progress.end_epoch(stopping.history)
     stopping.converged = not stopping.stopped and (course.stalled or result.status == 0)
-    return None if course.stalled else _warning(result, settings)
+    return None if course.stalled else _warning(result, settings, theta.dtype)
 
 
 class _Course:
@@ -79,7 +79,7 @@ class _Course:
             progress.start_epoch(history.n_iter + 1, 1)
 
 
-def _warning(result, settings):
+def _warning(result, settings, dtype):
     if result.status == 0:
         return None
     if result.status == 1:
@@ -88,7 +88,8 @@ def _warning(result, settings):
             f"before the loss converged ({result.nit} iterations, {result.nfev} evaluations). "
             "Increase them, or scale the inputs."
         )
+    advice = ": try dtype='float64'" if dtype == np.float32 else ""
     return convergence_warning()(
         f"Training stopped after {result.nit} iterations: lbfgs found no lower loss along its "
-        "search direction. Near a minimum that is rounding: try dtype='float64'."
+        f"search direction. Near a minimum that is rounding{advice}."
     )

@@ -1,5 +1,7 @@
 """Training by lbfgs."""
 
+import re
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -70,9 +72,13 @@ def test_lbfgs_warns_at_its_limits(limit):
         train(MeanNetwork(3, 2), *problem(), settings, start())
 
 
-def test_lbfgs_warns_when_its_line_search_fails():
+@pytest.mark.parametrize(
+    ("dtype", "advice"),
+    [("float32", "is rounding: try dtype='float64'.$"), ("float64", "is rounding.$")],
+)
+def test_lbfgs_warns_when_its_line_search_fails(dtype, advice):
     # A gradient of the wrong sign: the loss rises along every search direction.
-    network = MeanNetwork(3, 2)
+    network = MeanNetwork(3, 2, dtype=dtype)
 
     def turn(call, loss):
         network.grad *= -1.0
@@ -80,8 +86,9 @@ def test_lbfgs_warns_when_its_line_search_fails():
 
     network.change_loss = turn
     settings = Settings(solver="lbfgs")
-    with pytest.warns(fastrnn.training.ConvergenceWarning, match="found no lower loss"):
-        train(network, *problem(), settings, start())
+    with pytest.warns(fastrnn.training.ConvergenceWarning, match="found no lower loss") as warned:
+        train(network, *problem(dtype=dtype), settings, start())
+    assert re.search(advice, str(warned[0].message))
     assert_array_equal(network.theta, 0.0)
 
 
