@@ -127,7 +127,11 @@ def test_bfloat16_rounds_to_nearest_ties_to_even():
     np.testing.assert_array_equal(y[0], expected)
 
 
-def test_bfloat16_may_take_denormal_numbers_for_0():
+def test_denormal_numbers_count_as_0():
+    """Whatever multiplies them: some instructions for bfloat16 know no others."""
     tiny = np.full((3, 4), 2.0**-130, dtype=np.float32)
-    y = forward(tiny, np.ones((4, 20), dtype=np.float32), np.zeros(20, dtype=np.float32), True)
-    assert np.unique(y) == (0 if vector_math.has_bfloat16() else 2.0**-128)
+    for rounds in (False, True):
+        y = forward(
+            tiny, np.ones((4, 20), dtype=np.float32), np.zeros(20, dtype=np.float32), rounds
+        )
+        assert not y.any()
