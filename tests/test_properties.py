@@ -16,7 +16,10 @@ import fastrnn
 from fastrnn.memory import estimate_memory
 from fastrnn.network.cells import CELLS
 
-pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Training stopped at max_iter"),
+    pytest.mark.filterwarnings("ignore:Training has learned nothing"),
+]
 
 DTYPES = ("float32", "float64")
 FOLLOWED = tuple(kind for kind in ANSWERS if kind != "tags that follow")

@@ -72,7 +72,7 @@ class ValidationData:
                     "pipeline before this one change X, only X_val goes through them, with "
                     "transform_input=['X_val']",
                     UserWarning,
-                    stacklevel=5,  # the line that called fit
+                    stacklevel=6,  # the line that called fit
                 )
                 return
 
