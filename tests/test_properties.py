@@ -16,10 +16,7 @@ import fastrnn
 from fastrnn.memory import estimate_memory
 from fastrnn.network.cells import CELLS
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Training stopped at max_iter"),
-    pytest.mark.filterwarnings("ignore:Training has learned nothing"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:Training (stopped|has learned nothing)")
 
 DTYPES = ("float32", "float64")
 FOLLOWED = tuple(kind for kind in ANSWERS if kind != "tags that follow")

@@ -11,10 +11,7 @@ from drawn import assert_close, examples, given, problems
 
 from fastrnn.interop import to_onnx
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Training stopped at max_iter"),
-    pytest.mark.filterwarnings("ignore:Training has learned nothing"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:Training (stopped|has learned nothing)")
 
 DTYPES = ("float32", "float64")
 EXPORTED = ("classes", "label sets", "numbers", "quantiles", "amounts", "tags", "words")
