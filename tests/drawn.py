@@ -17,7 +17,7 @@ hypothesis = pytest.importorskip("hypothesis", reason="hypothesis, which draws, 
 given, st = hypothesis.given, hypothesis.strategies
 
 TIMES = int(os.environ.get("FASTRNN_PROPERTIES", "0"))
-"""0: the examples are always the same. Otherwise so many times as many are drawn, others each time."""
+"""0: the examples are always the same. Otherwise so many times as many, and others each time."""
 
 
 def examples(n):
