@@ -13,13 +13,11 @@ OOPSLA, 453-472.
 from cython cimport floating
 from libc.stdint cimport uint32_t, uint64_t
 
+from fastrnn.kernels.vector_math cimport drop
 
-cdef inline uint64_t _splitmix(uint64_t seed, uint64_t j) noexcept nogil:
-    """Number j + 1 of the sequence that starts at a seed."""
-    cdef uint64_t z = seed + (j + 1) * <uint64_t> 0x9E3779B97F4A7C15
-    z = (z ^ (z >> 30)) * <uint64_t> 0xBF58476D1CE4E5B9
-    z = (z ^ (z >> 27)) * <uint64_t> 0x94D049BB133111EB
-    return z ^ (z >> 31)
+
+cdef extern from "splitmix.h" nogil:
+    uint64_t splitmix(uint64_t seed, uint64_t j)
 
 
 def dropout(
@@ -30,19 +28,10 @@ def dropout(
 ):
     """y = x * mask, where mask is 0 with probability rate and else 1 / (1 - rate)"""
     cdef:
-        Py_ssize_t size = x.shape[0] * x.shape[1], j
-        const floating* source = &x[0, 0]
-        floating* target = &y[0, 0]
         floating scale = <floating> (1.0 / (1.0 - rate))
-        uint64_t threshold = <uint64_t> (rate * 4294967296.0), bits = 0
+        uint32_t threshold = <uint32_t> (rate * 4294967296.0)
     with nogil:
-        for j in range(0, size - 1, 2):
-            bits = _splitmix(seed, j // 2)
-            target[j] = source[j] * (scale if <uint32_t> bits >= threshold else 0)
-            target[j + 1] = source[j + 1] * (scale if bits >> 32 >= threshold else 0)
-        if size % 2:
-            bits = _splitmix(seed, size // 2)
-            target[size - 1] = source[size - 1] * (scale if <uint32_t> bits >= threshold else 0)
+        drop(x.shape[0] * x.shape[1], seed, threshold, scale, &x[0, 0], &y[0, 0])
 
 
 def draw_zones(
@@ -58,4 +47,4 @@ def draw_zones(
         uint64_t threshold = <uint64_t> (rate * 4294967296.0)
     with nogil:
         for j in range(size):
-            target[j] = <uint32_t> _splitmix(seed, first + j) < threshold
+            target[j] = <uint32_t> splitmix(seed, first + j) < threshold

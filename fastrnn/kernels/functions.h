@@ -1,6 +1,7 @@
 /* All vector functions for one instruction set and one type, and the table of them. Included by
    level.h, which says what is defined. */
 
+#include "splitmix.h"
 #include "vector_math.h"
 
 static TARGET void NAME(sigmoid_array)(int64_t n, const REAL *x, REAL *y)
@@ -104,6 +105,30 @@ static TARGET void NAME(add_rows)(int64_t rows, int64_t n, const REAL *x, int64_
         for (int64_t row = 0; row < rows; row++)
             sum += NAME(load)(x + row * stride + j, n - j);
         NAME(store)(total + j, sum, n - j);
+    }
+}
+
+/* y (n,) = x times scale, or times 0 where 32 bits of the numbers that follow a seed, as memory has
+   them, are below threshold. y may be x. */
+static TARGET void NAME(drop)(int64_t n, uint64_t seed, uint32_t threshold, REAL scale,
+                              const REAL *x, REAL *y)
+{
+    typedef uint64_t numbers __attribute__((vector_size(VECTOR_BYTES)));
+    typedef uint32_t draws __attribute__((vector_size(4 * LANES)));
+    enum { NUMBERS = VECTOR_BYTES / 8, UNITS = 2 * NUMBERS };
+    const ivec scales = (ivec)(scale - (vec){0});
+    numbers state;
+    for (int k = 0; k < NUMBERS; k++)
+        state[k] = seed + (uint64_t)(k + 1) * SPLITMIX_STEP;
+    for (; n > 0; n -= UNITS, x += UNITS, y += UNITS, state += NUMBERS * SPLITMIX_STEP) {
+        numbers z = state;
+        SPLITMIX(z);
+        for (int64_t j = 0; j < UNITS && j < n; j += LANES) {
+            draws bits;
+            memcpy(&bits, (const uint32_t *)&z + j, sizeof bits);
+            const vec factor = (vec)(__builtin_convertvector(bits >= threshold, ivec) & scales);
+            NAME(store)(y + j, NAME(load)(x + j, n - j) * factor, n - j);
+        }
     }
 }
 

@@ -5,7 +5,7 @@ steps in cell.h. The list of all is in table.h, which the C compiler holds these
 """
 
 from cython cimport floating
-from libc.stdint cimport int8_t, int64_t
+from libc.stdint cimport int8_t, int64_t, uint32_t, uint64_t
 
 
 cdef extern from "table.h" nogil:
@@ -57,6 +57,7 @@ cdef extern from "table.h" nogil:
         double (*exp_minus)(...) noexcept nogil
         void (*scale_twice)(...) noexcept nogil
         void (*add_rows)(...) noexcept nogil
+        void (*drop)(...) noexcept nogil
         void (*pack)(...) noexcept nogil
         void (*pack_transposed)(...) noexcept nogil
         void (*pack_panels)(...) noexcept nogil
@@ -121,6 +122,12 @@ cdef inline void add_rows(
     int64_t rows, int64_t n, const floating* x, int64_t stride, floating* total
 ) noexcept nogil:
     table_of(table_f, table_d, total).add_rows(rows, n, x, stride, total)
+
+
+cdef inline void drop(
+    int64_t n, uint64_t seed, uint32_t threshold, floating scale, const floating* x, floating* y
+) noexcept nogil:
+    table_of(table_f, table_d, y).drop(n, seed, threshold, scale, x, y)
 
 
 cdef inline const void* floats(bint rounds) noexcept nogil:

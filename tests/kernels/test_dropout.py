@@ -27,10 +27,10 @@ def splitmix(seed, n):
 
 
 @DTYPES
-@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (5, 3)])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (5, 3), (1, 32), (3, 37)])
 @pytest.mark.parametrize("seed", [0, 2**63 + 5, 2**64 - 1])
 def test_mask_is_splitmix64(shape, seed, dtype):
-    bits = [half for z in splitmix(seed, 8) for half in (z % 2**32, z >> 32)]
+    bits = [half for z in splitmix(seed, 56) for half in (z % 2**32, z >> 32)]
     bits = np.array(bits[: np.prod(shape)]).reshape(shape)
     expected = np.where(bits >= 0.25 * 2**32, 1 / 0.75, 0.0).astype(dtype)
     assert_array_equal(mask(shape, 0.25, seed, dtype), expected)
