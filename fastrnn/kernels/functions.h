@@ -108,6 +108,15 @@ static TARGET void NAME(add_rows)(int64_t rows, int64_t n, const REAL *x, int64_
     }
 }
 
+/* x (n,) = 0 where y <= 0; y may be x. */
+static TARGET void NAME(rectify)(int64_t n, const REAL *y, REAL *x)
+{
+    for (; n > 0; n -= LANES, x += LANES, y += LANES) {
+        const ivec off = (ivec)(NAME(load)(y, n) <= 0);
+        NAME(store)(x, (vec)((ivec)NAME(load)(x, n) & ~off), n);
+    }
+}
+
 /* y (n,) = x times scale, or times 0 where 32 bits of the numbers that follow a seed, as memory has
    them, are below threshold. y may be x. */
 static TARGET void NAME(drop)(int64_t n, uint64_t seed, uint32_t threshold, REAL scale,

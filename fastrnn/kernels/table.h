@@ -18,6 +18,7 @@ enum { LEFT_PANEL = 6 };
     F(double, exp_minus, (int64_t n, REAL *z, REAL maximum))                                       \
     F(void, scale_twice, (int64_t n, REAL scale, REAL weight, REAL *p, REAL *dp))                  \
     F(void, add_rows, (int64_t rows, int64_t n, const REAL *x, int64_t stride, REAL *total))       \
+    F(void, rectify, (int64_t n, const REAL *y, REAL *x))                                          \
     F(void, drop,                                                                                  \
       (int64_t n, uint64_t seed, uint32_t threshold, REAL scale, const REAL *x, REAL *y))          \
     F(void, pack, (int64_t K, int64_t N, const REAL *B, int64_t ldb, int64_t depth, REAL *packed)) \

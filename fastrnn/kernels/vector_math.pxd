@@ -57,6 +57,7 @@ cdef extern from "table.h" nogil:
         double (*exp_minus)(...) noexcept nogil
         void (*scale_twice)(...) noexcept nogil
         void (*add_rows)(...) noexcept nogil
+        void (*rectify)(...) noexcept nogil
         void (*drop)(...) noexcept nogil
         void (*pack)(...) noexcept nogil
         void (*pack_transposed)(...) noexcept nogil
@@ -122,6 +123,10 @@ cdef inline void add_rows(
     int64_t rows, int64_t n, const floating* x, int64_t stride, floating* total
 ) noexcept nogil:
     table_of(table_f, table_d, total).add_rows(rows, n, x, stride, total)
+
+
+cdef inline void rectify(int64_t n, const floating* y, floating* x) noexcept nogil:
+    table_of(table_f, table_d, x).rectify(n, y, x)
 
 
 cdef inline void drop(

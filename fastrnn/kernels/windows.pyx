@@ -15,6 +15,7 @@ from fastrnn.kernels.products cimport (
     add_product_transposed, pack_left, pack_right, product,
 )
 from fastrnn.kernels.team cimport all_of
+from fastrnn.kernels.vector_math cimport add_rows, rectify
 
 
 cdef struct Walk:
@@ -96,8 +97,11 @@ cdef inline void add_windows(
         for k in range(low, high):
             row = dx + (walk.first[start + k] + walk.n) * D
             dwindow = dwindows + r * ld + k * D
-            for j in range(D):
-                row[j] += dwindow[j]
+            if D > 8:
+                add_rows(1, D, dwindow, D, row)
+            else:  # a call takes longer
+                for j in range(D):
+                    row[j] += dwindow[j]
         go_on(walk)
 
 
@@ -150,7 +154,7 @@ def convolution_forward(
 ):
     """y = max(0, b + windows of x @ W)"""
     cdef:
-        int64_t D = x.shape[1], K = y.shape[1], size = windows.shape[1], r = 0, j, here
+        int64_t D = x.shape[1], K = y.shape[1], size = windows.shape[1], r = 0, here
         floating* row
         floating* room = &rounded[0] if rounded is not None else NULL
         Walk walk = begin(first, lengths, alive, D, size // D, left, stride)
@@ -161,8 +165,7 @@ def convolution_forward(
             row = &y[r, 0]
             product(here, all_of(K), size, &windows[0, 0], size, &packed_W[0], &b[0], 0, row, K,
                     room)
-            for j in range(here * K):
-                row[j] = 0 if row[j] < 0 else row[j]
+            rectify(here * K, <const floating*>row, row)
             r += here
 
 
@@ -186,8 +189,7 @@ def convolution_backward(
 ):
     """Gradient of `convolution_forward`."""
     cdef:
-        int64_t D = x.shape[1], K = y.shape[1], size = windows.shape[1], r = 0, j, here
-        const floating* out
+        int64_t D = x.shape[1], K = y.shape[1], size = windows.shape[1], r = 0, here
         floating* row
         floating* room = &rounded[0] if rounded is not None else NULL
         bint rounds = rounded is not None
@@ -197,9 +199,8 @@ def convolution_backward(
         dx[:, :] = 0
         while r < y.shape[0]:
             here = min(windows.shape[0], y.shape[0] - r)
-            out, row = &y[r, 0], &dy[r, 0]
-            for j in range(here * K):
-                row[j] = row[j] if out[j] > 0 else 0
+            row = &dy[r, 0]
+            rectify(here * K, &y[r, 0], row)
             # dW += windows.T @ dy; db += dy.sum(axis=0)
             take_windows(&walk, here, &x[0, 0], &windows[0, 0], size)
             pack_left(here, size, <const floating*>&windows[0, 0], size, <const floating*>NULL,
@@ -239,13 +240,9 @@ def spread_backward(
     floating[:, ::1] dy,              # OUT  (N', F)
 ):
     """Gradient of `spread_forward`."""
-    cdef int64_t t, j, row = 0, F = dy.shape[1]
-    cdef const floating* source
-    cdef floating* target
+    cdef int64_t t, row = 0, F = dy.shape[1]
     with nogil:
         dy[:, :] = 0
         for t in range(alive.shape[0]):
-            source, target = &dspread[row, 0], &dy[first[t // stride], 0]
-            for j in range(alive[t] * F):
-                target[j] += source[j]
+            add_rows(1, alive[t] * F, &dspread[row, 0], F, &dy[first[t // stride], 0])
             row += alive[t]

@@ -170,6 +170,10 @@ class TestGradient:
         network.named_views(network.theta)["conv.1.W"][...] *= 0.1
         assert_gradient(network, make_task(120, 4, 80), step=1e-6)
 
+    def test_many_channels(self):
+        network = make_network("gru", 2, (3,), conv=((11, 3, 1), (4, 3, 2)))
+        assert_gradient(network, make_task(T=9))
+
     @FRONT
     def test_ids(self, front):
         network = make_network("gru", 2, embeddings=((4, 3), (5, 2)), **front)
