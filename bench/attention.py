@@ -19,13 +19,14 @@ class Setting:
     batch: int
     learning_rate: float
     epochs: int
+    cell: str = "lstm"  # of fastrnn
     label_smoothing: float = 0.0
     precision: str = "full"  # of fastrnn
     longest: int = 60
 
 
 class FastrnnAttention:
-    """fastrnn's estimator, with GRUs; ids and labels are whole numbers from 0 on."""
+    """fastrnn's estimator; ids and labels are whole numbers from 0 on."""
 
     name = "fastrnn"
 
@@ -33,7 +34,7 @@ class FastrnnAttention:
         self.setting, self.n_labels = setting, n_labels
         self.model = RNNSeq2Seq(
             setting.hidden,
-            cell="gru",
+            cell=setting.cell,
             decoder_layer_sizes=setting.decoder,
             embedding_dim=setting.embedding,
             label_embedding_dim=setting.embedding,

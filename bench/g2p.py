@@ -6,12 +6,13 @@ word is right if it is told as any listed one: the word error is the share of th
 
 "torch" is a bidirectional LSTM of 256 units, an LSTM decoder of 256, dot attention to projected
 states, embeddings of 64, dropout 0.2; Adam at 0.002 along a cosine, 12 epochs of minibatches of 128
-words of equal length, so that its encoder reads no padding. "fastrnn" has GRUs in their places,
-smoothed labels, dropout 0.1, and products in bfloat16 where the processor has them; the dropout was
-chosen, from 0.1 and 0.3, by the words in the middle between those to test, left out of the training
-(--choose). "fastrnn ctc" is its encoder alone, by connectionist temporal classification, for which
-nothing was tried. With --words all train for one epoch on so many words alone, in turns, and only
-their times are told.
+words of equal length, so that its encoder reads no padding. "fastrnn" is the same but for smoothed
+labels, products in bfloat16 where the processor has them, and 18 epochs, which take it less time
+than the other's 12. The words in the middle between those to test, left out of the training
+(--choose), chose the cell: LSTMs tell 27.4 % of them wrong, GRUs with dropout 0.1 28.4 and with 0.2
+28.9. "fastrnn ctc" is the encoder alone, of GRUs, by connectionist temporal classification, for
+which nothing was tried. With --words all train for one epoch on so many words alone, in turns, and
+only their times are told.
 """
 
 import re
@@ -28,8 +29,8 @@ from measuring import argument_parser, begin, save
 TORCH = Setting(
     hidden=256, decoder=256, embedding=64, dropout=0.2, batch=128, learning_rate=0.002, epochs=12
 )
-FASTRNN = replace(TORCH, dropout=0.1, label_smoothing=0.1, precision="auto")
-CTC = replace(FASTRNN, label_smoothing=0.0)
+FASTRNN = replace(TORCH, epochs=18, label_smoothing=0.1, precision="auto")
+CTC = replace(TORCH, cell="gru", dropout=0.1, precision="auto")
 
 
 def read_lexicon(file):

@@ -30,7 +30,7 @@ QUOTE = "\N{RIGHT SINGLE QUOTATION MARK}"
 LONGEST, UNKNOWN, EXAMPLES = 25, "_", 3
 SETTING = Setting(
     hidden=256, decoder=256, embedding=128, dropout=0.3, batch=64, learning_rate=0.002, epochs=12,
-    label_smoothing=0.1, longest=2 * LONGEST,
+    cell="gru", label_smoothing=0.1, longest=2 * LONGEST,
 )  # fmt: skip
 
 
