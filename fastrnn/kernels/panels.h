@@ -1,5 +1,5 @@
-/* Packing of factors for product.h, which includes this and explains it. The depth of a panel is
-   K. */
+/* Packing of factors for product.h, which includes this and explains it, and a product without. The
+   depth of a panel is K. */
 
 #define BROADCAST(x) ((x) - (vec){0})
 #define ADD_PRODUCT(sum, a, b) (sum) += (a) * (b)
@@ -83,5 +83,40 @@ static TARGET void NAME(pack_left_panels)(int64_t rows, int64_t M, const REAL *A
                 for (int64_t i = 0; i < width; i++)
                     panel[k * TILE_ROWS + i] =
                         A[k * lda + m + i] * (mask ? mask[k * M + m + i] : 1);
+    }
+}
+
+/* C = start + A B for depth rows of B. */
+INLINE void NAME(add_rows_of)(const int depth, int64_t M, int64_t N, const REAL *A, int64_t lda,
+                              const REAL *B, int64_t ldb, const REAL *start, int64_t start_stride,
+                              REAL *C, int64_t ldc)
+{
+    for (; M > 0; M--, A += lda, C += ldc) {
+        vec a[8];
+        EACH(i, depth) a[i] = BROADCAST(A[i]);
+        for (int64_t j = 0; j < N; j += LANES) {
+            vec sum = start ? NAME(load)(start + j, N - j) : (vec){0};
+            EACH(i, depth) ADD_PRODUCT(sum, a[i], NAME(load)(B + i * ldb + j, N - j));
+            NAME(store)(C + j, sum, N - j);
+        }
+        start = start ? start + start_stride : 0;
+    }
+}
+
+/* What product makes of B packed, bit for bit, of B (K, N) as it lies, row stride ldb; there are
+   more than NARROW columns. For a few rows, where it would take longer to pack B: whose rows are
+   read once, and added to C some at a time. */
+static TARGET void NAME(product_unpacked)(int64_t M, int64_t N, int64_t K, const REAL *A,
+                                          int64_t lda, const REAL *B, int64_t ldb,
+                                          const REAL *start, int64_t start_stride, REAL *C,
+                                          int64_t ldc)
+{
+    for (int64_t k = 0, depth; k < K; k += depth, A += depth, B += depth * ldb) {
+        depth = K - k < 8 ? 1 : 8;
+        if (depth == 8)
+            NAME(add_rows_of)(8, M, N, A, lda, B, ldb, start, start_stride, C, ldc);
+        else
+            NAME(add_rows_of)(1, M, N, A, lda, B, ldb, start, start_stride, C, ldc);
+        start = C, start_stride = ldc;
     }
 }

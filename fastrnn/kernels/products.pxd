@@ -123,6 +123,32 @@ cdef inline void product(
                             C + column, ldc, rounds)
 
 
+cdef inline void product_of_weights(
+    int64_t M,
+    Range columns,             # as for product, and so are all but the next two
+    int64_t K,
+    const floating* A,
+    int64_t lda,
+    const floating* B,         # IN     (K, N), packed, or as it lies
+    int64_t ldb,               # its row stride, if it is not packed; else 0
+    const floating* start,
+    int64_t start_stride,
+    floating* C,
+    int64_t ldc,
+    floating* room,
+) noexcept nogil:
+    """C = start + A @ B; the same bits whether B is packed or not, but not on BLAS"""
+    cdef int64_t block, column
+    if ldb == 0:
+        product(M, columns, K, A, lda, B, start, start_stride, C, ldc, room)
+        return
+    for block in range(columns.count):
+        column = columns.begin + block * columns.stride
+        vector_math.product_unpacked(M, columns.end - columns.begin, K, A, lda, B + column, ldb,
+                                     start + column if start != NULL else NULL, start_stride,
+                                     C + column, ldc)
+
+
 cdef inline void product_pair(
     int64_t M,
     Range columns,             # of the N of the result

@@ -12,7 +12,7 @@ alive[t - 1]`` on (for t = 0 rows 0 on), and writes to rows ``B + first`` on.
 Time is cut into chunks of steps small enough for their gates to stay in the processor's
 second-level cache: a chunk is projected (x W + b) and then stepped through; on the way back it is
 stepped through and then its rows are added to the gradients of the parameters. Weights are packed
-once a call.
+once a call; forward, of a few rows, they are read as they lie.
 
 Several threads may run a call together, as members of a team (team.pxd). Each has its own units:
 it alone computes their states, and their columns of what is propagated back to the step before.
@@ -38,7 +38,9 @@ from fastrnn.kernels.handover cimport end_turn, take_turn
 from fastrnn.kernels.masks cimport (
     add_masked, factor_backward, masked, zone_backward, zone_forward,
 )
-from fastrnn.kernels.products cimport add_product_transposed, pack_right, product, product_pair
+from fastrnn.kernels.products cimport (
+    add_product_transposed, pack_right, product, product_of_weights, product_pair,
+)
 from fastrnn.kernels.team cimport Member, Share, meet, own_columns, own_gates
 from fastrnn.kernels.vector_math cimport APART, SUM, TWICE, CellFunctions, Range, Step, Table
 
@@ -96,9 +98,10 @@ def cell_forward(
     floating[:, ::1] kept,         # OUT    (N, KH), or (R, KH); or None
     floating[:, ::1] recurrent,    # OUT    (B, GH); or None
     floating[:, ::1] scratch,      # OUT    (members · B, H), room of each
-    const floating[::1] packed_W,  # IN     W, packed
-    const floating[::1] packed_U,  # IN     U, packed; for reset before, without its last blocks
-    const floating[::1] packed_U_last,  # IN  those, packed
+    const floating[::1] W,         # IN     W, packed
+    const floating[::1] U,         # IN     U, packed; for reset before, without its last blocks
+    const floating[::1] U_last,    # IN     those, packed
+    bint unpacked,                 # whether these three begin in W and U as they lie instead
     double zoneout,                # how much of the previous state stays; 0 for nothing
     const floating[:, ::1] zones,  # IN     (N, H), of each unit instead, where it is drawn; or None
     floating[:, ::1] new_h,        # OUT    (N, H), or (B, H): h without zoneout; None if it is 0
@@ -129,6 +132,7 @@ def cell_forward(
         int64_t k, t, start = 0, end, rows, before = B, mode
         int64_t row = 0             # packed row of the step
         int64_t gate_row, kept_row  # its rows in gates and kept
+        int64_t ldb = GH if unpacked else 0
         bint stepwise
         int64_t previous = 0        # row of h and c where the previous state stands
         const Share* share = &member.share
@@ -167,11 +171,11 @@ def cell_forward(
             end = chunk_end(&alive[0], T, start, chunk_rows, &rows)
             gate_row = row if keeps_gates else 0
             kept_row = row if keep else 0
-            stepwise = form == SUM and projects_stepwise(D, alive[start])
+            stepwise = form == SUM and not unpacked and projects_stepwise(D, alive[start])
             if not stepwise:
                 # gates = b + x @ W
-                product(rows, columns, D, &x[row, 0], D, &packed_W[0], start_row, 0,
-                        &gates[gate_row, 0], GH, room)
+                product_of_weights(rows, columns, D, &x[row, 0], D, &W[0], ldb, start_row, 0,
+                                   &gates[gate_row, 0], GH, room)
                 if form != SUM:
                     meet(share)
             for t in range(start, end):
@@ -193,28 +197,29 @@ def cell_forward(
                 h_in = masked(alive[t] * H, <const floating*>step.h_prev, mask_rows, own_scratch)
                 if stepwise:
                     # gates = b + x @ W + h_in @ U
-                    product_pair(alive[t], columns, D, &x[row, 0], D, &packed_W[0], H, h_in, H,
-                                 &packed_U[0], start_row, 0, gate_rows, GH, room)
+                    product_pair(alive[t], columns, D, &x[row, 0], D, &W[0], H, h_in, H,
+                                 &U[0], start_row, 0, gate_rows, GH, room)
                 elif form == SUM:
                     # gates += h_in @ U
-                    product(alive[t], columns, H, h_in, H, &packed_U[0], gate_rows, GH,
-                            gate_rows, GH, room)
+                    product_of_weights(alive[t], columns, H, h_in, H, &U[0], ldb,
+                                       gate_rows, GH, gate_rows, GH, room)
                 elif form == APART:
                     # h_U = h_in @ U
-                    product(alive[t], columns, H, h_in, H, &packed_U[0], <const floating*>NULL, 0,
-                            h_U, GH, room)
+                    product_of_weights(alive[t], columns, H, h_in, H, &U[0], ldb,
+                                       <const floating*>NULL, 0, h_U, GH, room)
                 else:
                     # gates[:, :-last] += h_in @ U[:, :-last]
-                    product(alive[t], first, H, h_in, H, &packed_U[0], gate_rows, GH, gate_rows, GH,
-                            room)
+                    product_of_weights(alive[t], first, H, h_in, H, &U[0], ldb,
+                                       gate_rows, GH, gate_rows, GH, room)
                     if first.count == 1:
                         meet(share)
                     step.h_in = h_in
                     functions.first_forward(&step)
                     meet(share)
                     # gates[:, -last:] += kept @ U[:, -last:]
-                    product(alive[t], last, H, <const floating*>step.kept, KH, &packed_U_last[0],
-                            gate_rows + first_columns, GH, gate_rows + first_columns, GH, room)
+                    product_of_weights(alive[t], last, H, <const floating*>step.kept, KH,
+                                       &U_last[0], ldb, gate_rows + first_columns, GH,
+                                       gate_rows + first_columns, GH, room)
                 if form != TWICE and (from_others or not outputs):  # then h_new is h_previous
                     meet(share)
                 functions.forward(&step)

@@ -37,6 +37,9 @@ enum { LEFT_PANEL = 6 };
       (int64_t M, int64_t N, int64_t K, const REAL *A, int64_t lda, const REAL *packed,            \
        int64_t K2, const REAL *A2, int64_t lda2, const REAL *packed2, const REAL *start,           \
        int64_t start_stride, REAL *C, int64_t ldc))                                                \
+    F(void, product_unpacked,                                                                      \
+      (int64_t M, int64_t N, int64_t K, const REAL *A, int64_t lda, const REAL *B, int64_t ldb,    \
+       const REAL *start, int64_t start_stride, REAL *C, int64_t ldc))                             \
     F(void, product_transposed,                                                                    \
       (int64_t M, int64_t N, int64_t K, const REAL *left, const REAL *packed, REAL *C,             \
        int64_t ldc))

@@ -65,6 +65,7 @@ cdef extern from "table.h" nogil:
         void (*pack_left_panels)(...) noexcept nogil
         void (*product)(...) noexcept nogil
         void (*product_pair)(...) noexcept nogil
+        void (*product_unpacked)(...) noexcept nogil
         void (*product_transposed)(...) noexcept nogil
 
     # The table of the type that the last one points to.
@@ -202,6 +203,14 @@ cdef inline void product_pair(
 ) noexcept nogil:
     table_of(floats(rounds), table_d, C).product_pair(
         M, N, K, A, lda, packed, K2, A2, lda2, packed2, start, start_stride, C, ldc)
+
+
+cdef inline void product_unpacked(
+    int64_t M, int64_t N, int64_t K, const floating* A, int64_t lda, const floating* B, int64_t ldb,
+    const floating* start, int64_t start_stride, floating* C, int64_t ldc
+) noexcept nogil:
+    table_of(table_f, table_d, C).product_unpacked(
+        M, N, K, A, lda, B, ldb, start, start_stride, C, ldc)
 
 
 cdef inline void product_transposed(

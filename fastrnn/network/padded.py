@@ -21,7 +21,7 @@ from fastrnn.kernels.workspace import Workspace
 from fastrnn.network import one_direction, threads
 from fastrnn.network.batches import WIDE_FLOPS, PackedBatch, count_shards, pack_dense, pack_shards
 from fastrnn.network.one_direction import Tape
-from fastrnn.network.recurrent import RecurrentLayer
+from fastrnn.network.recurrent import UNPACKED_ROWS, UNPACKED_UNITS, RecurrentLayer
 from fastrnn.network.shards import fill_packed
 from fastrnn.network.workspace import take_spare
 from fastrnn.typing import ArrayLike, Floats
@@ -71,11 +71,15 @@ class PaddedLayer(RecurrentLayer):
         self._spare = []
         # What was planned for the packing of other parameters is of no use.
         self._spare_forward_plans, self._spare_backward_plans = [], []
+        self._unpacked = self.unpacked_weights(), []
+        reads_unpacked = products() == "packed" and not self.rounds
+        is_wide = self.hidden_size >= UNPACKED_UNITS
+        self._few_rows = UNPACKED_ROWS if reads_unpacked and is_wide else 0
 
     def __getstate__(self):
         """What copy and pickle take: nothing of passes under way, and no memory."""
         nothing = {"_forward_pass": None, "_spare": []}
-        plans = {"_spare_forward_plans": [], "_spare_backward_plans": []}
+        plans = {"_spare_forward_plans": [], "_spare_backward_plans": [], "_unpacked": None}
         return {**super().__getstate__(), **nothing, **plans}
 
     def forward(
@@ -128,13 +132,16 @@ class PaddedLayer(RecurrentLayer):
             self._forward_pass = None
         strands = self._cut(n_steps, n_sequences, lengths, training, n_jobs)
         whole = lengths is None and len(strands) == 1
-        plan = take_spare(self._spare_forward_plans, self._plan_forward)
-        weights, calls = plan
-        fill_packed(calls, n_jobs)
+        packs = n_steps * n_sequences > self._few_rows
+        plan = self._unpacked
+        if packs:
+            plan = take_spare(self._spare_forward_plans, self._plan_forward)
+            fill_packed(plan[1], n_jobs)
         forward = self._forward_whole if whole else self._forward_strands
         make = np.empty if lengths is None else np.zeros
-        y, state = forward(strands, x, initial_state, weights, training, n_jobs, make)
-        self._spare_forward_plans.append(plan)
+        y, state = forward(strands, x, initial_state, plan[0], training, n_jobs, make)
+        if packs:
+            self._spare_forward_plans.append(plan)
         if training:
             self._forward_pass = _ForwardPass(strands, make, x.shape[:2], n_jobs, whole)
         else:
@@ -151,15 +158,10 @@ class PaddedLayer(RecurrentLayer):
         else:  # the packed states are y, behind the initial state
             h = np.empty((n_sequences * (1 + n_steps), self.hidden_size), dtype=self.dtype)
         start = None if initial_state is None else [array[0] for array in initial_state]
-
-        def run_strand(strand):
-            return one_direction.forward(
-                self, 0, packed, strand.batch, strand.work, weights[0], state=start,
-                seed=strand.seed, keep=training, h=h, n_threads=threads.share(n_jobs, 1),
-            )  # fmt: skip
-
-        [tape] = threads.run(run_strand, strands)
-        strand.tape = tape
+        strand.tape = tape = threads.run_one(
+            one_direction.forward, self, 0, packed, strand.batch, strand.work, weights[0],
+            state=start, seed=strand.seed, keep=training, h=h, n_threads=threads.share(n_jobs, 1),
+        )  # fmt: skip
         y = tape.h[n_sequences:]
         if training:
             y = y.copy()
@@ -241,16 +243,13 @@ class PaddedLayer(RecurrentLayer):
 
     def _backward_whole(self, done, dy, dstate, dx, weights):
         """Run the only strand backward; dstate and dx become what `backward` returns."""
-
-        def run_strand(strand):
-            one_direction.backward(
-                self, strand.tape, strand.batch, strand.work, weights[0],
-                self.grads_by_direction[0], dy=dy.reshape(-1, self.hidden_size),
-                dstate=[array[0] for array in dstate], dx=dx.reshape(-1, self.input_size),
-                n_threads=threads.share(done.n_jobs, 1),
-            )  # fmt: skip
-
-        threads.run(run_strand, done.strands)
+        (strand,) = done.strands
+        threads.run_one(
+            one_direction.backward, self, strand.tape, strand.batch, strand.work, weights[0],
+            self.grads_by_direction[0], dy=dy.reshape(-1, self.hidden_size),
+            dstate=[array[0] for array in dstate], dx=dx.reshape(-1, self.input_size),
+            n_threads=threads.share(done.n_jobs, 1),
+        )  # fmt: skip
 
     def _backward_strands(self, done, dy, dstate, dx, weights):
         """Run strands backward, on several threads if asked, likewise."""
@@ -374,7 +373,14 @@ class PaddedLayer(RecurrentLayer):
                 else type(states).__name__
             )
             raise ValueError(f"{name} must be a tuple ({', '.join(names)}), got {got}")
-        return tuple(self._as_array(f"{name}[{k}]", array, shape) for k, array in enumerate(states))
+        return tuple(
+            [
+                array
+                if self._is_ready(array) and array.shape == shape
+                else self._as_array(f"{name}[{k}]", array, shape)
+                for k, array in enumerate(states)
+            ]
+        )
 
 
 def _take(array, strand, column, width, name, *, by_reference):

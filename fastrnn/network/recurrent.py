@@ -36,6 +36,14 @@ def _orthogonal(rng, size):
     return q * np.sign(np.diag(r))
 
 
+UNPACKED_ROWS = 16
+"""Rows up to which to pack the weights takes longer than is won: these are read as they lie."""
+
+UNPACKED_UNITS = 16
+"""Hidden units from which on that is so; and packed factors of a few columns are summed in another
+order (product.h)."""
+
+
 class RecurrentLayer:
     """What all recurrent layers are: a subclass adds the record of its cell.
 
@@ -224,14 +232,30 @@ class RecurrentLayer:
     def plan_forward(self, work):
         """Plan the packing of the weights for forward passes, once for many shards.
 
-        Returns the factors of each direction with nothing in them yet, and the arguments of the
-        calls of `pack_weights` that fill them, which stay the same until `bind`.
+        Returns the factors of each direction with nothing in them yet, then False, for they are
+        packed; and the arguments of the calls of `pack_weights` that fill them. All of it stays the
+        same until `bind`.
         """
 
         def room(d, k, n_rows, n_columns):
             return work.packed(("forward", d, k), n_rows, n_columns)
 
-        return self._plan(work, room, self.is_twice)
+        weights, factors = self._plan(work, room, self.is_twice)
+        return [[*of_direction, False] for of_direction in weights], factors
+
+    def unpacked_weights(self):
+        """What takes the place of the factors of each direction in forward passes of few rows.
+
+        They are views that begin in the weights as they lie, then True.
+        """
+        return [
+            [
+                factor and factor[0].reshape(-1)[factor[1] :]
+                for factor in self._factors(params, self.is_twice)
+            ]
+            + [True]
+            for params in self.params_by_direction
+        ]
 
     def plan_backward(self, work, *, want_dx=True):
         """Plan the packing of the transposed weights for backward passes, likewise.

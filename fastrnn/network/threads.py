@@ -121,6 +121,13 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_after_fork)
 
 
+def run_one(function, *arguments, **options):
+    """Call a function as `run` does for a single item: BLAS, if it is in use, is on one thread."""
+    if products() == "blas":
+        return single_blas_thread.call(functools.partial(function, **options), *arguments)
+    return function(*arguments, **options)
+
+
 def run(function, items, n_jobs=None, flops=math.inf):
     """Call a function on every item, on several threads if asked; return the results in order.
 
@@ -130,9 +137,7 @@ def run(function, items, n_jobs=None, flops=math.inf):
     """
     n_threads = 1 if n_jobs is None else min(count_threads(n_jobs), len(items))
     if n_threads <= 1 or flops < WORTHWHILE_FLOPS:
-        if products() == "blas":
-            return single_blas_thread.call(_call_all, function, items)
-        return list(map(function, items))
+        return run_one(_call_all, function, items)
     results = [None] * len(items)
     errors = {}
     todo = iter(enumerate(items))

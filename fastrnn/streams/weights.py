@@ -144,7 +144,7 @@ class Packing:
             layer.hidden_size,
             layer.params["b"],
             layer.of_cell(layer.params),
-            *(None if w is None else packed.get(id(w), Factor(none)) for w in weights[0]),
+            *(None if w is None else packed.get(id(w), Factor(none)) for w in weights[0][:-1]),
         )
 
     def _pack(self, W, column, n_columns, room):
