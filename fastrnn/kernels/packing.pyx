@@ -4,6 +4,9 @@ Packed rows are time-major over sequences sorted by falling length; recurrence.p
 layout.
 """
 
+from cpython.buffer cimport (
+    PyBUF_ND, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer,
+)
 from cython cimport floating
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
@@ -192,13 +195,29 @@ def add_rows(
                 y[k] += x[k]
 
 
-def clear_first(
-    floating[:, ::1] rows,          # OUT    (any, H)
-    int64_t n,                      # how many, which there are
+def put_first(
+    rows,       # OUT  (any, H), without gaps
+    int64_t n,  # how many, which there are
+    first,      # IN   (n, H), without gaps, of the same dtype; or None
 ):
-    """rows[:n] = 0"""
-    if n and rows.shape[1]:
-        memset(&rows[0, 0], 0, n * rows.shape[1] * sizeof(floating))
+    """rows[:n] = first, or 0. That to ask arrays for more than their bytes takes longer than to
+    write a few rows is why this is no memoryview."""
+    cdef Py_buffer target, source
+    cdef Py_ssize_t size
+    PyObject_GetBuffer(rows, &target, PyBUF_WRITABLE | PyBUF_ND)
+    try:
+        size = target.len // max(1, target.shape[0]) * n
+        if first is None:
+            memset(target.buf, 0, size)
+            return
+        PyObject_GetBuffer(first, &source, PyBUF_ND)
+        if source.len == size:
+            memcpy(target.buf, source.buf, size)
+        PyBuffer_Release(&source)
+        if source.len != size:
+            raise ValueError(f"{n} rows have {size} bytes, got {source.len}")
+    finally:
+        PyBuffer_Release(&target)
 
 
 def last_forward(

@@ -83,7 +83,7 @@ def _places(kernel, *names):
 
 
 _X, _H = _places(recurrence.cell_forward, "x", "h")
-_BACK = _places(recurrence.cell_backward, "x", "dy", "dh", "dc", "dx")
+_X_BACK, _DY, _DX = _places(recurrence.cell_backward, "x", "dy", "dx")
 
 
 def forward(
@@ -94,7 +94,7 @@ def forward(
     work,  # of this layer, direction and thread
     weights,  # the direction's, from plan_forward
     *,
-    state=None,  # h, or h and c, (B, H) each, in packed order; zero by default
+    state=None,  # h, or h and c, (B, H) each, in packed order and without gaps; zero by default
     mask=None,  # (B, H): recurrent dropout
     seed=None,  # of the zones, if they are drawn; the mean of all by default
     keep=False,  # whether backward follows
@@ -135,13 +135,10 @@ def forward(
 
 def _begin(h, c, n_sequences, state, work):
     """Write the initial state; zero, if there is none."""
-    if state is not None:
-        for rows, start in zip((h, c), state, strict=False):
-            rows[:n_sequences] = start
-        return
-    work.call(packing.clear_first, h, n_sequences)
+    h_start, c_start = (None, None) if state is None else (state[0], state[-1])
+    work.call(packing.put_first, h, n_sequences, h_start)
     if c is not None:
-        work.call(packing.clear_first, c, n_sequences)
+        work.call(packing.put_first, c, n_sequences, c_start)
 
 
 def _go_again(way, x, h, state, work):
@@ -181,8 +178,8 @@ def backward(
     if way and dh_norms is None and way.what == (dx.shape, bptt_steps, n_threads):
         if way.weights is weights and way.params is grads:
             dc = dstate[1] if layer.n_states == 2 else None
-            for place, array in zip(_BACK, (tape.x, dy, dh, dc, dx), strict=True):
-                way.arguments[place] = array
+            way.arguments[_X_BACK] = tape.x
+            way.arguments[_DY : _DX + 1] = dy, dh, dc, dx
             work.call(recurrence.cell_backward, *way.arguments, ALONE)
             return
     if tape.factors is not None:

@@ -19,7 +19,14 @@ from fastrnn.kernels.dense import pack_weights, pack_weights_transposed
 from fastrnn.kernels.vector_math import products
 from fastrnn.kernels.workspace import Workspace
 from fastrnn.network import one_direction, threads
-from fastrnn.network.batches import WIDE_FLOPS, PackedBatch, count_shards, pack_dense, pack_shards
+from fastrnn.network.batches import (
+    SHARD_SIZE,
+    WIDE_FLOPS,
+    PackedBatch,
+    count_shards,
+    pack_dense,
+    pack_shards,
+)
 from fastrnn.network.one_direction import Tape
 from fastrnn.network.recurrent import UNPACKED_ROWS, UNPACKED_UNITS, RecurrentLayer
 from fastrnn.network.shards import fill_packed
@@ -296,8 +303,8 @@ class PaddedLayer(RecurrentLayer):
 
     def _cut(self, n_steps, n_sequences, lengths, training, n_jobs):
         """The strands of all shards of a batch, which is dense without lengths."""
-        n_shards = 1
-        if training or n_jobs is not None or products() == "blas":
+        n_shards = 1  # always, of fewer than SHARD_SIZE, which is twice SMALLEST_SHARD
+        if n_sequences >= SHARD_SIZE and (training or n_jobs is not None or products() == "blas"):
             n_rows = n_steps * n_sequences if lengths is None else int(lengths.sum())
             n_shards = self._count_shards(n_sequences, n_rows, training, n_jobs)
         if lengths is None:
@@ -366,10 +373,10 @@ class PaddedLayer(RecurrentLayer):
     def _as_states(self, name, states, shape):
         """A tuple (h,) or (h, c) of arrays of one shape."""
         names = self.cell.states
-        if not isinstance(states, tuple | list) or len(states) != len(names):
+        if not isinstance(states, (tuple, list)) or len(states) != len(names):
             got = (
                 f"{len(states)} items"
-                if isinstance(states, tuple | list)
+                if isinstance(states, (tuple, list))
                 else type(states).__name__
             )
             raise ValueError(f"{name} must be a tuple ({', '.join(names)}), got {got}")

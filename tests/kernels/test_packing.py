@@ -9,10 +9,21 @@ from fastrnn.kernels import packing
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("n_columns", [3, 0])
 @pytest.mark.parametrize("n", [0, 1, 3, 4])
-def test_clear_first_clears_so_many_rows_and_no_more(n, n_columns, dtype):
+@pytest.mark.parametrize("value", [None, 5])
+def test_put_first_writes_so_many_rows_and_no_more(n, n_columns, dtype, value):
     rows = np.full((4, n_columns), 7, dtype=dtype)
-    packing.clear_first(rows, n)
-    np.testing.assert_array_equal(rows, [[0] * n_columns] * n + [[7] * n_columns] * (4 - n))
+    first = None if value is None else np.full((n, n_columns), value, dtype=dtype)
+    packing.put_first(rows, n, first)
+    expected = [[value or 0] * n_columns] * n + [[7] * n_columns] * (4 - n)
+    np.testing.assert_array_equal(rows, expected)
+
+
+def test_put_first_refuses_gaps():
+    rows = np.full((4, 6), 7.0)
+    for target, first in [(rows[:, ::2], rows[:2, :3].copy()), (rows, rows[:, ::2])]:
+        with pytest.raises((ValueError, BufferError)):
+            packing.put_first(target, 2, first)
+    np.testing.assert_array_equal(rows, 7)
 
 
 @pytest.mark.parametrize(
