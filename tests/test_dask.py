@@ -153,6 +153,24 @@ def test_some_partitions_at_once_and_steps_by_each(client, at_once, local_steps)
     assert_forgotten(client)
 
 
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_no_task_needs_more_partitions_than_there_are_at_once(client, monkeypatch, solver):
+    ask, sizes = cluster.Cluster.ask, {}
+
+    def note(self, calls):
+        for call in calls:
+            sizes.setdefault(call.name, []).append(len(call.data))
+        return ask(self, calls)
+
+    monkeypatch.setattr(cluster.Cluster, "ask", note)
+    parameters, parts = PLAIN | {"solver": solver}, [load(k, RNNClassifier) for k in range(5)]
+    reference = fit_in_turn(RNNClassifier(**parameters), parts, parts, at_once=1)
+    X, y = given(5, RNNClassifier)
+    fitted = DaskRNNClassifier(**parameters, partitions_at_once=1)
+    assert_same(fitted.fit(X, y, validation_data=(X, y)), reference)
+    assert set(sizes["gradient"]) == set(sizes["tally"]) == {1}
+
+
 def test_training_goes_on_from_the_model(client):
     parts, (X, y) = [load(k, RNNClassifier) for k in range(3)], given(3, RNNClassifier)
     reference = RNNClassifier(**PLAIN, warm_start=True)

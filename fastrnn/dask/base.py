@@ -125,10 +125,11 @@ def at_work(estimator, data, scored, nothing):
     with NotedInterrupts() as interrupts:
         with closing(Cluster(estimator.client_, interrupts)) as cluster:
             cluster.check_workers()
-            crew = Crew(cluster, data)
+            at_once = options["at_once"]
+            crew = Crew(cluster, data, at_once)
             if not len(crew):
                 raise ValueError(nothing)
-            yield (twin, crew, scored and Crew(cluster, scored)), options
+            yield (twin, crew, scored and Crew(cluster, scored, at_once)), options
         estimator._adopt(twin)
 
 

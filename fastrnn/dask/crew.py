@@ -64,11 +64,12 @@ def _sums(what, shares, elsewhere, n, vectors, told, *opened):
 class Crew:
     """Partitions of data on a cluster.
 
-    ``data`` (`fastrnn.dask.data.Data`) are given; partitions without sequences are left out.
+    ``data`` (`fastrnn.dask.data.Data`) are given; partitions without sequences are left out. A
+    worker has so many of them in memory `at_once`, or all.
     """
 
-    def __init__(self, cluster, data):
-        self._cluster, self._reading = cluster, data.reading
+    def __init__(self, cluster, data, at_once=None):
+        self._cluster, self._reading, self._at_once = cluster, data.reading, at_once
         self._data = cluster.compute(data.partitions)
         lengths = self._each("count", _count)
         cluster.check_recipes([future for partition in self._data for future in partition])
@@ -162,8 +163,10 @@ class Crew:
         by_home = {}
         for k in places:
             by_home.setdefault(self._homes[k], []).append(k)
+        at_once = self._at_once or len(self)
         for home, members in by_home.items():
-            for some in cut(members, self._slots.get(home, 1)):
+            turns = -(-len(members) // at_once)
+            for some in cut(members, turns * self._slots.get(home, 1)):
                 yield home, some, [self._opened[k] for k in some]
 
     def _settle(self):
