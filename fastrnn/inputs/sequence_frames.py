@@ -8,11 +8,11 @@ import numpy as np
 
 from fastrnn.inputs.columns import Columns, check_shape, choose, column_number, name_place
 from fastrnn.inputs.frames import (
+    categorical_columns,
     column_names,
     column_times,
     encode,
     is_blank,
-    is_categorical,
     is_frame,
     learn_categories,
     names_of,
@@ -91,7 +91,7 @@ class Frames:
             check_names("X", self.names, columns)
         if wants_ids:
             each = range(shape_of(frame)[1])
-            mask = [all(is_categorical(frame, j) for j in each)]
+            mask = [all(categorical_columns(frame))]
             self._number(mask, columns, lambda _: learn_categories([frame], each))
         return self
 
@@ -132,7 +132,7 @@ class Frames:
         if time_feature is not None:
             self.time = column_number(time_feature, len(each), self.names, what="time_feature")
             self.has_dates = column_times(items[0], self.time) is not None
-        masks = [[is_categorical(item, j) for j in each] for item in items]
+        masks = list(map(categorical_columns, items))
         any_mask = [any(mask[j] for mask in masks) for j in each]
         self._number(any_mask, columns, lambda j: learn_categories(items, [j]))
         for i, mask in enumerate(masks):

@@ -237,6 +237,32 @@ def test_columns_become_numbers_or_times(library):
             np.testing.assert_array_equal(numbers, expected, name)
 
 
+def test_columns_with_numbers_are_not_taken_to_find_categories(monkeypatch):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(
+        {
+            "float": [0.5, 1.0],
+            "bool": [True, False],
+            "nullable": pandas.array([1, None], "Int64"),
+            "category": pandas.Categorical(["a", "b"]),
+            "text": ["a", "b"],
+            "string": pandas.array(["a", None], "string"),
+            "mixed": pandas.Series(["a", 1], dtype=object),
+            "date": pandas.to_datetime(["2026-01-01", "2026-01-02"]),
+        }
+    )
+    arrow = pytest.importorskip("pyarrow")
+    frame["arrow"] = pandas.array(["a", "b"], "string[pyarrow]")
+    frame["text of arrow"] = pandas.array(["a", "b"], pandas.ArrowDtype(arrow.string()))
+    each = range(frame.shape[1])
+    expected = [frames.is_categorical(frame, j) for j in each]
+    assert expected == [False] * 3 + [True] * 3 + [False] * 2 + [True] * 2
+    taken, take = [], frames.column_of
+    monkeypatch.setattr(frames, "column_of", lambda *told: (taken.append(told[1]), take(*told))[1])
+    assert frames.categorical_columns(frame) == expected
+    assert taken == [*each][3:]  # thousands of frames with many columns are read in a list
+
+
 def test_times_with_a_zone_rise_where_clocks_go_back():
     pandas = pytest.importorskip("pandas")
     times = pandas.date_range("2024-10-27 00:00", periods=4, freq="h", tz="Europe/Berlin")
