@@ -4,6 +4,8 @@ Each entry is run on odd arrays and on plain ones of the same numbers. It gives 
 the same error, and never writes to what it was given.
 """
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -359,13 +361,26 @@ def outcome(function, arrays):
         return type(error), str(error)
 
 
+KNOWN = {}
+"""What the last entry gives for plain arrays, by their bytes: they are the same for most kinds."""
+
+
+def expected_of(entry, arrays):
+    """The outcome of an entry on plain arrays."""
+    key = pickle.dumps((entry, arrays))
+    if key not in KNOWN:
+        KNOWN.clear()
+        KNOWN[key] = outcome(ENTRIES[entry][0], arrays)
+    return KNOWN[key]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_odd_arrays_are_read_like_plain_ones(entry, kind):
     function, *arrays = ENTRIES[entry]
     odd = [KINDS[kind](array) for array in arrays]
     before = [plain(array) for array in odd]
-    expected = outcome(function, [plain(array) for array in odd])
+    expected = expected_of(entry, [plain(array) for array in odd])
     if not kind.startswith("zero-stride"):
         assert not isinstance(expected, tuple) or not isinstance(expected[0], type), expected
     got = outcome(function, odd)
