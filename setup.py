@@ -4,7 +4,8 @@ All other settings are in pyproject.toml. The environment variables heard here a
 
 FASTRNN_DEBUG=1
     Check every index, wraparound and memoryview, and keep debug symbols, with the lines of the
-    .pyx files: debuggers and sanitizers show these.
+    .pyx files: debuggers and sanitizers show these. (With --coverage in CFLAGS the lines are of C,
+    and tools/kernel_lines.py tells which of the .pyx files have run.)
 FASTRNN_JOBS
     How many kernels are built at the same time (default: the number of CPUs).
 CC, CFLAGS, LDFLAGS
@@ -166,7 +167,7 @@ class BuildKernels(build_ext):
             self.extensions,
             build_dir=self.build_temp,
             compiler_directives=DIRECTIVES,
-            emit_linenums=DEBUG,
+            emit_linenums=DEBUG and "--coverage" not in os.environ.get("CFLAGS", ""),
             shared_utility_qualified_name=SHARED,
             force=self.force,
             nthreads=JOBS if JOBS > 1 else 0,
