@@ -104,6 +104,8 @@ def test_fitted_attributes_are_declared_and_documented(kind):
 def suits(value, hint):
     """Whether a value is what a type says."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if alias := getattr(origin, "__value__", None):  # as npt.NDArray is from numpy 2.5 on
+        return suits(value, alias[arguments])
     if hint is typing.Any:
         return True
     if origin in (typing.Union, types.UnionType):
