@@ -189,9 +189,9 @@ def is_categorical(frame, j):
 
 def categorical_columns(frame):
     """Tell of each column whether it holds categories or strings."""
-    # Taking a column out of a pandas frame costs as much as reading a thousand numbers.
-    dtypes = list(getattr(frame, "dtypes", ())) or [None] * shape_of(frame)[1]
-    is_numeric = [getattr(dtype, "kind", "O") in NUMERIC for dtype in dtypes]
+    is_numeric = [False] * shape_of(frame)[1]
+    if hasattr(frame, "iloc"):  # pandas, where taking a column costs as much as a thousand numbers
+        is_numeric = [dtype.kind in NUMERIC for dtype in frame.dtypes]
     return [not numeric and is_categorical(frame, j) for j, numeric in enumerate(is_numeric)]
 
 
