@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import fastrnn
-from fastrnn import RNNClassifier, RNNRegressor
+from fastrnn import RNNClassifier
 from fastrnn.files import atomic
 from fastrnn.interop import export_c, export_onnx
 
@@ -176,7 +176,7 @@ with replacing({str(tmp_path / "theirs")!r}) as path:
         assert os.listdir(tmp_path) == ["file"]
 
     def test_a_killed_process_leaves_a_whole_file(self, tmp_path):
-        assert survive_kills(tmp_path, 3)
+        assert survive_kills(tmp_path, 6)
 
 
 def make(kind, place):
@@ -255,7 +255,10 @@ while True:
 
 
 def survive_kills(folder, n_kills):
-    """Kill a process that saves again and again; the file must always be whole."""
+    """Kill a process that saves again and again; the file must always be whole.
+
+    So must what is left beside it, of the few that end in the instant between a name and the place.
+    """
     path, rng, seen = folder / "model", np.random.default_rng(0), set()
     for _ in range(n_kills):
         command = [sys.executable, "-W", "ignore", "-c", PROGRAM, str(path)]
@@ -268,6 +271,10 @@ def survive_kills(folder, n_kills):
         theta = fastrnn.load(path).network_.theta
         assert (theta == theta[0]).all()
         seen.add(float(theta[0]))
-    RNNRegressor(2, **QUICK).fit(np.ones((4, 3, 2)), np.arange(4)).save(path)
-    assert list(folder.iterdir()) == [path]
+    beside = {*folder.iterdir()} - {path}
+    assert len(beside) <= n_kills / 3
+    for left in beside:
+        assert left.name.startswith(".fastrnn-")
+        theta = fastrnn.load(left).network_.theta
+        assert (theta == theta[0]).all()
     return seen
