@@ -1,7 +1,7 @@
 """A file is there whole, or as it was before: whatever happens while it is written.
 
 It is written without a name, in the folder where it belongs, and gets its place when everything is
-on the disk: of a process that is killed nothing is left, or all of it, if that comes between the name
+on the disk: of a process that is killed nothing is left, or all of it, if it ends between the name
 and the place. Where the system knows no such files it is written beside its place. The name is one
 that nobody else has, and that nobody else deletes: whether the process that has it is still there
 cannot be told, as it may run on another machine.
