@@ -2,6 +2,8 @@
 
 import importlib.util
 import os
+import zlib
+from collections import defaultdict
 
 # Before NumPy is imported: threads of its BLAS wait for each other without sleep, and win nothing.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -54,13 +56,40 @@ def teams(monkeypatch):
     return sizes
 
 
+def pytest_addoption(parser):
+    """Let a run take a part of the cases, where another takes the rest or all."""
+    parser.addoption(
+        "--part", default="1/1", metavar="I/N",
+        help="of the cases of each test the Ith part of N, but at least one case",
+    )  # fmt: skip
+
+
 def pytest_report_header():
     """Say which fastrnn is tested: the source tree or an installed wheel."""
     return f"fastrnn: {fastrnn.__version__} from {fastrnn.__path__[0]}"
 
 
-def pytest_collection_modifyitems(items):
-    """Skip the examples that draw, or write files, where what they need is missing."""
+def _in_part(items, which, n):
+    """The names of the items in a part: by chance, but always the same."""
+    cases = defaultdict(list)
+    for name in sorted((item.nodeid for item in items), key=lambda name: zlib.crc32(name.encode())):
+        cases[name.partition("[")[0]].append(name)
+    return {
+        name
+        for names in cases.values()
+        for name in names[which - 1 :: n] or [names[which % len(names)]]
+    }
+
+
+def pytest_collection_modifyitems(config, items):
+    """Keep the part that is asked for; skip examples that draw, or write files, without what they
+    need."""
+    which, n = map(int, config.getoption("part").split("/"))
+    if not 1 <= which <= n:
+        raise pytest.UsageError(f"--part must be I/N with I from 1 to N, got {which}/{n}")
+    kept = _in_part(items, which, n)
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in kept])
+    items[:] = [item for item in items if item.nodeid in kept]
     needed = {
         "fastrnn.plotting": "matplotlib",
         "fastrnn.interop.onnx": "onnx",

@@ -424,6 +424,7 @@ model.save(sys.argv[-1])
 """
 
 
+@pytest.mark.of_any_version
 def test_killed_again_and_again(tmp_path):
     assert run_to_the_end(tmp_path, 3)  # one kill or more came after a checkpoint
 

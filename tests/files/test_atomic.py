@@ -175,6 +175,7 @@ with replacing({str(tmp_path / "theirs")!r}) as path:
         assert path.read_bytes() == b"1"
         assert os.listdir(tmp_path) == ["file"]
 
+    @pytest.mark.of_any_version
     def test_a_killed_process_leaves_a_whole_file(self, tmp_path):
         assert survive_kills(tmp_path, 6)
 

@@ -42,6 +42,7 @@ class TestDamage:
         assert caught.value.__cause__ is None
         assert "\n" not in str(caught.value)
 
+    @pytest.mark.of_any_version
     def test_every_truncation(self, saved, tmp_path):
         path = tmp_path / "damaged"
         for n in range(len(saved)):
@@ -49,6 +50,7 @@ class TestDamage:
             with pytest.raises(ModelFileError):
                 fastrnn.load(path)
 
+    @pytest.mark.of_any_version
     def test_every_flipped_byte(self, saved, tmp_path):
         length = int.from_bytes(saved[:8], "little")
         padding = range(8 + len(saved[8 : 8 + length].rstrip(b" ")), 8 + length)
@@ -60,6 +62,7 @@ class TestDamage:
             with pytest.raises(ModelFileError):
                 fastrnn.load(path)
 
+    @pytest.mark.of_any_version
     def test_many_kinds(self, tmp_path):
         fuzzer = Fuzzer(tmp_path, seed=0)
         tracemalloc.start()
