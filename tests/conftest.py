@@ -69,7 +69,7 @@ def pytest_report_header():
     return f"fastrnn: {fastrnn.__version__} from {fastrnn.__path__[0]}"
 
 
-def _in_part(items, which, n):
+def in_part(items, which, n):
     """The names of the items in a part: by chance, but always the same."""
     cases = defaultdict(list)
     for name in sorted((item.nodeid for item in items), key=lambda name: zlib.crc32(name.encode())):
@@ -87,7 +87,7 @@ def pytest_collection_modifyitems(config, items):
     which, n = map(int, config.getoption("part").split("/"))
     if not 1 <= which <= n:
         raise pytest.UsageError(f"--part must be I/N with I from 1 to N, got {which}/{n}")
-    kept = _in_part(items, which, n)
+    kept = in_part(items, which, n)
     config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in kept])
     items[:] = [item for item in items if item.nodeid in kept]
     needed = {

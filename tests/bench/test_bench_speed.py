@@ -84,7 +84,9 @@ class TestLayers:
         import contenders
 
         work = contenders.Work.draw(cell, mode, "float32", 1, (12, 5, 3, 20))
-        for contender_class in contenders.PEERS[peer].get(mode, []):
+        if mode not in contenders.PEERS[peer]:
+            pytest.skip(f"{peer} is not timed in {mode}")
+        for contender_class in contenders.PEERS[peer][mode]:
             if contender_class is not contenders.TorchCompiled:
                 self.check(contender_class, work, 1.001)
 
