@@ -2,13 +2,12 @@
 
 import importlib.util
 import os
-import zlib
-from collections import defaultdict
 
 # Before NumPy is imported: threads of its BLAS wait for each other without sleep, and win nothing.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
+from parts import in_part
 
 import fastrnn
 from fastrnn.kernels.vector_math import products
@@ -69,25 +68,10 @@ def pytest_report_header():
     return f"fastrnn: {fastrnn.__version__} from {fastrnn.__path__[0]}"
 
 
-def in_part(items, which, n):
-    """The names of the items in a part: by chance, but always the same."""
-    cases = defaultdict(list)
-    for name in sorted((item.nodeid for item in items), key=lambda name: zlib.crc32(name.encode())):
-        cases[name.partition("[")[0]].append(name)
-    return {
-        name
-        for names in cases.values()
-        for name in names[which - 1 :: n] or [names[which % len(names)]]
-    }
-
-
 def pytest_collection_modifyitems(config, items):
     """Keep the part that is asked for; skip examples that draw, or write files, without what they
     need."""
-    which, n = map(int, config.getoption("part").split("/"))
-    if not 1 <= which <= n:
-        raise pytest.UsageError(f"--part must be I/N with I from 1 to N, got {which}/{n}")
-    kept = in_part(items, which, n)
+    kept = in_part([item.nodeid for item in items], config.getoption("part"))
     config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in kept])
     items[:] = [item for item in items if item.nodeid in kept]
     needed = {
