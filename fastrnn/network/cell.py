@@ -105,6 +105,8 @@ class Cell:
     options: tuple[Option, ...] = ()  # keyword arguments of its layer
     chooser: str | None = None  # the option that chooses among `kernels`
     biases: Mapping[str, str] = field(default_factory=dict)  # gates that start at an option's value
+    spread: Mapping[str, float] = field(default_factory=dict)
+    """Gates whose biases start at random: the standard deviation, around what they start at."""
     parameters: tuple[Parameter, ...] = ()  # beside W, U and b
     onnx: Operator | None = None  # what it is elsewhere
     keras: Operator | None = None

@@ -294,6 +294,10 @@ class LayerNormLSTM(PaddedLayer):
     by itself, and the memory cell over all units before it is read. One thread computes a direction
     of a batch, since units depend on each other within a step.
 
+    The biases of gate g start normally distributed with standard deviation 0.5. With zeros there
+    would be nothing to bring to variance 1 in a sequence of zeros, and normalization would multiply
+    its gradient by 1 / sqrt(1e-5) twice a step.
+
     References
     ----------
     J. L. Ba, J. R. Kiros and G. E. Hinton (2016), Layer normalization, arXiv 1607.06450.
@@ -315,6 +319,7 @@ class LayerNormLSTM(PaddedLayer):
         states=("h", "c"),
         options=(FORGET_BIAS, ZONEOUT),
         biases={"f": "forget_bias_init"},
+        spread={"g": 0.5},
         parameters=(
             Parameter("g_x", n_blocks=4, start=1.0, help="gains of the input"),
             Parameter("g_h", n_blocks=4, start=1.0, help="gains of the state"),

@@ -192,6 +192,8 @@ class RecurrentLayer:
                 params["U"][:, block] = _orthogonal(rng, self.hidden_size)
                 if name in self.cell.biases:
                     params["b"][block] = self.options[self.cell.biases[name]]
+                if name in self.cell.spread:
+                    params["b"][block] += rng.normal(0, self.cell.spread[name], self.hidden_size)
             for parameter in self.cell.parameters:
                 params[parameter.name][...] = parameter.start
 

@@ -66,7 +66,7 @@ def test_a_record_is_whole(name):
     assert layer.__name__ in layers.__all__ and layer.__name__ in cells.__all__
     assert len(set(record.gates)) == len(record.gates) > 0
     assert record.states in (("h",), ("h", "c"))
-    assert set(record.biases) <= set(record.gates)
+    assert set(record.biases) | set(record.spread) <= set(record.gates)
     options = {option.name: option for option in record.options}
     assert set(record.biases.values()) <= set(options)
     choices = (None,) if record.chooser is None else options[record.chooser].choices

@@ -93,7 +93,7 @@ class TestStart:
         assert max(deviations) < 1.5 * min(deviations)
 
     def test_biases(self, cell):
-        H, record = 4, cell.layer_class.cell
+        H, record = 400, cell.layer_class.cell
         expected = np.zeros((cell.n_gates, H))
         starts = {"f": 1.0, "β": 2.0}
         for gate in record.biases:
@@ -101,7 +101,12 @@ class TestStart:
         assert ("f" in record.biases) == ("f" in record.gates)
         params = cell.new(3, H, bidirectional=True, random_state=0).params
         for suffix in "", "_reverse":
-            np.testing.assert_array_equal(params[f"b{suffix}"], expected.ravel())
+            b = params[f"b{suffix}"].reshape(expected.shape)
+            for gate, deviation in record.spread.items():
+                spread = b[record.gates.index(gate)]
+                np.testing.assert_allclose([spread.mean(), spread.std()], [0, deviation], atol=0.1)
+                spread[:] = 0
+            np.testing.assert_array_equal(b, expected)
             for parameter in record.parameters:
                 values = params[f"{parameter.name}{suffix}"]
                 np.testing.assert_array_equal(values, np.full_like(values, parameter.start))
@@ -111,6 +116,14 @@ class TestStart:
         np.testing.assert_array_equal(lstm.params["b"], [0, 0, -0.5, -0.5, 0, 0, 0, 0])
         carry = layers.CarryLSTM(3, 1, forget_bias_init=0.25, carry_bias_init=0.75)
         np.testing.assert_array_equal(carry.params["b"], [0, 0.25, 0, 0, 0.75])
+
+    @pytest.mark.parametrize("units", [1, 2, 8, 64])
+    def test_a_sequence_of_zeros_has_a_gradient(self, cell, units):
+        """Rows without variance, as there would be without a spread of biases, make it overflow."""
+        layer = cell.new(1, units, bidirectional=True, random_state=0, dtype="float32")
+        y, _ = layer.forward(np.zeros((100, 1, 1)), training=True)
+        layer.backward(np.ones_like(y))
+        assert np.isfinite(layer.grad).all()
 
 
 class TestValues:
