@@ -14,7 +14,6 @@ from drawn import ANSWERS, assert_close, examples, given, problems, st
 
 import fastrnn
 from fastrnn.memory import estimate_memory
-from fastrnn.network.cells import CELLS
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training (stopped|has learned nothing)")
 
@@ -114,12 +113,10 @@ def test_files_and_copies_answer_the_same(tmp_path, problem):
 
 @examples(100)
 @given(
-    # Means of missing numbers and of times are those of steps, whatever they weigh. Where the input
-    # is zero, rounding alone tells the units of a normalized layer apart.
+    # Means of missing numbers and of times are those of steps, whatever they weigh.
     problems(
         missing=("error",),
         times=(False,),
-        cells=sorted(CELLS.keys() - {"layernorm_lstm"}),
         scaling=("standard", None),
         solver=("sgd", "lbfgs"),
     ),
