@@ -45,7 +45,7 @@ EXACT_MATH = ["-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
 # they belong to the calling convention.
 WITHOUT_TABLES = ["-fno-asynchronous-unwind-tables", "-fno-unwind-tables"]
 RELEASE = ["-O3", "-g0", *(WITHOUT_TABLES if sys.platform != "win32" else [])]
-COMPILE_ARGS = [*(["-O1", "-g"] if DEBUG else RELEASE), *EXACT_MATH]
+COMPILE_ARGS = [*(["-O0", "-g"] if DEBUG else RELEASE), *EXACT_MATH]
 # The long loops over numbers are in the others: these would be larger with -O3, but no faster.
 COLD = {
     **dict.fromkeys(("attending", "attention", "crf", "ctc", "decay"), "-O2"),

@@ -37,9 +37,9 @@ class TestRun:
         part = run_part("loop", tmp_path / "figures.json")
         assert [case["cell"] for case in part["cases"]] == ["lstm", "gru", "rnn", "carry_lstm"]
         for case in part["cases"]:
+            assert 0 < case["cell kernels"]
+            # Others' work in one of the two epochs may make the rest anything.
             kernels = case["cell kernels"] + case["other kernels"]
-            assert 0 < case["cell kernels"] < kernels
-            # Others' work in one of the two epochs may make it anything.
             assert case["loop"] == pytest.approx(case["minibatch"] - kernels, abs=0.1)
 
     def test_loop_keeps_account_of_all_kernels(self):

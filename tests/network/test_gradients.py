@@ -151,7 +151,8 @@ def test_float32_follows_float64(cell, hidden_layer_sizes, bidirectional, poolin
     (single, single_grad), (double, double_grad) = results
     assert single_grad.dtype == np.float32
     np.testing.assert_allclose(single, double, rtol=1e-5)
-    assert relative_error(single_grad, double_grad) <= 1e-4
+    # The memory of few units may vary little, and what is rounded is normalized with it.
+    assert relative_error(single_grad, double_grad) <= (1e-3 if "layernorm" in cell else 1e-4)
 
 
 @pytest.mark.parametrize("bptt_steps", [None, 3])

@@ -158,7 +158,7 @@ def test_a_state_is_set_as_a_whole(between):
 
 
 def test_what_threads_see_is_of_one_step():
-    n, n_steps = 4_000, 30
+    n, n_steps = 1_000, 10
     model = classifier(64, pooling="mean")
     x = draw(n, 1)[:, 0]
     ahead = model.stream(n)
