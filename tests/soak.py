@@ -22,8 +22,8 @@ from fastrnn.network import threads
 
 N_WORKERS = 4
 N_JOBS = 2
-FEWEST = 8
-"""Rounds: with fewer nothing could be seen to grow."""
+FEWEST = 24
+"""Rounds: with fewer nothing could be seen to grow, and some threads were not needed yet."""
 ASKED = "predict predict_proba predict_nbest next_proba score_samples stream push".split()
 """Questions of contract.py."""
 MEMORY = 2**22
