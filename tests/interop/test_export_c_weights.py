@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from compiling import Compiled, c_scale, classifier, make_sequences, make_series, tagger
+from compiling import Compiled, c_scale, classifier, make_sequences, make_series, run, tagger
 from contract import plain_forecaster
 from every_cell import CHOICES
 from front_cases import FRONTS
@@ -156,11 +156,13 @@ def test_rows_that_are_not_finite_say_nan(tmp_path, compiler):
 @SMALL
 def test_sanitizers(weights, tmp_path, compiler):
     model = classifier(hidden_layer_sizes=(7, 4), **FRONTS["all"])
+    trapped = "-fsanitize=undefined -fsanitize-undefined-trap-on-error -O1"
+    (tmp_path / "nothing.c").write_text("int main(void) { return 0; }\n")
     try:
-        trapped = "-fsanitize=undefined -fsanitize-undefined-trap-on-error -O1"
-        compiled = Compiled(model, tmp_path, compiler, trapped, weights)
+        run(f"{compiler} {trapped} nothing.c -o nothing", tmp_path)
     except AssertionError:
         pytest.skip(f"{compiler} has no sanitizers")
+    compiled = Compiled(model, tmp_path, compiler, trapped, weights)
     for x in (np.zeros(3), np.full(3, 1e-35), np.full(3, 3e38), np.array([1, -1e20, 1e20])):
         compiled.step(compiled.stream(), x)
 
