@@ -458,5 +458,10 @@ def run_to_the_end(folder, n_kills):
     end(start(checkpoint, resumed))
     assert resumed.read_bytes() == whole.read_bytes()
     assert stages == sorted(stages)
-    assert sorted(path.name for path in folder.iterdir()) == ["checkpoint", "resumed", "whole"]
+    # A kill in the instant between a name and the place leaves a whole file beside it.
+    beside = {*folder.iterdir()} - {whole, resumed, checkpoint}
+    assert len(beside) <= n_kills / 3
+    for left in beside:
+        assert left.name.startswith(".fastrnn-")
+        assert epochs(left.read_bytes(), folder) >= 1
     return stages
