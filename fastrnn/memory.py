@@ -7,6 +7,7 @@ keeps beside.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -99,17 +100,20 @@ def estimate_memory(
     n_sequences = len(lengths)
     if not n_sequences:
         return 0
-    if architecture.source is not architecture:
-        options = dropout, recurrent_dropout, solver, batch_size, momentum, n_jobs
-        return _of_pairs(lengths, architecture, training, told, beam_size, *options)
-    network = CountedNetwork(architecture, dropout=dropout, recurrent_dropout=recurrent_dropout)
-    n_read = int(lengths.sum()) if architecture.every_step else n_sequences
+    of_pairs = architecture.source is not architecture
+    n_read = n_sequences if of_pairs or not architecture.every_step else int(lengths.sum())
     if not training:
         n_shards, rows, members = _prediction_shards(lengths)
         n_threads = min(count_threads(n_jobs), n_shards)
-        outputs = keep_outputs * n_read * architecture.n_outputs * dtype.itemsize
-        return network.count_prediction(members, rows, n_threads) + outputs
+        needed = _count_prediction(architecture, members, rows, beam_size, n_threads)
+        if keep_outputs and not of_pairs:
+            needed += n_read * architecture.n_outputs * dtype.itemsize
+        return needed
+    if of_pairs:
+        options = dropout, recurrent_dropout, solver, batch_size, momentum, n_jobs
+        return _of_pairs(lengths, architecture, told, *options)
 
+    network = CountedNetwork(architecture, dropout=dropout, recurrent_dropout=recurrent_dropout)
     if solver == "lbfgs":
         batch_size = n_sequences
     size = min(batch_size, n_sequences)
@@ -129,17 +133,21 @@ def estimate_memory(
     return network.nbytes + kept + learning + of_sequences
 
 
+@functools.lru_cache(maxsize=1000)  # to count takes longer than to predict for few sequences
+def _count_prediction(architecture, members, rows, beam_size, n_threads):
+    """Bytes that it takes to predict for shards of such a size, beside the outputs."""
+    if architecture.source is not architecture:
+        pair = CountedEncoderDecoder(architecture)
+        return pair.count_prediction(members, rows, beam_size, n_threads)
+    return CountedNetwork(architecture).count_prediction(members, rows, n_threads)
+
+
 def _of_pairs(
-    lengths, architecture, training, told, beam_size,
-    dropout, recurrent_dropout, solver, batch_size, momentum, n_jobs,
-):  # fmt: skip
-    """Likewise of an encoder with a decoder."""
+    lengths, architecture, told, dropout, recurrent_dropout, solver, batch_size, momentum, n_jobs
+):
+    """What training of an encoder with a decoder takes."""
     options = {"dropout": dropout, "recurrent_dropout": recurrent_dropout}
     network, n_sequences = CountedEncoderDecoder(architecture, **options), len(lengths)
-    if not training:
-        n_shards, rows, members = _prediction_shards(lengths)
-        n_threads = min(count_threads(n_jobs), n_shards)
-        return network.count_prediction(members, rows, beam_size, n_threads)
     size = n_sequences if solver == "lbfgs" else min(batch_size, n_sequences)
     n_shards = count_pair_shards(size)
     members = math.ceil(size / n_shards)

@@ -108,12 +108,12 @@ class Architecture:
     stride: int = 1
     conv: tuple[front.Convolution, ...] = ()
     cell: str = "lstm"
-    cell_options: dict[str, Any] = field(default_factory=dict)
+    cell_options: dict[str, Any] = field(default_factory=dict, hash=False)
     hidden_layer_sizes: tuple[int, ...]
     bidirectional: bool = False
     pooling: str = "last"
     head: str = "log_loss"
-    head_options: dict[str, Any] = field(default_factory=dict)
+    head_options: dict[str, Any] = field(default_factory=dict, hash=False)
     n_outputs: int
     dtype: str = "float32"
     precision: str = "full"

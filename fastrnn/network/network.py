@@ -88,8 +88,10 @@ class Network(Trainable):
     def _join(self, vectors):
         """Let all parameters live in one vector."""
         architecture = self.architecture
+        self._shapes = architecture.shapes()
+        sizes = {name: math.prod(shape) for name, shape in self._shapes.items()}
         if vectors is None:
-            n, dtypes = architecture.n_parameters, (self.dtype, self.dtype, bool)
+            n, dtypes = sum(sizes.values()), (self.dtype, self.dtype, bool)
             vectors = [self.make_vector(n, dtype) for dtype in dtypes]
         self.theta, self.grad, self.decayed = vectors
         theta = self.theta
@@ -97,8 +99,8 @@ class Network(Trainable):
         # With the decays or stages before and the pooling after them, whose gradient is added up as
         # theirs.
         self.n_layer_parameters = sum(
-            math.prod(shape)
-            for name, shape in architecture.shapes().items()
+            size
+            for name, size in sizes.items()
             if name.startswith(("layers.", "decay.", "conv.", "pooling."))
         )
         self.decay = self.front = None
@@ -160,7 +162,7 @@ class Network(Trainable):
         `Architecture.shapes` names them. Of a vector that ends sooner, those that are in it.
         """
         views, begin = {}, 0
-        for name, shape in self.architecture.shapes().items():
+        for name, shape in self._shapes.items():
             end = begin + math.prod(shape)
             if end > len(flat):
                 break

@@ -151,3 +151,14 @@ def test_counting_takes_no_memory_however_much_is_counted(training):
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:
         tracemalloc.stop()
+
+
+def test_what_is_remembered_is_of_this_network():
+    kept = [
+        estimate_memory([50] * 20, architecture, training=False)
+        for architecture in (
+            describe(3, (64,), 2, cell="gru", cell_options={"reset_after": after})
+            for after in (True, False, True)
+        )
+    ]
+    assert kept[0] == kept[2] != kept[1]

@@ -71,6 +71,8 @@ def test_equal_is_what_means_the_same():
     assert type(same.cell_options["forget_bias_init"]) is float
     assert {type(size) for size in same.hidden_layer_sizes} == {int}
     assert replace(SMALL, dtype=np.float64) == replace(SMALL, dtype="float64") != SMALL
+    other = replace(SMALL, cell_options={})
+    assert {same, SMALL, other} == {SMALL, other}
 
 
 def test_nothing_in_it_changes():
