@@ -1,6 +1,7 @@
 """Names with an underscore are read in their own file only, also through `self`; no hasattr."""
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -118,9 +119,16 @@ def questions(tree):
                 yield node.lineno, name
 
 
+@functools.cache
+def look_into(path):
+    """Private names of other files, questions and classes of a file; trees themselves are large."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return list(private_names_of_others(tree)), list(questions(tree)), private_members(path, tree)
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_no_private_name_of_another_file(path):
-    found = list(private_names_of_others(ast.parse(path.read_text(encoding="utf-8"))))
+    found, _, _ = look_into(path)
     assert not found, "line, name"
 
 
@@ -132,7 +140,7 @@ def test_no_private_name_of_another_file_in_kernels():
         assert read <= own, path
 
 
-def private_members(trees):
+def private_members(path, tree):
     """By the name of each class: its file, the names of its bases, and its private methods."""
     return {
         node.name: (
@@ -140,7 +148,6 @@ def private_members(trees):
             {base.id for base in node.bases if isinstance(base, ast.Name)},
             {f.name for f in node.body if isinstance(f, ast.FunctionDef) and is_private(f.name)},
         )
-        for path, tree in trees.items()
         for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef)
     }
@@ -152,9 +159,9 @@ def ancestors(name, classes):
     return bases.union(*(ancestors(base, classes) for base in bases))
 
 
-def replaced_methods(trees):
+def replaced_methods(files):
     """Every class that replaces private methods of another file: its name, whose, and which."""
-    classes = private_members(trees)
+    classes = {name: found for classes in files for name, found in classes.items()}
     return [
         (name, base, own & classes[base][2])
         for name, (path, _, own) in classes.items()
@@ -164,24 +171,20 @@ def replaced_methods(trees):
 
 
 def test_no_class_replaces_a_private_method_of_another_file():
-    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
-    assert not replaced_methods(trees), "class, base, methods"
+    assert not replaced_methods(look_into(path)[2] for path in FILES), "class, base, methods"
     texts = [
         "class A:\n    def _f(self): pass",
         "class B(A):\n    def _g(self): pass",
         "class C(B):\n    def _f(self): pass\n    def _h(self): pass",
     ]
-    trees = {number: ast.parse(text) for number, text in enumerate(texts)}
-    assert replaced_methods(trees) == [("C", "A", {"_f"})]
+    files = [private_members(number, ast.parse(text)) for number, text in enumerate(texts)]
+    assert replaced_methods(files) == [("C", "A", {"_f"})]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_kinds_are_not_told_apart_by_what_they_have(path):
-    found = [
-        (line, name)
-        for line, name in questions(ast.parse(path.read_text(encoding="utf-8")))
-        if name not in ASKED_OF_OTHERS
-    ]
+    _, asked, _ = look_into(path)
+    found = [(line, name) for line, name in asked if name not in ASKED_OF_OTHERS]
     assert not found, "line, name: let the object say it, in a property or a class attribute"
 
 
