@@ -125,7 +125,7 @@ class TestEstimates:
         "options", [{}, {"pooling": "mean"}, {"pooling": "steps"}, {"bidirectional": True}]
     )
     def test_truncated(self, cell, options):
-        check([300] * 20, (64,), cell=cell, bptt_steps=30, **options)
+        check([120] * 20, (64,), cell=cell, bptt_steps=20, **options)
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -139,7 +139,7 @@ def test_a_large_vocabulary(tied):
         [40] * 20, (64,), D=0, K=4000, pooling="steps", embeddings=((4000, 64),), tied=tied,
         solver="sgd", batch_size=8,
     )  # fmt: skip
-    check([400] * 64, (64,), D=0, K=4000, pooling="steps", embeddings=((4000, 64),), training=False)
+    check([100] * 64, (64,), D=0, K=4000, pooling="steps", embeddings=((4000, 64),), training=False)
 
 
 @pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
@@ -346,9 +346,9 @@ def test_estimate_of_gradients(cell, ragged, n_jobs, monkeypatch):
         "fastrnn.estimators.needs.refuse_if_too_large", lambda needed, *_: estimates.append(needed)
     )
     rng = np.random.default_rng(0)
-    lengths = rng.integers(10, 300, size=70) if ragged else [150] * 70
+    lengths = rng.integers(10, 100, size=40) if ragged else [60] * 40
     X = [rng.standard_normal((length, 3), dtype="float32") for length in lengths]
-    y = np.arange(70) % 2
+    y = np.arange(40) % 2
     model = RNNClassifier(
         (32, 16), cell=cell, pooling="last", stride=1, conv=None, max_iter=1, n_jobs=n_jobs
     )
