@@ -328,7 +328,7 @@ def _score_texts(model, data, weight):
 
 
 def _target_texts(draw, questions, rows, **params):
-    X, y = draw(40)
+    X, y = draw(24)
     bad = ((X, y[:-1]), ([*X[:5], "", *X[6:]], y), (X, None), (X, [*y[:3], None, *y[4:]]), (X, 5))
     return Case(
         RNNSeq2Seq, (X, y), draw(25, seed=1), questions, rows=rows, follow=_follow_sequences,
@@ -448,7 +448,7 @@ def _texts(X, other, **params):
 
 
 def _sequences(estimator, draw, questions, rows, **options):
-    X, y = draw(40)
+    X, y = draw(24)
     infinite = [*X[:5], X[5] * np.inf, *X[6:]]
     holes = [*X[:5], X[5] * np.nan, *X[6:]]
     unknown = [*list(y[:3]), None, *list(y[4:])]
@@ -531,8 +531,8 @@ CASES = {
     "counts": _series(
         draw_counts, likelihood="negative_binomial", scaling=None, strategy="direct", horizon=3
     ),
-    "text": _texts(LONG, LONG[5:40]),
-    "words of a text": _texts(LONG, LONG[:43], tokenizer="word"),
+    "text": _texts(LONG[:180], LONG[5:40]),
+    "words of a text": _texts(LONG[:180], LONG[:43], tokenizer="word"),
     "texts": _texts(TEXTS, OTHERS),
     "words of texts": _texts(TEXTS, OTHERS, tokenizer="word"),
     "tokens": _texts([text.split() for text in TEXTS], [text.split() for text in OTHERS]),

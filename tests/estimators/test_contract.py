@@ -127,9 +127,10 @@ def test_copies_answer_the_same_and_go_on_alone(case, copier):
     twin = copier(model)
     assert case.answers(twin) == expected
     assert not np.shares_memory(twin.network_.theta, model.network_.theta)
+    before = state_of(model)
     twin.partial_fit(*case.data)
     assert not same(twin, model)
-    assert case.answers(model) == expected
+    assert state_of(model) == before
     assert same(model.partial_fit(*case.data), twin)
 
 
@@ -181,8 +182,8 @@ def test_answers_write_nothing_and_threads_may_share(case):
     model = case.fitted()
     before, state = vars(model).copy(), pickle.dumps(model)
     expected = case.answers(model)
-    with ThreadPoolExecutor(4) as pool:
-        for result in pool.map(lambda _: case.answers(model), range(4)):
+    with ThreadPoolExecutor(3) as pool:
+        for result in pool.map(lambda _: case.answers(model), range(3)):
             assert result == expected
     assert vars(model) == before
     assert pickle.dumps(model) == state
