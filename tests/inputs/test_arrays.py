@@ -92,7 +92,7 @@ PAST = [rng.normal(size=(length, 1)) for length in (30, 25)]
 TEXT = rng.integers(0, 5, 200)
 TEXTS = [rng.integers(0, 5, length) for length in LENGTHS]
 
-SMALL = {"max_iter": 2, "random_state": 0, "learning_rate": "cosine", "dtype": "float64"}
+SMALL = {"max_iter": 1, "random_state": 0, "learning_rate": "cosine", "dtype": "float64"}
 
 
 def fitted(kind, *data, **parameters):
@@ -220,7 +220,9 @@ ENTRIES = {
     "input_gradients": (lambda X_: fitted(RNNClassifier, X, LABELS).input_gradients(X_), X3),
     "permutation_importance": (
         lambda X_, y: vars(
-            permutation_importance(fitted(RNNClassifier, X, LABELS), X_, y, random_state=0)
+            permutation_importance(
+                fitted(RNNClassifier, X, LABELS), X_, y, n_repeats=2, random_state=0
+            )
         ),
         X3, LABELS,
     ),
