@@ -92,7 +92,7 @@ PAST = [rng.normal(size=(length, 1)) for length in (30, 25)]
 TEXT = rng.integers(0, 5, 200)
 TEXTS = [rng.integers(0, 5, length) for length in LENGTHS]
 
-SMALL = {"max_iter": 1, "random_state": 0, "learning_rate": "cosine", "dtype": "float64"}
+SMALL = {"max_iter": 2, "random_state": 0, "learning_rate": "cosine", "dtype": "float64"}
 
 
 def fitted(kind, *data, **parameters):
