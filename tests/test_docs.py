@@ -102,22 +102,25 @@ def run_python(document, line, code, namespace):
     return output.getvalue()
 
 
-def is_plain(line):
-    """Whether a line is a command of ``fastrnn`` that leaves nothing to bash."""
-    return line.startswith("fastrnn ") and not set(line) & set("|<>&;$`*?#!~(){}")
+# A command of ``fastrnn`` that leaves nothing to bash but its output.
+COMMAND = re.compile(r"(?P<command>fastrnn [^|<>&;$`*?!~(){}]*)(?:(?P<sign>[|>])(?P<rest>.*))?")
 
 
 def run_sh(document, line, code, folder):
     """Run commands, where ``fastrnn`` is the one that is tested; return what they print."""
-    if "<<" in code or re.search(r"^\w+=", code, re.MULTILINE):
+    if "<<" in code:
         return run_bash(document, line, code, folder)
     printed = ""
     lines = (
         code.replace("\\\n", " ").replace(" &&\n", "\n").splitlines()
     )  # a failure ends the block
-    for plain, group in itertools.groupby(lines, is_plain):
-        if plain:  # a process for each would import all anew
-            printed += "".join(run_command(document, line, command) for command in group)
+    for here, group in itertools.groupby(lines, COMMAND.fullmatch):
+        if here:  # a process for each would import all anew
+            output = run_command(document, line, here["command"])
+            if here["sign"]:
+                rest = f"cat > {here['rest']}" if here["sign"] == ">" else here["rest"]
+                output = run_bash(document, line, rest, folder, output)
+            printed += output
         else:
             printed += run_bash(document, line, "\n".join(group), folder)
     return printed
@@ -127,14 +130,14 @@ def run_command(document, line, command):
     """Run a command of ``fastrnn`` in this process; return what it prints."""
     output, errors = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
-        code = main(shlex.split(command)[1:])
+        code = main(shlex.split(command, comments=True)[1:])
     told = output.getvalue() + errors.getvalue()
     assert code == 0 and not errors.getvalue(), f"{document.name}, line {line + 1}:\n{told}"
     return output.getvalue()
 
 
-def run_bash(document, line, code, folder):
-    """Let bash run commands; return what they print."""
+def run_bash(document, line, code, folder, given=""):
+    """Let bash run commands that may read what is given; return what they print."""
     command = folder / "bin" / "fastrnn"
     command.parent.mkdir(parents=True, exist_ok=True)
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m fastrnn "$@"\n')
@@ -145,8 +148,9 @@ def run_bash(document, line, code, folder):
         "PYTHONPATH": str(Path(fastrnn.__path__[0]).parent),
     }
     run = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", code], env=environment, capture_output=True, text=True
-    )
+        ["bash", "-euo", "pipefail", "-c", code],
+        env=environment, input=given, capture_output=True, text=True,
+    )  # fmt: skip
     assert run.returncode == 0, f"{document.name}, line {line + 1}:\n{run.stdout}{run.stderr}"
     assert not run.stderr, f"{document.name}, line {line + 1}:\n{run.stderr}"
     return run.stdout
