@@ -102,7 +102,7 @@ def installed(name):
 def main():
     arguments = argument_parser(__doc__).parse_args()
     machine = begin(arguments, PACKAGES[1:])
-    imports = time_imports(*((IMPORTS[:4], 3) if arguments.quick else (IMPORTS, 5)))
+    imports = time_imports(*((IMPORTS[:4], 1) if arguments.quick else (IMPORTS, 5)))
     print()
     for statement, seconds in imports.items():
         print(f"{statement:36} {seconds:6.3f} s")

@@ -371,8 +371,8 @@ def main():
     parser.add_argument("--small", action="store_true", help="steps of large layers alone")
     arguments = parser.parse_args()
     machine = begin(arguments, ["torch", "onnxruntime", "openvino"])
+    cases, sets = (SMALL[:1], REAL[:1]) if arguments.quick else (SMALL, REAL)
     if arguments.small:
-        cases = SMALL[:1] if arguments.quick else SMALL
         small = [small_weights(*case, arguments.quick) for case in cases]
         if arguments.json:
             save(arguments.json, machine=machine, small=small)
@@ -380,8 +380,8 @@ def main():
     single = latency(arguments.quick)
     shapes = SHAPES[-1:] if arguments.quick else SHAPES
     many = [throughput(shape, arguments.quick) for shape in shapes]
-    small = [small_weights(*case, arguments.quick) for case in SMALL]
-    said = [answers(*case, arguments.quick) for case in REAL]
+    small = [small_weights(*case, arguments.quick) for case in cases]
+    said = [answers(*case, arguments.quick) for case in sets]
     if arguments.json:
         save(arguments.json, machine=machine, single=single, many=many, small=small, answers=said)
 

