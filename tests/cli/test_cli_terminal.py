@@ -34,8 +34,9 @@ def recordings(tmp_path_factory):
 
 
 # The command hears of Ctrl-C even if these tests do not, as in the background of a shell.
-HEAR = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); "
-RUN = "os.execv(sys.executable, [sys.executable, '-m', 'fastrnn', *sys.argv[1:]])"
+HEAR = "import os, runpy, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+# As python -m does, without scikit-learn, whose import takes longer than most of these tests.
+RUN = "sys.modules['sklearn'] = None; runpy.run_module('fastrnn', None, '__main__', True)"
 
 
 def start(*arguments, first="", **options):
