@@ -396,6 +396,10 @@ def test_without_a_client(monkeypatch):
         DaskRNNClassifier().fit(*given(1, RNNClassifier))
 
 
+# The import of scikit-learn takes longer than a fit.
+LIGHT = "import sys", "sys.modules['sklearn'] = None"
+
+
 class Workers:
     """Processes without a Nanny, which would start them again."""
 
@@ -426,7 +430,7 @@ class Workers:
         while len(self.processes) > n:
             self.kill()
         while len(self.processes) < n:
-            self.start()
+            self.start(*LIGHT)
         wait_until(lambda: len(self.client.nthreads()) == n, 60)
 
 
@@ -469,14 +473,14 @@ class TestWorkersComeAndGo:
         workers.become(n)
         assert_same(self.fit(workers), reference)
 
-    @pytest.mark.parametrize("seed", range(5))
+    @pytest.mark.parametrize("seed", [1, 2, 4])  # early and one joins, late, early
     def test_one_is_killed(self, workers, reference, seed):
         workers.become(2)
         moment = random.Random(seed).uniform(0.0, 0.8)
         timer = threading.Timer(moment, workers.kill)
         timer.start()
         if seed % 2:
-            workers.start()  # and joins in the middle
+            workers.start(*LIGHT)  # and joins in the middle
         assert_same(self.fit(workers), reference)
         timer.join()
         assert_forgotten(workers.client)

@@ -34,8 +34,9 @@ def process(model, X, y):
     return os.getpid()
 
 
-@pytest.mark.parametrize("scatters", [False, True])
-@pytest.mark.parametrize("estimator", [RNNClassifier, RNNRegressor, RNNTagger])
+@pytest.mark.parametrize(
+    ("estimator", "scatters"), [(RNNClassifier, False), (RNNRegressor, True), (RNNTagger, True)]
+)
 def test_scores_are_those_of_one_process(client, estimator, scatters):
     X, y, _ = load(0, estimator, n=40)
     grid = {"learning_rate_init": [0.001, 0.01], "dropout": [0.0, 0.5]}
