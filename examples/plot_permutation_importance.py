@@ -36,9 +36,9 @@ clf.fit(X_train, y_train)
 # Which features
 # --------------
 # The twelve cepstrum coefficients describe the shape of the spectrum, the first its slope, the
-# last its finest details. Bars show the mean of ten permutations, lines their standard deviation.
+# last its finest details. Bars show the mean of five permutations, lines their standard deviation.
 
-result = permutation_importance(clf, X_test, y_test, n_repeats=10, random_state=0)
+result = permutation_importance(clf, X_test, y_test, n_repeats=5, random_state=0)
 
 figure, ax = plt.subplots(layout="constrained")
 ax.bar(np.arange(1, 13), result.importances_mean, yerr=result.importances_std, capsize=3)
@@ -56,7 +56,7 @@ plt.show()
 # Each recording is cut into four parts of equal length. In one part at a time one feature comes
 # from another recording.
 
-result = permutation_importance(clf, X_test, y_test, n_repeats=3, time_blocks=4, random_state=0)
+result = permutation_importance(clf, X_test, y_test, n_repeats=2, time_blocks=4, random_state=0)
 
 figure, ax = plt.subplots(layout="constrained")
 largest = abs(result.importances_mean).max()
