@@ -82,7 +82,7 @@ def compile_once(compiler, flags, source, header):
 class Compiled:
     """An exported model, compiled and loaded."""
 
-    def __init__(self, model, folder, compiler, flags="-O1", weights=None):
+    def __init__(self, model, folder, compiler, flags="-O0", weights=None):
         export_c(model, folder / "model.c", weights=weights)
         source = (folder / "model.c").read_bytes()
         self.library = compile_once(compiler, flags, source, (folder / "model.h").read_bytes())
