@@ -50,7 +50,7 @@ def test_estimators_work_without_sklearn():
         "sys.exit(pytest.main(sys.argv[1:]))"
     )
     files = [str(ESTIMATORS / name) for name in FILES]
-    arguments = [*files, "-k", NOT_THESE, "--part", "1/3", "-x", "-q", "-p", "no:cacheprovider"]
+    arguments = [*files, "-k", NOT_THESE, "--part", "1/6", "-x", "-q", "-p", "no:cacheprovider"]
     run = subprocess.run(
         [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False
     )

@@ -1,10 +1,8 @@
 """Benchmarks of accuracy read the data as described. No figure is judged here."""
 
 import json
-import os
 import re
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest

@@ -76,7 +76,11 @@ def test_standard_output_is_full(arguments, folder, capsys, monkeypatch):
 @FULL_DISK
 @pytest.mark.parametrize("length", [3, 20000])
 def test_python_has_nothing_to_add(length, folder):
-    command = [sys.executable, "-m", "fastrnn", "predict", "write.fastrnn", "--prompt", "the"]
+    program = (
+        "import runpy, sys; sys.modules['sklearn'] = None; "
+        "runpy.run_module('fastrnn', None, '__main__', True)"
+    )
+    command = [sys.executable, "-c", program, "predict", "write.fastrnn", "--prompt", "the"]
     with FULL.open("w") as file:
         run = subprocess.run(
             [*command, "--length", str(length)], stdout=file, stderr=subprocess.PIPE, text=True
@@ -101,7 +105,7 @@ def test_disk_is_full_when_the_model_is_written(option, folder, tmp_path):
     # As on a full disk, writing fails in the middle: no file may grow beyond 4096 bytes.
     pytest.importorskip("resource", reason="a limit on the size of files")
     program = (
-        "import resource, sys; from fastrnn import cli; "
+        "import resource, sys; sys.modules['sklearn'] = None; from fastrnn import cli; "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); sys.exit(cli.main(sys.argv[1:]))"
     )
     path = tmp_path / "model"

@@ -13,6 +13,7 @@ import time
 import warnings
 from pathlib import Path
 
+# ruff: noqa: E402
 sys.modules["sklearn"] = None  # whose import takes longer than most of what is tested
 
 import numpy as np
