@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from command_process import AS_MODULE
 
 import fastrnn
 from fastrnn import cli
@@ -16,17 +17,11 @@ from fastrnn.cli import tasks
 from fastrnn.cli.command_tables import TASKS
 from fastrnn.datasets import load_japanese_vowels
 
-# ``python -m fastrnn`` where neither scikit-learn nor matplotlib can be imported.
-WITHOUT = (
-    "import runpy, sys; sys.modules.update(sklearn=None, matplotlib=None); "
-    "runpy.run_module('fastrnn', run_name='__main__')"
-)
-
 
 def run(*arguments):
     """Run the command, without what it does not need."""
     return subprocess.run(
-        [sys.executable, "-c", WITHOUT, *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-c", AS_MODULE, *arguments], capture_output=True, text=True, check=False
     )
 
 
@@ -205,7 +200,7 @@ def test_ctrl_c(monkeypatch):
 
 def test_reader_that_stops_early():
     process = subprocess.Popen(
-        [sys.executable, "-c", WITHOUT, "demo"],
+        [sys.executable, "-c", AS_MODULE, "demo"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

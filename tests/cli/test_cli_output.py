@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_process import AS_MODULE
 
 import fastrnn
 from fastrnn import cli
@@ -76,11 +77,7 @@ def test_standard_output_is_full(arguments, folder, capsys, monkeypatch):
 @FULL_DISK
 @pytest.mark.parametrize("length", [3, 20000])
 def test_python_has_nothing_to_add(length, folder):
-    program = (
-        "import runpy, sys; sys.modules['sklearn'] = None; "
-        "runpy.run_module('fastrnn', None, '__main__', True)"
-    )
-    command = [sys.executable, "-c", program, "predict", "write.fastrnn", "--prompt", "the"]
+    command = [sys.executable, "-c", AS_MODULE, "predict", "write.fastrnn", "--prompt", "the"]
     with FULL.open("w") as file:
         run = subprocess.run(
             [*command, "--length", str(length)], stdout=file, stderr=subprocess.PIPE, text=True

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_process import AS_MODULE
 
 import fastrnn
 from fastrnn import cli
@@ -34,9 +35,7 @@ def recordings(tmp_path_factory):
 
 
 # The command hears of Ctrl-C even if these tests do not, as in the background of a shell.
-HEAR = "import os, runpy, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-# As python -m does, without scikit-learn, whose import takes longer than most of these tests.
-RUN = "sys.modules['sklearn'] = None; runpy.run_module('fastrnn', None, '__main__', True)"
+HEAR = "import os, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
 
 
 def start(*arguments, first="", **options):
@@ -44,7 +43,7 @@ def start(*arguments, first="", **options):
     environment = os.environ | {"PYTHONPATH": str(Path(fastrnn.__path__[0]).parent)}
     environment.pop("PYTHONUNBUFFERED", None)  # it would do what the command has to do itself
     return subprocess.Popen(
-        [sys.executable, "-c", HEAR + first + RUN, *map(str, arguments)],
+        [sys.executable, "-c", HEAR + first + AS_MODULE, *map(str, arguments)],
         env=environment,
         **options,
     )

@@ -99,6 +99,7 @@ def test_zoneout(cell, bidirectional, dtype):
 
 
 @DTYPES
+# Pooling reads the top layer, whatever lies below it.
 @pytest.mark.parametrize(
     ("sizes", "pooling"), [(5, "last"), ((5, 4), "last"), ((5, 4), "mean"), (5, "max")]
 )
