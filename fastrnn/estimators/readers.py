@@ -128,7 +128,8 @@ class SequenceReader:
         if parameters.scaling is not None:
             spreads = Scaling.look(sequences.values.T, weigh(sequences))
         columns = replace(sequences.columns, fitted_by=type(parameters).__name__)
-        return (columns, sequences.n_columns, spreads, Gaps.look(sequences)), sequences
+        gaps = Gaps.look(sequences, parameters.missing)
+        return (columns, sequences.n_columns, spreads, gaps), sequences
 
     @classmethod
     def join(cls, looks, parameters):

@@ -92,19 +92,17 @@ class Gaps:
     @classmethod
     def learn(cls, sequences, missing, both_ways=False):
         """Learn from sequences as `as_sequences` reads them."""
-        mean: Any = ()
-        if missing != "error":
-            mean = [found.of_all for found in _means(sequences)]
+        mean = [found.of_all for found in _means(sequences, missing)]
         times, unit = sequences.times, _unit(sequences)
         return cls._of(missing, mean, times, unit.of_all, both_ways)
 
     @classmethod
-    def look(cls, sequences):
+    def look(cls, sequences, missing):
         """What `join` needs to know of sequences, one of several places that have some."""
         times = sequences.times
         if times is not None:
             times = replace(times, numbers=np.empty(0))
-        return _means(sequences), times, _unit(sequences)
+        return _means(sequences, missing), times, _unit(sequences)
 
     @classmethod
     def join(cls, looks, missing, scaling, both_ways=False):
@@ -306,8 +304,10 @@ class Mean(NamedTuple):
         return sum(mean.n / n * mean.of_all for mean in means) if n else 0.0
 
 
-def _means(sequences):
-    """The mean of the numbers that are there, of each column."""
+def _means(sequences, missing):
+    """The mean of the numbers that are there, of each column, where some may be missing."""
+    if missing == "error":
+        return []
     return [_mean(column, j) for j, column in enumerate(sequences.values.T)]
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from fastrnn.files.codec import Place
 from fastrnn.files.values import ModelFileError
+from fastrnn.inputs.column_scaling import NO_SCALING
 from fastrnn.inputs.missing import GAPS, NO_GAPS, Gaps, last_observed
 from fastrnn.inputs.sequences import as_sequences
 
@@ -66,6 +67,21 @@ def test_without_gaps_nothing_is_copied():
 def test_mean_that_is_too_large():
     with pytest.raises(ValueError, match="number 1 of the steps has values too large for a mean"):
         read([np.array([[1.0, 1.7e308], [1.0, 1.7e308]])])
+
+
+@pytest.mark.parametrize("missing", ["error", "mask", "decay"])
+def test_parts_teach_what_all_of_them_teach(missing):
+    parts = [as_sequences(X[:1], allow_nan=True), as_sequences(X[1:], allow_nan=True)]
+    looks = [Gaps.look(part, missing) for part in parts]
+    learned = Gaps.learn(as_sequences(X, allow_nan=True), missing)
+    assert Gaps.join(looks, missing, NO_SCALING) == learned
+
+
+def test_large_numbers_of_a_part_need_no_mean():
+    part = as_sequences([np.full((2, 1), 1.7e308)], dtype="float64")
+    assert Gaps.join([Gaps.look(part, "error")], "error", NO_SCALING) == NO_GAPS
+    with pytest.raises(ValueError, match="number 0 of the steps has values too large for a mean"):
+        Gaps.look(part, "mask")
 
 
 # Every kind of what is missing.
