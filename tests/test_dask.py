@@ -5,6 +5,7 @@ import pytest
 pytest.importorskip("distributed", reason="the extra dask is not installed")
 
 
+import gc
 import inspect
 import os
 import pickle
@@ -461,12 +462,15 @@ class TestWorkersComeAndGo:
         fitted = DaskRNNClassifier(**LONGER, client=workers.client)
         return fitted.fit(X[:4], y[:4], weight[:4], validation_data=(X[4:], y[4:]))
 
-    def test_no_workers(self, workers, monkeypatch):
+    def test_no_workers(self, workers, monkeypatch, caplog):
         monkeypatch.setattr(cluster, "PATIENCE", 0.5)
         monkeypatch.setattr(cluster, "LOOKS_EVERY", 0.1)
         workers.become(0)
         with pytest.raises(TimeoutError, match=r"nothing of what it was asked.*it has no workers"):
             self.fit(workers)
+        workers.client.run_on_scheduler(int)  # all that was begun in the client is over
+        gc.collect()
+        assert [told for told in caplog.records if told.name == "asyncio"] == []
 
     @pytest.mark.parametrize("n", [1, 3])
     def test_any_number(self, workers, reference, n):

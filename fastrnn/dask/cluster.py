@@ -236,8 +236,14 @@ class Cluster:
         except distributed.client.FutureCancelledError as error:
             raise _Gone(f"the cluster gave up what it was asked: {error}") from None
         finally:
-            gathering.cancel()
-            self.release(futures)
+            self.release(futures)  # which ends the gathering, too
+            gathering.add_done_callback(_know)
+
+
+def _know(gathering):
+    """Take note of how it ended, or asyncio prints that nobody has."""
+    if not gathering.cancelled():
+        gathering.exception()
 
 
 class _Gone(RuntimeError):
