@@ -146,7 +146,7 @@ def watch_fit(estimator, X, y, sample_weight, fitted, n_epochs):
     return FitWatch(data, fitted, n_epochs)
 
 
-def refuse_scoring_monitor(estimator, reason):
+def refuse_scoring_monitor(estimator: object, reason: str) -> None:
     """Refuse scikit-learn's callback that scores what `fit` is given; without `y` it keeps silent.
 
     The reason says why the estimator cannot be scored so, and what to do.

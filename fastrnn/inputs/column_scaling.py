@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastrnn.files.codec import ListOf, Number, Optional, Record, Text
+from fastrnn.typing import Doubles
 
 METHODS = ("standard", "minmax", "robust")
 
@@ -23,7 +24,9 @@ _ROUNDING = 1e-12
 """A spread that is no larger, compared with the center, is left over from rounding."""
 
 
-def center_and_factor(column, method, weight=None):
+def center_and_factor(
+    column: Doubles, method: str, weight: Doubles | None = None
+) -> tuple[float, float]:
     """Center and factor of the numbers (n,) of a column, float64, none of them missing.
 
     `weight` (n,), all of them above 0, counts in mean and deviation. The factor is infinite if the

@@ -1,6 +1,7 @@
 """The columns of a time step: which are ids, what they are called, what fit learned about them."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -164,7 +165,7 @@ def check_shape(i, shape, n_features, first=None):
         raise ValueError(f"sequence {i} has {count_features(width)}, expected {expected}{origin}")
 
 
-def name_place(*place, feature=None):
+def name_place(*place: int | np.integer[Any], feature: int | None = None) -> str:
     """Name a place in ``X``, such as "sequence 2, time step 0, feature 1".
 
     Fewer numbers name a larger place, none ``X`` itself; `feature` leaves out what is between.

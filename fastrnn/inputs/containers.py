@@ -6,6 +6,7 @@ No such library is imported: a container is known by the name of its class.
 import reprlib
 from collections.abc import Iterator, Mapping, MappingView, Set
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -88,12 +89,13 @@ def open_text(X, place, expected):
     return X.to_pylist() if is_a(X, "pyarrow.Array", "pyarrow.ChunkedArray") else X
 
 
-def is_a(X, *names):
+def is_a(X: object, *names: str) -> bool:
     """Tell whether the class of X, or one that it inherits from, is among `names`.
 
     A name is that of the library and of the class, such as "pyarrow.Table".
     """
-    return any(name in names for name in _names(type(X)))
+    kind: Any = type(X)  # mypy takes no class for hashable
+    return any(name in names for name in _names(kind))
 
 
 def open_steps(steps, name_step):

@@ -8,13 +8,16 @@ values become numbers: their places among the sorted categories that fit learned
 
 import importlib
 import re
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import numpy as np
 
 from fastrnn.inputs.arrays import NUMERIC, REAL, is_missing
 from fastrnn.inputs.containers import is_a
 from fastrnn.inputs.stamps import DURATIONS, as_moments, read_stamps
+from fastrnn.typing import AnyArray
 
 _CATEGORICAL = re.compile(r"(category|categorical|enum|(large_)?str(ing)?|utf8)\b", re.IGNORECASE)
 _POLARS_NUMBERS = re.compile("(U?Int|Float|Boolean)")
@@ -26,7 +29,7 @@ UNKNOWN, MISSING = -1, -2
 """The numbers of a value that fit has not seen, and of one that is missing."""
 
 
-def is_frame(X):
+def is_frame(X: object) -> bool:
     """Tell whether X is a data frame in memory, or a dict of columns."""
     if type(X) is dict:
         columns = [*X.values()]
@@ -252,7 +255,7 @@ def encode(frame, numbers, replaced=None):
     return array
 
 
-def replace_columns(frame, columns):
+def replace_columns(frame: Any, columns: Mapping[int, AnyArray | list[Any]]) -> Any:
     """Return a copy of the frame in which some columns, by number, have other values.
 
     A categorical column stays one.
@@ -281,7 +284,7 @@ def replace_columns(frame, columns):
     return frame
 
 
-def as_frames(sequences, names, library, X):
+def as_frames(sequences: Iterable[Any], names: Collection[str], library: str, X: Any) -> Any:
     """Return sequences made of `X` as data frames: a list, or a Series with the index of X."""
     made = [as_frame(sequence, names, library) for sequence in sequences]
     if library == "pandas" and is_a(X, "pandas.Series"):  # whose index the rows of states will have
@@ -289,7 +292,7 @@ def as_frames(sequences, names, library, X):
     return made
 
 
-def as_frame(array, names, library):
+def as_frame(array: Any, names: Collection[str], library: str) -> Any:
     """Return an array (T, n) or (T,), or a frame, as a data frame of "pandas" or "polars"."""
     make = importlib.import_module(library).DataFrame
     if not is_frame(array):
@@ -305,7 +308,7 @@ def as_frame(array, names, library):
     return make(dict(zip(names_of(array), columns, strict=True)))
 
 
-def places_of(frame, names):
+def places_of(frame: Any, names: tuple[str, ...] | None) -> list[int]:
     """Return where the columns of these names are in a frame that has no others.
 
     Without names, None, columns that are numbered from 0 on are those of these numbers, and others

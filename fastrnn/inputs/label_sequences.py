@@ -1,11 +1,15 @@
 """Sequences of labels of unequal length, one after the other: what is to be said of sequences."""
 
 import operator
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Self, SupportsIndex
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fastrnn.kernels.ctc import edit_distances
+from fastrnn.typing import Ints
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -29,18 +33,18 @@ class LabelSequences:
     array([2, 0])
     """
 
-    labels: np.ndarray
-    offsets: np.ndarray
+    labels: Ints
+    offsets: Ints
 
     @classmethod
-    def from_lists(cls, lists):
+    def from_lists(cls, lists: Collection[Collection[int]]) -> Self:
         """Bring lists of numbers together."""
         offsets = np.cumsum([0, *map(len, lists)], dtype=np.int64)
         labels = np.fromiter((label for one in lists for label in one), np.int64, int(offsets[-1]))
         return cls(labels, offsets)
 
     @property
-    def lengths(self) -> np.ndarray:
+    def lengths(self) -> Ints:
         """Number of labels of each sequence, shape (n,), int64."""
         return np.diff(self.offsets)
 
@@ -48,7 +52,7 @@ class LabelSequences:
         """Number of sequences."""
         return len(self.offsets) - 1
 
-    def __getitem__(self, index) -> np.ndarray:
+    def __getitem__(self, index: SupportsIndex) -> Ints:
         """The labels of sequence `index`, as a view."""
         i = operator.index(index)
         if not -len(self) <= i < len(self):
@@ -59,7 +63,7 @@ class LabelSequences:
     def __repr__(self) -> str:
         return f"<{len(self)} sequences, {len(self.labels)} labels>"
 
-    def take(self, indices):
+    def take(self, indices: ArrayLike) -> "LabelSequences":
         """Those of some sequences, in the order given."""
         indices = np.asarray(indices)
         lengths = self.lengths[indices]
@@ -67,7 +71,7 @@ class LabelSequences:
         moved = np.repeat(self.offsets[indices] - offsets[:-1], lengths)
         return LabelSequences(self.labels[moved + np.arange(len(moved))], offsets)
 
-    def edits_to(self, others):
+    def edits_to(self, others: Self) -> Ints:
         """How many insertions, deletions and substitutions make each of as many others, (n,)."""
         distances = np.empty(len(self), dtype=np.int64)
         room = np.empty(int(others.lengths.max(initial=0)) + 1, dtype=np.int64)

@@ -1,12 +1,14 @@
 """Data frames with a row for each sequence, and lists in their cells."""
 
+from typing import Any
+
 import numpy as np
 
 from fastrnn.inputs.containers import is_a, show
 from fastrnn.inputs.frames import column_of, is_missing, names_of
 
 
-def cells_of_lists(frame):
+def cells_of_lists(frame: Any) -> Any:
     """Take a frame apart that has a row for each sequence and lists in its cells; return a list.
 
     Each sequence is then a dict of columns or, if there is but one column of lists of lists, its

@@ -56,7 +56,7 @@ class LongColumns:
     static: tuple[str, ...] = ()
 
 
-def columns_of(id_column, time_column, value_column, layout):
+def columns_of(id_column: str, time_column: str, value_column: str, layout: str) -> LongColumns:
     """Which columns users say that a data frame has."""
     if layout not in (LONG, WIDE):
         raise ValueError(f"layout must be 'long' or 'wide', got {layout!r}")

@@ -7,7 +7,7 @@ of UTC. Periods are the moments at which they begin, durations whole microsecond
 import operator
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from importlib import import_module
 from numbers import Integral, Real
 from zoneinfo import ZoneInfo, available_timezones
@@ -280,7 +280,7 @@ def _canonical(array):
 # Zones.
 
 
-def zone_of(name):
+def zone_of(name: str) -> tzinfo:
     """The zone of a name; a ValueError if this machine knows none."""
     offset = _OFFSET.fullmatch(name)
     if name == "UTC":

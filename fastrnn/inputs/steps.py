@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 from itertools import chain
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from fastrnn.inputs.arrays import REAL
 from fastrnn.inputs.containers import as_array, open_list, show
 from fastrnn.inputs.errors import NothingCounts
 from fastrnn.inputs.frames import is_missing
+from fastrnn.typing import AnyArray, Doubles, Ints, ObjectArray, SampleWeight, TargetsLike
 
 __all__ = ["StepLabels", "as_step_labels", "as_step_weight", "check_sum", "split_steps"]
 
@@ -33,15 +36,15 @@ class StepLabels:
         What they are; None where all steps are left out.
     """
 
-    values: list
-    offsets: np.ndarray
+    values: list[Any]
+    offsets: Ints
     kind: str | None
 
-    def classes(self):
+    def classes(self) -> AnyArray:
         """The labels that occur, sorted."""
         return np.array(sorted(set(self.values) - {None}))
 
-    def numbers(self, classes):
+    def numbers(self, classes: AnyArray) -> Ints:
         """The number (N,) of each label among classes, which are all different.
 
         That is 0 to K - 1, `IGNORED` or `UNKNOWN`.
@@ -50,18 +53,24 @@ class StepLabels:
         number[None] = IGNORED
         return np.array([number.get(label, UNKNOWN) for label in self.values], dtype=np.int64)
 
-    def check_kind(self, classes):
+    def check_kind(self, classes: AnyArray) -> None:
         """Check that the labels are strings or whole numbers, as the classes of a model are."""
         expected = STRINGS if classes.dtype.kind in "UO" else WHOLE_NUMBERS
         if self.kind not in (None, expected):
             raise ValueError(f"y has {self.kind}, but the classes of the model are {expected}")
 
-    def place(self, row):
+    def place(self, row: int | np.integer[Any]) -> str:
         """Say where the label of a row stands, such as "sequence 2, step 0"."""
         return _place(self.offsets, row)
 
 
-def as_step_labels(y, lengths=None, name="y", beside="X", padded_lengths=None):
+def as_step_labels(
+    y: TargetsLike | None,
+    lengths: Ints | None = None,
+    name: str = "y",
+    beside: str = "X",
+    padded_lengths: Ints | None = None,
+) -> StepLabels:
     """Read the labels of time steps: an array-like (T_i,) for each sequence.
 
     All are strings, or all whole numbers. What is missing, and -1 among whole numbers, marks a step
@@ -95,7 +104,12 @@ def as_step_labels(y, lengths=None, name="y", beside="X", padded_lengths=None):
     return StepLabels(values, offsets, kind)
 
 
-def as_step_weight(sample_weight, lengths, dtype="float64", padded_lengths=None):
+def as_step_weight(
+    sample_weight: SampleWeight,
+    lengths: Ints,
+    dtype: DTypeLike = "float64",
+    padded_lengths: Ints | None = None,
+) -> Doubles:
     """Read the weights of time steps: float64, one for each of the N steps.
 
     They are given as one number >= 0 for each sequence, for all of its steps, or as one for each
@@ -162,7 +176,7 @@ def check_sum(weight):
         )
 
 
-def split_steps(rows, lengths):
+def split_steps(rows: AnyArray, lengths: Ints) -> ObjectArray:
     """Cut rows, one for each step, into an array for each sequence: an object array of views."""
     arrays = np.empty(len(lengths), dtype=object)  # never made a table where all lengths are equal
     for i, array in enumerate(np.split(rows, np.cumsum(lengths)[:-1])):

@@ -173,7 +173,7 @@ def open_texts(X):
     return False, items, isinstance(token, Real)
 
 
-def are_texts(X, *, or_tokens=False):
+def are_texts(X: object, *, or_tokens: bool = False) -> bool:
     """Tell whether X is a list of texts, or of lists of tokens, by the first that is there."""
     if isinstance(X, str | Mapping) or frames.is_frame(X) or not isinstance(X, Iterable):
         return False
@@ -189,7 +189,7 @@ def are_texts(X, *, or_tokens=False):
     return False
 
 
-def are_all_texts(y, name):
+def are_all_texts(y: object, name: str) -> bool:
     """Tell whether what an argument has are texts: all of it, or nothing."""
     if not are_texts(y):
         return False

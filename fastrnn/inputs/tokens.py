@@ -6,12 +6,14 @@ what a version has released stays, under the name of that version.
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 from fastrnn.inputs import frames
 from fastrnn.inputs.containers import open_text, show
+from fastrnn.typing import SequencesLike
 
 OF_0_1 = "-0.1"
 """What is added to "char" and "word" for the rules of version 0.1.0."""
@@ -88,7 +90,9 @@ def _has_no_order(X):
     return isinstance(X, no_lists) or not isinstance(X, Iterable)
 
 
-def known_tokens(counts, unknown, min_freq, max_features):
+def known_tokens(
+    counts: Mapping[str, int], unknown: str, min_freq: int, max_features: int | None
+) -> list[str]:
     """Choose the tokens of a vocabulary by how often each occurs, the most frequent first."""
     known = [
         str(token) for token, count in counts.items() if count >= min_freq and token != unknown
@@ -102,13 +106,13 @@ class Spelling:
     """How tokens are written, whatever they are in a text."""
 
     lowercase: bool = False
-    normalization: str | None = None  # one of NORMAL_FORMS
+    normalization: Literal["NFC", "NFKC"] | None = None
 
-    def of(self, token):
+    def of(self, token: str) -> str:
         """Return how a token is written."""
         return self.normal(self.normal(token).lower()) if self.lowercase else self.normal(token)
 
-    def normal(self, text):
+    def normal(self, text: str) -> str:
         """Return a text in normal form."""
         return unicodedata.normalize(self.normalization, text) if self.normalization else text
 
@@ -117,7 +121,7 @@ class Spelling:
 class Cut(Spelling):
     """How texts become tokens; a `tokenizer` is one of TOKENIZERS, or a callable."""
 
-    tokenizer: str | Callable = "char"
+    tokenizer: str | Callable[[str], Iterable[str]] = "char"
     unknown: str = ""  # which "word" does not cut, as "<unk>" would be
 
     @property
@@ -130,7 +134,7 @@ class Cut(Spelling):
         """What stands between tokens when they are joined to a text."""
         return "" if self.tokenizer in ("char", f"char{OF_0_1}") else " "
 
-    def tokens(self, X, may_be_empty=False):
+    def tokens(self, X: SequencesLike, may_be_empty: bool = False) -> Iterator[Sequence[str]]:
         """Yield the tokens of each of several texts; lists of tokens are only spelled."""
         if isinstance(X, str | bytes):
             raise TypeError(f"X is of type {type(X).__name__}, expected a list: pass [X]")
