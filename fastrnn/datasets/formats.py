@@ -1,7 +1,9 @@
 """Which format a file has: as is said, by the ending of its name, or by how it begins."""
 
 import re
+from collections.abc import Callable
 from pathlib import PurePath
+from typing import IO, Any
 
 from fastrnn.datasets.arff_files import read_arff_file
 from fastrnn.datasets.conll_files import read_conll_file, read_conllu_file
@@ -9,12 +11,14 @@ from fastrnn.datasets.csv_files import read_csv_file
 from fastrnn.datasets.form import Form
 from fastrnn.datasets.json_files import read_json_file
 from fastrnn.datasets.parquet_files import read_parquet_file
-from fastrnn.datasets.sources import encoding_of, read_source
+from fastrnn.datasets.rows import Rows
+from fastrnn.datasets.sources import Source, encoding_of, read_source
 from fastrnn.datasets.ts_files import read_ts_file
 from fastrnn.datasets.tsf_files import read_tsf_file
 from fastrnn.datasets.ucr_files import looks_like_ucr, read_ucr_file
+from fastrnn.typing import PathLike
 
-FORMATS = {
+FORMATS: dict[str, Callable[[Source, Form], Rows]] = {
     "csv": read_csv_file,
     "parquet": read_parquet_file,
     "json": read_json_file,
@@ -43,7 +47,7 @@ _OF_TSF = re.compile(
 _BEGINNINGS = {"@relation": "arff", "@problemname": "ts", "{": "json", "[{": "json"}
 
 
-def read_rows(path, form=None):
+def read_rows(path: PathLike | IO[Any], form: Form | None = None) -> Rows:
     """Read a file of rows, or standard input if it is "-"; compressed ones are decompressed."""
     form = form or Form()
     source = read_source(path)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 
 from fastrnn.datasets.form import Form
 from fastrnn.datasets.formats import FORMATS, read_rows
-from fastrnn.datasets.rows import one_for_each, table
+from fastrnn.datasets.rows import Rows, one_for_each, table
 from fastrnn.datasets.sources import name_of, text_encoding
 from fastrnn.inputs.stamps import zone_of
 from fastrnn.typing import AnyArray, Ints, PathLike
@@ -138,13 +138,15 @@ def read_sequences(
     if not names:
         raise ValueError(f"{rows.name} has no columns of features")
     times = None if time_column is None else rows.times(time_column)
-    of_id = rows.by_id(id_column, times and times.values)
+    of_id = rows.by_id(id_column, None if times is None else times.values)
     columns = table(rows, names, gaps=True, time=time_column)
-    if time_column in names:
+    if times is not None and time_column in names:
         columns[time_column] = rows.stamps(time_column, times)
     y = _targets(rows, of_id, label_column, targets, per_step, id_column is not None)
     if any(column.dtype.kind in "OM" for column in columns.values()):
-        X = [{name: column[of] for name, column in columns.items()} for of in of_id.values()]
+        X: list[Any] = [
+            {name: column[of] for name, column in columns.items()} for of in of_id.values()
+        ]
     else:
         matrix = np.stack([*columns.values()], axis=1)
         X = [matrix[of] for of in of_id.values()]
@@ -355,7 +357,7 @@ def read_tsf(path: PathLike | IO[Any], **options: Any) -> dict[str, AnyArray]:
         "id": rows.text("id"),
         "time": rows.stamps("time", rows.times("time"))
         if "time" in rows.columns
-        else _steps(rows.starts, len(rows)),
+        else _steps(cast(Ints, rows.starts), len(rows)),
         "value": rows.numbers("value", gaps=True),
     }
     rows.by_id("id")  # each of which comes once
@@ -392,7 +394,7 @@ def read_arff(path: PathLike | IO[Any], **options: Any) -> tuple[list[Any], Any]
     return read_sequences(path, format="arff", **options)
 
 
-def _steps(starts: Any, n: int) -> Ints:
+def _steps(starts: Ints, n: int) -> Ints:
     """The number of each of `n` steps in its sequence."""
     return np.arange(n) - np.repeat(starts, np.diff([*starts, n]))
 
@@ -441,14 +443,19 @@ def _names(given: str | Sequence[str] | None) -> Sequence[str] | None:
     return [given] if isinstance(given, str) else given
 
 
-def _column(rows: Any, given: str | None, usual: str) -> str | None:
+def _column(rows: Rows, given: str | None, usual: str) -> str | None:
     if given is not None:
         return rows.find(given)
     return usual if usual in rows.columns else None
 
 
 def _targets(
-    rows: Any, of_id: Any, label_column: str | None, targets: Any, per_step: bool, has_id: bool
+    rows: Rows,
+    of_id: Mapping[str, Ints],
+    label_column: str | None,
+    targets: list[str],
+    per_step: bool,
+    has_id: bool,
 ) -> Any:
     """The labels or numbers of sequences or steps; None if there are none."""
     if label_column is not None:

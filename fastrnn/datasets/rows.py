@@ -6,7 +6,9 @@ the column, what stands there and what was expected.
 
 import re
 import warnings
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +23,8 @@ from fastrnn.datasets.cells import (
     what_keeps_it_from_being_one,
 )
 from fastrnn.datasets.form import Form
-from fastrnn.datasets.stamps import CellError, read_times
+from fastrnn.datasets.stamps import CellError, Times, read_times
+from fastrnn.typing import AnyArray, Doubles, Ints, ObjectArray
 
 # What pandas calls an index without a name, when it writes it and when it reads that again.
 _INDEX = re.compile(r"Unnamed: \d+(_level_\d+)?|__index_level_\d+__")
@@ -58,26 +61,26 @@ class Rows:
     """
 
     name: str
-    columns: dict
-    lines: list | range | np.ndarray
+    columns: dict[str, Any]
+    lines: list[int] | range | Ints
     unit: str = "line"
     form: Form = field(default_factory=Form)
-    unnamed: frozenset = frozenset()
-    words: frozenset = frozenset()
+    unnamed: frozenset[str] = frozenset()
+    words: frozenset[str] = frozenset()
     decimal: str = "."
-    starts: np.ndarray | None = None
-    of_sequences: frozenset = frozenset()
-    breaks: tuple = ()
+    starts: Ints | None = None
+    of_sequences: frozenset[str] = frozenset()
+    breaks: Sequence[int] = ()
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.lines)
 
     @property
-    def is_words_alone(self):
+    def is_words_alone(self) -> bool:
         """Whether all columns that are written are of words, as those of tokens are."""
         return self.words.issuperset(self.columns.keys() - self.unnamed)
 
-    def place(self, row, column=None):
+    def place(self, row: int | np.integer[Any], column: str | None = None) -> str:
         """Say where a row, by its number from 0, or a cell of it, stands."""
         place = f"{self.name}, {self.unit} {self.lines[row]}"
         if self.starts is not None:
@@ -85,7 +88,7 @@ class Rows:
             place += f", step {row - start + 1}"
         return place if column is None else f"{place}, column {column!r}"
 
-    def find(self, name):
+    def find(self, name: str) -> str:
         """Return the name of a column that is given by its name, or by its place from 1."""
         if name in self.columns:
             return name
@@ -96,7 +99,7 @@ class Rows:
         hint = f"; is {meant[0]!r} meant?" if meant else ""
         raise ValueError(f"{self.name} has no column {name!r}, only {there}{hint}")
 
-    def usual_features(self, others):
+    def usual_features(self, others: Container[str | None]) -> list[str]:
         """Name the columns that are features if none are named: all with a name but others."""
         return [
             name
@@ -108,7 +111,7 @@ class Rows:
         """Tell whether a cell stands for nothing."""
         return is_missing(cell, self.form.na_values)
 
-    def numbers(self, name, *, gaps=False, advice=""):
+    def numbers(self, name: str, *, gaps: bool = False, advice: str = "") -> Doubles:
         """Read a column of finite numbers as float64.
 
         `gaps` says whether cells may be missing, which are NaN then; if not, `advice` says what
@@ -126,7 +129,7 @@ class Rows:
             raise self.no_number(name, row, is_nothing, advice)
         return numbers
 
-    def text(self, name, *, gaps=False, advice=""):
+    def text(self, name: str, *, gaps: bool = False, advice: str = "") -> ObjectArray:
         """Read a column as strings, an array of objects, exactly as they are written.
 
         Missing cells are None if there may be `gaps`.
@@ -143,7 +146,7 @@ class Rows:
         text[missing] = None
         return text
 
-    def numbers_or_text(self, name, *, gaps=False, advice=""):
+    def numbers_or_text(self, name: str, *, gaps: bool = False, advice: str = "") -> AnyArray:
         """Read a column of which every cell is a number, or none is: floats, or strings."""
         if name in self.words:
             return self.text(name, gaps=gaps, advice=advice)
@@ -167,7 +170,9 @@ class Rows:
         row = int(is_text.argmax())
         raise self.no_number(name, row, False, advice, as_text=mostly_text, mixed=True)
 
-    def labels(self, name, *, gaps=False, like=None):
+    def labels(
+        self, name: str, *, gaps: bool = False, like: Collection[Any] | None = None
+    ) -> list[Any]:
         """Read a column of labels as a list, with None for missing cells where there may be gaps.
 
         They are what is written, exactly; whole numbers if all are and say the same. `like` has
@@ -191,14 +196,14 @@ class Rows:
             return texts
         return [None if text is None else labels[text] for text in texts]
 
-    def times(self, name):
+    def times(self, name: str) -> Times:
         """Read a column of `Times`."""
         try:
             return read_times(self.columns[name], self.form, self.decimal)
         except CellError as error:
             raise self._no_time(name, error) from None
 
-    def stamps(self, name, times):
+    def stamps(self, name: str, times: Times) -> AnyArray:
         """Return the `Times` of a column as a data frame has them: those with a zone have it."""
         try:
             return times.column
@@ -211,7 +216,7 @@ class Rows:
             f"{self.place(error.row, name)}: expected {error.expected}, got {got}{error.advice}"
         )
 
-    def by_id(self, id_column, times=None):
+    def by_id(self, id_column: str | None, times: AnyArray | None = None) -> dict[str, Ints]:
         """Return the rows of each sequence by its id, in the order in which they begin.
 
         All rows are one sequence if `id_column` is None. `times`, an array if given, must rise in
@@ -309,7 +314,13 @@ class Rows:
         return ValueError(message + "".join(f"; {hint}" for hint in hints))
 
 
-def one_for_each(rows, of_id, values, column, has_id):
+def one_for_each(
+    rows: Rows,
+    of_id: Mapping[str, Ints],
+    values: AnyArray | list[Any],
+    column: str,
+    has_id: bool,
+) -> list[int]:
     """Return the first row of each sequence, whose value the others have, too."""
     first = []
     for key, of_sequence in of_id.items():
@@ -389,7 +400,16 @@ def _joined(items):
     return [cell for item in items for cell in item]
 
 
-def table(rows, names, as_text=(), *, is_known=False, gaps=False, time=None, advice=""):
+def table(
+    rows: Rows,
+    names: Iterable[str],
+    as_text: Container[str] = (),
+    *,
+    is_known: bool = False,
+    gaps: bool = False,
+    time: str | None = None,
+    advice: str = "",
+) -> dict[str, AnyArray]:
     """Read columns of features: a dict of arrays, which estimators take for a data frame.
 
     Those in `as_text` are text even if they look like numbers; whether others are numbers is found

@@ -10,6 +10,9 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import IO, Any
+
+from fastrnn.typing import PathLike
 
 _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -29,7 +32,7 @@ class Source:
     file: str
 
 
-def name_of(path):
+def name_of(path: PathLike | IO[Any]) -> str:
     """Return what messages call a file: its path, "standard input" for "-"."""
     if isinstance(path, io.IOBase):
         return "the file"
@@ -61,7 +64,7 @@ def compression_of(data):
     return next((end for mark, (_, end) in _COMPRESSED.items() if data.startswith(mark)), None)
 
 
-def text_encoding(name):
+def text_encoding(name: str) -> str:
     """Return the name of an encoding of text as Python has it, or raise a ValueError."""
     try:
         "".encode(name)  # of codecs that are not of text, such as hex, Python refuses it

@@ -16,6 +16,7 @@ from fastrnn.inputs.stamps import (
     to_wall,
     zone_of_all,
 )
+from fastrnn.typing import AnyArray
 
 _MONTHS = [
     *("january", "february", "march", "april", "may", "june", "july", "august", "september"),
@@ -54,19 +55,19 @@ class Times:
         Whether their zone is UTC because they were written with several offsets.
     """
 
-    values: np.ndarray
+    values: AnyArray
     zone: str | None = None
     is_mixed: bool = False
 
     @property
-    def type(self):
+    def type(self) -> StampType:
         """What they are, as a `StampType`."""
         if self.values.dtype.kind != "M":
             return StampType(NUMBERS, self.values.dtype.name)
         return StampType(DATES, np.datetime_data(self.values.dtype)[0], self.zone)
 
     @property
-    def column(self):
+    def column(self) -> AnyArray:
         """An array that has the zone, too, as a column of a data frame."""
         if self.zone is None:
             return self.values
