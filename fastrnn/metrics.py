@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastrnn.inputs.containers import is_a
 from fastrnn.inputs.label_sequences import LabelSequences
-from fastrnn.inputs.steps import as_step_labels, as_step_weight
+from fastrnn.inputs.steps import StepLabels, as_step_labels, as_step_weight
 from fastrnn.inputs.texts import are_all_texts
 from fastrnn.inputs.tokens import A_TOKENIZER, TOKENIZERS, UNKNOWN_TOKEN, Cut
-from fastrnn.typing import AnyArray, SampleWeight, SequencesLike, TargetsLike
+from fastrnn.typing import Doubles, Ints, SampleWeight, SequencesLike, TargetsLike
 
 __all__ = [
     "edit_error_rate",
@@ -221,15 +222,15 @@ def edit_error_rate(
         if None in labels.values:
             raise ValueError(f"{name} has no label at {labels.place(labels.values.index(None))}")
     number = {label: k for k, label in enumerate({*true.values, *predicted.values})}
-    true, predicted = (
+    asked, said = (
         LabelSequences(np.array([number[label] for label in each.values], np.int64), each.offsets)
         for each in (true, predicted)
     )
-    weight = as_step_weight(sample_weight, np.ones(len(true), dtype=np.int64))
-    n_labels = weight @ true.lengths
+    weight = as_step_weight(sample_weight, np.ones(len(asked), dtype=np.int64))
+    n_labels = weight @ asked.lengths
     if not n_labels:
         raise ValueError("y_true has no label to compare, or all have weight 0")
-    return float(weight @ true.edits_to(predicted) / n_labels)
+    return float(weight @ asked.edits_to(said) / n_labels)
 
 
 def token_accuracy_scorer(
@@ -347,10 +348,13 @@ def edit_error_rate_scorer(
         *steps, estimator = (step for _, step in estimator.steps)
         for step in steps:
             X = X if step is None or step == "passthrough" else step.transform(X)
-    return -estimator.edit_error_rate(X, y, sample_weight=sample_weight)
+    rate: float = estimator.edit_error_rate(X, y, sample_weight=sample_weight)
+    return -rate
 
 
-def _read_labels(y: TargetsLike, name: str, tokenizer: Any) -> Any:
+def _read_labels(
+    y: TargetsLike, name: str, tokenizer: str | Callable[[str], Iterable[str]]
+) -> StepLabels:
     """Read labels of sequences, or texts, which are cut to labels."""
     if not (callable(tokenizer) or tokenizer in TOKENIZERS):
         raise ValueError(f"tokenizer must be {A_TOKENIZER}, got {tokenizer!r}")
@@ -365,7 +369,9 @@ def _as_known(tag: str) -> str:
     return tag and _KNOWN_AS.get(tag[0], tag[0]) + tag[1:]
 
 
-def _read(y_true: TargetsLike, y_pred: TargetsLike) -> tuple[Any, Any, AnyArray]:
+def _read(
+    y_true: TargetsLike, y_pred: TargetsLike
+) -> tuple[StepLabels, StepLabels, NDArray[np.bool_]]:
     """Read labels of the same steps; return also which steps are not left out."""
     given: tuple[Any, Any] = (y_true, y_pred)
     indexes = [labels.index for labels in given if is_a(labels, "pandas.Series")]
@@ -386,14 +392,14 @@ def _read(y_true: TargetsLike, y_pred: TargetsLike) -> tuple[Any, Any, AnyArray]
 
 def _read_numbers(
     y_true: TargetsLike, y_pred: TargetsLike, sample_weight: SampleWeight
-) -> tuple[int, AnyArray, AnyArray, AnyArray]:
+) -> tuple[int, Ints, Ints, Doubles]:
     """Return the number of labels, and number and weight of each step that is not left out."""
     true, predicted, kept = _read(y_true, y_pred)
     weight = as_step_weight(sample_weight, np.diff(true.offsets))[kept]
     if not weight.any():
         raise ValueError("y_true has no step to score: every one is left out or has weight 0")
     number = {label: k for k, label in enumerate({*true.values, *predicted.values})}
-    true, predicted = (
+    asked, said = (
         np.array([number[label] for label in labels.values])[kept] for labels in (true, predicted)
     )
-    return len(number), true, predicted, weight
+    return len(number), asked, said, weight

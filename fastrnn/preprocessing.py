@@ -411,7 +411,7 @@ class SequenceScaler(SequenceTransformer):
             The names.
         """
         check_is_fitted(self, "scale_")
-        known = getattr(self, "feature_names_in_", None)
+        known: ObjectArray | None = getattr(self, "feature_names_in_", None)
         if input_features is None:
             if known is not None:
                 return known.copy()
@@ -438,7 +438,8 @@ class SequenceScaler(SequenceTransformer):
         return tags
 
     def _scale(self, values: AnyArray) -> AnyArray:
-        return (values - self.center_) / self.scale_
+        scaled: AnyArray = (values - self.center_) / self.scale_
+        return scaled
 
     def _convert(self, X: SequencesLike, formula: Callable[[AnyArray], AnyArray]) -> Any:
         """Apply a formula to the numeric columns, and return what is of the kind of X."""
@@ -480,7 +481,7 @@ class SequenceScaler(SequenceTransformer):
         ]
 
 
-def _like(item: Any, rows: AnyArray, numeric: list[int], names: Any) -> Any:
+def _like(item: Any, rows: AnyArray, numeric: list[int], names: tuple[str, ...] | None) -> Any:
     """Return rows in the form of the item that they came from."""
     if frames.is_frame(item):
         places = frames.places_of(item, names)
