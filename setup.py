@@ -38,6 +38,7 @@ DIRECTIVES = {
     "wraparound": DEBUG,
     "initializedcheck": DEBUG,
     "cdivision": True,
+    "freethreading_compatible": True,  # docs/platforms.md, "Without a GIL"
 }
 # No -ffast-math, which breaks NaN and denormals; no -march, which breaks on other people's CPUs.
 EXACT_MATH = ["-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]

@@ -24,7 +24,8 @@ def test_japanese_vowels():
 
 
 def test_adding_problem():
-    # To answer the mean whatever the sequence has an error of 1/6.
+    # To answer the mean whatever the sequence has an error of 1/6. Of ten epochs as many as nine
+    # were spent so: last digits, which differ with compilers, decide when it is over.
     X, y = make_adding_problem(7000, 100, random_state=0)
     model = RNNRegressor(
         32,
@@ -37,7 +38,7 @@ def test_adding_problem():
         learning_rate="cosine",
         learning_rate_init=0.01,
         batch_size=32,
-        max_iter=10,
+        max_iter=16,
         random_state=0,
     )
     model.fit(X[:5000], y[:5000])

@@ -2,10 +2,12 @@
 
 import importlib.metadata
 import importlib.util
+import pkgutil
 import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
 from pathlib import Path
 from types import SimpleNamespace
@@ -59,6 +61,17 @@ def test_unknown_name_is_an_attribute_error():
 
 def test_package_is_typed():
     assert (PACKAGE / "py.typed").is_file()
+
+
+@pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python has a GIL")
+def test_no_module_asks_for_the_gil():
+    names = [
+        module.name
+        for module in pkgutil.walk_packages(fastrnn.__path__, "fastrnn.")
+        if module.name.startswith(("fastrnn.kernels", "fastrnn.network", "fastrnn.streams"))
+    ]
+    script = f"import sys\nfor name in {names}: __import__(name)\nassert not sys._is_gil_enabled()"
+    subprocess.run([sys.executable, "-W", "error", "-c", script], check=True)
 
 
 def test_public_names_are_all_listed():

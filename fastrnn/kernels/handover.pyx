@@ -7,6 +7,7 @@ goes to sleep only if that takes long. While he watches he offers his processor 
 other threads that could use it.
 """
 
+cimport cython
 from cpython.pythread cimport (
     PyThread_acquire_lock,
     PyThread_allocate_lock,
@@ -32,9 +33,15 @@ cdef extern from "waiting.h" nogil:
 
 cdef extern from *:
     """
+    #ifdef Py_GIL_DISABLED
+    #define HAS_GIL 0
+    #else
+    #define HAS_GIL 1
+    #endif
     static int turn;  /* set while some thread has its turn */
     static _Thread_local int takes_turns, has_turn;
     """
+    const int HAS_GIL
     int turn, takes_turns, has_turn
 
 
@@ -134,7 +141,7 @@ cdef class Handover:
     def serve(self):
         """Carry out calls for ever."""
         global takes_turns
-        takes_turns = 1
+        takes_turns = HAS_GIL
         while True:
             with nogil:
                 while not change_flag(&self.state, GIVEN, TAKEN):
@@ -174,7 +181,7 @@ cdef class Pool:
     """Threads that wait for calls, or work for someone who called `use`.
 
     What is counted stays right whatever happens: neither Ctrl-C nor another thread comes between
-    the steps in here, which run no Python code and keep the GIL. So there is no lock, either.
+    the steps of a critical section, which run no Python code. With the GIL it costs nothing.
     """
     cdef object start   # start() starts a thread and returns its Handover, or raises RuntimeError
     cdef list idle
@@ -196,14 +203,15 @@ cdef class Pool:
         cdef list taken = []
         cdef int took_turns = takes_turns
         self.have(n)
-        while len(taken) < n and len(self.idle) > 0:
-            taken.append(self.idle.pop())
-        self.n_working += len(taken) + 1
+        with cython.critical_section(self):
+            while len(taken) < n and len(self.idle) > 0:
+                taken.append(self.idle.pop())
+            self.n_working += len(taken) + 1
         try:
             if self.n_working > n_processors:
                 watch = 0
-            takes_turns = 1
-            if not has_turn:
+            takes_turns = HAS_GIL
+            if takes_turns and not has_turn:
                 has_turn = change_flag(&turn, 0, 1)
             return call(taken, watch)
         finally:
@@ -211,14 +219,17 @@ cdef class Pool:
             if not took_turns:
                 end_turn()
                 takes_turns = 0
-            self.idle += taken
-            self.n_working -= len(taken) + 1
+            with cython.critical_section(self):
+                self.idle += taken
+                self.n_working -= len(taken) + 1
 
     cdef have(self, int64_t n):
         """Start threads until so many are idle, or the system gives no more."""
         try:
             while len(self.idle) < n:
-                self.idle.append(self.start())
+                handover = self.start()
+                with cython.critical_section(self):
+                    self.idle.append(handover)
         except RuntimeError:  # "can't start new thread"
             pass
 
@@ -226,7 +237,7 @@ cdef class Pool:
 cdef class OneThread:
     """Counts who needs a library on one thread: the first sets it, the last sets it back.
 
-    Like those of a Pool, its steps are not interrupted.
+    Like those of a Pool, its steps are critical sections.
     """
     # find() returns the functions of the library that set and get its number of threads, which run
     # no Python code; or None if there are none.
@@ -236,6 +247,7 @@ cdef class OneThread:
     def __init__(self, find):
         self.find, self.functions, self.found, self.users = find, None, 1, 0
 
+    @cython.critical_section
     def __enter__(self):
         if self.functions is None:
             self.functions = self.find() or ()
@@ -247,6 +259,7 @@ cdef class OneThread:
                 self.functions[0](1)
         self.users += 1
 
+    @cython.critical_section
     def __exit__(self, *exception):
         if len(self.functions) == 0:
             return

@@ -9,8 +9,6 @@ PARTS: dict[str, int]
 LINKS: dict[str, int]
 
 class StreamKernel:
-    @property
-    def is_busy(self) -> bool: ...
     def __init__(
         self,
         steps: Any,

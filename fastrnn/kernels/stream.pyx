@@ -49,6 +49,11 @@ from fastrnn.kernels.stream_plan cimport (
 )
 from fastrnn.kernels.stream_step cimport SHARD, STEP_BITS, advance
 
+cdef extern from "waiting.h" nogil:
+    void store_flag(int* flag, int value) noexcept nogil
+    int change_flag(int* flag, int expected, int value) noexcept nogil
+
+
 SHARD_ROWS = SHARD
 MAX_STEPS = <int64_t>1 << STEP_BITS
 
@@ -102,7 +107,7 @@ cdef class StreamKernel:
         bint result_is_double
         bint takes_id          # a single column of ids, of a single stream
         bint gives_number      # a result without any axis is a float
-        readonly bint is_busy  # a thread uses the state
+        int is_busy            # a flag: a thread uses the state
         int64_t result_size    # elements of a result of one stream
         int64_t result_stride  # bytes
         object steps           # fastrnn.streams.steps.Steps
@@ -257,14 +262,13 @@ cdef class StreamKernel:
         self.array_type, self.integer_type, self.empty = array_type, integer_type, empty
 
     cdef int enter(self) except -1:
-        """Begin to use the streams, alone until `is_busy` is cleared.
-
-        Between the question and the answer no other thread can run: that takes Python code.
-        """
-        if self.is_busy:
+        """Begin to use the streams, alone until `leave`."""
+        if not change_flag(&self.is_busy, 0, 1):
             raise RuntimeError("another thread is using this stream: give each its own")
-        self.is_busy = True
         return 0
+
+    cdef void leave(self) noexcept:
+        store_flag(&self.is_busy, 0)
 
     cdef bint open_input(self, x, Py_buffer* view, Input* given) except -1:
         """Whether x can be read as it is; then the view is open."""
@@ -412,7 +416,7 @@ cdef class StreamKernel:
                                    self.result_stride)
                 restore_denormals(mode)
         finally:
-            self.is_busy = False
+            self.leave()
             if is_open:
                 PyBuffer_Release(&view)
             if has_target:
@@ -428,7 +432,7 @@ def copy_of_state(StreamKernel streams):
     try:
         return {name: array.copy() for name, array in streams.state.items()}
     finally:
-        streams.is_busy = False
+        streams.leave()
 
 
 def write_state(StreamKernel streams, dict values, rows):
@@ -438,4 +442,4 @@ def write_state(StreamKernel streams, dict values, rows):
         for name, value in values.items():
             streams.state[name][rows] = value
     finally:
-        streams.is_busy = False
+        streams.leave()

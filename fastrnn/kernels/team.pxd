@@ -18,6 +18,7 @@ cdef extern from "waiting.h" nogil:
     void relax() noexcept nogil
     int load_flag(const int* flag) noexcept nogil
     void store_flag(int* flag, int value) noexcept nogil
+    int change_flag(int* flag, int expected, int value) noexcept nogil
     void offer_processor() noexcept nogil
 
 

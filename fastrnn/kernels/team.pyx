@@ -24,9 +24,8 @@ cdef class Team:
 
     cdef give_up(self, error):
         """Let nobody wait any more, because of an error, of which the first is kept."""
-        if self.error is None:
+        if change_flag(&self.places[self.size].meetings, 0, 1):
             self.error = error
-        store_flag(&self.places[self.size].meetings, 1)
 
 
 cdef class Member:

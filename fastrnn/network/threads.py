@@ -9,6 +9,7 @@ held to one thread while fastrnn works, which is also what makes results the sam
 of threads, and set back afterwards.
 """
 
+import collections
 import ctypes
 import functools
 import math
@@ -140,11 +141,14 @@ def run(function, items, n_jobs=None, flops=math.inf):
         return run_one(_call_all, function, items)
     results = [None] * len(items)
     errors = {}
-    todo = iter(enumerate(items))
+    todo = collections.deque(enumerate(items))
 
     def work():
-        while not errors and (taken := next(todo, None)):
-            k, item = taken
+        while not errors:
+            try:
+                k, item = todo.popleft()
+            except IndexError:  # another thread took the last
+                return
             try:
                 results[k] = function(item)
             except BaseException as error:

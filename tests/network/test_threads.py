@@ -219,6 +219,27 @@ def test_several_threads_may_call_at_once():
     assert threads._pool.n_working == 0
 
 
+def test_counts_are_right_however_threads_come_and_go():
+    # Only without a GIL can one come between the steps of another.
+    pool, count = threads.Pool(threads._start_thread), []
+    blas = OneThread(lambda: (count.append, lambda: 5))
+    barrier = threading.Barrier(4, timeout=30)
+
+    def come_and_go(k):
+        barrier.wait()
+        for _ in range(1000):
+            pool.use(k % 3, 16, 0, lambda handovers, watch: blas.call(len, handovers))
+
+    others = [threading.Thread(target=come_and_go, args=(k,)) for k in range(1, 4)]
+    for other in others:
+        other.start()
+    come_and_go(0)
+    for other in others:
+        other.join()
+    assert (pool.n_working, blas.users) == (0, 0)
+    assert count == [1, 5] * (len(count) // 2)
+
+
 def test_what_was_worked_on_is_let_go():
     class Memory:
         pass

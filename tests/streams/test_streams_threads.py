@@ -198,3 +198,31 @@ def test_what_threads_see_is_of_one_step():
             thread.join()
     assert not any(caught for _, caught in threads)
     assert_same_state(stream.state, known[-1])
+
+
+def test_threads_at_one_stream_do_whole_steps_or_none():
+    model, n_steps = classifier(pooling="last"), 300
+    x = draw(1, 1)[0, 0]
+    stream = model.stream()
+    barrier = threading.Barrier(3, timeout=30)
+
+    def drive():
+        barrier.wait()
+        done = 0
+        while done < n_steps:
+            try:
+                stream.step(x)
+            except RuntimeError as error:
+                assert "another thread is using" in str(error)
+            else:
+                done += 1
+
+    threads = [in_thread(drive) for _ in range(2)]
+    drive()
+    for thread, _ in threads:
+        thread.join()
+    assert not any(caught for _, caught in threads)
+    alone = model.stream()
+    for _ in range(3 * n_steps):
+        alone.step(x)
+    assert_same_state(stream.state, alone.state)
