@@ -10,7 +10,7 @@ import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -18,14 +18,32 @@ from fastrnn.inputs import frames
 from fastrnn.inputs.arrays import with_nan
 from fastrnn.inputs.columns import name_place
 from fastrnn.inputs.containers import open_container
+from fastrnn.inputs.label_sequences import LabelSequences
 from fastrnn.inputs.list_cells import cells_of_lists
+from fastrnn.inputs.sequences import Sequences
 from fastrnn.kernels.likelihoods import STEEPEST_RATE
 from fastrnn.network import threads
 from fastrnn.network.batches import rows_from
+from fastrnn.network.network import Network
+from fastrnn.network.pair_network import EncoderDecoderNetwork
 from fastrnn.standin import as_generator
-from fastrnn.typing import RandomState, SampleWeight, SequencesLike, TargetsLike
+from fastrnn.typing import (
+    AnyArray,
+    Doubles,
+    Floats,
+    RandomState,
+    SampleWeight,
+    SequencesLike,
+    TargetsLike,
+)
 
 __all__ = ["GradientFlow", "Importances", "permutation_importance"]
+
+_OfOutputs: TypeAlias = Callable[..., Floats]
+"""``doutputs`` of `Network.input_gradients`."""
+
+_Watcher: TypeAlias = Callable[[Any, int, Floats], None]
+"""``watch`` of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +107,14 @@ class GradientFlow:
         return total / weight
 
 
-def gradient_flow(network, sequences, target, weight, *, n_jobs=None):
+def gradient_flow(
+    network: Network,
+    sequences: Sequences,
+    target: AnyArray,
+    weight: Floats,
+    *,
+    n_jobs: int | None = None,
+) -> GradientFlow:
     """Take the norms of the gradient of each loss with respect to the states.
 
     Target and weight are what `Network.loss_and_grad` takes, but the weight is of any dtype.
@@ -97,31 +122,40 @@ def gradient_flow(network, sequences, target, weight, *, n_jobs=None):
     own, weight = own_weights(network, sequences, weight)
     doutputs = loss_gradient(network, target, own)
 
-    def go_back(watch):
+    def go_back(watch: _Watcher) -> None:
         network.input_gradients(sequences, doutputs, watch=watch, n_jobs=n_jobs)
 
     return _watch(network, sequences, weight, go_back)
 
 
-def pair_gradient_flow(network, sequences, target, weight, *, n_jobs=None):
+def pair_gradient_flow(
+    network: EncoderDecoderNetwork,
+    sequences: Sequences,
+    target: LabelSequences,
+    weight: Floats,
+    *,
+    n_jobs: int | None = None,
+) -> GradientFlow:
     """Likewise of an encoder with a decoder: of the encoder's states, and the mean loss of targets.
 
     Target and weight are what `EncoderDecoderNetwork.loss_and_grad` takes.
     """
 
-    def go_back(watch):
+    def go_back(watch: _Watcher) -> None:
         of_targets = mean_weights(target)
         network.input_gradients(sequences, target, of_targets, watch=watch, n_jobs=n_jobs)
 
     return _watch(network.encoder, sequences, weight, go_back)
 
 
-def mean_weights(target):
+def mean_weights(target: LabelSequences) -> Doubles:
     """Weights of the labels of targets, and of their ends, that make their loss a mean, (n,)."""
     return 1 / (target.lengths + 1.0)
 
 
-def _watch(network, sequences, weight, go_back):
+def _watch(
+    network: Network, sequences: Sequences, weight: Floats, go_back: Callable[[_Watcher], None]
+) -> GradientFlow:
     """Collect the norms that a function gives to the function that it is given."""
     if not np.any(weight > 0):
         raise ValueError("no sequence has a weight above 0: there is no mean gradient")
@@ -142,21 +176,21 @@ def _watch(network, sequences, weight, go_back):
     return GradientFlow(tuple(names), of_sequences, weight)
 
 
-def own_weights(network, sequences, weight):
+def own_weights(network: Network, sequences: Sequences, weight: Floats) -> tuple[Doubles, Doubles]:
     """Divide weights into those inside of each sequence, and those of the sequences, float64.
 
     Where the head sees every step, those of the steps of a sequence add up to 1, or are all zero;
     else `weight` has one for each sequence.
     """
-    weight = np.asarray(weight, dtype=np.float64)
+    given = np.asarray(weight, dtype=np.float64)
     if not network.pooling.every_step or network.head.joins_steps:
-        return np.ones_like(weight), weight
-    of_sequences = np.add.reduceat(weight, sequences.offsets[:-1])
+        return np.ones_like(given), given
+    of_sequences = np.add.reduceat(given, sequences.offsets[:-1])
     sums = np.repeat(of_sequences, sequences.lengths)
-    return np.divide(weight, sums, out=np.zeros_like(weight), where=sums > 0), of_sequences
+    return np.divide(given, sums, out=np.zeros_like(given), where=sums > 0), of_sequences
 
 
-def loss_gradient(network, target, weight):
+def loss_gradient(network: Network, target: AnyArray, weight: Floats) -> _OfOutputs:
     """What `Network.input_gradients` starts from, for the gradient of each sequence's own loss.
 
     The target is what `Network.loss_and_grad` takes, the weight comes from `own_weights`.
@@ -172,7 +206,9 @@ def loss_gradient(network, target, weight):
     return doutputs
 
 
-def output_gradient(link, n_outputs, output, unit):
+def output_gradient(
+    link: str, n_outputs: int, output: int | None, unit: Callable[[int], float]
+) -> _OfOutputs:
     """Likewise, for an output; None is the predicted class, or the only one.
 
     ``link`` is that of the network's head; ``unit(k)`` is what one in its output k is in what is
@@ -193,7 +229,7 @@ def output_gradient(link, n_outputs, output, unit):
     return gradient(output or 0, unit(output or 0))
 
 
-def log_odds_gradient(output=None):
+def log_odds_gradient(output: int | None = None) -> _OfOutputs:
     """Likewise, for the log-odds ``log(p / (1 - p))`` of a class; None is the most probable one."""
 
     def doutputs(places, outputs, *_):
@@ -212,7 +248,7 @@ def log_odds_gradient(output=None):
     return doutputs
 
 
-def rate_gradient(output, scale):
+def rate_gradient(output: int, scale: float) -> _OfOutputs:
     """Likewise, for the rate of which an output is the logarithm, times a scale."""
 
     def doutputs(places, outputs, *_):
@@ -223,7 +259,7 @@ def rate_gradient(output, scale):
     return doutputs
 
 
-def value_gradient(output, scale):
+def value_gradient(output: int, scale: float) -> _OfOutputs:
     """Likewise, for an output as it is, times a scale."""
 
     def doutputs(places, outputs, *_):

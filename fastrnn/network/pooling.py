@@ -180,7 +180,7 @@ def is_of_parts(kind):
     return set(names) <= set(PARTS) and len(set(names)) == len(names)
 
 
-def parts_of(kind):
+def parts_of(kind: str) -> tuple[str, ...]:
     """The names of the parts of a pooling, which stand side by side in this order."""
     return () if kind == EVERY_STEP else tuple(kind.split("+"))
 

@@ -16,6 +16,7 @@ import math
 import os
 import threading
 import time
+from typing import SupportsIndex
 
 import scipy.linalg.cython_blas
 
@@ -72,7 +73,7 @@ single_blas_thread = OneThread(_blas_thread_functions)
 """Context manager: BLAS runs on one thread inside, on as many as before afterwards."""
 
 
-def count_threads(n_jobs):
+def count_threads(n_jobs: SupportsIndex | None) -> int:
     """Number of threads that ``n_jobs`` asks for, at least 1.
 
     None means 1; -1 all processors this process may use, -2 all but one, and so on, as in
@@ -92,7 +93,7 @@ def count_threads(n_jobs):
     return max(1, _count_processors() + 1 + n_jobs)
 
 
-def _count_processors():
+def _count_processors() -> int:
     """Processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -4,6 +4,7 @@ It is only read, so that many streams, and threads, share it. What it may have f
 here to what the kernel takes for granted.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from fastrnn.inputs.tokens import Spelling
 from fastrnn.kernels.stream import MAX_STEPS, SHARD_ROWS
 from fastrnn.network.pooling import EVERY_STEP, is_of_parts, parts_of
 from fastrnn.streams.weights import Packing
+from fastrnn.typing import Floats
 
 __all__ = ["Forecast", "Levels", "Reading", "Snapshot", "start_of"]
 
@@ -363,7 +365,7 @@ class Snapshot:
         return None if fits else f"{value}, which does not fit into {self.dtype}{scaled}"
 
 
-def start_of(states):
+def start_of(states: Iterable[tuple[Floats, ...]]) -> dict[str, Floats]:
     """Name states, as `Network.initial_states` makes them, for the start of a `Snapshot`."""
     return {
         f"{name}_{k}": rows[0]
