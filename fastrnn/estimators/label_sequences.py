@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field, replace
 from numbers import Integral
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -23,11 +23,13 @@ from fastrnn.estimators.targets import as_sample_weight, check_same_length
 from fastrnn.estimators.tasks import Scored, Target, Task, hold_out
 from fastrnn.files.codec import Added, Optional, Record, Whole
 from fastrnn.inputs.label_sequences import LabelSequences
-from fastrnn.inputs.steps import UNKNOWN, as_step_labels, split_steps
+from fastrnn.inputs.sequences import Sequences
+from fastrnn.inputs.steps import UNKNOWN, StepLabels, as_step_labels, split_steps
 from fastrnn.network.architecture import Architecture
 from fastrnn.network.ctc import best_labels, places_of_labels, search, steps_needed
 from fastrnn.network.encoder_decoder import EncoderDecoder, Layers
 from fastrnn.network.pair_network import EncoderDecoderNetwork
+from fastrnn.typing import AnyArray, SampleWeight, TargetsLike
 
 _SHOWN = 30
 """Labels, at most, that a message lists."""
@@ -50,7 +52,7 @@ class LabelsTask(Task):
     every_step = True
 
     @classmethod
-    def of(cls, classes, labels, texts):
+    def of(cls, classes: AnyArray, labels: StepLabels, texts: TargetTexts | None) -> Self:
         """The task of these labels, among whose first targets there are `labels`."""
         return cls(classes, texts=texts)
 
@@ -187,7 +189,7 @@ class LabelsTask(Task):
         labels.check_kind(self.classes)
         return LabelSequences(labels.numbers(self.classes), labels.offsets)
 
-    def read(self, y):
+    def read(self, y: TargetsLike) -> StepLabels:
         """Read targets like those of `fit`."""
         if self.texts is None:
             return read_labels(y)
@@ -234,7 +236,7 @@ class AttentionTask(LabelsTask):
     keeps_outputs = False
 
     @classmethod
-    def of(cls, classes, labels, texts):
+    def of(cls, classes: AnyArray, labels: StepLabels, texts: TargetTexts | None) -> Self:
         """The task of these labels, among whose first targets there are `labels`."""
         return cls(classes, int(np.diff(labels.offsets).max(initial=0)), texts=texts)
 
@@ -322,18 +324,22 @@ class LabelSequenceTask(LabelsTask):
     )
 
     @classmethod
-    def kind_for(cls, parameters):
+    def kind_for(cls, parameters: Any) -> type[LabelsTask]:
         """The class of tasks that an alignment asks for."""
         return next(one for one in (cls, *cls.others) if one.alignment == parameters.alignment)
 
     @classmethod
-    def learn(cls, y, sequences, sample_weight, parameters):
+    def learn(
+        cls, y: TargetsLike, sequences: Sequences, sample_weight: SampleWeight, parameters: Any
+    ) -> tuple[LabelsTask, Target]:
         """Learn which labels there are."""
         task, labels = cls.begin(y, parameters)
         return task, task._encode(labels, sequences, sample_weight, parameters)
 
     @classmethod
-    def begin(cls, y, parameters, classes=None):
+    def begin(
+        cls, y: TargetsLike, parameters: Any, classes: AnyArray | None = None
+    ) -> tuple[LabelsTask, StepLabels]:
         """Make a task of the first targets, of all their labels or of `classes`; read them, too."""
         texts = TargetTexts.of(y, parameters)
         labels = read_labels(y) if texts is None else texts.read(y)

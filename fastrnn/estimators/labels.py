@@ -1,6 +1,8 @@
 """Tasks with labels of sequences: one for each, or any number of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
@@ -23,6 +25,8 @@ from fastrnn.files.codec import (
 )
 from fastrnn.inputs.containers import show
 from fastrnn.inputs.errors import PartitionsDiffer
+from fastrnn.inputs.sequences import Sequences
+from fastrnn.typing import AnyArray, SampleWeight, TargetsLike
 
 
 class Labels(Value):
@@ -52,7 +56,9 @@ class LabelSetTask(Task):
     many_labels = True
 
     @classmethod
-    def learn(cls, y, sequences, sample_weight, parameters):
+    def learn(
+        cls, y: TargetsLike, sequences: Sequences, sample_weight: SampleWeight, parameters: Any
+    ) -> tuple[Self, Target]:
         """Learn how many labels there are."""
         task = cls(as_label_sets(y).shape[1], target_names(y))
         return task, task.encode(y, sequences, sample_weight, parameters)
@@ -130,14 +136,16 @@ class ClassTask(Task):
     meanings = ("classes", "multilabel")
 
     @classmethod
-    def learn(cls, y, sequences, sample_weight, parameters):
+    def learn(
+        cls, y: TargetsLike, sequences: Sequences, sample_weight: SampleWeight, parameters: Any
+    ) -> tuple[Task, Target]:
         """Learn which classes there are; several columns are sets of labels, another task."""
         if is_multilabel(y):
             return LabelSetTask.learn(y, sequences, sample_weight, parameters)
-        y = as_labels(y)
-        check_same_length(sequences, "y", y)
-        task = cls(np.unique(y))
-        return task, task.encode(y, sequences, sample_weight, parameters)
+        labels = as_labels(y)
+        check_same_length(sequences, "y", labels)
+        task = cls(np.unique(labels))
+        return task, task.encode(labels, sequences, sample_weight, parameters)
 
     @classmethod
     def look(cls, y, sequences, sample_weight, parameters):
@@ -240,7 +248,7 @@ class ClassTask(Task):
         return LabelSetTask(n_outputs), head
 
 
-def read_classes(classes, task, kind):
+def read_classes(classes: Any, task: Task | None, kind: str) -> AnyArray:
     """Read the argument `classes` of `partial_fit`; `task` is that of the model, or None.
 
     Returns the classes, sorted. The first call must give two or more, a later one no others.
@@ -263,7 +271,7 @@ def read_classes(classes, task, kind):
     return classes
 
 
-def refuse_balanced(class_weight):
+def refuse_balanced(class_weight: str | Mapping[Any, float] | None) -> None:
     """Refuse the weights that `partial_fit` cannot know."""
     if isinstance(class_weight, str):
         raise ValueError(
@@ -343,7 +351,7 @@ def adopt_classes(classes, head, kind):
     return classes[order], {name: array[..., order] for name, array in head.items()}
 
 
-def check_none_is_left_out(classes):
+def check_none_is_left_out(classes: AnyArray) -> None:
     """Refuse a class that marks steps to be left out."""
     if -1 in classes.tolist():
         raise ValueError("classes has the label -1, which marks steps to be left out")

@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
@@ -19,7 +20,9 @@ from fastrnn.estimators.targets import (
 from fastrnn.estimators.task_parameters import RegressorParameters
 from fastrnn.estimators.tasks import NAMES, Target, Task, check_target_names
 from fastrnn.files.codec import Added, Array, Flag, ListOf, Number, Optional, Record, Text
+from fastrnn.inputs.sequences import Sequences
 from fastrnn.streams.snapshot import Levels
+from fastrnn.typing import SampleWeight, TargetsLike
 
 _HEADS = {"squared_error": "squared_error", "quantile": "quantiles", "poisson": "poisson"}
 
@@ -53,7 +56,9 @@ class NumberTask(Task):
     )
 
     @classmethod
-    def learn(cls, y, sequences, sample_weight, parameters):
+    def learn(
+        cls, y: TargetsLike, sequences: Sequences, sample_weight: SampleWeight, parameters: Any
+    ) -> tuple[Self, Target]:
         """Learn mean and deviation of each column."""
         kind, _, mean, deviation = cls.look(y, sequences, sample_weight, parameters)
         task = cls._of(kind, mean, deviation, parameters)

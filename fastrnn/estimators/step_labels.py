@@ -1,6 +1,7 @@
 """The task of a tagger: a label for each step of a sequence."""
 
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
@@ -19,7 +20,9 @@ from fastrnn.estimators.tag_schemes import SCHEMES, are_possible, check_tags
 from fastrnn.estimators.tasks import Target, Task
 from fastrnn.files.codec import Added, Optional, Record, Text
 from fastrnn.inputs.errors import NothingCounts
+from fastrnn.inputs.sequences import Sequences
 from fastrnn.inputs.steps import IGNORED, UNKNOWN, as_step_labels, as_step_weight
+from fastrnn.typing import AnyArray, SampleWeight, TargetsLike
 
 _OUTPUTS = {"softmax": "log_loss", "crf": "crf"}
 
@@ -45,12 +48,14 @@ class StepClassTask(Task):
     meanings = ("classes",)
 
     @classmethod
-    def of(cls, classes, parameters):
+    def of(cls, classes: AnyArray, parameters: Any) -> Self:
         """Make a task of classes and of the parameters of an estimator."""
         return cls(classes, **_output_of(parameters))
 
     @classmethod
-    def learn(cls, y, sequences, sample_weight, parameters):
+    def learn(
+        cls, y: TargetsLike, sequences: Sequences, sample_weight: SampleWeight, parameters: Any
+    ) -> tuple[Self, Target]:
         """Learn which classes there are."""
         task = cls.of(_labels_of(y, sequences).classes(), parameters)
         return task, task.encode(y, sequences, sample_weight, parameters)

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from fastrnn.inputs.steps import STRINGS, StepLabels, as_step_labels
 from fastrnn.inputs.texts import are_all_texts
 from fastrnn.inputs.tokens import known_tokens
 from fastrnn.preprocessing import TokenEncoder
+from fastrnn.typing import AnyArray, TargetsLike
 
 UNKNOWN_HINT = (
     "; training has met no unknown token (target_min_freq or target_max_features would make some)"
@@ -40,7 +42,7 @@ class TargetTexts:
     max_features: int | None
 
     @classmethod
-    def of(cls, y, parameters):
+    def of(cls, y: TargetsLike, parameters: Any) -> Self | None:
         """How targets become labels with these parameters; None if they are labels already."""
         chosen = {name: getattr(parameters, _PREFIX + name) for name in ENCODER}
         joins = are_all_texts(y, "y")
@@ -79,14 +81,14 @@ class TargetTexts:
         """The label of all tokens that are not known."""
         return self._encoder.cut.unknown
 
-    def read(self, y):
+    def read(self, y: TargetsLike) -> StepLabels:
         """Read the labels of each target, known or not."""
         with in_argument("y"):
             lists = list(map(list, self._encoder.cut.tokens(y, may_be_empty=True)))
         offsets = np.cumsum([0, *map(len, lists)], dtype=np.int64)
         return StepLabels([token for tokens in lists for token in tokens], offsets, STRINGS)
 
-    def choose(self, labels):
+    def choose(self, labels: StepLabels) -> AnyArray:
         """Choose the labels that are known, sorted; if some are not, the unknown one is, too."""
         counts = Counter(labels.values)
         known = known_tokens(counts, self.unknown, self.min_freq, self.max_features)
@@ -94,7 +96,7 @@ class TargetTexts:
             known.append(self.unknown)
         return np.array(sorted(known))
 
-    def keep_known(self, labels, classes):
+    def keep_known(self, labels: StepLabels, classes: AnyArray) -> StepLabels:
         """Put the unknown label in the place of those that are not known, if it is one of them."""
         known = set(classes.tolist())
         if self.unknown not in known:
@@ -132,7 +134,7 @@ def check_same_texts(fitted, wanted, what):
         check_same(*of_each, what)
 
 
-def read_labels(y):
+def read_labels(y: TargetsLike) -> StepLabels:
     """Read labels of each sequence that are so already, of which none may be missing."""
     for n, item in enumerate(y if isinstance(y, list | tuple | np.ndarray) else ()):
         if isinstance(item, str):

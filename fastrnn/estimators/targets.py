@@ -10,7 +10,9 @@ from fastrnn.inputs.arrays import REAL, kernel_array
 from fastrnn.inputs.containers import as_array, show
 from fastrnn.inputs.errors import NothingCounts
 from fastrnn.inputs.frames import is_frame, is_missing, names_of, places_of, select, shape_of
+from fastrnn.inputs.sequences import Sequences
 from fastrnn.inputs.steps import check_sum
+from fastrnn.typing import Doubles, SampleWeight, TargetsLike
 
 
 def as_labels(y):
@@ -44,10 +46,10 @@ def as_labels(y):
     return y
 
 
-def is_multilabel(y):
+def is_multilabel(y: TargetsLike) -> bool:
     """Whether `y` has several labels for each sequence: two or more columns."""
-    y = _as_array(y)
-    return y.ndim == 2 and y.shape[1] > 1
+    labels = _as_array(y)
+    return labels.ndim == 2 and labels.shape[1] > 1
 
 
 def as_label_sets(y):
@@ -105,7 +107,7 @@ def find_targets(y, names):
     return select(y, places_of(y, names))
 
 
-def as_sample_weight(sample_weight, sequences):
+def as_sample_weight(sample_weight: SampleWeight, sequences: Sequences) -> Doubles:
     """Read the weights of n sequences, (n,), as float64; None gives all the same weight.
 
     None may be negative, infinite or NaN, and not all of them zero.
