@@ -15,12 +15,14 @@ have them.
 import copy
 import math
 import warnings
+from typing import Any
 
 import numpy as np
 
 from fastrnn.estimators.fitting import fit
 from fastrnn.estimators.lessons import Cuts
 from fastrnn.estimators.next_values import GivenSeries, SeriesReader, weigh_series
+from fastrnn.typing import Doubles, SampleWeight
 
 FEWEST_OF_HALF = 10
 """Series; with fewer the ends of all are held out instead."""
@@ -32,7 +34,7 @@ MOST_STEPS = 3_000_000
 """That are read for forecasts from rolling origins, of each part that was held out."""
 
 
-def learn_corrections(estimator, given, sample_weight):
+def learn_corrections(estimator: Any, given: GivenSeries, sample_weight: SampleWeight) -> Doubles:
     """What is to be added to the outputs of the network, (n_ahead, n_levels)."""
     estimator.check_parameters()
     reader = SeriesReader.learn(given, estimator)[0]
@@ -42,15 +44,15 @@ def learn_corrections(estimator, given, sample_weight):
     halves = [counts[::2], counts[1::2]]
     lengths = np.array([len(values) for values in series.values])
     if len(halves[1]) >= FEWEST_OF_HALF:
-        residuals = [
+        parts = [
             _residuals(estimator, reader, weight, (one, lengths[one]), other, 0 * lengths)
             for one, other in (halves, halves[::-1])
         ]
     else:
         first = _ends(series, counts, plan.n_ahead)
         known = (counts, first[counts])
-        residuals = [_residuals(estimator, reader, weight, known, counts, first)]
-    residuals = np.concatenate(residuals)
+        parts = [_residuals(estimator, reader, weight, known, counts, first)]
+    residuals = np.concatenate(parts)
     pairs = list(enumerate(plan.quantiles))
     return np.array(
         [

@@ -1,15 +1,19 @@
 """Forecasts in the form in which the series came: arrays, or frames with ids and time stamps."""
 
+from collections.abc import Sequence
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 
 from fastrnn.inputs.frames import make_frame
 from fastrnn.inputs.long_frames import WIDE
+from fastrnn.inputs.series_set import SeriesSet
 from fastrnn.inputs.stamps import as_given
+from fastrnn.typing import Doubles
 
 
-def answer(known, forecasts, names=None):
+def answer(known: SeriesSet, forecasts: list[Doubles], names: Sequence[str] | None = None) -> Any:
     """What `predict` returns of forecasts, (horizon,) or, with `names`, (horizon, n) each."""
     calendar, columns = known.calendar, known.columns
     if calendar is None or calendar.type is None:
@@ -28,7 +32,8 @@ def answer(known, forecasts, names=None):
         time = "step"
         table[time] = np.tile(np.arange(1, horizon + 1), n)
     if is_wide:
-        table |= dict(zip(known.ids, forecasts, strict=True))
+        ids: Any = known.ids  # there are some
+        table |= dict(zip(ids, forecasts, strict=True))
     elif names is None:
         table[columns.value] = np.concatenate(forecasts)
     else:

@@ -1,7 +1,9 @@
 """Forecasts of a fitted forecaster, and how good they are."""
 
 import warnings
+from collections.abc import Collection, Sequence
 from numbers import Integral
+from typing import Any, Literal
 
 import numpy as np
 
@@ -11,13 +13,15 @@ from fastrnn.estimators.forecast_frames import stamp_origins, table_of
 from fastrnn.estimators.needs import needed_to_predict
 from fastrnn.estimators.next_values import GivenSeries
 from fastrnn.estimators.parameters import parameters_of
-from fastrnn.estimators.plan import USUAL_LEVELS
+from fastrnn.estimators.plan import USUAL_LEVELS, Plan
 from fastrnn.inputs.following import read_following
 from fastrnn.inputs.frames import is_frame
 from fastrnn.inputs.series import with_future
+from fastrnn.inputs.series_set import SeriesSet
 from fastrnn.memory import refuse_if_too_large
 from fastrnn.network.prediction import PREDICT_SIZE, READ_ROWS
 from fastrnn.standin import as_generator
+from fastrnn.typing import Covariates, Doubles, RandomState, SequencesLike
 
 FLAT = 0.05
 """Forecasts that vary less, as a share of what the series do, are said to be flat."""
@@ -26,15 +30,24 @@ USUAL_SAMPLES = 200
 ERRORS = ("mae", "smape", "mase", "naive_mae", "naive_smape", "naive_mase")
 
 
-def read_history(estimator, horizon, series, future, past, static=None, *, of_points=True):
+def read_history(
+    estimator: Any,
+    horizon: int,
+    series: SequencesLike | None,
+    future: Covariates,
+    past: Covariates,
+    static: Covariates = None,
+    *,
+    of_points: bool = True,
+) -> tuple[SeriesSet, int]:
     """Read what forecasts start from; return it, and the horizon."""
     estimator.check_fitted()
     reader = estimator.reader_
     horizon = check_horizon(reader, horizon, of_points)
     if series is None:
         known = series_of_fit(reader)
-        for name, given in (("past", past), ("static", static)):
-            if given is not None:
+        for name, covariates in (("past", past), ("static", static)):
+            if covariates is not None:
                 raise ValueError(f"{name}_covariates need series: those of fit have theirs")
     else:
         is_long = is_frame(series)
@@ -58,7 +71,7 @@ def series_of_fit(reader):
     return reader.series
 
 
-def check_levels(plan, levels):
+def check_levels(plan: Plan, levels: Collection[float] | None) -> Sequence[float] | Doubles:
     """The levels of quantiles that are wanted; None are those that were learned, or usual ones."""
     if plan.likelihood is not None:
         levels = quantiles.as_levels(USUAL_LEVELS if levels is None else levels)
@@ -91,7 +104,7 @@ def check_horizon(reader, horizon, of_points=True):
     )
 
 
-def refuse_to_read(estimator, known, more=0):
+def refuse_to_read(estimator: Any, known: SeriesSet, more: int = 0) -> None:
     """Refuse to read series, and to take more bytes, that there is no memory for."""
     reader, network, task = estimator.reader_, estimator.network_, estimator.task_
     sketch = reader.plan.sketch(known, reader.covariates, network.dtype)
@@ -106,7 +119,14 @@ def refuse_to_read(estimator, known, more=0):
     refuse_if_too_large(needed, "Prediction")
 
 
-def forecast(estimator, known, horizon, levels=None, n_samples=USUAL_SAMPLES, random_state=None):
+def forecast(
+    estimator: Any,
+    known: SeriesSet,
+    horizon: int,
+    levels: Sequence[float] | Doubles | None = None,
+    n_samples: int = USUAL_SAMPLES,
+    random_state: RandomState = None,
+) -> list[Doubles]:
     """Forecast how series go on: for each an array (horizon, n_levels) in its units.
 
     Without levels it has one column, of the point that is expected. Quantiles of what is fed back
@@ -116,7 +136,7 @@ def forecast(estimator, known, horizon, levels=None, n_samples=USUAL_SAMPLES, ra
     plan = reader.plan
     if plan.likelihood is not None and plan.feeds_back and levels is not None:
         paths = draw(estimator, known, horizon, n_samples, random_state)
-        method = "inverted_cdf" if plan.counts else "linear"
+        method: Literal["inverted_cdf", "linear"] = "inverted_cdf" if plan.counts else "linear"
         return [np.quantile(each, levels, axis=1, method=method).T for each in paths]
     n_levels = 1 if levels is None else len(levels)
     kept = 8 * len(known) * (network.architecture.n_outputs + 3 * horizon * n_levels)
@@ -125,7 +145,9 @@ def forecast(estimator, known, horizon, levels=None, n_samples=USUAL_SAMPLES, ra
     return rolling.forecast(plan, network, known, reader.covariates, horizon, levels, *options)
 
 
-def draw(estimator, known, horizon, n_samples, random_state):
+def draw(
+    estimator: Any, known: SeriesSet, horizon: int, n_samples: int, random_state: RandomState
+) -> list[Doubles]:
     """Draw how series may go on: for each an array (horizon, n_samples) in its units."""
     reader, network = estimator.reader_, estimator.network_
     if reader.plan.likelihood is None:
@@ -133,7 +155,8 @@ def draw(estimator, known, horizon, n_samples, random_state):
             "the model was fitted with likelihood=None: it has learned no distribution to draw from"
         )
     n_samples = _whole("n_samples", n_samples)
-    parameters_of(type(estimator))["random_state"].check(random_state)
+    kind: Any = type(estimator)
+    parameters_of(kind)["random_state"].check(random_state)
     rows = min(len(known) * n_samples, max(n_samples, rolling.ROWS))
     kept = 8 * horizon * (len(known) * n_samples + 3 * rows)
     kept += 8 * rows * (network.architecture.n_outputs + 4 * network.architecture.width)
@@ -144,7 +167,7 @@ def draw(estimator, known, horizon, n_samples, random_state):
     )
 
 
-def backtest(estimator, given, horizon, step, start):
+def backtest(estimator: Any, given: GivenSeries, horizon: int, step: int, start: int | None) -> Any:
     """Forecast known values of series from many origins, and compare."""
     whole = estimator.reader_.read_series(given)
     horizon = check_horizon(estimator.reader_, horizon)
@@ -191,7 +214,7 @@ def _warn_if_flat(moves):
         )
 
 
-def scaled_errors(estimator, y, future_covariates):
+def scaled_errors(estimator: Any, y: SequencesLike, future_covariates: Covariates) -> list[float]:
     """The scaled error of the forecast of what followed each series of fit; NaN without one."""
     known, plan = series_of_fit(estimator.reader_), estimator.reader_.plan
     truth = read_following(known, y, plan.mask)
@@ -206,7 +229,7 @@ def scaled_errors(estimator, y, future_covariates):
     ]
 
 
-def mean_error(errors):
+def mean_error(errors: list[float]) -> float:
     """The mean of those that are known; NaN if none is."""
     errors = [error for error in errors if not np.isnan(error)]
     return float(np.mean(errors)) if errors else np.nan

@@ -1,6 +1,10 @@
 """Quantiles of some levels from those that a network has learned."""
 
+from collections.abc import Collection, Sequence
+
 import numpy as np
+
+from fastrnn.typing import Doubles
 
 
 def at_levels(outputs, learned, levels):
@@ -27,7 +31,9 @@ def between(learned, levels):
     return above, share
 
 
-def check_levels(learned, levels):
+def check_levels(
+    learned: Sequence[float], levels: Collection[float] | None
+) -> Sequence[float] | Doubles:
     """The levels of quantiles that are wanted, of those that can be told; None are all learned."""
     levels = learned if levels is None else as_levels(levels)
     wrong = [level for level in levels if not learned[0] <= level <= learned[-1]]
@@ -39,7 +45,7 @@ def check_levels(learned, levels):
     return levels
 
 
-def as_levels(levels):
+def as_levels(levels: Collection[float]) -> Doubles:
     """Levels as an array."""
     levels = np.asarray(levels, dtype=np.float64)
     if np.ndim(levels) != 1 or not len(levels):
