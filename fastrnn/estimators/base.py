@@ -319,7 +319,8 @@ class RNNBase(Fitted, SharedParameters, CallbackSupportMixin, TransformerMixin, 
             direction, then that of the backward direction, each at its own end.
         """
         sequences = read(self, X)
-        return self.network_.final_states(sequences, n_jobs=self.n_jobs)
+        states: Floats = self.network_.final_states(sequences, n_jobs=self.n_jobs)
+        return states
 
     def hidden_states(self, X: SequencesLike) -> list[Floats]:
         """Return the hidden states of the top layer at every time step.

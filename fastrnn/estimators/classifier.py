@@ -159,7 +159,8 @@ class RNNClassifier(
             each label whose probability is above 0.5, else 0.
         """
         said = outputs(self, read(self, X))
-        return self.task_.decode(said)
+        labels: AnyArray = self.task_.decode(said)
+        return labels
 
     def predict_proba(self, X: SequencesLike) -> Floats:
         """Predict the probability of each class.
@@ -212,7 +213,9 @@ class RNNClassifier(
             Accuracy between 0 and 1.
         """
         sequences = read(self, X)
-        return self.task_.score_answers(outputs(self, sequences), y, sequences, sample_weight)
+        said = outputs(self, sequences)
+        share: float = self.task_.score_answers(said, y, sequences, sample_weight)
+        return share
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

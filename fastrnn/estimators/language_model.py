@@ -432,10 +432,13 @@ class RNNLanguageModel(LanguageModelParameters, FittedTokens, RNNBase):  # type:
 
     def _next(self, ids: Any, states: Any) -> Floats:
         """Read ids, at states that are carried on; return the probabilities of what is next."""
+        shares: Floats
         if not len(ids):
-            return self.token_counts_ / self.token_counts_.sum()
+            shares = self.token_counts_ / self.token_counts_.sum()
+            return shares
         sequence = self.reader_.vocabulary.sequence(ids, self.network_.dtype)
-        return self.network_.read_on(sequence, states, n_jobs=self.n_jobs)[0]
+        shares = self.network_.read_on(sequence, states, n_jobs=self.n_jobs)[0]
+        return shares
 
 
 def _draw(p: Floats, temperature: float, top_k: int | None, rng: np.random.Generator) -> int:

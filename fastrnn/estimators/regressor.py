@@ -98,7 +98,8 @@ class RNNRegressor(
             means; with ``loss="quantile"`` the quantile that was learned, or the median of several.
         """
         said = outputs(self, read(self, X))
-        return self.task_.decode(said)
+        numbers: Doubles = self.task_.decode(said)
+        return numbers
 
     def predict_quantiles(
         self, X: SequencesLike, levels: Collection[float] | None = None
@@ -129,7 +130,9 @@ class RNNRegressor(
         """
         self.check_fitted()
         levels = self.task_.check_levels(levels)
-        return self.task_.quantiles(outputs(self, read(self, X)), levels)
+        said = outputs(self, read(self, X))
+        found: Doubles = self.task_.quantiles(said, levels)
+        return found
 
     def score(self, X: SequencesLike, y: TargetsLike, sample_weight: SampleWeight = None) -> float:
         """Return the coefficient of determination R² of `predict`, the mean over the targets.
@@ -152,7 +155,9 @@ class RNNRegressor(
             warning, for fewer than two sequences.
         """
         sequences = read(self, X)
-        return self.task_.score_answers(outputs(self, sequences), y, sequences, sample_weight)
+        said = outputs(self, sequences)
+        score: float = self.task_.score_answers(said, y, sequences, sample_weight)
+        return score
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

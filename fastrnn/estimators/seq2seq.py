@@ -45,7 +45,8 @@ from fastrnn.typing import (
 def _by_attention(estimator: Any) -> bool:
     """Whether a decoder tells the labels, of the model if there is one."""
     known = estimator.task_ if estimator.is_fitted else estimator
-    return known.alignment == "attention"
+    answer: bool = known.alignment == "attention"
+    return answer
 
 
 def _by_steps(estimator: Any) -> bool:
@@ -215,7 +216,8 @@ class RNNSeq2Seq(
             else the likeliest labels that a search over so many beginnings finds.
         """
         said = self._say(read(self, X))
-        return self.task_.decode(said)
+        labels: ObjectArray = self.task_.decode(said)
+        return labels
 
     def predict_nbest(self, X: SequencesLike, n: int = 5) -> list[list[tuple[Any, float]]]:
         """Predict the likeliest label sequences of each sequence.
@@ -269,7 +271,9 @@ class RNNSeq2Seq(
             target = self._say(sequences)
         else:
             target = self.task_.encode(y, sequences, None, partial=True).values
-        return self.network_.attention_weights(sequences, target, n_jobs=self.n_jobs)
+        network = self.network_
+        weights: list[Floats] = network.attention_weights(sequences, target, n_jobs=self.n_jobs)
+        return weights
 
     @available_if(_by_steps)
     def predict_proba(self, X: SequencesLike) -> ObjectArray:
@@ -309,7 +313,9 @@ class RNNSeq2Seq(
             Between 0 and 1.
         """
         sequences = read(self, X)
-        return self.task_.score(self._say(sequences), y, sample_weight, sequences)
+        said = self._say(sequences)
+        share: float = self.task_.score(said, y, sample_weight, sequences)
+        return share
 
     def edit_error_rate(
         self, X: SequencesLike, y: TargetsLike, sample_weight: SampleWeight = None
@@ -334,7 +340,9 @@ class RNNSeq2Seq(
             0 where all is right, and more than 1 where there are more edits than labels.
         """
         sequences = read(self, X)
-        return self.task_.edit_error_rate(self._say(sequences), y, sample_weight, sequences)
+        said = self._say(sequences)
+        rate: float = self.task_.edit_error_rate(said, y, sample_weight, sequences)
+        return rate
 
     def score_samples(self, X: SequencesLike, y: TargetsLike) -> Doubles:
         """Return the logarithm of the probability of the labels of each sequence.
@@ -353,7 +361,8 @@ class RNNSeq2Seq(
             steps for the labels.
         """
         sequences = read(self, X)
-        return self.task_.score_samples(self.network_, sequences, y, self.n_jobs)
+        values: Doubles = self.task_.score_samples(self.network_, sequences, y, self.n_jobs)
+        return values
 
     @available_if(_by_steps)
     def align(self, X: SequencesLike, y: TargetsLike) -> ObjectArray:
@@ -381,7 +390,8 @@ class RNNSeq2Seq(
         sequences = read(self, X)
         target = self.task_.encode(y, sequences, None, partial=True).values
         self.task_.check_lengths(target, sequences, self.network_.architecture.total_stride)
-        return self.task_.align(self.network_, sequences, target, self.n_jobs)
+        places: ObjectArray = self.task_.align(self.network_, sequences, target, self.n_jobs)
+        return places
 
     def _say(self, sequences: Any) -> Any:
         """The numbers of the labels that are predicted."""

@@ -231,7 +231,9 @@ class RNNTagger(
             Accuracy between 0 and 1.
         """
         sequences = read(self, X)
-        return self.task_.score_answers(best_outputs(self, sequences), y, sequences, sample_weight)
+        best = best_outputs(self, sequences)
+        share: float = self.task_.score_answers(best, y, sequences, sample_weight)
+        return share
 
     def score_samples(self, X: SequencesLike, y: TargetsLike) -> Doubles:
         """Return the log-likelihood of each sequence's labels: how probable they are as a whole.
@@ -252,7 +254,8 @@ class RNNTagger(
             labels that the model does not know, or that `constraints` forbid; 0 without any.
         """
         sequences = read(self, X)
-        return self.task_.log_likelihoods(self.network_, y, sequences, self.n_jobs)
+        values: Doubles = self.task_.log_likelihoods(self.network_, y, sequences, self.n_jobs)
+        return values
 
     @property
     def transitions_(self) -> Floats:
@@ -266,7 +269,8 @@ class RNNTagger(
             raise AttributeError(
                 f"transitions_ is of output='crf', but the model has {self.task_.output!r}"
             )
-        return self.network_.head.scores()[0].copy()
+        scores: Floats = self.network_.head.scores()[0].copy()
+        return scores
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
