@@ -165,7 +165,8 @@ class RNNBase(Fitted, SharedParameters, CallbackSupportMixin, TransformerMixin, 
         validation = ValidationData.of(
             validation_data, X_val, y_val=y_val, sample_weight_val=sample_weight_val
         )
-        return fit(self, X, y, sample_weight, validation, file)
+        fit(self, X, y, sample_weight, validation, file)
+        return self
 
     @available_if(steps_by_minibatches)
     def partial_fit(
@@ -202,7 +203,8 @@ class RNNBase(Fitted, SharedParameters, CallbackSupportMixin, TransformerMixin, 
         MemoryError
             If training needs more memory than there is; nothing has been taken then.
         """
-        return fit_one_epoch(self, X, y, sample_weight)
+        fit_one_epoch(self, X, y, sample_weight)
+        return self
 
     def save(self, path: PathLike) -> None:
         """Write the fitted estimator to a file, from which `fastrnn.load` builds it again.

@@ -142,7 +142,8 @@ class RNNClassifier(
                     f"classes must be the numbers of the columns of y, 0 to {n_labels - 1}, where "
                     f"y has several labels for each sequence, got {given.tolist()}"
                 )
-        return fit_one_epoch(self, X, y, sample_weight, task)
+        fit_one_epoch(self, X, y, sample_weight, task)
+        return self
 
     def predict(self, X: SequencesLike) -> AnyArray:
         """Predict the class of each sequence.

@@ -8,6 +8,7 @@ import copy
 import math
 from dataclasses import fields, replace
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 
@@ -22,21 +23,29 @@ from fastrnn.estimators.parameters import (
     max_iter,
     plain_values,
 )
+from fastrnn.estimators.validation import ValidationData
 from fastrnn.inputs.columns import Columns
 from fastrnn.network.recurrent import ZEROS
 from fastrnn.standin import as_generator
+from fastrnn.training.checkpoints import CheckpointFile
 from fastrnn.training.loop import History, Settings, TrainingState, train
+from fastrnn.typing import Ints, SampleWeight, SequencesLike, TargetsLike
 
 NOTHING_TO_LEARN = 1e-4
 """Loss of the same answer everywhere that leaves nothing to learn: targets do not vary, or but for
 what has next to no weight."""
 
 
-def fit(estimator, X, y, sample_weight, validation, file, shown=None):
-    """Train until it is done; callbacks see `X`, or what is shown instead.
-
-    `validation` is a `ValidationData` or None.
-    """
+def fit(
+    estimator: Any,
+    X: Any,
+    y: TargetsLike | None,
+    sample_weight: SampleWeight,
+    validation: ValidationData | None,
+    file: CheckpointFile | None,
+    shown: Any = None,
+) -> None:
+    """Train until it is done; callbacks see `X`, or what is shown instead."""
     estimator.check_parameters()
     goes_on = bool(estimator.warm_start) and estimator.is_fitted
     reader, task, sequences, target = _read(
@@ -91,10 +100,15 @@ def fit(estimator, X, y, sample_weight, validation, file, shown=None):
         )  # fmt: skip
         keep(estimator, reader, task, network, state)
         set_history(estimator, history, goes_on)
-    return estimator
 
 
-def fit_one_epoch(estimator, X, y, sample_weight, task=None):
+def fit_one_epoch(
+    estimator: Any,
+    X: Any,
+    y: TargetsLike | None,
+    sample_weight: SampleWeight,
+    task: Any = None,
+) -> None:
     """Train for one epoch, on from where training was; a first call may be given its task."""
     estimator.check_parameters()
     if estimator.early_stopping:
@@ -127,7 +141,6 @@ def fit_one_epoch(estimator, X, y, sample_weight, task=None):
     )  # fmt: skip
     keep(estimator, reader, task, network, state)
     set_history(estimator, history, goes_on, adds=goes_on)
-    return estimator
 
 
 def adopt(estimator, weights, meaning):
@@ -159,7 +172,7 @@ def adopt(estimator, weights, meaning):
     set_history(estimator, History(n_samples=0, best_epoch=0), goes_on=False)
 
 
-def keep(estimator, reader, task, network, state):
+def keep(estimator: Any, reader: Any, task: Any, network: Any, state: TrainingState) -> None:
     """Make the estimator a fitted one."""
     network.release_memory()
     estimator.training_state_ = state
@@ -179,13 +192,15 @@ def fitted_attributes(reader, task, network):
     }
 
 
-def describe(estimator, reader, task, lengths=None, goes_on=False):
+def describe(
+    estimator: Any, reader: Any, task: Any, lengths: Ints | None = None, goes_on: bool = False
+) -> Any:
     """The network that parameters, reader and task ask for, for sequences of these lengths.
 
     Where training goes on, tables whose widths are left to the rule stay as wide as they are: a
     file may have them from a version with another rule.
     """
-    before = estimator.network_.architecture if goes_on else None
+    before: Any = estimator.network_.architecture if goes_on else None
     embeddings = reader.tables(estimator)
     if goes_on and estimator.embedding_dim is None and not reader.is_tied(estimator):
         embeddings = before.source.embeddings
@@ -236,7 +251,7 @@ def check_suits(architecture, reader, task):
         raise ValueError(f"the network has {difference}")
 
 
-def regularization(estimator, task):
+def regularization(estimator: Any, task: Any) -> dict[str, Any]:
     """What training does to the network's units and weights, as arguments of its class."""
     return {
         **plain_values(estimator, task.regularizers),
@@ -340,7 +355,7 @@ def set_history(estimator, history, goes_on, adds=False):
     estimator.best_loss_ = min(estimator.loss_curve_, default=math.inf)
 
 
-def memory_of_fit(estimator, X, y):
+def memory_of_fit(estimator: Any, X: SequencesLike, y: TargetsLike | None) -> int:
     """Bytes that `fit` would take at its peak; without targets for a network of one output."""
     estimator.check_parameters()
     reader, sequences = estimator.reader_class.learn(X, estimator, lambda sequences: None)

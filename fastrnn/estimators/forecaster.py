@@ -256,7 +256,8 @@ class RNNForecaster(ForecasterParameters, FittedSeries, SeriesForecasts):
             )
         columns = columns_of(id_column, time_column, value_column, layout)
         given = GivenSeries(y, future_covariates, past_covariates, columns, static_covariates)
-        return fit_one_epoch(self, given, None, sample_weight)
+        fit_one_epoch(self, given, None, sample_weight)
+        return self
 
     def stream(
         self,

@@ -165,7 +165,8 @@ class RNNLanguageModel(LanguageModelParameters, FittedTokens, RNNBase):  # type:
         """
         file = open_checkpoints(self, checkpoint, checkpoint_every, resume)
         validation = ValidationData.of(validation_data, X_val)
-        return fit(self, X, None, sample_weight, validation, file)
+        fit(self, X, None, sample_weight, validation, file)
+        return self
 
     @available_if(steps_by_minibatches)
     def partial_fit(
@@ -201,7 +202,8 @@ class RNNLanguageModel(LanguageModelParameters, FittedTokens, RNNBase):  # type:
         MemoryError
             If training needs more memory than there is; nothing has been taken then.
         """
-        return fit_one_epoch(self, X, None, sample_weight)
+        fit_one_epoch(self, X, None, sample_weight)
+        return self
 
     def estimate_memory(self, X: SequencesLike, y: object = None) -> int:
         """Say how much memory `fit` would take at its peak.
@@ -275,7 +277,7 @@ class RNNLanguageModel(LanguageModelParameters, FittedTokens, RNNBase):  # type:
         ValueError
             If a text has no token that is counted.
         """
-        texts = read(self, X)
+        texts: Any = read(self, X)  # which are Texts
         starts, target = texts.offsets[:-1], texts.following
         counted = np.add.reduceat(texts.is_followed, starts, dtype=np.int64)
         if not counted.all():

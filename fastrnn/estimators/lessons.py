@@ -81,7 +81,7 @@ class Lessons(Sequences):
     series: Any = None
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """Size in bytes of all arrays."""
         beside = (self.target, self.weight, self.place, self.length, self.number)
         beside += (self.unit,) if self.unit is not None else ()
@@ -93,7 +93,7 @@ class Lessons(Sequences):
         return super().nbytes + 8 * len(self.values) * self.columns.width
 
     @property
-    def making_nbytes(self):
+    def making_nbytes(self) -> int:
         """Size in bytes of everything while it is made."""
         return self.inputs_nbytes + self.target.nbytes + self.target.size  # where it is NaN
 

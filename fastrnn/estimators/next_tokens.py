@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
 
@@ -19,7 +20,8 @@ from fastrnn.estimators.token_readers import (
 )
 from fastrnn.files.codec import Array, Flag, Optional, Record
 from fastrnn.inputs.errors import in_argument
-from fastrnn.inputs.texts import END, Vocabulary, open_texts, read_ids, read_tokens
+from fastrnn.inputs.texts import END, Texts, Vocabulary, open_texts, read_ids, read_tokens
+from fastrnn.typing import SampleWeight, SequencesLike
 
 ONE_TOKEN = "X has no text of two tokens or more: there is nothing to predict"
 
@@ -46,14 +48,14 @@ class TextReader(TokenReader):
     meanings = ("tokens",)
 
     @classmethod
-    def learn(cls, X, parameters, weigh=None):
+    def learn(cls, X: SequencesLike, parameters: Any, weigh: Any = None) -> tuple[Self, Texts]:
         """Learn the vocabulary."""
         is_long, texts, are_ids = open_texts(X)
         encoder = None
         if are_ids:
             check_no_encoder(parameters)
             ids = read_ids(texts, None)
-            tokens = list(range(max(int(text.max()) for text in ids) + 1))
+            tokens: list[Any] = list(range(max(int(text.max()) for text in ids) + 1))
         else:
             encoder = new_encoder(parameters).fit(texts)
             ids = encoder.transform(texts)
@@ -195,7 +197,9 @@ class NextTokenTask(Task):
     scores_loss = True  # the mean log-likelihood per token, then
 
     @classmethod
-    def learn(cls, y, texts, sample_weight, parameters):
+    def learn(
+        cls, y: Any, texts: Texts, sample_weight: SampleWeight, parameters: Any
+    ) -> tuple[Self, Target]:
         """Learn how many tokens there are."""
         task = cls(texts.vocabulary.size, texts.vocabulary.end is None)
         return task, task.encode(y, texts, sample_weight)

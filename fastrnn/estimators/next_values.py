@@ -4,11 +4,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from fastrnn.estimators.lessons import WHOLE, Cuts, has_target, split_in_time
+from fastrnn.estimators.lessons import WHOLE, Cuts, Lessons, has_target, split_in_time
 from fastrnn.estimators.parameters import embedding_sizes
 from fastrnn.estimators.plan import NO_LESSON, PLAN, Plan
 from fastrnn.estimators.precision import narrow_weight
@@ -123,7 +123,7 @@ class SeriesReader:
         return replace(self, series=self.series.without_series())
 
     @classmethod
-    def sketch(cls, given, parameters):
+    def sketch(cls, given: GivenSeries, parameters: Any) -> tuple[Self, Lessons]:
         """Learn from series, and make lessons of them that take no memory."""
         series = _read_all(given, parameters)
         reader = replace(cls._of(Survey.of(series), parameters), series=series)

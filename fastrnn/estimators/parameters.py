@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import cache
 from numbers import Integral, Real
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -39,9 +40,10 @@ def parameters_of(cls):
     return MappingProxyType(_collect(cls))
 
 
-def check_parameters(estimator):
+def check_parameters(estimator: Any) -> None:
     """Refuse a wrong type (TypeError) or value (ValueError) of any parameter, used or not."""
-    for name, parameter in parameters_of(type(estimator)).items():
+    cls: Any = type(estimator)
+    for name, parameter in parameters_of(cls).items():
         parameter.check(getattr(estimator, name))
 
 
@@ -103,7 +105,7 @@ def course_of_training(estimator):
     }
 
 
-def complete_docstring(cls, shared):
+def complete_docstring(cls: Any, shared: str) -> str:
     """The docstring of a class with its parameters, and the attributes of `shared`, another."""
     doc = inspect.cleandoc(cls.__doc__)
     parameters, attributes = (f"{t}\n{'-' * len(t)}\n" for t in ("Parameters", "Attributes"))

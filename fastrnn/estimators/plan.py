@@ -1,6 +1,7 @@
 """From time series to what a network reads and learns at every step, and from its outputs back."""
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -327,7 +328,7 @@ class Plan:
 USUAL_LEVELS = (0.1, 0.5, 0.9)
 
 
-def levels_of(parameters):
+def levels_of(parameters: Any) -> tuple[float, ...] | None:
     """The quantiles that an estimator learns, as its parameters are; None without."""
     levels = parameters.quantiles
     if isinstance(levels, str):  # "auto"
@@ -337,7 +338,12 @@ def levels_of(parameters):
     return None if levels is None else tuple(map(float, levels))
 
 
-def check_likelihood(likelihood, quantiles, scaling, log):
+def check_likelihood(
+    likelihood: str | None,
+    quantiles: tuple[float, ...] | None,
+    scaling: str | None,
+    log: bool | str,
+) -> None:
     """Check that a likelihood goes with what else is asked for; "auto" does."""
     if likelihood is None:
         return

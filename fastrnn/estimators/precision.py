@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
@@ -9,13 +10,14 @@ from fastrnn.estimators.parameters import in_effect, parameters_of
 from fastrnn.network import rounding
 
 
-def check_precision(estimator, here=True):
+def check_precision(estimator: Any, here: bool = True) -> None:
     """Check that what kernels rely on of parameters holds in the network's numbers, too.
 
     And, with ``here``, that this processor has instructions to round them as asked.
     """
     rounding.check_precision(estimator.precision, np.dtype(estimator.dtype), here)
-    for name, parameter in parameters_of(type(estimator)).items():
+    cls: Any = type(estimator)
+    for name, parameter in parameters_of(cls).items():
         if not parameter.stays:
             continue
         value = in_effect(estimator, name)

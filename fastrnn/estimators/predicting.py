@@ -1,11 +1,22 @@
 """The story of a prediction: read, see that memory will do, ask the network."""
 
+from collections.abc import Callable, Collection
+from typing import Any
+
 import numpy as np
 
 from fastrnn.estimators.needs import refuse_to_predict
+from fastrnn.inputs.sequences import Sequences
+from fastrnn.typing import AnyArray, Floats, ObjectArray, SequencesLike
 
 
-def read(estimator, X, *, per_step=0, refuse=refuse_to_predict):
+def read(
+    estimator: Any,
+    X: SequencesLike,
+    *,
+    per_step: int = 0,
+    refuse: Callable[..., None] = refuse_to_predict,
+) -> Sequences:
     """Sequences for the network, if there is memory; `per_step` is that of results by step."""
     estimator.check_fitted()
     sequences = estimator.reader_.read(X, estimator.network_.architecture.dtype)
@@ -13,24 +24,26 @@ def read(estimator, X, *, per_step=0, refuse=refuse_to_predict):
     return sequences
 
 
-def outputs(estimator, sequences):
+def outputs(estimator: Any, sequences: Sequences) -> AnyArray:
     """What the network says of sequences that were read, such as probabilities."""
-    return estimator.network_.predict(sequences, n_jobs=estimator.n_jobs)
+    said: AnyArray = estimator.network_.predict(sequences, n_jobs=estimator.n_jobs)
+    return said
 
 
-def best_outputs(estimator, sequences):
+def best_outputs(estimator: Any, sequences: Sequences) -> AnyArray:
     """The number of the best output for each sequence that was read, or for each step."""
-    return estimator.network_.best_outputs(sequences, n_jobs=estimator.n_jobs)
+    best: AnyArray = estimator.network_.best_outputs(sequences, n_jobs=estimator.n_jobs)
+    return best
 
 
-def gradients_of(estimator, gradients, sequences):
+def gradients_of(estimator: Any, gradients: Floats, sequences: Sequences) -> list[Floats]:
     """Gradients of what the network has read of each sequence, in the units of X."""
     reader = estimator.reader_
     gradients = reader.gaps.undo(reader.scaling.undo(gradients), sequences)
     return np.split(gradients, sequences.offsets[1:-1])
 
 
-def read_numbers(estimator, X, **options):
+def read_numbers(estimator: Any, X: SequencesLike, **options: Any) -> Sequences:
     """`read`, if there are numbers among what is read."""
     sequences = read(estimator, X, **options)
     if not sequences.n_features:
@@ -38,7 +51,7 @@ def read_numbers(estimator, X, **options):
     return sequences
 
 
-def names_of_states(estimator, input_features):
+def names_of_states(estimator: Any, input_features: Collection[str] | None) -> ObjectArray:
     """A name for each final state; the features must be those of `fit`, if they are given."""
     estimator.check_fitted()
     if input_features is not None:

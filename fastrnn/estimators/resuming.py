@@ -3,6 +3,7 @@
 import os
 from functools import partial
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 
@@ -10,9 +11,12 @@ from fastrnn.estimators.parameters import course_of_training, parameters_of
 from fastrnn.estimators.released import present_parameters
 from fastrnn.estimators.saving import recorded_parameters
 from fastrnn.training.checkpoints import CheckpointFile, Course
+from fastrnn.typing import PathLike
 
 
-def open_checkpoints(estimator, path, every, resume):
+def open_checkpoints(
+    estimator: Any, path: PathLike | None, every: int, resume: bool
+) -> CheckpointFile | None:
     """Check the arguments of a `fit` that is running which are about checkpoints.
 
     Parameters are checked later. Returns a `CheckpointFile`, or None without a path.

@@ -30,11 +30,12 @@ from fastrnn.files.codec import (
     Whole,
     as_model_file_error,
 )
-from fastrnn.files.layout import write_record
+from fastrnn.files.layout import RecordFile, write_record
 from fastrnn.inputs.calendar_features import plain_holidays
 from fastrnn.inputs.frequencies import plain_frequency
 from fastrnn.network.encoder_decoder import from_record
 from fastrnn.training.state import CURVES, TRAINING
+from fastrnn.typing import PathLike
 
 PARAMETERS = DictOf(Value())
 HISTORY = Record({"n_iter": Whole(), "t": Whole(), "loss": Number(), **CURVES})
@@ -119,7 +120,7 @@ def _record_of(cls):
     )
 
 
-def save_model(estimator, path):
+def save_model(estimator: Any, path: PathLike) -> None:
     """Write a fitted estimator to a file, unless it could not be read again."""
     kind, cls = kind_of(estimator), type(estimator)
     estimator.check_fitted()
@@ -157,7 +158,7 @@ class SavedModel:
     training: dict
 
 
-def read_model(cls, file):
+def read_model(cls: Any, file: RecordFile) -> SavedModel:
     """Read and check all of a file but its weights."""
     if file.format == 1:
         to_present_format(file)

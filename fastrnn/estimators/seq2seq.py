@@ -198,7 +198,8 @@ class RNNSeq2Seq(
             check_none_is_left_out(classes)
         if task is None:
             task, _ = LabelSequenceTask.begin(y, self, classes)
-        return fit_one_epoch(self, X, y, sample_weight, task)
+        fit_one_epoch(self, X, y, sample_weight, task)
+        return self
 
     def predict(self, X: SequencesLike) -> ObjectArray:
         """Predict the labels of each sequence.

@@ -157,7 +157,8 @@ class RNNTagger(
         refuse_balanced(self.class_weight)
         classes = read_classes(classes, self.task_ if self.is_fitted else None, "tagger")
         check_none_is_left_out(classes)
-        return fit_one_epoch(self, X, y, sample_weight, StepClassTask.of(classes, self))
+        fit_one_epoch(self, X, y, sample_weight, StepClassTask.of(classes, self))
+        return self
 
     def predict(self, X: SequencesLike) -> ObjectArray:
         """Predict the label of each step.

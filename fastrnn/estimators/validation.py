@@ -2,7 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -22,7 +22,7 @@ class ValidationData:
     of_y: str = "validation_data"
 
     @classmethod
-    def of(cls, validation_data, X_val=None, **others):
+    def of(cls, validation_data: Any, X_val: Any = None, **others: Any) -> Self | None:
         """Choose among the arguments of `fit`; None without any.
 
         `others` are those that belong to X_val, y_val first if the estimator learns a `y`.
