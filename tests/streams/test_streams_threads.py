@@ -201,7 +201,7 @@ def test_what_threads_see_is_of_one_step():
 
 
 def test_threads_at_one_stream_do_whole_steps_or_none():
-    model, n_steps = classifier(pooling="last"), 300
+    model, n_steps = classifier(pooling="last"), 2000
     x = draw(1, 1)[0, 0]
     stream = model.stream()
     barrier = threading.Barrier(3, timeout=30)
