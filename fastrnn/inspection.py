@@ -10,7 +10,7 @@ import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, TypeAlias
+from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from fastrnn.inputs.list_cells import cells_of_lists
 from fastrnn.inputs.sequences import Sequences
 from fastrnn.kernels.likelihoods import STEEPEST_RATE
 from fastrnn.network import threads
-from fastrnn.network.batches import rows_from
+from fastrnn.network.batches import PackedBatch, rows_from
 from fastrnn.network.network import Network
 from fastrnn.network.pair_network import EncoderDecoderNetwork
 from fastrnn.standin import as_generator
@@ -31,6 +31,7 @@ from fastrnn.typing import (
     AnyArray,
     Doubles,
     Floats,
+    Ints,
     RandomState,
     SampleWeight,
     SequencesLike,
@@ -42,7 +43,7 @@ __all__ = ["GradientFlow", "Importances", "permutation_importance"]
 _OfOutputs: TypeAlias = Callable[..., Floats]
 """``doutputs`` of `Network.input_gradients`."""
 
-_Watcher: TypeAlias = Callable[[Any, int, Floats], None]
+_Watcher: TypeAlias = Callable[[PackedBatch, int, Doubles], None]
 """``watch`` of it."""
 
 
@@ -81,30 +82,31 @@ class GradientFlow:
     """
 
     names: tuple[str, ...]
-    norms: list[np.ndarray]
-    weight: np.ndarray
+    norms: list[Doubles]
+    weight: Floats
 
     def __repr__(self) -> str:
         return f"<GradientFlow of {len(self.norms)} sequences: {', '.join(self.names)}>"
 
     @property
-    def from_start(self) -> np.ndarray:
+    def from_start(self) -> Doubles:
         """Weighted mean over the sequences that have a step t, shape (len(names), T)."""
         return self._mean(self.norms)
 
     @property
-    def from_end(self) -> np.ndarray:
+    def from_end(self) -> Doubles:
         """The same counted from each sequence's end: column 0 is the mean over the last steps."""
         return self._mean([norms[:, ::-1] for norms in self.norms])
 
-    def _mean(self, norms):
+    def _mean(self, norms: list[Doubles]) -> Doubles:
         used = [(curves, w) for curves, w in zip(norms, self.weight, strict=True) if w > 0]
         n_steps = max(curves.shape[1] for curves, _ in used)
         total, weight = np.zeros((len(self.names), n_steps)), np.zeros(n_steps)
         for curves, w in used:
             total[:, : curves.shape[1]] += w * curves
             weight[: curves.shape[1]] += w
-        return total / weight
+        mean: Doubles = total / weight
+        return mean
 
 
 def gradient_flow(
@@ -165,7 +167,7 @@ def _watch(
     offsets = network.offsets_read(sequences)
     norms = np.empty((len(names), offsets[-1]))
 
-    def watch(batch, k, dh_norms):
+    def watch(batch: PackedBatch, k: int, dh_norms: Doubles) -> None:
         in_order = rows_from(offsets, batch)
         for d, of_direction in enumerate(dh_norms):
             rows = in_order if d == 0 else in_order[batch.reverse]
@@ -199,7 +201,7 @@ def loss_gradient(network: Network, target: AnyArray, weight: Floats) -> _OfOutp
     if not network.head.joins_steps and target.dtype.kind == "f":
         target = target.astype(network.dtype)
 
-    def doutputs(places, outputs, batch, room):
+    def doutputs(places: Ints, outputs: Floats, batch: PackedBatch, room: object) -> Floats:
         network.head.loss_and_grad(outputs, target, weight, places, 1.0, batch, room)
         return outputs
 
@@ -232,7 +234,7 @@ def output_gradient(
 def log_odds_gradient(output: int | None = None) -> _OfOutputs:
     """Likewise, for the log-odds ``log(p / (1 - p))`` of a class; None is the most probable one."""
 
-    def doutputs(places, outputs, *_):
+    def doutputs(places: Ints, outputs: Floats, *_: Any) -> Floats:
         rows = np.arange(len(outputs))
         chosen = outputs.argmax(axis=1) if output is None else np.full(len(outputs), output)
         # With logits z this is z_k - log(sum(exp(z_j) for j != k)): other than the probability and
@@ -241,7 +243,7 @@ def log_odds_gradient(output: int | None = None) -> _OfOutputs:
         others[rows, chosen] = -np.inf
         others -= others.max(axis=1, keepdims=True)
         np.exp(others, out=others)
-        gradient = -others / others.sum(axis=1, keepdims=True)
+        gradient: Floats = -others / others.sum(axis=1, keepdims=True)
         gradient[rows, chosen] = 1
         return gradient
 
@@ -251,7 +253,7 @@ def log_odds_gradient(output: int | None = None) -> _OfOutputs:
 def rate_gradient(output: int, scale: float) -> _OfOutputs:
     """Likewise, for the rate of which an output is the logarithm, times a scale."""
 
-    def doutputs(places, outputs, *_):
+    def doutputs(places: Ints, outputs: Floats, *_: Any) -> Floats:
         gradient = np.zeros_like(outputs)
         gradient[:, output] = scale * np.exp(np.minimum(outputs[:, output], STEEPEST_RATE))
         return gradient
@@ -262,7 +264,7 @@ def rate_gradient(output: int, scale: float) -> _OfOutputs:
 def value_gradient(output: int, scale: float) -> _OfOutputs:
     """Likewise, for an output as it is, times a scale."""
 
-    def doutputs(places, outputs, *_):
+    def doutputs(places: Ints, outputs: Floats, *_: Any) -> Floats:
         gradient = np.zeros_like(outputs)
         gradient[:, output] = scale
         return gradient
@@ -271,7 +273,7 @@ def value_gradient(output: int, scale: float) -> _OfOutputs:
 
 
 @dataclass(frozen=True, eq=False)
-class Importances(Mapping):
+class Importances(Mapping[str, Doubles]):
     """How much the score falls when a feature comes from other sequences.
 
     `permutation_importance` makes it. Its attributes are entries, too, as in scikit-learn:
@@ -299,12 +301,13 @@ class Importances(Mapping):
     ['importances_mean', 'importances_std', 'importances']
     """
 
-    importances_mean: np.ndarray
-    importances_std: np.ndarray
-    importances: np.ndarray
+    importances_mean: Doubles
+    importances_std: Doubles
+    importances: Doubles
 
-    def __getitem__(self, name: str) -> np.ndarray:
-        return vars(self)[name]
+    def __getitem__(self, name: str) -> Doubles:
+        values: Doubles = vars(self)[name]
+        return values
 
     def __iter__(self) -> Iterator[str]:
         return iter(vars(self))
@@ -412,7 +415,7 @@ def permutation_importance(
     rng = as_generator(random_state)
     donors = [rng.permutation(len(X)) for _ in range(n_repeats)]
 
-    def score_permuted(task):
+    def score_permuted(task: tuple[int, ...]) -> float:
         feature, block, repeat = task
         permuted = _permute(X, feature, donors[repeat], block, n_blocks)
         return score(estimator, permuted, y, **options)
@@ -425,7 +428,7 @@ def permutation_importance(
     return Importances(importances.mean(axis=-1), importances.std(axis=-1), importances)
 
 
-def _opened(X):
+def _opened(X: SequencesLike) -> Any:
     """Sequences by position, the columns of all data frames in the order of the first."""
     X = open_container(X, "X", "a list of sequences")
     if frames.is_frame(X):
@@ -439,7 +442,7 @@ def _opened(X):
     return [frames.select(item, frames.places_of(item, names)) for item in X]
 
 
-def _count_features(X):
+def _count_features(X: Any) -> int:
     """Columns of a time step."""
     if frames.is_frame(X):  # a table, whose rows are univariate sequences
         return 1
@@ -452,11 +455,11 @@ def _count_features(X):
     return shape[1] if len(shape) == 2 else 1
 
 
-def _shape(sequence):
+def _shape(sequence: Any) -> tuple[int, ...]:
     return frames.shape_of(sequence) if frames.is_frame(sequence) else np.shape(sequence)
 
 
-def _permute(X, feature, donors, block, n_blocks):
+def _permute(X: Any, feature: int, donors: Ints, block: int, n_blocks: int) -> Any:
     """X with a feature of each sequence, in one block of its time, taken from its donor."""
     if frames.is_frame(X):
         steps = np.flatnonzero(_relative(frames.shape_of(X)[1], n_blocks) == block)
@@ -471,15 +474,15 @@ def _permute(X, feature, donors, block, n_blocks):
     return np.stack(sequences) if is_one_array else sequences
 
 
-def _transplant(sequence, donor, feature, block, n_blocks):
+def _transplant(sequence: Any, donor: Any, feature: int, block: int, n_blocks: int) -> Any:
     """A copy of a sequence with a feature, in one block of its time, from another sequence."""
     n_steps = _shape(sequence)[0]
     steps = np.flatnonzero(_relative(n_steps, n_blocks) == block)
     sources = _relative(n_steps, _shape(donor)[0])[steps]
     if frames.is_frame(sequence):
-        values, given = (frames.column_values(frame, feature) for frame in (sequence, donor))
+        values, others = (frames.column_values(frame, feature) for frame in (sequence, donor))
         for t, source in zip(steps, sources, strict=True):
-            values[t] = given[source]
+            values[t] = others[source]
         return frames.replace_columns(sequence, {feature: values})
     given = with_nan(np.asanyarray(donor))
     array = with_nan(np.array(sequence, subok=True))
@@ -489,12 +492,12 @@ def _transplant(sequence, donor, feature, block, n_blocks):
     return array.tolist() if isinstance(sequence, list | tuple) else array
 
 
-def _relative(n_steps, n_blocks):
+def _relative(n_steps: int, n_blocks: int) -> Ints:
     """In which of so many equal blocks of the time each step stands."""
     return (2 * np.arange(n_steps) + 1) * n_blocks // (2 * n_steps)
 
 
-def _scorer(estimator, scoring):
+def _scorer(estimator: Any, scoring: str | Callable[..., float] | None) -> Callable[..., float]:
     """A function of estimator, X and y that returns a number."""
     if scoring is None:
         if not hasattr(estimator, "score"):
@@ -514,10 +517,11 @@ def _scorer(estimator, scoring):
             f"scoring={scoring!r} names a scorer of scikit-learn, which is not installed: "
             "pip install scikit-learn, or give a callable scoring(estimator, X, y)"
         ) from error
-    return get_scorer(scoring)
+    scorer: Callable[..., float] = get_scorer(scoring)
+    return scorer
 
 
-def _positive(name, value):
+def _positive(name: str, value: SupportsIndex) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{name} must be an integer, got {value!r}")
     value = operator.index(value)

@@ -2,8 +2,11 @@
 
 from decimal import Decimal
 from numbers import Real
+from typing import Any
 
 import numpy as np
+
+from fastrnn.typing import AnyArray
 
 NUMERIC = "fiub"
 """Kinds of dtype that numpy converts to float without loss of meaning."""
@@ -27,7 +30,7 @@ def missing_in(array):
     return [not isinstance(value, _NO_GAPS) and is_missing(value) for value in array.flat]
 
 
-def with_nan(array):
+def with_nan(array: Any) -> AnyArray:
     """Return an array that has NaN where something is masked or stands for nothing."""
     if np.ma.is_masked(array):
         array = array.astype(np.result_type(array, np.float16)).filled(np.nan)

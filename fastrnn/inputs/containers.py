@@ -48,13 +48,13 @@ _TYPED = {"polars.Series": "dtype", "pyarrow.Array": "type", "pyarrow.ChunkedArr
 """By class the attribute that says what the values are."""
 
 
-def open_container(X, place, expected):
+def open_container(X: Any, place: str, expected: str) -> Any:
     """Return `X` as an array, a list or a data frame, or whatever else it is if it is none.
 
     What has a meaning that this package does not know is a TypeError that names the `place`, what
     was `expected` there, and what to do.
     """
-    kind = type(X)
+    kind: Any = type(X)  # mypy takes no class for hashable
     if kind in PLAIN or issubclass(kind, np.generic):
         return X
     for name in _names(kind):

@@ -65,7 +65,7 @@ def make_frame(library, columns, index=None, series=None):
     return {str(name): np.asarray(values) for name, values in columns.items()}
 
 
-def shape_of(frame):
+def shape_of(frame: Any) -> tuple[int, int]:
     """Return the numbers of rows and columns."""
     if isinstance(frame, dict):
         return len(next(iter(frame.values()))), len(frame)
@@ -81,7 +81,7 @@ def names_of(frame):
     return list(frame) if isinstance(frame, dict) else list(frame.columns)
 
 
-def column_names(frame):
+def column_names(frame: Any) -> tuple[str, ...] | None:
     """Return the names of the columns; None if they are no strings, such as pandas' own numbers.
 
     It is a TypeError if some are strings and others not.
@@ -117,7 +117,7 @@ def stamp_type_of(frame, j):
     return str(frame.schema.field(j).type) if _is_arrow(frame) else column_type(frame, j)
 
 
-def column_values(frame, j):
+def column_values(frame: Any, j: int) -> list[Any]:
     """Return the values of a column as Python objects, in a list."""
     return _values(column_of(frame, j))
 
@@ -322,7 +322,7 @@ def places_of(frame: Any, names: tuple[str, ...] | None) -> list[int]:
     return [j for j, _ in enumerate(there)] if tuple(there) == names else [*map(there.index, names)]
 
 
-def select(frame, places):
+def select(frame: Any, places: list[int]) -> Any:
     """Return a frame with its columns in another order."""
     if places == list(range(len(places))):
         return frame

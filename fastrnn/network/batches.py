@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fastrnn.kernels import packing
+from fastrnn.typing import Ints
 
 SHARD_SIZE = 16
 """Sequences in a shard, at least, but for batches that are cut in two."""
@@ -53,13 +54,13 @@ class PackedBatch:
         Of sequences of equal length that have successive numbers: which.
     """
 
-    order: np.ndarray
-    lengths: np.ndarray
-    alive: np.ndarray
-    rows: np.ndarray
-    reverse: np.ndarray
-    last: np.ndarray
-    first: np.ndarray
+    order: Ints
+    lengths: Ints
+    alive: Ints
+    rows: Ints
+    reverse: Ints
+    last: Ints
+    first: Ints
     span: slice | None = None
 
     def rows_until(self, t):
@@ -106,7 +107,7 @@ def pack(starts, lengths, stride, order=None):
     )
 
 
-def rows_from(offsets, batch):
+def rows_from(offsets: Ints, batch: PackedBatch) -> Ints:
     """Where the steps of a packed batch stand, if those of sequence n begin at row offsets[n]."""
     return pack(offsets, np.diff(offsets), 1, batch.order).rows
 

@@ -13,6 +13,7 @@ import math
 
 import numpy as np
 
+from fastrnn.inputs.sequences import Sequences
 from fastrnn.kernels.solvers import clear
 from fastrnn.network import prediction, threads
 from fastrnn.network.cells import CELLS
@@ -23,6 +24,7 @@ from fastrnn.network.pooling import Pooling
 from fastrnn.network.recurrent import UNBOUND, ZEROS
 from fastrnn.network.shards import LayerGradients, Seeds, running_totals
 from fastrnn.network.trainable import Trainable
+from fastrnn.typing import Ints
 
 
 class Network(Trainable):
@@ -202,7 +204,7 @@ class Network(Trainable):
         """Where the outputs of each sequence begin, for a head that reads every step: (n + 1,)."""
         return self.offsets_read(sequences) if self.steps_said > 1 else sequences.offsets
 
-    def offsets_read(self, sequences):
+    def offsets_read(self, sequences: Sequences) -> Ints:
         """Where the steps of each sequence begin as the layers read them, and end: (n + 1,)."""
         if self.front is None:
             return sequences.offsets

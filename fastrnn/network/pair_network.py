@@ -13,6 +13,7 @@ import math
 
 import numpy as np
 
+from fastrnn.inputs.sequences import Sequences
 from fastrnn.kernels.solvers import clear
 from fastrnn.network import beams, passes, telling, threads
 from fastrnn.network.affine import named
@@ -26,6 +27,7 @@ from fastrnn.network.recurrent import ZEROS
 from fastrnn.network.shards import running_totals
 from fastrnn.network.teaching import constant_loss
 from fastrnn.network.trainable import Trainable
+from fastrnn.typing import Ints
 
 __all__ = ["EncoderDecoderNetwork"]
 
@@ -230,7 +232,7 @@ class EncoderDecoderNetwork(Trainable):
         """Those of the encoder, as `Network.hidden_states`."""
         return self.encoder.hidden_states(sequences, n_jobs=n_jobs)
 
-    def offsets_read(self, sequences):
+    def offsets_read(self, sequences: Sequences) -> Ints:
         """Where the steps of each sequence begin as the encoder reads them, and end: (n + 1,)."""
         return self.encoder.offsets_read(sequences)
 

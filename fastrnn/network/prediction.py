@@ -5,12 +5,17 @@ threads if asked. Their n sequences have N steps in all: results for these have 
 ``sequences.values``, which is of the network's dtype.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
+from fastrnn.inputs.sequences import Sequences
 from fastrnn.kernels import packing
 from fastrnn.kernels.losses import sum_of_weights
 from fastrnn.network import both_directions, passes, threads
 from fastrnn.network.batches import (
+    PackedBatch,
     pack,
     pack_shards,
     rows_from,
@@ -27,6 +32,7 @@ from fastrnn.network.shards import (
     take_states,
 )
 from fastrnn.network.workspace import take_spare
+from fastrnn.typing import Doubles, Floats
 
 __all__ = [
     "attention_weights",
@@ -212,7 +218,14 @@ def attention_weights(network, sequences, *, n_jobs=None):
     return weights
 
 
-def input_gradients(network, sequences, doutputs, *, watch=None, n_jobs=None):
+def input_gradients(
+    network: Any,
+    sequences: Sequences,
+    doutputs: Callable[..., Floats],
+    *,
+    watch: Callable[[PackedBatch, int, Doubles], None] | None = None,
+    n_jobs: int | None = None,
+) -> Floats:
     """Gradient with respect to the numbers of the sequences, (N, D); that of the parameters stays.
 
     ``doutputs(places, outputs, batch, room)`` is given the head's outputs (B, K) for some sequences

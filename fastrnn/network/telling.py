@@ -4,15 +4,21 @@ Pairs of sequences whose sources are of about equal length go through it togethe
 on one of several threads if asked.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
+from fastrnn.inputs.label_sequences import LabelSequences
+from fastrnn.inputs.sequences import Sequences
 from fastrnn.network import pair_passes, threads
-from fastrnn.network.batches import pack, pack_shards, sort_by_length
+from fastrnn.network.batches import PackedBatch, pack, pack_shards, sort_by_length
 from fastrnn.network.pair_lessons import count_shards, take_loss
 from fastrnn.network.pair_parts import ForwardWeights, PairGradients, PairMemory, PairWeights
 from fastrnn.network.prediction import PREDICT_SIZE
 from fastrnn.network.teaching import teach
 from fastrnn.network.workspace import take_spare
+from fastrnn.typing import Doubles, Floats
 
 __all__ = [
     "attention_weights",
@@ -70,7 +76,15 @@ def attention_weights(network, sequences, target, *, n_jobs=None):
     return weights
 
 
-def input_gradients(network, sequences, target, weight, *, watch=None, n_jobs=None):
+def input_gradients(
+    network: Any,
+    sequences: Sequences,
+    target: LabelSequences,
+    weight: Doubles,
+    *,
+    watch: Callable[[PackedBatch, int, Doubles], None] | None = None,
+    n_jobs: int | None = None,
+) -> Floats:
     """Gradient with respect to the numbers of the sequences, (N, D); that of the parameters stays.
 
     It is that of the sum of the weights (n,) times minus `log_likelihoods`. ``watch`` is given
@@ -78,7 +92,8 @@ def input_gradients(network, sequences, target, weight, *, watch=None, n_jobs=No
     """
     gradient, lengths = np.empty_like(sequences.values), sequences.lengths
     shards = pack_shards(sequences.offsets[:-1], lengths, 1, count_shards(len(lengths)))
-    weights, spare = PairWeights(network, want_dx=True), []
+    weights = PairWeights(network, want_dx=True)
+    spare: list[PairMemory] = []
     weights.pack(n_jobs)
     n_threads = threads.share(n_jobs, len(shards))
     head = network.decoder.head

@@ -16,13 +16,17 @@ import math
 import os
 import threading
 import time
-from typing import SupportsIndex
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, SupportsIndex, TypeVar
 
 import scipy.linalg.cython_blas
 
 from fastrnn.kernels.handover import Handover, OneThread, Pool, forget_turns, wait_for_all
 from fastrnn.kernels.team import ALONE, CallingThread, call_together
 from fastrnn.kernels.vector_math import products
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 WATCH_NANOSECONDS = 200_000
 """How long a thread that waits stays awake: a few times what it takes to wake it."""
@@ -123,14 +127,19 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_after_fork)
 
 
-def run_one(function, *arguments, **options):
+def run_one(function: Callable[..., _Result], *arguments: Any, **options: Any) -> _Result:
     """Call a function as `run` does for a single item: BLAS, if it is in use, is on one thread."""
     if products() == "blas":
         return single_blas_thread.call(functools.partial(function, **options), *arguments)
     return function(*arguments, **options)
 
 
-def run(function, items, n_jobs=None, flops=math.inf):
+def run(
+    function: Callable[[_Item], _Result],
+    items: Sequence[_Item],
+    n_jobs: SupportsIndex | None = None,
+    flops: float = math.inf,
+) -> list[_Result]:
     """Call a function on every item, on several threads if asked; return the results in order.
 
     Each thread, the calling one too, takes the next item as soon as it can. With less arithmetic in
@@ -140,11 +149,11 @@ def run(function, items, n_jobs=None, flops=math.inf):
     n_threads = 1 if n_jobs is None else min(count_threads(n_jobs), len(items))
     if n_threads <= 1 or flops < WORTHWHILE_FLOPS:
         return run_one(_call_all, function, items)
-    results = [None] * len(items)
-    errors = {}
+    results: list[Any] = [None] * len(items)
+    errors: dict[int, BaseException] = {}
     todo = collections.deque(enumerate(items))
 
-    def work():
+    def work() -> None:
         while not errors:
             try:
                 k, item = todo.popleft()
@@ -155,7 +164,7 @@ def run(function, items, n_jobs=None, flops=math.inf):
             except BaseException as error:
                 errors[k] = error
 
-    def work_together(handovers, watch):
+    def work_together(handovers: list[Handover], watch: int) -> None:
         try:
             for handover in handovers:
                 handover.begin(work, watch)
@@ -163,7 +172,7 @@ def run(function, items, n_jobs=None, flops=math.inf):
         finally:
             wait_for_all(handovers, watch, False)
 
-    def call(handovers, watch):
+    def call(handovers: list[Handover], watch: int) -> None:
         if products() == "blas":
             single_blas_thread.call(work_together, handovers, watch)
         else:
@@ -175,7 +184,7 @@ def run(function, items, n_jobs=None, flops=math.inf):
     return results
 
 
-def _call_all(function, items):
+def _call_all(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
     return [function(item) for item in items]
 
 
