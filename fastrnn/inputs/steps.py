@@ -176,7 +176,7 @@ def check_sum(weight):
         )
 
 
-def split_steps(rows: AnyArray, lengths: Ints) -> ObjectArray:
+def split_steps(rows: AnyArray, lengths: Ints | list[int]) -> ObjectArray:
     """Cut rows, one for each step, into an array for each sequence: an object array of views."""
     arrays = np.empty(len(lengths), dtype=object)  # never made a table where all lengths are equal
     for i, array in enumerate(np.split(rows, np.cumsum(lengths)[:-1])):

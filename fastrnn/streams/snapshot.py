@@ -17,7 +17,7 @@ from fastrnn.inputs.tokens import Spelling
 from fastrnn.kernels.stream import MAX_STEPS, SHARD_ROWS
 from fastrnn.network.pooling import EVERY_STEP, is_of_parts, parts_of
 from fastrnn.streams.weights import Packing
-from fastrnn.typing import Floats
+from fastrnn.typing import AnyArray, ArrayLike, Floats, Ints
 
 __all__ = ["Forecast", "Levels", "Reading", "Snapshot", "start_of"]
 
@@ -214,7 +214,7 @@ class Snapshot:
             *(self.is_flat, self.levels, self.forecast, self.start, self.labels, self.weights),
         )
 
-    def new_state(self, n_streams):
+    def new_state(self, n_streams: int) -> dict[str, AnyArray]:
         """Make the state of streams that begin: arrays by name."""
         if self.forecast is not None and len(self.forecast.factor) != n_streams:
             known = len(self.forecast.factor)
@@ -255,7 +255,7 @@ class Snapshot:
             state[name] = self.checked_state(name, np.broadcast_to(rows, own.shape), own)
         return state
 
-    def checked_state(self, name, value, own):
+    def checked_state(self, name: str, value: ArrayLike, own: AnyArray) -> AnyArray:
         """Return a copy of an array of a state, of the type and shape of `own`."""
         try:
             # Nobody else has this copy: what is checked here is what the kernel will read.
@@ -274,7 +274,7 @@ class Snapshot:
             raise ValueError(f"{name} of state has numbers that no step leaves behind")
         return array
 
-    def new_room(self, n_streams):
+    def new_room(self, n_streams: int) -> dict[str, Any]:
         """Make the memory in which a step works: arrays by name."""
         network, rows = self.network, min(n_streams, SHARD_ROWS)
         work = self._packing.workspace()
@@ -317,7 +317,7 @@ class Snapshot:
             "rising": np.empty(self.levels.n_learned),
         }
 
-    def count_rows(self, n_steps):
+    def count_rows(self, n_steps: Ints) -> tuple[Ints, Ints]:
         """How many rows that layers read of so many steps are final, and how many there are."""
         final = total = n_steps
         for stage in self.stages:

@@ -1,9 +1,10 @@
 """What comes before a step of the kernel, and the words of its refusals."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,8 @@ from fastrnn.inputs.frames import (
 from fastrnn.inputs.sequences import as_sequences
 from fastrnn.inputs.stamps import DATES, StampType, show
 from fastrnn.kernels.stream import MAX_STEPS
+from fastrnn.streams.snapshot import Snapshot
+from fastrnn.typing import AnyArray, Ints
 
 
 class Steps:
@@ -34,7 +37,13 @@ class Steps:
 
     rows = "n_streams"
 
-    def __init__(self, snapshot, n_streams, state, numbers=None):
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        n_streams: int,
+        state: dict[str, AnyArray],
+        numbers: Sequence[int] | Ints | None = None,
+    ) -> None:
         self._snapshot, self.n_streams, self._state = snapshot, n_streams, state
         self._numbers = range(n_streams) if numbers is None and n_streams > 1 else numbers
 
@@ -42,7 +51,7 @@ class Steps:
         """How a message about a stream begins."""
         return "" if self._numbers is None else f"stream {self._numbers[n]}, "
 
-    def convert(self, x):
+    def convert(self, x: Any) -> AnyArray:
         """Make an array of a step that the kernel reads."""
         if type(x) is Converted:
             return x.array
@@ -75,7 +84,7 @@ class Steps:
         if array.dtype.kind not in "fiub":
             raise TypeError(f"x has dtype {array.dtype}, expected numbers")
         n, width = self.n_streams, self._snapshot.width
-        shapes = {(n, width)} | ({(n,)} if width == 1 else set())
+        shapes: set[tuple[int, ...]] = {(n, width)} | ({(n,)} if width == 1 else set())
         if n == 1:
             shapes |= {(width,)} | ({()} if width == 1 else set())
         if array.shape not in shapes:
@@ -174,7 +183,7 @@ class Frames(Steps):
 
     rows = "frames"
 
-    def convert(self, frames):
+    def convert(self, frames: Any) -> AnyArray:
         """Make an array (n, width) of them; ``n_streams`` are the frames here."""
         own, n, width = self._state, self.n_streams, self._snapshot.width
         if not n:
@@ -194,7 +203,7 @@ class Frames(Steps):
 class Converted:
     """A step that was converted before."""
 
-    array: np.ndarray
+    array: AnyArray
 
 
 def _row_by_name(x):

@@ -18,8 +18,9 @@ from fastrnn.inputs.errors import in_argument
 from fastrnn.inputs.frames import is_frame, shape_of
 from fastrnn.inputs.steps import split_steps
 from fastrnn.kernels.stream import StreamKernel, copy_of_state, write_state
+from fastrnn.streams.snapshot import Snapshot
 from fastrnn.streams.steps import Converted, Frames, Steps
-from fastrnn.typing import AnyArray, ArrayLike, SequencesLike
+from fastrnn.typing import AnyArray, ArrayLike, Floats, Ints, SequencesLike
 
 __all__ = ["FilteredStream", "LabelStream", "Stream", "open_stream"]
 
@@ -64,12 +65,17 @@ class Stream(StreamKernel):
     True
     """
 
-    _snapshot: Any
+    _snapshot: Snapshot
     _n_streams: int
     _state: dict[str, AnyArray]
+    _heard: Floats | None
 
     def __init__(
-        self, snapshot: Any, n_streams: int = 1, *, numbers: Sequence[int] | None = None
+        self,
+        snapshot: Snapshot,
+        n_streams: int = 1,
+        *,
+        numbers: Sequence[int] | Ints | None = None,
     ) -> None:
         if isinstance(n_streams, bool) or not isinstance(n_streams, Integral):
             raise TypeError(f"n_streams must be a whole number, got {n_streams!r}")
@@ -146,12 +152,12 @@ class Stream(StreamKernel):
         start = self._snapshot.new_state(self._n_streams)
         write_state(self, {name: array[rows] for name, array in start.items()}, rows)
 
-    def _rows(self, which):
+    def _rows(self, which: _Which | None) -> Ints:
         """The numbers of the streams that are chosen."""
         return np.arange(self._n_streams)[slice(None) if which is None else _index(which)]
 
 
-def _index(which):
+def _index(which: _Which) -> slice | AnyArray:
     """What chooses among the numbers of streams."""
     if isinstance(which, slice):
         return which
@@ -192,7 +198,7 @@ class FilteredStream(Stream):
     ((2,), True)
     """
 
-    def __init__(self, snapshot: Any, n_streams: int = 1) -> None:
+    def __init__(self, snapshot: Snapshot, n_streams: int = 1) -> None:
         if snapshot.stages:
             raise ValueError(
                 "there is no stream of a model with output='crf' and stride or conv, whose later "
@@ -272,7 +278,11 @@ class LabelStream(Stream):
     """
 
     def __init__(
-        self, snapshot: Any, n_streams: int = 1, *, numbers: Sequence[int] | None = None
+        self,
+        snapshot: Snapshot,
+        n_streams: int = 1,
+        *,
+        numbers: Sequence[int] | Ints | None = None,
     ) -> None:
         super().__init__(snapshot, n_streams, numbers=numbers)
         self._new: list[list[int]] = [[] for _ in range(self._n_streams)]
@@ -374,15 +384,16 @@ class LabelStream(Stream):
         self._new = new
         return self.new_labels
 
-    def _labels(self, numbers):
+    def _labels(self, numbers: list[list[int]]) -> AnyArray:
         """Labels of numbers, of each stream, or of the only one."""
-        labels = self._snapshot.labels
+        labels: Any = self._snapshot.labels  # a stream of labels has some
         if self._n_streams == 1:
-            return labels[np.array(numbers[0], np.int64)]
-        joined = np.array([k for of_one in numbers for k in of_one], np.int64)
-        return split_steps(labels[joined], [len(of_one) for of_one in numbers])
+            of_one: AnyArray = labels[np.array(numbers[0], np.int64)]
+            return of_one
+        joined = np.array([k for of_each in numbers for k in of_each], np.int64)
+        return split_steps(labels[joined], [len(of_each) for of_each in numbers])
 
-    def _hear(self, proba, new):
+    def _hear(self, proba: Floats, new: list[list[int]]) -> None:
         """Take note of what the frames that were read last say; add the new labels' numbers."""
         path, blank = self._state["path"], self._snapshot.blank
         if self._heard is None:
@@ -395,7 +406,7 @@ class LabelStream(Stream):
         for n in is_new.nonzero()[0].tolist():
             new[n].append(best[n])
 
-    def _hear_rows(self):
+    def _hear_rows(self) -> Ints:
         """Of each stream the likeliest output of the row that is final now, or that of the last."""
         state, count = self._state, self._snapshot.count_rows
         best = self._snapshot.head_of_rows.predict(self._heard).argmax(axis=2)
@@ -404,7 +415,7 @@ class LabelStream(Stream):
         state["pending"][...] = np.where(is_there, best[1:].T, self._snapshot.blank)
         return np.where(final > before, best[0], state["path"])
 
-    def _convert(self, frames):
+    def _convert(self, frames: SequencesLike) -> list[AnyArray]:
         """Frames of each stream as arrays that the kernel reads."""
         n_streams = self._n_streams
         frames = open_container(frames, "frames", "numbers")
@@ -421,14 +432,14 @@ class LabelStream(Stream):
                 converted.append(self._convert_one(open_container(of_one, "frames", "numbers"), n))
         return converted
 
-    def _convert_one(self, frames, n):
+    def _convert_one(self, frames: Any, n: int) -> AnyArray:
         """Those of a stream."""
         if isinstance(frames, str):
             raise TypeError(f"frames are the text {frames!r}, expected a list of tokens")
         state = {name: array[n : n + 1] for name, array in self._state.items()}
         return Frames(self._snapshot, _count(frames), state).convert(frames)
 
-    def _read(self, frames, new):
+    def _read(self, frames: list[AnyArray], new: list[list[int]]) -> None:
         """Read frames of each stream; add the new labels' numbers."""
         lengths, is_date = np.array([*map(len, frames)]), self._snapshot.gaps.is_date
         for begin, end in pairwise(sorted({0, *lengths.tolist()})):
@@ -441,15 +452,16 @@ class LabelStream(Stream):
                 of_part = [new[n] for n in active]
             steps = np.stack([frames[n][begin:end] for n in active], axis=1)
             for t, x in enumerate(steps, begin):
+                step: Any = Converted(x) if is_date else x
                 try:
-                    part._hear(Stream.step(part, Converted(x) if is_date else x), of_part)
+                    part._hear(Stream.step(part, step), of_part)
                 except ValueError as error:
                     raise ValueError(f"frame {t}: {error}") from error
             if part is not self:
                 write_state(self, part.state, active)
 
 
-def _count(frames):
+def _count(frames: Any) -> int:
     """How many frames, or sequences of them, there are."""
     try:
         return shape_of(frames)[0] if is_frame(frames) else len(frames)
@@ -457,7 +469,7 @@ def _count(frames):
         raise TypeError(f"frames must be an array with a row for each, got {frames!r}") from error
 
 
-def open_stream(snapshot: Any, n_streams: int) -> Stream:
+def open_stream(snapshot: Snapshot, n_streams: int) -> Stream:
     """Streams of a model, of the kind that its head asks for."""
     kinds = ((FilteredStream, snapshot.is_filtered), (LabelStream, snapshot.labels is not None))
     kind = next((kind for kind, is_asked_for in kinds if is_asked_for), Stream)
