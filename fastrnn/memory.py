@@ -16,13 +16,14 @@ import numpy as np
 from fastrnn.free_memory import MemoryLimitError, available_memory, refuse_if_too_large
 from fastrnn.network import passes
 from fastrnn.network.counting import CountedNetwork
+from fastrnn.network.encoder_decoder import EncoderDecoder
 from fastrnn.network.pair_counting import CountedEncoderDecoder
 from fastrnn.network.pair_lessons import count_shards as count_pair_shards
 from fastrnn.network.prediction import PREDICT_SIZE
 from fastrnn.network.threads import count_threads
 from fastrnn.training.solvers import count_vectors
 from fastrnn.training.state import USUAL_BATCH_SIZE
-from fastrnn.typing import ArrayLike
+from fastrnn.typing import ArrayLike, Ints
 
 __all__ = ["MemoryLimitError", "available_memory", "estimate_memory", "refuse_if_too_large"]
 
@@ -96,7 +97,8 @@ def estimate_memory(
     >>> 30e6 < whole < 60e6, cut < 0.2 * whole
     (True, True)
     """
-    lengths, dtype = np.asarray(lengths), np.dtype(architecture.dtype)
+    lengths = np.asarray(lengths)
+    dtype: np.dtype[Any] = np.dtype(architecture.dtype)
     n_sequences = len(lengths)
     if not n_sequences:
         return 0
@@ -134,7 +136,9 @@ def estimate_memory(
 
 
 @functools.lru_cache(maxsize=1000)  # to count takes longer than to predict for few sequences
-def _count_prediction(architecture, members, rows, beam_size, n_threads):
+def _count_prediction(
+    architecture: Any, members: int, rows: int, beam_size: int, n_threads: int
+) -> int:
     """Bytes that it takes to predict for shards of such a size, beside the outputs."""
     if architecture.source is not architecture:
         pair = CountedEncoderDecoder(architecture)
@@ -143,34 +147,42 @@ def _count_prediction(architecture, members, rows, beam_size, n_threads):
 
 
 def _of_pairs(
-    lengths, architecture, told, dropout, recurrent_dropout, solver, batch_size, momentum, n_jobs
-):
+    lengths: Ints,
+    architecture: EncoderDecoder,
+    told: ArrayLike | None,
+    dropout: float,
+    recurrent_dropout: float,
+    solver: str,
+    batch_size: int,
+    momentum: float,
+    n_jobs: int | None,
+) -> int:
     """What training of an encoder with a decoder takes."""
     options = {"dropout": dropout, "recurrent_dropout": recurrent_dropout}
     network, n_sequences = CountedEncoderDecoder(architecture, **options), len(lengths)
     size = n_sequences if solver == "lbfgs" else min(batch_size, n_sequences)
     n_shards = count_pair_shards(size)
     members = math.ceil(size / n_shards)
-    steps = []
-    for of_side in (lengths, np.asarray(told) + 1):
+    told, steps = np.asarray(told), []
+    for of_side in (lengths, told + 1):
         drawn = members * of_side.mean() + 3.0 * of_side.std() * math.sqrt(members)
         steps.append(math.ceil(min(drawn, np.sort(of_side)[-members:].sum())))
     kept = network.theta.nbytes * (count_vectors(solver, momentum) + 1)  # of the best epoch, too
     if solver == "lbfgs":
         kept += _LBFGS_VECTORS * 8 * len(network.theta)
-    of_targets = 8 * (int(np.sum(told)) + 5 * n_sequences)
+    of_targets = 8 * (int(told.sum()) + 5 * n_sequences)
     n_threads = min(count_threads(n_jobs), n_shards)
     learning = network.count_lesson((members, *steps), n_shards, n_threads)
     return network.nbytes + kept + learning + of_targets
 
 
-def _prediction_shards(lengths):
+def _prediction_shards(lengths: Ints) -> tuple[int, int, int]:
     """How many shards go through a network that predicts; rows and sequences of the largest."""
     longest = np.sort(lengths)[-PREDICT_SIZE:]
     return math.ceil(len(lengths) / PREDICT_SIZE), int(longest.sum()), len(longest)
 
 
-def _minibatch_shards(network, lengths, size):
+def _minibatch_shards(network: CountedNetwork, lengths: Ints, size: int) -> tuple[int, int, int]:
     """How many shards a minibatch has; rows and sequences of the largest of all minibatches."""
     n, mean, falling, shards = len(lengths), lengths.mean(), np.sort(lengths)[::-1], []
     for batch in {size, n % size or size}:  # the last batch of an epoch may have larger shards

@@ -112,7 +112,7 @@ def rows_from(offsets: Ints, batch: PackedBatch) -> Ints:
     return pack(offsets, np.diff(offsets), 1, batch.order).rows
 
 
-def count_indices(n_steps, n_rows, n_sequences):
+def count_indices(n_steps: int, n_rows: int, n_sequences: int) -> int:
     """How many indices a packed batch has beside the order of its sequences."""
     return 2 * (n_steps + n_rows + n_sequences)
 
@@ -126,7 +126,7 @@ def sort_by_length(lengths, numbers=None):
     return numbers[np.argsort(-lengths[numbers], kind="stable")]
 
 
-def count_shards(n_sequences, flops, are_wide):
+def count_shards(n_sequences: int, flops: float, are_wide: bool) -> int:
     """How many shards a batch has whose gradients are added.
 
     That depends on its size, on whether shards are wide, and roughly on the arithmetic of a forward

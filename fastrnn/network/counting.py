@@ -5,11 +5,15 @@ but its arrays have one number each, whatever their shape, its workspaces count 
 and kernels are not called.
 """
 
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import numpy as np
 
 from fastrnn.network import passes, prediction
+from fastrnn.network.architecture import Architecture
 from fastrnn.network.batches import PackedBatch, count_indices
 from fastrnn.network.minibatches import Kept, Lesson
 from fastrnn.network.network import Network
@@ -23,7 +27,8 @@ from fastrnn.network.shards import (
     plan_forward,
     running_totals,
 )
-from fastrnn.network.workspace import Counted, of_one_number
+from fastrnn.network.workspace import Counted, CountingWorkspace, of_one_number
+from fastrnn.typing import AnyArray
 
 __all__ = ["CountedNetwork", "DryBatch", "Nothing", "dry_batch", "indices_nbytes"]
 
@@ -32,8 +37,14 @@ class CountedNetwork(Counted, Network):
     """A network that is not there: `count_lesson` and `count_prediction` say what it would take."""
 
     def __init__(
-        self, architecture, *, dropout=0.0, recurrent_dropout=0.0, vectors=None, workspaces=None
-    ):
+        self,
+        architecture: Architecture,
+        *,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        vectors: tuple[AnyArray, ...] | None = None,
+        workspaces: list[CountingWorkspace] | None = None,
+    ) -> None:
         self.workspaces = [] if workspaces is None else workspaces
         super().__init__(
             architecture,
@@ -46,7 +57,9 @@ class CountedNetwork(Counted, Network):
     def mark_decayed(self):
         """There is no room for that."""
 
-    def count_lesson(self, shape, window, n_shards, n_threads):
+    def count_lesson(
+        self, shape: tuple[int, int], window: int, n_shards: int, n_threads: int
+    ) -> int:
         """Bytes that a minibatch takes, beside the network itself.
 
         ``shape`` are the sequences and rows of its largest shard, ``window`` the rows of it that
@@ -64,10 +77,10 @@ class CountedNetwork(Counted, Network):
         )
         seeds = [Seeds(0, 0, 0)] * len(self.layers) if self.draws else None
 
-        def keep():
+        def keep() -> None:
             self.kept = Kept(self)
 
-        def learn():
+        def learn() -> None:
             memory, gradients = Memory(self), self.layer_gradients
             if n_shards > 1:  # each thread has one, besides where the sum is
                 gradients = LayerGradients(self)
@@ -82,18 +95,18 @@ class CountedNetwork(Counted, Network):
         nbytes += lesson.kept.work.nbytes
         return nbytes + n_shards * indices_nbytes(n_sequences, n_rows)
 
-    def count_prediction(self, n_sequences, n_rows, n_threads):
+    def count_prediction(self, n_sequences: int, n_rows: int, n_threads: int) -> int:
         """Bytes that it takes to predict for a shard of such a size, beside the result."""
         most = prediction.most_rows(self)
         window = n_rows if most is None else min(n_rows, max(n_sequences, most))
         batch = dry_batch(n_sequences, window)
-        weights = []
+        weights: list[Any] = []
 
-        def pack():
+        def pack() -> None:
             weights.append(plan_forward(self)[0])
             weights.append(self.head.plan_forward(self.pooling.width, self.make_workspace())[0])
 
-        def predict():
+        def predict() -> None:
             memory = Memory(self)
             shard = passes.forward(
                 self, Nothing, batch, memory, weights[0], n_threads=1, keep=False,
@@ -106,7 +119,7 @@ class CountedNetwork(Counted, Network):
         one_thread = self.count(predict) + indices_nbytes(n_sequences, n_rows)
         return nbytes + n_threads * (one_thread + self._coarse_nbytes(batch))
 
-    def _coarse_nbytes(self, batch):
+    def _coarse_nbytes(self, batch: PackedBatch) -> int:
         """Bytes of the indices of the batches that stages make of one."""
         nbytes = 0
         for stage in self.architecture.stages:
@@ -121,7 +134,7 @@ class Nothing:
     values = ids = None
 
 
-def dry_batch(n_sequences, n_rows):
+def dry_batch(n_sequences: int, n_rows: int) -> DryBatch:
     """A batch of so many sequences, all of the mean length, whose rows are nowhere."""
     alive = of_one_number(math.ceil(n_rows / n_sequences), np.int64)
     alive[...] = n_sequences
@@ -142,7 +155,7 @@ class DryBatch(PackedBatch):
         return dry_batch(len(self.order), len(self.order) * -(-len(self.alive) // stride))
 
 
-def indices_nbytes(n_sequences, n_rows):
+def indices_nbytes(n_sequences: int, n_rows: int) -> int:
     """Bytes of the indices of a packed batch, its order among them."""
     n_steps = math.ceil(n_rows / n_sequences)
     return 8 * (count_indices(n_steps, n_rows, n_sequences) + n_sequences)

@@ -11,6 +11,7 @@ from fastrnn.network.counting import (
     dry_batch,
     indices_nbytes,
 )
+from fastrnn.network.encoder_decoder import EncoderDecoder
 from fastrnn.network.pair_lessons import PairKept, PairLesson, PairMinibatch
 from fastrnn.network.pair_network import EncoderDecoderNetwork
 from fastrnn.network.pair_parts import ForwardWeights, PairGradients, PairMemory
@@ -25,7 +26,13 @@ __all__ = ["CountedEncoderDecoder"]
 class CountedEncoderDecoder(Counted, EncoderDecoderNetwork):
     """A network that is not there: it says what it would take."""
 
-    def __init__(self, architecture, *, dropout=0.0, recurrent_dropout=0.0):
+    def __init__(
+        self,
+        architecture: EncoderDecoder,
+        *,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+    ) -> None:
         self.workspaces = []
         super().__init__(
             architecture,
@@ -44,7 +51,7 @@ class CountedEncoderDecoder(Counted, EncoderDecoderNetwork):
     def mark_decayed(self, between):
         """There is no room for that."""
 
-    def count_lesson(self, shape, n_shards, n_threads):
+    def count_lesson(self, shape: tuple[int, int, int], n_shards: int, n_threads: int) -> int:
         """Bytes that a minibatch takes, beside the network itself.
 
         ``shape`` are the sequences of its largest shard, and the steps that are read and told.
@@ -65,10 +72,10 @@ class CountedEncoderDecoder(Counted, EncoderDecoderNetwork):
             for part in (self.encoder, self.decoder)
         ]
 
-        def keep():
+        def keep() -> None:
             self.kept = PairKept(self)
 
-        def learn():
+        def learn() -> None:
             memory, gradients = PairMemory(self), self.shard_gradients
             if n_shards > 1:  # each thread has one, besides where the sum is
                 gradients = PairGradients(self)
@@ -83,18 +90,20 @@ class CountedEncoderDecoder(Counted, EncoderDecoderNetwork):
         both = indices_nbytes(n_sequences, n_read) + indices_nbytes(n_sequences, n_told)
         return nbytes + n_shards * both
 
-    def count_prediction(self, n_sequences, n_read, beam_size, n_threads):
+    def count_prediction(
+        self, n_sequences: int, n_read: int, beam_size: int, n_threads: int
+    ) -> int:
         """Bytes that it takes to search for what is to be said of so many sequences."""
         batch, taught = (
             dry_batch(n_sequences, n_read),
             _dry_taught(n_sequences, n_sequences * beam_size),
         )
-        kept = []
+        kept: list[ForwardWeights] = []
 
-        def pack():
+        def pack() -> None:
             kept.append(ForwardWeights(self))
 
-        def predict():
+        def predict() -> None:
             memory, (weights,) = PairMemory(self), kept
             encoded = pair_passes.encode(
                 self, Nothing, batch, memory, weights, n_threads=1, keep=False

@@ -19,7 +19,7 @@ SHARD_SIZE = 32
 """Sequences in a shard, at least."""
 
 
-def count_shards(n_sequences):
+def count_shards(n_sequences: int) -> int:
     """How many shards a minibatch has whose gradients are added: by its size and nothing else."""
     return max(1, n_sequences // SHARD_SIZE)
 

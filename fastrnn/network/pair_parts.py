@@ -3,7 +3,7 @@
 Memory, packed weights and gradients of all its parts; and what goes from one part to the next.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from fastrnn.network.shards import (
     Memory,
     PackedWeights,
     Shard,
+    Weights,
     fill_packed,
     plan_forward,
 )
@@ -76,6 +77,11 @@ class PairWeights:
 
 class ForwardWeights:
     """Likewise, for forward passes alone."""
+
+    decoder_forward: Weights
+    bridge: Any
+    attention: Any
+    head: Any
 
     def __init__(self, network):
         work = network.make_workspace()

@@ -8,6 +8,7 @@ borders of the windows.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ def forward_flops(network, n_rows):
     return network.front.flops(n_rows) + of_layers
 
 
-def count_shards(network, n_sequences, n_rows):
+def count_shards(network: Any, n_sequences: int, n_rows: float) -> int:
     """How many shards a batch has whose gradients are added.
 
     Those of many weights are wide, if that leaves two: threads share what is outside the layers,

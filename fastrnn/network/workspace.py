@@ -1,8 +1,12 @@
 """Workspaces for dry runs, and how threads share what each of them needs one of."""
 
+from collections.abc import Callable
+
 import numpy as np
+from numpy.typing import DTypeLike
 
 from fastrnn.kernels.workspace import Workspace
+from fastrnn.typing import AnyArray
 
 
 class CountingWorkspace(Workspace):
@@ -26,6 +30,11 @@ class CountingWorkspace(Workspace):
 class Counted:
     """What networks share that are not there: ``workspaces`` say what they would take."""
 
+    workspaces: list[CountingWorkspace]
+    theta: AnyArray
+    grad: AnyArray
+    decayed: AnyArray
+
     def make_vector(self, size, dtype):
         """No memory."""
         return of_one_number(size, dtype)
@@ -36,18 +45,18 @@ class Counted:
         return self.workspaces[-1]
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """What the network itself has: parameters, gradient, and which are decayed."""
         return self.theta.nbytes + self.grad.nbytes + self.decayed.nbytes
 
-    def count(self, work):
+    def count(self, work: Callable[[], object]) -> int:
         """Bytes of all that the workspaces have handed out while `work` was done."""
         self.workspaces.clear()
         work()
         return sum(workspace.nbytes for workspace in self.workspaces)
 
 
-def of_one_number(size, dtype):
+def of_one_number(size: int, dtype: DTypeLike) -> AnyArray:
     """A vector all of whose elements are one and the same number, 0."""
     return np.lib.stride_tricks.as_strided(np.zeros(1, dtype), (size,), (0,))
 

@@ -130,7 +130,7 @@ class _RMSprop(_Solver):
         self.team.call(rmsprop_step, theta, grad, self.state["v"], *numbers)
 
 
-def count_vectors(solver, momentum):
+def count_vectors(solver: str, momentum: float) -> int:
     """How many vectors of all parameters a solver keeps, in the network's dtype."""
     if solver == "lbfgs":
         return 1  # where the last iteration ended
