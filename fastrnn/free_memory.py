@@ -1,8 +1,11 @@
 """How much memory there is, and the refusal of work that needs more."""
 
 import os
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+
+from fastrnn.typing import PathLike
 
 _SMALL = 64 * 2**20  # less is not worth asking how much there is
 
@@ -13,7 +16,7 @@ class MemoryLimitError(MemoryError):
     __module__ = "fastrnn.memory"  # where it is imported from
 
 
-def refuse_if_too_large(needed, work, advice=()):
+def refuse_if_too_large(needed: float, work: str, advice: Iterable[tuple[str, float]] = ()) -> None:
     """Raise MemoryLimitError if there is less memory than the bytes needed for some work.
 
     `advice` yields what could be changed and the bytes needed then. It is read only where memory is
@@ -31,11 +34,11 @@ def refuse_if_too_large(needed, work, advice=()):
     )
 
 
-def _size(n_bytes):
+def _size(n_bytes: float) -> str:
     return f"{n_bytes / 2**30:.1f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:.0f} MiB"
 
 
-def available_memory(root="/"):
+def available_memory(root: PathLike = "/") -> int | None:
     """Bytes that this process may still take; None where nothing says it.
 
     The least of what the machine, the control groups (version 1 or 2) and the limit on address
@@ -47,7 +50,7 @@ def available_memory(root="/"):
     return max(0, min(known)) if known else None
 
 
-def _of_machine(root):
+def _of_machine(root: Path) -> int | None:
     """Free memory of the machine, and what the system would give up for it; else all it has."""
     with suppress(OSError, ValueError):
         for line in (root / "proc/meminfo").read_text().splitlines():
@@ -58,7 +61,7 @@ def _of_machine(root):
     return None
 
 
-def _of_groups(root):
+def _of_groups(root: Path) -> Iterator[int | None]:
     """What each control group of this process, and each above it, leaves."""
     with suppress(OSError):
         for line in (root / "proc/self/cgroup").read_text().splitlines():
@@ -78,7 +81,7 @@ def _of_groups(root):
                     yield _of_group(group, *names, inactive)
 
 
-def _of_group(group, limit_name, usage_name, inactive):
+def _of_group(group: Path, limit_name: str, usage_name: str, inactive: str) -> int | None:
     """Limit less usage, but for pages of files that the system would drop."""
     with suppress(OSError, ValueError):
         limit = int((group / limit_name).read_text())  # "max" is no number: no limit
@@ -91,7 +94,7 @@ def _of_group(group, limit_name, usage_name, inactive):
     return None
 
 
-def _of_address_space(root):
+def _of_address_space(root: Path) -> int | None:
     """What RLIMIT_AS leaves."""
     try:
         import resource
