@@ -25,6 +25,8 @@ from fastrnn.estimators.parameters import (
 )
 from fastrnn.estimators.validation import ValidationData
 from fastrnn.inputs.columns import Columns
+from fastrnn.network.architecture import Architecture
+from fastrnn.network.encoder_decoder import EncoderDecoder
 from fastrnn.network.recurrent import ZEROS
 from fastrnn.standin import as_generator
 from fastrnn.training.checkpoints import CheckpointFile
@@ -194,7 +196,7 @@ def fitted_attributes(reader, task, network):
 
 def describe(
     estimator: Any, reader: Any, task: Any, lengths: Ints | None = None, goes_on: bool = False
-) -> Any:
+) -> Architecture | EncoderDecoder:
     """The network that parameters, reader and task ask for, for sequences of these lengths.
 
     Where training goes on, tables whose widths are left to the rule stay as wide as they are: a
@@ -222,7 +224,8 @@ def describe(
         "dtype": estimator.dtype,
         "precision": estimator.precision,
     }
-    return task.make_architecture(estimator, parts)
+    made: Architecture | EncoderDecoder = task.make_architecture(estimator, parts)
+    return made
 
 
 def _beginning(reader):

@@ -6,17 +6,21 @@ import numpy as np
 
 from fastrnn.estimators.augmenting import AUGMENTED, strength_of
 from fastrnn.estimators.parameters import batch_size, in_effect, plain_values
+from fastrnn.estimators.tasks import Scored
+from fastrnn.inputs.sequences import Sequences
 from fastrnn.memory import estimate_memory, refuse_if_too_large
 from fastrnn.network.architecture import Architecture
+from fastrnn.network.encoder_decoder import EncoderDecoder
+from fastrnn.typing import Ints
 
 
 def needed_to_train(
     estimator: Any,
-    architecture: Architecture,
+    architecture: Architecture | EncoderDecoder,
     task: Any,
-    sequences: Any,
-    told: Any = None,
-    scored: Any = None,
+    sequences: Sequences,
+    told: Ints | None = None,
+    scored: Scored | None = None,
     **changes: Any,
 ) -> int:
     """Bytes that `fit` takes beside the sequences; `changes` are of parameters.
@@ -80,14 +84,16 @@ def refuse_to_train(estimator, architecture, task, sequences, told=None, scored=
     )
 
 
-def refuse_to_predict(estimator: Any, sequences: Any, per_step: int = 0) -> None:
+def refuse_to_predict(estimator: Any, sequences: Sequences, per_step: int = 0) -> None:
     """Refuse predictions that need more memory than there is; `per_step` is that of results."""
     architecture = estimator.network_.architecture
     needed = needed_to_predict(estimator, architecture, sequences.lengths, estimator.task_)
     refuse_if_too_large(needed + len(sequences.values) * per_step, "Prediction")
 
 
-def refuse_to_go_back(estimator: Any, sequences: Any, per_step: int = 0, told: Any = None) -> None:
+def refuse_to_go_back(
+    estimator: Any, sequences: Sequences, per_step: int = 0, told: Ints | None = None
+) -> None:
     """Refuse gradients of all sequences that need more memory than there is.
 
     ``told`` are the labels that a decoder tells of each sequence, if there is one.

@@ -7,7 +7,7 @@ import numpy as np
 
 from fastrnn.estimators.needs import refuse_to_predict
 from fastrnn.inputs.sequences import Sequences
-from fastrnn.typing import AnyArray, Floats, ObjectArray, SequencesLike
+from fastrnn.typing import Floats, Ints, ObjectArray, SequencesLike
 
 
 def read(
@@ -24,15 +24,15 @@ def read(
     return sequences
 
 
-def outputs(estimator: Any, sequences: Sequences) -> AnyArray:
+def outputs(estimator: Any, sequences: Sequences) -> Floats:
     """What the network says of sequences that were read, such as probabilities."""
-    said: AnyArray = estimator.network_.predict(sequences, n_jobs=estimator.n_jobs)
+    said: Floats = estimator.network_.predict(sequences, n_jobs=estimator.n_jobs)
     return said
 
 
-def best_outputs(estimator: Any, sequences: Sequences) -> AnyArray:
+def best_outputs(estimator: Any, sequences: Sequences) -> Ints:
     """The number of the best output for each sequence that was read, or for each step."""
-    best: AnyArray = estimator.network_.best_outputs(sequences, n_jobs=estimator.n_jobs)
+    best: Ints = estimator.network_.best_outputs(sequences, n_jobs=estimator.n_jobs)
     return best
 
 
