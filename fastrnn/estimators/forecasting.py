@@ -88,7 +88,7 @@ def check_levels(plan: Plan, levels: Collection[float] | None) -> Sequence[float
     return quantiles.check_levels(learned, levels)
 
 
-def check_horizon(reader, horizon, of_points=True):
+def check_horizon(reader: Any, horizon: int, of_points: bool = True) -> int:
     """The number of steps to forecast, if the model can; points may be read as if observed."""
     horizon, plan = _whole("horizon", horizon), reader.plan
     if horizon <= plan.n_ahead or plan.feeds_back:

@@ -1,6 +1,7 @@
 """The story of a fit whose data lie in partitions: look, join, begin, train, keep."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,14 @@ from fastrnn.standin import as_generator
 from fastrnn.training.loop import TrainingState, train
 
 
-def fit_jointly(estimator, crew, scored=None, at_once=None, is_quiet=False, local_steps=1):
+def fit_jointly(
+    estimator: Any,
+    crew: Any,
+    scored: Any = None,
+    at_once: int | None = None,
+    is_quiet: bool = False,
+    local_steps: int = 1,
+) -> Any:
     """Train an estimator on partitions of data, each of which lies where `crew` can ask it.
 
     A crew has a length, and ``name(k)`` says what its member k is called in errors;

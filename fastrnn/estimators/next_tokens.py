@@ -104,7 +104,7 @@ class TextReader(TokenReader):
         return np.concatenate([start, ids])
 
     @staticmethod
-    def split_validation_data(validation_data):
+    def split_validation_data(validation_data: Any) -> tuple[Any, Any, Any]:
         """Take validation data of `fit` apart: they are texts alone."""
         return validation_data, None, None
 

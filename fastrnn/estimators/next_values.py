@@ -195,7 +195,7 @@ class SeriesReader:
         return self.plan.lessons(*given)
 
     @staticmethod
-    def split_validation_data(validation_data):
+    def split_validation_data(validation_data: Any) -> tuple[Any, Any, Any]:
         """Take validation data of `fit` apart: series, first step to score, weights."""
         given = {"y": validation_data}
         if isinstance(validation_data, Mapping):

@@ -56,9 +56,10 @@ def is_used(estimator, name):
     return in_effect(estimator, chooser) in choices
 
 
-def in_effect(estimator, name):
+def in_effect(estimator: Any, name: str) -> Any:
     """The value that a parameter acts with, without numpy's scalar types: unused, its default."""
-    parameter = parameters_of(type(estimator))[name]
+    cls: Any = type(estimator)
+    parameter = parameters_of(cls)[name]
     value = getattr(estimator, name) if is_used(estimator, name) else parameter.default
     if parameter.auto is not None and isinstance(value, str) and value == "auto":
         chooser, choices = parameter.auto

@@ -17,8 +17,9 @@ from fastrnn.estimators.needs import refuse_to_train
 from fastrnn.estimators.validation import ValidationData
 from fastrnn.inputs.errors import NothingCounts, in_argument
 from fastrnn.network.architecture import Architecture
-from fastrnn.network.partitioned import add_in_tree
+from fastrnn.network.partitioned import Share, add_in_tree
 from fastrnn.training.solvers import SOLVERS, GradientNorm
+from fastrnn.typing import Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,10 +40,15 @@ class Brief:
 class Partition:
     """Sequences with their targets and weights, and the number of their place among others."""
 
-    def __init__(self, number, X, y, sample_weight=None):
+    def __init__(self, number: int, X: Any, y: Any, sample_weight: Any = None) -> None:
         self.number, self.given = number, (X, y, sample_weight)
-        self.brief = self.network = self.sequences = self.target = self.scored = None
-        self.augmentation, self._changed = None, (None, None)
+        self.brief: Any = None
+        self.network: Any = None
+        self.sequences: Any = None
+        self.target: Any = None
+        self.scored: Any = None
+        self.augmentation: Any = None
+        self._changed: tuple[int | None, Any] = (None, None)
 
     def learn(self, parameters):
         """Reader and task of the only partition that there is, and the lengths of its sequences."""
@@ -85,7 +91,14 @@ class Partition:
             weight = np.add.reduceat(weight, target.offsets[:-1])
         return weight, sequences.lengths, may_change
 
-    def gradient(self, theta, share, variation, bptt_steps, n_jobs):
+    def gradient(
+        self,
+        theta: Floats,
+        share: Share,
+        variation: int | None,
+        bptt_steps: int | None,
+        n_jobs: int | None,
+    ) -> tuple[float, Floats]:
         """Loss and gradient (P,) of this partition's share of a minibatch.
 
         The gradient is overwritten by the next one.
@@ -153,7 +166,7 @@ class Partition:
         self.network = build(brief.estimator, brief.architecture, brief.task)
 
 
-def add_gradients(one, other):
+def add_gradients(one: tuple[float, Floats], other: tuple[float, Floats]) -> tuple[float, Floats]:
     """Add two pairs of loss and gradient; the first gradient is overwritten."""
     (loss, grad), (more, other_grad) = one, other
     with np.errstate(over="ignore", invalid="ignore"):  # training says what has diverged

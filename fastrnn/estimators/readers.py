@@ -32,7 +32,7 @@ texts in `next_tokens`. All of them have the same members:
 """
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -197,7 +197,7 @@ class SequenceReader:
     read_to_score = read
 
     @staticmethod
-    def split_validation_data(validation_data):
+    def split_validation_data(validation_data: Any) -> tuple[Any, Any, Any]:
         """Take validation data of `fit` apart: sequences, targets and weights."""
         if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
             kind = type(validation_data).__name__
@@ -205,7 +205,8 @@ class SequenceReader:
             raise TypeError(
                 f"validation_data must be a tuple (X, y) or (X, y, sample_weight), got {got}"
             )
-        return validation_data if len(validation_data) == 3 else (*validation_data, None)
+        X, y, *weight = validation_data
+        return X, y, weight[0] if weight else None
 
     @property
     def feature_names(self):

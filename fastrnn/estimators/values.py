@@ -54,7 +54,7 @@ def never(reason):
     return Values(f"False, since {reason}", "bool", (bool, np.bool_), lambda value: not value)
 
 
-def whole(low):
+def whole(low: int) -> Values:
     """Whole numbers from one on."""
     return Values(f"a whole number >= {low}", "int", (Integral,), lambda value: value >= low)
 
@@ -71,7 +71,7 @@ def _is_finite(value):
         return False
 
 
-def either(values, *others):
+def either(values: Values, *others: Any) -> Values:
     """Some values, and others beside them, such as None."""
 
     def is_other(value):

@@ -1,6 +1,7 @@
 """Errors that say more of where they were found."""
 
 import contextlib
+from collections.abc import Iterator
 
 __all__ = ["NothingCounts", "PartitionsDiffer", "in_argument", "is_plain", "retold"]
 
@@ -20,7 +21,7 @@ def retold(error, message):
 
 
 @contextlib.contextmanager
-def in_argument(name):
+def in_argument(name: str) -> Iterator[None]:
     """Let errors say in which argument, or partition of the data, they were found."""
     try:
         yield
