@@ -15,6 +15,8 @@ from __future__ import annotations
 import pickle
 import sys
 import zlib
+from collections.abc import Callable, Collection, Mapping
+from types import TracebackType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -26,7 +28,8 @@ from fastrnn.estimators.joint_fitting import fit_jointly
 from fastrnn.estimators.partitions import Partition, add_gradients
 from fastrnn.inputs.errors import in_argument
 from fastrnn.kernels.vector_math import level
-from fastrnn.typing import SampleWeight, SequencesLike, TargetsLike
+from fastrnn.network.partitioned import Share
+from fastrnn.typing import Floats, SampleWeight, SequencesLike, TargetsLike
 
 try:
     from mpi4py import MPI
@@ -101,14 +104,13 @@ def fit(
             scored = _Ranks(comm, interrupts, lambda: validation_data and split(validation_data))
             if not len(ranks):
                 raise ValueError("no rank has any sequences: X is None or empty in all of them")
-            return fit_jointly(
-                estimator, ranks, scored if len(scored) else None, is_quiet=comm.rank > 0
-            )
+            fit_jointly(estimator, ranks, scored if len(scored) else None, is_quiet=comm.rank > 0)
+            return estimator
     finally:
         comm.Free()
 
 
-def _check_alike(comm, estimator):
+def _check_alike(comm: Any, estimator: RNNBase) -> None:
     """Check that all ranks begin alike."""
     parameters = {**estimator.get_params(deep=False), "random_state": None}
     here = {
@@ -138,35 +140,38 @@ class _Ranks:
     ``take()`` gives X, y and sample_weight of this rank, or None.
     """
 
-    def __init__(self, comm, interrupts, take):
+    def __init__(self, comm: Any, interrupts: NotedInterrupts, take: Callable[[], Any]) -> None:
         self.comm, self.interrupts = comm, interrupts
-        given = error = None
+        given: Any = None
+        error: Exception | None = None
         try:
             given = take()
             has_data = given is not None and given[0] is not None and len(given[0]) > 0
         except Exception as caught:
             error = caught
         self._raise_in_all(error)
-        self.members = np.flatnonzero(comm.allgather(has_data)).tolist()
-        self.number = self.partition = None
+        self.members: list[int] = np.flatnonzero(comm.allgather(has_data)).tolist()
+        self.number: int | None = None
+        self.partition: Partition | None = None
         if has_data:
             self.number = self.members.index(comm.rank)
             self.partition = Partition(self.number, *given)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.members)
 
-    def name(self, k):
+    def name(self, k: int) -> str:
         """What a partition is called."""
         return f"rank {self.members[k]}"
 
-    def of_first(self, value):
+    def of_first(self, value: Any) -> Any:
         """The value that the first rank has."""
         return self.comm.bcast(value)
 
-    def ask(self, what, *told):
+    def ask(self, what: str, *told: Any) -> list[Any]:
         """What each partition answers, in their order."""
-        answer = error = None
+        answer: Any = None
+        error: Exception | None = None
         try:
             if self.partition is not None:
                 answer = getattr(self.partition, what)(*told)
@@ -176,23 +181,25 @@ class _Ranks:
         answers = self.comm.allgather(answer)
         return [answers[rank] for rank in self.members]
 
-    def run(self, theta, shares, *told):
+    def run(self, theta: Floats, shares: Mapping[int, Share], *told: Any) -> tuple[float, Floats]:
         """The loss and the gradient of a minibatch: own, added up the tree, sent to all."""
-        sum_, error = _Sum(theta), None
+        sum_ = _Sum(theta)
+        share = None if self.number is None else shares.get(self.number)
+        error: Exception | None = None
         try:
-            if self.number in shares:
-                sum_.put(*self.partition.gradient(theta, shares[self.number], *told))
+            if self.partition is not None and share is not None:
+                sum_.put(*self.partition.gradient(theta, share, *told))
         except Exception as caught:
             error = caught
         self._raise_in_all(error, theta)
         if self.number is not None:
-            self._add_in_tree(sum_, sorted(shares))
+            self._add_in_tree(self.number, sum_, sorted(shares))
         self.comm.Bcast(sum_.message, self.members[0])
         return sum_.loss, sum_.grad
 
-    def _add_in_tree(self, sum_, places):
+    def _add_in_tree(self, k: int, sum_: _Sum, places: Collection[int]) -> None:
         """What `add_in_tree` does, where each value is with another rank, and some have none."""
-        k, n, step = self.number, len(self), 1
+        n, step = len(self), 1
         other = _Sum(sum_.grad)
         while step < n:
             first, later = k - k % (2 * step), k - k % (2 * step) + step
@@ -208,7 +215,7 @@ class _Ranks:
                 return
             step *= 2
 
-    def _raise_in_all(self, error, theta=None):
+    def _raise_in_all(self, error: Exception | None, theta: Floats | None = None) -> None:
         """Raise in every rank what is raised, or was interrupted, in any.
 
         Also if not all have the same parameters: then each would make its own way from there.
@@ -232,7 +239,7 @@ class _Ranks:
             )
 
 
-def _named(error, rank):
+def _named(error: Exception, rank: int) -> Exception:
     """An error that says which rank it is of."""
     try:
         with in_argument(f"rank {rank}"):
@@ -241,7 +248,7 @@ def _named(error, rank):
         return named
 
 
-def _to_be_sent(error, rank):
+def _to_be_sent(error: Exception, rank: int) -> Exception:
     """An error, or of those that cannot be sent another that says the same."""
     try:
         pickle.loads(pickle.dumps(error))
@@ -253,22 +260,27 @@ def _to_be_sent(error, rank):
 class _Sum:
     """A loss and a gradient, which are sent as one message."""
 
-    def __init__(self, like):
+    def __init__(self, like: Floats) -> None:
         self.message = np.empty(8 + like.nbytes, np.uint8)
         self._loss = self.message[:8].view(np.float64)
-        self.grad = self.message[8:].view(like.dtype)
+        self.grad: Floats = self.message[8:].view(like.dtype)
 
     @property
-    def loss(self):
+    def loss(self) -> float:
         return float(self._loss[0])
 
-    def put(self, loss, grad):
+    def put(self, loss: float, grad: Floats) -> None:
         """Write them."""
         self._loss[0] = loss
         self.grad[...] = grad
 
 
-def _end_all_ranks(kind, error, trace, before=sys.excepthook):
+def _end_all_ranks(
+    kind: type[BaseException],
+    error: BaseException,
+    trace: TracebackType | None,
+    before: Callable[..., Any] = sys.excepthook,
+) -> None:
     """Tell of an error that nobody has caught, and end the other ranks, too, which would wait."""
     before(kind, error, trace)
     sys.stderr.flush()
