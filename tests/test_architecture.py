@@ -64,7 +64,7 @@ ROOMS = {
     "tasks follow info demo commands command_tables command",
     "__main__": "",
     "mpi": "",
-    "dask": "cluster placement crew long_frames data series base estimators forecaster",
+    "dask": "cluster placement long_frames data crew series base estimators forecaster",
 }
 ORDER = {
     f"{room}.{name}" if name else room: (number, place)

@@ -2,11 +2,13 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import distributed
 from dask.delayed import Delayed
+
+from fastrnn.estimators.interrupts import NotedInterrupts
 
 PATIENCE = 60.0
 """Seconds that a cluster may do nothing of what it was asked before that is an error."""
@@ -79,10 +81,10 @@ kind, _lost, _idle = _make_kind(), _make_lost(), _make_idle()
 class Task:
     """What a worker does: ``run(*told, *data)``, if it computes as the client does."""
 
-    def __init__(self, run, *told):
+    def __init__(self, run: Callable[..., Any], *told: Any) -> None:
         self.kind, self.run, self.told = kind(), run, told
 
-    def __call__(self, *data):
+    def __call__(self, *data: Any) -> Any:
         """Do it."""
         if kind() != self.kind:
             raise ValueError(_other_kind(distributed.get_worker().address, kind(), self.kind))
@@ -93,13 +95,13 @@ class Call(NamedTuple):
     """What is asked of a cluster: ``run(*told, *data)``, on the worker `home` if that can be."""
 
     name: str  # on the dashboard
-    run: Callable
-    told: tuple = ()
-    data: Sequence = ()  # futures
+    run: Callable[..., Any]
+    told: tuple[Any, ...] = ()
+    data: Sequence[Any] = ()  # futures
     home: str | None = None
 
 
-def same(value):
+def same(value: Any) -> Any:
     """What is to lie on a worker."""
     return value
 
@@ -119,22 +121,23 @@ class Cluster:
     `NotedInterrupts`, `ask` heeds them.
     """
 
-    def __init__(self, client, interrupts=None):
+    def __init__(self, client: Any, interrupts: NotedInterrupts | None = None) -> None:
         if client.asynchronous:
             raise TypeError("client is asynchronous, expected one with asynchronous=False")
-        self.client, self._interrupts, self._asked = client, interrupts, set()
+        self.client, self._interrupts = client, interrupts
+        self._asked: set[Any] = set()  # futures
 
-    def close(self):
+    def close(self) -> None:
         """Let the cluster forget all that was asked."""
         self.release(list(self._asked))
 
-    def release(self, futures):
+    def release(self, futures: Iterable[Any]) -> None:
         """Let the cluster forget some of what was asked."""
         for future in self._asked.intersection(futures):
             self._asked.discard(future)
             future.release()
 
-    def check_workers(self):
+    def check_workers(self) -> None:
         """Refuse workers that do not compute as this process does."""
         told = self.client.sync(self.client.run, kind, on_error="return", callback_timeout=PATIENCE)
         for address, found in sorted(told.items()):
@@ -143,7 +146,7 @@ class Cluster:
             if not isinstance(found, BaseException) and found != kind():  # else it has left
                 raise ValueError(_other_kind(address, found, kind()))
 
-    def check_recipes(self, futures):
+    def check_recipes(self, futures: Iterable[Any]) -> None:
         """Refuse data that could not be computed again."""
         lost = self.client.run_on_scheduler(_lost, [future.key for future in futures])
         if lost:
@@ -153,16 +156,16 @@ class Cluster:
                 "delayed(load)(...)"
             )
 
-    def slots(self):
+    def slots(self) -> dict[str, int]:
         """How many threads each worker has, by its address."""
         return dict(self.client.nthreads())
 
-    def homes(self, futures):
+    def homes(self, futures: Sequence[Any]) -> list[str | None]:
         """The address of a worker that has each result, None where there is none."""
         having = self.client.who_has(futures)
         return [next(iter(sorted(having.get(future.key, ()))), None) for future in futures]
 
-    def start(self, calls):
+    def start(self, calls: Iterable[Call]) -> list[Any]:
         """The futures of `Call` objects."""
         return self.client.sync(self._start, calls)
 
@@ -179,7 +182,7 @@ class Cluster:
             self._asked.add(futures[-1])
         return futures
 
-    def compute(self, partitions):
+    def compute(self, partitions: Sequence[Sequence[Any]]) -> list[list[Any]]:
         """The futures of delayed objects, among which may be futures, of each partition."""
         parts = [part for partition in partitions for part in partition]
         futures = self.client.compute([part for part in parts if isinstance(part, Delayed)])
@@ -190,7 +193,7 @@ class Cluster:
             for partition in partitions
         ]
 
-    def ask(self, calls):
+    def ask(self, calls: Iterable[Call]) -> list[Any]:
         """What calls return; raise their error, or one that says why nothing is done."""
         try:
             results = self.client.sync(self._ask, calls)
@@ -204,7 +207,7 @@ class Cluster:
         except Exception:
             self.check_workers()  # one that came later may be the reason
             raise
-        if results is None:
+        if results is None and self._interrupts is not None:
             self._interrupts.stop()
         return results
 

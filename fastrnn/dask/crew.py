@@ -6,10 +6,12 @@ suffices to do it again: where a worker ends, Dask computes again what was there
 """
 
 import time
+from typing import Any
 
 import numpy as np
 
-from fastrnn.dask.cluster import LOOKS_EVERY, Call, same
+from fastrnn.dask.cluster import LOOKS_EVERY, Call, Cluster, same
+from fastrnn.dask.data import Data
 from fastrnn.dask.placement import cut, place
 from fastrnn.estimators.partitions import Partition, add_gradients
 from fastrnn.inputs.errors import in_argument
@@ -68,7 +70,7 @@ class Crew:
     worker has so many of them in memory `at_once`, or all.
     """
 
-    def __init__(self, cluster, data, at_once=None):
+    def __init__(self, cluster: Cluster, data: Data, at_once: int | None = None) -> None:
         self._cluster, self._reading, self._at_once = cluster, data.reading, at_once
         self._data = cluster.compute(data.partitions)
         lengths = self._each("count", _count)
@@ -78,9 +80,12 @@ class Crew:
                 cluster.release(partition)
         self._data = [part for part, n in zip(self._data, lengths, strict=True) if n]
         self._weights, self._numbers = [n for n in lengths if n], np.flatnonzero(lengths)
-        self._opened, self._homes, self._slots, self._looked = [], [], {}, 0.0
+        self._opened: list[Any] = []  # futures
+        self._homes: list[str | None] = []
+        self._slots: dict[str, int] = {}
+        self._looked = 0.0
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._data)
 
     def name(self, k):

@@ -1,7 +1,9 @@
 """Data frames in long form, a row for each step, whose sequences may be split over partitions."""
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +32,7 @@ class LongForm:
     y: str | list[str] | None = None
     sample_weight: str | None = None
 
-    def gather(self, frame):
+    def gather(self, frame: Any) -> list[Any]:
         """Bring all rows of an id into one partition, which is that of its hash: delayed frames."""
         names = list(frame.columns)
         check_columns(frame, self._names(), "X")
@@ -57,7 +59,7 @@ class LongForm:
             raise ValueError(f"X has no columns of features beside {sorted(others)}")
         return features
 
-    def read(self, frame):
+    def read(self, frame: Any) -> tuple[Any, Any, Any, Any, Any]:
         """Sequences, targets and weights of a partition, by id, and the ids and times of all rows.
 
         The sequences are data frames, sorted by time.
@@ -84,7 +86,7 @@ class LongForm:
         weight = None if weight is None else self._of_sequences(frame, weight, bounds)
         return X, y, weight, ids, times
 
-    def __call__(self, frame):
+    def __call__(self, frame: Any) -> tuple[Any, Any, Any]:
         """Sequences, targets and weights of a partition."""
         return self.read(frame)[:3]
 
@@ -105,7 +107,7 @@ class LongForm:
             )
         return first
 
-    def frame_of(self, answers, names, ids, times):
+    def frame_of(self, answers: Any, names: Sequence[Any], ids: Any, times: Any) -> Any:
         """A data frame of answers: for each id, or for each of its steps with the time."""
         import pandas as pd
 

@@ -1,8 +1,10 @@
 """Time series in partitions on a cluster, in all forms in which they may be given."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from fastrnn.dask.data import Data, as_whole, beside, is_long
+from fastrnn.dask.data import Data, Partitions, as_whole, beside, is_long
 from fastrnn.dask.long_frames import check_columns
 from fastrnn.estimators.next_values import GivenSeries
 from fastrnn.inputs.covariates import FUTURE, PAST, STATIC
@@ -20,7 +22,7 @@ class Arrays:
     names: tuple[str, ...]
     start: int | None = None  # the first step to score
 
-    def __call__(self, *data):
+    def __call__(self, *data: Any) -> tuple[GivenSeries, int | None, Any]:
         """Series and covariates, the first step to score, and weights."""
         parts = dict(zip(self.names, map(as_whole, data), strict=True))
         y, weight = parts.pop("y"), parts.pop("sample_weight", None)
@@ -45,7 +47,7 @@ class Rows:
     start: int | None = None
     tells_covariates: bool = True
 
-    def __call__(self, frame):
+    def __call__(self, frame: Any) -> tuple[GivenSeries, int | None, Any]:
         """Series and covariates, the first step to score, and weights."""
         columns = self.columns
         frame = self.sort(frame)
@@ -56,7 +58,7 @@ class Rows:
         weight = None if self.sample_weight is None else self._weights(frame)
         return GivenSeries(frame, columns=usual, **covariates), self.start, weight
 
-    def sort(self, frame):
+    def sort(self, frame: Any) -> Any:
         """The rows of each series, one after the other, by time."""
         order = [self.columns.id, self.columns.time]
         return frame.sort_values(order, kind="stable", ignore_index=True)
@@ -72,7 +74,13 @@ class Rows:
             )
         return first.to_numpy()
 
-    def gather(self, frame, what="y", names=None, like=None):
+    def gather(
+        self,
+        frame: Any,
+        what: str = "y",
+        names: Iterable[str] | None = None,
+        like: Any = None,
+    ) -> list[Any]:
         """Bring all rows of an id into one partition: delayed frames.
 
         Those of another frame that are to be `like` the partitions of one have the same ids.
@@ -89,7 +97,14 @@ class Rows:
         return frame.shuffle(on=columns.id, npartitions=n).to_delayed()
 
 
-def as_series(y, covariates, columns, sample_weight=None, start=None, is_known=False):
+def as_series(
+    y: Partitions,
+    covariates: Sequence[Partitions | None],
+    columns: LongColumns,
+    sample_weight: Partitions | None = None,
+    start: int | None = None,
+    is_known: bool = False,
+) -> Data:
     """Data of time series, as users give them; of a data frame with these `columns`.
 
     ``covariates`` are in the order of `GivenSeries`. Where a model `is_known`, it knows those of a
@@ -105,8 +120,8 @@ def as_series(y, covariates, columns, sample_weight=None, start=None, is_known=F
                 f"{type(sample_weight).__name__}"
             )
         if not is_known:
-            names = {of: names_of_covariates(named[name], name) for name, of in _FIELDS.items()}
-            columns = replace(columns, **names)
+            own = {of: names_of_covariates(named[name], name) for name, of in _FIELDS.items()}
+            columns = replace(columns, **own)
         rows = Rows(columns, sample_weight, start, not is_known)
         return Data(rows, [[part] for part in rows.gather(y)])
     names, partitions = beside(y=y, **named, sample_weight=sample_weight)
