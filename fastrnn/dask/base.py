@@ -1,27 +1,36 @@
 """What all estimators on Dask share: where they compute, and the twin that they are made of."""
 
 import copy
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import distributed
 
 from fastrnn.dask.cluster import Cluster
 from fastrnn.dask.crew import Crew
+from fastrnn.dask.data import Data
+from fastrnn.estimators.base import RNNBase
 from fastrnn.estimators.interrupts import NotedInterrupts
 from fastrnn.estimators.parameters import in_effect
 from fastrnn.estimators.shared_parameters import BY_MINIBATCHES
 from fastrnn.estimators.values import Values, either, parameter, whole
+from fastrnn.typing import PathLike
+
+if TYPE_CHECKING:  # a checker sees what every twin has
+    _Twin = RNNBase
+else:
+    _Twin = object
 
 A_NAME = Values("a string", "str", (str,))
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class OnDask:
+class OnDask(_Twin):
     """What the estimators on Dask share. A class names the one that it is on one machine."""
 
-    twin_class: ClassVar[type]
+    twin_class: ClassVar[type[RNNBase]]
 
     client: Any = parameter(
         Values("None or a Client", "distributed.Client or None", (type(None), distributed.Client)),
@@ -60,7 +69,7 @@ class OnDask:
     )
 
     @property
-    def client_(self):
+    def client_(self) -> Any:
         """The client of the cluster: `client`, or the current one."""
         if self.client is not None:
             return self.client
@@ -72,7 +81,7 @@ class OnDask:
                 "give client="
             ) from None
 
-    def to_local(self):
+    def to_local(self) -> Any:
         """Make the estimator that this one is on one machine.
 
         Returns
@@ -86,10 +95,10 @@ class OnDask:
         vars(twin).update({name: value for name, value in vars(self).items() if name not in own})
         return twin
 
-    def _adopt(self, twin):
+    def _adopt(self, twin: RNNBase) -> None:
         vars(self).update({name: value for name, value in vars(twin).items() if name.endswith("_")})
 
-    def save(self, path):
+    def save(self, path: PathLike) -> None:
         """Write the estimator that this one is on one machine to a file, as `to_local` makes it.
 
         Parameters
@@ -99,11 +108,11 @@ class OnDask:
         """
         self.to_local().save(path)
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         """What copy and pickle take: everything but the client."""
         return {**super().__getstate__(), "client": None}
 
-    def __sklearn_clone__(self):
+    def __sklearn_clone__(self) -> Self:
         """An estimator with the same parameters, and the same client."""
         copied = copy.copy(self)  # without the client, which cannot be copied
         clone = super(OnDask, copied).__sklearn_clone__()
@@ -112,7 +121,9 @@ class OnDask:
 
 
 @contextmanager
-def at_work(estimator, data, scored, nothing):
+def at_work(
+    estimator: OnDask, data: Data, scored: Data | None, nothing: str
+) -> Iterator[tuple[tuple[RNNBase, Crew, Crew | None], dict[str, Any]]]:
     """The arguments of `fit_jointly` for `Data` to train on and to score; a twin comes first.
 
     Where there are none to train on the error is `nothing`. What the twin learned is adopted.
@@ -129,11 +140,12 @@ def at_work(estimator, data, scored, nothing):
             crew = Crew(cluster, data, at_once)
             if not len(crew):
                 raise ValueError(nothing)
-            yield (twin, crew, scored and Crew(cluster, scored, at_once)), options
+            scoring = None if scored is None else Crew(cluster, scored, at_once)
+            yield (twin, crew, scoring), options
         estimator._adopt(twin)
 
 
-def bare_model(estimator):
+def bare_model(estimator: OnDask) -> Any:
     """What predicts as the estimator does, with nothing that only training needs."""
     model = estimator.to_local()
     del model.training_state_

@@ -1,21 +1,31 @@
 """The estimators of sequences on Dask: as their twins, trained where the data are."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
-import dask.array
-import dask.bag
 import numpy as np
 from dask.delayed import delayed
 
 from fastrnn.dask.base import OnDask, at_work, bare_model
 from fastrnn.dask.cluster import Call, Cluster, Task, same
-from fastrnn.dask.data import as_data, as_whole, is_long, parts_of
+from fastrnn.dask.data import (
+    Partitions,
+    as_array,
+    as_bag,
+    as_data,
+    as_frame,
+    as_whole,
+    is_long,
+    parts_of,
+)
 from fastrnn.dask.long_frames import LongForm
 from fastrnn.estimators import RNNClassifier, RNNRegressor, RNNTagger
 from fastrnn.estimators.joint_fitting import fit_jointly
 from fastrnn.estimators.predicting import best_outputs, outputs, read
 from fastrnn.inputs.errors import NothingCounts
+from fastrnn.typing import AnyArray
 
 _NOTHING = "no partition of X has any sequences"
 
@@ -24,7 +34,14 @@ _NOTHING = "no partition of X has any sequences"
 class SequencesOnDask(OnDask):
     """What the estimators of sequences share."""
 
-    def fit(self, X, y, sample_weight=None, *, validation_data=None):
+    def fit(  # type: ignore[override]  # it takes less
+        self,
+        X: Partitions,
+        y: Partitions,
+        sample_weight: Partitions | None = None,
+        *,
+        validation_data: tuple[Any, ...] | None = None,
+    ) -> Self:
         """Train the network.
 
         Ctrl-C ends training early and keeps the model trained so far.
@@ -70,12 +87,13 @@ class SequencesOnDask(OnDask):
         form = self._form()
         data, scored = as_data(X, y, sample_weight, form), None
         if validation_data is not None:
-            scored = as_data(*self.reader_class.split_validation_data(validation_data), form)
+            given: tuple[Any, Any, Any] = self.reader_class.split_validation_data(validation_data)
+            scored = as_data(*given, form)
         with at_work(self, data, scored, _NOTHING) as (told, options):
             fit_jointly(*told, **options)
         return self
 
-    def predict(self, X):
+    def predict(self, X: Partitions) -> Partitions:
         """Predict for each sequence, where it is.
 
         Parameters
@@ -94,7 +112,7 @@ class SequencesOnDask(OnDask):
         """
         return self._predictions("predict", X)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: Partitions, y: Partitions, sample_weight: Partitions | None = None) -> float:
         """Return the score of the estimator on one machine, computed where the sequences are.
 
         Parameters
@@ -125,9 +143,10 @@ class SequencesOnDask(OnDask):
         tallies = [tally for tally in tallies if tally is not None]
         if not tallies:
             raise ValueError(f"{_NOTHING} that count")
-        return self.task_.join_answers(tallies)
+        score: float = self.task_.join_answers(tallies)
+        return score
 
-    def _predictions(self, what, X):
+    def _predictions(self, what: str, X: Partitions) -> Partitions:
         self.check_fitted()
         empty, model = self._empty(what), delayed(Task(same, bare_model(self)), pure=False)()
         if is_long(X):
@@ -135,13 +154,12 @@ class SequencesOnDask(OnDask):
         answer = delayed(Task(_answer, what, empty), pure=False)
         parts = [answer(model, part) for part in parts_of(X, "X")]
         if self.task_class.every_step:
-            return dask.bag.from_delayed(parts)
-        shape = (np.nan, *empty.shape[1:])
-        arrays = [dask.array.from_delayed(part, shape, empty.dtype) for part in parts]
-        return dask.array.concatenate(arrays)
+            return as_bag(parts)
+        return as_array(parts, empty)
 
-    def _frame_of_predictions(self, what, X, model, empty):
-        from dask.dataframe import from_delayed
+    def _frame_of_predictions(
+        self, what: str, X: Partitions, model: Any, empty: AnyArray
+    ) -> Partitions:
         from pandas import Series
 
         form, names = self._form(self.reader_.feature_names), self._names(what, empty)
@@ -149,25 +167,28 @@ class SequencesOnDask(OnDask):
         parts = [answer(model, part) for part in form.gather(X)]
         columns = [Series([], dtype=X.dtypes[name]) for name in (form.id, form.time)]
         meta = form.frame_of(empty, names, *columns)
-        return from_delayed(parts, meta=meta, verify_meta=False)
+        return as_frame(parts, meta)
 
-    def _empty(self, what):
+    def _empty(self, what: str) -> AnyArray:
         """The answers for no sequences, or steps."""
         n = self.network_.architecture.n_outputs
         outputs = np.zeros((1, n), self.network_.dtype)
         if what != "predict":
             return outputs[:0]
-        return self.task_.decode(outputs.argmax(axis=1) if self.task_.every_step else outputs)[:0]
+        said = outputs.argmax(axis=1) if self.task_.every_step else outputs
+        empty: AnyArray = self.task_.decode(said)[:0]
+        return empty
 
-    def _names(self, what, empty):
+    def _names(self: Any, what: str, empty: AnyArray) -> list[Any]:
         """Names of the columns of answers in a data frame."""
         if what != "predict":
-            return self.classes_.tolist()
+            classes: list[Any] = self.classes_.tolist()
+            return classes
         if empty.ndim == 1:
             return ["prediction"]
         return [f"prediction_{j}" for j in range(empty.shape[1])]
 
-    def _form(self, features=None):
+    def _form(self: Any, features: tuple[str, ...] | None = None) -> LongForm:
         """How a data frame is read, whose features have these names; None for all that are left."""
         return LongForm(
             self.id_column,
@@ -178,18 +199,20 @@ class SequencesOnDask(OnDask):
         )
 
 
-def _answer(what, empty, model, X):
+def _answer(what: str, empty: AnyArray, model: Any, X: Any) -> Any:
     X = as_whole(X)
     answers = getattr(model, what)(X) if len(X) else empty
     return list(answers) if model.task_.every_step else answers
 
 
-def _answer_by_id(what, empty, form, names, model, frame):
+def _answer_by_id(
+    what: str, empty: AnyArray, form: LongForm, names: Sequence[Any], model: Any, frame: Any
+) -> Any:
     X, _, _, ids, times = form.read(frame)
     return form.frame_of(getattr(model, what)(X) if X else empty, names, ids, times)
 
 
-def _tally(reading, model, *data):
+def _tally(reading: Any, model: Any, *data: Any) -> Any:
     X, y, sample_weight = reading(*data)
     if not len(X):
         return None
@@ -205,7 +228,7 @@ def _tally(reading, model, *data):
 class WithClassesOnDask(SequencesOnDask):
     """What estimators share that predict classes."""
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Partitions) -> Partitions:
         """Predict the probability of each class, where the sequences are.
 
         Parameters
@@ -223,7 +246,7 @@ class WithClassesOnDask(SequencesOnDask):
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class DaskRNNClassifier(WithClassesOnDask, RNNClassifier):  # type: ignore[misc]  # fit takes less
+class DaskRNNClassifier(WithClassesOnDask, RNNClassifier):
     """Classify sequences that lie in partitions on the workers of a Dask cluster.
 
     Attributes
@@ -234,9 +257,13 @@ class DaskRNNClassifier(WithClassesOnDask, RNNClassifier):  # type: ignore[misc]
 
     twin_class = RNNClassifier
 
+    if TYPE_CHECKING:
+
+        def to_local(self) -> RNNClassifier: ...
+
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class DaskRNNRegressor(SequencesOnDask, RNNRegressor):  # type: ignore[misc]  # fit takes less
+class DaskRNNRegressor(SequencesOnDask, RNNRegressor):
     """Predict numbers for sequences that lie in partitions on the workers of a Dask cluster.
 
     Attributes
@@ -247,9 +274,13 @@ class DaskRNNRegressor(SequencesOnDask, RNNRegressor):  # type: ignore[misc]  # 
 
     twin_class = RNNRegressor
 
+    if TYPE_CHECKING:
+
+        def to_local(self) -> RNNRegressor: ...
+
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class DaskRNNTagger(WithClassesOnDask, RNNTagger):  # type: ignore[misc]  # fit takes less
+class DaskRNNTagger(WithClassesOnDask, RNNTagger):
     """Label every step of sequences that lie in partitions on the workers of a Dask cluster.
 
     Attributes
@@ -259,3 +290,7 @@ class DaskRNNTagger(WithClassesOnDask, RNNTagger):  # type: ignore[misc]  # fit 
     """
 
     twin_class = RNNTagger
+
+    if TYPE_CHECKING:
+
+        def to_local(self) -> RNNTagger: ...

@@ -1,17 +1,17 @@
 """The forecaster on Dask: as its twin, trained where the series are."""
 
 import copy
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
-import dask.bag
 import numpy as np
 from dask.delayed import delayed
 
 from fastrnn.dask.base import A_NAME, OnDask, at_work, bare_model
 from fastrnn.dask.cluster import Call, Cluster, Task, same
-from fastrnn.dask.data import is_long, parts_of
+from fastrnn.dask.data import Data, Partitions, as_bag, as_frame, is_long, parts_of
 from fastrnn.dask.series import as_series
 from fastrnn.estimators import RNNForecaster
 from fastrnn.estimators.forecasting import check_horizon, mean_error, scaled_errors
@@ -43,16 +43,16 @@ class DaskRNNForecaster(SeriesOnDask, RNNForecaster):
 
     twin_class = RNNForecaster
 
-    def fit(
+    def fit(  # type: ignore[override]  # it takes less
         self,
-        y,
+        y: Partitions,
         *,
-        future_covariates=None,
-        past_covariates=None,
-        static_covariates=None,
-        sample_weight=None,
-        validation_data=None,
-    ):
+        future_covariates: Partitions | None = None,
+        past_covariates: Partitions | None = None,
+        static_covariates: Partitions | None = None,
+        sample_weight: Partitions | None = None,
+        validation_data: Partitions | Mapping[str, Any] | None = None,
+    ) -> Self:
         """Train the network.
 
         Ctrl-C ends training early and keeps the model trained so far. The series stay where they
@@ -114,7 +114,7 @@ class DaskRNNForecaster(SeriesOnDask, RNNForecaster):
         self._given = y, covariates
         return self
 
-    def to_local(self):
+    def to_local(self) -> RNNForecaster:
         """Make the estimator that this one is on one machine.
 
         Returns
@@ -123,24 +123,24 @@ class DaskRNNForecaster(SeriesOnDask, RNNForecaster):
             An estimator with the same parameters, fitted if this one is, which needs no Dask. It
             has none of the series of `fit`: give it those to go on from.
         """
-        twin = super().to_local()
+        twin: RNNForecaster = super().to_local()
         vars(twin).pop("_given", None)
         return twin
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         """What copy and pickle take: neither the client nor where the series are."""
-        state: dict[str, Any] = super().__getstate__()
+        state = super().__getstate__()
         return {name: value for name, value in state.items() if name != "_given"}
 
     def predict(
         self,
-        horizon,
-        series=None,
+        horizon: int,
+        series: Partitions | None = None,
         *,
-        future_covariates=None,
-        past_covariates=None,
-        static_covariates=None,
-    ):
+        future_covariates: Partitions | None = None,
+        past_covariates: Partitions | None = None,
+        static_covariates: Partitions | None = None,
+    ) -> Partitions:
         """Forecast how series go on, where they are.
 
         Parameters
@@ -175,12 +175,10 @@ class DaskRNNForecaster(SeriesOnDask, RNNForecaster):
             for part, following in zip(data.partitions, future, strict=True)
         ]
         if not is_long(series):
-            return dask.bag.from_delayed(parts)
-        from dask.dataframe import from_delayed
+            return as_bag(parts)
+        return as_frame(parts, empty)
 
-        return from_delayed(parts, meta=empty, verify_meta=False)
-
-    def score(self, y, *, future_covariates=None):
+    def score(self, y: Partitions, *, future_covariates: Partitions | None = None) -> float:
         """Return the score of the estimator on one machine, computed where the series are.
 
         Parameters
@@ -225,7 +223,9 @@ class DaskRNNForecaster(SeriesOnDask, RNNForecaster):
             )
         return -mean_error(np.concatenate(errors).tolist())
 
-    def _known(self, series, covariates):
+    def _known(
+        self, series: Partitions | None, covariates: Sequence[Partitions | None]
+    ) -> tuple[Partitions, Data, Sequence[Any]]:
         """Series to go on from, as given, as `Data`, and of each partition what follows, or None.
 
         Nothing given stands for those of `fit`.
@@ -253,7 +253,7 @@ class DaskRNNForecaster(SeriesOnDask, RNNForecaster):
         following = rows.gather(frame, "future_covariates", columns.future, like=series)
         return series, data, following
 
-    def _empty(self, frame):
+    def _empty(self, frame: Partitions) -> Any:
         """The forecasts of no series in a data frame."""
         from pandas import DataFrame, Series
 
@@ -267,7 +267,7 @@ class DaskRNNForecaster(SeriesOnDask, RNNForecaster):
         return DataFrame({columns.id: ids, time: Series([], dtype=dtype), columns.value: values})
 
 
-def _frame(given, name):
+def _frame(given: Partitions, name: str) -> Partitions:
     if not is_long(given):
         raise TypeError(
             f"{name} must be a Dask data frame, as the series came in one, got "
@@ -276,7 +276,9 @@ def _frame(given, name):
     return given
 
 
-def _forecast(horizon, reading, empty, model, data, following):
+def _forecast(
+    horizon: int, reading: Any, empty: Any, model: Any, data: Iterable[Any], following: Any
+) -> Any:
     """The forecasts of a partition: a list, or a data frame."""
     given, _, _ = reading(*data)
     if not len(given):
@@ -291,7 +293,7 @@ def _forecast(horizon, reading, empty, model, data, following):
     return forecasts if isinstance(forecasts, list) else [forecasts]
 
 
-def _errors(reading, n, model, *data):
+def _errors(reading: Any, n: int, model: Any, *data: Any) -> list[float]:
     """The scaled error of each series of a partition, of which the first n data are."""
     given, _, _ = reading(*data[:n])
     if not len(given):
