@@ -3,7 +3,9 @@
 Run as ``python bench/dask_scaling.py``. This process trains alone, with `fit` and one thread, then
 two workers of a cluster on this machine train on the same minibatches, by turns. A round is the
 time from the beginning of one minibatch to that of the next; medians are shown. The efficiency is
-the time of one process divided by twice that of both workers. Of the parts of a round "gradient" is
+the time of one process divided by twice that of both workers. "possible" is the efficiency of two
+workers that train at once, on halves of minibatches, and have nothing to say to each other: less
+than 1 where processors share something. Of the parts of a round "gradient" is
 the slower worker's own share, "task" what its task does besides, "wait" what passes until the sums
 are here: messages, the scheduler, pickling; "add" adds those of the workers; the rest is the step
 of the solver, and Python.
@@ -101,6 +103,16 @@ def alone(units, batch_size):
     return float(np.median(np.diff([start for start, _ in calls])))
 
 
+def apart(client, units, batch_size):
+    """The seconds of a round where each worker trains a model of its own on half as many."""
+    half = batch_size // WORKERS
+    futures = [
+        client.submit(alone, units, half, workers=[address], pure=False)
+        for address in client.nthreads()
+    ]
+    return max(client.gather(futures))
+
+
 def together(client, units, batch_size):
     """The same of the workers, and what the parts of a round take."""
     X, y = data(MINIBATCHES * batch_size)
@@ -132,16 +144,18 @@ def measure(client, units, target, turns):
     for _ in range(2):
         share = target / alone(units, batch_size) * batch_size
         batch_size = WORKERS * max(1, round(share))
-    one, all_ = [], []
+    one, halves, all_ = [], [], []
     for _ in range(turns):
         one.append(alone(units, batch_size))
+        halves.append(apart(client, units, batch_size))
         all_.append(together(client, units, batch_size))
     parts = {name: 1e3 * float(np.median([turn[name] for turn in all_])) for name in all_[0]}
     ratios = [a / turn["together"] for a, turn in zip(one, all_, strict=True)]
+    possible = np.divide(one, halves)
     return {
         "units": units, "sequences": batch_size, "alone": 1e3 * float(np.median(one)),
         "together": parts.pop("together"), "efficiency": float(np.median(ratios)) / WORKERS,
-        **parts,
+        "possible": float(np.median(possible)) / WORKERS, **parts,
     }  # fmt: skip
 
 

@@ -3,7 +3,9 @@
 Run as ``mpiexec -n 2 python bench/mpi_scaling.py``. The first rank trains alone, with `fit`, then
 all train together on the same minibatches, by turns. A round is the time from the beginning of one
 minibatch to that of the next; medians are shown. The efficiency is the time of one rank divided by
-the number of ranks times that of all together. Of the parts of a round "gradient" is the slowest
+the number of ranks times that of all together. "possible" is the efficiency of ranks that train at
+once, on their shares of minibatches, and have nothing to say to each other: less than 1 where
+processors share something. Of the parts of a round "gradient" is the slowest
 rank's own share, "agree" what ranks wait for each other and say whether to go on, "sum" how the
 gradients go up the tree, "send" how their sum comes back; the rest is the step of the solver, which
 every rank makes, and Python.
@@ -99,6 +101,16 @@ def alone(units, batch_size):
     return COMM.recv(source=0)
 
 
+def apart(units, batch_size):
+    """Seconds of a round where each rank trains a model of its own on its share of as many."""
+    COMM.Barrier()
+    starts = []
+    with watched(starts, {}):
+        share = batch_size // COMM.size
+        make_model(units, share).fit(*data(MINIBATCHES * share))
+    return max(COMM.allgather(np.median(np.diff(starts))))
+
+
 def together(units, batch_size):
     """Seconds of each round of all ranks, and what the calls of each took, by round."""
     X, y = data(MINIBATCHES * batch_size)
@@ -114,9 +126,10 @@ def measure(units, target, turns):
     for _ in range(2):
         share = target / np.median(alone(units, batch_size)) * batch_size / COMM.size
         batch_size = COMM.size * max(1, round(share))
-    one, all_, shares = [], [], []
+    one, apart_, all_, shares = [], [], [], []
     for _ in range(turns):
         one.append(np.median(alone(units, batch_size)))
+        apart_.append(apart(units, batch_size))
         rounds, spent = together(units, batch_size)
         all_.append(np.median(rounds))
         of_ranks = COMM.allgather(spent)
@@ -129,10 +142,13 @@ def measure(units, target, turns):
             }
         )
     parts = {name: 1e3 * float(np.median([share[name] for share in shares])) for name in shares[0]}
-    efficiency = float(np.median(np.array(one) / all_)) / COMM.size
+    efficiency, possible = (
+        float(np.median(np.divide(one, took))) / COMM.size for took in (all_, apart_)
+    )
     return {
         "units": units, "sequences": batch_size, "alone": 1e3 * float(np.median(one)),
-        "together": 1e3 * float(np.median(all_)), "efficiency": efficiency, **parts,
+        "together": 1e3 * float(np.median(all_)), "efficiency": efficiency,
+        "possible": possible, **parts,
     }  # fmt: skip
 
 

@@ -10,19 +10,16 @@ import inspect
 import os
 import pickle
 import random
-import re
 import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import dask.array
 import dask.bag
 import distributed
 import numpy as np
 from dask import delayed
-from dask.utils import parse_timedelta
 from dask_cases import (
     SIZES,
     assert_forgotten,
@@ -58,12 +55,6 @@ def client():
     """A client of two workers."""
     with two_workers() as client:
         yield client
-
-
-def test_what_the_guide_sets_is_understood_by_dask():
-    guide = Path(__file__).parents[1] / "docs" / "scale-out.md"
-    times = re.findall(r'"distributed.deploy.lost-worker-timeout": "(.*?)"', guide.read_text())
-    assert [parse_timedelta(time) for time in times] == [300]
 
 
 def test_what_can_be_added_in_part_is_the_same_sum():
