@@ -155,8 +155,7 @@ def draw(
             "the model was fitted with likelihood=None: it has learned no distribution to draw from"
         )
     n_samples = _whole("n_samples", n_samples)
-    kind: Any = type(estimator)
-    parameters_of(kind)["random_state"].check(random_state)
+    parameters_of(type(estimator))["random_state"].check(random_state)
     rows = min(len(known) * n_samples, max(n_samples, rolling.ROWS))
     kept = 8 * horizon * (len(known) * n_samples + 3 * rows)
     kept += 8 * rows * (network.architecture.n_outputs + 4 * network.architecture.width)

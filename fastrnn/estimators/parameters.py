@@ -6,6 +6,7 @@ that the chosen cell, solver or option makes no use of is checked, and then acts
 
 import inspect
 import textwrap
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from numbers import Integral, Real
@@ -34,16 +35,19 @@ def _collect(cls):
     }
 
 
-@cache
-def parameters_of(cls):
+def parameters_of(cls: Any) -> Mapping[str, Any]:
     """The parameters of a class of estimators: a mapping from the name to the record of each."""
+    return _known(cls)
+
+
+@cache
+def _known(cls):
     return MappingProxyType(_collect(cls))
 
 
 def check_parameters(estimator: Any) -> None:
     """Refuse a wrong type (TypeError) or value (ValueError) of any parameter, used or not."""
-    cls: Any = type(estimator)
-    for name, parameter in parameters_of(cls).items():
+    for name, parameter in parameters_of(type(estimator)).items():
         parameter.check(getattr(estimator, name))
 
 
@@ -58,8 +62,7 @@ def is_used(estimator, name):
 
 def in_effect(estimator: Any, name: str) -> Any:
     """The value that a parameter acts with, without numpy's scalar types: unused, its default."""
-    cls: Any = type(estimator)
-    parameter = parameters_of(cls)[name]
+    parameter = parameters_of(type(estimator))[name]
     value = getattr(estimator, name) if is_used(estimator, name) else parameter.default
     if parameter.auto is not None and isinstance(value, str) and value == "auto":
         chooser, choices = parameter.auto

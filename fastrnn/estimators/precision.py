@@ -16,8 +16,7 @@ def check_precision(estimator: Any, here: bool = True) -> None:
     And, with ``here``, that this processor has instructions to round them as asked.
     """
     rounding.check_precision(estimator.precision, np.dtype(estimator.dtype), here)
-    cls: Any = type(estimator)
-    for name, parameter in parameters_of(cls).items():
+    for name, parameter in parameters_of(type(estimator)).items():
         if not parameter.stays:
             continue
         value = in_effect(estimator, name)
