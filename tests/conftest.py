@@ -2,6 +2,8 @@
 
 import importlib.util
 import os
+import sys
+from pathlib import Path
 
 # Before NumPy is imported: threads of its BLAS wait for each other without sleep, and win nothing.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -12,6 +14,11 @@ from parts import in_part
 import fastrnn
 from fastrnn.kernels.vector_math import products
 from fastrnn.network import threads
+
+# What failed is told in full in files named test_*, and then in those that they import from here.
+pytest.register_assert_rewrite(
+    *{path.stem for path in Path(__file__).parent.rglob("*.py")} - set(sys.modules)
+)
 
 os.environ["MPLBACKEND"] = "Agg"  # of matplotlib, which is not imported yet
 os.environ.setdefault("KERAS_BACKEND", "torch")  # which the extra parity has

@@ -101,15 +101,18 @@ INLINE vec NAME(clamp)(vec x, REAL low, REAL high)
 #endif
 }
 
-/* exp(x) - 1 = scale * p + (scale - 1), for x whose n = round(x / ln 2) makes 2^n representable. */
+/* exp(x) - 1 = scale * p + (scale - 1), for x whose n = round(x / ln 2) makes 2^n representable.
+   The bits of NaN may be any, and then those of scale are, but p is NaN. */
 INLINE vec NAME(reduced_expm1)(vec x, vec *scale)
 {
 #if IS_FLOAT
     const REAL magic = 0x1.8p23f, log2e = 0x1.715476p0f;
     const REAL ln2_high = 0x1.62e4p-1f, ln2_low = 0x1.7f7d1cp-20f;
+    typedef uint32_t bits __attribute__((vector_size(VECTOR_BYTES)));
 #else
     const REAL magic = 0x1.8p52, log2e = 0x1.71547652b82fep0;
     const REAL ln2_high = 0x1.62e42fefa3800p-1, ln2_low = 0x1.ef35793c76730p-45;
+    typedef uint64_t bits __attribute__((vector_size(VECTOR_BYTES)));
 #endif
     vec shifted = x * log2e + magic; /* n in the low bits of the mantissa */
     vec n = shifted - magic;
@@ -122,7 +125,7 @@ INLINE vec NAME(reduced_expm1)(vec x, vec *scale)
     q = q * r + 0x1.55551ap-5f;
     q = q * r + 0x1.5554dcp-3f;
     q = q * r + 0x1.0p-1f;
-    *scale = (vec)(((ivec)shifted << 23) + (127 << 23));
+    *scale = (vec)(((bits)shifted << 23) + ((uint32_t)127 << 23));
 #else
     q = 0x1.1f7301a8efa5cp-29 + (vec){0};
     q = q * r + 0x1.af4de6a36d4fcp-26;
@@ -135,7 +138,7 @@ INLINE vec NAME(reduced_expm1)(vec x, vec *scale)
     q = q * r + 0x1.5555555555556p-5;
     q = q * r + 0x1.5555555555557p-3;
     q = q * r + 0x1.0p-1;
-    *scale = (vec)(((ivec)shifted << 52) + (1023LL << 52));
+    *scale = (vec)(((bits)shifted << 52) + ((uint64_t)1023 << 52));
 #endif
     return q * (r * r) + r;
 }

@@ -125,6 +125,19 @@ def test_limits_are_exact_and_nan_stays(function, exact, dtype):
 
 
 @DTYPES
+@pytest.mark.parametrize(
+    "function", [vector_math.exp_array, vector_math.sigmoid_array, vector_math.tanh_array]
+)
+def test_nan_may_have_any_bits(function, dtype):
+    # As memory has that nobody has written to yet. The sanitizers see what integers are made of it.
+    bits = np.uint32 if dtype == np.float32 else np.uint64
+    x = np.random.default_rng(0).integers(np.iinfo(bits).max, size=1000, dtype=bits)
+    x |= np.array(np.inf, dtype=dtype).view(bits)  # the exponent of infinity
+    assert np.isnan(x.view(dtype)).all()
+    assert np.isnan(run(function, x.view(dtype))).all()
+
+
+@DTYPES
 @FUNCTIONS
 @pytest.mark.parametrize("n", range(40))
 def test_any_number_of_elements(function, exact, n, dtype):
