@@ -17,6 +17,7 @@ from fastrnn.estimators.augmenting import augmentation_of
 from fastrnn.estimators.long_sequences import front_of
 from fastrnn.estimators.needs import needed_to_train, refuse_to_train
 from fastrnn.estimators.parameters import (
+    again_above,
     batch_size,
     cell_options,
     in_effect,
@@ -62,7 +63,7 @@ def fit(
     told = task.told(sequences.lengths, target)
     refuse_to_train(estimator, architecture, task, sequences, told, scored)
 
-    settings = settings_of(estimator, _n_samples(estimator, task, sequences, target))
+    settings = settings_of(estimator, _n_samples(estimator, task, sequences, target), goes_on)
     state = TrainingState(as_generator(estimator.random_state))
     if file:
         seen = _seen(estimator, reader, task, sequences, target, scored, goes_on)
@@ -91,7 +92,7 @@ def fit(
         return fitted_attributes(reader, task, copy.deepcopy(network))
 
     shown = X if shown is None else shown
-    most = settings.max_iter
+    most = settings.most_epochs
     with watch_fit(estimator, shown, y, sample_weight, fitted_so_far, most) as watch:
         history = train(
             network, sequences, lessons.values, lessons.weight, settings, state,
@@ -133,7 +134,7 @@ def fit_one_epoch(
     else:
         state = TrainingState(as_generator(estimator.random_state))
     network = build(estimator, architecture, task, state.rng, goes_on)
-    settings = settings_of(estimator, _n_samples(estimator, task, sequences, target))
+    settings = settings_of(estimator, _n_samples(estimator, task, sequences, target), goes_on)
     if settings.learning_rate == "cosine":  # nobody knows how many calls there will be
         settings = replace(settings, learning_rate="constant")
     history = train(
@@ -262,11 +263,18 @@ def regularization(estimator: Any, task: Any) -> dict[str, Any]:
     }
 
 
-def settings_of(estimator, n):
-    """How training goes, with n sequences that have a weight."""
-    settings = plain_values(estimator, [field.name for field in fields(Settings)])
-    chosen = {"batch_size": batch_size(estimator, n), "max_iter": max_iter(estimator, n)}
-    return Settings(**{**settings, **chosen})
+def settings_of(estimator, n, goes_on=False):
+    """How training goes, with n sequences that have a weight.
+
+    Of a model that goes on nobody but the user says how often.
+    """
+    chosen = {
+        "batch_size": batch_size(estimator, n),
+        "max_iter": max_iter(estimator, n),
+        "again_above": math.inf if goes_on else again_above(estimator, n),
+    }
+    names = [field.name for field in fields(Settings) if field.name not in chosen]
+    return Settings(**plain_values(estimator, names), **chosen)
 
 
 def _n_samples(estimator, task, sequences, target):

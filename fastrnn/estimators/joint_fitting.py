@@ -65,7 +65,8 @@ def fit_jointly(
         raise ValueError("validation_data: there is nothing to score in any partition")
 
     state = TrainingState(crew.of_first(as_generator(estimator.random_state)))
-    task, settings = brief.task, settings_of(estimator, np.count_nonzero(weight))
+    task = brief.task
+    settings = settings_of(estimator, np.count_nonzero(weight), bool(goes_on))
     settings = replace(settings, verbose=settings.verbose and not is_quiet)
     network = build(estimator, brief.architecture, task, state.rng, bool(goes_on))
     network.theta[...] = crew.of_first(network.theta)

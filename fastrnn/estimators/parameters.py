@@ -5,6 +5,7 @@ that the chosen cell, solver or option makes no use of is checked, and then acts
 """
 
 import inspect
+import math
 import textwrap
 from collections.abc import Mapping
 from dataclasses import replace
@@ -91,6 +92,14 @@ def max_iter(estimator, n):
     if most != "auto":
         return most
     return ITERATIONS if estimator.solver == "lbfgs" else estimator.budget.course(n)[1]
+
+
+def again_above(estimator, n):
+    """What share of the first loss makes another course, where the budget says how long one is."""
+    decides = in_effect(estimator, "max_iter") == "auto" and estimator.solver != "lbfgs"
+    if not decides or in_effect(estimator, "early_stopping"):
+        return math.inf
+    return estimator.budget.goes_again_above(n)
 
 
 def cell_options(estimator):

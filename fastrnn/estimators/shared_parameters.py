@@ -88,10 +88,18 @@ def help_of_max_iter(budget, sequences="sequences", otherwise=None):
         f" {when} {other.n_sequences}, {other.fewest_epochs} and {other.most_epochs};"
         for when, other in (otherwise or {}).items()
     )
+    again = ""
+    if budget.again_above < math.inf:
+        again = f"""
+        If the loss of the last three is still above {budget.again_above:.0%} of that of the first,
+        there is another course of as many, "cosine" from `learning_rate_init` again; but not with
+        early stopping, of a model that `warm_start` goes on with, or where the data are so large
+        that {budget.fewest_epochs} epochs are taken.
+        """
     return f"""
         Largest number of epochs (with "lbfgs", of iterations). "auto" is as many as read about
         {budget.n_sequences} {sequences}, but at least {budget.fewest_epochs} and at most
-        {budget.most_epochs};{others} with "lbfgs" {ITERATIONS}.
+        {budget.most_epochs};{others} with "lbfgs" {ITERATIONS}.{again.rstrip()}
         """
 
 

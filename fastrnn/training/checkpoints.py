@@ -152,7 +152,7 @@ class CheckpointFile:
         saved = checkpoint.state
         if (checkpoint.theta.dtype, checkpoint.theta.shape) != (theta.dtype, theta.shape):
             self._refuse("its network has another shape")
-        if saved.epoch > settings.max_iter:
+        if saved.epoch > settings.most_epochs:
             self._refuse(f"it has {saved.epoch} epochs, but max_iter is {settings.max_iter}")
         expected = {}
         SOLVERS[settings.solver](network, settings, expected)
@@ -170,7 +170,7 @@ class CheckpointFile:
 
     def keep(self, checkpoint):
         """Write a checkpoint, if it is time."""
-        state, is_last = checkpoint.state, checkpoint.state.epoch >= self._course.max_iter
+        state, is_last = checkpoint.state, checkpoint.state.epoch % self._course.max_iter == 0
         if state.epoch % self._every and not checkpoint.is_over and not is_last:
             return
         tensors: dict[str, np.ndarray] = {}

@@ -22,7 +22,7 @@ from fastrnn.training.plans import make_plan
 from fastrnn.training.progress import Progress
 from fastrnn.training.solvers import SCHEDULES, SOLVERS
 from fastrnn.training.state import Checkpoint, History, Settings, TrainingState
-from fastrnn.training.stopping import Stopping, convergence_warning, diverged
+from fastrnn.training.stopping import Stopping, convergence_warning, diverged, steady_loss
 from fastrnn.training.unlearned import ANOTHER_MODEL, learned_nothing, unlearned_warning
 
 __all__ = ["Checkpoint", "History", "Settings", "TrainingState", "train"]
@@ -72,16 +72,17 @@ def train(
         Where training stands; updated. ``TrainingState(rng)`` is the start.
     n_epochs : int or None, default=None
         Largest number of epochs of this call, or of iterations of "lbfgs"; None goes on until there
-        are ``settings.max_iter`` of them, and warns when training ends there.
+        are ``settings.max_iter`` of them, or twice as many as ``settings.again_above`` may have it,
+        and warns when training ends there.
     windows : int or None, default=None
         Train on all sequences side by side, so many steps at a time, with states that are carried
         on from window to window; an epoch goes once through time. None trains on minibatches of
         whole sequences.
     vary : callable or None, default=None
         ``vary(rng, done)`` returns the `Sequences` that an epoch reads in the place of `sequences`,
-        as many of them, when the share ``done`` of ``settings.max_iter`` epochs is behind it, 0 if
-        ``n_epochs`` are asked for. Only for minibatches of whole sequences with one target each;
-        "lbfgs" does without.
+        as many of them, when the share ``done`` of a course of ``settings.max_iter`` epochs is
+        behind it, 0 if ``n_epochs`` are asked for. Only for minibatches of whole sequences with one
+        target each; "lbfgs" does without.
     validate : callable or None, default=None
         ``validate()`` returns the score of the network on held-out data, higher is better;
         called once an epoch. Required with early stopping; otherwise the scores are recorded and
@@ -144,16 +145,15 @@ def train(
     if begun is not None:
         now = replace(begun, theta=network.theta, state=state)
     stopping = Stopping(settings, now, validate, watch, keep)
-    most = settings.max_iter - state.epoch if n_epochs is None else n_epochs
     try:
         warning = None
         if not now.is_over:
             if settings.solver == "lbfgs":
+                most = settings.max_iter - state.epoch if n_epochs is None else n_epochs
                 warning = train_on_full_batch(objective, plan, stopping, progress, most)
             else:
-                n_in_all = math.inf if n_epochs is not None else settings.max_iter
                 warning = _train_on_minibatches(
-                    objective, plan, stopping, progress, most, vary, n_in_all, local_steps
+                    objective, plan, stopping, progress, n_epochs, vary, local_steps
                 )
             if constant_loss and learned_nothing(stopping, len(plan), constant_loss, progress):
                 warning = unlearned_warning(to_try)
@@ -173,22 +173,18 @@ def train(
     return stopping.history
 
 
-def _train_on_minibatches(
-    objective, plan, stopping, progress, n_epochs, vary, n_in_all, local_steps
-):
-    """Step after every minibatch until training stalls; return a warning or None.
-
-    There are so many epochs now, and so many in all, as far as is known.
-    """
+def _train_on_minibatches(objective, plan, stopping, progress, n_epochs, vary, local_steps):
+    """Step after every minibatch until training stalls; return a warning or None."""
     settings, state, history = objective.settings, stopping.state, stopping.history
     if state.solver != settings.solver:
         state.solver, state.solver_state = settings.solver, {}
     solver = SOLVERS[settings.solver](objective.network, settings, state.solver_state)
-    for epoch in range(state.epoch + 1, state.epoch + n_epochs + 1):
+    for epoch in _epochs(n_epochs, settings, state, history, progress):
         stopping.epoch_starts()
         progress.start_epoch(epoch, len(plan))
         if vary:
-            objective.read(vary(state.rng, (epoch - 1) / n_in_all))
+            done = 0.0 if n_epochs is not None else _begun(epoch, settings) / settings.max_iter
+            objective.read(vary(state.rng, done))
         run_epoch = _run_epoch if local_steps == 1 else partial(_walk_epoch, local_steps)
         loss, norm = run_epoch(epoch, objective, plan, state, solver, progress)
         stalled = stopping.epoch_ends(loss / history.n_samples, norm / len(plan))
@@ -201,6 +197,29 @@ def _train_on_minibatches(
         f"Training stopped at max_iter={settings.max_iter} before the loss converged. "
         "Increase max_iter, or learning_rate_init if the loss falls slowly."
     )
+
+
+def _epochs(n_epochs, settings, state, history, progress):
+    """Yield the numbers of the epochs; whether there is another course is decided after one."""
+    if n_epochs is not None:
+        yield from range(state.epoch + 1, state.epoch + n_epochs + 1)
+        return
+    yield from range(state.epoch + 1, settings.max_iter + 1)
+    if settings.again_above == math.inf:
+        return
+    curve = history.loss_curve[: settings.max_iter]
+    if steady_loss(curve) > settings.again_above * curve[0]:
+        if state.epoch == settings.max_iter:
+            progress.note(
+                f"The loss is above {settings.again_above:.0%} of that of the first epoch: there "
+                "is another course."
+            )
+        yield from range(state.epoch + 1, settings.most_epochs + 1)
+
+
+def _begun(epoch, settings):
+    """How many epochs of its course are behind an epoch."""
+    return (epoch - 1) % settings.max_iter
 
 
 def _run_epoch(epoch, objective, plan, state, solver, progress):
@@ -247,9 +266,9 @@ def _walk_epoch(local_steps, epoch, objective, plan, state, solver, progress):
 def _rates(epoch, plan, settings, state):
     """Yield the learning rate of each step of an epoch."""
     schedule, rate = SCHEDULES[settings.learning_rate], _rate(settings, state)
-    step, last_step = (epoch - 1) * len(plan), settings.max_iter * len(plan)
+    step, last_step = _begun(epoch, settings) * len(plan), settings.max_iter * len(plan)
     for k in range(step, step + len(plan)):
-        yield schedule(rate, settings, state.t, min(k / last_step, 1.0))
+        yield schedule(rate, settings, state.t, k / last_step)
 
 
 def _rate(settings, state):

@@ -41,19 +41,21 @@ class Progress:
     """One line an epoch on standard output, and a bar, wiped before anything else is printed."""
 
     def __init__(self, settings):
-        self.verbose, self.max_iter = bool(settings.verbose), settings.max_iter
+        self.settings, self.verbose = settings, bool(settings.verbose)
         self.loss = math.nan  # of the last minibatch
         self._bar = Bar(self.verbose)
 
     def start_epoch(self, epoch, n_minibatches):
         """Start the clock and the bar of an epoch, counted from 1."""
-        self._epoch, self._n_minibatches = epoch, n_minibatches
+        is_again = epoch > self.settings.max_iter
+        most = self.settings.most_epochs if is_again else self.settings.max_iter
+        self._epoch, self._most, self._n_minibatches = epoch, most, n_minibatches
         self._started = time.perf_counter()
 
     def minibatch(self, number, loss):
         """Move the bar; `number`, from 1, is done."""
         self.loss = loss
-        what = f"epoch {self._epoch}/{self.max_iter}"
+        what = f"epoch {self._epoch}/{self._most}"
         self._bar.draw(what, number, self._n_minibatches, f"  loss {loss:.6g}")
 
     def end_epoch(self, history):
@@ -62,7 +64,7 @@ class Progress:
         if history.validation_scores:
             score = f"  validation score {history.validation_scores[-1]:.4f}"
         self.note(
-            f"epoch {self._epoch:{len(str(self.max_iter))}}/{self.max_iter}"
+            f"epoch {self._epoch:{len(str(self._most))}}/{self._most}"
             f"  loss {history.loss:.6f}{score}"
             f"  gradient norm {history.gradient_norms[-1]:.3g}"
             f"  {time.perf_counter() - self._started:.2f} s"

@@ -28,7 +28,9 @@ class Settings:
     """How a network is trained: the estimators' parameters of these names say what each does.
 
     Nothing is checked here. `alpha` is the decoupled decay of "adamw" alone: other solvers find
-    theirs in the network's loss.
+    theirs in the network's loss. Where `max_iter` epochs leave more than the share `again_above` of
+    the first one's loss there is another course of as many, which begins at the full learning rate
+    again (Loshchilov and Hutter 2017, "warm restarts").
     """
 
     solver: str = "adam"
@@ -43,6 +45,7 @@ class Settings:
     alpha: float = 0.0
     batch_size: int = USUAL_BATCH_SIZE
     max_iter: int = 200
+    again_above: float = math.inf
     shuffle: bool = True
     tol: float = 1e-4
     n_iter_no_change: int = 10
@@ -52,6 +55,11 @@ class Settings:
     verbose: bool = False
     max_fun: int = 15000
     n_jobs: int | None = None
+
+    @property
+    def most_epochs(self):
+        """How many epochs, or iterations of "lbfgs", there are at most."""
+        return self.max_iter * (2 if self.again_above < math.inf else 1)
 
 
 @dataclass

@@ -12,6 +12,7 @@ from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNTagger, c
 from fastrnn.estimators import fitting
 from fastrnn.estimators.base import RNNBase
 from fastrnn.training.budget import ITERATIONS, Budget
+from fastrnn.training.checkpoints import CheckpointFile
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training stopped at max_iter")
 
@@ -24,7 +25,8 @@ LITTLE = Budget(n_sequences=120, small_batch=2, steps_of_epoch=8, fewest_epochs=
 
 @pytest.fixture(autouse=True)
 def little(monkeypatch):
-    monkeypatch.setattr(RNNBase, "budget", LITTLE)
+    for each in (RNNBase, RNNClassifier):
+        monkeypatch.setattr(each, "budget", LITTLE)
     monkeypatch.setattr(RNNTagger, "budget", replace(LITTLE, n_sequences=60, large_batch=3))
     monkeypatch.setattr(RNNForecaster, "budget", replace(LITTLE, n_sequences=9, fewest_epochs=1))
 
@@ -96,6 +98,62 @@ def test_warm_start_goes_by_the_new_data():
     assert len(model.loss_curve_) == 8
 
 
+class TestAnotherCourse:
+    """There is one after the first, if that has left much of the loss."""
+
+    @pytest.fixture(autouse=True)
+    def always(self, monkeypatch):
+        monkeypatch.setattr(RNNClassifier, "budget", replace(LITTLE, again_above=0.0))
+
+    def test_only_where_nobody_says_how_long(self):
+        chosen = small().fit(X, LABELS)
+        assert chosen.n_iter_ == len(chosen.loss_curve_) == 6
+        assert small(max_iter=3).fit(X, LABELS).n_iter_ == 3
+        assert small(solver="lbfgs").fit(X, LABELS).loss_curve_ == (
+            small(solver="lbfgs", max_iter=ITERATIONS).fit(X, LABELS).loss_curve_
+        )
+        stopping = {"early_stopping": True, "validation_fraction": 0.25, "tol": 0.0}
+        assert small(**stopping).fit(X, LABELS).n_iter_ == 3
+        assert small().fit(X[:10] * 8, np.tile(LABELS[:10], 8)).n_iter_ == 2  # the least
+        scored = small().fit(X, LABELS, validation_data=(X, LABELS))
+        assert len(scored.validation_scores_) == 6
+
+    def test_the_first_is_as_it_is_alone(self):
+        first = small(max_iter=3, batch_size=5).fit(X, LABELS)
+        assert small().fit(X, LABELS).loss_curve_[:3] == first.loss_curve_
+
+    def test_a_fitted_model_goes_on_for_one(self):
+        model = small(warm_start=True).fit(X, LABELS)
+        assert (model.n_iter_, model.fit(X, LABELS).n_iter_) == (6, 3)
+
+    def test_progress(self, capsys):
+        small(verbose=True).fit(X, LABELS)
+        lines = capsys.readouterr().out.splitlines()
+        assert lines.pop(3).startswith("The loss is above 0% of that of the first epoch: there is")
+        assert [line.split()[1] for line in lines] == ["1/3", "2/3", "3/3", "4/6", "5/6", "6/6"]
+
+    def test_checkpoints_of_both(self, tmp_path):
+        path, expected = tmp_path / "c", small().fit(X, LABELS)
+        small(max_iter=3, batch_size=5).fit(X, LABELS, checkpoint=path)
+        assert same(small().fit(X, LABELS, checkpoint=path, resume=True), expected)
+        assert same(small().fit(X, LABELS, checkpoint=path, resume=True), expected)
+        with pytest.raises(ValueError, match="it has 6 epochs, but max_iter is 3"):
+            small(max_iter=3, batch_size=5).fit(X, LABELS, checkpoint=path, resume=True)
+
+    def test_checkpoints_every_few_epochs_and_at_the_end_of_each(self, tmp_path, monkeypatch):
+        path, written, keep = tmp_path / "c", [], CheckpointFile.keep
+
+        def spy(self, checkpoint):
+            path.unlink(missing_ok=True)
+            keep(self, checkpoint)
+            if path.exists():
+                written.append(checkpoint.state.epoch)
+
+        monkeypatch.setattr(CheckpointFile, "keep", spy)
+        small().fit(X, LABELS, checkpoint=path, checkpoint_every=4)
+        assert written == [3, 4, 6]
+
+
 def test_partial_fit_has_no_end_to_come_down_to():
     model, constant = small(), small(learning_rate="constant")
     for _ in range(7):
@@ -128,7 +186,7 @@ def test_checkpoints_record_what_auto_stood_for(tmp_path, monkeypatch):
     assert same(small().fit(X, LABELS, checkpoint=path, resume=True), expected)
     as_said = small(max_iter=3, batch_size=5).fit(X, LABELS, checkpoint=path, resume=True)
     assert same(as_said, expected)
-    monkeypatch.setattr(RNNBase, "budget", replace(LITTLE, steps_of_epoch=4))
+    monkeypatch.setattr(RNNClassifier, "budget", replace(LITTLE, steps_of_epoch=4))
     with pytest.raises(ValueError, match="batch_size was 5 and is 10 now"):
         small().fit(X, LABELS, checkpoint=path, resume=True)
 

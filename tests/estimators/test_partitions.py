@@ -257,6 +257,15 @@ class TestSeveralPartitions:
         twin = small(RNNClassifier, **params).fit(X, y, sample_weight=weight)
         assert (joint.n_iter_, joint.t_) == (twin.n_iter_, twin.t_) == (5, 80)
 
+    def test_another_course(self, monkeypatch):
+        budget = Budget(n_sequences=100, fewest_epochs=1, most_epochs=9, again_above=0.1)
+        monkeypatch.setattr(RNNClassifier, "budget", budget)
+        X, _ = make_data()
+        y, params = targets_of(RNNClassifier, X), {"max_iter": "auto"}
+        joint = fit_jointly(small(RNNClassifier, **params), cut(X, y))
+        assert_same(joint, small(RNNClassifier, **params).fit(X, y))
+        assert joint.n_iter_ == 4
+
     def test_partition_of_one_class(self):
         X, _ = make_data()
         y = np.array(targets_of(RNNClassifier, X))

@@ -1,6 +1,7 @@
 """How many sequences make a minibatch, and how many epochs a training, where nobody says it."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -8,10 +9,13 @@ from fastrnn.training.budget import (
     EVERY_STEP,
     LABEL_SEQUENCES,
     ONE_ANSWER,
+    ONE_CLASS,
     TOLD_LABELS,
     WINDOWS,
     Budget,
 )
+
+BUDGETS = [ONE_ANSWER, ONE_CLASS, EVERY_STEP, LABEL_SEQUENCES, TOLD_LABELS, WINDOWS]
 
 # Numbers of these tests' own: those of the rule are a choice, and may change.
 BUDGET = Budget(n_sequences=48_000, fewest_epochs=15, most_epochs=200)
@@ -33,7 +37,7 @@ def test_course_by_the_number_of_sequences(n, batch_size, epochs):
     assert BUDGET.course(n) == (batch_size, epochs)
 
 
-@pytest.mark.parametrize("budget", [ONE_ANSWER, EVERY_STEP, LABEL_SEQUENCES, TOLD_LABELS, WINDOWS])
+@pytest.mark.parametrize("budget", BUDGETS)
 def test_more_sequences_never_make_smaller_minibatches_or_more_epochs(budget):
     courses = [budget.course(n) for n in range(1, 20_000, 7)]
     sizes, epochs = zip(*courses, strict=True)
@@ -41,6 +45,13 @@ def test_more_sequences_never_make_smaller_minibatches_or_more_epochs(budget):
     assert list(epochs) == sorted(epochs, reverse=True)
     for n, (size, _) in zip(range(1, 20_000, 7), courses, strict=True):
         assert math.ceil(n / size) <= budget.steps_of_epoch or size == budget.large_batch
+
+
+def test_large_data_are_read_in_one_course():
+    assert BUDGET.goes_again_above(10) == math.inf  # nothing is
+    budget = replace(BUDGET, again_above=0.25)
+    assert [budget.goes_again_above(n) for n in (1, 3000)] == [0.25, 0.25]
+    assert [budget.goes_again_above(n) for n in (3200, 10**6)] == [math.inf, math.inf]
 
 
 def test_no_sequences_are_refused_elsewhere():

@@ -50,6 +50,43 @@ def test_cosine_rate_falls_at_every_step(rates):
     assert_allclose(rates, 0.025 * (1 + np.cos(np.pi * np.arange(20) / 20)), rtol=1e-14)
 
 
+@pytest.mark.parametrize(
+    ("losses", "n_epochs"),
+    [
+        ([8.0, 0.2, 0.2, 0.1], 4),  # a sixteenth and less
+        ([8.0, 9.0, 0.5, 0.5, 0.5], 5),  # just a sixteenth
+        ([8.0, 0.1, 0.5, 0.5, 0.6], 10),
+        ([8.0, 0.5, 0.5, 0.7], 8),
+        ([1e-30, 1e-30, 1e-30, 1e-30], 8),  # it is a share
+    ],
+)
+def test_a_course_that_leaves_much_of_the_loss_is_followed_by_one_more(losses, n_epochs):
+    network, left = scripted([*losses, *losses]), {"again_above": 1 / 16, "tol": 0.0}
+    settings = {"learning_rate": "cosine", "batch_size": 23, "max_iter": len(losses)}
+    assert fit(network, **settings, **left)[1].n_iter == n_epochs
+    assert fit(scripted(losses), **settings)[1].n_iter == len(losses)
+
+
+def test_another_course_begins_at_the_full_rate(rates):
+    course = {"solver": "recorder", "max_iter": 3, "learning_rate": "cosine"}
+    fit(again_above=0.5, **course)
+    assert_allclose(rates, 0.025 * (1 + np.cos(np.pi * np.tile(np.arange(15), 2) / 15)), rtol=1e-14)
+
+
+def test_what_is_read_is_told_where_in_a_course_it_is():
+    told, data = [], problem()
+
+    def vary(rng, done):
+        told.append(done)
+        return data[0]
+
+    settings = Settings(max_iter=4, batch_size=5, learning_rate="cosine", again_above=0.0)
+    train(MeanNetwork(3, 2), *data, settings, start(), vary=vary)
+    assert told == [0.0, 0.25, 0.5, 0.75] * 2
+    train(MeanNetwork(3, 2), *data, settings, start(), vary=vary, n_epochs=5)
+    assert told[8:] == [0.0] * 5
+
+
 def test_adaptive_rate_is_divided_by_5_when_training_stalls(rates):
     # 3 falls to 1, then stalls: 2 epochs at each rate, the last one at or below 1e-6.
     network = scripted([3.0, 2.0, *[1.0] * 50])
