@@ -17,13 +17,12 @@ from fastrnn.estimators.labels import ClassTask, read_classes, refuse_balanced
 from fastrnn.estimators.predicting import outputs, read
 from fastrnn.estimators.targets import is_multilabel
 from fastrnn.estimators.task_parameters import (
-    ClassDefaults,
     ClassParameters,
     LongSequenceParameters,
     PoolingParameters,
+    SequenceDefaults,
     SequenceParameters,
 )
-from fastrnn.training.budget import ONE_CLASS
 from fastrnn.typing import AnyArray, Floats, SampleWeight, SequencesLike, TargetsLike
 
 
@@ -34,7 +33,7 @@ class RNNClassifier(
     SequenceParameters,
     LongSequenceParameters,
     PoolingParameters,
-    ClassDefaults,
+    SequenceDefaults,
     Attending,
     FittedClasses,
     RNNBase,
@@ -87,7 +86,6 @@ class RNNClassifier(
 
     kind = "classifier"
     task_class = ClassTask
-    budget = ONE_CLASS
 
     @available_if(steps_by_minibatches)
     def partial_fit(  # type: ignore[override]

@@ -24,6 +24,7 @@ from fastrnn.estimators.validation import ValidationData
 from fastrnn.standin import as_generator
 from fastrnn.streams import Stream
 from fastrnn.streams.snapshot import Snapshot, start_of
+from fastrnn.training.budget import TEXTS
 from fastrnn.typing import (
     Doubles,
     Floats,
@@ -102,6 +103,7 @@ class RNNLanguageModel(LanguageModelParameters, FittedTokens, RNNBase):  # type:
     kind = "language_model"
     reader_class = TextReader
     task_class = NextTokenTask
+    budget = TEXTS
 
     def fit(  # type: ignore[override]
         self,

@@ -44,7 +44,7 @@ from fastrnn.inputs.column_scaling import METHODS
 from fastrnn.inputs.missing import KINDS
 from fastrnn.inputs.padding import PADDINGS
 from fastrnn.network.attending import KINDS as KINDS_OF_ATTENTION
-from fastrnn.training.budget import EVERY_STEP, LABEL_SEQUENCES, ONE_CLASS, TOLD_LABELS
+from fastrnn.training.budget import EVERY_STEP, LABEL_SEQUENCES, TOLD_LABELS
 from fastrnn.typing import Auto, CellName, Schedule
 
 
@@ -57,15 +57,6 @@ class SequenceDefaults:
     learning_rate: Schedule = with_default(SharedParameters, "learning_rate", "cosine")
     learning_rate_init: float = with_default(SharedParameters, "learning_rate_init", 0.002)
     max_iter: int | Auto = with_default(SharedParameters, "max_iter", "auto")
-
-
-@dataclass(eq=False, repr=False, kw_only=True)
-class ClassDefaults(SequenceDefaults):
-    """What learns best where a sequence has a class, chosen by `bench/defaults.py --folds`."""
-
-    max_iter: int | Auto = with_default(
-        SharedParameters, "max_iter", "auto", help_of_max_iter(ONE_CLASS)
-    )
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

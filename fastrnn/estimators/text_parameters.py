@@ -24,7 +24,7 @@ from fastrnn.estimators.values import (
     with_default,
     words,
 )
-from fastrnn.training.budget import ONE_ANSWER
+from fastrnn.training.budget import TEXTS
 from fastrnn.typing import Auto, Schedule
 
 
@@ -152,7 +152,7 @@ class LanguageModelParameters(TextParameters):
         SharedParameters,
         "max_iter",
         "auto",
-        help_of_max_iter(ONE_ANSWER, "sequences, or windows of one long text"),
+        help_of_max_iter(TEXTS, "sequences, or windows of one long text"),
     )
     bptt_steps: int | None = parameter(
         STEPS,

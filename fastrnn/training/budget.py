@@ -37,13 +37,14 @@ class Budget:
         return self.again_above if self.course(n)[1] > self.fewest_epochs else math.inf
 
 
-ONE_ANSWER = Budget(n_sequences=20_000, fewest_epochs=20, most_epochs=200)
+ONE_ANSWER = Budget(n_sequences=20_000, fewest_epochs=20, most_epochs=200, again_above=0.02)
 """Where each sequence has one answer. It is what the sets to choose on of bench/defaults.py ask
-for, in cross-validation on their training parts."""
+for, in cross-validation on their training parts. Nine sets of classes of which the first course
+leaves so much of the loss gain .04 in the mean by another; the rest would lose .003 by a course of
+three times the epochs. Of numbers Tecator's error falls from 5.5 to 3.8, Covid3Month's by 3 %."""
 
-ONE_CLASS = replace(ONE_ANSWER, again_above=0.02)
-"""Where that is a class. Nine of these sets, of which the first course leaves so much of the loss,
-gain .04 in the mean by another; the rest would lose .003 by one of three times the epochs."""
+TEXTS = replace(ONE_ANSWER, again_above=math.inf)
+"""Where the next token is the answer, of whose loss more is always left."""
 
 EVERY_STEP = Budget(n_sequences=10_000, large_batch=32, fewest_epochs=6, most_epochs=50)
 """Where each step has an answer, so that a minibatch teaches more. Words of a treebank, in

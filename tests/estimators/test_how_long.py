@@ -8,7 +8,15 @@ import pytest
 from contract import CASES, LONG, label_sequences, same
 
 import fastrnn
-from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNTagger, cli
+from fastrnn import (
+    RNNClassifier,
+    RNNForecaster,
+    RNNLanguageModel,
+    RNNRegressor,
+    RNNSeq2Seq,
+    RNNTagger,
+    cli,
+)
 from fastrnn.estimators import fitting
 from fastrnn.estimators.base import RNNBase
 from fastrnn.training.budget import ITERATIONS, Budget
@@ -25,7 +33,7 @@ LITTLE = Budget(n_sequences=120, small_batch=2, steps_of_epoch=8, fewest_epochs=
 
 @pytest.fixture(autouse=True)
 def little(monkeypatch):
-    for each in (RNNBase, RNNClassifier):
+    for each in (RNNBase, RNNLanguageModel):
         monkeypatch.setattr(each, "budget", LITTLE)
     monkeypatch.setattr(RNNTagger, "budget", replace(LITTLE, n_sequences=60, large_batch=3))
     monkeypatch.setattr(RNNForecaster, "budget", replace(LITTLE, n_sequences=9, fewest_epochs=1))
@@ -117,6 +125,12 @@ class TestAnotherCourse:
         assert small().fit(X[:10] * 8, np.tile(LABELS[:10], 8)).n_iter_ == 2  # the least
         scored = small().fit(X, LABELS, validation_data=(X, LABELS))
         assert len(scored.validation_scores_) == 6
+
+    def test_of_numbers_too(self, monkeypatch):
+        monkeypatch.undo()
+        assert RNNRegressor.budget.again_above == RNNClassifier.budget.again_above == 0.02
+        others = RNNTagger, RNNForecaster, RNNLanguageModel, RNNSeq2Seq
+        assert all(np.isinf(other(4).budget.again_above) for other in others)
 
     def test_the_first_is_as_it_is_alone(self):
         first = small(max_iter=3, batch_size=5).fit(X, LABELS)
