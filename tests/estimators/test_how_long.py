@@ -8,15 +8,7 @@ import pytest
 from contract import CASES, LONG, label_sequences, same
 
 import fastrnn
-from fastrnn import (
-    RNNClassifier,
-    RNNForecaster,
-    RNNLanguageModel,
-    RNNRegressor,
-    RNNSeq2Seq,
-    RNNTagger,
-    cli,
-)
+from fastrnn import RNNClassifier, RNNForecaster, RNNLanguageModel, RNNTagger, cli
 from fastrnn.estimators import fitting
 from fastrnn.estimators.base import RNNBase
 from fastrnn.training.budget import ITERATIONS, Budget
@@ -127,10 +119,15 @@ class TestAnotherCourse:
         assert len(scored.validation_scores_) == 6
 
     def test_of_numbers_too(self, monkeypatch):
-        monkeypatch.undo()
-        assert RNNRegressor.budget.again_above == RNNClassifier.budget.again_above == 0.02
-        others = RNNTagger, RNNForecaster, RNNLanguageModel, RNNSeq2Seq
-        assert all(np.isinf(other(4).budget.again_above) for other in others)
+        monkeypatch.setattr(fastrnn.RNNRegressor, "budget", replace(LITTLE, again_above=0.0))
+        assert fastrnn.RNNRegressor(3, random_state=0).fit(X, np.arange(40.0)).n_iter_ == 6
+
+    def test_where_a_sequence_has_one_answer(self, monkeypatch):
+        monkeypatch.undo()  # the budgets are those of users
+        have_one = RNNClassifier, fastrnn.RNNRegressor
+        others = RNNTagger, RNNForecaster, RNNLanguageModel, fastrnn.RNNSeq2Seq
+        assert all(0 < each(4).budget.again_above < 1 for each in have_one)
+        assert all(np.isinf(each(4).budget.again_above) for each in others)
 
     def test_the_first_is_as_it_is_alone(self):
         first = small(max_iter=3, batch_size=5).fit(X, LABELS)
