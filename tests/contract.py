@@ -28,7 +28,7 @@ PLAIN = {"dropout": 0.0, "learning_rate": "constant", "bidirectional": False}
 models that have streams."""
 PLAIN_SERIES = {
     "cell": "lstm", "strategy": "recursive", "quantiles": None, "log": False, "window": None,
-    "origin_step": None, "scale_feature": False, "learning_rate": "constant",
+    "origin_step": None, "scale_feature": False, "lags": 1, "learning_rate": "constant",
 }  # fmt: skip
 """Series that are read whole and as they are, one mean after the other."""
 

@@ -60,8 +60,10 @@ class RNNForecaster(ForecasterParameters, FittedSeries, SeriesForecasts):
     where :math:`b_t` is the last value observed with ``scaling="difference"``, else 0. Forecasts of
     steps that are missing or beyond the end are left out of the loss. Scale and seasonal pattern
     come from the whole of a training series, also for the forecasts of its early steps;
-    `fastrnn.inputs.scaling` gives the formulas. At step t the network reads the value, the
-    covariates known up to t, and those of the future for the steps t + 1 to t + H.
+    `fastrnn.inputs.scaling` gives the formulas. At step t the network reads the value, and as
+    `lags` has it those before, the covariates known up to t, and those of the future for the steps
+    t + 1 to t + H. Value :math:`z_{t-k}` is read as :math:`(z_{t-k} - z_t) / \sqrt{k}` with
+    ``scaling="difference"``, else as it is; before the first one stands the first one.
 
     Covariates may be ids or categories: `embedding_dim` and `categorical_features` are about the
     columns of covariates, those known beforehand first, instead of columns of X; "from_dtype" and

@@ -115,6 +115,15 @@ class ForecasterParameters:
         `log` as a share of its mean size. Scaled as they are, a calm series looks like a wild one.
         """,
     )
+    lags: int | Auto = parameter(
+        COUNT_OR_AUTO,
+        "auto",
+        """
+        How many values of a series the network reads at every step: the last one, and those before
+        it. With ``scaling="difference"`` it reads how far each of these is from the last one,
+        divided by the root of the steps between. 1 is the last alone; "auto" is a season.
+        """,
+    )
     quantiles: Any = parameter(
         LEVELS_OR_AUTO,
         "auto",

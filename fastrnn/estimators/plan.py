@@ -36,6 +36,7 @@ class SeriesReading:
     last: float  # the last value that was observed, scaled
     base: np.ndarray  # (n,), what the forecasts of each step are relative to
     inputs: np.ndarray  # (n, width), what is read, ids among it
+    lagged: np.ndarray  # (n_lags,), the last values, scaled, the last one first
     future: np.ndarray  # scaled covariates that are known beforehand, n steps or more
     fixed: np.ndarray  # (n_fixed,), what is read of the whole series at every step
 
@@ -56,6 +57,7 @@ class Plan:
     feeds_back: bool  # whether forecasts are read to forecast further
     scale_feature: bool = False  # whether the spread of each series is read at every step
     likelihood: str | None = None  # of the distribution that the network learns instead
+    lags: int = 1  # values that are read at every step, the last one and those before it
 
     @property
     def n_outputs(self):
@@ -82,7 +84,13 @@ class Plan:
     def width(self, covariates):
         """How many columns the network reads, ids among them."""
         n_past = len(covariates.mean) - covariates.n_future
-        return 1 + self.mask + n_past + self.n_ahead * covariates.n_future + self.n_fixed
+        n_behind = self.n_lags + self.n_fixed
+        return 1 + self.mask + n_past + self.n_ahead * covariates.n_future + n_behind
+
+    @property
+    def n_lags(self):
+        """How many values before the last one are read, which stand behind covariates."""
+        return self.lags - 1
 
     @property
     def n_fixed(self):
@@ -114,9 +122,13 @@ class Plan:
         future, past = covariates.scale(series.future[i], series.past[i][:known])
         ahead = self.look_ahead(future, 0, n, covariates.unknown)
         fixed = np.array([scale.feature])[: self.n_fixed]
-        inputs = [np.nan_to_num(seen)[:, np.newaxis], marks, past, ahead, np.tile(fixed, (n, 1))]
-        inputs = np.hstack(inputs)
-        return SeriesReading(scale, scaled, float(carried[-1]), base, inputs, future, fixed)
+        known = carried[last >= 0]
+        history = np.concatenate([np.full(self.n_lags + n - len(known), known[0]), known])
+        before = np.where(last[:, np.newaxis] < 0, 0.0, self.look_back(history))
+        own = [np.nan_to_num(seen)[:, np.newaxis], marks]
+        inputs = np.hstack([*own, past, ahead, before, np.tile(fixed, (n, 1))])
+        lagged = history[: n - 1 : -1]
+        return SeriesReading(scale, scaled, float(carried[-1]), base, inputs, lagged, future, fixed)
 
     def _check(self, values, name):
         """Check that values are what the plan is for."""
@@ -127,6 +139,19 @@ class Plan:
     def _learn_scale(self, values, name):
         self._check(values, name)
         return learn_scale(values, self.scales_by, self.log, self.pattern, name)
+
+    def look_back(self, history):
+        """What is read of the values before each of some steps, (..., n_steps, n_lags).
+
+        `history` are the values of these steps, scaled, behind the `n_lags` before them. Nearest
+        ones come first: as they are, or how far they are from the value of the step by the root of
+        the steps between, as far as a series drifts in so many.
+        """
+        windows = np.lib.stride_tricks.sliding_window_view(history, self.lags, axis=-1)
+        before = windows[..., -2::-1]
+        if self.is_relative:
+            before = (before - windows[..., -1:]) / np.sqrt(np.arange(1, self.lags))
+        return before
 
     def look_ahead(self, future, begin, end, unknown):
         """What is known at some steps of the scaled future covariates of the steps after each.
@@ -272,6 +297,11 @@ class Plan:
         above, share = between(self.quantiles or (0.5,), (0.5,) if levels is None else levels)
         scales = [reading.scale for reading in readings]
         length = np.lcm.reduce([len(scale.season) for scale in scales])
+        start = start_of(states)
+        start["n_steps"] = np.array([len(values) for values in series.values])
+        start["last"] = np.array([reading.last for reading in readings])
+        if self.n_lags:
+            start["lagged"] = np.array([reading.lagged for reading in readings])
         return Snapshot(
             network,
             self._columns_of_steps(columns, covariates),
@@ -289,18 +319,15 @@ class Plan:
                 shift=np.array([scale.shift for scale in scales]),
                 season=np.array([np.resize(scale.season, length) for scale in scales]),
                 fixed=np.array([reading.fixed for reading in readings]),
+                n_lags=self.n_lags,
             ),
-            start={
-                **start_of(states),
-                "n_steps": np.array([len(values) for values in series.values]),
-                "last": np.array([reading.last for reading in readings]),
-            },
+            start=start,
             weights=weights,
         )
 
     def _columns_of_steps(self, columns, covariates):
         """Say how the columns of a step of a stream are read: what the network reads, but for the
-        mark of a missing value and what is read of the whole series."""
+        mark of a missing value, values before it and what is read of the whole series."""
         numbers = np.array([j for j in range(columns.width) if j not in columns.ids], np.int64)
         mean, deviation = np.zeros(columns.width), np.ones(columns.width)
         first, n_future = 1 + self.mask, covariates.n_future
@@ -315,9 +342,10 @@ class Plan:
         limits = []
         for j in columns.ids:
             limits.append(n_ids[(j - ahead) % n_future if j >= ahead else n_future + j - first])
+        given = columns.width - self.n_lags - self.n_fixed
         return Reading(
-            columns.width - self.mask - self.n_fixed,
-            np.where(numbers < columns.width - self.n_fixed, np.maximum(0, numbers - self.mask), 0),
+            given - self.mask,
+            np.where(numbers < given, np.maximum(0, numbers - self.mask), 0),
             tuple(j - self.mask for j in columns.ids),
             tuple(limits),
             center=mean[numbers],
@@ -396,6 +424,7 @@ PLAN = Record(
         "mask": Flag(),
         "scale_feature": Added(Flag(), False),
         "likelihood": Added(Optional(Text(tuple(DISTRIBUTIONS))), None),
+        "lags": Added(Whole(1), 1),
     },
     Plan,
     _check_plan,

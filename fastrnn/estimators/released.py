@@ -42,7 +42,7 @@ _ADDED_TO = {
     "tagger": {**_OF_SEQUENCES, "output": "softmax", "constraints": None},
     "forecaster": {
         **{"freq": None, "likelihood": None, "calibrate": None},
-        **{"origin_step": None, "scale_feature": False},
+        **{"origin_step": None, "scale_feature": False, "lags": 1},
         **{"calendar_features": None, "holidays": None},
     },
     "language_model": {"normalization": None},

@@ -91,6 +91,7 @@ def _roll(plan, network, readings, covariates, horizon, say, n_jobs, verbose, co
     """
     states = network.initial_states(len(readings))
     base = np.repeat([reading.base[-1] for reading in readings], copies)
+    lagged = np.repeat([reading.lagged[::-1] for reading in readings], copies, axis=0)
     columns, _ = plan.columns(covariates)
     inputs, forecasts = [reading.inputs for reading in readings], []
     with closing(Bar(verbose)) as bar:
@@ -109,13 +110,16 @@ def _roll(plan, network, readings, covariates, horizon, say, n_jobs, verbose, co
                 if plan.is_relative:
                     base = forecasts[-1][:, -1, 0]
                     seen = np.diff(seen, axis=1, prepend=0.0)
+                history = np.hstack([lagged, forecasts[-1][:, :, 0]])
+                before, lagged = plan.look_back(history), history[:, plan.n_ahead :]
                 marks = np.zeros((*seen.shape, int(plan.mask)))
                 ahead = [_ahead(plan, reading, begin, covariates) for reading in readings]
                 fixed = [np.tile(reading.fixed, (plan.n_ahead, 1)) for reading in readings]
                 known, fixed = (
                     np.repeat(of_series, copies, axis=0) for of_series in (ahead, fixed)
                 )
-                inputs = list(np.concatenate([seen[:, :, np.newaxis], marks, known, fixed], axis=2))
+                own = [seen[:, :, np.newaxis], marks]
+                inputs = list(np.concatenate([*own, known, before, fixed], axis=2))
                 bar.draw("forecast", begin + plan.n_ahead, horizon)
     return np.concatenate(forecasts, axis=1)[:, :horizon]
 

@@ -80,7 +80,13 @@ def plan_of(parameters, survey, fitted=None):
         mask=parameters.missing == "mask",
         scale_feature=bool(parameters.scale_feature),
         likelihood=parameters.likelihood,
+        lags=_lags(parameters),
     )
+
+
+def _lags(parameters):
+    """How many values are read at every step; "auto" is a season."""
+    return int((parameters.seasonality or 1) if parameters.lags == "auto" else parameters.lags)
 
 
 def _horizon(parameters, survey, fitted):

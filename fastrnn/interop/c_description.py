@@ -216,6 +216,7 @@ def _describe_series(code):
         "SEASON": plan.pattern or 0,
         "MASK": int(plan.mask),
         "RELATIVE": int(plan.scaling == "difference"),
+        "N_LAGS": plan.n_lags,
         "N_FIXED": plan.n_fixed,
     }
 

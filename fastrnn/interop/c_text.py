@@ -178,6 +178,9 @@ typedef struct {{
         if self._plan is not None:
             lines.append(f"{self._prefix}_scale scale;")
             lines.append("float last; /* scaled value observed last */")
+        if size.get("N_LAGS"):
+            what = "it and those before it, nearest first"
+            lines.append(f"float lagged[{size['N_LAGS']}]; /* {what} */")
         if size.get("SEASON"):
             lines.append("int place; /* of the next step in its season */")
         if size.get("MARKS"):

@@ -43,7 +43,7 @@ class _Forecast:
         if plan.mask:
             marks = graph.cast(self._scale.missing, np.float64)
             inputs.append(graph.add("Unsqueeze", marks, np.array([2])))
-        inputs += [*past, *self._ahead(), *self._fixed()]
+        inputs += [*past, *self._ahead(), *self._scale.before, *self._fixed()]
         # Casts come first: some versions of ONNX Runtime crash on a Cast behind a Transpose.
         x, ids = self._split(graph, _join(graph, inputs, 2))
         x, ids = (value and graph.add("Transpose", value, perm=[1, 0, 2]) for value in (x, ids))
@@ -121,28 +121,33 @@ class _Forecast:
         """Forecast step by step; return (n, horizon), scaled."""
         graph = self._graph
         horizon = graph.input("horizon", np.int64, (), "Steps to forecast.")
-        sizes = [len(of_layer) for of_layer in states]
+        sizes, last_values = [len(of_layer) for of_layer in states], self._scale.last_values()
         first = graph.add("Unsqueeze", self._lengths, np.array([1]))  # number of the first forecast
 
         def body(inner, number, values):
             add = inner.add
             output, base, *flat = values
             forecast = add("Add", base, output)
+            lagged = [flat.pop(0) for _ in last_values]
             parts = [output, *([add("Sub", output, output)] if self._plan.mask else [])]
             for future in self._future:
                 last = add("Sub", add("Shape", future, start=1, end=2), np.array([1]))
                 row = add("Add", add("Add", first, number), np.int64(1))
                 row = add("Min", row, last)  # what follows the last forecast is not read out
                 parts.append(add("GatherND", future, row, batch_dims=1))
+            parts += [self._scale.see_before(add, before, forecast) for before in lagged]
             parts += self._scale.fixed
             inputs = add("Unsqueeze", _join(inner, parts, 1), np.array([0]))
             begin = [[flat.pop(0) for _ in range(size)] for size in sizes]
             _, end = self._nodes.read(inner, *self._split(inner, inputs), None, begin)
             base = add("Identity", forecast if self._is_relative else base)
-            return [self._say(inner, end), base, *itertools.chain(*end)], [forecast]
+            lagged = [add("Concat", forecast, before, axis=1) for before in lagged]
+            lagged = [add("Slice", one, *map(np.array, ([0], [-1], [1]))) for one in lagged]
+            return [self._say(inner, end), base, *lagged, *itertools.chain(*end)], [forecast]
 
         base = graph.add("Sub", outputs, outputs)  # 0: the last value is the shift
-        *_, scaled = graph.loop(body, horizon, [outputs, base, *itertools.chain(*states)])
+        values = [outputs, base, *last_values, *itertools.chain(*states)]
+        *_, scaled = graph.loop(body, horizon, values)
         return graph.add("Transpose", graph.add("Squeeze", scaled, np.array([2])), perm=[1, 0])
 
     def _add_block(self, outputs):

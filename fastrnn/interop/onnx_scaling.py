@@ -42,6 +42,8 @@ class ScaleNodes:
         What the network reads of the values, of shape (n, T): 0 where nothing has been observed.
     missing : str or None
         Which values are missing, if that may be.
+    before : list of str
+        What the network reads of the values before each, of shape (n, T, n_lags), if it has lags.
     fixed : list of str
         What is read of each series at every step, of shape (n, 1) each.
     """
@@ -63,7 +65,10 @@ class ScaleNodes:
             z = add("Sub", z, add("Gather", self._pattern, places, axis=1))
         carried = z if self.missing is None else self._carry(z)[0]
         self._learn_factor(z, carried)
-        self.seen = self._scale(carried)
+        scaled = add("Div", add("Sub", carried, self._shift), self._divisor)
+        self.seen = self._see(scaled)
+        self._history = self._remember(scaled, z) if plan.n_lags else None
+        self.before = [self._look_back(scaled)] if plan.n_lags else []
         self.fixed = [self._feature(carried, series)] if plan.scale_feature else []
 
     def undo(self, scaled, per_step=1):
@@ -260,14 +265,53 @@ class ScaleNodes:
         spread = add("Max", spread, np.float64(LEAST_SPREAD))
         return add("Log", add("Div", spread, np.float64(USUAL_SPREAD)))
 
-    def _scale(self, carried):
+    def _see(self, scaled):
         """What the network reads: scaled values, or how far each is from the one before."""
-        add = self._graph.add
-        seen = add("Div", add("Sub", carried, self._shift), self._divisor)
-        if self._plan.scaling == "difference":
+        add, seen = self._graph.add, scaled
+        if self._plan.is_relative:
             begin = add("Slice", seen, np.array([0]), np.array([1]), _TIME)
             before = add("Slice", seen, np.array([0]), np.array([-1]), _TIME)
             seen = add("Sub", seen, add("Concat", begin, before, axis=1))
         if self.missing is not None:
             seen = add("Where", add("IsNaN", seen), _ZERO, seen)
         return seen
+
+    def _remember(self, scaled, z):
+        """Scaled values behind as many as there are lags, (n, n_lags + T): the first one."""
+        add = self._graph.add
+        if self.missing is not None:
+            first = add("Sub", self._carry(z, reverse=True)[0], self._shift)
+            scaled = add("Where", add("IsNaN", scaled), add("Div", first, self._divisor), scaled)
+        first = add("Slice", scaled, np.array([0]), np.array([1]), _TIME)
+        return add("Concat", *[first] * self._plan.n_lags, scaled, axis=1)
+
+    def _look_back(self, scaled):
+        """What the network reads of the values before each, (n, T, n_lags)."""
+        add = self._graph.add
+        last = add("Squeeze", self._steps.n_steps)
+        numbers = add("Range", np.int64(0), last, np.int64(1))
+        places = add("Add", add("Unsqueeze", numbers, _TIME), self._places_back())
+        at = add("Unsqueeze", scaled, np.array([2]))
+        before = self.see_before(add, add("Gather", self._history, places, axis=1), at)
+        if self.missing is not None:
+            before = add("Where", add("IsNaN", at), _ZERO, before)
+        return before
+
+    def _places_back(self):
+        """The places of the values before step 0 in the history, nearest first."""
+        return np.arange(self._plan.n_lags - 1, -1, -1)
+
+    def last_values(self):
+        """The last values of each series, the last one first, (n, n_lags), if there are lags."""
+        if not self._plan.n_lags:
+            return []
+        lengths = self._graph.add("Unsqueeze", self._steps.lengths, _TIME)
+        places = self._graph.add("Add", lengths, self._places_back())
+        return [self._graph.add("GatherElements", self._history, places, axis=1)]
+
+    def see_before(self, add, before, at):
+        """What the network reads of values before those at some steps: `Plan.look_back`."""
+        if self._plan.is_relative:
+            steps = np.arange(1, self._plan.lags)
+            before = add("Div", add("Sub", before, at), np.sqrt(steps))
+        return before

@@ -240,7 +240,7 @@ cdef class StreamKernel:
         if snapshot.forecast is not None:
             forecast = snapshot.forecast
             f.n_ahead, f.season_length = forecast.n_ahead, forecast.season.shape[1]
-            f.n_fixed = forecast.fixed.shape[1]
+            f.n_lags, f.n_fixed = forecast.n_lags, forecast.fixed.shape[1]
             f.fixed = <const double*>self.address(forecast.fixed)
             f.mask, f.relative = forecast.mask, forecast.relative
             f.log = forecast.log
@@ -250,6 +250,7 @@ cdef class StreamKernel:
             f.season = <const double*>self.address(forecast.season)
             f.last = <double*>self.address(state["last"])
             f.new_last = <double*>self.address(room["new_last"])
+            f.lagged = <double*>self.address(state.get("lagged"))
         self.takes_id = n_streams == 1 and p.width == 1 and p.n_numbers == 0
         self.row_shape, self.result_dtype = snapshot.row_shape, snapshot.result_dtype
         self.shape = (n_streams, *self.row_shape)

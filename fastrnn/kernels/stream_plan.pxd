@@ -80,7 +80,7 @@ cdef struct Levels:
 
 
 cdef struct Forecast:
-    int64_t n_ahead, season_length, n_fixed
+    int64_t n_ahead, season_length, n_lags, n_fixed
     bint mask, relative
     int64_t log            # 0 none, 1 of values above 0, 2 of 1 + |value| / unit, with its sign
     const double* factor   # (streams,)
@@ -90,6 +90,7 @@ cdef struct Forecast:
     const double* fixed    # (streams, n_fixed): what is read of each at every step, at the end
     double* last           # (streams,): last value that was observed, scaled
     double* new_last       # (streams,): what it is after this step
+    double* lagged         # (streams, n_lags): the last values, scaled, the last one first
 
 
 cdef struct Plan:

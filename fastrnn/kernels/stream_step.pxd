@@ -10,9 +10,9 @@ before all of the input has been read: a step that is refused leaves every strea
 """
 
 from cython cimport floating
-from libc.math cimport copysign, exp, expm1, fabs, floor, isnan, log, log1p
+from libc.math cimport copysign, exp, expm1, fabs, floor, isnan, log, log1p, sqrt
 from libc.stdint cimport int64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy, memmove, memset
 
 cimport fastrnn.kernels.vector_math as vector_math
 from fastrnn.kernels.attention cimport attention_step
@@ -121,6 +121,36 @@ cdef inline bint read_value(
     return read[0] - read[0] == 0
 
 
+cdef inline bint read_before(
+    const Forecast* f,
+    int64_t n,
+    floating* read,   # OUT  (n_lags + n_fixed,): what the network reads behind covariates
+) noexcept nogil:
+    """Read the values before the next one of series n, and what is fixed; whether they will do."""
+    cdef:
+        int64_t k
+        const double* lagged = f.lagged + n * f.n_lags
+    for k in range(f.n_lags):
+        if f.relative:
+            read[k] = <floating>((lagged[k] - f.new_last[n]) / sqrt(<double>(k + 1)))
+        else:
+            read[k] = <floating>lagged[k]
+    for k in range(f.n_fixed):
+        read[f.n_lags + k] = <floating>f.fixed[n * f.n_fixed + k]
+    return all_finite(f.n_lags, read)
+
+
+cdef inline void shift_lagged(
+    const Forecast* f,
+    int64_t n,
+) noexcept nogil:
+    """The next value of series n is the last one."""
+    cdef double* lagged = f.lagged + n * f.n_lags
+    if f.n_lags > 0:
+        memmove(lagged + 1, lagged, (f.n_lags - 1) * sizeof(double))
+        lagged[0] = f.new_last[n]
+
+
 cdef inline bint read_input(
     Plan* p,
     const Input* given,
@@ -138,9 +168,10 @@ cdef inline bint read_input(
         if p.link == FORECAST:
             if not read_value(p, n, number_at(row, given.kind), read):
                 return False
-            first, last = 1 + p.forecast.mask, p.n_numbers - p.forecast.n_fixed
-            for k in range(p.forecast.n_fixed):
-                read[last + k] = <floating>p.forecast.fixed[n * p.forecast.n_fixed + k]
+            first = 1 + p.forecast.mask
+            last = p.n_numbers - p.forecast.n_lags - p.forecast.n_fixed
+            if not read_before(&p.forecast, n, read + last):
+                return False
         if not p.gaps.is_plain:
             for k in range(p.gaps.n_values + p.gaps.has_time):
                 p.given[k] = read_number(p, given, row, k)
@@ -500,6 +531,8 @@ cdef inline bint advance(
         begin += rows
     if p.link == FORECAST:
         memcpy(p.forecast.last, p.forecast.new_last, p.n_streams * sizeof(double))
+        for n in range(p.n_streams):
+            shift_lagged(&p.forecast, n)
     D = p.n_streams * p.gaps.n_values * sizeof(double)
     if p.gaps.allows:
         memcpy(p.gaps.seen, p.gaps.new_seen, D)

@@ -92,6 +92,7 @@ class Forecast:
     unit: np.ndarray  # (n_streams,): of "log1p"
     season: np.ndarray  # (n_streams, m): seasonal pattern of each
     fixed: np.ndarray  # (n_streams, n_fixed): what is read of each at every step, behind all others
+    n_lags: int  # values before the last one that are read, before what is fixed
 
     @property
     def levels(self):
@@ -200,8 +201,8 @@ class Snapshot:
         _expect(has_levels or self.levels.n_learned == 1, "the levels")
         if forecast is not None:
             _expect(forecast.n_ahead * forecast.n_learned == n_outputs, "the forecast")
-            n_own = 1 + forecast.mask + forecast.fixed.shape[1]
-            _expect(n_numbers >= n_own, "the numbers of a forecast")
+            n_own = 1 + forecast.mask + forecast.n_lags + forecast.fixed.shape[1]
+            _expect(forecast.n_lags >= 0 and n_numbers >= n_own, "the numbers of a forecast")
 
     def __deepcopy__(self, memo):
         """Nobody writes to it: a copy would be the same."""
@@ -242,6 +243,8 @@ class Snapshot:
             state["pending"] = np.full((n_streams, self.most_others), self.blank)
         if self.forecast is not None:
             state["last"] = np.zeros(n_streams)
+            if self.forecast.n_lags:
+                state["lagged"] = np.zeros((n_streams, self.forecast.n_lags))
         if self.gaps.allows:
             state["seen"] = np.tile(np.array(self.gaps.mean, np.float64), (n_streams, 1))
         if self.gaps.time is not None:

@@ -55,6 +55,7 @@ OTHER = {
     "window": 3,
     "origin_step": 4,
     "scale_feature": False,
+    "lags": 2,
     "calibrate": "cv",
     "tokenizer": "char",
     "normalization": "NFC",

@@ -51,6 +51,7 @@ OTHER_DEFAULTS = {
     RNNForecaster: {
         "hidden_layer_sizes": 96, "cell": "gru", "strategy": "direct", "horizon": "auto",
         "log": "auto", "quantiles": "auto", "scaling": "difference", "scale_feature": True,
+        "lags": "auto",
         "window": "auto", "origin_step": "auto", "batch_size": "auto", "learning_rate": "cosine",
         "learning_rate_init": 0.003, "max_iter": "auto",
     },

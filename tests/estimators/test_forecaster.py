@@ -285,6 +285,7 @@ CHANGED = {
     "window": 11,
     "origin_step": 5,
     "scale_feature": True,
+    "lags": 3,
 }
 
 

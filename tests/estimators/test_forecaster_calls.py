@@ -324,8 +324,9 @@ class TestBeyondTheHorizon:
             {"scaling": None},
             {"scaling": "difference"},
             {"scaling": "standard", "scale_feature": True},
-            {"seasonality": 4, "log": True},
-            {"missing": "mask", "quantiles": (0.1, 0.5, 0.9)},
+            {"seasonality": 4, "log": True, "lags": "auto"},
+            {"missing": "mask", "quantiles": (0.1, 0.5, 0.9), "lags": 3},
+            {"scaling": "level", "lags": 40},
             {"likelihood": "student_t"},
         ],
     )

@@ -36,7 +36,7 @@ def make_series(n=6, low=12, high=40, seed=0):
     [
         {},
         {"strategy": "recursive", "log": False, "window": 9},
-        {"scaling": "standard", "seasonality": 4, "horizon": 3, "dropout": 0.3},
+        {"scaling": "standard", "seasonality": 4, "horizon": 3, "dropout": 0.3, "lags": "auto"},
         {"likelihood": "student_t", "quantiles": "auto"},
         {"solver": "lbfgs", "dtype": "float64", "scale_feature": False},
         {"origin_step": None, "quantiles": None, "window": None},

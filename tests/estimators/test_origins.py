@@ -18,7 +18,8 @@ WAYS = {
     "short windows": {"origin_step": 5, "window": 3},
     "seasonal": {"origin_step": 4, "seasonality": 4, "log": True, "scale_feature": True},
     "level": {"origin_step": 1, "scaling": "level", "log": "log1p", "scale_feature": True},
-    "gaps": {"origin_step": 3, "window": 7, "missing": "mask", "scale_feature": True},
+    "gaps": {"origin_step": 3, "window": 7, "missing": "mask", "scale_feature": True, "lags": 3},
+    "lags": {"origin_step": 2, "window": 4, "lags": 6},
 }
 
 
@@ -100,6 +101,39 @@ def test_the_spread_is_read_at_every_step():
     assert_allclose(logs.values[:, -1], np.repeat(np.log(np.array(spread) / 0.05), read.lengths))
     still = lessons_of([np.ones(9)], scale_feature=True)
     assert_allclose(still.values[:, -1], np.log(1e-4 / 0.05))
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+@pytest.mark.parametrize("scaling", ["difference", "standard"])
+def test_values_before_are_read_at_every_step(scaling, gaps):
+    params = {"scaling": scaling, "missing": "mask" if gaps else "error", "scale_feature": True}
+    values, n = drifting()[0], 4
+    if gaps:
+        values[[0, 1, 6]] = np.nan
+    plain, read = (lessons_of([values], lags=lags, **params) for lags in (1, n + 1))
+    behind = plain.values.shape[1] - 1
+    assert_array_equal(np.delete(read.values, np.s_[behind : behind + n], axis=1), plain.values)
+    z = learn_scale(values, scaling, False, None, "").apply(values)
+    first = np.flatnonzero(~np.isnan(z))[0]
+    known = [z[first : t + 1][~np.isnan(z[first : t + 1])] for t in range(len(z))]
+    for t, row in enumerate(read.values[:, behind:-1]):
+        for k, seen in enumerate(row, start=1):
+            if t < first:
+                expected = 0
+            else:
+                before = known[t - k][-1] if t - k >= first else z[first]
+                drift = (before - known[t][-1]) / np.sqrt(k)
+                expected = drift if scaling == "difference" else before
+            assert_allclose(seen, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("seasonality", [None, 4])
+def test_as_many_lags_as_a_season_has_steps(seasonality):
+    auto, given = (
+        lessons_of(drifting(), seasonality=seasonality, lags=lags)
+        for lags in ("auto", seasonality or 1)
+    )
+    assert_array_equal(auto.values, given.values)
 
 
 @pytest.mark.parametrize("strategy", ["direct", "recursive"])

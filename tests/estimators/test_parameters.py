@@ -185,6 +185,8 @@ WRONG_OF_OTHERS = [
     (RNNForecaster, "likelihood", True, TypeError),
     (RNNForecaster, "horizon", 0, ValueError),
     (RNNForecaster, "horizon", 2.0, TypeError),
+    (RNNForecaster, "lags", 0, ValueError),
+    (RNNForecaster, "lags", None, TypeError),
     (RNNForecaster, "scaling", "log", ValueError),
     (RNNForecaster, "scaling", False, TypeError),
     (RNNForecaster, "log", 1, TypeError),

@@ -57,6 +57,24 @@ static void decay_states(const stream_type *stream, float *h, int n)
     (void)stream, (void)h, (void)n;
 }
 
+#if N_LAGS
+/* Fill in what layer 1 reads of the values before one, which is the last one then. */
+static void read_before(float z, stream_type *stream, float *input)
+{
+    float *lagged = stream->lagged;
+
+    for (int k = N_LAGS - 1; k >= 0; k--) {
+        const float before = isnan(stream->last) ? z : lagged[k];
+
+        if (isnan(z))
+            input[k] = 0.0f;
+        else
+            input[k] = RELATIVE ? (before - z) / sqrtf((float)(k + 1)) : before;
+        lagged[k] = k == 0 || isnan(stream->last) ? z : lagged[k - 1];
+    }
+}
+#endif
+
 /* Fill in what layer 1 reads of the numbers of a step. */
 static void read_numbers(const float *x, stream_type *stream, float *input)
 {
@@ -69,6 +87,9 @@ static void read_numbers(const float *x, stream_type *stream, float *input)
 #if MASK
     input[1] = isnan(x[0]) ? 1.0f : 0.0f;
 #endif
+#if N_LAGS
+    read_before(z, stream, input + N_FEATURES + MASK);
+#endif
     stream->last = z;
 #if SEASON
     stream->place = (stream->place + 1) % SEASON;
@@ -79,7 +100,7 @@ static void read_numbers(const float *x, stream_type *stream, float *input)
 #endif
 #if N_FIXED
     for (int k = 0; k < N_FIXED; k++)
-        input[N_FEATURES + MASK + k] = stream->scale.fixed[k];
+        input[N_FEATURES + MASK + N_LAGS + k] = stream->scale.fixed[k];
 #endif
 }
 
