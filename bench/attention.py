@@ -12,7 +12,7 @@ from fastrnn import RNNSeq2Seq
 class Setting:
     """What shapes and trains a model, of either contender."""
 
-    hidden: int
+    hidden: int | tuple[int, ...]  # in each direction; several layers of fastrnn
     decoder: int
     embedding: int
     dropout: float
