@@ -287,6 +287,23 @@ def test_forecaster(name, dtype, fixed_scale):
         np.testing.assert_allclose(single.step(values[2, t]), expected[2], rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("lags", [3, 4])
+def test_a_value_too_far_from_those_before_is_refused(lags):
+    values = np.resize([3.0, 5.0, 4.0], START)
+    step = 2e38 * np.abs(np.diff(values)).mean()  # three of them by the root of 3 are 3.5e38
+    stream = plain_forecaster(4, max_iter=1, lags=lags, random_state=0).fit(values).stream()
+    for k in (1, 2):
+        stream.step(values[-1] + k * step)
+    if lags == 3:
+        assert np.isfinite(stream.step(values[-1] + 3 * step)).all()
+        return
+    before = stream.state
+    with pytest.raises(ValueError, match="x has a number that does not fit into float32"):
+        stream.step(values[-1] + 3 * step)
+    for name, array in stream.state.items():
+        np.testing.assert_array_equal(array, before[name])
+
+
 def test_scales_that_do_not_change_need_no_help():
     # Steps of one up or down: the mean absolute difference of every prefix is 1.
     walks = 50 + np.cumsum(np.random.default_rng(0).choice([-1.0, 1.0], (2, 40)), axis=1)
