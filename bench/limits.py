@@ -78,9 +78,11 @@ class Table(ctypes.Structure):
 def record_of(cell):
     """The functions in float32 of a cell, where vector_math.pyx has them for other modules."""
     capsule = ctypes.py_object(vector_math.__pyx_capi__["table_f"])
-    name_of, address_of = ctypes.pythonapi.PyCapsule_GetName, ctypes.pythonapi.PyCapsule_GetPointer
-    name_of.restype, address_of.restype = ctypes.c_void_p, ctypes.c_void_p
-    variable = address_of(capsule, ctypes.c_void_p(name_of(capsule)))
+    # Prototypes of our own: other packages change those that all share.
+    take = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object)
+    name = take(("PyCapsule_GetName", ctypes.pythonapi))(capsule)
+    take = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
+    variable = take(("PyCapsule_GetPointer", ctypes.pythonapi))(capsule, name)
     cells = ctypes.cast(variable, ctypes.POINTER(ctypes.POINTER(Table)))[0][0].cells
     k = 0
     while cells[k][0].name.decode() != cell:
