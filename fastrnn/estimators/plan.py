@@ -122,8 +122,8 @@ class Plan:
         future, past = covariates.scale(series.future[i], series.past[i][:known])
         ahead = self.look_ahead(future, 0, n, covariates.unknown)
         fixed = np.array([scale.feature])[: self.n_fixed]
-        known = carried[last >= 0]
-        history = np.concatenate([np.full(self.n_lags + n - len(known), known[0]), known])
+        told = carried[last >= 0]  # from the first value on, which stands for those before
+        history = np.concatenate([np.full(self.n_lags + n - len(told), told[0]), told])
         before = np.where(last[:, np.newaxis] < 0, 0.0, self.look_back(history))
         own = [np.nan_to_num(seen)[:, np.newaxis], marks]
         inputs = np.hstack([*own, past, ahead, before, np.tile(fixed, (n, 1))])

@@ -51,9 +51,8 @@ OTHER_DEFAULTS = {
     RNNForecaster: {
         "hidden_layer_sizes": 96, "cell": "gru", "strategy": "direct", "horizon": "auto",
         "log": "auto", "quantiles": "auto", "scaling": "difference", "scale_feature": True,
-        "lags": "auto",
-        "window": "auto", "origin_step": "auto", "batch_size": "auto", "learning_rate": "cosine",
-        "learning_rate_init": 0.003, "max_iter": "auto",
+        "lags": "auto", "window": "auto", "origin_step": "auto", "batch_size": "auto",
+        "learning_rate": "cosine", "learning_rate_init": 0.003, "max_iter": "auto",
     },
     RNNLanguageModel: {
         "bptt_steps": 35, "batch_size": 32, "learning_rate": "cosine", "learning_rate_init": 0.01,
