@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from bench_runs import bench_path, needs_programs  # noqa: F401, fixtures
 
+from fastrnn import RNNClassifier, RNNRegressor
+
 pytestmark = needs_programs
 
 
@@ -83,6 +85,28 @@ def test_a_row_for_each_set(defaults, parts, monkeypatch, tmp_path, capsys):
     assert row["ridge"] == 1.0
     assert len(row["fastrnn"]) == len(row["seconds"]) == 1  # --quick has one seed
     assert "mean accuracy: " in capsys.readouterr().out
+
+
+def test_members_have_seeds_of_their_own_and_the_mean_of_their_answers(defaults, parts):
+    numbers = parts._replace(y=parts.y * 2.0, y_test=parts.y_test * 2.0)
+    params = {"max_iter": 2, "missing": "mask"}
+    answers = [
+        RNNRegressor(random_state=seed, **params).fit(numbers.X, numbers.y).predict(numbers.X_test)
+        for seed in (3, 4, 5)
+    ]
+    expected = np.sqrt(np.mean((np.mean(answers, axis=0) - numbers.y_test) ** 2))
+    score, _ = defaults.ours(numbers, 1, params, n_members=3)
+    assert score == pytest.approx(expected)
+
+
+def test_members_vote_by_their_probabilities(defaults, parts):
+    params = {"max_iter": 2, "missing": "mask"}
+    proba = [
+        RNNClassifier(random_state=seed, **params).fit(parts.X, parts.y).predict_proba(parts.X_test)
+        for seed in (2, 3)
+    ]
+    expected = np.mean(np.mean(proba, axis=0).argmax(axis=1) == parts.y_test)
+    assert defaults.ours(parts, 1, params, n_members=2)[0] == expected
 
 
 @pytest.mark.usefixtures("bench_path")

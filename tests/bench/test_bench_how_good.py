@@ -36,6 +36,21 @@ def test_classes_have_means_and_the_best_in_bold(how_good):
     assert "Regression" not in text
 
 
+def test_models_that_vote_have_columns_of_their_own(how_good):
+    rows = [row("A", [0.8, 0.9], 0.9), row("B", [0.7, 0.7], 0.6, nearest=None)]
+    voting = [{"set": "B", "fastrnn": [0.8], "seconds": [8.0]}]
+    voting.append({"set": "A", "fastrnn": [0.95, 0.97], "seconds": [9.0, 11.0]})
+    vote = {"machine": MACHINE, "rows": voting, "members": 5}
+    parts = {"report": {"machine": MACHINE, "rows": rows}, "report_vote": vote}
+    text = how_good.render(parts)
+    assert "| fastrnn | 5 of them | constant |" in text
+    assert "| A | 3 | 30 | 128 | 0.850 | **0.960** | 0.250 |" in text
+    assert "| 0.900 | 2.00 | 10.0 |" in text
+    assert "| B | 3 | 30 | 128 | 0.700 | **0.800** | 0.250 |" in text
+    assert "| mean |  |  |  | 0.775 | **0.880** | 0.250 | 0.500 | - | 0.750 | 2.00 | 9.00 |" in text
+    assert "- report, report_vote: a processor" in text
+
+
 def test_of_errors_the_lowest_is_the_best(how_good):
     rows = [row("A", [2.0], 1.5, steps=100.0)]
     text = how_good.render({"numbers": {"machine": MACHINE, "rows": rows}})
