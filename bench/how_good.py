@@ -38,8 +38,8 @@ is left to choose on, ElectricDevices (8926 sequences of 96 steps), the means al
 0.715, 0.724 by five models, and 0.742 by MiniRocket.
 
 "5 of them" are five models of other seeds that [vote](classify.md#several-models), each row the
-mean of three such votes. Five is what [InceptionTime](https://arxiv.org/abs/1909.04939) takes; no
-other number was tried here.
+mean of three such votes. Five is what [InceptionTime](https://arxiv.org/abs/1909.04939) takes;
+these figures did not choose it.
 
 Other settings are better for single sets. Found by cross-validation on the training part, means of
 3 seeds: JapaneseVowels 0.986 with `bidirectional=True`; ACSF1 0.850, and 0.867 by five that vote,
@@ -106,12 +106,12 @@ def best_in_bold(values, texts, best):
     ]
 
 
-def scores_table(part, vote, decimals, best):
+def scores_table(part, decimals, best):
     """Return the header and lines of a table with one set to a row, and the means of its columns.
 
     Where there are figures of models that vote, they have a column beside those of one.
     """
-    rows, n_members = part["rows"], vote and vote["members"]
+    rows, vote = part["rows"], part["vote"]
     votes = {row["set"]: row for row in vote["rows"]} if vote else {}
     lines, figures = [], []
     for row in rows:
@@ -124,8 +124,8 @@ def scores_table(part, vote, decimals, best):
         figures.append((values, seconds))
     scores, times = (zip(*columns, strict=True) for columns in zip(*figures, strict=True))
     means = [[None if None in column else mean(column) for column in of] for of in (scores, times)]
-    names = ["fastrnn", *([f"{n_members} of them"] if vote else []), *OTHERS]
-    clocks = ["seconds", *([f"of {n_members}"] if vote else [])]
+    names = ["fastrnn", *([f"{vote['members']} of them"] if vote else []), *OTHERS]
+    clocks = ["seconds", *([f"of {vote['members']}"] if vote else [])]
     header = ["set", *(["classes"] if best is max else []), "sequences", "steps", *names, *clocks]
     return header, lines, _shown(*means, decimals, best)
 
@@ -136,18 +136,18 @@ def _shown(values, seconds, decimals, best):
     return [*best_in_bold(values, texts, best), *map(number, seconds)]
 
 
-def classes_part(part, vote):
+def classes_part(part):
     """Lines of a table of accuracies, with their means over all sets."""
-    header, lines, means = scores_table(part, vote, 3, max)
+    header, lines, means = scores_table(part, 3, max)
     return table(header, [*lines, ["mean", "", "", "", *means]])
 
 
-def numbers_part(part, vote):
-    header, lines, _ = scores_table(part, vote, 3, min)
+def numbers_part(part):
+    header, lines, _ = scores_table(part, 3, min)
     return table(header, lines)
 
 
-def forecasts_part(part, _):
+def forecasts_part(part):
     """Lines of a table: for each set the network, then the others."""
     rows = []
     for name, models in part["tables"].items():
@@ -160,7 +160,7 @@ def forecasts_part(part, _):
     return table(["set", "model", "sMAPE", "MASE", "inside", "calibrated", "seconds"], rows)
 
 
-def tagging_part(part, _):
+def tagging_part(part):
     fits = part["fits"]
     own = [mean(fit[key] for fit in fits) for key in ("accuracy", "seconds")]
     rows = [
@@ -170,7 +170,7 @@ def tagging_part(part, _):
     return table(["", "accuracy", "seconds"], rows)
 
 
-def names_part(part, _):
+def names_part(part):
     rows = []
     for name, fits in part["results"].items():
         accuracy, f1, seconds = (mean(fit[key] for fit in fits) for key in fits[0])
@@ -204,8 +204,8 @@ def render(parts):
     lines = [HEAD]
     for name, text in PARTS.items():
         if name in parts:
-            tables = TABLES[name](parts[name], parts.get(name + VOTE))
-            lines += [text.format(**facts_of(parts[name])), *tables]
+            part = {**parts[name], "vote": parts.get(name + VOTE)}
+            lines += [text.format(**facts_of(part)), *TABLES[name](part)]
     lines += ["## Machine", ""]
     machines = {}
     for name in (*PARTS, *VOTES):
