@@ -31,7 +31,7 @@ ROOMS = {
     "bridge": "",
     "network": "workspace threads batches shards cell docstrings rounding recurrent trainable "
     "one_direction both_directions pooling padded cells linear_head likelihoods crf ctc heads "
-    "decay front architecture "
+    "decay filters front architecture "
     "passes minibatches prediction network partitioned counting affine attending handing_over "
     "encoder_decoder teaching pair_parts feeding pair_passes pair_lessons telling beams "
     "pair_network pair_counting",

@@ -14,7 +14,7 @@ import numpy as np
 
 from fastrnn.bridge import watch_fit
 from fastrnn.estimators.augmenting import augmentation_of
-from fastrnn.estimators.long_sequences import front_of
+from fastrnn.estimators.long_sequences import SHORT, front_of
 from fastrnn.estimators.needs import needed_to_train, refuse_to_train
 from fastrnn.estimators.parameters import (
     again_above,
@@ -28,6 +28,7 @@ from fastrnn.estimators.validation import ValidationData
 from fastrnn.inputs.columns import Columns
 from fastrnn.network.architecture import Architecture
 from fastrnn.network.encoder_decoder import EncoderDecoder
+from fastrnn.network.filters import products_of, whiten
 from fastrnn.network.recurrent import ZEROS
 from fastrnn.standin import as_generator
 from fastrnn.training.checkpoints import CheckpointFile
@@ -69,6 +70,8 @@ def fit(
         seen = _seen(estimator, reader, task, sequences, target, scored, goes_on)
         file.start(state.rng, seen, settings)
     network = build(estimator, architecture, task, state.rng, goes_on)
+    if not goes_on:
+        suit(network, sequences.lengths, [products_for(network, sequences, target)])
     lessons = target
     if in_effect(estimator, "early_stopping") and scored is None:
         fraction = float(estimator.validation_fraction)
@@ -134,6 +137,8 @@ def fit_one_epoch(
     else:
         state = TrainingState(as_generator(estimator.random_state))
     network = build(estimator, architecture, task, state.rng, goes_on)
+    if not goes_on:
+        suit(network, sequences.lengths, [products_for(network, sequences, target)])
     settings = settings_of(estimator, _n_samples(estimator, task, sequences, target), goes_on)
     if settings.learning_rate == "cosine":  # nobody knows how many calls there will be
         settings = replace(settings, learning_rate="constant")
@@ -327,6 +332,27 @@ def build(estimator, architecture, task, rng=ZEROS, goes_on=False):
     network = copy.deepcopy(estimator.network_)
     network.regularize(**regularization(estimator, task))
     return network
+
+
+def products_for(network, sequences, target):
+    """What `suit` asks of sequences; None where no filters read numbers of several steps."""
+    filters = network.first_filters
+    if filters is None or len(filters) == 1 or not sequences.n_features:
+        return None
+    weight = target.of_sequences(target.score_weight)
+    if target.offsets is not None:
+        weight = weight / sequences.lengths
+    return products_of(sequences, weight, len(filters))
+
+
+def suit(network, lengths, products):
+    """Turn the first filters of a new network for sequences of these lengths and products.
+
+    In short ones how high a number is says as much as how it changes: there they stay.
+    """
+    products = [each for each in products if each is not None]
+    if products and np.median(lengths) >= SHORT:
+        whiten(network.first_filters, sum(products))
 
 
 def check_same(estimator, wanted, what, instead):

@@ -13,6 +13,7 @@ from fastrnn.estimators.fitting import (
     keep,
     set_history,
     settings_of,
+    suit,
 )
 from fastrnn.estimators.labels import other_classes
 from fastrnn.estimators.parameters import in_effect
@@ -59,7 +60,7 @@ def fit_jointly(
         brief = _learn(estimator, crew, goes_on)
     except PartitionsDiffer as error:
         raise ValueError(error.tell(crew.name)) from None
-    weights, lengths, changing = zip(*crew.ask("begin", brief), strict=True)
+    weights, lengths, changing, products = zip(*crew.ask("begin", brief), strict=True)
     weight = np.concatenate(weights)
     if scored is not None and not any(scored.ask("begin_scoring", brief)):
         raise ValueError("validation_data: there is nothing to score in any partition")
@@ -69,6 +70,8 @@ def fit_jointly(
     settings = settings_of(estimator, np.count_nonzero(weight), bool(goes_on))
     settings = replace(settings, verbose=settings.verbose and not is_quiet)
     network = build(estimator, brief.architecture, task, state.rng, bool(goes_on))
+    if not goes_on:
+        suit(network, np.concatenate(lengths), products)
     network.theta[...] = crew.of_first(network.theta)
     directory = Directory(lengths, at_once)
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fastrnn.estimators.augmenting import augmentation, suits
-from fastrnn.estimators.fitting import build
+from fastrnn.estimators.fitting import build, products_for
 from fastrnn.estimators.needs import refuse_to_train
 from fastrnn.estimators.validation import ValidationData
 from fastrnn.inputs.errors import NothingCounts, in_argument
@@ -70,12 +70,16 @@ class Partition:
         return lambda sequences: parameters.task_class.weigh_steps(self.given[2], sequences)
 
     def begin(self, brief):
-        """Read all, to be trained on: weights and lengths of sequences, and if they may change."""
+        """Read all, to be trained on.
+
+        Returns weights and lengths of sequences, whether they may change, and their products for
+        the first filters.
+        """
         X, y, sample_weight = self.given
         estimator, reader, task = brief.estimator, brief.reader, brief.task
         sequences = reader.read_part(X, estimator)
         if sequences is None:
-            return np.zeros(0), np.zeros(0, np.int64), False
+            return np.zeros(0), np.zeros(0, np.int64), False, None
         target = task.encode(y, sequences, sample_weight, estimator, partial=True)
         refuse_to_train(
             estimator, brief.architecture, task, sequences, task.told(sequences.lengths, target)
@@ -86,10 +90,9 @@ class Partition:
         if brief.strength is not None:
             self.augmentation = augmentation(brief.strength, reader, sequences)
             may_change = suits(estimator, reader, sequences)
-        weight = target.weight.astype(np.float64)
-        if target.offsets is not None:
-            weight = np.add.reduceat(weight, target.offsets[:-1])
-        return weight, sequences.lengths, may_change
+        products = products_for(self.network, sequences, target)
+        weight = target.of_sequences(target.weight.astype(np.float64))
+        return weight, sequences.lengths, may_change, products
 
     def gradient(
         self,

@@ -42,6 +42,10 @@ class Target:
             return sequences
         return np.concatenate([np.arange(self.offsets[i], self.offsets[i + 1]) for i in sequences])
 
+    def of_sequences(self, weight):
+        """One of the weights for each sequence, (n,): with offsets the sum over its steps."""
+        return weight if self.offsets is None else np.add.reduceat(weight, self.offsets[:-1])
+
     def has_weight(self):
         """Whether each sequence, or any of its steps, has a weight above zero."""
         positive = self.weight > 0

@@ -83,6 +83,10 @@ class PatchStage(Stage):
     def bind(self, params):
         """Let the parameters be these."""
 
+    @property
+    def filters(self):
+        """None: it has no filters."""
+
     def start(self, rng):
         """Draw the first weights."""
 
@@ -131,6 +135,11 @@ class ConvolutionStage(Stage):
     def bind(self, params):
         """Let the parameters be these."""
         self.params = params
+
+    @property
+    def filters(self):
+        """The weights by step, number and output, (kernel, D, K)."""
+        return self.params["W"].reshape(self.kernel, self.input_size, self.output_size)
 
     def start(self, rng):
         """Draw the first weights, of variance 2 / fan_in (He et al. 2015, arXiv 1502.01852)."""

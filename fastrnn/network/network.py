@@ -87,6 +87,11 @@ class Network(Trainable):
             table[...] = scale * rng.standard_normal(table.shape)
         self.head.start(rng)
 
+    @property
+    def first_filters(self):
+        """Weights (kernel, D, K) of a convolution that reads what is given, or None."""
+        return self.front and self.front.stages[0].filters
+
     def _join(self, vectors):
         """Let all parameters live in one vector."""
         architecture = self.architecture

@@ -98,6 +98,11 @@ class EncoderDecoderNetwork(Trainable):
             self.attending.start(rng)
         self.mark_decayed(decayed)
 
+    @property
+    def first_filters(self):
+        """Those of the encoder, as `Network.first_filters`."""
+        return self.encoder.first_filters
+
     def mark_decayed(self, between):
         """Say which parameters between the networks are weights, in views by part and name."""
         for views in between.values():
