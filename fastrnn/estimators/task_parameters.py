@@ -149,7 +149,8 @@ class LongSequenceParameters:
         in long sequences. None: no convolution. "auto", where each sequence has one answer, goes by
         the median length T of the sequences of `fit`: ``{convolutions(1)}`` below {SHORT} steps,
         otherwise ``(({WIDTH}, 8 * s + 1, s), ({WIDTH}, 9, 2))`` such that about {STEPS_LEFT} steps
-        are left; a tagger has none.
+        are left; a tagger has none. From {SHORT} steps on the filters of the first, if it reads the
+        steps themselves, begin whitened for the numbers that `fit` was given.
         With ``missing="decay"`` it must be None or "auto", which is none, too.
         """,
     )

@@ -28,12 +28,14 @@ def products_of(sequences, weight, kernel):
     chosen = np.flatnonzero(weight > 0)
     n_numbers = int(sequences.lengths[chosen].sum()) * sequences.n_features
     chosen = chosen[:: 1 + n_numbers // LOOKED_AT]
-    products = np.zeros((kernel, sequences.n_features))
+    some = sequences.take(chosen)
+    x = some.values * np.sqrt(np.repeat(weight[chosen], some.lengths))[:, np.newaxis]
+    left = np.repeat(some.offsets[1:], some.lengths) - np.arange(len(x))
+    products = np.empty((kernel, sequences.n_features))
     with np.errstate(over="ignore", invalid="ignore"):  # they are not used then
-        for i in chosen:
-            x = sequences[i].astype(np.float64)
-            for lag in range(min(kernel, len(x))):
-                products[lag] += weight[i] * np.einsum("td,td->d", x[: len(x) - lag], x[lag:])
+        for lag in range(kernel):
+            rows = np.flatnonzero(left > lag)
+            products[lag] = np.einsum("td,td->d", x[rows], x[rows + lag])
     return products
 
 
