@@ -36,15 +36,14 @@ By the side stand the commonest class, ridge on all values, the nearest neighbou
 warping within a tenth of the length ("-": it would have taken hours), and
 [MiniRocket](https://arxiv.org/abs/2012.08791), the last two of the package aeon. Of the set that
 is left to choose on, ElectricDevices (8926 sequences of 96 steps), the means alone are known:
-0.715, 0.724 by five models, and 0.742 by MiniRocket.
+0.720, 0.725 by five models, and 0.742 by MiniRocket.
 
 "5 of them" are these five models when they [vote](classify.md#several-models). Five is what
 [InceptionTime](https://arxiv.org/abs/1909.04939) takes; these figures did not choose it.
 
-Other settings are better for single sets. Found by cross-validation on the training part, means of
-3 seeds: JapaneseVowels 0.986 with `bidirectional=True`; ACSF1 0.850, and 0.867 by five that vote,
-with `augment=None, conv=[(128, 5, 4), (128, 5, 4)]`; OSULeaf 0.847 by five that vote with
-`max_iter=200, conv=[(128, 17, 2), (128, 9, 2)]`.
+Other settings are better for single sets. Found by cross-validation on the training part:
+JapaneseVowels 0.986 with `bidirectional=True` (mean of 3 seeds), ACSF1 0.852 with `augment=None,
+conv=[(128, 5, 4), (128, 5, 4)]` (5 seeds).
 """,
     "report": """\
 ## Classification: sets that chose nothing
@@ -55,17 +54,18 @@ sets above: that the last epochs read the sequences as they are, and that a seco
 where the first leaves much of the loss. The second time it was 0.781, and 0.803 by five models that
 vote; then came, chosen on the sets above, too, that first filters are whitened.
 
-Where classes differ in small differences all along a sequence, as in Adiac (outlines of algae) and
-ChlorineConcentration (spectra), the defaults learn little, and a linear model more: try
-`augment=None`, smaller kernels in `conv` and more epochs there.
+Where classes differ in small differences all along a sequence, as in ChlorineConcentration, the
+defaults learn little, and a linear model more: try `augment=None`, smaller kernels in `conv` and
+more epochs there.
 """,
     "numbers": """\
 ## Regression
 
 Root of the mean squared error on the test parts, means of {seeds} seeds, beside the mean of the
 training part, ridge on all values, nearest neighbour and MiniRocket's features with ridge. Lower is
-better. The second course of `max_iter="auto"` was chosen on their training parts, too. What to take
-for these two is MiniRocket.
+better. The second course of `max_iter="auto"` was chosen on their training parts, too; whitened
+first filters were tried there, and are better for spectra (Tecator) only. What to take for these
+two is MiniRocket.
 """,
     "forecasts": """\
 ## Forecasts
