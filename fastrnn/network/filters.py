@@ -15,8 +15,12 @@ import numpy as np
 FLOOR = 0.1
 """Beside a spectrum whose mean is 1: what lies below is hardly more than noise."""
 
+LEAST = np.finfo(np.float64).tiny
+"""A sum of squares that is lower is not exact enough to be compared."""
+
 LOOKED_AT = 2**18
-"""Most numbers that are looked at, roughly; of more sequences some are chosen, evenly."""
+"""Most numbers that are looked at, roughly: of more sequences some, evenly, and of a longer one its
+beginning."""
 
 
 def products_of(sequences, weight, kernel):
@@ -25,13 +29,16 @@ def products_of(sequences, weight, kernel):
     Products of each number with itself, so many steps later, summed over all steps, times the
     weight (n,) of the sequence; beyond its end there are zeros.
     """
+    D = sequences.n_features
+    lengths = np.minimum(sequences.lengths, max(kernel, LOOKED_AT // D))
     chosen = np.flatnonzero(weight > 0)
-    n_numbers = int(sequences.lengths[chosen].sum()) * sequences.n_features
-    chosen = chosen[:: 1 + n_numbers // LOOKED_AT]
-    some = sequences.take(chosen)
-    x = some.values * np.sqrt(np.repeat(weight[chosen], some.lengths))[:, np.newaxis]
-    left = np.repeat(some.offsets[1:], some.lengths) - np.arange(len(x))
-    products = np.empty((kernel, sequences.n_features))
+    chosen = chosen[:: 1 + int(lengths[chosen].sum()) * D // LOOKED_AT]
+    weight, lengths = weight[chosen], lengths[chosen]
+    ends, numbers = np.cumsum(lengths), np.arange(lengths.sum())
+    places = numbers + np.repeat(sequences.offsets[chosen] - ends + lengths, lengths)
+    x = sequences.values[places] * np.sqrt(np.repeat(weight, lengths))[:, np.newaxis]
+    left = np.repeat(ends, lengths) - numbers
+    products = np.empty((kernel, D))
     with np.errstate(over="ignore", invalid="ignore"):  # they are not used then
         for lag in range(kernel):
             rows = np.flatnonzero(left > lag)
@@ -47,7 +54,7 @@ def whiten(filters, products):
     for d in range(n_numbers):
         drawn = filters[:, d].astype(np.float64)
         correlations = np.eye(kernel)
-        if products[0, d] > 0 and np.isfinite(products[:, d]).all():
+        if products[0, d] >= LEAST and np.isfinite(products[:, d]).all():
             correlations = (products[:, d] / products[0, d])[lags]
             spectrum, basis = np.linalg.eigh(correlations)
             drawn = basis @ ((basis.T @ drawn).T / np.sqrt(np.maximum(spectrum, 0.0) + FLOOR)).T

@@ -57,6 +57,17 @@ class TestProducts:
         found = products_of(sequences, weight, 3)
         np.testing.assert_allclose(found, by_loop(some, np.ones(3), 3), rtol=1e-12)
 
+    def test_of_a_long_one_the_beginning(self, monkeypatch):
+        monkeypatch.setattr(first_filters, "LOOKED_AT", 40)
+        sequences = make_sequences((50, 7), D=2)
+        begin = Sequences(sequences.values[:20].copy(), np.array([0, 20]))
+        found = products_of(sequences, np.ones(2), 3)
+        np.testing.assert_allclose(found, by_loop(begin, np.ones(1), 3), rtol=1e-12)
+
+    def test_where_nothing_counts_they_are_nothing(self):
+        found = products_of(make_sequences((5, 7)), np.zeros(2), 3)
+        np.testing.assert_array_equal(found, np.zeros((3, 2)))
+
 
 class TestWhitening:
     def test_by_the_formula(self):
@@ -97,7 +108,9 @@ class TestWhitening:
         assert alike(before) > 0.95
         assert alike(after) < 0.8
 
-    @pytest.mark.parametrize("column", [np.zeros(4), np.array([np.inf, 1, 1, 1.0])], ids=str)
+    @pytest.mark.parametrize(
+        "column", [np.zeros(4), np.array([np.inf, 1, 1, 1.0]), 5e-324 * np.ones(4)], ids=str
+    )
     def test_numbers_that_tell_nothing_leave_directions(self, column):
         alone = draw(4, 1)
         filters = alone.copy()
