@@ -102,6 +102,8 @@ def by_networks(parts, season, arguments, **setting):
 
 def groups_of(known, truth, n_groups, size):
     """Yield groups of so many series, and what came then, each drawn by its number as a seed."""
+    if size > len(known):
+        raise SystemExit(f"--size is {size}, but the set has {len(known)} series")
     for seed in range(n_groups):
         which = np.random.default_rng(seed).permutation(len(known))[:size]
         yield [known[i] for i in which], [truth[i] for i in which]

@@ -307,6 +307,8 @@ class TestForecasting:
             which = np.random.default_rng(seed).permutation(5)[:3]
             np.testing.assert_array_equal(np.ravel(after), which)
             np.testing.assert_array_equal([series[0] for series in some], which)
+        with pytest.raises(SystemExit, match="--size is 6, but the set has 5 series"):
+            list(forecasting.groups_of(known, truth, 2, 6))
 
     def test_params_are_those_of_the_network(self, monkeypatch):
         import forecasting
