@@ -17,7 +17,7 @@ from fastrnn.estimators.augmenting import augmentation_of
 from fastrnn.estimators.long_sequences import SHORT, front_of
 from fastrnn.estimators.needs import needed_to_train, refuse_to_train
 from fastrnn.estimators.parameters import (
-    again_above,
+    again_between,
     batch_size,
     cell_options,
     in_effect,
@@ -276,7 +276,7 @@ def settings_of(estimator, n, goes_on=False):
     chosen = {
         "batch_size": batch_size(estimator, n),
         "max_iter": max_iter(estimator, n),
-        "again_above": math.inf if goes_on else again_above(estimator, n),
+        "again_between": None if goes_on else again_between(estimator, n),
     }
     names = [field.name for field in fields(Settings) if field.name not in chosen]
     return Settings(**plain_values(estimator, names), **chosen)

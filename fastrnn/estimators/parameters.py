@@ -5,7 +5,6 @@ that the chosen cell, solver or option makes no use of is checked, and then acts
 """
 
 import inspect
-import math
 import textwrap
 from collections.abc import Mapping
 from dataclasses import replace
@@ -94,12 +93,12 @@ def max_iter(estimator, n):
     return ITERATIONS if estimator.solver == "lbfgs" else estimator.budget.course(n)[1]
 
 
-def again_above(estimator, n):
-    """What share of the first loss makes another course, where the budget says how long one is."""
+def again_between(estimator, n):
+    """What shares of the first loss make another course, where the budget says how long one is."""
     decides = in_effect(estimator, "max_iter") == "auto" and estimator.solver != "lbfgs"
     if not decides or in_effect(estimator, "early_stopping"):
-        return math.inf
-    return estimator.budget.goes_again_above(n)
+        return None
+    return estimator.budget.goes_again_between(n)
 
 
 def cell_options(estimator):

@@ -19,6 +19,7 @@ from fastrnn.estimators.task_parameters import (
     SequenceDefaults,
     SequenceParameters,
 )
+from fastrnn.training.budget import NUMBERS
 from fastrnn.typing import Doubles, SampleWeight, SequencesLike, TargetsLike
 
 
@@ -82,6 +83,7 @@ class RNNRegressor(
 
     kind = "regressor"
     task_class = NumberTask
+    budget = NUMBERS
 
     def predict(self, X: SequencesLike) -> Doubles:
         """Predict the numbers of each sequence.

@@ -89,10 +89,12 @@ def help_of_max_iter(budget, sequences="sequences", otherwise=None):
         for when, other in (otherwise or {}).items()
     )
     again = ""
-    if budget.again_above < math.inf:
+    if budget.again_between is not None:
+        least, most = budget.again_between
+        not_noise = f", but not above {most:.0%}" if most < math.inf else ""
         again = f"""
-        If the loss of the last three is still above {budget.again_above:.0%} of that of the first,
-        there is another course of as many, "cosine" from `learning_rate_init` again; but not with
+        If the loss of the last three is still above {least:.0%} of that of the first{not_noise},
+        there is another course of as many, "cosine" from `learning_rate_init` again; not so with
         early stopping, of a model that `warm_start` goes on with, or where the data are so large
         that {budget.fewest_epochs} epochs are taken.
         """

@@ -44,7 +44,7 @@ from fastrnn.inputs.column_scaling import METHODS
 from fastrnn.inputs.missing import KINDS
 from fastrnn.inputs.padding import PADDINGS
 from fastrnn.network.attending import KINDS as KINDS_OF_ATTENTION
-from fastrnn.training.budget import EVERY_STEP, LABEL_SEQUENCES, TOLD_LABELS
+from fastrnn.training.budget import EVERY_STEP, LABEL_SEQUENCES, NUMBERS, TOLD_LABELS
 from fastrnn.typing import Auto, CellName, Schedule
 
 
@@ -397,6 +397,9 @@ class RegressorParameters:
     """What `RNNRegressor` takes besides, or otherwise: amounts are to stay as they are."""
 
     augment: float | Auto | None = with_default(PoolingParameters, "augment", None)
+    max_iter: int | Auto = with_default(
+        SharedParameters, "max_iter", "auto", help_of_max_iter(NUMBERS)
+    )
     loss: Literal["squared_error", "quantile", "poisson"] = parameter(
         words("squared_error", "quantile", "poisson"),
         "squared_error",

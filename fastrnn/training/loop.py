@@ -72,8 +72,8 @@ def train(
         Where training stands; updated. ``TrainingState(rng)`` is the start.
     n_epochs : int or None, default=None
         Largest number of epochs of this call, or of iterations of "lbfgs"; None goes on until there
-        are ``settings.max_iter`` of them, or twice as many as ``settings.again_above`` may have it,
-        and warns when training ends there.
+        are ``settings.max_iter`` of them, or twice as many as ``settings.again_between`` may have
+        it, and warns when training ends there.
     windows : int or None, default=None
         Train on all sequences side by side, so many steps at a time, with states that are carried
         on from window to window; an epoch goes once through time. None trains on minibatches of
@@ -205,14 +205,15 @@ def _epochs(n_epochs, settings, state, history, progress):
         yield from range(state.epoch + 1, state.epoch + n_epochs + 1)
         return
     yield from range(state.epoch + 1, settings.max_iter + 1)
-    if settings.again_above == math.inf:
+    if settings.again_between is None:
         return
     curve = history.loss_curve[: settings.max_iter]
-    if steady_loss(curve) > settings.again_above * curve[0]:
+    least, most = settings.again_between
+    if least * curve[0] < steady_loss(curve) <= most * curve[0]:
         if state.epoch == settings.max_iter:
             progress.note(
-                f"The loss is above {settings.again_above:.0%} of that of the first epoch: there "
-                "is another course."
+                f"The loss is above {least:.0%} of that of the first epoch: there is another "
+                "course."
             )
         yield from range(state.epoch + 1, settings.most_epochs + 1)
 

@@ -28,9 +28,10 @@ class Settings:
     """How a network is trained: the estimators' parameters of these names say what each does.
 
     Nothing is checked here. `alpha` is the decoupled decay of "adamw" alone: other solvers find
-    theirs in the network's loss. Where `max_iter` epochs leave more than the share `again_above` of
-    the first one's loss there is another course of as many, which begins at the full learning rate
-    again (Loshchilov and Hutter 2017, "warm restarts").
+    theirs in the network's loss. Where `max_iter` epochs leave a share of the first one's loss that
+    lies `again_between` two others, above the one and not above the other, there is another course
+    of as many, which begins at the full learning rate again (Loshchilov and Hutter 2017, "warm
+    restarts").
     """
 
     solver: str = "adam"
@@ -45,7 +46,7 @@ class Settings:
     alpha: float = 0.0
     batch_size: int = USUAL_BATCH_SIZE
     max_iter: int = 200
-    again_above: float = math.inf
+    again_between: tuple[float, float] | None = None
     shuffle: bool = True
     tol: float = 1e-4
     n_iter_no_change: int = 10
@@ -59,7 +60,7 @@ class Settings:
     @property
     def most_epochs(self):
         """How many epochs, or iterations of "lbfgs", there are at most."""
-        return self.max_iter * (2 if self.again_above < math.inf else 1)
+        return self.max_iter * (1 if self.again_between is None else 2)
 
 
 @dataclass

@@ -25,7 +25,7 @@ LITTLE = Budget(n_sequences=120, small_batch=2, steps_of_epoch=8, fewest_epochs=
 
 @pytest.fixture(autouse=True)
 def little(monkeypatch):
-    for each in (RNNBase, RNNLanguageModel):
+    for each in (RNNBase, fastrnn.RNNRegressor, RNNLanguageModel):
         monkeypatch.setattr(each, "budget", LITTLE)
     monkeypatch.setattr(RNNTagger, "budget", replace(LITTLE, n_sequences=60, large_batch=3))
     monkeypatch.setattr(RNNForecaster, "budget", replace(LITTLE, n_sequences=9, fewest_epochs=1))
@@ -103,7 +103,7 @@ class TestAnotherCourse:
 
     @pytest.fixture(autouse=True)
     def always(self, monkeypatch):
-        monkeypatch.setattr(RNNClassifier, "budget", replace(LITTLE, again_above=0.0))
+        monkeypatch.setattr(RNNClassifier, "budget", replace(LITTLE, again_between=(0.0, np.inf)))
 
     def test_only_where_nobody_says_how_long(self):
         chosen = small().fit(X, LABELS)
@@ -119,15 +119,20 @@ class TestAnotherCourse:
         assert len(scored.validation_scores_) == 6
 
     def test_of_numbers_too(self, monkeypatch):
-        monkeypatch.setattr(fastrnn.RNNRegressor, "budget", replace(LITTLE, again_above=0.0))
+        monkeypatch.setattr(
+            fastrnn.RNNRegressor, "budget", replace(LITTLE, again_between=(0.0, np.inf))
+        )
         assert fastrnn.RNNRegressor(3, random_state=0).fit(X, np.arange(40.0)).n_iter_ == 6
 
     def test_where_a_sequence_has_one_answer(self, monkeypatch):
         monkeypatch.undo()  # the budgets are those of users
         have_one = RNNClassifier, fastrnn.RNNRegressor
         others = RNNTagger, RNNForecaster, RNNLanguageModel, fastrnn.RNNSeq2Seq
-        assert all(0 < each(4).budget.again_above < 1 for each in have_one)
-        assert all(np.isinf(each(4).budget.again_above) for each in others)
+        assert [each(4).budget.again_between for each in have_one] == [
+            (0.02, np.inf),
+            (0.02, 1 / 3),
+        ]
+        assert all(each(4).budget.again_between is None for each in others)
 
     def test_the_first_is_as_it_is_alone(self):
         first = small(max_iter=3, batch_size=5).fit(X, LABELS)

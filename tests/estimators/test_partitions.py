@@ -258,7 +258,7 @@ class TestSeveralPartitions:
         assert (joint.n_iter_, joint.t_) == (twin.n_iter_, twin.t_) == (5, 80)
 
     def test_another_course(self, monkeypatch):
-        budget = Budget(n_sequences=100, fewest_epochs=1, most_epochs=9, again_above=0.1)
+        budget = Budget(n_sequences=100, fewest_epochs=1, most_epochs=9, again_between=(0.1, 1.0))
         monkeypatch.setattr(RNNClassifier, "budget", budget)
         X, _ = make_data()
         y, params = targets_of(RNNClassifier, X), {"max_iter": "auto"}

@@ -8,6 +8,7 @@ import pytest
 from fastrnn.training.budget import (
     EVERY_STEP,
     LABEL_SEQUENCES,
+    NUMBERS,
     ONE_ANSWER,
     TEXTS,
     TOLD_LABELS,
@@ -15,7 +16,7 @@ from fastrnn.training.budget import (
     Budget,
 )
 
-BUDGETS = [ONE_ANSWER, TEXTS, EVERY_STEP, LABEL_SEQUENCES, TOLD_LABELS, WINDOWS]
+BUDGETS = [ONE_ANSWER, NUMBERS, TEXTS, EVERY_STEP, LABEL_SEQUENCES, TOLD_LABELS, WINDOWS]
 
 # Numbers of these tests' own: those of the rule are a choice, and may change.
 BUDGET = Budget(n_sequences=48_000, fewest_epochs=15, most_epochs=200)
@@ -48,10 +49,10 @@ def test_more_sequences_never_make_smaller_minibatches_or_more_epochs(budget):
 
 
 def test_large_data_are_read_in_one_course():
-    assert BUDGET.goes_again_above(10) == math.inf  # nothing is
-    budget = replace(BUDGET, again_above=0.25)
-    assert [budget.goes_again_above(n) for n in (1, 3000)] == [0.25, 0.25]
-    assert [budget.goes_again_above(n) for n in (3200, 10**6)] == [math.inf, math.inf]
+    assert BUDGET.goes_again_between(10) is None
+    budget, shares = replace(BUDGET, again_between=(0.25, 0.5)), (0.25, 0.5)
+    assert [budget.goes_again_between(n) for n in (1, 3000)] == [shares, shares]
+    assert [budget.goes_again_between(n) for n in (3200, 10**6)] == [None, None]
 
 
 def test_no_sequences_are_refused_elsewhere():

@@ -61,15 +61,22 @@ def test_cosine_rate_falls_at_every_step(rates):
     ],
 )
 def test_a_course_that_leaves_much_of_the_loss_is_followed_by_one_more(losses, n_epochs):
-    network, left = scripted([*losses, *losses]), {"again_above": 1 / 16, "tol": 0.0}
+    network, left = scripted([*losses, *losses]), {"again_between": (1 / 16, math.inf), "tol": 0.0}
     settings = {"learning_rate": "cosine", "batch_size": 23, "max_iter": len(losses)}
     assert fit(network, **settings, **left)[1].n_iter == n_epochs
     assert fit(scripted(losses), **settings)[1].n_iter == len(losses)
 
 
+@pytest.mark.parametrize(("left", "n_epochs"), [(0.5, 4), (0.6, 8), (4.0, 8), (4.1, 4)])
+def test_where_most_of_the_loss_is_left_there_is_no_other_course(left, n_epochs):
+    network = scripted([8.0, *[left] * 7])
+    settings = {"learning_rate": "cosine", "batch_size": 23, "max_iter": 4, "tol": 0.0}
+    assert fit(network, again_between=(1 / 16, 1 / 2), **settings)[1].n_iter == n_epochs
+
+
 def test_another_course_begins_at_the_full_rate(rates):
     course = {"solver": "recorder", "max_iter": 3, "learning_rate": "cosine"}
-    fit(again_above=0.5, **course)
+    fit(again_between=(0.5, math.inf), **course)
     assert_allclose(rates, 0.025 * (1 + np.cos(np.pi * np.tile(np.arange(15), 2) / 15)), rtol=1e-14)
 
 
@@ -80,7 +87,9 @@ def test_what_is_read_is_told_where_in_a_course_it_is():
         told.append(done)
         return data[0]
 
-    settings = Settings(max_iter=4, batch_size=5, learning_rate="cosine", again_above=0.0)
+    settings = Settings(
+        max_iter=4, batch_size=5, learning_rate="cosine", again_between=(0.0, math.inf)
+    )
     train(MeanNetwork(3, 2), *data, settings, start(), vary=vary)
     assert told == [0.0, 0.25, 0.5, 0.75] * 2
     train(MeanNetwork(3, 2), *data, settings, start(), vary=vary, n_epochs=5)
