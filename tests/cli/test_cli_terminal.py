@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import os
+import re
 import select
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from fastrnn import cli
 
 pty = pytest.importorskip("pty", reason="there are no such terminals here")
 
-# Long enough for a bar, which is not drawn more often than every 0.1 s.
+# Of a few epochs long enough for a bar, which is not drawn more often than every 0.1 s.
 SLOW = (
     "--id utterance --time frame --label speaker --hidden-layer-sizes 128,128 --batch-size 2"
 ).split()
@@ -67,7 +68,7 @@ def test_bar_is_on_a_terminal_only(recordings, tmp_path, terminal):
     ours, theirs = pty.openpty()
     try:
         process = start(
-            "train", "classify", recordings / "vowels-train.csv", *SLOW, "--max-iter", "1",
+            "train", "classify", recordings / "vowels-train.csv", *SLOW, "--max-iter", "6",
             "-o", tmp_path / "m.fastrnn",
             stdout=subprocess.PIPE if terminal == "neither" else theirs,
             stderr=theirs if terminal == "both" else subprocess.PIPE,
@@ -80,13 +81,13 @@ def test_bar_is_on_a_terminal_only(recordings, tmp_path, terminal):
         os.close(ours)
     assert process.returncode == 0
     text = shown + "".join(piped)
-    assert "epoch 1/1  loss" in (piped[0] if terminal == "neither" else shown)
-    assert ("\repoch 1/1 [" in shown) == (terminal == "both")
+    assert "epoch 6/6  loss" in (piped[0] if terminal == "neither" else shown)
+    assert bool(re.search(r"\repoch \d/6 \[", shown)) == (terminal == "both")
     assert not any("[" in part or "\r" in part for part in piped)
     if terminal == "both":
         # The bar is wiped before the line of the epoch, and nothing is left of it.
-        assert shown.split("\r")[-3:] and "[" not in shown.splitlines()[-2].rsplit("\r")[-1]
-    assert "model.fastrnn" not in text and "m.fastrnn: RNNClassifier, 1 epoch, loss" in text
+        assert not any("[" in line.rsplit("\r", 1)[-1] for line in shown.split("\r\n"))
+    assert "model.fastrnn" not in text and "m.fastrnn: RNNClassifier, 6 epochs, loss" in text
 
 
 def test_ctrl_c_saves_the_model_trained_so_far(recordings, tmp_path):

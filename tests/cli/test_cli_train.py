@@ -557,12 +557,13 @@ def test_info_keeps_control_characters_from_the_terminal(folder, capsys):
     assert text.count(r"\x1b[31m\x07") >= 7
 
 
-def test_train_says_what_it_does(sequences, capsys):
-    run("train", "classify", "data.csv", *QUICK[:-1], "--features", "a,b")
+@pytest.mark.parametrize(("n", "epochs"), [("1", "1 epoch"), ("3", "3 epochs")])
+def test_train_says_what_it_does(sequences, capsys, n, epochs):
+    run("train", "classify", "data.csv", *QUICK[:-1], "--features", "a,b", "--max-iter", n)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("data.csv: 12 sequences, ")
-    assert [line.split()[0] for line in lines[1:4]] == ["epoch"] * 3
-    assert lines[4].startswith("model.fastrnn: RNNClassifier, 3 epochs, loss ")
+    assert [line.split()[0] for line in lines[1:-1]] == ["epoch"] * int(n)
+    assert lines[-1].startswith(f"model.fastrnn: RNNClassifier, {epochs}, loss ")
 
 
 def test_ctrl_c_before_training(sequences, capsys, monkeypatch):
